@@ -1,0 +1,93 @@
+# Sigmatic. `make demo` and `make check` set everything up; `make help` lists the targets.
+# Every variable marked ?= can be overridden on the command line or in the environment.
+
+VERSION := 0.1.0
+PREFIX  ?= /usr/local
+DESTDIR ?=
+
+# ---- tools and libraries: modules, Spack or Debian's pkg-config -------------------------------------------------
+CC           := $(if $(filter default,$(origin CC)),mpicc,$(CC))
+PKG_CONFIG   ?= pkg-config
+HDF5_PACKAGE ?= $(shell for p in hdf5-openmpi hdf5 hdf5-serial; do $(PKG_CONFIG) --exists $$p 2>/dev/null && echo $$p && break; done)
+HDF5_CFLAGS  ?= $(shell $(PKG_CONFIG) --cflags $(HDF5_PACKAGE) 2>/dev/null)
+HDF5_LIBS    ?= $(or $(shell $(PKG_CONFIG) --libs $(HDF5_PACKAGE) 2>/dev/null),-lhdf5)
+BLIS_CFLAGS  ?= $(shell $(PKG_CONFIG) --cflags blis 2>/dev/null)
+BLIS_LIBS    ?= $(or $(shell $(PKG_CONFIG) --libs blis 2>/dev/null),-lblis)
+IMAGE_CFLAGS ?= $(shell $(PKG_CONFIG) --cflags libpng libjpeg 2>/dev/null)
+IMAGE_LIBS   ?= $(or $(shell $(PKG_CONFIG) --libs libpng libjpeg 2>/dev/null),-lpng -ljpeg)
+TEXT_CFLAGS  ?= $(shell $(PKG_CONFIG) --cflags inih jansson 2>/dev/null)
+TEXT_LIBS    ?= $(or $(shell $(PKG_CONFIG) --libs inih jansson 2>/dev/null),-linih -ljansson)
+CUNIT_CFLAGS ?= $(shell $(PKG_CONFIG) --cflags cunit 2>/dev/null)
+CUNIT_LIBS   ?= $(or $(shell $(PKG_CONFIG) --libs cunit 2>/dev/null),-lcunit)
+OPENMP       ?= -fopenmp
+SANITIZER    ?=
+OPTIMIZE     ?= -O3
+CFLAGS       ?= -g
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wconversion -Wno-sign-conversion
+override SM_CFLAGS := -std=c11 $(OPTIMIZE) -fno-math-errno -ffp-contract=fast $(WARNINGS) $(OPENMP) -fPIC -Iinclude -Isrc \
+             -DSM_VERSION='"$(VERSION)"' \
+             $(HDF5_CFLAGS) $(BLIS_CFLAGS) $(IMAGE_CFLAGS) $(TEXT_CFLAGS) \
+             $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-omit-frame-pointer)
+override SM_LIBS := $(HDF5_LIBS) $(BLIS_LIBS) $(IMAGE_LIBS) $(TEXT_LIBS) -lpthread -lm
+
+# V=1 shows whole command lines.
+Q   := $(if $(V),,@)
+SAY = $(if $(V),,@echo '  $(1)')
+
+# ---- a build folder per flag set ---------------------------------------------------------------------------------
+FLAG_SET := $(CC) $(SM_CFLAGS) $(CFLAGS) $(SM_LIBS)
+BUILD    ?= build/$(or $(subst $(comma),-,$(SANITIZER)),release)-$(shell printf '%s' '$(subst ','\'',$(FLAG_SET))' | cksum | cut -d' ' -f1)
+comma    := ,
+
+LIBRARY_SOURCES := $(filter-out src/cli/%,$(wildcard src/*/*.c))
+PROGRAM_SOURCES := $(wildcard src/cli/*.c)
+TEST_SOURCES    := $(wildcard tests/test_*.c)
+OBJECT = $(patsubst %.c,$(BUILD)/%.o,$(1))
+TESTS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SOURCES))
+
+PYTHON ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import h5py, numpy, matplotlib' 2>/dev/null && echo $$p && break; done)
+
+.DEFAULT_GOAL := all
+.PHONY: all help setup demo check check-fast lint format install uninstall clean
+
+all: $(BUILD)/sigmatic $(BUILD)/libsigmatic.so ## build the program and the library
+	@mkdir -p build && ln -sfn $(notdir $(BUILD)) build/current
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s'|'
+
+# Kernels for one instruction set carry their own flags and are chosen at run time; nothing else is compiled for one CPU.
+ISA_FLAGS = $(if $(filter %_avx512bf16.c,$<),-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16 -mfma -mavx2,\
+            $(if $(filter %_avx512.c,$<),-mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mavx2,\
+            $(if $(filter %_avx2.c,$<),-mavx2 -mfma)))
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(call SAY,CC   $<)
+	$(Q)$(CC) $(SM_CFLAGS) $(if $(filter tests/%,$<),$(CUNIT_CFLAGS) -Itests) $(ISA_FLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/libsigmatic.a: $(call OBJECT,$(LIBRARY_SOURCES))
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(BUILD)/libsigmatic.so: $(call OBJECT,$(LIBRARY_SOURCES))
+	$(call SAY,LINK $@)
+	$(Q)$(CC) $(SM_CFLAGS) $(CFLAGS) -shared $^ $(LDFLAGS) $(SM_LIBS) -o $@
+
+$(BUILD)/sigmatic: $(call OBJECT,$(PROGRAM_SOURCES)) $(BUILD)/libsigmatic.a
+	$(call SAY,LINK $@)
+	$(Q)$(CC) $(SM_CFLAGS) $(CFLAGS) $^ $(LDFLAGS) $(SM_LIBS) -o $@
+
+$(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/tests/harness.o $(BUILD)/libsigmatic.a
+	$(call SAY,LINK $@)
+	$(Q)$(CC) $(SM_CFLAGS) $(CFLAGS) $^ $(LDFLAGS) $(CUNIT_LIBS) $(SM_LIBS) -o $@
+.SECONDARY:
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+check-fast: $(TESTS) $(BUILD)/sigmatic ## run the CUnit tests without set-up; T=name picks one
+	tests/run.sh $(BUILD)/tests $(T)
+
+clean: ## remove what was built (not runs/)
+	rm -rf build

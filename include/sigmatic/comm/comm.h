@@ -1,0 +1,63 @@
+/** \file
+ * Ranks and the messages between them, for plain arrays: knows no tensors. The only user of MPI.
+ *
+ * A failing MPI call ends all ranks (sm_abort), so the calls below return nothing. Every function marked collective must be entered by every rank of the communicator, in the same order. Called from the main thread only (MPI_THREAD_FUNNELED). */
+#ifndef SIGMATIC_COMM_COMM_H
+#define SIGMATIC_COMM_COMM_H
+
+#include <sigmatic/base/status.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sm_comm sm_comm;
+
+/** Starts MPI and tells the log and sm_abort() about it. Once a process, before anything else. Collective. */
+void sm_comm_begin(int *argc, char ***argv);
+
+/** Ends MPI. Collective. */
+void sm_comm_end(void);
+
+/** \return all ranks of the job; owned by comm. */
+sm_comm *sm_comm_world(void);
+
+int sm_comm_rank(const sm_comm *comm);
+int sm_comm_size(const sm_comm *comm);
+
+/** Waits for all ranks. Collective. */
+void sm_comm_barrier(sm_comm *comm);
+
+/** Copies `bytes` bytes from rank `root` to every rank (any size, in pieces below MPI's int limit). Collective. */
+void sm_comm_broadcast(sm_comm *comm, void *data, size_t bytes, int root);
+
+/** values[i] = sum over ranks of values[i]; the same bits on every rank. Collective. */
+void sm_comm_sum_int64(sm_comm *comm, int64_t *values, size_t count);
+void sm_comm_sum_double(sm_comm *comm, double *values, size_t count);
+void sm_comm_sum_float(sm_comm *comm, float *values, size_t count);
+
+/** values[i] = maximum over ranks. Collective. */
+void sm_comm_max_int64(sm_comm *comm, int64_t *values, size_t count);
+void sm_comm_max_double(sm_comm *comm, double *values, size_t count);
+
+/** Every rank's `count` doubles, rank after rank, to every rank. Collective.
+ * \param [out] all  size * count doubles */
+void sm_comm_gather_double(sm_comm *comm, const double *values, size_t count, double *all);
+
+/** Makes one rank's failure everyone's: call it before any collective that a failed rank would miss.
+ *
+ * \param status  this rank's outcome
+ * \return SM_OK if it was SM_OK on all ranks; else, on every rank, the status of the lowest failed rank,
+ *         whose message becomes sm_error_message() everywhere ("rank 3: ..." in front if there are several ranks). Collective. */
+sm_status sm_comm_agree(sm_comm *comm, sm_status status);
+
+/** \return "Open MPI v4.1.4, ..." */
+const char *sm_comm_library_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,84 @@
+/* A header of one alignment unit in front of each block keeps its size, so that the total is known and realloc can copy. */
+#include <sigmatic/base/memory.h>
+#include <sigmatic/base/status.h>
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PAGE_BYTES = 4096, PAGED_FROM_BYTES = 1 << 20 };
+
+typedef struct {
+    size_t bytes; /* asked for */
+    void *block;  /* what free() takes */
+} header;
+
+static _Atomic size_t held_bytes;
+
+static header *header_of(void *memory)
+{
+    return (header *)((char *)memory - sizeof(header));
+}
+
+void *sm_alloc(size_t bytes)
+{
+    size_t alignment = bytes >= PAGED_FROM_BYTES ? PAGE_BYTES : SM_ALIGNMENT_BYTES;
+    void *block = aligned_alloc(alignment, sm_round_up(bytes + alignment, alignment));
+    if (!block) {
+        sm_abort("out of memory: %zu bytes more wanted, %zu held", bytes, sm_memory_held_bytes());
+    }
+    void *memory = (char *)block + alignment;
+    *header_of(memory) = (header){bytes, block};
+    atomic_fetch_add(&held_bytes, bytes);
+    return memory;
+}
+
+void *sm_alloc_zeroed(size_t bytes)
+{
+    return memset(sm_alloc(bytes), 0, bytes);
+}
+
+void *sm_realloc(void *memory, size_t bytes)
+{
+    void *grown = sm_alloc(bytes);
+    if (memory) {
+        size_t kept = header_of(memory)->bytes < bytes ? header_of(memory)->bytes : bytes;
+        memcpy(grown, memory, kept);
+        sm_free(memory);
+    }
+    return grown;
+}
+
+char *sm_strdup(const char *text)
+{
+    size_t bytes = strlen(text) + 1;
+    return memcpy(sm_alloc(bytes), text, bytes);
+}
+
+char *sm_format(const char *format, ...)
+{
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    char *text = sm_alloc((size_t)length + 1);
+    vsnprintf(text, (size_t)length + 1, format, again);
+    va_end(again);
+    return text;
+}
+
+void sm_free(void *memory)
+{
+    if (memory) {
+        atomic_fetch_sub(&held_bytes, header_of(memory)->bytes);
+        free(header_of(memory)->block);
+    }
+}
+
+size_t sm_memory_held_bytes(void)
+{
+    return held_bytes;
+}

@@ -1,0 +1,47 @@
+/** \file
+ * The frame of every test program: CUnit inside MPI, failures summed over the ranks into one exit code.
+ *
+ * The first line of a test program names its rank counts, `/\* ranks: 1 2 3 4 *\/`; tests/run.sh runs it once with each. */
+#ifndef SIGMATIC_TESTS_HARNESS_H
+#define SIGMATIC_TESTS_HARNESS_H
+
+#include <CUnit/CUnit.h>
+#include <stddef.h>
+
+#include <sigmatic/comm/comm.h>
+
+/** The communicator of all ranks of the test program, valid between begin and end. */
+extern sm_comm *test_comm;
+
+void sm_test_begin(int *argc, char ***argv);
+void sm_test_add(const char *name, void (*test)(void));
+#define SM_TEST(function) sm_test_add(#function, function)
+
+/** Runs the tests; every rank returns the same: 0 only if no assertion failed on any rank and at least one ran. */
+int sm_test_end(void);
+
+/** \return ||a - b|| / ||b|| over `count` floats; a NaN in either gives NaN (which fails every comparison). */
+double sm_test_relative_error(const float *a, const float *b, size_t count);
+
+/** \return max |a - b|; a NaN anywhere gives NaN. */
+double sm_test_max_error(const float *a, const float *b, size_t count);
+
+/** Asserts `value <= bound`, printing both on failure; NaN fails. */
+#define SM_TEST_AT_MOST(value, bound) sm_test_at_most((value), (bound), #value, __FILE__, __LINE__)
+void sm_test_at_most(double value, double bound, const char *what, const char *file, int line);
+
+/** Asserts sm_status OK, printing the message on failure. */
+#define SM_TEST_OK(call) sm_test_ok((call), #call, __FILE__, __LINE__)
+void sm_test_ok(int status, const char *what, const char *file, int line);
+
+/** Asserts that the last message contains `part`. */
+#define SM_TEST_MESSAGE(part) sm_test_message((part), __FILE__, __LINE__)
+void sm_test_message(const char *part, const char *file, int line);
+
+/** \return the path of a fresh scratch folder of this program (the same on every rank), removed at the end. */
+const char *sm_test_folder(void);
+
+/** Fills with standard normal numbers named by (seed). */
+void sm_test_fill(float *values, size_t count, unsigned seed);
+
+#endif

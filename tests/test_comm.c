@@ -1,0 +1,64 @@
+/* ranks: 1 2 3 4 */
+#include "harness.h"
+
+#include <sigmatic/base/status.h>
+
+#include <stdio.h>
+#include <string.h>
+
+static void sums_run_over_all_ranks(void)
+{
+    int rank = sm_comm_rank(test_comm), size = sm_comm_size(test_comm);
+    int64_t whole[2] = {rank + 1, -rank};
+    double real = 0.5 * rank;
+    sm_comm_sum_int64(test_comm, whole, 2);
+    sm_comm_sum_double(test_comm, &real, 1);
+    CU_ASSERT(whole[0] == size * (size + 1) / 2 && whole[1] == -size * (size - 1) / 2);
+    CU_ASSERT(real == 0.25 * size * (size - 1));
+}
+
+static void broadcast_reaches_every_rank_from_any_root(void)
+{
+    for (int root = 0; root < sm_comm_size(test_comm); root++) {
+        int value = sm_comm_rank(test_comm) == root ? 40 + root : -1;
+        sm_comm_broadcast(test_comm, &value, sizeof value, root);
+        CU_ASSERT(value == 40 + root);
+    }
+}
+
+static void one_failure_becomes_everyones(void)
+{
+    CU_ASSERT(sm_comm_agree(test_comm, SM_OK) == SM_OK);
+    int last = sm_comm_size(test_comm) - 1;
+    sm_fail(SM_OK, "nothing");
+    sm_status own = SM_OK;
+    if (sm_comm_rank(test_comm) == last) {
+        own = sm_fail(SM_ERR_INPUT, "x.h5: no such thing");
+    }
+    CU_ASSERT(sm_comm_agree(test_comm, own) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("x.h5: no such thing");
+    if (last > 0) {
+        char who[32];
+        snprintf(who, sizeof who, "rank %d", last);
+        SM_TEST_MESSAGE(who);
+    }
+}
+
+static void gather_keeps_the_order_of_ranks(void)
+{
+    double own[2] = {sm_comm_rank(test_comm), 7}, all[64];
+    sm_comm_gather_double(test_comm, own, 2, all);
+    for (int r = 0; r < sm_comm_size(test_comm); r++) {
+        CU_ASSERT(all[2 * r] == r && all[2 * r + 1] == 7);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    sm_test_begin(&argc, &argv);
+    SM_TEST(sums_run_over_all_ranks);
+    SM_TEST(broadcast_reaches_every_rank_from_any_root);
+    SM_TEST(one_failure_becomes_everyones);
+    SM_TEST(gather_keeps_the_order_of_ranks);
+    return sm_test_end();
+}
