@@ -1,0 +1,83 @@
+#define _POSIX_C_SOURCE 200809L /* blis.h needs pthread_barrier_t */
+
+#include <sigmatic/tensor/gemm.h>
+
+#include <assert.h>
+
+/* BLIS's own header defines inline functions that our warnings object to. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wshadow"
+#pragma GCC diagnostic ignored "-Wstrict-prototypes"
+#pragma GCC diagnostic ignored "-Wunused-function"
+#include <blis.h>
+#pragma GCC diagnostic pop
+
+void sm_gemm(int transpose_a, int transpose_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
+             int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
+{
+    if (m == 0 || n == 0) {
+        return;
+    }
+    rntm_t runtime = BLIS_RNTM_INITIALIZER;
+    bli_rntm_set_num_threads(1, &runtime);
+    /* BLIS's prototypes lack const; it writes C only. */
+    bli_sgemm_ex(transpose_a ? BLIS_TRANSPOSE : BLIS_NO_TRANSPOSE, transpose_b ? BLIS_TRANSPOSE : BLIS_NO_TRANSPOSE, m,
+                 n, k, &alpha, (float *)a, lda, 1, (float *)b, ldb, 1, &beta, c, ldc, 1, NULL, &runtime);
+}
+
+/* The one place that knows how this BLIS release calls its kernel table: up to 0.9 the native micro-kernels of level 3 have a
+ * table of their own, later all micro-kernels share one. */
+static sm_gemm_kernel query(void)
+{
+    bli_init();
+    cntx_t *context = (cntx_t *)bli_gks_query_cntx();
+    sm_gemm_kernel kernel = {
+        .mr = (int)bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_MR, context),
+        .nr = (int)bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_NR, context),
+        .pack_mr = (int)bli_cntx_get_blksz_max_dt(BLIS_FLOAT, BLIS_MR, context),
+        .pack_nr = (int)bli_cntx_get_blksz_max_dt(BLIS_FLOAT, BLIS_NR, context),
+        .mc = (int)bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_MC, context),
+        .kc = (int)bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_KC, context),
+        .nc = (int)bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_NC, context),
+        .prefers_rows = bli_cntx_l3_nat_ukr_prefers_rows_dt(BLIS_FLOAT, BLIS_GEMM_UKR, context),
+        .function = bli_cntx_get_l3_nat_ukr_dt(BLIS_FLOAT, BLIS_GEMM_UKR, context),
+        .context = context,
+    };
+    return kernel;
+}
+
+static sm_gemm_kernel the_kernel;
+
+/* Before main, so that threads find it ready. */
+__attribute__((constructor)) static void query_once(void)
+{
+    the_kernel = query();
+}
+
+const sm_gemm_kernel *sm_gemm_kernel_query(void)
+{
+    return &the_kernel;
+}
+
+void sm_gemm_kernel_run(const sm_gemm_kernel *kernel, int m, int n, int k, const float *a, const float *b, float beta,
+                        float *c, int64_t row_stride, int64_t column_stride, const float *next_a, const float *next_b)
+{
+    assert(m >= 1 && m <= kernel->mr && n >= 1 && n <= kernel->nr);
+    auxinfo_t auxiliary = {0};
+    bli_auxinfo_set_next_a((void *)next_a, &auxiliary);
+    bli_auxinfo_set_next_b((void *)next_b, &auxiliary);
+    float one = 1.0f;
+    ((sgemm_ukr_ft)kernel->function)(m, n, k, &one, (float *)a, (float *)b, &beta, c, row_stride, column_stride,
+                                     &auxiliary, (cntx_t *)kernel->context);
+}
+
+const char *sm_blis_version(void)
+{
+    return bli_info_get_version_str();
+}
+
+const char *sm_blis_architecture(void)
+{
+    return bli_arch_string(bli_arch_query_id());
+}
