@@ -1,0 +1,111 @@
+/** \file
+ * Strict INI configuration. Modules export tables of keys; the command joins them; anything that no table declares is an error that names the file, the line, the key, what was found and what is allowed.
+ *
+ *     ; a comment; also '#' at the start of a line, and ';' after a blank
+ *     include = base.ini          ; only before the first section; relative to this file, which overrides what it includes
+ *     [optimizer]
+ *     learning_rate = 0.01
+ *     [task.semantic]             ; an instance of a section declared as "task.NAME"
+ *     weight = 2
+ *
+ * A key may stand once in a file; lines have at most 199 characters. Later reads and sets override earlier ones. Paths are kept as written: relative ones mean the working directory.
+ * Not collective; not thread-safe while it is changed. */
+#ifndef SIGMATIC_IO_CONFIG_H
+#define SIGMATIC_IO_CONFIG_H
+
+#include <sigmatic/base/status.h>
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum sm_key_type {
+    SM_KEY_BOOL,     /**< true false yes no on off */
+    SM_KEY_INTEGER,  /**< int64_t, decimal */
+    SM_KEY_REAL,     /**< double, finite */
+    SM_KEY_TEXT,     /**< anything on one line, may be empty */
+    SM_KEY_CHOICE,   /**< one of `choices` */
+    SM_KEY_PATH,     /**< text that names a file or folder */
+    SM_KEY_INTEGERS, /**< comma-separated list, may be empty */
+    SM_KEY_REALS,
+    SM_KEY_TEXTS /**< elements are trimmed and not empty; with `choices` each is one of them */
+} sm_key_type;
+
+/** One row of a module's table; a row with section NULL ends it. */
+typedef struct sm_key {
+    const char *section; /**< "optimizer", or a template "task.NAME": any [task.<identifier>] has these keys */
+    const char *name;
+    sm_key_type type;
+    const char *fallback; /**< default as text; NULL: the key is required */
+    double min, max;      /**< of a number, or of each in a list, both included; min == max (0, 0): no limits */
+    const char *choices;  /**< "sgd|adamw", or NULL */
+    const char *unit;     /**< for the reference, or NULL */
+    const char *help;     /**< one sentence for the reference */
+} sm_key;
+
+typedef struct sm_config sm_config;
+
+/** Joins tables; all keys have their defaults. A section may be spread over several tables, a key may not (asserted).
+ * \param tables  NULL-terminated; must outlive the config */
+sm_status sm_config_new(const sm_key *const *tables, sm_config **out);
+
+/** NULL is legal. */
+void sm_config_free(sm_config *config);
+
+/** Reads a file over what is there. SM_ERR_IO: cannot be read; SM_ERR_CONFIG: any of the mistakes above, an include that includes itself. After a failure the config is only good for freeing. */
+sm_status sm_config_read(sm_config *config, const char *path);
+
+/** Reads text, e.g. of sm_config_text() from a checkpoint. `name` takes the file's place in messages; `include` is refused. */
+sm_status sm_config_read_text(sm_config *config, const char *name, const char *text);
+
+/** Sets "section.key=value" ("task.semantic.weight=2"); messages name --set. A new instance of a template is made if the name is new. */
+sm_status sm_config_set(sm_config *config, const char *assignment);
+
+/** SM_ERR_CONFIG naming the first required key without a value. Call before getting values. */
+sm_status sm_config_check(const sm_config *config);
+
+/** \return the resolved configuration: every key with its value, readable by sm_config_read_text(), which gives the same config and the same text. Freed with sm_free(). */
+char *sm_config_text(const sm_config *config);
+
+/** Instances of the template "<family>.NAME" in the order in which they first appeared.
+ * \param [out] sections  full names ("task.semantic"), owned by the config, valid until it changes; may be NULL
+ * \return how many */
+size_t sm_config_sections(const sm_config *config, const char *family, const char *const **sections);
+
+/** \return "semantic" of "task.semantic". */
+const char *sm_config_instance(const char *section);
+
+/** Values. An undeclared key, a wrong type or a required key without a value is a bug (asserted). Pointers are owned by the config and valid until that key changes. */
+int sm_config_bool(const sm_config *config, const char *section, const char *key);
+int64_t sm_config_integer(const sm_config *config, const char *section, const char *key);
+double sm_config_real(const sm_config *config, const char *section, const char *key);
+/** Also of a choice and a path. */
+const char *sm_config_text_of(const sm_config *config, const char *section, const char *key);
+/** \return the position of the value in the key's `choices`, from 0. */
+int sm_config_choice(const sm_config *config, const char *section, const char *key);
+/** \param [out] count  elements of the list */
+const int64_t *sm_config_integers(const sm_config *config, const char *section, const char *key, size_t *count);
+const double *sm_config_reals(const sm_config *config, const char *section, const char *key, size_t *count);
+const char *const *sm_config_texts(const sm_config *config, const char *section, const char *key, size_t *count);
+
+/** \return 1 if a file, a text or --set gave the value; 0 for a default. */
+int sm_config_is_set(const sm_config *config, const char *section, const char *key);
+
+/** \return 1 if [section] has this key: declared, and for a template an instance that exists. */
+int sm_config_has(const sm_config *config, const char *section, const char *key);
+
+/** Fails with SM_ERR_CONFIG and "<file>:<line>: [section] key = value: <message>", for checks that one row cannot express. */
+sm_status sm_config_fail(const sm_config *config, const char *section, const char *key, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/** Prints the reference of all keys: per section name, type, default, range or choices, unit, help; aligned. */
+void sm_config_help(const sm_key *const *tables, FILE *stream);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

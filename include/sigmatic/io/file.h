@@ -1,0 +1,71 @@
+/** \file
+ * Files and folders. Every message names the path and the system's reason (SM_ERR_IO), or what is wrong inside the file (SM_ERR_INPUT). Not collective; thread-safe unless two threads write the same path. */
+#ifndef SIGMATIC_IO_FILE_H
+#define SIGMATIC_IO_FILE_H
+
+#include <sigmatic/base/status.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** \return 1 if something (file, folder, ...) is at `path`. */
+int sm_file_exists(const char *path);
+
+/** \return 1 if `path` is a folder (or a link to one). */
+int sm_folder_exists(const char *path);
+
+/** Size of a regular file. */
+sm_status sm_file_size(const char *path, uint64_t *bytes);
+
+/** Makes a folder and those above it; existing ones are fine. */
+sm_status sm_make_folders(const char *path);
+
+/** Removes a file, or a folder with all it holds (links are not followed). Nothing there is fine. */
+sm_status sm_remove_tree(const char *path);
+
+/** Names in a folder (not "." and ".."), sorted by byte value.
+ * \param [out] names  `count` strings in one block: one sm_free(names) frees them all */
+sm_status sm_folder_list(const char *path, char ***names, size_t *count);
+
+/** A whole file into memory.
+ * \param [out] data   `bytes` bytes and a zero behind them, freed with sm_free() */
+sm_status sm_file_read(const char *path, void **data, size_t *bytes);
+
+/** A whole text file; one that holds a zero byte is refused as "not a text file". Freed with sm_free(). */
+sm_status sm_file_read_text(const char *path, char **text);
+
+/** Writes a file so that `path` holds either the old or the new contents, also after a crash: temporary file in the same folder, fsync, rename, fsync of the folder. On failure (disk full) the temporary file is removed. */
+sm_status sm_file_write_atomic(const char *path, const void *data, size_t bytes);
+
+/** Moves what is at `from` to `to` in the same file system, replacing a file there, and syncs the folder of `to`. */
+sm_status sm_file_rename(const char *from, const char *to);
+
+/** An open file; keeps its path for messages. */
+typedef struct sm_file sm_file;
+
+/** Opens an existing regular file to read from (pread). */
+sm_status sm_file_open_read(const char *path, sm_file **out);
+
+/** Opens an existing regular file to write into (pwrite); contents and size stay. */
+sm_status sm_file_open_write(const char *path, sm_file **out);
+
+/** Reads exactly `bytes` bytes from position `offset`. A file that ends earlier is SM_ERR_INPUT "truncated". Any thread. */
+sm_status sm_file_pread(const sm_file *file, void *data, size_t bytes, uint64_t offset);
+
+/** Writes exactly `bytes` bytes at position `offset`; disk full and the like are SM_ERR_IO. Any thread. */
+sm_status sm_file_pwrite(sm_file *file, const void *data, size_t bytes, uint64_t offset);
+
+/** Waits until what was written is on the disk. */
+sm_status sm_file_sync(sm_file *file);
+
+/** NULL is legal. Delayed write errors show in sm_file_sync(), which writers call before. */
+void sm_file_close(sm_file *file);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

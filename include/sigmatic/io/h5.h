@@ -1,0 +1,181 @@
+/** \file
+ * Typed helpers over serial HDF5 (a parallel build works too). Messages name the file, the object, what was expected and what was found.
+ *
+ * Objects are named by their path in the file ("/train/image"); groups above them are made as needed. No file is ever locked.
+ * A file that failed to write stays failed: later writes and the close return the first failure again.
+ * Not collective, and HDF5 is not thread-safe: one thread of a process at a time, for all files together. */
+#ifndef SIGMATIC_IO_H5_H
+#define SIGMATIC_IO_H5_H
+
+#include <sigmatic/base/status.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** An open file; keeps its path for messages. */
+typedef struct sm_h5 sm_h5;
+
+/** Element types, in memory in host order. */
+typedef enum sm_h5_type {
+    SM_H5_FLOAT,  /**< float */
+    SM_H5_DOUBLE, /**< double */
+    SM_H5_INT64,
+    SM_H5_INT32,
+    SM_H5_U8,
+    SM_H5_U16,
+    SM_H5_U32,
+    SM_H5_TEXT, /**< strings; only sm_h5_write_texts() and sm_h5_read_texts() */
+    SM_H5_OTHER /**< anything else found in a file */
+} sm_h5_type;
+
+typedef enum sm_h5_format {
+    SM_H5_EARLIEST, /**< readable while it grows and, up to the last flush, after kill -9 */
+    SM_H5_LATEST    /**< metadata carry checksums; for files written in one piece */
+} sm_h5_format;
+
+enum { SM_H5_MAX_RANK = 8 };
+
+/** Shape and type of a dataset. */
+typedef struct sm_h5_info {
+    sm_h5_type type;
+    int rank; /* 0: scalar */
+    size_t shape[SM_H5_MAX_RANK];
+    size_t count; /* product of the shape */
+    int is_contiguous;
+} sm_h5_info;
+
+/** Starts HDF5 without its exit handlers, messages and locks. Once, before sm_comm_begin(): started later, HDF5 would hook into MPI's end, where a file that failed to write crashes. */
+void sm_h5_begin(void);
+
+/** \return "1.10.8" of the library in use. */
+const char *sm_h5_library_version(void);
+
+/** \return bytes of an element; 0 for text and other. */
+size_t sm_h5_type_bytes(sm_h5_type type);
+
+/** \name Files */
+/** \{ */
+
+/** Opens to read. SM_ERR_IO: missing, not permitted; SM_ERR_INPUT: not HDF5, truncated or damaged. */
+sm_status sm_h5_open(const char *path, sm_h5 **out);
+
+/** Opens an existing file to write into, e.g. to append rows. */
+sm_status sm_h5_open_write(const char *path, sm_h5 **out);
+
+/** Creates a file, replacing one at `path`. Datasets of 4096 bytes or more start at multiples of 4096. */
+sm_status sm_h5_create(const char *path, sm_h5_format format, sm_h5 **out);
+
+/** Creates a file in memory; sm_h5_write_image() writes it out: a full disk then is a plain error.
+ * \param name  for messages */
+sm_status sm_h5_create_in_memory(const char *name, sm_h5_format format, sm_h5 **out);
+
+/** Writes the whole contents of a file made by sm_h5_create_in_memory() to `path`, atomically (sm_file_write_atomic). The file stays open. */
+sm_status sm_h5_write_image(sm_h5 *file, const char *path);
+
+/** Hands everything written so far to the system: a plain reader sees it, also after kill -9. */
+sm_status sm_h5_flush(sm_h5 *file);
+
+/** Closes. NULL is legal. \return the first failure of a write, flush or close of this file (with its message) */
+sm_status sm_h5_close(sm_h5 *file);
+
+/** \return the path that it was opened with. */
+const char *sm_h5_path(const sm_h5 *file);
+/** \} */
+
+/** \name Groups */
+/** \{ */
+
+/** Makes a group; an existing one is fine. */
+sm_status sm_h5_make_group(sm_h5 *file, const char *group);
+
+/** \return 1 if there is an object (group or dataset) of that path. */
+int sm_h5_has(const sm_h5 *file, const char *object);
+
+/** \return 1 if there is a dataset (group) of that path. */
+int sm_h5_has_dataset(const sm_h5 *file, const char *object);
+int sm_h5_has_group(const sm_h5 *file, const char *object);
+
+/** Names in a group, sorted by byte value.
+ * \param [out] names  `count` strings in one block: one sm_free(names) frees them all */
+sm_status sm_h5_list(const sm_h5 *file, const char *group, char ***names, size_t *count);
+/** \} */
+
+/** \name Attributes of a group or dataset ("/": the file)
+ * Writing replaces. Text is UTF-8 of variable length, str in h5py. Reading takes what h5py and others write as well: fixed-length strings, any integer for int64 and bool, any number for double, one-element arrays for single values. */
+/** \{ */
+int sm_h5_has_attribute(const sm_h5 *file, const char *object, const char *name);
+
+sm_status sm_h5_write_attribute_int64(sm_h5 *file, const char *object, const char *name, int64_t value);
+sm_status sm_h5_write_attribute_double(sm_h5 *file, const char *object, const char *name, double value);
+sm_status sm_h5_write_attribute_text(sm_h5 *file, const char *object, const char *name, const char *text);
+sm_status sm_h5_write_attribute_doubles(sm_h5 *file, const char *object, const char *name, const double *values,
+                                        size_t count);
+sm_status sm_h5_write_attribute_int64s(sm_h5 *file, const char *object, const char *name, const int64_t *values,
+                                       size_t count);
+sm_status sm_h5_write_attribute_texts(sm_h5 *file, const char *object, const char *name, const char *const *texts,
+                                      size_t count);
+
+sm_status sm_h5_read_attribute_int64(const sm_h5 *file, const char *object, const char *name, int64_t *value);
+sm_status sm_h5_read_attribute_double(const sm_h5 *file, const char *object, const char *name, double *value);
+/** Freed with sm_free(), as are the lists below (texts: one block). Lists may have any number of dimensions: read flat, row-major. */
+sm_status sm_h5_read_attribute_text(const sm_h5 *file, const char *object, const char *name, char **text);
+sm_status sm_h5_read_attribute_doubles(const sm_h5 *file, const char *object, const char *name, double **values,
+                                       size_t *count);
+sm_status sm_h5_read_attribute_int64s(const sm_h5 *file, const char *object, const char *name, int64_t **values,
+                                      size_t *count);
+sm_status sm_h5_read_attribute_texts(const sm_h5 *file, const char *object, const char *name, char ***texts,
+                                     size_t *count);
+/** \} */
+
+/** \name Datasets */
+/** \{ */
+
+/** Shape and type. SM_ERR_INPUT if there is no such dataset. */
+sm_status sm_h5_query(const sm_h5 *file, const char *object, sm_h5_info *info);
+
+/** Makes a contiguous dataset and writes it whole.
+ * \param rank   0..SM_H5_MAX_RANK; 0: a scalar, shape unused
+ * \param data   row-major, as many elements as the shape says */
+sm_status sm_h5_write(sm_h5 *file, const char *object, sm_h5_type type, int rank, const size_t *shape,
+                      const void *data);
+
+/** Reads a whole dataset of exactly this shape. Floating point of any width and byte order becomes the float or double asked for; integers must fit the type asked for by their own type.
+ * \param [out] data  row-major, owned by the caller */
+sm_status sm_h5_read(const sm_h5 *file, const char *object, sm_h5_type type, int rank, const size_t *shape, void *data);
+
+/** Reads rows first .. first + count - 1 (along dimension 0) of a dataset whose rows have `row_elements` elements in all (1 for a 1-D dataset). Same conversions. */
+sm_status sm_h5_read_rows(const sm_h5 *file, const char *object, sm_h5_type type, size_t first, size_t count,
+                          size_t row_elements, void *data);
+
+/** A 1-D dataset of UTF-8 strings. */
+sm_status sm_h5_write_texts(sm_h5 *file, const char *object, const char *const *texts, size_t count);
+
+/** \param [out] texts  `count` strings in one block: one sm_free(texts) frees them all */
+sm_status sm_h5_read_texts(const sm_h5 *file, const char *object, char ***texts, size_t *count);
+
+/** Makes a contiguous dataset with its space allocated at once but not written, for sm_file_pwrite() by any process after sm_h5_close().
+ * \param [out] offset  of its first byte in the file; a multiple of 4096 if it has 4096 bytes or more; may be NULL */
+sm_status sm_h5_create_contiguous(sm_h5 *file, const char *object, sm_h5_type type, int rank, const size_t *shape,
+                                  uint64_t *offset);
+
+/** Where the bytes of a dataset lie, for sm_file_pread(). SM_ERR_INPUT unless it is contiguous and allocated, of exactly this type, shape and host byte order, and wholly inside the file (else: truncated).
+ * \param [out] offset  of its first byte in the file */
+sm_status sm_h5_locate(const sm_h5 *file, const char *object, sm_h5_type type, int rank, const size_t *shape,
+                       uint64_t *offset);
+
+/** Makes an empty dataset that grows by rows: (N) if row_elements is 0, else (N, row_elements).
+ * \param chunk_rows  rows that are stored together (and the least that the file grows by) */
+sm_status sm_h5_create_rows(sm_h5 *file, const char *object, sm_h5_type type, size_t row_elements, size_t chunk_rows);
+
+/** Appends `count` rows. They are safe after the next sm_h5_flush(). */
+sm_status sm_h5_append_rows(sm_h5 *file, const char *object, sm_h5_type type, size_t count, const void *rows);
+/** \} */
+
+#ifdef __cplusplus
+}
+#endif
+#endif
