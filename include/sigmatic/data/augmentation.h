@@ -1,0 +1,50 @@
+/** \file
+ * Random flip, scale and crop, and the sampling of images through the resulting geometry. */
+#ifndef SIGMATIC_DATA_AUGMENTATION_H
+#define SIGMATIC_DATA_AUGMENTATION_H
+
+#include <sigmatic/data/sample.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Parameters of the random geometry. */
+typedef struct sm_augmentation {
+    int height, width;           /**< of the whole image at scale 1 */
+    int crop_height, crop_width; /**< of the output; equal to height, width without cropping */
+    int flip;                    /**< 1: mirror every second image, at random */
+    double scale_min, scale_max; /**< uniform; 1, 1: none */
+} sm_augmentation;
+
+/** \return the geometry of one sample in one epoch: a function of the arguments alone, whatever the rank, thread or batch.
+ *
+ * The stored image (stored_height, stored_width) becomes (height, width) times a scale drawn from [scale_min, scale_max); the crop's origin is uniform over whole pixels
+ * such that the crop lies in the image, or the image in the crop where it is smaller. */
+sm_geometry sm_augmentation_geometry(const sm_augmentation *augmentation, uint64_t seed, int64_t epoch,
+                                     int64_t sample_index, int stored_height, int stored_width);
+
+/** \return floats of workspace that sm_image_sample() needs for this stored and output size at any scale >= scale_min (output pixels a stored pixel, the smaller of both axes). */
+size_t sm_image_sample_workspace(int height, int width, int out_height, int out_width, double scale_min);
+
+/** Samples the image through the geometry and normalises it:
+ *
+ *     out[y][x][c] = (I_c(xs, ys) / 255 - mean[c]) / std[c],   0 (the mean colour) where (xs, ys) is outside the stored image
+ *
+ * I is bilinear between pixel centres, edges repeated. Where the image shrinks (scale < 1) the triangle is widened to 1 / scale pixels, so that every stored pixel counts (PyTorch's interpolate with antialias = True);
+ * a shift by whole pixels at scale 1, flipped or not, copies exactly.
+ *
+ * \param [in]  image      (height, width, 3) RGB
+ * \param [out] out        (out_height, out_width, 3)
+ * \param       workspace  sm_image_sample_workspace() floats
+ */
+void sm_image_sample(const uint8_t *image, int height, int width, const sm_geometry *geometry, const double mean[3],
+                     const double std[3], float *out, float *workspace);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

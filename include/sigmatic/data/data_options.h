@@ -1,0 +1,31 @@
+/** \file
+ * Section [data] of the configuration. */
+#ifndef SIGMATIC_DATA_DATA_OPTIONS_H
+#define SIGMATIC_DATA_DATA_OPTIONS_H
+
+#include <sigmatic/base/status.h>
+#include <sigmatic/data/augmentation.h>
+#include <sigmatic/data/dataset.h>
+#include <sigmatic/io/config.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Keys of [data]: train, validation (lists of files), train_split, validation_split, height, width, crop_height, crop_width, flip, scale_min, scale_max, prefetch, workers. */
+extern const sm_key sm_data_keys[];
+
+/** Opens the training files, or the validation files (without `validation`: the same files as `train`), of [data].
+ * \param [out] out  NULL if validation_split is empty (no validation) */
+sm_status sm_data_open_train(const sm_config *config, sm_dataset **out);
+sm_status sm_data_open_validation(const sm_config *config, sm_dataset **out);
+
+/** The geometry of training: network input, flip, scale, crop.
+ * Sizes of 0 in the config are filled in from the dataset; an impossible combination is SM_ERR_CONFIG.
+ * \param [out] augmentation  height, width: the whole image as evaluation feeds it; crop_height, crop_width: as training feeds it */
+sm_status sm_data_augmentation(const sm_config *config, const sm_dataset *train, sm_augmentation *augmentation);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

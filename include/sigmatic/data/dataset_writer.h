@@ -1,0 +1,79 @@
+/** \file
+ * Writer of dataset files. One process creates the file with all its space, then any number of processes write samples at their places without HDF5.
+ *
+ * The file grows under the name `<path>.partial` and takes its own name when it is complete: a killed run leaves nothing that opens as a dataset. */
+#ifndef SIGMATIC_DATA_DATASET_WRITER_H
+#define SIGMATIC_DATA_DATASET_WRITER_H
+
+#include <sigmatic/base/status.h>
+#include <sigmatic/comm/comm.h>
+#include <sigmatic/data/dataset.h>
+#include <sigmatic/data/sample.h>
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Optional maps of a file; can be or-ed. `image` is always there. */
+enum { SM_MAP_SEMANTIC = 1, SM_MAP_INSTANCE = 2, SM_MAP_INSTANCE_OFFSET = 4, SM_MAP_DISPARITY = 8 };
+
+typedef struct sm_dataset_split_spec {
+    const char *name;         /**< "train" */
+    int64_t count;            /**< of samples, at least 1 */
+    const char *const *names; /**< count; unique by convention */
+} sm_dataset_split_spec;
+
+/** What the file will hold. All pointers are only read during the call. */
+typedef struct sm_dataset_spec {
+    const char *source;                /**< one line for the attribute `source` */
+    int height, width;                 /**< of every map */
+    unsigned maps;                     /**< SM_MAP_* */
+    int has_camera;                    /**< write baseline_metres and fx_pixels */
+    const double *mean, *std;          /**< three each, of RGB / 255; NULL: ImageNet's */
+    const sm_dataset_classes *classes; /**< with SM_MAP_SEMANTIC */
+    const sm_dataset_split_spec *splits;
+    int split_count;
+} sm_dataset_spec;
+
+/** Makes sample `index` of split `split` (a position in the spec). The views must stay valid until the next call.
+ * Fields of the sample that matter: the maps of the spec (all non-NULL), baseline_metres, fx_pixels, original_height, original_width. */
+typedef sm_status (*sm_dataset_produce)(void *user, int split, int64_t index, sm_sample *sample);
+
+/** Writes a whole file: the collective loop that every importer and generator shares. Rank r of R makes the r-th contiguous block of every split; rank 0 reports progress. Collective.
+ *
+ * \param overwrite  0: a file at `path` is SM_ERR_USAGE before any work
+ * \param produce    called on every rank for its samples, one at a time
+ * \return the same on every rank; on failure nothing is left at `path` that was not there before */
+sm_status sm_dataset_write(sm_comm *comm, const char *path, const sm_dataset_spec *spec, int overwrite,
+                           sm_dataset_produce produce, void *user);
+
+/** \name The steps of sm_dataset_write(), for callers with another order
+ * create on one process, barrier, attach on the others, put everywhere, close everywhere, barrier, publish on one. */
+/** \{ */
+typedef struct sm_dataset_writer sm_dataset_writer;
+
+/** Creates `<path>.partial`. Enters HDF5. */
+sm_status sm_dataset_writer_create(const char *path, const sm_dataset_spec *spec, sm_dataset_writer **out);
+
+/** Joins a file that another process has created with the same spec. Enters HDF5. */
+sm_status sm_dataset_writer_attach(const char *path, const sm_dataset_spec *spec, sm_dataset_writer **out);
+
+/** Writes one sample and its checksums. Any order; each once. */
+sm_status sm_dataset_writer_put(sm_dataset_writer *writer, int split, int64_t index, const sm_sample *sample);
+
+/** Waits until this process's samples are on the disk, and closes. NULL is legal. */
+sm_status sm_dataset_writer_close(sm_dataset_writer *writer);
+
+/** Gives the complete file its name, replacing one there. By one process, after all have closed. */
+sm_status sm_dataset_writer_publish(const char *path);
+
+/** Removes `<path>.partial`. */
+void sm_dataset_writer_discard(const char *path);
+/** \} */
+
+#ifdef __cplusplus
+}
+#endif
+#endif
