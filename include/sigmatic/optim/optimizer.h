@@ -24,7 +24,7 @@ typedef struct sm_segment {
     size_t offset, count;      /**< in floats */
     float learning_rate_scale; /**< multiplies the learning rate; 1 for the network */
     int decay;                 /**< 1 = weight decay applies */
-    int active;                /**< 0 = neither parameters nor state nor step count are touched, and its gradients count for no norm */
+    int active; /**< 0 = neither parameters nor state nor step count are touched, and its gradients count for no norm */
 } sm_segment;
 
 typedef struct sm_optimizer sm_optimizer;
@@ -33,11 +33,11 @@ typedef struct sm_optimizer sm_optimizer;
 typedef struct sm_optimizer_kind {
     const char *name; /**< "sgd", "adamw" */
     const char *help;
-    int state_count;                                  /**< state arrays, each as long as the parameters, zero before the first step */
+    int state_count; /**< state arrays, each as long as the parameters, zero before the first step */
     const char *state_names[SM_OPTIMIZER_STATES_MAX]; /**< "momentum"; "exp_avg", "exp_avg_sq" */
     /** Updates `count` parameters. \param step  updates of this segment including this one, from 1 */
-    void (*step)(const sm_optimizer *optimizer, size_t count, int64_t step, float learning_rate, float weight_decay, float gradient_scale,
-                 float *parameters, const float *gradients, float *const *state);
+    void (*step)(const sm_optimizer *optimizer, size_t count, int64_t step, float learning_rate, float weight_decay,
+                 float gradient_scale, float *parameters, const float *gradients, float *const *state);
 } sm_optimizer_kind;
 
 /** All optimisers; ends with a NULL name. */
@@ -74,9 +74,9 @@ void sm_optimizer_free(sm_optimizer *optimizer);
  * \param [in]     gradient_scale  from sm_gradient_clip_scale(), or 1
  * \param [in,out] state           kind->state_count arrays in the layout of `parameters`
  * \param [in,out] segment_steps   one count a segment, zero before the first step */
-void sm_optimizer_step(const sm_optimizer *optimizer, const sm_segment *segments, int segment_count, double learning_rate,
-                       double gradient_scale, float *parameters, const float *gradients, float *const *state,
-                       int64_t *segment_steps, int threads);
+void sm_optimizer_step(const sm_optimizer *optimizer, const sm_segment *segments, int segment_count,
+                       double learning_rate, double gradient_scale, float *parameters, const float *gradients,
+                       float *const *state, int64_t *segment_steps, int threads);
 
 /** \return the L2 norm of the gradients of the active segments, summed in double in an order that depends on the segments only;
  * non-finite exactly if one of the gradients is. */

@@ -28,15 +28,15 @@ extern const sm_schedule_kind sm_schedule_kinds[];
 /** As configured in section [schedule]. */
 struct sm_schedule {
     const sm_schedule_kind *kind;
-    double learning_rate;  /**< lr0 */
-    int64_t steps;         /**< of the whole run: the decays end there */
-    double power;          /**< poly */
-    int milestone_count;   /**< step */
-    int64_t *milestones;   /**< step: ascending; the rate is multiplied by gamma at each */
-    double gamma;          /**< step */
-    double minimum;        /**< the learning rate that the decay tends to */
-    int64_t warmup_steps;  /**< 0 = none */
-    double warmup_factor;  /**< of the rate at step 0, rising linearly to 1 at warmup_steps */
+    double learning_rate; /**< lr0 */
+    int64_t steps;        /**< of the whole run: the decays end there */
+    double power;         /**< poly */
+    int milestone_count;  /**< step */
+    int64_t *milestones;  /**< step: ascending; the rate is multiplied by gamma at each */
+    double gamma;         /**< step */
+    double minimum;       /**< the learning rate that the decay tends to */
+    int64_t warmup_steps; /**< 0 = none */
+    double warmup_factor; /**< of the rate at step 0, rising linearly to 1 at warmup_steps */
 };
 
 /** Keys of section [schedule]; ends with a NULL name. */
