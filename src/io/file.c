@@ -1,0 +1,294 @@
+#define _XOPEN_SOURCE 700
+#define _FILE_OFFSET_BITS 64
+#include <sigmatic/io/file.h>
+
+#include "io/string_list.h"
+
+#include <sigmatic/base/memory.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct sm_file {
+    char *path;
+    int descriptor;
+};
+
+/* The one form of "the system refused". */
+static sm_status refused(const char *path, const char *what)
+{
+    return sm_fail(SM_ERR_IO, "%s: %s: %s", path, what, strerror(errno));
+}
+
+int sm_file_exists(const char *path)
+{
+    struct stat info;
+    return lstat(path, &info) == 0;
+}
+
+int sm_folder_exists(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+sm_status sm_file_size(const char *path, uint64_t *bytes)
+{
+    struct stat info;
+    if (stat(path, &info) != 0) {
+        return refused(path, "cannot be opened");
+    }
+    if (!S_ISREG(info.st_mode)) {
+        return sm_fail(SM_ERR_IO, "%s: %s, expected a file", path, S_ISDIR(info.st_mode) ? "a folder" : "not a file");
+    }
+    *bytes = (uint64_t)info.st_size;
+    return SM_OK;
+}
+
+sm_status sm_make_folders(const char *path)
+{
+    sm_status status = SM_OK;
+    char *prefix = sm_strdup(path);
+    size_t length = strlen(prefix);
+    for (size_t end = 1; end <= length && status == SM_OK; end++) {
+        if (prefix[end] != '/' && prefix[end] != '\0') {
+            continue;
+        }
+        prefix[end] = '\0';
+        if (mkdir(prefix, 0777) != 0 && !(errno == EEXIST && sm_folder_exists(prefix))) {
+            status = errno == EEXIST ? sm_fail(SM_ERR_IO, "%s: cannot make the folder: a file has that name", prefix)
+                                     : refused(prefix, "cannot make the folder");
+        }
+        prefix[end] = path[end];
+    }
+    sm_free(prefix);
+    return status;
+}
+
+static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *where)
+{
+    (void)info;
+    (void)kind;
+    (void)where;
+    return remove(path) == 0 || errno == ENOENT ? 0 : -1;
+}
+
+sm_status sm_remove_tree(const char *path)
+{
+    enum { OPEN_FOLDERS = 16 };
+    if (!sm_file_exists(path)) {
+        return SM_OK;
+    }
+    int failed = nftw(path, remove_entry, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS);
+    return failed ? refused(path, "cannot be removed") : SM_OK;
+}
+
+sm_status sm_folder_list(const char *path, char ***names, size_t *count)
+{
+    DIR *folder = opendir(path);
+    if (!folder) {
+        return refused(path, "cannot be listed");
+    }
+    char **found = NULL;
+    size_t used = 0, capacity = 0;
+    struct dirent *entry;
+    for (errno = 0; (entry = readdir(folder)); errno = 0) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) {
+            continue;
+        }
+        if (used == capacity) {
+            capacity = capacity ? 2 * capacity : 64;
+            found = sm_realloc(found, capacity * sizeof *found);
+        }
+        found[used++] = sm_strdup(entry->d_name);
+    }
+    sm_status status = errno ? refused(path, "cannot be listed") : SM_OK;
+    closedir(folder);
+    if (status == SM_OK) {
+        sm_strings_sort(found, used);
+        *names = sm_strings_pack((const char *const *)found, used);
+        *count = used;
+    }
+    for (size_t i = 0; i < used; i++) {
+        sm_free(found[i]);
+    }
+    sm_free(found);
+    return status;
+}
+
+static sm_status open_regular(const char *path, int flags, int *descriptor)
+{
+    uint64_t bytes;
+    sm_status status = sm_file_size(path, &bytes);
+    if (status != SM_OK) {
+        return status;
+    }
+    *descriptor = open(path, flags | O_CLOEXEC);
+    return *descriptor >= 0 ? SM_OK : refused(path, "cannot be opened");
+}
+
+sm_status sm_file_read(const char *path, void **data, size_t *bytes)
+{
+    sm_status status = SM_OK;
+    sm_file *file = NULL;
+    char *contents = NULL;
+    uint64_t size = 0;
+
+    SM_TRY(sm_file_size(path, &size));
+    SM_TRY(sm_file_open_read(path, &file));
+    contents = sm_alloc(size + 1);
+    SM_TRY(sm_file_pread(file, contents, size, 0));
+    contents[size] = '\0';
+    *data = contents;
+    *bytes = size;
+    contents = NULL;
+done:
+    sm_free(contents);
+    sm_file_close(file);
+    return status;
+}
+
+sm_status sm_file_read_text(const char *path, char **text)
+{
+    void *data = NULL;
+    size_t bytes = 0;
+    sm_status status = sm_file_read(path, &data, &bytes);
+    if (status != SM_OK) {
+        return status;
+    }
+    if (memchr(data, '\0', bytes)) {
+        sm_free(data);
+        return sm_fail(SM_ERR_INPUT, "%s: not a text file (it holds a zero byte)", path);
+    }
+    *text = data;
+    return SM_OK;
+}
+
+/* A rename is on the disk only when the folder is. Some file systems cannot sync a folder: EINVAL is no failure. */
+static sm_status sync_folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? sm_format("%.*s", (int)(slash - path) + (slash == path), path) : sm_strdup(".");
+    sm_status status = SM_OK;
+    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) {
+        status = refused(folder, "cannot be opened");
+    } else {
+        if (fsync(descriptor) != 0 && errno != EINVAL) {
+            status = refused(folder, "cannot be synchronised");
+        }
+        close(descriptor);
+    }
+    sm_free(folder);
+    return status;
+}
+
+sm_status sm_file_rename(const char *from, const char *to)
+{
+    if (rename(from, to) != 0) {
+        return sm_fail(SM_ERR_IO, "%s: cannot be renamed to %s: %s", from, to, strerror(errno));
+    }
+    return sync_folder_of(to);
+}
+
+sm_status sm_file_write_atomic(const char *path, const void *data, size_t bytes)
+{
+    sm_status status = SM_OK;
+    /* The process number keeps two writers of one path out of each other's temporary file. */
+    char *temporary = sm_format("%s.%ld.tmp", path, (long)getpid());
+    sm_file file = {temporary, open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)};
+
+    if (file.descriptor < 0) {
+        status = refused(path, "cannot be written");
+        goto done;
+    }
+    SM_TRY(sm_file_pwrite(&file, data, bytes, 0));
+    SM_TRY(sm_file_sync(&file));
+    SM_TRY(sm_file_rename(temporary, path));
+done:
+    if (file.descriptor >= 0) {
+        close(file.descriptor); /* says nothing new after fsync */
+        if (status != SM_OK) {
+            unlink(temporary);
+        }
+    }
+    sm_free(temporary);
+    return status;
+}
+
+static sm_status open_file(const char *path, int flags, sm_file **out)
+{
+    int descriptor;
+    sm_status status = open_regular(path, flags, &descriptor);
+    if (status == SM_OK) {
+        sm_file *file = sm_alloc(sizeof *file);
+        *file = (sm_file){sm_strdup(path), descriptor};
+        *out = file;
+    }
+    return status;
+}
+
+sm_status sm_file_open_read(const char *path, sm_file **out)
+{
+    return open_file(path, O_RDONLY, out);
+}
+
+sm_status sm_file_open_write(const char *path, sm_file **out)
+{
+    return open_file(path, O_RDWR, out);
+}
+
+sm_status sm_file_pread(const sm_file *file, void *data, size_t bytes, uint64_t offset)
+{
+    for (size_t done = 0; done < bytes;) {
+        ssize_t now = pread(file->descriptor, (char *)data + done, bytes - done, (off_t)(offset + done));
+        if (now < 0 && errno == EINTR) {
+            continue;
+        }
+        if (now < 0) {
+            return refused(file->path, "cannot be read");
+        }
+        if (now == 0) {
+            return sm_fail(SM_ERR_INPUT, "%s: truncated: %zu bytes expected at position %llu, found %zu", file->path,
+                           bytes, (unsigned long long)offset, done);
+        }
+        done += (size_t)now;
+    }
+    return SM_OK;
+}
+
+sm_status sm_file_pwrite(sm_file *file, const void *data, size_t bytes, uint64_t offset)
+{
+    for (size_t done = 0; done < bytes;) {
+        ssize_t now = pwrite(file->descriptor, (const char *)data + done, bytes - done, (off_t)(offset + done));
+        if (now < 0 && errno == EINTR) {
+            continue;
+        }
+        if (now <= 0) {
+            return sm_fail(SM_ERR_IO, "%s: cannot be written: %s (%zu of %zu bytes at position %llu)", file->path,
+                           now < 0 ? strerror(errno) : "nothing more fits", done, bytes, (unsigned long long)offset);
+        }
+        done += (size_t)now;
+    }
+    return SM_OK;
+}
+
+sm_status sm_file_sync(sm_file *file)
+{
+    return fsync(file->descriptor) == 0 ? SM_OK : refused(file->path, "cannot be written");
+}
+
+void sm_file_close(sm_file *file)
+{
+    if (file) {
+        close(file->descriptor);
+        sm_free(file->path);
+        sm_free(file);
+    }
+}

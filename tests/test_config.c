@@ -1,0 +1,345 @@
+/* ranks: 1 */
+#include "harness.h"
+
+#include <sigmatic/base/memory.h>
+#include <sigmatic/base/status.h>
+#include <sigmatic/io/config.h>
+#include <sigmatic/io/file.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const sm_key run_keys[] = {
+    {"run",                    "folder", SM_KEY_PATH, NULL, 0, 0, NULL, NULL, "where the run is kept"},
+    {"run",             "epochs", SM_KEY_INTEGER, "10", 1, 1000, NULL, NULL, "passes over the data"},
+    {"run",                       "verbose", SM_KEY_BOOL, "false", 0, 0, NULL, NULL, "more messages"},
+    {"run",                    "title", SM_KEY_TEXT, "", 0, 0, NULL, NULL, "a line for people"},
+    {NULL},
+};
+static const sm_key optimizer_keys[] = {
+    {"optimizer",    "kind", SM_KEY_CHOICE, "sgd", 0, 0, "sgd|adamw", NULL, "update rule"},
+    {"optimizer", "learning_rate", SM_KEY_REAL, "0.01", 0, INFINITY, NULL, NULL, "step size"},
+    {"optimizer",             "milestones", SM_KEY_INTEGERS, "10, 20", 1, INFINITY, NULL, "epochs", "when to decay"},
+    {"optimizer",   "betas", SM_KEY_REALS, "0.9,0.999", 0, 1, NULL, NULL, "decay of the moments"},
+    {"optimizer", "metrics", SM_KEY_TEXTS, "", 0, 0, "iou|depth|error", NULL, "what to report"},
+    {"run",    "seed", SM_KEY_INTEGER, "1", 0, 0, NULL, NULL, "of all random numbers"},
+    {NULL  },
+};
+static const sm_key task_keys[] = {
+    {"task.NAME",       "kind", SM_KEY_CHOICE, NULL, 0, 0, "semantic|depth", NULL, "what is learnt"},
+    {"task.NAME",    "weight", SM_KEY_REAL, "1", 0, 100, NULL, NULL, "of its loss"},
+    {"head.NAME",                "width", SM_KEY_INTEGER, "256", 1, 4096, NULL, "channels", "of the head"},
+    {NULL},
+};
+static const sm_key *const tables[] = {run_keys, optimizer_keys, task_keys, NULL};
+
+static char path[512];
+
+/* Writes a file into the scratch folder. */
+static const char *written(const char *name, const char *text)
+{
+    snprintf(path, sizeof path, "%s/%s", sm_test_folder(), name);
+    SM_TEST_OK(sm_file_write_atomic(path, text, strlen(text)));
+    return path;
+}
+
+static sm_config *fresh(void)
+{
+    sm_config *config = NULL;
+    SM_TEST_OK(sm_config_new(tables, &config));
+    return config;
+}
+
+/* Reading `text` fails with `status` and a message that holds `part`. */
+static void refuses(const char *text, sm_status status, const char *part)
+{
+    sm_config *config = fresh();
+    CU_ASSERT(sm_config_read(config, written("bad.ini", text)) == status);
+    SM_TEST_MESSAGE(part);
+    sm_config_free(config);
+}
+
+static void refuses_set(const char *assignment, const char *part)
+{
+    sm_config *config = fresh();
+    CU_ASSERT(sm_config_set(config, assignment) == SM_ERR_CONFIG);
+    SM_TEST_MESSAGE("--set: ");
+    SM_TEST_MESSAGE(part);
+    sm_config_free(config);
+}
+
+static void defaults_hold_until_a_file_speaks(void)
+{
+    sm_config *config = fresh();
+    size_t count;
+    CU_ASSERT(sm_config_integer(config, "run", "epochs") == 10);
+    CU_ASSERT(!sm_config_bool(config, "run", "verbose"));
+    CU_ASSERT(sm_config_choice(config, "optimizer", "kind") == 0);
+    CU_ASSERT(sm_config_integers(config, "optimizer", "milestones", &count)[1] == 20 && count == 2);
+    CU_ASSERT(sm_config_reals(config, "optimizer", "betas", &count)[1] == 0.999 && count == 2);
+    sm_config_texts(config, "optimizer", "metrics", &count);
+    CU_ASSERT(count == 0);
+    CU_ASSERT(!sm_config_is_set(config, "run", "epochs"));
+    CU_ASSERT(sm_config_sections(config, "task", NULL) == 0);
+    CU_ASSERT(!sm_config_has(config, "task.semantic", "kind"));
+    sm_config_free(config);
+}
+
+static void a_file_sets_every_type(void)
+{
+    sm_config *config = fresh();
+    const char *text =
+        "\xEF\xBB\xBF; comment\n# comment\r\n  [run] ; comment\r\n"
+        "   folder = /data/a b ; comment\n\tepochs=20\n verbose = yes\n title = \xC3\xA4; # = : x\nseed=-7\n"
+        "[optimizer]\nkind = adamw\nlearning_rate = 2.5e-3\nmilestones = 30,40 , 50\nbetas = .8\n"
+        "metrics = depth, iou\n[task.one]\nkind = depth\n[head.x]\n[task.two]\nkind = semantic\nweight=2";
+    size_t count;
+    SM_TEST_OK(sm_config_read(config, written("good.ini", text)));
+    SM_TEST_OK(sm_config_check(config));
+    CU_ASSERT_STRING_EQUAL(sm_config_text_of(config, "run", "folder"), "/data/a b");
+    CU_ASSERT_STRING_EQUAL(sm_config_text_of(config, "run", "title"), "\xC3\xA4; # = : x");
+    CU_ASSERT(sm_config_integer(config, "run", "epochs") == 20 && sm_config_is_set(config, "run", "epochs"));
+    CU_ASSERT(sm_config_bool(config, "run", "verbose") == 1);
+    CU_ASSERT(sm_config_integer(config, "run", "seed") == -7);
+    CU_ASSERT(sm_config_choice(config, "optimizer", "kind") == 1);
+    CU_ASSERT_STRING_EQUAL(sm_config_text_of(config, "optimizer", "kind"), "adamw");
+    CU_ASSERT(sm_config_real(config, "optimizer", "learning_rate") == 2.5e-3);
+    const int64_t *milestones = sm_config_integers(config, "optimizer", "milestones", &count);
+    CU_ASSERT(count == 3 && milestones[0] == 30 && milestones[2] == 50);
+    CU_ASSERT(sm_config_reals(config, "optimizer", "betas", &count)[0] == .8 && count == 1);
+    const char *const *metrics = sm_config_texts(config, "optimizer", "metrics", &count);
+    CU_ASSERT(count == 2 && strcmp(metrics[0], "depth") == 0 && strcmp(metrics[1], "iou") == 0);
+    const char *const *sections;
+    CU_ASSERT_FATAL(sm_config_sections(config, "task", &sections) == 2);
+    CU_ASSERT_STRING_EQUAL(sections[0], "task.one");
+    CU_ASSERT_STRING_EQUAL(sm_config_instance(sections[1]), "two");
+    CU_ASSERT(sm_config_real(config, "task.one", "weight") == 1 && sm_config_real(config, "task.two", "weight") == 2);
+    CU_ASSERT(sm_config_sections(config, "head", &sections) == 1 && strcmp(sections[0], "head.x") == 0);
+    CU_ASSERT(sm_config_integer(config, "head.x", "width") == 256);
+    sm_config_free(config);
+}
+
+static void the_resolved_text_gives_the_same_config(void)
+{
+    sm_config *config = fresh(), *again = fresh();
+    SM_TEST_OK(sm_config_read_text(config, "text",
+                                   "[task.b]\nkind=depth\n[head.h]\nwidth=8\n[task.a]\nkind=semantic\n"
+                                   "[run]\nfolder=x\ntitle=a \"b\" = c # d\n[optimizer]\nmilestones=\n"));
+    SM_TEST_OK(sm_config_set(config, "optimizer.betas= 0.5 , 1 "));
+    char *text = sm_config_text(config);
+    SM_TEST_OK(sm_config_read_text(again, "checkpoint", text));
+    char *text_again = sm_config_text(again);
+    CU_ASSERT_STRING_EQUAL(text, text_again);
+    CU_ASSERT(strstr(text, "title = a \"b\" = c # d\n") && strstr(text, "betas = 0.5 , 1\n"));
+    CU_ASSERT(strstr(text, "epochs = 10\n") && strstr(text, "[task.b]") < strstr(text, "[task.a]"));
+    size_t count;
+    sm_config_integers(again, "optimizer", "milestones", &count);
+    CU_ASSERT(count == 0);
+    const char *const *sections;
+    CU_ASSERT(sm_config_sections(again, "task", &sections) == 2 && strcmp(sections[0], "task.b") == 0);
+    sm_free(text);
+    sm_free(text_again);
+    sm_config_free(config);
+    sm_config_free(again);
+}
+
+static void mistakes_name_file_line_key_and_what_is_allowed(void)
+{
+    static const struct {
+        const char *text, *part;
+    } cases[] = {
+        {"[run]\nepoch = 3\n",                                  "bad.ini:2: [run] has no key 'epoch', did you mean 'epochs'?"                      },
+        {"[run]\nlearning_rate = 3\n",                          "[run] has no key 'learning_rate', but [optimizer] has"                            },
+        {"[head.a]\nqqqqqq = 3\n",                              "[head.a] has no key 'qqqqqq', expected one of width"                              },
+        {"\n[optimiser]\n",                                     "bad.ini:2: unknown section [optimiser], did you mean [optimizer]?"                },
+        {"[x]\n",                                               "unknown section [x], expected one of [run], [optimizer], [task.NAME], [head.NAME]"},
+        {"[task.2nd]\n",                                        "bad.ini:1: [task.2nd]: '2nd' is not a name"                                       },
+        {"[task.]\n",                                           "'' is not a name"                                                                 },
+        {"[task.a.b]\n",                                        "'a.b' is not a name"                                                              },
+        {"[run]\nepochs = ten\n",                               "bad.ini:2: [run] epochs = 'ten': expected an integer, 1 .. 1000"                  },
+        {"[run]\nepochs = 1.5\n",                               "expected an integer"                                                              },
+        {"[run]\nepochs = 7x\n",                                "expected an integer"                                                              },
+        {"[run]\nepochs =\n",                                   "[run] epochs = '': expected an integer"                                           },
+        {"[run]\nepochs = 0\n",                                 "[run] epochs = '0': expected an integer, 1 .. 1000"                               },
+        {"[run]\nseed = 9223372036854775808\n",                 "expected an integer"                                                              },
+        {"[run]\nverbose = maybe\n",                            "[run] verbose = 'maybe': expected true or false"                                  },
+        {"[optimizer]\nkind = adam\n",                          "[optimizer] kind = 'adam': expected one of sgd|adamw"                             },
+        {"[optimizer]\nkind = sgd|adamw\n",                     "expected one of sgd|adamw"                                                        },
+        {"[optimizer]\nlearning_rate = -1\n",                   "'-1': expected a number, at least 0"                                              },
+        {"[optimizer]\nlearning_rate = nan\n",                  "'nan': expected a number"                                                         },
+        {"[optimizer]\nlearning_rate = inf\n",                  "'inf': expected a number"                                                         },
+        {"[optimizer]\nlearning_rate = 1e999\n",                "'1e999': expected a number"                                                       },
+        {"[optimizer]\nlearning_rate = 0x10\n",                 "'0x10': expected a number"                                                        },
+        {"[optimizer]\nlearning_rate = 0.1f\n",                 "'0.1f': expected a number"                                                        },
+        {"[optimizer]\nmilestones = 1,,2\n",                    "'1,,2': expected integers separated by commas, each at least 1"                   },
+        {"[optimizer]\nmilestones = 1,2.5\n",                   "expected integers"                                                                },
+        {"[optimizer]\nbetas = 0.9, 2\n",                       "expected numbers separated by commas, each 0 .. 1"                                },
+        {"[optimizer]\nmetrics = iou, foo\n",                   "expected a list of iou|depth|error"                                               },
+        {"[run]\nepochs = 3\n[optimizer]\n[run]\nepochs = 3\n",
+         "bad.ini:5: [run] epochs stands twice in this file, first at"                                                                             },
+        {"[run]\nepochs\n",                                     "bad.ini:2: 'epochs' is neither [section] nor key = value"                         },
+        {"[run]\nepochs\nfoo = 1\n",                            "bad.ini:2: 'epochs' is neither"                                                   },
+        {"[run\nepochs = 2\n",                                  "bad.ini:1: '[run': ']' is missing"                                                },
+        {"[run] epochs = 2\n",                                  "bad.ini:1: '[run] epochs = 2': nothing but a comment"                             },
+        {"epochs = 2\n",                                        "bad.ini:1: 'epochs' stands before the first [section]"                            },
+        {"[run]\ninclude = x.ini\n",                            "bad.ini:2: include may only stand before the first [section]"                     },
+        {"include = nowhere.ini\n",                             "bad.ini:1: include = nowhere.ini: there is no file"                               },
+        {"include = bad.ini\n",                                 "bad.ini:1: include = bad.ini: "                                                   },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        refuses(cases[i].text, SM_ERR_CONFIG, cases[i].part);
+    }
+    sm_config *config = fresh();
+    CU_ASSERT(sm_config_read(config, "/nowhere/x.ini") == SM_ERR_IO);
+    SM_TEST_MESSAGE("/nowhere/x.ini: cannot be opened: No such file or directory");
+    snprintf(path, sizeof path, "%s/zero.ini", sm_test_folder());
+    SM_TEST_OK(sm_file_write_atomic(path, "[run]\0", 6));
+    CU_ASSERT(sm_config_read(config, path) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("zero.ini: not a text file");
+    sm_config_free(config);
+}
+
+/* inih splits at 200 characters and gives the rest as another key or line. */
+static void long_lines_are_refused_not_split(void)
+{
+    char text[512];
+    for (int length = 180; length <= 230; length++) { /* of the line */
+        char title[256];
+        memset(title, 'x', sizeof title);
+        title[length - strlen("title = ")] = '\0';
+        snprintf(text, sizeof text, "[run]\ntitle = %s\r\nepochs = 3\n", title);
+        if (length <= 199) {
+            sm_config *config = fresh(), *again = fresh();
+            SM_TEST_OK(sm_config_read_text(config, "text", text));
+            CU_ASSERT_STRING_EQUAL(sm_config_text_of(config, "run", "title"), title);
+            char *resolved = sm_config_text(config);
+            SM_TEST_OK(sm_config_read_text(again, "again", resolved));
+            sm_free(resolved);
+            sm_config_free(config);
+            sm_config_free(again);
+        } else {
+            char part[128];
+            snprintf(part, sizeof part, "bad.ini:2: the line has %d characters, at most 199", length);
+            refuses(text, SM_ERR_CONFIG, part);
+        }
+    }
+    char assignment[300] = "run.title=";
+    memset(assignment + 10, 'x', 250);
+    refuses_set(assignment, "more than 199 characters");
+}
+
+static void set_overrides_and_checks_like_a_file(void)
+{
+    sm_config *config = fresh();
+    SM_TEST_OK(sm_config_read_text(config, "text", "[task.semantic]\nkind = semantic\nweight = 3\n"));
+    SM_TEST_OK(sm_config_set(config, "task.semantic.weight=2"));
+    SM_TEST_OK(sm_config_set(config, "task.semantic.weight = 4"));
+    SM_TEST_OK(sm_config_set(config, "run.title=a=b"));
+    CU_ASSERT(sm_config_real(config, "task.semantic", "weight") == 4);
+    CU_ASSERT_STRING_EQUAL(sm_config_text_of(config, "run", "title"), "a=b");
+    SM_TEST_OK(sm_config_set(config, "task.depth.weight=1"));
+    CU_ASSERT(sm_config_sections(config, "task", NULL) == 2);
+    CU_ASSERT(sm_config_fail(config, "task.semantic", "weight", "is %d", 4) == SM_ERR_CONFIG);
+    SM_TEST_MESSAGE("--set: [task.semantic] weight = 4: is 4");
+    CU_ASSERT(sm_config_fail(config, "task.semantic", "kind", "no") == SM_ERR_CONFIG);
+    SM_TEST_MESSAGE("text:2: [task.semantic] kind = semantic: no");
+    CU_ASSERT(sm_config_check(config) == SM_ERR_CONFIG);
+    SM_TEST_MESSAGE("[run] folder is required (where the run is kept): expected a path");
+    SM_TEST_OK(sm_config_set(config, "run.folder=x"));
+    CU_ASSERT(sm_config_check(config) == SM_ERR_CONFIG);
+    SM_TEST_MESSAGE("[task.depth] kind is required (what is learnt): expected one of semantic|depth");
+    sm_config_free(config);
+
+    refuses_set("run.epochs", "'run.epochs': expected section.key=value");
+    refuses_set("epochs=3", "'epochs=3': expected section.key=value");
+    refuses_set(".epochs=3", "expected section.key=value");
+    refuses_set("run.=3", "expected section.key=value");
+    refuses_set("run.epoch=3", "did you mean 'epochs'?");
+    refuses_set("runn.epochs=3", "unknown section [runn], did you mean [run]?");
+    refuses_set("run.epochs=x", "[run] epochs = 'x': expected an integer");
+    refuses_set("run.title=a ;b", "begins a comment");
+    refuses_set("run.title=a\nb", "no line breaks");
+}
+
+static void an_including_file_overrides_what_it_includes(void)
+{
+    char folder[512], text[1024];
+    snprintf(folder, sizeof folder, "%s/sub", sm_test_folder());
+    SM_TEST_OK(sm_make_folders(folder));
+    written("sub/base.ini", "include = ../deep.ini\n[run]\nepochs = 2\nseed = 5\n[task.base]\n");
+    written("deep.ini", "[run]\nepochs = 1\nseed = 4\ntitle = deep\n");
+    snprintf(text, sizeof text, "include = sub/base.ini\ninclude=%s/deep2.ini\n[run]\nepochs = 3\n", sm_test_folder());
+    written("deep2.ini", "[task.second]\n");
+    sm_config *config = fresh();
+    SM_TEST_OK(sm_config_read(config, written("top.ini", text)));
+    CU_ASSERT(sm_config_integer(config, "run", "epochs") == 3);
+    CU_ASSERT(sm_config_integer(config, "run", "seed") == 5);
+    CU_ASSERT_STRING_EQUAL(sm_config_text_of(config, "run", "title"), "deep");
+    const char *const *sections;
+    CU_ASSERT(sm_config_sections(config, "task", &sections) == 2 && strcmp(sections[1], "task.second") == 0);
+    sm_config_free(config);
+
+    written("a.ini", "include = sub/b.ini\n");
+    written("sub/b.ini", "; comment\ninclude = ../a.ini\n");
+    config = fresh();
+    CU_ASSERT(sm_config_read(config, (snprintf(path, sizeof path, "%s/a.ini", sm_test_folder()), path)) ==
+              SM_ERR_CONFIG);
+    SM_TEST_MESSAGE("sub/b.ini:2: include = ../a.ini: ");
+    SM_TEST_MESSAGE("it includes itself");
+    CU_ASSERT(sm_config_read_text(config, "text", "include = a.ini\n") == SM_ERR_CONFIG);
+    SM_TEST_MESSAGE("text:1: include is not possible here");
+    sm_config_free(config);
+    refuses("include = deep4.ini\n", SM_ERR_CONFIG, "there is no file");
+    written("deep3.ini", "[run]\nepochs = 0\n");
+    refuses("include = deep3.ini\n", SM_ERR_CONFIG, "deep3.ini:2: [run] epochs = '0'");
+}
+
+static void the_reference_names_every_key(void)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *stream = tmpfile();
+    sm_config_help(tables, stream);
+    bytes = (size_t)ftell(stream);
+    text = sm_alloc_zeroed(bytes + 1);
+    rewind(stream);
+    CU_ASSERT(fread(text, 1, bytes, stream) == bytes);
+    fclose(stream);
+    for (const sm_key *const *table = tables; *table; table++) {
+        for (const sm_key *key = *table; key->section; key++) {
+            CU_ASSERT(strstr(text, key->name) && strstr(text, key->section) && strstr(text, key->help));
+        }
+    }
+    CU_ASSERT(strstr(text, "required") && strstr(text, "sgd|adamw") && strstr(text, "1 .. 1000"));
+    CU_ASSERT(strstr(text, "at least 1 epochs") != NULL);
+    if (getenv("SM_TEST_SHOW")) {
+        puts(text);
+    }
+    sm_free(text);
+}
+
+static void nothing_is_leaked(void)
+{
+    size_t before = sm_memory_held_bytes();
+    an_including_file_overrides_what_it_includes();
+    set_overrides_and_checks_like_a_file();
+    the_resolved_text_gives_the_same_config();
+    CU_ASSERT(sm_memory_held_bytes() == before);
+}
+
+int main(int argc, char **argv)
+{
+    sm_test_begin(&argc, &argv);
+    SM_TEST(defaults_hold_until_a_file_speaks);
+    SM_TEST(a_file_sets_every_type);
+    SM_TEST(the_resolved_text_gives_the_same_config);
+    SM_TEST(mistakes_name_file_line_key_and_what_is_allowed);
+    SM_TEST(long_lines_are_refused_not_split);
+    SM_TEST(set_overrides_and_checks_like_a_file);
+    SM_TEST(an_including_file_overrides_what_it_includes);
+    SM_TEST(the_reference_names_every_key);
+    SM_TEST(nothing_is_leaked);
+    return sm_test_end();
+}
