@@ -3,22 +3,23 @@
 #include <sigmatic/base/memory.h>
 
 #include <assert.h>
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
 const sm_key sm_weighting_keys[] = {
     {"weighting", "method", SM_KEY_CHOICE, "uncertainty", 0, 0, "uncertainty|equal|fixed", NULL,
      "how the losses of the tasks become one"},
-    {"weighting", "learning_rate_scale", SM_KEY_REAL, "10", 0, 1e6, NULL, NULL,
+    {"weighting", "learning_rate_scale", SM_KEY_REAL, "10", 0, INFINITY, NULL, NULL,
      "uncertainty: learning rate of the log-variances relative to the network's"},
-    {"weighting", "gradient_limit", SM_KEY_REAL, "1", 0, 1e30, NULL, NULL,
+    {"weighting", "gradient_limit", SM_KEY_REAL, "1", 0, INFINITY, NULL, NULL,
      "uncertainty: limit of the gradient of each log-variance; 0 = none"},
     {"weighting", "lower", SM_KEY_REAL, "-20", -80, 80, NULL, NULL, "uncertainty: least log-variance"},
     {"weighting", "upper", SM_KEY_REAL, "20", -80, 80, NULL, NULL, "uncertainty: greatest log-variance"},
     {"task.NAME", "likelihood", SM_KEY_CHOICE, "auto", 0, 0,
      "auto|categorical|categorical_scaled|gaussian|laplace|paper_l1", NULL,
      "uncertainty: what the loss is the likelihood of; auto = by the loss"},
-    {"task.NAME", "weight", SM_KEY_REAL, "1", 0, 1e30, NULL, NULL, "fixed: factor of the loss"},
+    {"task.NAME", "weight", SM_KEY_REAL, "1", 0, INFINITY, NULL, NULL, "fixed: factor of the loss"},
     {"task.NAME", "log_variance", SM_KEY_REAL, "0", -80, 80, NULL, NULL,
      "uncertainty: initial log sigma^2 of the task"},
     {0},
