@@ -1,0 +1,75 @@
+/** \file
+ * What an op kind uses to emit its steps: places of values and of their gradients, and the list itself. */
+#ifndef SIGMATIC_GRAPH_LOWERING_H
+#define SIGMATIC_GRAPH_LOWERING_H
+
+#include <sigmatic/graph/plan.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Options of the plan being made. */
+const sm_plan_options *sm_lowering_options(const sm_lowering *lowering);
+const sm_graph *sm_lowering_graph(const sm_lowering *lowering);
+
+/** Absent operand. */
+sm_operand sm_lowering_none(void);
+
+/** \return a new planned buffer of bytes_per_sample * capacity + bytes_fixed; it lives from its first to its last use. */
+sm_operand sm_lowering_buffer(sm_lowering *lowering, size_t bytes_per_sample, size_t bytes_fixed);
+
+/** \return a place in the prepared region. */
+sm_operand sm_lowering_prepared(sm_lowering *lowering, size_t bytes);
+
+/** \return the place of a value that is already computed. */
+sm_operand sm_lowering_value(const sm_lowering *lowering, int value);
+
+/** Gives the value a place: that of `input` if nobody reads that any more after the op being lowered (in place), else a new one. \param input  value, or -1 = never in place */
+sm_operand sm_lowering_define(sm_lowering *lowering, int value, int input);
+
+sm_operand sm_lowering_parameter(const sm_lowering *lowering, int parameter);
+sm_operand sm_lowering_gradient(const sm_lowering *lowering, int parameter);
+sm_operand sm_lowering_running(const sm_lowering *lowering, int buffer);
+/** \return 0 if the parameter is frozen. */
+int sm_lowering_is_trained(const sm_lowering *lowering, int parameter);
+
+/** Lets the op being lowered also do the work of `op` (its sole consumer), which is then not lowered itself. */
+void sm_lowering_absorb(sm_lowering *lowering, const sm_op *op);
+/** \return the only consumer of a value if it is of that kind, not yet absorbed, and the value is no output; else NULL. */
+const sm_op *sm_lowering_sole_consumer(const sm_lowering *lowering, int value, const sm_op_kind *kind);
+/** \return whether a value has a place already. */
+int sm_lowering_is_defined(const sm_lowering *lowering, int value);
+
+/** State kept from forward to backward of one op (owned by the lowering); zeroed on the first call. */
+void *sm_lowering_state(sm_lowering *lowering, const sm_op *op, size_t bytes);
+
+/** \return 1 if a gradient with respect to this value is wanted. */
+int sm_lowering_wants_gradient(const sm_lowering *lowering, int value);
+/** \return the gradient of a value, complete; region NONE if nobody wrote one. */
+sm_operand sm_lowering_value_gradient(const sm_lowering *lowering, int value);
+/** Place to write (beta 0) or add to (beta 1) the gradient of `value`.
+ * \param in_place_of  value whose gradient may be overwritten by the result (elementwise ops), or -1
+ * \param [out] beta   0 for the first writer */
+sm_operand sm_lowering_write_gradient(sm_lowering *lowering, int value, int in_place_of, float *beta);
+/** The gradient of `value` is (plus) that of `from`: shares the place if it is the first, else emits an addition. */
+void sm_lowering_pass_gradient(sm_lowering *lowering, int value, int from);
+
+/** Copies a config into the plan. */
+const void *sm_lowering_config(sm_lowering *lowering, const void *config, size_t bytes);
+
+/** Appends a step to the list being made (forward or backward), for the op being lowered. */
+void sm_lowering_emit(sm_lowering *lowering, const sm_step *step);
+/** Appends a step that packs weights. */
+void sm_lowering_emit_prepare(sm_lowering *lowering, const sm_step *step);
+
+/** beta of a step at run time. */
+static inline float sm_step_beta(const sm_step *step, const sm_run *run)
+{
+    return step->parameter_gradient && run->accumulate ? 1.0f : step->beta;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,132 @@
+/** \file
+ * The plan: a graph lowered to explicit lists of forward and backward steps, and a map of all memory that they use.
+ *
+ * Making a plan allocates nothing that a step needs: it says how many bytes each region takes, the caller gives base addresses (which may lie in a shared window).
+ * The plan is a pure function of graph, options and CPU.
+ *
+ * Gradient contract: the first writer of a gradient overwrites (beta = 0), later writers add; parameters too, unless `accumulate` asks to add to what is there (a later micro-batch). Nothing is ever cleared. */
+#ifndef SIGMATIC_GRAPH_PLAN_H
+#define SIGMATIC_GRAPH_PLAN_H
+
+#include <sigmatic/base/status.h>
+#include <sigmatic/graph/graph.h>
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum sm_region {
+    SM_REGION_NONE,
+    SM_REGION_PARAMETERS,  /**< flat parameters, in backward order */
+    SM_REGION_GRADIENTS,   /**< the same layout */
+    SM_REGION_BUFFERS,     /**< running statistics */
+    SM_REGION_PREPARED,    /**< weights as the kernels like them, remade after an update */
+    SM_REGION_INPUT,       /**< the batch of images */
+    SM_REGION_ACTIVATIONS, /**< values, gradients of values, statistics; places shared by lifetime */
+    SM_REGION_WORKSPACE,   /**< scratch of the hungriest step */
+    SM_REGIONS
+} sm_region;
+
+extern const char *const sm_region_names[SM_REGIONS];
+
+typedef enum sm_batch_norm_mode {
+    SM_BATCH_NORM_SYNC,  /**< statistics of the global batch */
+    SM_BATCH_NORM_LOCAL, /**< of this rank's samples */
+    SM_BATCH_NORM_FROZEN /**< running statistics */
+} sm_batch_norm_mode;
+
+typedef struct sm_plan_options {
+    int capacity;       /**< most samples that a run will have, 1 and more */
+    int batch_typical;  /**< samples to tune for; 0 = capacity */
+    int training;       /**< with backward */
+    int threads;
+    sm_batch_norm_mode batch_norm;
+    int exact_kernels;  /**< no Winograd F(4x4) */
+    const char *conv2d_algorithm; /**< this one wherever it can; NULL = the cheapest */
+    int no_reuse;       /**< every value in a place of its own (for tests) */
+    int no_fusion;      /**< one step an op (for tests) */
+} sm_plan_options;
+
+/** Where an operand lies: base of the region + offset. */
+typedef struct sm_operand {
+    sm_region region;
+    size_t offset; /**< bytes */
+    int buffer;    /**< while lowering: which planned buffer; -1 = fixed place */
+} sm_operand;
+
+typedef struct sm_step sm_step;
+
+/** What a run of the steps is given. */
+typedef struct sm_run {
+    char *base[SM_REGIONS];
+    int batch;             /**< local samples, 0..capacity */
+    int64_t batch_global;  /**< samples of all ranks */
+    int64_t first_sample;  /**< global number of this rank's first sample (names dropout masks) */
+    uint64_t seed, step;
+    int accumulate;        /**< parameter gradients add to what is there */
+    int threads;
+    void (*reduce)(void *user, double *values, size_t count);      /**< sum over ranks; NULL = one rank. Collective */
+    void (*progress)(void *user, size_t gradients_complete);       /**< after each backward step: floats of the flat gradient that are final; or NULL */
+    void (*observe)(void *user, const sm_step *step, double begin_seconds, double end_seconds); /**< or NULL */
+    void *user;
+} sm_run;
+
+enum { SM_STEP_OPERANDS = 10 };
+
+struct sm_step {
+    void (*run)(const sm_step *step, const sm_run *run);
+    const char *label;     /**< "forward", "backward data", "reduce", ... */
+    const char *algorithm; /**< or NULL */
+    int op;                /**< index in the graph */
+    sm_operand operand[SM_STEP_OPERANDS]; /**< meaning: the op's */
+    float beta;            /**< of the result */
+    int parameter_gradient;/**< the result is one: `accumulate` makes beta 1 */
+    const void *config;    /**< owned by the plan */
+    double macs;           /**< nominal multiply-adds a sample */
+    double macs_executed;
+    size_t workspace_bytes;
+    size_t gradients_complete;
+};
+
+typedef struct sm_plan sm_plan;
+
+/** Lowers the graph. Finishes its parameters. The graph must outlive the plan.
+ * \return SM_ERR_CONFIG for options that do not fit */
+sm_status sm_plan_new(const sm_graph *graph, const sm_plan_options *options, sm_plan **out);
+void sm_plan_free(sm_plan *plan);
+
+/** \return bytes of a region; the same for every plan of the same parameters in PARAMETERS, GRADIENTS, BUFFERS. */
+size_t sm_plan_region_bytes(const sm_plan *plan, sm_region region);
+
+/** \return place of output i's values (capacity, H, W, C) float in the run's memory, valid from the end of forward until backward begins (inference: until the next run). */
+float *sm_plan_output(const sm_plan *plan, const sm_run *run, int output);
+/** \return place of its seed gradient, to be written between forward and backward. */
+float *sm_plan_output_gradient(const sm_plan *plan, const sm_run *run, int output);
+
+/** Packs the weights; after parameters changed, before the next forward. */
+void sm_plan_prepare(const sm_plan *plan, const sm_run *run);
+/** Collective if `reduce` is given. */
+void sm_plan_forward(const sm_plan *plan, const sm_run *run);
+/** All backward steps; with `run->reduce` collective. */
+void sm_plan_backward(const sm_plan *plan, const sm_run *run);
+
+/** The lists, for printing and measuring. pass: 0 prepare, 1 forward, 2 backward */
+const sm_step *sm_plan_steps(const sm_plan *plan, int pass, int *count);
+
+/** Prints the op table: name, output shape, parameters, multiply-adds, algorithms; the memory regions; totals. `optimizer_bytes`: state that the trainer adds. */
+void sm_plan_print(const sm_plan *plan, size_t optimizer_bytes, FILE *file);
+
+/** \return the bound address of an operand, NULL for SM_REGION_NONE. */
+static inline void *sm_operand_address(const sm_run *run, sm_operand operand)
+{
+    return operand.region == SM_REGION_NONE ? NULL : run->base[operand.region] + operand.offset;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

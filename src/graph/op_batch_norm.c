@@ -1,0 +1,278 @@
+/* Batch normalisation: statistics, sum over ranks, finalise, apply; backward: statistics, parameters, sum over ranks, apply.
+ *
+ * The head of a fused group: bn -> relu, or bn -> add -> relu, is applied in one pass when each link has a single consumer.
+ * The ReLU's mask is then read from the output, which the next layer keeps anyway. */
+#include <sigmatic/graph/lowering.h>
+#include <sigmatic/ops/batch_norm.h>
+#include <sigmatic/ops/relu.h>
+
+#include "graph/op_kinds.h"
+
+#include <stdio.h>
+
+static const float EPSILON = 1e-5f, MOMENTUM = 0.1f;
+
+/* Whose statistics normalise. */
+typedef enum { STATISTICS_GLOBAL, STATISTICS_LOCAL, STATISTICS_RUNNING } statistics;
+
+typedef struct bn_config {
+    size_t pixels;
+    int channels, relu;
+    statistics statistics;
+} bn_config;
+
+/* Kept from forward to backward. */
+typedef struct bn_state {
+    sm_operand mean, inverse_std, mask;
+    int add_output, relu_output; /* values of the fused group; -1 = not in it */
+    int residual;                /* value added before the ReLU; -1 */
+} bn_state;
+
+static double rows_behind_statistics(const bn_config *config, const sm_run *run)
+{
+    double samples = config->statistics == STATISTICS_GLOBAL ? (double)run->batch_global : run->batch;
+    return samples * (double)config->pixels;
+}
+
+/* One row has no variance: the running values stand in, forward and backward. */
+static int uses_running(const bn_config *config, const sm_run *run)
+{
+    return config->statistics == STATISTICS_RUNNING || rows_behind_statistics(config, run) <= 1;
+}
+
+static size_t local_rows(const bn_config *config, const sm_run *run)
+{
+    return (size_t)run->batch * config->pixels;
+}
+
+#define ADDRESS(i) sm_operand_address(run, step->operand[i])
+
+/* 0 input, 1 sums */
+static void run_statistics(const sm_step *step, const sm_run *run)
+{
+    const bn_config *config = step->config;
+    sm_batch_norm_statistics(local_rows(config, run), config->channels, ADDRESS(0), ADDRESS(1), run->threads);
+}
+
+/* 0 sums */
+static void run_reduce(const sm_step *step, const sm_run *run)
+{
+    const bn_config *config = step->config;
+    if (run->reduce) {
+        run->reduce(run->user, ADDRESS(0), 2 * (size_t)config->channels);
+    }
+}
+
+/* 0 sums (or none), 1 mean, 2 inverse_std, 3 running mean, 4 running variance */
+static void run_finalise(const sm_step *step, const sm_run *run)
+{
+    const bn_config *config = step->config;
+    if (uses_running(config, run)) {
+        sm_batch_norm_from_running(config->channels, ADDRESS(3), ADDRESS(4), EPSILON, ADDRESS(1), ADDRESS(2));
+    } else {
+        sm_batch_norm_finalise(config->channels, rows_behind_statistics(config, run), ADDRESS(0), EPSILON, MOMENTUM, ADDRESS(1),
+                               ADDRESS(2), ADDRESS(3), ADDRESS(4));
+    }
+}
+
+/* 0 input, 1 mean, 2 inverse_std, 3 scale, 4 shift, 5 residual, 6 output */
+static void run_apply(const sm_step *step, const sm_run *run)
+{
+    const bn_config *config = step->config;
+    sm_batch_norm_apply(local_rows(config, run), config->channels, ADDRESS(0), ADDRESS(1), ADDRESS(2), ADDRESS(3), ADDRESS(4),
+                        ADDRESS(5), config->relu, ADDRESS(6), run->threads);
+}
+
+/* 0 output, 1 grad_output, 2 result */
+static void run_mask(const sm_step *step, const sm_run *run)
+{
+    const bn_config *config = step->config;
+    size_t count = local_rows(config, run) * (size_t)config->channels;
+    sm_relu_backward(count, ADDRESS(0), ADDRESS(1), step->beta, ADDRESS(2), run->threads);
+}
+
+/* 0 input, 1 grad_output, 2 mask, 3 mean, 4 inverse_std, 5 sums */
+static void run_backward_statistics(const sm_step *step, const sm_run *run)
+{
+    const bn_config *config = step->config;
+    sm_batch_norm_backward_statistics(local_rows(config, run), config->channels, ADDRESS(0), ADDRESS(1), ADDRESS(2), ADDRESS(3),
+                                      ADDRESS(4), ADDRESS(5), run->threads);
+}
+
+/* 0 sums, 1 grad_scale, 2 grad_shift */
+static void run_backward_parameters(const sm_step *step, const sm_run *run)
+{
+    const bn_config *config = step->config;
+    sm_batch_norm_backward_parameters(config->channels, ADDRESS(0), sm_step_beta(step, run), ADDRESS(1), ADDRESS(2));
+}
+
+/* 0 input, 1 grad_output, 2 mask, 3 mean, 4 inverse_std, 5 scale, 6 sums, 7 result */
+static void run_backward_apply(const sm_step *step, const sm_run *run)
+{
+    const bn_config *config = step->config;
+    sm_batch_norm_backward_apply(local_rows(config, run), config->channels, ADDRESS(0), ADDRESS(1), ADDRESS(2), ADDRESS(3),
+                                 ADDRESS(4), ADDRESS(5), rows_behind_statistics(config, run),
+                                 uses_running(config, run) ? NULL : ADDRESS(6), step->beta, ADDRESS(7), run->threads);
+}
+
+static const bn_config *config_of(sm_lowering *lowering, const sm_op *op, int relu)
+{
+    const sm_plan_options *options = sm_lowering_options(lowering);
+    sm_value_shape shape = sm_lowering_graph(lowering)->values[op->output].shape;
+    int always_sync = *(const int *)op->config;
+    bn_config config = {sm_value_pixels(shape), shape.channels, relu, STATISTICS_RUNNING};
+    if (options->training && (always_sync || options->batch_norm == SM_BATCH_NORM_SYNC)) {
+        config.statistics = STATISTICS_GLOBAL;
+    } else if (options->training && options->batch_norm == SM_BATCH_NORM_LOCAL) {
+        config.statistics = STATISTICS_LOCAL;
+    }
+    return sm_lowering_config(lowering, &config, sizeof config);
+}
+
+/* Finds bn -> relu or bn -> add -> relu and takes it over. */
+static void fuse(sm_lowering *lowering, const sm_op *op, bn_state *state)
+{
+    state->add_output = state->relu_output = state->residual = -1;
+    if (sm_lowering_options(lowering)->no_fusion) {
+        return;
+    }
+    const sm_op *relu = sm_lowering_sole_consumer(lowering, op->output, &sm_relu_kind);
+    if (relu) {
+        state->relu_output = relu->output;
+        sm_lowering_absorb(lowering, relu);
+        return;
+    }
+    const sm_op *add = sm_lowering_sole_consumer(lowering, op->output, &sm_add_kind);
+    relu = add ? sm_lowering_sole_consumer(lowering, add->output, &sm_relu_kind) : NULL;
+    int other = add ? add->inputs[add->inputs[0] == op->output] : -1;
+    if (relu && sm_lowering_is_defined(lowering, other)) {
+        state->add_output = add->output;
+        state->relu_output = relu->output;
+        state->residual = other;
+        sm_lowering_absorb(lowering, add);
+        sm_lowering_absorb(lowering, relu);
+    }
+}
+
+static void forward(sm_lowering *lowering, const sm_op *op)
+{
+    bn_state *state = sm_lowering_state(lowering, op, sizeof *state);
+    fuse(lowering, op, state);
+    const bn_config *config = config_of(lowering, op, state->relu_output >= 0);
+    size_t channels = (size_t)config->channels;
+    sm_operand input = sm_lowering_value(lowering, op->inputs[0]);
+    sm_operand sums = sm_lowering_none();
+    state->mean = sm_lowering_buffer(lowering, 0, channels * sizeof(float));
+    state->inverse_std = sm_lowering_buffer(lowering, 0, channels * sizeof(float));
+
+    if (config->statistics != STATISTICS_RUNNING) {
+        sums = sm_lowering_buffer(lowering, 0, 2 * channels * sizeof(double));
+        sm_lowering_emit(lowering, &(sm_step){.run = run_statistics, .label = "statistics", .config = config, .operand = {input, sums}});
+    }
+    if (config->statistics == STATISTICS_GLOBAL) {
+        sm_lowering_emit(lowering, &(sm_step){.run = run_reduce, .label = "reduce", .config = config, .operand = {sums}});
+    }
+    sm_lowering_emit(lowering, &(sm_step){.run = run_finalise, .label = "finalise", .config = config,
+                                          .operand = {sums, state->mean, state->inverse_std,
+                                                      sm_lowering_running(lowering, op->buffers[0]),
+                                                      sm_lowering_running(lowering, op->buffers[1])}});
+    sm_operand residual = state->residual >= 0 ? sm_lowering_value(lowering, state->residual) : sm_lowering_none();
+    sm_operand output = sm_lowering_define(lowering, state->relu_output >= 0 ? state->relu_output : op->output, op->inputs[0]);
+    state->mask = state->relu_output >= 0 ? output : sm_lowering_none();
+    sm_lowering_emit(lowering, &(sm_step){.run = run_apply, .label = "apply", .config = config,
+                                          .operand = {input, state->mean, state->inverse_std,
+                                                      sm_lowering_parameter(lowering, op->parameters[0]),
+                                                      sm_lowering_parameter(lowering, op->parameters[1]), residual, output}});
+}
+
+/* With a residual the masked gradient is wanted by both addends: it is written out once. */
+static void backward_residual(sm_lowering *lowering, const sm_op *op, bn_state *state, const bn_config *config)
+{
+    float beta;
+    sm_operand grad_output = sm_lowering_value_gradient(lowering, state->relu_output);
+    sm_operand masked = sm_lowering_write_gradient(lowering, state->add_output, state->relu_output, &beta);
+    sm_lowering_emit(lowering, &(sm_step){.run = run_mask, .label = "backward relu", .config = config, .beta = beta,
+                                          .operand = {state->mask, grad_output, masked}});
+    sm_lowering_pass_gradient(lowering, state->residual, state->add_output);
+    if (sm_lowering_wants_gradient(lowering, op->output)) {
+        sm_lowering_pass_gradient(lowering, op->output, state->add_output);
+    }
+}
+
+static void backward(sm_lowering *lowering, const sm_op *op)
+{
+    bn_state *state = sm_lowering_state(lowering, op, sizeof *state);
+    const bn_config *config = config_of(lowering, op, 0);
+    int upstream = op->output;
+    sm_operand mask = sm_lowering_none();
+    if (state->residual >= 0) {
+        backward_residual(lowering, op, state, config);
+    } else if (state->relu_output >= 0) {
+        upstream = state->relu_output;
+        mask = state->mask;
+    }
+    if (!sm_lowering_wants_gradient(lowering, op->output)) {
+        return;
+    }
+    sm_operand input = sm_lowering_value(lowering, op->inputs[0]);
+    sm_operand grad_output = sm_lowering_value_gradient(lowering, upstream);
+    sm_operand sums = sm_lowering_buffer(lowering, 0, 2 * (size_t)config->channels * sizeof(double));
+    int trained = sm_lowering_is_trained(lowering, op->parameters[0]) || sm_lowering_is_trained(lowering, op->parameters[1]);
+    int differentiates_statistics = config->statistics != STATISTICS_RUNNING;
+
+    if (trained || differentiates_statistics) {
+        sm_lowering_emit(lowering, &(sm_step){.run = run_backward_statistics, .label = "backward statistics", .config = config,
+                                              .operand = {input, grad_output, mask, state->mean, state->inverse_std, sums}});
+    }
+    if (trained) {
+        sm_lowering_emit(lowering, &(sm_step){.run = run_backward_parameters, .label = "backward parameters", .config = config,
+                                              .parameter_gradient = 1,
+                                              .operand = {sums, sm_lowering_gradient(lowering, op->parameters[0]),
+                                                          sm_lowering_gradient(lowering, op->parameters[1])}});
+    }
+    if (sm_lowering_wants_gradient(lowering, op->inputs[0])) {
+        if (config->statistics == STATISTICS_GLOBAL) {
+            sm_lowering_emit(lowering, &(sm_step){.run = run_reduce, .label = "backward reduce", .config = config, .operand = {sums}});
+        }
+        sm_step step = {.run = run_backward_apply, .label = "backward apply", .config = config,
+                        .operand = {input, grad_output, mask, state->mean, state->inverse_std,
+                                    sm_lowering_parameter(lowering, op->parameters[0]),
+                                    differentiates_statistics ? sums : sm_lowering_none()}};
+        step.operand[7] = sm_lowering_write_gradient(lowering, op->inputs[0], upstream, &step.beta);
+        sm_lowering_emit(lowering, &step);
+    }
+}
+
+static sm_status infer(const sm_graph *graph, const sm_op *op, sm_value_shape *output)
+{
+    *output = graph->values[op->inputs[0]].shape;
+    return SM_OK;
+}
+
+static const sm_op_kind sm_batch_norm_kind = {
+    .name = "batch_norm", .saves_input = 1, .infer = infer, .forward = forward, .backward = backward};
+
+int sm_graph_batch_norm(sm_graph *graph, int input, const char *name, int always_sync)
+{
+    if (sm_graph_status(graph) != SM_OK) {
+        return -1;
+    }
+    static const struct {
+        const char *suffix;
+        float value;
+        int is_buffer;
+    } slices[] = {{"weight", 1, 0}, {"bias", 0, 0}, {"running_mean", 0, 1}, {"running_var", 1, 1}};
+    sm_op op = {.kind = &sm_batch_norm_kind, .inputs = {input}, .input_count = 1};
+    snprintf(op.name, sizeof op.name, "%s", name);
+    for (size_t i = 0; i < sizeof slices / sizeof *slices; i++) {
+        sm_slice slice = {.dimensions = 1, .shape = {graph->values[input].shape.channels}, .initial_mean = slices[i].value,
+                          .task = graph->task};
+        snprintf(slice.name, sizeof slice.name, "%s.%s", name, slices[i].suffix);
+        if (slices[i].is_buffer) {
+            op.buffers[op.buffer_count++] = sm_parameters_add_buffer(graph->parameters, &slice);
+        } else {
+            op.parameters[op.parameter_count++] = sm_parameters_add(graph->parameters, &slice);
+        }
+    }
+    return sm_graph_append(graph, &op, &always_sync, sizeof always_sync);
+}

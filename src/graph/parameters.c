@@ -1,0 +1,151 @@
+#include <sigmatic/base/memory.h>
+#include <sigmatic/base/random.h>
+#include <sigmatic/graph/parameters.h>
+
+#include <assert.h>
+#include <fnmatch.h>
+#include <string.h>
+
+enum { SLICE_ALIGNMENT_FLOATS = SM_ALIGNMENT_BYTES / sizeof(float) };
+
+sm_parameters *sm_parameters_new(void)
+{
+    return sm_alloc_zeroed(sizeof(sm_parameters));
+}
+
+void sm_parameters_free(sm_parameters *parameters)
+{
+    if (parameters) {
+        sm_free(parameters->parameters.items);
+        sm_free(parameters->buffers.items);
+        sm_free(parameters);
+    }
+}
+
+const sm_slice *sm_slices_find(const sm_slices *slices, const char *name)
+{
+    for (int i = 0; i < slices->count; i++) {
+        if (strcmp(slices->items[i].name, name) == 0) {
+            return &slices->items[i];
+        }
+    }
+    return NULL;
+}
+
+static int add(sm_slices *slices, const sm_slice *slice, int finished)
+{
+    const sm_slice *known = sm_slices_find(slices, slice->name);
+    if (known) {
+        assert(memcmp(known->shape, slice->shape, sizeof slice->shape) == 0 && "a name stands for one shape");
+        return (int)(known - slices->items);
+    }
+    assert(!finished && "parameters are laid out already");
+    (void)finished;
+    slices->items = sm_realloc(slices->items, (size_t)(slices->count + 1) * sizeof *slices->items);
+    sm_slice *added = &slices->items[slices->count];
+    *added = *slice;
+    added->learning_rate_scale = 1;
+    added->frozen = 0;
+    added->count = 1;
+    for (int d = 0; d < slice->dimensions; d++) {
+        added->count *= (size_t)slice->shape[d];
+    }
+    return slices->count++;
+}
+
+int sm_parameters_add(sm_parameters *parameters, const sm_slice *slice)
+{
+    return add(&parameters->parameters, slice, parameters->finished);
+}
+
+int sm_parameters_add_buffer(sm_parameters *parameters, const sm_slice *slice)
+{
+    return add(&parameters->buffers, slice, parameters->finished);
+}
+
+static void finish(sm_slices *slices)
+{
+    slices->floats = 0;
+    for (int i = slices->count - 1; i >= 0; i--) {
+        slices->items[i].offset = slices->floats;
+        slices->floats += sm_round_up(slices->items[i].count, SLICE_ALIGNMENT_FLOATS);
+    }
+}
+
+void sm_parameters_finish(sm_parameters *parameters)
+{
+    if (!parameters->finished) {
+        finish(&parameters->parameters);
+        finish(&parameters->buffers);
+        parameters->finished = 1;
+    }
+}
+
+int sm_parameters_freeze(sm_parameters *parameters, const char *pattern)
+{
+    int matches = 0;
+    for (int i = 0; i < parameters->parameters.count; i++) {
+        sm_slice *slice = &parameters->parameters.items[i];
+        if (fnmatch(pattern, slice->name, 0) == 0) {
+            slice->frozen = 1;
+            matches++;
+        }
+    }
+    return matches;
+}
+
+int sm_parameters_scale_learning_rate(sm_parameters *parameters, const char *pattern, double scale)
+{
+    int matches = 0;
+    for (int i = 0; i < parameters->parameters.count; i++) {
+        sm_slice *slice = &parameters->parameters.items[i];
+        if (fnmatch(pattern, slice->name, 0) == 0) {
+            slice->learning_rate_scale = (float)scale;
+            matches++;
+        }
+    }
+    return matches;
+}
+
+void sm_slices_initialise(const sm_slices *slices, uint64_t seed, float *flat)
+{
+    memset(flat, 0, slices->floats * sizeof *flat);
+    for (int i = 0; i < slices->count; i++) {
+        const sm_slice *slice = &slices->items[i];
+        sm_random random = sm_random_new(seed, sm_hash(slice->name), 0);
+        for (size_t j = 0; j < slice->count; j++) {
+            float noise = slice->initial_std > 0 ? slice->initial_std * sm_random_normal(&random) : 0;
+            flat[slice->offset + j] = slice->initial_mean + noise;
+        }
+    }
+}
+
+/* Both layouts that differ from the file's are "output channel first" there and "output channel last" here. */
+static void reorder(const sm_slice *slice, const float *from, float *to, int exporting)
+{
+    if (slice->layout == SM_LAYOUT_PLAIN) {
+        memcpy(to, from, slice->count * sizeof *to);
+        return;
+    }
+    size_t outputs = (size_t)slice->shape[0], inputs = (size_t)slice->shape[1];
+    size_t taps = slice->count / (outputs * inputs);
+    for (size_t o = 0; o < outputs; o++) {
+        for (size_t i = 0; i < inputs; i++) {
+            for (size_t tap = 0; tap < taps; tap++) {
+                size_t file = (o * inputs + i) * taps + tap;
+                size_t memory = (tap * inputs + i) * outputs + o;
+                to[exporting ? file : memory] = from[exporting ? memory : file];
+            }
+        }
+    }
+}
+
+void sm_slice_export(const sm_slice *slice, const float *flat, float *values)
+{
+    reorder(slice, flat + slice->offset, values, 1);
+}
+
+void sm_slice_import(const sm_slice *slice, const float *values, float *flat)
+{
+    reorder(slice, values, flat + slice->offset, 0);
+}

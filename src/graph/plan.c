@@ -1,0 +1,108 @@
+#include <sigmatic/base/memory.h>
+#include <sigmatic/base/timer.h>
+
+#include "graph/plan_internal.h"
+
+const char *const sm_region_names[SM_REGIONS] = {
+    [SM_REGION_NONE] = "none",           [SM_REGION_PARAMETERS] = "parameters",   [SM_REGION_GRADIENTS] = "gradients",
+    [SM_REGION_BUFFERS] = "buffers",     [SM_REGION_PREPARED] = "packed weights", [SM_REGION_INPUT] = "input",
+    [SM_REGION_ACTIVATIONS] = "activations", [SM_REGION_WORKSPACE] = "workspace",
+};
+
+sm_status sm_plan_new(const sm_graph *graph, const sm_plan_options *options, sm_plan **out)
+{
+    if (sm_graph_status(graph) != SM_OK) {
+        return sm_graph_status(graph);
+    }
+    if (options->capacity < 1 || options->threads < 1) {
+        return sm_fail(SM_ERR_CONFIG, "a plan needs at least 1 sample and 1 thread, found %d and %d", options->capacity,
+                       options->threads);
+    }
+    sm_parameters_finish(graph->parameters);
+    sm_plan *plan = sm_alloc_zeroed(sizeof *plan);
+    plan->graph = graph;
+    plan->options = *options;
+    if (plan->options.batch_typical < 1) {
+        plan->options.batch_typical = options->capacity;
+    }
+    size_t outputs = (size_t)graph->output_count;
+    plan->outputs = sm_alloc_zeroed(outputs * sizeof *plan->outputs);
+    plan->output_gradients = sm_alloc_zeroed(outputs * sizeof *plan->output_gradients);
+    plan->region_bytes[SM_REGION_PARAMETERS] = graph->parameters->parameters.floats * sizeof(float);
+    plan->region_bytes[SM_REGION_GRADIENTS] = options->training ? plan->region_bytes[SM_REGION_PARAMETERS] : 0;
+    plan->region_bytes[SM_REGION_BUFFERS] = graph->parameters->buffers.floats * sizeof(float);
+    plan->region_bytes[SM_REGION_INPUT] = sm_value_floats(graph->values[0].shape) * sizeof(float) * (size_t)options->capacity;
+    sm_plan_lower(plan);
+    *out = plan;
+    return SM_OK;
+}
+
+void sm_plan_free(sm_plan *plan)
+{
+    if (!plan) {
+        return;
+    }
+    for (int i = 0; i < plan->config_count; i++) {
+        sm_free(plan->configs[i]);
+    }
+    for (int pass = 0; pass < SM_PASSES; pass++) {
+        sm_free(plan->passes[pass].items);
+    }
+    sm_free(plan->configs);
+    sm_free(plan->buffers);
+    sm_free(plan->outputs);
+    sm_free(plan->output_gradients);
+    sm_free(plan);
+}
+
+size_t sm_plan_region_bytes(const sm_plan *plan, sm_region region)
+{
+    return plan->region_bytes[region];
+}
+
+float *sm_plan_output(const sm_plan *plan, const sm_run *run, int output)
+{
+    return sm_operand_address(run, plan->outputs[output]);
+}
+
+float *sm_plan_output_gradient(const sm_plan *plan, const sm_run *run, int output)
+{
+    return sm_operand_address(run, plan->output_gradients[output]);
+}
+
+const sm_step *sm_plan_steps(const sm_plan *plan, int pass, int *count)
+{
+    *count = plan->passes[pass].count;
+    return plan->passes[pass].items;
+}
+
+static void run_steps(const sm_plan *plan, int pass, const sm_run *run)
+{
+    const sm_step_list *list = &plan->passes[pass];
+    for (int i = 0; i < list->count; i++) {
+        const sm_step *step = &list->items[i];
+        double begin = run->observe ? sm_seconds() : 0;
+        step->run(step, run);
+        if (run->observe) {
+            run->observe(run->user, step, begin, sm_seconds());
+        }
+        if (pass == SM_PASS_BACKWARD && run->progress) {
+            run->progress(run->user, step->gradients_complete);
+        }
+    }
+}
+
+void sm_plan_prepare(const sm_plan *plan, const sm_run *run)
+{
+    run_steps(plan, SM_PASS_PREPARE, run);
+}
+
+void sm_plan_forward(const sm_plan *plan, const sm_run *run)
+{
+    run_steps(plan, SM_PASS_FORWARD, run);
+}
+
+void sm_plan_backward(const sm_plan *plan, const sm_run *run)
+{
+    run_steps(plan, SM_PASS_BACKWARD, run);
+}

@@ -1,0 +1,488 @@
+/* Lowering: each op emits its forward steps in graph order and its backward steps in reverse order.
+ *
+ * A value's place is a buffer; several values share one when an op works in place. A gradient's place is a buffer too; several values share one when a gradient
+ * is passed on unchanged (add). `readers` of a gradient buffer counts the values whose gradient it is and whose backward is still to come: it may be overwritten
+ * only by its last reader, and is copied before something is added to it while others still read it. */
+#include <sigmatic/base/memory.h>
+#include <sigmatic/ops/add.h>
+
+#include "graph/plan_internal.h"
+
+#include <assert.h>
+#include <string.h>
+
+typedef struct value_state {
+    sm_operand place;
+    int defined;
+    int reads_left;      /* by consumers, by backward, as an output */
+    int wants_gradient;
+    sm_operand gradient; /* NONE until the first writer */
+} value_state;
+
+typedef struct op_state {
+    int head;      /* op that does this op's work; itself unless absorbed */
+    int last;      /* of a head: the last op that it absorbed */
+    int lowered;   /* forward steps emitted */
+    void *memory;  /* sm_lowering_state() */
+} op_state;
+
+struct sm_lowering {
+    sm_plan *plan;
+    const sm_graph *graph;
+    value_state *values;
+    op_state *ops;
+    int *readers;  /* of each buffer, as gradient */
+    int op;        /* being lowered */
+    int pass;
+};
+
+const sm_plan_options *sm_lowering_options(const sm_lowering *lowering)
+{
+    return &lowering->plan->options;
+}
+
+const sm_graph *sm_lowering_graph(const sm_lowering *lowering)
+{
+    return lowering->graph;
+}
+
+sm_operand sm_lowering_none(void)
+{
+    return (sm_operand){SM_REGION_NONE, 0, -1};
+}
+
+sm_operand sm_lowering_buffer(sm_lowering *lowering, size_t bytes_per_sample, size_t bytes_fixed)
+{
+    sm_plan *plan = lowering->plan;
+    size_t count = (size_t)plan->buffer_count + 1;
+    size_t bytes = bytes_per_sample * (size_t)plan->options.capacity + bytes_fixed;
+    plan->buffers = sm_realloc(plan->buffers, count * sizeof *plan->buffers);
+    lowering->readers = sm_realloc(lowering->readers, count * sizeof *lowering->readers);
+    plan->buffers[plan->buffer_count] = (sm_buffer){sm_round_up(bytes, SM_ALIGNMENT_BYTES), -1, -1, 0};
+    lowering->readers[plan->buffer_count] = 0;
+    return (sm_operand){SM_REGION_ACTIVATIONS, 0, plan->buffer_count++};
+}
+
+sm_operand sm_lowering_prepared(sm_lowering *lowering, size_t bytes)
+{
+    size_t *end = &lowering->plan->region_bytes[SM_REGION_PREPARED];
+    sm_operand operand = {SM_REGION_PREPARED, *end, -1};
+    *end += sm_round_up(bytes, SM_ALIGNMENT_BYTES);
+    return operand;
+}
+
+sm_operand sm_lowering_value(const sm_lowering *lowering, int value)
+{
+    assert(lowering->values[value].defined);
+    return lowering->values[value].place;
+}
+
+int sm_lowering_is_defined(const sm_lowering *lowering, int value)
+{
+    return lowering->values[value].defined;
+}
+
+static int buffer_reads_left(const sm_lowering *lowering, int buffer)
+{
+    int reads = 0;
+    for (int v = 0; v < lowering->graph->value_count; v++) {
+        if (lowering->values[v].defined && lowering->values[v].place.buffer == buffer) {
+            reads += lowering->values[v].reads_left;
+        }
+    }
+    return reads;
+}
+
+static size_t value_bytes(const sm_lowering *lowering, int value)
+{
+    return sm_value_floats(lowering->graph->values[value].shape) * sizeof(float);
+}
+
+sm_operand sm_lowering_define(sm_lowering *lowering, int value, int input)
+{
+    value_state *state = &lowering->values[value];
+    const sm_plan *plan = lowering->plan;
+    state->defined = 1;
+    if (input >= 0 && !plan->options.no_reuse) {
+        sm_operand place = lowering->values[input].place;
+        /* the op being lowered still has its own read of `input` on the count */
+        if (place.buffer >= 0 && buffer_reads_left(lowering, place.buffer) == 1 &&
+            plan->buffers[place.buffer].bytes >= value_bytes(lowering, value) * (size_t)plan->options.capacity) {
+            return state->place = place;
+        }
+    }
+    return state->place = sm_lowering_buffer(lowering, value_bytes(lowering, value), 0);
+}
+
+sm_operand sm_lowering_parameter(const sm_lowering *lowering, int parameter)
+{
+    size_t offset = lowering->graph->parameters->parameters.items[parameter].offset;
+    return (sm_operand){SM_REGION_PARAMETERS, offset * sizeof(float), -1};
+}
+
+sm_operand sm_lowering_gradient(const sm_lowering *lowering, int parameter)
+{
+    size_t offset = lowering->graph->parameters->parameters.items[parameter].offset;
+    return (sm_operand){SM_REGION_GRADIENTS, offset * sizeof(float), -1};
+}
+
+sm_operand sm_lowering_running(const sm_lowering *lowering, int buffer)
+{
+    size_t offset = lowering->graph->parameters->buffers.items[buffer].offset;
+    return (sm_operand){SM_REGION_BUFFERS, offset * sizeof(float), -1};
+}
+
+int sm_lowering_is_trained(const sm_lowering *lowering, int parameter)
+{
+    return lowering->plan->options.training && !lowering->graph->parameters->parameters.items[parameter].frozen;
+}
+
+const sm_op *sm_lowering_sole_consumer(const sm_lowering *lowering, int value, const sm_op_kind *kind)
+{
+    const sm_graph *graph = lowering->graph;
+    if (graph->values[value].consumers != 1) {
+        return NULL;
+    }
+    for (int i = 0; i < graph->output_count; i++) {
+        if (graph->outputs[i].value == value) {
+            return NULL;
+        }
+    }
+    for (int i = lowering->op + 1; i < graph->op_count; i++) {
+        const sm_op *op = &graph->ops[i];
+        for (int j = 0; j < op->input_count; j++) {
+            if (op->inputs[j] == value) {
+                return op->kind == kind && lowering->ops[i].head == i ? op : NULL;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* The reads of an op's inputs are over once it is lowered. */
+static void end_reads(sm_lowering *lowering, const sm_op *op)
+{
+    for (int i = 0; i < op->input_count; i++) {
+        lowering->values[op->inputs[i]].reads_left--;
+    }
+}
+
+void sm_lowering_absorb(sm_lowering *lowering, const sm_op *op)
+{
+    int index = (int)(op - lowering->graph->ops);
+    lowering->ops[index].head = lowering->op;
+    lowering->ops[lowering->op].last = index;
+}
+
+void *sm_lowering_state(sm_lowering *lowering, const sm_op *op, size_t bytes)
+{
+    op_state *state = &lowering->ops[op - lowering->graph->ops];
+    if (!state->memory) {
+        state->memory = sm_alloc_zeroed(bytes);
+    }
+    return state->memory;
+}
+
+int sm_lowering_wants_gradient(const sm_lowering *lowering, int value)
+{
+    return lowering->values[value].wants_gradient;
+}
+
+sm_operand sm_lowering_value_gradient(const sm_lowering *lowering, int value)
+{
+    return lowering->values[value].gradient;
+}
+
+static void set_gradient(sm_lowering *lowering, int value, sm_operand place)
+{
+    lowering->values[value].gradient = place;
+    lowering->readers[place.buffer]++;
+}
+
+static void run_accumulate(const sm_step *step, const sm_run *run)
+{
+    size_t count = *(const size_t *)step->config * (size_t)run->batch;
+    sm_accumulate(count, sm_operand_address(run, step->operand[0]), step->beta, sm_operand_address(run, step->operand[1]), run->threads);
+}
+
+static void emit_accumulate(sm_lowering *lowering, int value, sm_operand from, float beta, sm_operand to)
+{
+    size_t floats = sm_value_floats(lowering->graph->values[value].shape);
+    sm_lowering_emit(lowering, &(sm_step){.run = run_accumulate, .label = beta > 0 ? "add gradient" : "copy gradient",
+                                          .operand = {from, to}, .beta = beta,
+                                          .config = sm_lowering_config(lowering, &floats, sizeof floats)});
+}
+
+sm_operand sm_lowering_write_gradient(sm_lowering *lowering, int value, int in_place_of, float *beta)
+{
+    value_state *state = &lowering->values[value];
+    assert(state->wants_gradient);
+    if (state->gradient.region == SM_REGION_NONE) {
+        sm_operand place = sm_lowering_none();
+        if (in_place_of >= 0 && !lowering->plan->options.no_reuse) {
+            place = lowering->values[in_place_of].gradient;
+        }
+        if (place.region == SM_REGION_NONE || lowering->readers[place.buffer] > 1 ||
+            value_bytes(lowering, value) != value_bytes(lowering, in_place_of)) {
+            place = sm_lowering_buffer(lowering, value_bytes(lowering, value), 0);
+        }
+        set_gradient(lowering, value, place);
+        *beta = 0;
+    } else {
+        *beta = 1;
+        if (lowering->readers[state->gradient.buffer] > 1) {
+            sm_operand shared = state->gradient;
+            lowering->readers[shared.buffer]--;
+            set_gradient(lowering, value, sm_lowering_buffer(lowering, value_bytes(lowering, value), 0));
+            emit_accumulate(lowering, value, shared, 0, state->gradient);
+        }
+    }
+    return state->gradient;
+}
+
+void sm_lowering_pass_gradient(sm_lowering *lowering, int value, int from)
+{
+    value_state *state = &lowering->values[value];
+    sm_operand source = lowering->values[from].gradient;
+    if (!state->wants_gradient) {
+        return;
+    }
+    if (state->gradient.region == SM_REGION_NONE && !lowering->plan->options.no_reuse) {
+        set_gradient(lowering, value, source);
+    } else {
+        float beta;
+        sm_operand place = sm_lowering_write_gradient(lowering, value, -1, &beta);
+        emit_accumulate(lowering, value, source, beta, place);
+    }
+}
+
+const void *sm_lowering_config(sm_lowering *lowering, const void *config, size_t bytes)
+{
+    sm_plan *plan = lowering->plan;
+    plan->configs = sm_realloc(plan->configs, (size_t)(plan->config_count + 1) * sizeof *plan->configs);
+    return plan->configs[plan->config_count++] = memcpy(sm_alloc(bytes), config, bytes);
+}
+
+static void append(sm_lowering *lowering, int pass, const sm_step *step)
+{
+    sm_step_list *list = &lowering->plan->passes[pass];
+    list->items = sm_realloc(list->items, (size_t)(list->count + 1) * sizeof *list->items);
+    sm_step *added = &list->items[list->count++];
+    *added = *step;
+    added->op = lowering->op;
+    size_t *workspace = &lowering->plan->region_bytes[SM_REGION_WORKSPACE];
+    if (step->workspace_bytes > *workspace) {
+        *workspace = step->workspace_bytes;
+    }
+}
+
+void sm_lowering_emit(sm_lowering *lowering, const sm_step *step)
+{
+    append(lowering, lowering->pass, step);
+}
+
+void sm_lowering_emit_prepare(sm_lowering *lowering, const sm_step *step)
+{
+    append(lowering, SM_PASS_PREPARE, step);
+}
+
+static int is_trained_op(const sm_lowering *lowering, const sm_op *op)
+{
+    for (int i = 0; i < op->parameter_count; i++) {
+        if (sm_lowering_is_trained(lowering, op->parameters[i])) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Which values want gradients, and how often each is read. */
+static void count_reads(sm_lowering *lowering)
+{
+    const sm_graph *graph = lowering->graph;
+    for (int i = 0; i < graph->op_count; i++) {
+        const sm_op *op = &graph->ops[i];
+        int wanted = is_trained_op(lowering, op), wanted_below = 0;
+        for (int j = 0; j < op->input_count; j++) {
+            wanted_below |= lowering->values[op->inputs[j]].wants_gradient;
+            lowering->values[op->inputs[j]].reads_left++;
+        }
+        wanted |= wanted_below;
+        lowering->values[op->output].wants_gradient = wanted;
+        if (wanted) {
+            for (int j = 0; j < op->input_count && op->kind->saves_input; j++) {
+                lowering->values[op->inputs[j]].reads_left++;
+            }
+            lowering->values[op->output].reads_left += op->kind->saves_output;
+        }
+    }
+    for (int i = 0; i < graph->output_count; i++) {
+        lowering->values[graph->outputs[i].value].reads_left++;
+    }
+}
+
+static void lower_forward(sm_lowering *lowering)
+{
+    lowering->pass = SM_PASS_FORWARD;
+    for (int i = 0; i < lowering->graph->op_count; i++) {
+        const sm_op *op = &lowering->graph->ops[i];
+        lowering->op = i;
+        if (lowering->ops[i].head == i) {
+            op->kind->forward(lowering, op);
+        }
+        end_reads(lowering, op);
+    }
+}
+
+static void release_gradient(sm_lowering *lowering, int value)
+{
+    sm_operand gradient = lowering->values[value].gradient;
+    if (gradient.region != SM_REGION_NONE) {
+        lowering->readers[gradient.buffer]--;
+    }
+}
+
+static void lower_backward(sm_lowering *lowering)
+{
+    const sm_graph *graph = lowering->graph;
+    sm_plan *plan = lowering->plan;
+    lowering->pass = SM_PASS_BACKWARD;
+    for (int i = 0; i < graph->output_count; i++) {
+        int value = graph->outputs[i].value;
+        if (lowering->values[value].wants_gradient) {
+            set_gradient(lowering, value, sm_lowering_buffer(lowering, value_bytes(lowering, value), 0));
+            plan->output_gradients[i] = lowering->values[value].gradient;
+        }
+    }
+    for (int i = graph->op_count - 1; i >= 0; i--) {
+        int head = lowering->ops[i].head;
+        if (lowering->ops[head].last != i) {
+            continue; /* a member of a group whose last member's turn it was */
+        }
+        lowering->op = head;
+        if (lowering->values[graph->ops[i].output].gradient.region != SM_REGION_NONE) {
+            graph->ops[head].kind->backward(lowering, &graph->ops[head]);
+        }
+        for (int j = head; j <= i; j++) {
+            if (lowering->ops[j].head == head) {
+                release_gradient(lowering, graph->ops[j].output);
+            }
+        }
+    }
+}
+
+/* The flat gradient is final up to the first float that a later step still writes. */
+static void mark_complete_gradients(sm_plan *plan)
+{
+    size_t complete = plan->region_bytes[SM_REGION_GRADIENTS] / sizeof(float);
+    sm_step_list *list = &plan->passes[SM_PASS_BACKWARD];
+    for (int i = list->count - 1; i >= 0; i--) {
+        list->items[i].gradients_complete = complete;
+        for (int j = 0; j < SM_STEP_OPERANDS; j++) {
+            sm_operand operand = list->items[i].operand[j];
+            if (operand.region == SM_REGION_GRADIENTS && operand.offset / sizeof(float) < complete) {
+                complete = operand.offset / sizeof(float);
+            }
+        }
+    }
+}
+
+static void touch(sm_buffer *buffer, int time)
+{
+    if (buffer->first < 0) {
+        buffer->first = time;
+    }
+    if (time > buffer->last) {
+        buffer->last = time;
+    }
+}
+
+/* Lifetimes: time is the index of the step; the loss stands between forward and backward. */
+static void find_lifetimes(sm_plan *plan)
+{
+    int time = 0, loss_time = 0;
+    for (int pass = SM_PASS_FORWARD; pass <= SM_PASS_BACKWARD; pass++) {
+        for (int i = 0; i < plan->passes[pass].count; i++, time++) {
+            for (int j = 0; j < SM_STEP_OPERANDS; j++) {
+                sm_operand operand = plan->passes[pass].items[i].operand[j];
+                if (operand.region == SM_REGION_ACTIVATIONS) {
+                    touch(&plan->buffers[operand.buffer], time);
+                }
+            }
+        }
+        if (pass == SM_PASS_FORWARD) {
+            loss_time = time++;
+            for (int i = 0; i < plan->graph->output_count; i++) {
+                touch(&plan->buffers[plan->outputs[i].buffer], loss_time);
+            }
+        }
+    }
+    for (int i = 0; i < plan->graph->output_count; i++) {
+        if (plan->output_gradients[i].region != SM_REGION_NONE) {
+            sm_buffer *buffer = &plan->buffers[plan->output_gradients[i].buffer];
+            touch(buffer, loss_time);
+            buffer->first = loss_time;
+        }
+    }
+}
+
+static void resolve(const sm_plan *plan, sm_operand *operand)
+{
+    if (operand->region == SM_REGION_ACTIVATIONS) {
+        operand->offset = plan->buffers[operand->buffer].offset;
+    }
+}
+
+static void resolve_operands(sm_plan *plan)
+{
+    for (int pass = 0; pass < SM_PASSES; pass++) {
+        for (int i = 0; i < plan->passes[pass].count; i++) {
+            for (int j = 0; j < SM_STEP_OPERANDS; j++) {
+                resolve(plan, &plan->passes[pass].items[i].operand[j]);
+            }
+        }
+    }
+    for (int i = 0; i < plan->graph->output_count; i++) {
+        resolve(plan, &plan->outputs[i]);
+        resolve(plan, &plan->output_gradients[i]);
+    }
+}
+
+void sm_plan_lower(sm_plan *plan)
+{
+    const sm_graph *graph = plan->graph;
+    sm_lowering lowering = {.plan = plan, .graph = graph};
+    lowering.values = sm_alloc_zeroed((size_t)graph->value_count * sizeof *lowering.values);
+    lowering.ops = sm_alloc_zeroed((size_t)graph->op_count * sizeof *lowering.ops);
+    for (int i = 0; i < graph->op_count; i++) {
+        lowering.ops[i].head = lowering.ops[i].last = i;
+    }
+    for (int v = 0; v < graph->value_count; v++) {
+        lowering.values[v].gradient = sm_lowering_none();
+    }
+    lowering.values[0].place = (sm_operand){SM_REGION_INPUT, 0, -1};
+    lowering.values[0].defined = 1;
+    for (int i = 0; i < graph->output_count; i++) {
+        plan->output_gradients[i] = sm_lowering_none();
+    }
+
+    count_reads(&lowering);
+    lower_forward(&lowering);
+    for (int i = 0; i < graph->output_count; i++) {
+        plan->outputs[i] = sm_lowering_value(&lowering, graph->outputs[i].value);
+    }
+    if (plan->options.training) {
+        lower_backward(&lowering);
+        mark_complete_gradients(plan);
+    }
+    find_lifetimes(plan);
+    sm_plan_place_buffers(plan);
+    resolve_operands(plan);
+
+    for (int i = 0; i < graph->op_count; i++) {
+        sm_free(lowering.ops[i].memory);
+    }
+    sm_free(lowering.ops);
+    sm_free(lowering.values);
+    sm_free(lowering.readers);
+}

@@ -1,0 +1,112 @@
+#include <sigmatic/base/memory.h>
+#include <sigmatic/model/network.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char section[] = "model";
+
+const sm_key sm_model_keys[] = {
+    {section, "backbone", SM_KEY_CHOICE, "resnet50", 0, 0, "resnet18|resnet34|resnet50|resnet101|resnet152", NULL,
+     "the shared residual network"},
+    {section, "width", SM_KEY_REAL, "1", 0.01, 8, NULL, NULL, "multiplies the channels of backbone, ASPP and decoders (at least 4 remain)"},
+    {section, "output_stride", SM_KEY_INTEGER, "8", 8, 32, NULL, "pixels", "8, 16 or 32: size of the input over size of the features"},
+    {section, "aspp_rates", SM_KEY_INTEGERS, "12,24,36", 1, 1024, NULL, NULL, "dilations of the three 3x3 branches of the ASPP"},
+    {section, "project", SM_KEY_BOOL, "false", 0, 0, NULL, NULL, "1x1 convolution of the ASPP's 1280 channels down to 256, as DeepLabv3"},
+    {section, "align_corners", SM_KEY_BOOL, "false", 0, 0, NULL, NULL, "upsample so that the corner pixels' centres coincide"},
+    {section, "dropout", SM_KEY_REAL, "0", 0, 0.99, NULL, NULL, "probability of dropping a feature before each decoder's last layer"},
+    {section, "pretrained", SM_KEY_PATH, "", 0, 0, NULL, NULL, "checkpoint whose parameters of the same name and shape start the training"},
+    {section, "freeze", SM_KEY_TEXTS, "", 0, 0, NULL, NULL, "name patterns of parameters that are not trained: backbone.layer1.*"},
+    {section, "learning_rate_scales", SM_KEY_TEXTS, "", 0, 0, NULL, NULL, "pattern:factor pairs: backbone.*:0.1"},
+    {0},
+};
+
+sm_status sm_network_configure(const sm_config *config, sm_network_options *options)
+{
+    size_t count;
+    const int64_t *rates = sm_config_integers(config, section, "aspp_rates", &count);
+    int64_t stride = sm_config_integer(config, section, "output_stride");
+    if (count != SM_ASPP_RATES) {
+        return sm_config_fail(config, section, "aspp_rates", "%d rates expected, %zu found", SM_ASPP_RATES, count);
+    }
+    if (stride != 8 && stride != 16 && stride != 32) {
+        return sm_config_fail(config, section, "output_stride", "8, 16 or 32 expected");
+    }
+    *options = (sm_network_options){.backbone = sm_config_text_of(config, section, "backbone"),
+                                    .width = sm_config_real(config, section, "width"),
+                                    .output_stride = (int)stride,
+                                    .project = sm_config_bool(config, section, "project"),
+                                    .align_corners = sm_config_bool(config, section, "align_corners"),
+                                    .dropout = sm_config_real(config, section, "dropout")};
+    for (int i = 0; i < SM_ASPP_RATES; i++) {
+        options->rates[i] = (int)rates[i];
+    }
+    return SM_OK;
+}
+
+static sm_status apply_scale(const sm_config *config, const char *pair, sm_parameters *parameters)
+{
+    const char *colon = strrchr(pair, ':');
+    char *end = NULL;
+    double scale = colon ? strtod(colon + 1, &end) : 0;
+    if (!colon || colon == pair || end == colon + 1 || *end || !(scale >= 0)) {
+        return sm_config_fail(config, section, "learning_rate_scales", "'%s' is not pattern:factor", pair);
+    }
+    char *pattern = sm_format("%.*s", (int)(colon - pair), pair);
+    int matches = sm_parameters_scale_learning_rate(parameters, pattern, scale);
+    sm_free(pattern);
+    return matches ? SM_OK : sm_config_fail(config, section, "learning_rate_scales", "'%s' matches no parameter", pair);
+}
+
+sm_status sm_network_apply_patterns(const sm_config *config, sm_parameters *parameters)
+{
+    sm_status status = SM_OK;
+    size_t count;
+    const char *const *patterns = sm_config_texts(config, section, "freeze", &count);
+    for (size_t i = 0; i < count; i++) {
+        if (sm_parameters_freeze(parameters, patterns[i]) == 0) {
+            SM_TRY(sm_config_fail(config, section, "freeze", "'%s' matches no parameter", patterns[i]));
+        }
+    }
+    const char *const *pairs = sm_config_texts(config, section, "learning_rate_scales", &count);
+    for (size_t i = 0; i < count; i++) {
+        SM_TRY(apply_scale(config, pairs[i], parameters));
+    }
+done:
+    return status;
+}
+
+int sm_network_channels(int base, double width)
+{
+    int channels = (int)lround(base * width);
+    return channels < 4 ? 4 : channels;
+}
+
+int sm_conv_norm_relu_append(sm_graph *graph, int input, const char *conv, const char *norm, const sm_conv2d_options *options)
+{
+    int x = sm_graph_conv2d(graph, input, conv, options);
+    return sm_graph_relu(graph, sm_graph_batch_norm(graph, x, norm, 0));
+}
+
+sm_status sm_network_build(const sm_network_options *options, int height, int width, int decoder_count, const sm_decoder *decoders,
+                           sm_parameters *parameters, sm_graph **out)
+{
+    sm_graph *graph = sm_graph_new(parameters);
+    int x = sm_graph_input(graph, (sm_value_shape){height, width, 3});
+    x = sm_resnet_append(graph, x, options);
+    x = sm_aspp_append(graph, x, options);
+    for (int i = 0; i < decoder_count; i++) {
+        graph->task = i;
+        sm_graph_add_output(graph, decoders[i].name, sm_decoder_append(graph, x, options, &decoders[i], height, width));
+    }
+    graph->task = -1;
+    sm_status status = sm_graph_status(graph);
+    if (status != SM_OK) {
+        sm_graph_free(graph);
+        return status;
+    }
+    *out = graph;
+    return SM_OK;
+}
