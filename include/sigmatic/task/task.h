@@ -30,7 +30,7 @@ typedef struct sm_class_info {
 /** Sums of a loss over pixels. */
 typedef struct sm_loss_sums {
     double loss;  /**< sum over valid pixels of the loss, itself summed over the D components */
-    double slope; /**< sum over valid pixels of d loss / d log_variance at fixed logits; non-zero for `categorical_scaled` only */
+    double slope; /**< sum over valid pixels of d loss / ds at fixed logits where inverse_temperature = exp(-s), which `categorical_scaled` needs; 0 for regressions */
 } sm_loss_sums;
 
 typedef struct sm_metric {
@@ -79,7 +79,7 @@ struct sm_task {
     const char *loss;            /**< "cross_entropy", "l1", "l2" */
     int channels;                /**< D: classes, 2, 1 */
     const sm_class_info *classes;/**< of the dataset, owned by the caller; NULL if it has no semantic map */
-    float *class_weights;        /**< channels, or NULL */
+    float *class_weights;        /**< channels, multiply each pixel's cross-entropy by its true class; NULL = 1. The mean stays one over pixels */
 };
 
 /** Makes the task of section [task.NAME].
@@ -87,6 +87,11 @@ struct sm_task {
  * \return SM_ERR_CONFIG naming the key */
 sm_status sm_task_new(const sm_config *config, const char *name, const sm_class_info *classes, sm_task **out);
 void sm_task_free(sm_task *task);
+
+/** Intersection over union of every class of a semantic task, in [0, 1]; NaN for a class that is neither in the truth nor predicted.
+ * \param counts  as accumulated by metric_add: the confusion matrix, row truth, column prediction
+ * \param [out] iou  channels */
+void sm_task_class_iou(const sm_task *semantic, const int64_t *counts, double *iou);
 
 /** Marks pixels predicted (or labelled) as things. \param [out] thing  (H,W) 0 or 1 */
 void sm_task_thing_mask(const sm_task *semantic, int height, int width, const float *logits, const void *target, uint8_t *thing);
