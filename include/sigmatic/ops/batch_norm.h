@@ -72,6 +72,7 @@ void sm_batch_norm_backward_parameters(int channels, const double *sums, float b
  *
  * The gradient of a residual is g itself: sm_relu_backward(), called before this one if grad_input is grad_output.
  *
+ * \param [in]     input       not read if sums is NULL (may be NULL then)
  * \param [in]     output      as above: the ReLU's mask, or NULL
  * \param [in]     count       rows behind `sums`, of all ranks; not read if sums is NULL
  * \param [in]     sums        global; NULL: the statistics were constants

@@ -1,0 +1,326 @@
+#include <sigmatic/base/clones.h>
+#include <sigmatic/ops/batch_norm.h>
+
+#include "ops/parallel.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+/* All loops run over rows outside and a slice of channels inside, so that they vectorise over channels and stream memory. A
+ * slice's coefficients lie on the stack: STATISTICS_SLICE keeps double sums of several blocks in L1/L2, APPLY_SLICE is as wide as
+ * that allows, because narrow pieces of long rows cost address translations.
+ *
+ * Sums: the rows are cut into ROW_BLOCKS blocks whatever the number of threads, and the blocks are added in order. */
+enum { STATISTICS_SLICE = 128, APPLY_SLICE = 512, ROW_BLOCKS = 16 };
+
+typedef struct sums_of_block {
+    double first[STATISTICS_SLICE], second[STATISTICS_SLICE];
+} sums_of_block;
+
+static int least(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- statistics -------------------------------------------------------------------------------------------------- */
+
+/* What the two kinds of sums read. */
+typedef struct sums_operands {
+    size_t rows;
+    int channels;
+    const float *input, *grad_output, *output, *mean, *inverse_std;
+} sums_operands;
+
+SM_CLONES static void forward_sums(const sums_operands *from, size_t begin, size_t end, int first, int width,
+                                   sums_of_block *sums)
+{
+    double *restrict sum = sums->first, *restrict square = sums->second;
+    size_t stride = (size_t)from->channels, r = begin;
+    for (; r + 4 <= end; r += 4) { /* four rows an access to the sums */
+        const float *x = from->input + r * stride + first;
+        for (int c = 0; c < width; c++) {
+            double x0 = x[c], x1 = x[c + stride], x2 = x[c + 2 * stride], x3 = x[c + 3 * stride];
+            sum[c] += (x0 + x1) + (x2 + x3);
+            square[c] += (x0 * x0 + x1 * x1) + (x2 * x2 + x3 * x3);
+        }
+    }
+    for (; r < end; r++) {
+        const float *x = from->input + r * stride + first;
+        for (int c = 0; c < width; c++) {
+            double value = x[c];
+            sum[c] += value;
+            square[c] += value * value;
+        }
+    }
+}
+
+/* One row at a time: g and x are two streams already. The ReLU mask is a third, read only if there is one. */
+SM_CLONES static void backward_sums(const sums_operands *from, size_t begin, size_t end, int first, int width,
+                                    sums_of_block *sums)
+{
+    double *restrict sum = sums->first, *restrict product = sums->second;
+    const float *mean = from->mean + first;
+    for (size_t r = begin; r < end; r++) {
+        size_t row = r * (size_t)from->channels + first;
+        const float *x = from->input + row, *g = from->grad_output + row;
+        if (from->output) {
+            const float *y = from->output + row;
+            for (int c = 0; c < width; c++) {
+                float gradient = y[c] <= 0.0f ? 0.0f : g[c];
+                sum[c] += (double)gradient;
+                product[c] += (double)gradient * (double)(x[c] - mean[c]);
+            }
+        } else {
+            for (int c = 0; c < width; c++) {
+                sum[c] += (double)g[c];
+                product[c] += (double)g[c] * (double)(x[c] - mean[c]);
+            }
+        }
+    }
+}
+
+typedef void (*sums_kernel)(const sums_operands *, size_t begin, size_t end, int first, int width, sums_of_block *);
+
+static size_t block_begin(size_t rows, int block)
+{
+    return rows * (size_t)block / ROW_BLOCKS;
+}
+
+/* The sums of one slice of channels, its blocks of rows shared among `threads`. */
+static void slice_sums(sums_kernel kernel, const sums_operands *from, int first, double *sums, int threads)
+{
+    sums_of_block blocks[ROW_BLOCKS];
+    int width = least(from->channels - first, STATISTICS_SLICE);
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (int block = 0; block < ROW_BLOCKS; block++) {
+        memset(&blocks[block], 0, sizeof blocks[block]);
+        kernel(from, block_begin(from->rows, block), block_begin(from->rows, block + 1), first, width, &blocks[block]);
+    }
+    for (int c = 0; c < width; c++) {
+        double total_first = 0.0, total_second = 0.0;
+        for (int block = 0; block < ROW_BLOCKS; block++) {
+            total_first += blocks[block].first[c];
+            total_second += blocks[block].second[c];
+        }
+        sums[first + c] = total_first;
+        sums[from->channels + first + c] =
+            total_second * (from->inverse_std ? (double)from->inverse_std[first + c] : 1.0);
+    }
+}
+
+/* Many channels: a thread takes whole slices. Few: threads share the blocks of each slice. The sums are the same. */
+static void all_sums(sums_kernel kernel, const sums_operands *from, double *sums, int threads)
+{
+    int slices = (from->channels + STATISTICS_SLICE - 1) / STATISTICS_SLICE;
+    threads = sm_threads_worth(from->rows * (size_t)from->channels, threads);
+    int by_slice = threads > 1 && slices >= threads;
+#pragma omp parallel for num_threads(threads) schedule(static) if (by_slice)
+    for (int slice = 0; slice < slices; slice++) {
+        slice_sums(kernel, from, slice * STATISTICS_SLICE, sums, by_slice ? 1 : threads);
+    }
+}
+
+void sm_batch_norm_statistics(size_t rows, int channels, const float *input, double *sums, int threads)
+{
+    sums_operands from = {.rows = rows, .channels = channels, .input = input};
+    all_sums(forward_sums, &from, sums, threads);
+}
+
+void sm_batch_norm_backward_statistics(size_t rows, int channels, const float *input, const float *grad_output,
+                                       const float *output, const float *mean, const float *inverse_std, double *sums,
+                                       int threads)
+{
+    sums_operands from = {.rows = rows,
+                          .channels = channels,
+                          .input = input,
+                          .grad_output = grad_output,
+                          .output = output,
+                          .mean = mean,
+                          .inverse_std = inverse_std};
+    all_sums(backward_sums, &from, sums, threads);
+}
+
+/* ---- a channel at a time ----------------------------------------------------------------------------------------- */
+
+void sm_batch_norm_finalise(int channels, double count, const double *sums, float epsilon, float momentum, float *mean,
+                            float *inverse_std, float *running_mean, float *running_variance)
+{
+    assert(!running_mean == !running_variance);
+    for (int c = 0; c < channels; c++) {
+        double average = count > 0.0 ? sums[c] / count : 0.0;
+        double variance = count > 0.0 ? sums[channels + c] / count - average * average : 0.0;
+        variance = variance < 0.0 ? 0.0 : variance; /* rounding; NaN stays */
+        mean[c] = (float)average;
+        inverse_std[c] = (float)(1.0 / sqrt(variance + (double)epsilon));
+        if (running_mean && count > 0.0) {
+            double unbiased = count > 1.0 ? variance * (count / (count - 1.0)) : variance;
+            running_mean[c] = (float)((1.0 - (double)momentum) * running_mean[c] + (double)momentum * average);
+            running_variance[c] = (float)((1.0 - (double)momentum) * running_variance[c] + (double)momentum * unbiased);
+        }
+    }
+}
+
+void sm_batch_norm_from_running(int channels, const float *running_mean, const float *running_variance, float epsilon,
+                                float *mean, float *inverse_std)
+{
+    for (int c = 0; c < channels; c++) {
+        mean[c] = running_mean[c];
+        inverse_std[c] = (float)(1.0 / sqrt((double)running_variance[c] + (double)epsilon));
+    }
+}
+
+void sm_batch_norm_backward_parameters(int channels, const double *sums, float beta, float *grad_scale,
+                                       float *grad_shift)
+{
+    for (int c = 0; c < channels; c++) {
+        grad_scale[c] = (float)(sums[channels + c] + (beta == 0.0f ? 0.0 : (double)beta * grad_scale[c]));
+        grad_shift[c] = (float)(sums[c] + (beta == 0.0f ? 0.0 : (double)beta * grad_shift[c]));
+    }
+}
+
+/* ---- apply ------------------------------------------------------------------------------------------------------- */
+
+/* One slice of channels of one range of rows. The mean is subtracted before the multiplication: folding it into the shift would
+ * cancel when it is much larger than the standard deviation. */
+typedef struct apply_slice {
+    size_t stride; /* channels of a row */
+    int width;
+    float factor[APPLY_SLICE]; /* scale * inverse_std */
+    const float *mean, *shift; /* of the slice */
+} apply_slice;
+
+SM_CLONES static void apply_rows(const apply_slice *slice, size_t rows, const float *input, const float *residual,
+                                 int relu, float *output)
+{
+    const float *factor = slice->factor, *mean = slice->mean, *shift = slice->shift;
+    float floor = relu ? 0.0f : -INFINITY;
+    for (size_t r = 0; r < rows; r++) {
+        const float *x = input + r * slice->stride;
+        float *y = output + r * slice->stride;
+        if (residual) {
+            const float *z = residual + r * slice->stride;
+#pragma GCC ivdep /* y may be x or z itself, never shifted against them */
+            for (int c = 0; c < slice->width; c++) {
+                float value = (x[c] - mean[c]) * factor[c] + shift[c] + z[c];
+                y[c] = value < floor ? floor : value;
+            }
+        } else {
+#pragma GCC ivdep
+            for (int c = 0; c < slice->width; c++) {
+                float value = (x[c] - mean[c]) * factor[c] + shift[c];
+                y[c] = value < floor ? floor : value;
+            }
+        }
+    }
+}
+
+void sm_batch_norm_apply(size_t rows, int channels, const float *input, const float *mean, const float *inverse_std,
+                         const float *scale, const float *shift, const float *residual, int relu, float *output,
+                         int threads)
+{
+    int parts = sm_threads_worth(rows * (size_t)channels, threads);
+    for (int first = 0; first < channels; first += APPLY_SLICE) {
+        apply_slice slice = {.stride = (size_t)channels,
+                             .width = least(channels - first, APPLY_SLICE),
+                             .mean = mean + first,
+                             .shift = shift + first};
+        for (int c = 0; c < slice.width; c++) {
+            slice.factor[c] = inverse_std[first + c] * scale[first + c];
+        }
+#pragma omp parallel for num_threads(parts) schedule(static) if (parts > 1)
+        for (int part = 0; part < parts; part++) {
+            size_t begin = rows * (size_t)part / (size_t)parts, end = rows * (size_t)(part + 1) / (size_t)parts;
+            size_t offset = begin * (size_t)channels + first;
+            apply_rows(&slice, end - begin, input + offset, residual ? residual + offset : NULL, relu, output + offset);
+        }
+    }
+}
+
+/* grad_input = factor * g + slope * (x - mean) + constant */
+typedef struct gradient_slice {
+    size_t stride;
+    int width;
+    float factor[APPLY_SLICE], slope[APPLY_SLICE], constant[APPLY_SLICE];
+    const float *mean;
+} gradient_slice;
+
+typedef struct gradient_operands {
+    const float *input, *grad_output, *output;
+    float *grad_input;
+} gradient_operands;
+
+/* Written once for the eight cases that differ in what they read; the compiler drops the branches. */
+static inline __attribute__((always_inline)) void gradient_loop(const gradient_slice *slice, size_t rows, size_t offset,
+                                                                const gradient_operands *at, int centred, int masked,
+                                                                int adds)
+{
+    const float *factor = slice->factor, *slope = slice->slope, *constant = slice->constant, *mean = slice->mean;
+    for (size_t r = 0; r < rows; r++, offset += slice->stride) {
+        const float *x = centred ? at->input + offset : NULL, *y = masked ? at->output + offset : NULL;
+        const float *g = at->grad_output + offset;
+        float *grad = at->grad_input + offset;
+#pragma GCC ivdep /* grad may be g itself, never shifted against it */
+        for (int c = 0; c < slice->width; c++) {
+            float value = factor[c] * (masked && y[c] <= 0.0f ? 0.0f : g[c]);
+            value += centred ? slope[c] * (x[c] - mean[c]) + constant[c] : 0.0f;
+            grad[c] = adds ? grad[c] + value : value;
+        }
+    }
+}
+
+SM_CLONES static void gradient_rows(const gradient_slice *slice, size_t rows, size_t offset,
+                                    const gradient_operands *at, int centred, int masked, int adds)
+{
+    switch (4 * centred + 2 * masked + adds) {
+    case 0:
+        gradient_loop(slice, rows, offset, at, 0, 0, 0);
+        break;
+    case 1:
+        gradient_loop(slice, rows, offset, at, 0, 0, 1);
+        break;
+    case 2:
+        gradient_loop(slice, rows, offset, at, 0, 1, 0);
+        break;
+    case 3:
+        gradient_loop(slice, rows, offset, at, 0, 1, 1);
+        break;
+    case 4:
+        gradient_loop(slice, rows, offset, at, 1, 0, 0);
+        break;
+    case 5:
+        gradient_loop(slice, rows, offset, at, 1, 0, 1);
+        break;
+    case 6:
+        gradient_loop(slice, rows, offset, at, 1, 1, 0);
+        break;
+    default:
+        gradient_loop(slice, rows, offset, at, 1, 1, 1);
+        break;
+    }
+}
+
+void sm_batch_norm_backward_apply(size_t rows, int channels, const float *input, const float *grad_output,
+                                  const float *output, const float *mean, const float *inverse_std, const float *scale,
+                                  double count, const double *sums, float beta, float *grad_input, int threads)
+{
+    gradient_operands at = {.input = input, .grad_output = grad_output, .output = output, .grad_input = grad_input};
+    int parts = sm_threads_worth(rows * (size_t)channels, threads);
+    for (int first = 0; first < channels; first += APPLY_SLICE) {
+        gradient_slice slice = {
+            .stride = (size_t)channels, .width = least(channels - first, APPLY_SLICE), .mean = mean + first};
+        for (int c = 0; c < slice.width; c++) {
+            double factor = (double)scale[first + c] * inverse_std[first + c];
+            slice.factor[c] = (float)factor;
+            slice.slope[c] =
+                sums ? (float)(-factor * inverse_std[first + c] * sums[channels + first + c] / count) : 0.0f;
+            slice.constant[c] = sums ? (float)(-factor * sums[first + c] / count) : 0.0f;
+        }
+#pragma omp parallel for num_threads(parts) schedule(static) if (parts > 1)
+        for (int part = 0; part < parts; part++) {
+            size_t begin = rows * (size_t)part / (size_t)parts, end = rows * (size_t)(part + 1) / (size_t)parts;
+            gradient_rows(&slice, end - begin, begin * (size_t)channels + first, &at, sums != NULL, output != NULL,
+                          beta != 0.0f);
+        }
+    }
+}

@@ -1,0 +1,16 @@
+/** \file
+ * Sums over the rows of a slice of columns: shared by pooling and the backward of a broadcast. */
+#ifndef SIGMATIC_OPS_COLUMN_SUMS_H
+#define SIGMATIC_OPS_COLUMN_SUMS_H
+
+#include <stddef.h>
+
+/** result[n, c] = beta * result[n, c] + factor * sum_p from[(n * pixels + p) * stride + c], summed in double, in order of p.
+ *
+ * \param [in]     stride   floats from one row of `from` to the next, at least `channels`
+ * \param [in]     beta     0 (the old result is not read) or 1
+ * \param [in,out] result   (batch, channels), contiguous */
+void sm_column_sums(int batch, size_t pixels, int channels, size_t stride, const float *from, double factor, float beta,
+                    float *result, int threads);
+
+#endif
