@@ -1,0 +1,28 @@
+/** \file
+ * The columns of the table in conv2d.c: what each algorithm's file exports. Contracts: sm_conv2d_algorithm. */
+#ifndef SIGMATIC_OPS_CONV2D_ALGORITHMS_H
+#define SIGMATIC_OPS_CONV2D_ALGORITHMS_H
+
+#include <sigmatic/ops/conv2d.h>
+
+/* conv2d_ref.c */
+int sm_conv2d_reference_supports(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
+double sm_conv2d_reference_cost(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch);
+double sm_conv2d_reference_macs(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
+size_t sm_conv2d_reference_workspace(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch, int threads);
+void sm_conv2d_reference_run(const sm_conv2d_shape *shape, sm_conv2d_pass pass, const sm_conv2d_operands *operands);
+
+/* conv2d_direct.c: "implicit_gemm" multiplies the padding's zeros too, "taps" leaves them out */
+int sm_conv2d_direct_supports(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
+double sm_conv2d_gemm_cost(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch);
+double sm_conv2d_taps_cost(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch);
+double sm_conv2d_gemm_macs(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
+double sm_conv2d_taps_macs(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
+size_t sm_conv2d_direct_prepared(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
+void sm_conv2d_direct_prepare(const sm_conv2d_shape *shape, sm_conv2d_pass pass, const float *weight, void *prepared,
+                              int threads);
+size_t sm_conv2d_direct_workspace(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch, int threads);
+void sm_conv2d_gemm_run(const sm_conv2d_shape *shape, sm_conv2d_pass pass, const sm_conv2d_operands *operands);
+void sm_conv2d_taps_run(const sm_conv2d_shape *shape, sm_conv2d_pass pass, const sm_conv2d_operands *operands);
+
+#endif

@@ -1,0 +1,447 @@
+/* "implicit_gemm" and "taps": the convolution as matrix products that are never written out. Pixels with the channels of their
+ * taps are copied to a block that fits L1 while the micro-kernel streams packed weights from L2 (forward, data gradient);
+ * or pixels are the depth, and both sides are packed to panels (weight gradient). The two differ in how they cut the
+ * result into regions (conv2d_region.h). */
+#include "ops/conv2d_algorithms.h"
+#include "ops/conv2d_region.h"
+#include "ops/microkernel.h"
+
+#include <sigmatic/base/memory.h>
+
+#include <omp.h>
+#include <string.h>
+
+enum {
+    COLUMNS_NOW = 256, /* of the result at a time: COLUMNS_NOW * SM_TILE_DEPTH floats of weights stay in L2 */
+    PIXELS_NOW = 256,  /* weight gradient: depth of the panels */
+    ROWS_NOW = 256,    /* weight gradient: rows (tap, channel) of a panel */
+    PANEL_STRIDE_MAX = ROWS_NOW + 32,
+    PANELS_A_FLOATS = PIXELS_NOW * PANEL_STRIDE_MAX,
+    PANELS_B_FLOATS = PIXELS_NOW * (COLUMNS_NOW + SM_TILE_COLUMNS_MAX),
+    FORWARD_FLOATS = 2 * SM_BLOCK_FLOATS,
+    WEIGHT_FLOATS = PANELS_A_FLOATS + PANELS_B_FLOATS + SM_BLOCK_FLOATS
+};
+
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+static int divide_up(int a, int b)
+{
+    return (a + b - 1) / b;
+}
+
+/* Part `index` of `parts` of 0 .. total - 1 starts here. */
+static size_t part_begin(size_t total, int parts, int index)
+{
+    return total * (size_t)index / (size_t)parts;
+}
+
+/* ---- weights, packed -------------------------------------------------------------------------------------------------- */
+
+/* [panel of tile_columns result channels][tap in the order of the regions][source channel][tile_columns] */
+typedef struct layout {
+    int source_channels, result_channels;
+    int panels;
+    size_t panel_floats;
+} layout;
+
+static layout layout_of(const sm_conv2d_shape *s, sm_conv2d_pass pass)
+{
+    int back = pass == SM_CONV2D_BACKWARD_DATA;
+    layout l = {.source_channels = back ? s->channels_out : s->channels_in,
+                .result_channels = back ? s->channels_in : s->channels_out};
+    int columns = sm_microkernel_get()->tile_columns;
+    l.panels = divide_up(l.result_channels, columns);
+    l.panel_floats = (size_t)s->kernel_height * s->kernel_width * l.source_channels * columns;
+    return l;
+}
+
+size_t sm_conv2d_direct_prepared(const sm_conv2d_shape *shape, sm_conv2d_pass pass)
+{
+    layout l = layout_of(shape, pass);
+    return pass == SM_CONV2D_BACKWARD_WEIGHT ? 0 : (size_t)l.panels * l.panel_floats * sizeof(float);
+}
+
+/* Rows of `columns` floats, `stride` apart, to rows of `width`, filled up with zeros. */
+static void copy_rows(int rows, int columns, const float *from, size_t stride, int width, float *to)
+{
+    for (int k = 0; k < rows; k++) {
+        memcpy(to + (size_t)k * width, from + k * stride, (size_t)columns * sizeof *to);
+        memset(to + (size_t)k * width + columns, 0, (size_t)(width - columns) * sizeof *to);
+    }
+}
+
+/* The same of the transpose: element (k, j) comes from from[j * stride + k]. In squares, so that lines are used whole. */
+static void copy_columns(int rows, int columns, const float *from, size_t stride, int width, float *to)
+{
+    enum { SQUARE = 16 };
+    for (int k0 = 0; k0 < rows; k0 += SQUARE) {
+        int k1 = smaller(k0 + SQUARE, rows);
+        for (int j = 0; j < width; j++) {
+            for (int k = k0; k < k1; k++) {
+                to[(size_t)k * width + j] = j < columns ? from[j * stride + k] : 0;
+            }
+        }
+    }
+}
+
+void sm_conv2d_direct_prepare(const sm_conv2d_shape *s, sm_conv2d_pass pass, const float *weight, void *prepared,
+                              int threads)
+{
+    layout l = layout_of(s, pass);
+    int width = sm_microkernel_get()->tile_columns, taps = s->kernel_height * s->kernel_width;
+    int order_y[SM_REGION_KERNEL_MAX], order_x[SM_REGION_KERNEL_MAX];
+    sm_region_tap_order(s->kernel_height, s->stride_height, s->dilation_height, s->pad_top, pass, order_y);
+    sm_region_tap_order(s->kernel_width, s->stride_width, s->dilation_width, s->pad_left, pass, order_x);
+#pragma omp parallel for collapse(2) num_threads(threads)
+    for (int panel = 0; panel < l.panels; panel++) {
+        for (int slot = 0; slot < taps; slot++) {
+            int tap = order_y[slot / s->kernel_width] * s->kernel_width + order_x[slot % s->kernel_width];
+            int column = panel * width, columns = smaller(width, l.result_channels - column);
+            const float *from = weight + (size_t)tap * s->channels_in * s->channels_out;
+            float *to = (float *)prepared + panel * l.panel_floats + (size_t)slot * l.source_channels * width;
+            if (pass == SM_CONV2D_FORWARD) {
+                copy_rows(l.source_channels, columns, from + column, (size_t)s->channels_out, width, to);
+            } else {
+                copy_columns(l.source_channels, columns, from + (size_t)column * s->channels_out,
+                             (size_t)s->channels_out, width, to);
+            }
+        }
+    }
+}
+
+/* ---- forward and data gradient ---------------------------------------------------------------------------------------- */
+
+/* What one thread computes of one region: rows and panels of the result. */
+typedef struct job {
+    const sm_conv2d_shape *shape;
+    const sm_region *region;
+    const sm_conv2d_operands *run;
+    const sm_microkernel *kernel;
+    const float *source;
+    layout weights;
+    int result_height, result_width;
+    size_t rows, first_block, last_block, blocks; /* all rows of the region; blocks of rows of this thread, of all */
+    int first_panel, last_panel;
+    float *block, *arranged;
+} job;
+
+/* A piece of a region's depth whose weights are one piece of a panel. */
+typedef struct depth_piece {
+    int first, depth;
+    size_t weight_row; /* in the panel */
+} depth_piece;
+
+/* \return the piece that begins at `first`: as long as one micro-kernel call can be, or to the end of the neighbouring taps */
+static depth_piece piece_at(const sm_conv2d_shape *s, const sm_region *region, int first)
+{
+    int x_floats = region->x->taps * region->channels;
+    int row = first / x_floats, within = first % x_floats;
+    size_t slot = (size_t)(region->y->rank + row) * s->kernel_width + region->x->rank;
+    int left = region->x->taps == s->kernel_width ? region->depth - first : x_floats - within;
+    int depth = divide_up(left, divide_up(left, SM_TILE_DEPTH));
+    return (depth_piece){first, depth, slot * region->channels + within};
+}
+
+/* The one place where output tiles are stored: a block of rows times some panels, one piece of the depth. */
+static void multiply_rows(const job *j, depth_piece piece, int rows, float *const *c, const float *a, int first_panel,
+                          int last_panel, int accumulate)
+{
+    int width = j->kernel->tile_columns;
+    for (int panel = first_panel; panel < last_panel; panel++) {
+        const float *b = (const float *)j->run->prepared + panel * j->weights.panel_floats + piece.weight_row * width;
+        int column = panel * width, columns = smaller(width, j->weights.result_channels - column);
+        j->kernel->multiply_block(rows, columns, piece.depth, a, SM_BLOCK_STRIDE, b, c, (size_t)column, accumulate);
+    }
+}
+
+/* beta * result + bias, where the products do not begin from nothing */
+static void begin_rows(const job *j, int rows, float *const *c, int first_panel, int last_panel)
+{
+    int begin = first_panel * j->kernel->tile_columns;
+    int end = smaller(last_panel * j->kernel->tile_columns, j->weights.result_channels);
+    for (int i = 0; i < rows; i++) {
+        for (int o = begin; o < end; o++) {
+            c[i][o] = (j->run->beta == 0 ? 0 : c[i][o]) + (j->run->bias ? j->run->bias[o] : 0);
+        }
+    }
+}
+
+static void run_block(const job *j, depth_piece piece, size_t block, int first_panel, int last_panel)
+{
+    size_t first_row = part_begin(j->rows, (int)j->blocks, (int)block);
+    int rows = (int)(part_begin(j->rows, (int)j->blocks, (int)block + 1) - first_row);
+    size_t pixels[SM_TILE_ROWS_MAX];
+    float *c[SM_TILE_ROWS_MAX];
+    sm_region_pixels(j->region, j->result_height, j->result_width, first_row, rows, pixels);
+    for (int i = 0; i < rows; i++) {
+        c[i] = j->run->result + pixels[i] * j->weights.result_channels;
+    }
+    int from_nothing = piece.first == 0 && j->run->beta == 0 && !j->run->bias;
+    if (piece.first == 0 && (j->run->bias || piece.depth == 0)) {
+        begin_rows(j, rows, c, first_panel, last_panel);
+    }
+    if (piece.depth > 0) {
+        const float *a = j->block;
+        sm_region_pack(j->region, j->source, first_row, rows, piece.first, piece.depth, j->block, SM_BLOCK_STRIDE);
+        if (j->kernel->arrange) {
+            j->kernel->arrange(rows, piece.depth, j->block, SM_BLOCK_STRIDE, 1, j->arranged);
+            a = j->arranged;
+        }
+        multiply_rows(j, piece, rows, c, a, first_panel, last_panel, !from_nothing);
+    }
+}
+
+static void run_region(const job *j)
+{
+    int panels_now = COLUMNS_NOW / j->kernel->tile_columns, first = 0;
+    do {
+        depth_piece piece = j->region->depth ? piece_at(j->shape, j->region, first) : (depth_piece){0, 0, 0};
+        for (int panel = j->first_panel; panel < j->last_panel; panel += panels_now) {
+            for (size_t block = j->first_block; block < j->last_block; block++) {
+                run_block(j, piece, block, panel, smaller(panel + panels_now, j->last_panel));
+            }
+        }
+        first += piece.depth;
+    } while (first < j->region->depth);
+}
+
+/* Splits rows and panels over threads so that the floats that all of them read together are few.
+ * \return threads along the rows; a divisor of `threads` */
+static int threads_along_rows(size_t rows, size_t columns, int threads)
+{
+    int best = threads;
+    double least = 0;
+    for (int along = threads; along >= 1; along--) {
+        if (threads % along == 0) {
+            double reads = (double)rows * (threads / along) + (double)columns * along;
+            if (along == threads || reads < least) {
+                best = along;
+                least = reads;
+            }
+        }
+    }
+    return best;
+}
+
+static void share_region(job *j, int thread, int threads)
+{
+    j->rows = sm_region_rows(j->region, j->run->batch);
+    j->blocks = (j->rows + j->kernel->tile_rows - 1) / j->kernel->tile_rows;
+    int along = threads_along_rows(j->rows, (size_t)j->weights.result_channels, threads);
+    int across = threads / along;
+    j->first_block = part_begin(j->blocks, along, thread % along);
+    j->last_block = part_begin(j->blocks, along, thread % along + 1);
+    j->first_panel = (int)part_begin((size_t)j->weights.panels, across, thread / along);
+    j->last_panel = (int)part_begin((size_t)j->weights.panels, across, thread / along + 1);
+}
+
+static void run_pixels(const sm_conv2d_shape *s, sm_conv2d_pass pass, int split, const sm_conv2d_operands *run)
+{
+    int back = pass == SM_CONV2D_BACKWARD_DATA;
+    sm_region_cut cut;
+    sm_region_cut_axes(s, pass, split, &cut);
+#pragma omp parallel num_threads(run->threads)
+    {
+        int thread = omp_get_thread_num();
+        float *mine = (float *)run->workspace + (size_t)thread * FORWARD_FLOATS;
+        sm_region region;
+        job j = {.shape = s, .region = &region, .run = run, .kernel = sm_microkernel_get()};
+        j.source = back ? run->grad_output : run->input;
+        j.weights = layout_of(s, pass);
+        j.result_height = back ? s->height : s->out_height;
+        j.result_width = back ? s->width : s->out_width;
+        j.block = mine;
+        j.arranged = mine + SM_BLOCK_FLOATS;
+        for (int index = 0; index < cut.y_count * cut.x_count; index++) {
+            sm_region_make(s, pass, &cut, index, &region);
+            share_region(&j, thread, omp_get_num_threads());
+            run_region(&j);
+        }
+    }
+}
+
+/* ---- weight gradient -------------------------------------------------------------------------------------------------- */
+
+/* One rectangle of grad_weight: rows (tap, channel of the input) of one region, columns of the output's channels. */
+typedef struct weight_job {
+    const sm_conv2d_shape *shape;
+    const sm_region *region;
+    const sm_conv2d_operands *run;
+    const sm_microkernel *kernel;
+    int first_row, rows, first_column, columns;
+    size_t stride; /* of panels_a */
+    float *result; /* the region's first row */
+    float *panels_a, *panels_b, *arranged;
+} weight_job;
+
+/* grad_output of `count` pixels: [panel][pixel][tile_columns] */
+static void pack_grad_output(const weight_job *j, size_t first, int count)
+{
+    int width = j->kernel->tile_columns;
+    size_t pixels[PIXELS_NOW], channels = (size_t)j->shape->channels_out;
+    sm_region_pixels(j->region, j->shape->out_height, j->shape->out_width, first, count, pixels);
+    for (int column = 0; column < j->columns; column += width) {
+        int columns = smaller(width, j->columns - column);
+        float *panel = j->panels_b + (size_t)column * PIXELS_NOW;
+        for (int k = 0; k < count; k++) {
+            copy_rows(1, columns, j->run->grad_output + pixels[k] * channels + j->first_column + column, channels,
+                      width, panel + (size_t)k * width);
+        }
+    }
+}
+
+static void multiply_panels(const weight_job *j, int count, int accumulate)
+{
+    int groups = divide_up(j->rows, j->kernel->tile_rows), width = j->kernel->tile_columns;
+    for (int group = 0; group < groups; group++) {
+        int begin = (int)part_begin((size_t)j->rows, groups, group);
+        int rows = (int)part_begin((size_t)j->rows, groups, group + 1) - begin;
+        float *c[SM_TILE_ROWS_MAX];
+        for (int i = 0; i < rows; i++) {
+            c[i] = j->result + (size_t)(j->first_row + begin + i) * j->shape->channels_out + j->first_column;
+        }
+        const float *a = j->panels_a + begin;
+        if (j->kernel->arrange) {
+            j->kernel->arrange(rows, count, a, 1, j->stride, j->arranged);
+            a = j->arranged;
+        }
+        for (int column = 0; column < j->columns; column += width) {
+            j->kernel->multiply_panel(rows, smaller(width, j->columns - column), count, a, j->stride,
+                                      j->panels_b + (size_t)column * PIXELS_NOW, c, (size_t)column, accumulate);
+        }
+    }
+}
+
+static void run_weight_job(const weight_job *j)
+{
+    size_t pixels = sm_region_rows(j->region, j->run->batch);
+    for (size_t first = 0; first < pixels; first += PIXELS_NOW) {
+        int count = pixels - first < PIXELS_NOW ? (int)(pixels - first) : PIXELS_NOW;
+        sm_region_pack(j->region, j->run->input, first, count, j->first_row, j->rows, j->panels_a, j->stride);
+        pack_grad_output(j, first, count);
+        multiply_panels(j, count, j->run->beta != 0 || first > 0);
+    }
+    for (int i = 0; pixels == 0 && j->run->beta == 0 && i < j->rows; i++) {
+        float *row = j->result + (size_t)(j->first_row + i) * j->shape->channels_out + j->first_column;
+        memset(row, 0, (size_t)j->columns * sizeof *row);
+    }
+}
+
+/* How one region's part of grad_weight is cut: never larger than the panels, and into enough pieces for the threads. */
+typedef struct weight_cut {
+    int row_parts, column_parts;
+} weight_cut;
+
+static weight_cut cut_weight(int rows, int columns, int regions, int threads)
+{
+    const sm_microkernel *kernel = sm_microkernel_get();
+    weight_cut cut = {divide_up(rows, ROWS_NOW), divide_up(columns, COLUMNS_NOW)};
+    int most = divide_up(rows, kernel->tile_rows);
+    while (cut.row_parts < most && cut.row_parts * cut.column_parts * regions % threads != 0 &&
+           cut.row_parts * cut.column_parts * regions < 4 * threads) {
+        cut.row_parts++;
+    }
+    return cut;
+}
+
+static void run_weight(const sm_conv2d_shape *s, int split, const sm_conv2d_operands *run)
+{
+    sm_region_cut cut;
+    sm_region_cut_axes(s, SM_CONV2D_BACKWARD_WEIGHT, split, &cut);
+    int regions = cut.y_count * cut.x_count, width = sm_microkernel_get()->tile_columns;
+    int region_rows = s->kernel_height * s->kernel_width * s->channels_in / regions;
+    weight_cut parts = cut_weight(region_rows, s->channels_out, regions, run->threads);
+    int jobs = parts.row_parts * parts.column_parts, panels = divide_up(s->channels_out, width);
+#pragma omp parallel for num_threads(run->threads) schedule(dynamic)
+    for (int index = 0; index < regions * jobs; index++) {
+        float *mine = (float *)run->workspace + (size_t)omp_get_thread_num() * WEIGHT_FLOATS;
+        int row_part = index % jobs % parts.row_parts, column_part = index % jobs / parts.row_parts;
+        sm_region region;
+        sm_region_make(s, SM_CONV2D_BACKWARD_WEIGHT, &cut, index / jobs, &region);
+        weight_job j = {.shape = s, .region = &region, .run = run, .kernel = sm_microkernel_get()};
+        j.first_row = (int)part_begin((size_t)region_rows, parts.row_parts, row_part);
+        j.rows = (int)part_begin((size_t)region_rows, parts.row_parts, row_part + 1) - j.first_row;
+        j.first_column = (int)part_begin((size_t)panels, parts.column_parts, column_part) * width;
+        j.columns =
+            smaller((int)part_begin((size_t)panels, parts.column_parts, column_part + 1) * width, s->channels_out) -
+            j.first_column;
+        j.stride = sm_round_up((size_t)j.rows, 16) | 16; /* an odd number of cache lines */
+        j.result = run->result +
+                   (size_t)(region.y->tap[0] * s->kernel_width + region.x->tap[0]) * s->channels_in * s->channels_out;
+        j.panels_a = mine;
+        j.panels_b = mine + PANELS_A_FLOATS;
+        j.arranged = mine + PANELS_A_FLOATS + PANELS_B_FLOATS;
+        run_weight_job(&j);
+    }
+}
+
+/* ---- the table's columns ---------------------------------------------------------------------------------------------- */
+
+int sm_conv2d_direct_supports(const sm_conv2d_shape *shape, sm_conv2d_pass pass)
+{
+    (void)pass;
+    return sm_region_supports(shape);
+}
+
+static double macs(const sm_conv2d_shape *s, sm_conv2d_pass pass, int split)
+{
+    sm_region_cut cut;
+    sm_region_cut_axes(s, pass, split, &cut);
+    double y = 0, x = 0;
+    for (int i = 0; i < cut.y_count; i++) {
+        y += (double)cut.y[i].count * cut.y[i].taps;
+    }
+    for (int i = 0; i < cut.x_count; i++) {
+        x += (double)cut.x[i].count * cut.x[i].taps;
+    }
+    return y * x * s->channels_in * s->channels_out;
+}
+
+double sm_conv2d_gemm_macs(const sm_conv2d_shape *shape, sm_conv2d_pass pass)
+{
+    return macs(shape, pass, 0);
+}
+
+double sm_conv2d_taps_macs(const sm_conv2d_shape *shape, sm_conv2d_pass pass)
+{
+    return macs(shape, pass, 1);
+}
+
+double sm_conv2d_gemm_cost(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch)
+{
+    (void)batch;
+    return 1.1 * macs(shape, pass, 0);
+}
+
+double sm_conv2d_taps_cost(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch)
+{
+    (void)batch;
+    return 1.3 * macs(shape, pass, 1);
+}
+
+size_t sm_conv2d_direct_workspace(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch, int threads)
+{
+    (void)shape, (void)batch;
+    return (size_t)threads * (pass == SM_CONV2D_BACKWARD_WEIGHT ? WEIGHT_FLOATS : FORWARD_FLOATS) * sizeof(float);
+}
+
+void sm_conv2d_gemm_run(const sm_conv2d_shape *shape, sm_conv2d_pass pass, const sm_conv2d_operands *operands)
+{
+    if (pass == SM_CONV2D_BACKWARD_WEIGHT) {
+        run_weight(shape, 0, operands);
+    } else {
+        run_pixels(shape, pass, 0, operands);
+    }
+}
+
+void sm_conv2d_taps_run(const sm_conv2d_shape *shape, sm_conv2d_pass pass, const sm_conv2d_operands *operands)
+{
+    if (pass == SM_CONV2D_BACKWARD_WEIGHT) {
+        run_weight(shape, 1, operands);
+    } else {
+        run_pixels(shape, pass, 1, operands);
+    }
+}

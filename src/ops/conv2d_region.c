@@ -1,0 +1,275 @@
+#include "ops/conv2d_region.h"
+
+#include <string.h>
+
+/* One axis of the convolution, from the viewpoint of a pass. */
+typedef struct axis {
+    int kernel, stride, dilation, pad;
+    int result_size, source_size; /* backward weight: of grad_output and input */
+} axis;
+
+static axis axis_y(const sm_conv2d_shape *s, sm_conv2d_pass pass)
+{
+    int back = pass == SM_CONV2D_BACKWARD_DATA;
+    return (axis){s->kernel_height,
+                  s->stride_height,
+                  s->dilation_height,
+                  s->pad_top,
+                  back ? s->height : s->out_height,
+                  back ? s->out_height : s->height};
+}
+
+static axis axis_x(const sm_conv2d_shape *s, sm_conv2d_pass pass)
+{
+    int back = pass == SM_CONV2D_BACKWARD_DATA;
+    return (axis){s->kernel_width,
+                  s->stride_width,
+                  s->dilation_width,
+                  s->pad_left,
+                  back ? s->width : s->out_width,
+                  back ? s->out_width : s->width};
+}
+
+static int reaches(const axis *a, int phase, int tap)
+{
+    return (phase + a->pad - tap * a->dilation) % a->stride == 0;
+}
+
+void sm_region_tap_order(int kernel, int stride, int dilation, int pad, sm_conv2d_pass pass, int *order)
+{
+    if (pass != SM_CONV2D_BACKWARD_DATA) {
+        for (int tap = 0; tap < kernel; tap++) {
+            order[tap] = tap;
+        }
+        return;
+    }
+    axis a = {.stride = stride, .dilation = dilation, .pad = pad};
+    for (int phase = 0, rank = 0; phase < stride; phase++) {
+        for (int tap = kernel - 1; tap >= 0; tap--) {
+            if (reaches(&a, phase, tap)) {
+                order[rank++] = tap;
+            }
+        }
+    }
+}
+
+/* All taps of a phase over all of its places. */
+static sm_region_axis whole_phase(const axis *a, sm_conv2d_pass pass, int phase)
+{
+    sm_region_axis range = {.first = phase, .source_step = 1};
+    int order[SM_REGION_KERNEL_MAX];
+    sm_region_tap_order(a->kernel, a->stride, a->dilation, a->pad, pass, order);
+    if (pass != SM_CONV2D_BACKWARD_DATA) {
+        range.step = 1;
+        range.count = a->result_size;
+        range.source_step = a->stride;
+        for (int tap = 0; tap < a->kernel; tap++) {
+            range.tap[range.taps] = tap;
+            range.offset[range.taps++] = tap * a->dilation - a->pad;
+        }
+        return range;
+    }
+    range.step = a->stride;
+    range.count = phase < a->result_size ? (a->result_size - phase - 1) / a->stride + 1 : 0;
+    for (int rank = 0; rank < a->kernel; rank++) {
+        int tap = order[rank];
+        if (reaches(a, phase, tap)) {
+            range.rank = range.taps ? range.rank : rank;
+            range.tap[range.taps] = tap;
+            range.offset[range.taps++] = (phase + a->pad - tap * a->dilation) / a->stride;
+        }
+    }
+    return range;
+}
+
+/* \return the part of a range between places begin and end, with taps from .. to only */
+static sm_region_axis part(const sm_region_axis *whole, int begin, int end, int from, int to)
+{
+    sm_region_axis range = {.first = whole->first + begin * whole->step,
+                            .step = whole->step,
+                            .count = end - begin,
+                            .source_step = whole->source_step,
+                            .rank = whole->rank + from};
+    for (int t = from; t < to; t++) {
+        range.tap[range.taps] = whole->tap[t];
+        range.offset[range.taps++] = whole->offset[t] + begin * whole->source_step;
+    }
+    return range;
+}
+
+static int is_inside(const sm_region_axis *range, int place, int t, int source_size)
+{
+    int at = place * range->source_step + range->offset[t];
+    return at >= 0 && at < source_size;
+}
+
+/* Cuts where the set of valid taps changes. Offsets ascend, so the set is an interval. */
+static int split_places(const sm_region_axis *whole, int source_size, sm_region_axis *out)
+{
+    int count = 0;
+    for (int begin = 0, end; begin < whole->count; begin = end) {
+        int from = 0, to = whole->taps;
+        while (from < to && !is_inside(whole, begin, from, source_size)) {
+            from++;
+        }
+        while (to > from && !is_inside(whole, begin, to - 1, source_size)) {
+            to--;
+        }
+        for (end = begin + 1; end < whole->count; end++) {
+            int same = 1;
+            for (int t = 0; t < whole->taps; t++) {
+                same &= is_inside(whole, end, t, source_size) == (t >= from && t < to);
+            }
+            if (!same) {
+                break;
+            }
+        }
+        out[count++] = part(whole, begin, end, from, to);
+    }
+    return count;
+}
+
+/* One range a tap: the places where it is valid. */
+static int split_taps(const sm_region_axis *whole, int source_size, sm_region_axis *out)
+{
+    for (int t = 0; t < whole->taps; t++) {
+        int begin = 0, end = whole->count;
+        while (begin < end && !is_inside(whole, begin, t, source_size)) {
+            begin++;
+        }
+        while (end > begin && !is_inside(whole, end - 1, t, source_size)) {
+            end--;
+        }
+        out[t] = part(whole, begin, end, t, t + 1);
+    }
+    return whole->taps;
+}
+
+static int cut_axis(const axis *a, sm_conv2d_pass pass, int split, sm_region_axis *out)
+{
+    int count = 0;
+    int phases = pass == SM_CONV2D_BACKWARD_DATA ? a->stride : 1;
+    for (int phase = 0; phase < phases; phase++) {
+        sm_region_axis whole = whole_phase(a, pass, phase);
+        if (!split) {
+            out[count++] = whole;
+        } else if (pass == SM_CONV2D_BACKWARD_WEIGHT) {
+            count += split_taps(&whole, a->source_size, out + count);
+        } else {
+            count += split_places(&whole, a->source_size, out + count);
+        }
+    }
+    return count;
+}
+
+int sm_region_supports(const sm_conv2d_shape *s)
+{
+    return s->kernel_height <= SM_REGION_KERNEL_MAX && s->kernel_width <= SM_REGION_KERNEL_MAX &&
+           s->stride_height <= SM_REGION_STRIDE_MAX && s->stride_width <= SM_REGION_STRIDE_MAX;
+}
+
+void sm_region_cut_axes(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int split, sm_region_cut *cut)
+{
+    axis y = axis_y(shape, pass), x = axis_x(shape, pass);
+    cut->y_count = cut_axis(&y, pass, split, cut->y);
+    cut->x_count = cut_axis(&x, pass, split, cut->x);
+}
+
+void sm_region_make(const sm_conv2d_shape *s, sm_conv2d_pass pass, const sm_region_cut *cut, int index,
+                    sm_region *region)
+{
+    int back = pass == SM_CONV2D_BACKWARD_DATA;
+    const sm_region_axis *y = &cut->y[index / cut->x_count], *x = &cut->x[index % cut->x_count];
+    region->y = y;
+    region->x = x;
+    region->height = back ? s->out_height : s->height;
+    region->width = back ? s->out_width : s->width;
+    region->channels = back ? s->channels_out : s->channels_in;
+    region->depth = y->taps * x->taps * region->channels;
+    region->spans = 0;
+    for (int i = 0; i < y->taps; i++) {
+        for (int j = 0; j < x->taps; j++) {
+            if (j > 0 && x->offset[j] == x->offset[j - 1] + 1) {
+                region->span[region->spans - 1].floats += region->channels;
+            } else {
+                region->span[region->spans++] = (sm_region_span){y->offset[i], x->offset[j], region->channels};
+            }
+        }
+    }
+}
+
+/* A row of the product, walked without divisions. */
+typedef struct place {
+    size_t image;
+    int y, x;
+} place;
+
+static place place_of(const sm_region *region, size_t row)
+{
+    size_t a_image = (size_t)region->y->count * region->x->count;
+    int within = (int)(row % a_image);
+    return (place){row / a_image, within / region->x->count, within % region->x->count};
+}
+
+static void next_place(const sm_region *region, place *at)
+{
+    if (++at->x == region->x->count) {
+        at->x = 0;
+        if (++at->y == region->y->count) {
+            at->y = 0;
+            at->image++;
+        }
+    }
+}
+
+static int clamp(int value, int low, int high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+/* Copies floats from .. to of a span that starts at pixel `x` of a source row; outside the row they are zero. */
+static void pack_span(const float *source_row, int x, int width, int channels, int from, int to, float *out)
+{
+    int begin = clamp(-x * channels, from, to), end = clamp((width - x) * channels, begin, to);
+    memset(out, 0, (size_t)(begin - from) * sizeof *out);
+    memcpy(out + (begin - from), source_row + (ptrdiff_t)x * channels + begin, (size_t)(end - begin) * sizeof *out);
+    memset(out + (end - from), 0, (size_t)(to - end) * sizeof *out);
+}
+
+void sm_region_pack(const sm_region *region, const float *source, size_t first_row, int rows, int first, int depth,
+                    float *block, size_t stride)
+{
+    int first_span = 0, skipped = 0;
+    while (skipped + region->span[first_span].floats <= first) {
+        skipped += region->span[first_span++].floats;
+    }
+    place at = place_of(region, first_row);
+    for (int row = 0; row < rows; row++, next_place(region, &at)) {
+        float *out = block + row * stride;
+        const sm_region_span *span = &region->span[first_span];
+        for (int from = first - skipped, left = depth; left > 0; span++) {
+            int to = span->floats < from + left ? span->floats : from + left;
+            int y = at.y * region->y->source_step + span->offset_y;
+            int x = at.x * region->x->source_step + span->offset_x;
+            if (y < 0 || y >= region->height) {
+                memset(out, 0, (size_t)(to - from) * sizeof *out);
+            } else {
+                const float *source_row =
+                    source + (at.image * region->height + y) * (size_t)region->width * region->channels;
+                pack_span(source_row, x, region->width, region->channels, from, to, out);
+            }
+            out += to - from;
+            left -= to - from;
+            from = 0;
+        }
+    }
+}
+
+void sm_region_pixels(const sm_region *region, int height, int width, size_t first_row, int rows, size_t *pixels)
+{
+    place at = place_of(region, first_row);
+    for (int row = 0; row < rows; row++, next_place(region, &at)) {
+        int y = region->y->first + at.y * region->y->step, x = region->x->first + at.x * region->x->step;
+        pixels[row] = (at.image * height + y) * (size_t)width + x;
+    }
+}

@@ -1,0 +1,161 @@
+/* The table of kernels, and the two that run everywhere: BLIS's own micro-kernel and, should its tile not fit our panels, plain loops. */
+#include "ops/microkernel.h"
+
+#include <sigmatic/tensor/gemm.h>
+
+#include <string.h>
+#include <threads.h>
+
+/* ---- plain loops: what all the others compute ---------------------------------------------------------------------- */
+
+enum { PLAIN_ROWS = 8, PLAIN_COLUMNS = 16 };
+
+static int plain_supported(void)
+{
+    return 1;
+}
+
+static void plain_tile(int rows, int columns, int depth, const float *a, size_t row_stride, size_t step_stride,
+                       const float *b, float *const *c, size_t offset, int accumulate)
+{
+    for (int i = 0; i < rows; i++) {
+        float sum[PLAIN_COLUMNS] = {0};
+        for (int k = 0; k < depth; k++) {
+            for (int j = 0; j < PLAIN_COLUMNS; j++) {
+                sum[j] += a[i * row_stride + k * step_stride] * b[(size_t)k * PLAIN_COLUMNS + j];
+            }
+        }
+        for (int j = 0; j < columns; j++) {
+            c[i][offset + j] = (accumulate ? c[i][offset + j] : 0) + sum[j];
+        }
+    }
+}
+
+static void plain_block(int rows, int columns, int depth, const float *a, size_t stride, const float *b,
+                        float *const *c, size_t offset, int accumulate)
+{
+    (void)stride;
+    plain_tile(rows, columns, depth, a, SM_BLOCK_STRIDE, 1, b, c, offset, accumulate);
+}
+
+static void plain_panel(int rows, int columns, int depth, const float *a, size_t stride, const float *b,
+                        float *const *c, size_t offset, int accumulate)
+{
+    plain_tile(rows, columns, depth, a, 1, stride, b, c, offset, accumulate);
+}
+
+/* ---- BLIS: its kernel wants A packed, and either C's rows or C's columns adjacent; for the latter we compute C^T = B^T A^T --- */
+
+static int blis_rows(const sm_gemm_kernel *kernel)
+{
+    return kernel->prefers_rows ? kernel->mr : kernel->nr;
+}
+
+static int blis_columns(const sm_gemm_kernel *kernel)
+{
+    return kernel->prefers_rows ? kernel->nr : kernel->mr;
+}
+
+static int blis_supported(void)
+{
+    const sm_gemm_kernel *kernel = sm_gemm_kernel_query();
+    return kernel->pack_mr == kernel->mr && kernel->pack_nr == kernel->nr && blis_rows(kernel) <= SM_TILE_ROWS_MAX &&
+           blis_columns(kernel) <= SM_TILE_COLUMNS_MAX;
+}
+
+static void blis_arrange(int rows, int depth, const float *a, size_t row_stride, size_t step_stride, float *arranged)
+{
+    int tile_rows = blis_rows(sm_gemm_kernel_query());
+    for (int k = 0; k < depth; k++) {
+        float *out = arranged + (size_t)k * tile_rows;
+        for (int i = 0; i < rows; i++) {
+            out[i] = a[i * row_stride + k * step_stride];
+        }
+        for (int i = rows; i < tile_rows; i++) {
+            out[i] = 0;
+        }
+    }
+}
+
+/* BLIS knows no rows scattered in memory, so the tile is computed aside. */
+static void blis_multiply(int rows, int columns, int depth, const float *a, size_t stride, const float *b,
+                          float *const *c, size_t offset, int accumulate)
+{
+    (void)stride;
+    const sm_gemm_kernel *kernel = sm_gemm_kernel_query();
+    float tile[SM_TILE_ROWS_MAX * SM_TILE_COLUMNS_MAX];
+    int64_t width = blis_columns(kernel);
+    if (kernel->prefers_rows) {
+        sm_gemm_kernel_run(kernel, rows, columns, depth, a, b, 0, tile, width, 1, a, b);
+    } else {
+        sm_gemm_kernel_run(kernel, columns, rows, depth, b, a, 0, tile, 1, width, b, a);
+    }
+    for (int i = 0; i < rows; i++) {
+        for (int j = 0; j < columns; j++) {
+            c[i][offset + j] = (accumulate ? c[i][offset + j] : 0) + tile[i * width + j];
+        }
+    }
+}
+
+/* ---- the table --------------------------------------------------------------------------------------------------------- */
+
+#if defined(__x86_64__) && defined(__GNUC__)
+static int avx512_supported(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+}
+
+static int avx2_supported(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+#endif
+
+/* Best first. The sizes of the BLIS row are filled in on first use. */
+static sm_microkernel kernels[] = {
+#if defined(__x86_64__) && defined(__GNUC__)
+    {"avx512", avx512_supported, 14,         32,            sm_multiply_block_avx512, sm_multiply_panel_avx512, NULL        },
+    {"avx2",   avx2_supported,   6,          16,            sm_multiply_block_avx2,   sm_multiply_panel_avx2,   NULL        },
+#endif
+    {"blis",   blis_supported,   0,          0,             blis_multiply,            blis_multiply,            blis_arrange},
+    {"plain",  plain_supported,  PLAIN_ROWS, PLAIN_COLUMNS, plain_block,              plain_panel,              NULL        },
+    {NULL,     NULL,             0,          0,             NULL,                     NULL,                     NULL        },
+};
+
+static const sm_microkernel *selected;
+static once_flag chosen = ONCE_FLAG_INIT;
+
+static int select_by_name(const char *name)
+{
+    for (sm_microkernel *kernel = kernels; kernel->name; kernel++) {
+        if ((!name || strcmp(name, kernel->name) == 0) && kernel->supported()) {
+            selected = kernel;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void choose(void)
+{
+    for (sm_microkernel *kernel = kernels; kernel->name; kernel++) {
+        if (kernel->supported == blis_supported) {
+            kernel->tile_rows = blis_rows(sm_gemm_kernel_query());
+            kernel->tile_columns = blis_columns(sm_gemm_kernel_query());
+        }
+    }
+    select_by_name(NULL);
+}
+
+const sm_microkernel *sm_microkernel_get(void)
+{
+    call_once(&chosen, choose);
+    return selected;
+}
+
+int sm_microkernel_select(const char *name)
+{
+    call_once(&chosen, choose);
+    return select_by_name(name);
+}

@@ -1,0 +1,436 @@
+/* ranks: 1 */
+#include "harness.h"
+
+#include <sigmatic/base/memory.h>
+#include <sigmatic/base/random.h>
+#include <sigmatic/ops/conv2d.h>
+
+#include "ops/microkernel.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { GUARD_BYTES = 4096, GUARD = 0xA5 };
+
+static const char *const pass_names[SM_CONV2D_PASSES] = {"forward", "backward data", "backward weight"};
+
+/* Everything one convolution reads and writes. */
+typedef struct {
+    sm_conv2d_shape shape;
+    int batch;
+    size_t input_count, weight_count, output_count;
+    float *input, *weight, *output, *bias;
+} problem;
+
+static problem problem_new(sm_conv2d_shape shape, int batch, unsigned seed)
+{
+    problem p = {.shape = shape, .batch = batch};
+    p.input_count = (size_t)batch * shape.height * shape.width * shape.channels_in;
+    p.output_count = (size_t)batch * shape.out_height * shape.out_width * shape.channels_out;
+    p.weight_count = (size_t)shape.kernel_height * shape.kernel_width * shape.channels_in * shape.channels_out;
+    p.input = sm_alloc(p.input_count * sizeof(float) + 64);
+    p.output = sm_alloc(p.output_count * sizeof(float) + 64);
+    p.weight = sm_alloc(p.weight_count * sizeof(float));
+    p.bias = sm_alloc((size_t)shape.channels_out * sizeof(float));
+    sm_test_fill(p.input, p.input_count, seed);
+    sm_test_fill(p.output, p.output_count, seed + 1);
+    sm_test_fill(p.weight, p.weight_count, seed + 2);
+    sm_test_fill(p.bias, (size_t)shape.channels_out, seed + 3);
+    return p;
+}
+
+static void problem_free(problem *p)
+{
+    sm_free(p->input);
+    sm_free(p->output);
+    sm_free(p->weight);
+    sm_free(p->bias);
+}
+
+static size_t result_count(const problem *p, sm_conv2d_pass pass)
+{
+    return pass == SM_CONV2D_FORWARD         ? p->output_count
+           : pass == SM_CONV2D_BACKWARD_DATA ? p->input_count
+                                             : p->weight_count;
+}
+
+/* Memory with bytes after its end that nobody may change. */
+static void *guarded_new(size_t bytes)
+{
+    char *memory = sm_alloc(bytes + GUARD_BYTES);
+    memset(memory, 0xFF, bytes); /* NaN: contents are undefined, so nothing may depend on them */
+    memset(memory + bytes, GUARD, GUARD_BYTES);
+    return memory;
+}
+
+static void guarded_free(void *memory, size_t bytes)
+{
+    const unsigned char *guard = (const unsigned char *)memory + bytes;
+    int broken = 0;
+    for (int i = 0; i < GUARD_BYTES; i++) {
+        broken += guard[i] != GUARD;
+    }
+    CU_ASSERT_EQUAL(broken, 0);
+    sm_free(memory);
+}
+
+/* Runs one pass into `result`, every buffer that the algorithm gets guarded. */
+static void run(const sm_conv2d_algorithm *algorithm, const problem *p, sm_conv2d_pass pass, int with_bias, float beta,
+                float *result, int threads)
+{
+    size_t prepared_bytes = algorithm->prepared_bytes ? algorithm->prepared_bytes(&p->shape, pass) : 0;
+    size_t workspace_bytes = algorithm->workspace_bytes(&p->shape, pass, p->batch, threads);
+    size_t result_bytes = result_count(p, pass) * sizeof(float);
+    void *prepared = guarded_new(prepared_bytes), *workspace = guarded_new(workspace_bytes);
+    float *guarded = guarded_new(result_bytes);
+    memcpy(guarded, result, result_bytes);
+    if (prepared_bytes > 0) {
+        algorithm->prepare(&p->shape, pass, p->weight, prepared, threads);
+    }
+    sm_conv2d_operands operands = {
+        .batch = p->batch,
+        .input = p->input,
+        .weight = prepared_bytes > 0 ? NULL : p->weight,
+        .prepared = prepared_bytes > 0 ? prepared : NULL,
+        .bias = with_bias && pass == SM_CONV2D_FORWARD ? p->bias : NULL,
+        .grad_output = p->output,
+        .result = guarded,
+        .beta = beta,
+        .workspace = workspace,
+        .threads = threads,
+    };
+    algorithm->run(&p->shape, pass, &operands);
+    memcpy(result, guarded, result_bytes);
+    guarded_free(prepared, prepared_bytes);
+    guarded_free(workspace, workspace_bytes);
+    guarded_free(guarded, result_bytes);
+}
+
+/* Terms in one sum of a pass. */
+static double terms(const sm_conv2d_shape *s, sm_conv2d_pass pass, int batch)
+{
+    double taps = (double)s->kernel_height * s->kernel_width;
+    return pass == SM_CONV2D_FORWARD         ? taps * s->channels_in
+           : pass == SM_CONV2D_BACKWARD_DATA ? taps * s->channels_out
+                                             : (double)batch * s->out_height * s->out_width;
+}
+
+/* Operands are standard normal, so a sum of K products has rms sqrt(K), and K roundings of partial sums as large as that, each
+ * eps / 2, add up to about sqrt(K) * eps relative to the rms; 4 for the other operand of the comparison and chance.
+ * The transforms of F(4x4) enlarge that by what was measured against double: 1e-5 at K = 2304 (eps sqrt(K) = 5.7e-6), more for small K. */
+static double tolerance(const sm_conv2d_algorithm *algorithm, double count)
+{
+    return (algorithm->exact ? 4 : 40) * sqrt(count + 4) * FLT_EPSILON;
+}
+
+static void compare(const sm_conv2d_algorithm *algorithm, const problem *p, sm_conv2d_pass pass, int with_bias,
+                    float beta, int threads)
+{
+    size_t count = result_count(p, pass);
+    float *expected = sm_alloc(count * sizeof(float) + 64), *found = sm_alloc(count * sizeof(float) + 64);
+    for (size_t i = 0; i < count; i++) {
+        found[i] = expected[i] = beta == 0 ? NAN : (float)(i % 7) - 3;
+    }
+    run(sm_conv2d_find("reference"), p, pass, with_bias, beta, expected, threads);
+    run(algorithm, p, pass, with_bias, beta, found, threads);
+    double error = count ? sm_test_max_error(found, expected, count) : 0, k = terms(&p->shape, pass, p->batch);
+    double bound = 5 * sqrt(k + 9) * tolerance(algorithm, k); /* the worst of many is a few rms */
+    if (!(error <= bound)) {
+        const sm_conv2d_shape *s = &p->shape;
+        printf("%s, %s, %s: %dx%dx%d -> %d, kernel %dx%d stride %dx%d dilation %dx%d pad %d %d %d %d, batch %d\n",
+               algorithm->name, sm_microkernel_get()->name, pass_names[pass], s->height, s->width, s->channels_in,
+               s->channels_out, s->kernel_height, s->kernel_width, s->stride_height, s->stride_width,
+               s->dilation_height, s->dilation_width, s->pad_top, s->pad_left, s->pad_bottom, s->pad_right, p->batch);
+    }
+    SM_TEST_AT_MOST(error, bound);
+    sm_free(expected);
+    sm_free(found);
+}
+
+static int pick(sm_random *random, const int *choices, int count)
+{
+    return choices[sm_random_below(random, (uint32_t)count)];
+}
+
+/* Shapes that hurt: odd, thin, dilated beyond the image, channels beside the vector's length, asymmetric padding. */
+static int random_shape(sm_random *random, sm_conv2d_shape *shape)
+{
+    static const int sizes[] = {1, 2, 3, 5, 7, 8, 13, 16, 21},
+                     channels[] = {1, 2, 3, 8, 15, 16, 17, 19, 32, 33, 50, 64};
+    static const int kernels[] = {1, 2, 3, 3, 3, 5, 7}, strides[] = {1, 1, 1, 2, 3}, dilations[] = {1, 1, 2, 3, 6, 12};
+#define PICK(choices) pick(random, choices, (int)(sizeof(choices) / sizeof *(choices)))
+    *shape = (sm_conv2d_shape){.height = PICK(sizes),
+                               .width = PICK(sizes),
+                               .channels_in = PICK(channels),
+                               .channels_out = PICK(channels),
+                               .kernel_height = PICK(kernels),
+                               .stride_height = PICK(strides),
+                               .dilation_height = PICK(dilations)};
+    int square = sm_random_below(random, 4) > 0;
+    shape->kernel_width = square ? shape->kernel_height : PICK(kernels);
+    shape->stride_width = square ? shape->stride_height : PICK(strides);
+    shape->dilation_width = square ? shape->dilation_height : PICK(dilations);
+#undef PICK
+    int same = sm_random_below(random, 2) > 0;
+    int reach_y = shape->dilation_height * (shape->kernel_height - 1),
+        reach_x = shape->dilation_width * (shape->kernel_width - 1);
+    shape->pad_top = same ? reach_y / 2 : (int)sm_random_below(random, (uint32_t)reach_y + 2);
+    shape->pad_bottom = same ? reach_y / 2 : (int)sm_random_below(random, (uint32_t)reach_y + 2);
+    shape->pad_left = same ? reach_x / 2 : (int)sm_random_below(random, (uint32_t)reach_x + 2);
+    shape->pad_right = same ? reach_x / 2 : (int)sm_random_below(random, (uint32_t)reach_x + 2);
+    return sm_conv2d_infer(shape);
+}
+
+static void compare_all(const problem *p, int with_bias, float beta, int threads)
+{
+    for (const sm_conv2d_algorithm *algorithm = sm_conv2d_algorithms; algorithm->name; algorithm++) {
+        for (int pass = 0; pass < SM_CONV2D_PASSES; pass++) {
+            if (algorithm->supports(&p->shape, pass)) {
+                compare(algorithm, p, pass, with_bias, beta, threads);
+            }
+        }
+    }
+}
+
+static void every_algorithm_equals_the_reference(const char *kernel, int rounds, uint64_t stream)
+{
+    static const int batches[] = {1, 1, 3, 0};
+    if (!sm_microkernel_select(kernel)) {
+        printf("    (no %s here)\n", kernel);
+        return;
+    }
+    sm_random random = sm_random_new(11, stream, 0);
+    for (int done = 0; done < rounds;) {
+        sm_conv2d_shape shape;
+        if (!random_shape(&random, &shape)) {
+            continue;
+        }
+        problem p = problem_new(shape, pick(&random, batches, 4), (unsigned)done);
+        compare_all(&p, (int)sm_random_below(&random, 2), (float)sm_random_below(&random, 2), 1 + done % 3);
+        problem_free(&p);
+        done++;
+    }
+    sm_microkernel_select(NULL);
+}
+
+static void every_algorithm_equals_the_reference_by_avx512(void)
+{
+    every_algorithm_equals_the_reference("avx512", 150, 1);
+}
+
+static void every_algorithm_equals_the_reference_by_avx2(void)
+{
+    every_algorithm_equals_the_reference("avx2", 75, 2);
+}
+
+static void every_algorithm_equals_the_reference_by_blis(void)
+{
+    every_algorithm_equals_the_reference("blis", 75, 3);
+}
+
+static void every_algorithm_equals_the_reference_by_plain_loops(void)
+{
+    every_algorithm_equals_the_reference("plain", 40, 4);
+}
+
+/* Deep enough for several pieces of the depth and several column blocks. */
+static sm_conv2d_shape large_shape(int kernel, int stride, int dilation)
+{
+    return sm_conv2d_square(12, 20, 272, 288, kernel, stride, kernel / 2 * dilation, dilation);
+}
+
+static void large_layers_equal_the_reference(void)
+{
+    const sm_conv2d_shape shapes[] = {
+        large_shape(1, 1, 1),
+        large_shape(3, 1, 1),
+        large_shape(3, 1, 2),
+        large_shape(3, 2, 1),
+        sm_conv2d_square(12, 20, 640, 40, 3, 1, 12, 12),
+        sm_conv2d_square(70, 66, 3, 64, 7, 2, 3, 1),
+    };
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        problem p = problem_new(shapes[i], 1, 50 + (unsigned)i);
+        compare_all(&p, 1, 1, 2);
+        problem_free(&p);
+    }
+}
+
+static void bits_do_not_depend_on_the_number_of_threads(void)
+{
+    sm_random random = sm_random_new(12, 0, 0);
+    for (int done = 0; done < 40;) {
+        sm_conv2d_shape shape = large_shape(3, 1 + done % 2, 1 + done % 3);
+        if (done > 3 && !random_shape(&random, &shape)) {
+            continue;
+        }
+        problem p = problem_new(shape, 2, (unsigned)done++);
+        for (const sm_conv2d_algorithm *algorithm = sm_conv2d_algorithms; algorithm->name; algorithm++) {
+            for (int pass = 0; pass < SM_CONV2D_PASSES; pass++) {
+                size_t bytes = result_count(&p, pass) * sizeof(float);
+                if (!algorithm->supports(&p.shape, pass) || strcmp(algorithm->name, "reference") == 0) {
+                    continue;
+                }
+                float *one = sm_alloc_zeroed(bytes), *several = sm_alloc_zeroed(bytes);
+                run(algorithm, &p, pass, 0, 0, one, 1);
+                for (int threads = 2; threads <= 3; threads++) {
+                    run(algorithm, &p, pass, 0, 0, several, threads);
+                    CU_ASSERT(memcmp(one, several, bytes) == 0);
+                }
+                sm_free(one);
+                sm_free(several);
+            }
+        }
+        problem_free(&p);
+    }
+}
+
+static double inner_product(const float *a, const float *b, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        sum += (double)a[i] * b[i];
+    }
+    return sum;
+}
+
+/* <conv(x, w), y> = <x, data gradient(y, w)> = <w, weight gradient(x, y)>, for every algorithm with itself. */
+static void gradients_are_adjoint(void)
+{
+    sm_random random = sm_random_new(13, 0, 0);
+    for (int done = 0; done < 60;) {
+        sm_conv2d_shape shape;
+        if (!random_shape(&random, &shape)) {
+            continue;
+        }
+        problem p = problem_new(shape, 2, (unsigned)done++);
+        for (const sm_conv2d_algorithm *algorithm = sm_conv2d_algorithms; algorithm->name; algorithm++) {
+            double product[SM_CONV2D_PASSES], size = 0;
+            const float *other[SM_CONV2D_PASSES] = {p.output, p.input, p.weight};
+            int supported = 1;
+            for (int pass = 0; pass < SM_CONV2D_PASSES; pass++) {
+                supported &= algorithm->supports(&shape, pass);
+            }
+            for (int pass = 0; supported && pass < SM_CONV2D_PASSES; pass++) {
+                size_t count = result_count(&p, pass);
+                float *result = sm_alloc_zeroed(count * sizeof(float));
+                run(algorithm, &p, pass, 0, 0, result, 1);
+                product[pass] = inner_product(result, other[pass], count);
+                size = fmax(
+                    size, sqrt(inner_product(result, result, count) * inner_product(other[pass], other[pass], count)));
+                sm_free(result);
+            }
+            if (supported) {
+                double bound = size * tolerance(algorithm, 9); /* errors of many elements average out in the product */
+                SM_TEST_AT_MOST(fabs(product[0] - product[1]), bound);
+                SM_TEST_AT_MOST(fabs(product[0] - product[2]), bound);
+            }
+        }
+        problem_free(&p);
+    }
+}
+
+/* The loss sum(output * y) is linear in each operand, so a difference quotient is exact up to rounding, whatever the step. */
+static void gradients_equal_finite_differences(void)
+{
+    problem p = problem_new(sm_conv2d_square(6, 5, 2, 3, 3, 2, 1, 1), 2, 5);
+    const sm_conv2d_algorithm *reference = sm_conv2d_find("reference");
+    for (int pass = SM_CONV2D_BACKWARD_DATA; pass <= SM_CONV2D_BACKWARD_WEIGHT; pass++) {
+        float *operand = pass == SM_CONV2D_BACKWARD_DATA ? p.input : p.weight;
+        size_t count = result_count(&p, pass);
+        float *gradient = sm_alloc_zeroed(count * sizeof(float)),
+              *output = sm_alloc_zeroed(p.output_count * sizeof(float));
+        run(reference, &p, pass, 0, 0, gradient, 1);
+        for (size_t i = 0; i < count; i++) {
+            float kept = operand[i];
+            operand[i] = kept + 1;
+            run(reference, &p, SM_CONV2D_FORWARD, 0, 0, output, 1);
+            double above = inner_product(output, p.output, p.output_count);
+            operand[i] = kept - 1;
+            run(reference, &p, SM_CONV2D_FORWARD, 0, 0, output, 1);
+            double below = inner_product(output, p.output, p.output_count);
+            operand[i] = kept;
+            SM_TEST_AT_MOST(fabs((above - below) / 2 - gradient[i]), 1e-4); /* eps * about 100 terms of size 1 to 4 */
+        }
+        sm_free(gradient);
+        sm_free(output);
+    }
+    problem_free(&p);
+}
+
+static void the_chosen_algorithm_supports_the_pass(void)
+{
+    sm_random random = sm_random_new(14, 0, 0);
+    for (int i = 0; i < 2000; i++) {
+        sm_conv2d_shape shape;
+        if (!random_shape(&random, &shape)) {
+            continue;
+        }
+        for (int pass = 0; pass < SM_CONV2D_PASSES; pass++) {
+            for (int exact = 0; exact <= 1; exact++) {
+                const sm_conv2d_algorithm *algorithm = sm_conv2d_choose(&shape, pass, 2, exact);
+                CU_ASSERT_FATAL(algorithm != NULL && algorithm->supports(&shape, pass));
+                CU_ASSERT(!exact || algorithm->exact);
+                CU_ASSERT(strcmp(algorithm->name, "reference") != 0);
+                CU_ASSERT(algorithm->macs(&shape, pass) >= 0 && algorithm->cost(&shape, pass, 2) >= 0);
+            }
+        }
+    }
+    sm_conv2d_shape huge_kernel = sm_conv2d_square(40, 40, 2, 2, 33, 1, 16, 1);
+    CU_ASSERT_STRING_EQUAL(sm_conv2d_choose(&huge_kernel, SM_CONV2D_FORWARD, 1, 0)->name, "reference");
+}
+
+static void sizes_follow_the_formula(void)
+{
+    sm_conv2d_shape stem = sm_conv2d_square(128, 255, 3, 64, 7, 2, 3, 1);
+    CU_ASSERT_EQUAL(stem.out_height, 64);
+    CU_ASSERT_EQUAL(stem.out_width, 128);
+    sm_conv2d_shape same = sm_conv2d_square(16, 32, 8, 8, 3, 1, 36, 36);
+    CU_ASSERT_EQUAL(same.out_height, 16);
+    CU_ASSERT_EQUAL(same.out_width, 32);
+    sm_conv2d_shape too_small = sm_conv2d_square(4, 9, 1, 1, 3, 1, 0, 2);
+    CU_ASSERT_EQUAL(sm_conv2d_infer(&too_small), 0);
+    CU_ASSERT_PTR_NULL(sm_conv2d_find("no such algorithm"));
+}
+
+static void bias_gradient_is_the_sum_over_pixels(void)
+{
+    enum { ROWS = 1000, CHANNELS = 70 };
+    float *grad = sm_alloc(ROWS * CHANNELS * sizeof(float)), found[CHANNELS];
+    sm_test_fill(grad, ROWS * CHANNELS, 3);
+    for (int beta = 0; beta <= 1; beta++) {
+        for (int o = 0; o < CHANNELS; o++) {
+            found[o] = beta ? 1 : NAN;
+        }
+        sm_bias_backward(ROWS, CHANNELS, grad, (float)beta, found, 2);
+        for (int o = 0; o < CHANNELS; o++) {
+            double sum = beta;
+            for (int row = 0; row < ROWS; row++) {
+                sum += grad[row * CHANNELS + o];
+            }
+            SM_TEST_AT_MOST(fabs(found[o] - sum), 1e-5); /* one rounding of a number near sqrt(1000) */
+        }
+    }
+    sm_bias_backward(0, CHANNELS, grad, 0, found, 1);
+    CU_ASSERT_EQUAL(found[CHANNELS - 1], 0);
+    sm_free(grad);
+}
+
+int main(int argc, char **argv)
+{
+    sm_test_begin(&argc, &argv);
+    SM_TEST(sizes_follow_the_formula);
+    SM_TEST(gradients_equal_finite_differences);
+    SM_TEST(every_algorithm_equals_the_reference_by_avx512);
+    SM_TEST(every_algorithm_equals_the_reference_by_avx2);
+    SM_TEST(every_algorithm_equals_the_reference_by_blis);
+    SM_TEST(every_algorithm_equals_the_reference_by_plain_loops);
+    SM_TEST(large_layers_equal_the_reference);
+    SM_TEST(bits_do_not_depend_on_the_number_of_threads);
+    SM_TEST(gradients_are_adjoint);
+    SM_TEST(the_chosen_algorithm_supports_the_pass);
+    SM_TEST(bias_gradient_is_the_sum_over_pixels);
+    return sm_test_end();
+}
