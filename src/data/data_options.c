@@ -1,0 +1,88 @@
+#include <sigmatic/data/data_options.h>
+
+#include <stddef.h>
+
+const sm_key sm_data_keys[] = {
+    {"data", "train",            SM_KEY_TEXTS,   NULL,    0,   0,     NULL, NULL,    "dataset files to train on"                          },
+    {"data", "validation",       SM_KEY_TEXTS,   "",      0,   0,     NULL, NULL,    "dataset files to evaluate on; empty: those of train"},
+    {"data", "train_split",      SM_KEY_TEXT,    "train", 0,   0,     NULL, NULL,    "split of the training files"                        },
+    {"data", "validation_split", SM_KEY_TEXT,    "val",   0,   0,     NULL, NULL,    "split to evaluate on; empty: no evaluation"         },
+    {"data", "height",           SM_KEY_INTEGER, "0",     0,   16384, NULL, "px",
+     "height to which whole images are scaled; 0: as stored"                                                                              },
+    {"data", "width",            SM_KEY_INTEGER, "0",     0,   16384, NULL, "px",
+     "width to which whole images are scaled; 0: as stored"                                                                               },
+    {"data", "crop_height",      SM_KEY_INTEGER, "0",     0,   16384, NULL, "px",
+     "height of the random crop to train on; 0: no crop"                                                                                  },
+    {"data", "crop_width",       SM_KEY_INTEGER, "0",     0,   16384, NULL, "px",
+     "width of the random crop to train on; 0: no crop"                                                                                   },
+    {"data", "flip",             SM_KEY_BOOL,    "true",  0,   0,     NULL, NULL,    "mirror half of the training images, at random"      },
+    {"data", "scale_min",        SM_KEY_REAL,    "1",     0.1, 10,    NULL, NULL,    "smallest random scale of training images"           },
+    {"data", "scale_max",        SM_KEY_REAL,    "1",     0.1, 10,    NULL, NULL,    "largest random scale of training images"            },
+    {"data", "prefetch",         SM_KEY_INTEGER, "2",     1,   64,    NULL, "steps", "steps that the loader prepares ahead"               },
+    {"data", "workers",          SM_KEY_INTEGER, "1",     1,   64,    NULL, NULL,    "loader threads a rank"                              },
+    {NULL,   NULL,               SM_KEY_BOOL,    NULL,    0,   0,     NULL, NULL,    NULL                                                 },
+};
+
+static sm_status open_files(const sm_config *config, const char *key, const char *split, sm_dataset **out)
+{
+    size_t count;
+    const char *const *paths = sm_config_texts(config, "data", key, &count);
+    if (count == 0) {
+        return sm_config_fail(config, "data", key, "names no file");
+    }
+    return sm_dataset_open(paths, (int)count, split, out);
+}
+
+sm_status sm_data_open_train(const sm_config *config, sm_dataset **out)
+{
+    *out = NULL;
+    return open_files(config, "train", sm_config_text_of(config, "data", "train_split"), out);
+}
+
+sm_status sm_data_open_validation(const sm_config *config, sm_dataset **out)
+{
+    const char *split = sm_config_text_of(config, "data", "validation_split");
+    size_t count;
+    *out = NULL;
+    if (*split == 0) {
+        return SM_OK;
+    }
+    sm_config_texts(config, "data", "validation", &count);
+    return open_files(config, count > 0 ? "validation" : "train", split, out);
+}
+
+/* Both sides of a size, or neither. */
+static sm_status read_size(const sm_config *config, const char *height_key, const char *width_key, int *height,
+                           int *width)
+{
+    int given_height = (int)sm_config_integer(config, "data", height_key);
+    int given_width = (int)sm_config_integer(config, "data", width_key);
+    if ((given_height == 0) != (given_width == 0)) {
+        return sm_config_fail(config, "data", given_height == 0 ? height_key : width_key,
+                              "%s and %s must both be given or both be 0", height_key, width_key);
+    }
+    if (given_height > 0) {
+        *height = given_height;
+        *width = given_width;
+    }
+    return SM_OK;
+}
+
+sm_status sm_data_augmentation(const sm_config *config, const sm_dataset *train, sm_augmentation *augmentation)
+{
+    sm_status status = SM_OK;
+    sm_dataset_max_size(train, &augmentation->height, &augmentation->width);
+    SM_TRY(read_size(config, "height", "width", &augmentation->height, &augmentation->width));
+    augmentation->crop_height = augmentation->height;
+    augmentation->crop_width = augmentation->width;
+    SM_TRY(read_size(config, "crop_height", "crop_width", &augmentation->crop_height, &augmentation->crop_width));
+    augmentation->flip = sm_config_bool(config, "data", "flip");
+    augmentation->scale_min = sm_config_real(config, "data", "scale_min");
+    augmentation->scale_max = sm_config_real(config, "data", "scale_max");
+    if (augmentation->scale_min > augmentation->scale_max) {
+        status = sm_config_fail(config, "data", "scale_min", "scale_max is %g: expected scale_min <= scale_max",
+                                augmentation->scale_max);
+    }
+done:
+    return status;
+}

@@ -1,0 +1,140 @@
+#include <sigmatic/base/memory.h>
+#include <sigmatic/data/dataset_writer.h>
+#include <sigmatic/data/scenes_dataset.h>
+
+#include <stdio.h>
+#include <string.h>
+
+enum { SPLITS = 3 };
+static const char *const split_names[SPLITS] = {"train", "val", "test"};
+
+typedef struct scene_writer {
+    sm_scene_options options[SPLITS]; /* of the splits that are written */
+    uint64_t first_scene[SPLITS];
+    sm_scene scene;
+} scene_writer;
+
+static void make_classes(char names[][SM_CLASS_NAME_BYTES], uint8_t palette[][3], uint8_t *thing)
+{
+    memset(names, 0, SM_SCENE_CLASSES * sizeof names[0]);
+    for (int c = 0; c < SM_SCENE_CLASSES; c++) {
+        strncpy(names[c], sm_scene_classes[c].name, SM_CLASS_NAME_BYTES - 1);
+        memcpy(palette[c], sm_scene_classes[c].colour, 3);
+        thing[c] = sm_scene_classes[c].is_thing;
+    }
+}
+
+static sm_status produce(void *user, int split, int64_t index, sm_sample *sample)
+{
+    scene_writer *generator = user;
+    const sm_scene_options *options = &generator->options[split];
+    sm_scene *scene = &generator->scene;
+    sm_status status = sm_scene_generate(options, generator->first_scene[split] + (uint64_t)index, scene);
+    sample->image = scene->image;
+    sample->semantic = scene->semantic;
+    sample->instance = scene->instance;
+    sample->instance_offset = scene->vector_noise_map;
+    sample->disparity = scene->disparity;
+    sample->baseline_metres = scene->baseline_metres;
+    sample->fx_pixels = scene->fx_pixels;
+    sample->original_height = options->height;
+    sample->original_width = options->width;
+    return status;
+}
+
+/* "train_000012" for every scene of a split. */
+static char **make_names(const char *split, int64_t count)
+{
+    enum { NAME_BYTES = 32 };
+    char **names = sm_alloc((size_t)count * (sizeof *names + NAME_BYTES));
+    char *text = (char *)(names + count);
+    for (int64_t i = 0; i < count; i++, text += NAME_BYTES) {
+        snprintf(text, NAME_BYTES, "%s_%06lld", split, (long long)i);
+        names[i] = text;
+    }
+    return names;
+}
+
+static sm_status check_options(const sm_scenes_dataset_options *options)
+{
+    const sm_scene_options *scene = &options->scene;
+    if (options->train < 0 || options->validation < 0 || options->test < 0 ||
+        options->train + options->validation + options->test == 0) {
+        return sm_fail(SM_ERR_CONFIG, "%s: %lld, %lld, %lld scenes wanted in train, val, test: expected at least one",
+                       options->output, (long long)options->train, (long long)options->validation,
+                       (long long)options->test);
+    }
+    if (scene->height < SM_SCENE_MIN_SIDE || scene->height > SM_SCENE_MAX_SIDE || scene->width < SM_SCENE_MIN_SIDE ||
+        scene->width > SM_SCENE_MAX_SIDE) {
+        return sm_fail(SM_ERR_CONFIG, "%s: scenes of %d x %d pixels wanted: sides from %d to %d expected",
+                       options->output, scene->height, scene->width, SM_SCENE_MIN_SIDE, SM_SCENE_MAX_SIDE);
+    }
+    return SM_OK;
+}
+
+sm_status sm_scenes_dataset_write(sm_comm *comm, const sm_scenes_dataset_options *options)
+{
+    sm_status status = check_options(options);
+    if (status != SM_OK) {
+        return status;
+    }
+    const sm_scene_options *scene = &options->scene;
+    size_t area = (size_t)scene->height * (size_t)scene->width;
+    int has_noise_map = scene->vector_noise > 0;
+    const int64_t counts[SPLITS] = {options->train, options->validation, options->test};
+    char names[SM_SCENE_CLASSES][SM_CLASS_NAME_BYTES], **sample_names[SPLITS] = {NULL};
+    uint8_t palette[SM_SCENE_CLASSES][3], thing[SM_SCENE_CLASSES];
+    make_classes(names, palette, thing);
+    sm_dataset_classes classes = {SM_SCENE_CLASSES, (const char(*)[SM_CLASS_NAME_BYTES])names,
+                                  (const uint8_t(*)[3])palette, thing, SM_SCENE_IGNORE};
+
+    scene_writer generator = {
+        .scene = {.image = sm_alloc(area * 3),
+                  .semantic = sm_alloc(area),
+                  .instance = sm_alloc(area * sizeof(uint16_t)),
+                  .disparity = sm_alloc(area * sizeof(float)),
+                  .vector_noise_map = has_noise_map ? sm_alloc(area * 2 * sizeof(float)) : NULL}
+    };
+    sm_dataset_split_spec splits[SPLITS];
+    int used = 0;
+    for (int s = 0; s < SPLITS; s++) {
+        if (counts[s] == 0) {
+            continue;
+        }
+        sample_names[used] = make_names(split_names[s], counts[s]);
+        splits[used] = (sm_dataset_split_spec){split_names[s], counts[s], (const char *const *)sample_names[used]};
+        generator.first_scene[used] = (uint64_t)s << 32;
+        generator.options[used] = *scene;
+        if (s > 0 && options->clean_evaluation) {
+            generator.options[used].semantic_noise = 0;
+            generator.options[used].disparity_noise = 0;
+            generator.options[used].vector_noise = 0;
+        }
+        used++;
+    }
+    char *source =
+        sm_format("synthetic scenes: seed %llu, difficulty %g, label noise: semantic %g, disparity %g px, "
+                  "vectors %g px%s",
+                  (unsigned long long)scene->seed, scene->difficulty, scene->semantic_noise, scene->disparity_noise,
+                  scene->vector_noise, options->clean_evaluation ? " (train only)" : "");
+    sm_dataset_spec spec = {.source = source,
+                            .height = scene->height,
+                            .width = scene->width,
+                            .maps = SM_MAP_SEMANTIC | SM_MAP_INSTANCE | SM_MAP_DISPARITY |
+                                    (has_noise_map ? SM_MAP_INSTANCE_OFFSET : 0u),
+                            .has_camera = 1,
+                            .classes = &classes,
+                            .splits = splits,
+                            .split_count = used};
+    status = sm_dataset_write(comm, options->output, &spec, options->overwrite, produce, &generator);
+    for (int s = 0; s < used; s++) {
+        sm_free(sample_names[s]);
+    }
+    sm_free(source);
+    sm_free(generator.scene.image);
+    sm_free(generator.scene.semantic);
+    sm_free(generator.scene.instance);
+    sm_free(generator.scene.disparity);
+    sm_free(generator.scene.vector_noise_map);
+    return status;
+}
