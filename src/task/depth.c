@@ -1,0 +1,113 @@
+#include "task/picture.h"
+#include "task/pixel_lookup.h"
+#include "task/task_kinds.h"
+
+#include <math.h>
+
+/* Distances are compared up to here, as usual for street scenes: beyond, a fraction of a pixel is many metres. */
+static const double farthest_metres = 80;
+
+/* The disparity that pictures show brightest, as a share of the width: 128 of 2048 pixels. */
+static const double nearest_share = 1.0 / 16;
+
+enum { VALID, WITH_METRES, COUNTS };
+enum { ABSOLUTE, SQUARED, METRES, SUMS };
+
+const sm_metric sm_depth_metrics[] = {
+    {"error_pixels", "px", 0},
+    {"error_metres", "m", 0},
+    {"rms_pixels", "px", 0},
+    {0},
+};
+
+int64_t sm_depth_build(const void *user, const sm_sample *sample, const sm_geometry *geometry, void *target)
+{
+    (void)user;
+    float *disparities = target;
+    size_t width = (size_t)geometry->out_width;
+    float scale = (float)geometry->scale_x;
+    int64_t valid = 0;
+
+    for (size_t i = 0; i < (size_t)geometry->out_height * width; i++) {
+        disparities[i] = NAN;
+    }
+    if (!sample->disparity) {
+        return 0;
+    }
+    int *columns = sm_lookup_columns(geometry, sample->width);
+    for (int y = 0; y < geometry->out_height; y++) {
+        int row = sm_lookup_row(geometry, sample->height, y);
+        for (size_t x = 0; x < width && row >= 0; x++) {
+            if (columns[x] >= 0) {
+                float stored = sample->disparity[(size_t)row * (size_t)sample->width + (size_t)columns[x]];
+                disparities[(size_t)y * width + x] = scale * stored;
+                valid += !isnan(stored);
+            }
+        }
+    }
+    sm_free(columns);
+    return valid;
+}
+
+size_t sm_depth_counts(const sm_task *task)
+{
+    (void)task;
+    return COUNTS;
+}
+
+size_t sm_depth_sums(const sm_task *task)
+{
+    (void)task;
+    return SUMS;
+}
+
+/* \return the distance, at most farthest_metres, which no or a negative disparity also means; NaN stays. */
+static double metres_of(double disparity, double metres_pixels)
+{
+    if (disparity * farthest_metres <= metres_pixels) {
+        return farthest_metres;
+    }
+    return metres_pixels / disparity;
+}
+
+void sm_depth_add(const sm_task *task, int height, int width, const float *logits, const void *target,
+                  double metres_pixels, int64_t *counts, double *sums)
+{
+    (void)task;
+    const float *truth = target;
+    for (size_t i = 0; i < (size_t)height * (size_t)width; i++) {
+        if (isnan(truth[i])) {
+            continue;
+        }
+        double error = fabs((double)logits[i] - truth[i]);
+        counts[VALID]++;
+        sums[ABSOLUTE] += error;
+        sums[SQUARED] += error * error;
+        if (metres_pixels > 0 && truth[i] > 0) {
+            counts[WITH_METRES]++;
+            sums[METRES] += fabs(metres_of(logits[i], metres_pixels) - metres_of(truth[i], metres_pixels));
+        }
+    }
+}
+
+void sm_depth_values(const sm_task *task, const int64_t *counts, const double *sums, double *values)
+{
+    (void)task;
+    values[0] = counts[VALID] > 0 ? sums[ABSOLUTE] / (double)counts[VALID] : NAN;
+    values[1] = counts[WITH_METRES] > 0 ? sums[METRES] / (double)counts[WITH_METRES] : NAN;
+    values[2] = counts[VALID] > 0 ? sqrt(sums[SQUARED] / (double)counts[VALID]) : NAN;
+}
+
+/* The root of the disparity spreads the far half of a street over more than the darkest colours. The scale depends on the
+ * width only: pictures of one data set compare. */
+void sm_depth_picture(const sm_task *task, int height, int width, const float *logits, const void *target,
+                      const uint8_t *thing, uint8_t *rgb)
+{
+    (void)task;
+    (void)thing;
+    const float *disparities = logits ? logits : target;
+    for (size_t i = 0; i < (size_t)height * (size_t)width; i++) {
+        double share = disparities[i] / (nearest_share * width);
+        sm_picture_ramp(share < 0 ? 0 : sqrt(share), rgb + 3 * i);
+    }
+}

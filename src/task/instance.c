@@ -1,0 +1,196 @@
+#include "task/instance_decode.h"
+#include "task/picture.h"
+#include "task/pixel_lookup.h"
+#include "task/task_kinds.h"
+
+#include <math.h>
+#include <string.h>
+
+const sm_metric sm_instance_metrics[] = {
+    {"error_pixels", "px", 0},
+    {0},
+};
+
+/* ---- target ------------------------------------------------------------------------------------------------------ */
+
+/* An instance of the uncropped map. */
+typedef struct centroid {
+    int64_t sum_x, sum_y, pixels;
+    double x, y; /* mean pixel position, in the output */
+} centroid;
+
+/* The instances that occur, and where each id's is. Ids are any 16-bit numbers, few of which occur. */
+typedef struct centroid_table {
+    uint16_t *slots; /* 65536: 1 + place in `centroids`, 0 = the id has not occurred */
+    centroid *centroids;
+    size_t count, capacity;
+} centroid_table;
+
+static centroid *centroid_of(centroid_table *table, uint16_t id)
+{
+    if (table->slots[id] == 0) {
+        if (table->count == table->capacity) {
+            table->capacity = table->capacity ? 2 * table->capacity : 64;
+            table->centroids = sm_realloc(table->centroids, table->capacity * sizeof *table->centroids);
+        }
+        table->centroids[table->count] = (centroid){0, 0, 0, 0, 0};
+        table->slots[id] = (uint16_t)++table->count;
+    }
+    return &table->centroids[table->slots[id] - 1];
+}
+
+/* One pass by runs of equal ids: background costs a comparison a pixel. Sums are integers, exact. */
+static void add_row(centroid_table *table, const uint16_t *row, int width, int y)
+{
+    int begin = 0;
+    while (begin < width) {
+        int end = begin + 1;
+        while (end < width && row[end] == row[begin]) {
+            end++;
+        }
+        if (row[begin] != 0) {
+            centroid *one = centroid_of(table, row[begin]);
+            int64_t run = end - begin;
+            one->sum_x += run * (begin + end - 1) / 2;
+            one->sum_y += run * y;
+            one->pixels += run;
+        }
+        begin = end;
+    }
+}
+
+static centroid_table find_centroids(const sm_sample *sample, const sm_geometry *geometry)
+{
+    centroid_table table = {.slots = sm_alloc_zeroed(65536 * sizeof *table.slots)};
+    for (int y = 0; y < sample->height; y++) {
+        add_row(&table, sample->instance + (size_t)y * (size_t)sample->width, sample->width, y);
+    }
+    for (size_t i = 0; i < table.count; i++) {
+        centroid *one = &table.centroids[i];
+        one->x = sm_geometry_output_x(geometry, sample->width, (double)one->sum_x / (double)one->pixels);
+        one->y = sm_geometry_output_y(geometry, (double)one->sum_y / (double)one->pixels);
+    }
+    return table;
+}
+
+int64_t sm_instance_build(const void *user, const sm_sample *sample, const sm_geometry *geometry, void *target)
+{
+    (void)user;
+    float *vectors = target;
+    int width = geometry->out_width;
+    int64_t valid = 0;
+
+    for (size_t i = 0; i < 2 * (size_t)geometry->out_height * (size_t)width; i++) {
+        vectors[i] = NAN;
+    }
+    if (!sample->instance) {
+        return 0;
+    }
+    centroid_table table = find_centroids(sample, geometry);
+    int *columns = sm_lookup_columns(geometry, sample->width);
+    double noise_x = geometry->flip ? -geometry->scale_x : geometry->scale_x;
+    for (int y = 0; y < geometry->out_height; y++) {
+        int row = sm_lookup_row(geometry, sample->height, y);
+        for (int x = 0; x < width && row >= 0; x++) {
+            size_t stored = (size_t)row * (size_t)sample->width + (size_t)columns[x];
+            if (columns[x] < 0 || sample->instance[stored] == 0) {
+                continue;
+            }
+            const centroid *one = &table.centroids[table.slots[sample->instance[stored]] - 1];
+            const float *noise = sample->instance_offset ? sample->instance_offset + 2 * stored : (float[2]){0, 0};
+            float *vector = vectors + 2 * ((size_t)y * (size_t)width + (size_t)x);
+            vector[0] = (float)(one->x - x + noise_x * noise[0]);
+            vector[1] = (float)(one->y - y + geometry->scale_y * noise[1]);
+            valid++;
+        }
+    }
+    sm_free(columns);
+    sm_free(table.centroids);
+    sm_free(table.slots);
+    return valid;
+}
+
+/* ---- metric ------------------------------------------------------------------------------------------------------ */
+
+size_t sm_instance_counts(const sm_task *task)
+{
+    (void)task;
+    return 1;
+}
+
+size_t sm_instance_sums(const sm_task *task)
+{
+    (void)task;
+    return 1;
+}
+
+void sm_instance_add(const sm_task *task, int height, int width, const float *logits, const void *target,
+                     double metres_pixels, int64_t *counts, double *sums)
+{
+    (void)task;
+    (void)metres_pixels;
+    const float *vectors = target;
+    for (size_t i = 0; i < 2 * (size_t)height * (size_t)width; i += 2) {
+        if (!isnan(vectors[i])) {
+            counts[0]++;
+            sums[0] += fabs((double)logits[i] - vectors[i]) + fabs((double)logits[i + 1] - vectors[i + 1]);
+        }
+    }
+}
+
+void sm_instance_values(const sm_task *task, const int64_t *counts, const double *sums, double *values)
+{
+    (void)task;
+    values[0] = counts[0] > 0 ? sums[0] / (double)counts[0] : NAN;
+}
+
+/* ---- picture ----------------------------------------------------------------------------------------------------- */
+
+/* An instance's colour is a smooth function of its centroid, so that truth and prediction of one object look alike; hue
+ * turns several times over the picture, so that neighbours differ. */
+static void colour_of(double x, double y, int height, int width, uint8_t rgb[3])
+{
+    double across = x / width, down = y / height;
+    sm_picture_hue(3.7 * across + 2.3 * down, 0.8 + 0.2 * cos(31 * across + 17 * down), rgb);
+}
+
+static void draw_vectors(int height, int width, const float *vectors, const uint8_t *thing, uint8_t *rgb)
+{
+    for (size_t i = 0; i < (size_t)height * (size_t)width; i++) {
+        if (!isnan(vectors[2 * i]) && (!thing || thing[i])) {
+            colour_of((double)(i % (size_t)width) + vectors[2 * i], (double)(i / (size_t)width) + vectors[2 * i + 1],
+                      height, width, rgb + 3 * i);
+        }
+    }
+}
+
+static void draw_decoded(int height, int width, const float *vectors, const uint8_t *thing, uint8_t *rgb)
+{
+    /* Bins of 1/64 of the width are about as wide as the error of a trained network (3.5 px of 256); a peak needs as many
+     * pixels as a distant pedestrian has. */
+    int bin_pixels = width >= 128 ? width / 64 : 1;
+    int least_votes = (int)(0.0003 * height * width) + 2;
+    sm_instance_peak *peaks = NULL;
+    int *labels = sm_alloc((size_t)height * (size_t)width * sizeof *labels);
+    sm_instance_decode(height, width, vectors, thing, bin_pixels, least_votes, labels, &peaks);
+    for (size_t i = 0; i < (size_t)height * (size_t)width; i++) {
+        if (labels[i] >= 0) {
+            colour_of(peaks[labels[i]].x, peaks[labels[i]].y, height, width, rgb + 3 * i);
+        }
+    }
+    sm_free(labels);
+    sm_free(peaks);
+}
+
+void sm_instance_picture(const sm_task *task, int height, int width, const float *logits, const void *target,
+                         const uint8_t *thing, uint8_t *rgb)
+{
+    enum { BACKGROUND = 28 };
+    (void)task;
+    memset(rgb, BACKGROUND, 3 * (size_t)height * (size_t)width);
+    if (target) {
+        draw_vectors(height, width, target, thing, rgb);
+    } else {
+        draw_decoded(height, width, logits, thing, rgb);
+    }
+}
