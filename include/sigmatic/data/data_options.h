@@ -12,8 +12,11 @@
 extern "C" {
 #endif
 
-/** Keys of [data]: train, validation (lists of files), train_split, validation_split, height, width, crop_height, crop_width, flip, scale_min, scale_max, prefetch, workers. */
+/** Keys of [data]: train, validation (lists of files), train_split, validation_split, height, width, prefetch, workers. */
 extern const sm_key sm_data_keys[];
+
+/** Keys of [data] that change training images at random: crop_height, crop_width, flip, scale_min, scale_max. */
+extern const sm_key sm_augmentation_keys[];
 
 /** Opens the training files, or the validation files (without `validation`: the same files as `train`), of [data].
  * \param [out] out  NULL if validation_split is empty (no validation) */
