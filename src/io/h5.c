@@ -1,0 +1,508 @@
+/* Files, groups, and what attributes and datasets share. */
+#define _POSIX_C_SOURCE 200809L
+#include "io/h5_private.h"
+
+#include "io/string_list.h"
+
+#include <sigmatic/base/memory.h>
+#include <sigmatic/io/file.h>
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* HDF5 prints its errors on the thread that meets them unless that thread has told it not to. */
+static void silence(void)
+{
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
+
+void sm_h5_begin(void)
+{
+    static int has_begun;
+    if (!has_begun) {
+        has_begun = 1;
+        setenv("HDF5_USE_FILE_LOCKING", "FALSE", 1);
+        if (H5dont_atexit() < 0 || H5open() < 0) {
+            sm_abort("HDF5 does not start");
+        }
+    }
+    silence();
+}
+
+const char *sm_h5_library_version(void)
+{
+    static char text[32];
+    unsigned major = 0, minor = 0, release = 0;
+    H5get_libversion(&major, &minor, &release);
+    snprintf(text, sizeof text, "%u.%u.%u", major, minor, release);
+    return text;
+}
+
+/* ---- failing ----------------------------------------------------------------------------------------------------- */
+
+static herr_t keep_first(unsigned position, const H5E_error2_t *error, void *user)
+{
+    (void)position;
+    char *out = user;
+    if (!*out && error->desc) {
+        snprintf(out, 256, "%s", error->desc);
+    }
+    return 0;
+}
+
+sm_status sm_h5_fail(const sm_h5 *file, sm_status status, const char *object, const char *what)
+{
+    char reason[256] = "";
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, reason);
+    return sm_fail(status, "%s: %s%s%s%s%s%s", file->path, object ? object : "", object ? ": " : "", what,
+                   *reason ? " (HDF5: " : "", reason, *reason ? ")" : "");
+}
+
+sm_status sm_h5_fail_write(sm_h5 *file, const char *object, const char *what)
+{
+    sm_h5_fail(file, SM_ERR_IO, object, what);
+    if (file->failed == SM_OK) {
+        file->failed = SM_ERR_IO;
+        file->failure = sm_strdup(sm_error_message());
+    }
+    return SM_ERR_IO;
+}
+
+sm_status sm_h5_writable(const sm_h5 *file)
+{
+    return file->failed == SM_OK ? SM_OK : sm_fail(file->failed, "%s", file->failure);
+}
+
+/* ---- types ------------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    size_t bytes;
+    H5T_class_t class;
+    H5T_sign_t sign;
+} types[] = {
+    [SM_H5_FLOAT] = {"float32", 4, H5T_FLOAT,    H5T_SGN_ERROR},
+    [SM_H5_DOUBLE] = {"float64", 8, H5T_FLOAT,    H5T_SGN_ERROR},
+    [SM_H5_INT64] = {"int64",   8, H5T_INTEGER,  H5T_SGN_2    },
+    [SM_H5_INT32] = {"int32",   4, H5T_INTEGER,  H5T_SGN_2    },
+    [SM_H5_U8] = {"uint8",   1, H5T_INTEGER,  H5T_SGN_NONE },
+    [SM_H5_U16] = {"uint16",  2, H5T_INTEGER,  H5T_SGN_NONE },
+    [SM_H5_U32] = {"uint32",  4, H5T_INTEGER,  H5T_SGN_NONE },
+    [SM_H5_TEXT] = {"text",    0, H5T_STRING,   H5T_SGN_ERROR},
+    [SM_H5_OTHER] = {"other",   0, H5T_NO_CLASS, H5T_SGN_ERROR},
+};
+
+static const char *const class_names[] = {
+    [H5T_INTEGER] = "int",          [H5T_FLOAT] = "float",         [H5T_TIME] = "time",
+    [H5T_STRING] = "text",          [H5T_BITFIELD] = "bitfield",   [H5T_OPAQUE] = "opaque",
+    [H5T_COMPOUND] = "compound",    [H5T_REFERENCE] = "reference", [H5T_ENUM] = "enum",
+    [H5T_VLEN] = "variable-length", [H5T_ARRAY] = "array",
+};
+
+size_t sm_h5_type_bytes(sm_h5_type type)
+{
+    return types[type].bytes;
+}
+
+hid_t sm_h5_native(sm_h5_type type)
+{
+    const hid_t native[] = {
+        [SM_H5_FLOAT] = H5T_NATIVE_FLOAT, [SM_H5_DOUBLE] = H5T_NATIVE_DOUBLE, [SM_H5_INT64] = H5T_NATIVE_INT64,
+        [SM_H5_INT32] = H5T_NATIVE_INT32, [SM_H5_U8] = H5T_NATIVE_UINT8,      [SM_H5_U16] = H5T_NATIVE_UINT16,
+        [SM_H5_U32] = H5T_NATIVE_UINT32,
+    };
+    return native[type];
+}
+
+sm_h5_type sm_h5_type_of(hid_t type)
+{
+    H5T_class_t class = H5Tget_class(type);
+    for (int i = SM_H5_FLOAT; i < SM_H5_TEXT; i++) {
+        if (class == types[i].class && H5Tget_size(type) == types[i].bytes &&
+            (class != H5T_INTEGER || H5Tget_sign(type) == types[i].sign)) {
+            return (sm_h5_type)i;
+        }
+    }
+    return class == H5T_STRING ? SM_H5_TEXT : SM_H5_OTHER;
+}
+
+static void append_shape(char *out, int rank, const hsize_t *shape)
+{
+    size_t length = strlen(out);
+    for (int i = 0; i < rank && length < SM_H5_DESCRIPTION_BYTES - 32; i++) {
+        length += (size_t)snprintf(out + length, SM_H5_DESCRIPTION_BYTES - length, "%s%llu", i ? ", " : " (",
+                                   (unsigned long long)shape[i]);
+    }
+    snprintf(out + length, SM_H5_DESCRIPTION_BYTES - length, "%s", rank ? ")" : " (scalar)");
+}
+
+const char *sm_h5_describe(hid_t type, int rank, const hsize_t *shape, char out[SM_H5_DESCRIPTION_BYTES])
+{
+    H5T_class_t class = H5Tget_class(type);
+    if (class == H5T_INTEGER || class == H5T_FLOAT) {
+        int is_foreign = H5Tget_size(type) > 1 && H5Tget_order(type) != H5Tget_order(H5T_NATIVE_INT);
+        snprintf(out, SM_H5_DESCRIPTION_BYTES, "%s%s%s%zu", is_foreign ? "byte-swapped " : "",
+                 class == H5T_INTEGER && H5Tget_sign(type) == H5T_SGN_NONE ? "u" : "", class_names[class],
+                 8 * H5Tget_size(type));
+    } else {
+        snprintf(out, SM_H5_DESCRIPTION_BYTES, "%s", class >= 0 && class < H5T_NCLASSES ? class_names[class] : "?");
+    }
+    append_shape(out, rank, shape);
+    return out;
+}
+
+const char *sm_h5_describe_ours(sm_h5_type type, int rank, const size_t *shape, char out[SM_H5_DESCRIPTION_BYTES])
+{
+    hsize_t wide[SM_H5_MAX_RANK] = {0};
+    for (int i = 0; i < rank; i++) {
+        wide[i] = shape[i];
+    }
+    snprintf(out, SM_H5_DESCRIPTION_BYTES, "%s", types[type].name);
+    append_shape(out, rank, wide);
+    return out;
+}
+
+hid_t sm_h5_new_text_type(void)
+{
+    hid_t type = H5Tcopy(H5T_C_S1);
+    H5Tset_size(type, H5T_VARIABLE);
+    H5Tset_cset(type, H5T_CSET_UTF8);
+    return type;
+}
+
+/* ---- arrays: attributes and datasets ------------------------------------------------------------------------------ */
+
+sm_status sm_h5_array_new(const sm_h5 *file, const char *object, hid_t id, int is_attribute, sm_h5_array *array)
+{
+    *array = (sm_h5_array){.id = id, .is_attribute = is_attribute};
+    array->type = is_attribute ? H5Aget_type(id) : H5Dget_type(id);
+    array->space = is_attribute ? H5Aget_space(id) : H5Dget_space(id);
+    if (array->type < 0 || array->space < 0) {
+        return sm_h5_fail(file, SM_ERR_INPUT, object, "its type and shape cannot be read");
+    }
+    array->rank = H5Sget_simple_extent_ndims(array->space);
+    if (array->rank > SM_H5_MAX_RANK) {
+        return sm_fail(SM_ERR_INPUT, "%s: %s: %d dimensions found, at most %d expected", file->path, object,
+                       array->rank, SM_H5_MAX_RANK);
+    }
+    H5Sget_simple_extent_dims(array->space, array->shape, NULL);
+    array->count = H5Sget_simple_extent_type(array->space) != H5S_NULL;
+    for (int i = 0; i < array->rank; i++) {
+        /* 2^60 elements of any type still count in size_t as bytes of 8. */
+        if (__builtin_mul_overflow(array->count, array->shape[i], &array->count) || array->count >> 60) {
+            char found[SM_H5_DESCRIPTION_BYTES];
+            return sm_fail(SM_ERR_INPUT, "%s: %s: impossible shape, found %s", file->path, object,
+                           sm_h5_describe(array->type, array->rank, array->shape, found));
+        }
+    }
+    return SM_OK;
+}
+
+void sm_h5_array_free(sm_h5_array *array)
+{
+    if (array->space > 0) {
+        H5Sclose(array->space);
+    }
+    if (array->type > 0) {
+        H5Tclose(array->type);
+    }
+    if (array->id > 0) {
+        (array->is_attribute ? H5Aclose : H5Dclose)(array->id);
+    }
+    *array = (sm_h5_array){0};
+}
+
+herr_t sm_h5_array_read(const sm_h5_array *array, hid_t memory_type, void *data)
+{
+    if (array->count == 0) {
+        return 0;
+    }
+    return array->is_attribute ? H5Aread(array->id, memory_type, data)
+                               : H5Dread(array->id, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data);
+}
+
+static sm_status read_variable_texts(const sm_h5 *file, const char *object, const sm_h5_array *array, char ***texts)
+{
+    sm_status status = SM_OK;
+    char **found = sm_alloc_zeroed(array->count * sizeof *found);
+    if (sm_h5_array_read(array, array->type, found) < 0) {
+        status = sm_h5_fail(file, SM_ERR_INPUT, object, "cannot be read");
+    } else {
+        const char **present = sm_alloc(array->count * sizeof *present);
+        for (size_t i = 0; i < array->count; i++) {
+            present[i] = found[i] ? found[i] : "";
+        }
+        *texts = sm_strings_pack(present, array->count);
+        sm_free(present);
+    }
+    for (size_t i = 0; i < array->count; i++) {
+        if (found[i]) {
+            H5free_memory(found[i]);
+        }
+    }
+    sm_free(found);
+    return status;
+}
+
+static sm_status read_fixed_texts(const sm_h5 *file, const char *object, const sm_h5_array *array, char ***texts)
+{
+    sm_status status = SM_OK;
+    /* One byte longer than in the file, so that HDF5 puts a zero behind the longest; whatever the padding there. */
+    size_t bytes = H5Tget_size(array->type) + 1;
+    hid_t type = H5Tcopy(H5T_C_S1);
+    H5Tset_size(type, bytes);
+    H5Tset_cset(type, H5Tget_cset(array->type)); /* HDF5 does not convert between character sets */
+    char *found = sm_alloc_zeroed(array->count * bytes);
+    if (sm_h5_array_read(array, type, found) < 0) {
+        status = sm_h5_fail(file, SM_ERR_INPUT, object, "cannot be read");
+    } else {
+        const char **starts = sm_alloc(array->count * sizeof *starts);
+        for (size_t i = 0; i < array->count; i++) {
+            starts[i] = found + i * bytes;
+        }
+        *texts = sm_strings_pack(starts, array->count);
+        sm_free(starts);
+    }
+    sm_free(found);
+    H5Tclose(type);
+    return status;
+}
+
+sm_status sm_h5_array_read_texts(const sm_h5 *file, const char *object, const sm_h5_array *array, char ***texts)
+{
+    return (H5Tis_variable_str(array->type) > 0 ? read_variable_texts : read_fixed_texts)(file, object, array, texts);
+}
+
+/* ---- files ------------------------------------------------------------------------------------------------------- */
+
+enum { PAGE_BYTES = 4096, MEMORY_STEP_BYTES = 4 << 20 };
+
+static sm_h5 *new_file(const char *path, hid_t id)
+{
+    sm_h5 *file = sm_alloc_zeroed(sizeof *file);
+    file->path = sm_strdup(path);
+    file->id = id;
+    return file;
+}
+
+/* SM_ERR_INPUT or SM_ERR_IO with the reason why HDF5 would not open the file, found before asking it to. */
+static sm_status check_readable(const char *path, int for_writing)
+{
+    sm_file *file = NULL;
+    sm_status status = for_writing ? sm_file_open_write(path, &file) : sm_file_open_read(path, &file);
+    sm_file_close(file);
+    if (status == SM_OK && H5Fis_hdf5(path) <= 0) {
+        status = sm_fail(SM_ERR_INPUT, "%s: not an HDF5 file", path);
+    }
+    return status;
+}
+
+static sm_status open_file(const char *path, unsigned mode, sm_h5 **out)
+{
+    sm_h5_begin();
+    sm_status status = check_readable(path, mode == H5F_ACC_RDWR);
+    if (status != SM_OK) {
+        return status;
+    }
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
+    H5Pset_alignment(access, PAGE_BYTES, PAGE_BYTES);
+    hid_t id = H5Fopen(path, mode, access);
+    if (id < 0) {
+        sm_h5 nameless = {.path = (char *)path};
+        sm_h5_fail(&nameless, SM_ERR_INPUT, NULL, "");
+        const char *kind = strstr(sm_error_message(), "truncated") ? "truncated HDF5 file" : "damaged HDF5 file";
+        status = sm_h5_fail(&nameless, SM_ERR_INPUT, NULL, kind);
+    } else {
+        *out = new_file(path, id);
+    }
+    H5Pclose(access);
+    return status;
+}
+
+sm_status sm_h5_open(const char *path, sm_h5 **out)
+{
+    return open_file(path, H5F_ACC_RDONLY, out);
+}
+
+sm_status sm_h5_open_write(const char *path, sm_h5 **out)
+{
+    return open_file(path, H5F_ACC_RDWR, out);
+}
+
+static hid_t creation_access(sm_h5_format format)
+{
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
+    H5Pset_alignment(access, PAGE_BYTES, PAGE_BYTES);
+    if (format == SM_H5_LATEST) {
+        /* The first format whose headers carry checksums. From V110 on the superblock also marks a file that is open for
+         * writing: that of a killed writer, or the bytes of one in memory, could not be opened. */
+        H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18);
+    }
+    return access;
+}
+
+sm_status sm_h5_create(const char *path, sm_h5_format format, sm_h5 **out)
+{
+    sm_h5_begin();
+    hid_t access = creation_access(format);
+    hid_t id = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    sm_status status = SM_OK;
+    if (id < 0) {
+        status = sm_h5_fail(&(sm_h5){.path = (char *)path}, SM_ERR_IO, NULL, "cannot be created");
+    } else {
+        *out = new_file(path, id);
+    }
+    H5Pclose(access);
+    return status;
+}
+
+sm_status sm_h5_create_in_memory(const char *name, sm_h5_format format, sm_h5 **out)
+{
+    sm_h5_begin();
+    hid_t access = creation_access(format);
+    H5Pset_fapl_core(access, MEMORY_STEP_BYTES, 0);
+    hid_t id = H5Fcreate(name, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    sm_status status = SM_OK;
+    if (id < 0) {
+        status = sm_h5_fail(&(sm_h5){.path = (char *)name}, SM_ERR_IO, NULL, "cannot be created in memory");
+    } else {
+        *out = new_file(name, id);
+        (*out)->is_in_memory = 1;
+    }
+    H5Pclose(access);
+    return status;
+}
+
+/* After a flush the core driver's memory is the file. H5Fget_file_image() would copy it, and in 1.10 breaks the checksum of
+ * its superblock by clearing a mark inside; it only tells the size here. */
+sm_status sm_h5_write_image(sm_h5 *file, const char *path)
+{
+    assert(file->is_in_memory);
+    void **memory = NULL;
+    sm_status status = sm_h5_flush(file);
+    if (status != SM_OK) {
+        return status;
+    }
+    ssize_t bytes = H5Fget_file_image(file->id, NULL, 0);
+    if (bytes <= 0 || H5Fget_vfd_handle(file->id, H5P_DEFAULT, (void **)&memory) < 0) {
+        return sm_h5_fail_write(file, NULL, "its contents cannot be had");
+    }
+    return sm_file_write_atomic(path, *memory, (size_t)bytes);
+}
+
+sm_status sm_h5_flush(sm_h5 *file)
+{
+    sm_status status = sm_h5_writable(file);
+    if (status == SM_OK && H5Fflush(file->id, H5F_SCOPE_GLOBAL) < 0) {
+        status = sm_h5_fail_write(file, NULL, "cannot be written");
+    }
+    return status;
+}
+
+sm_status sm_h5_close(sm_h5 *file)
+{
+    if (!file) {
+        return SM_OK;
+    }
+    if (H5Fclose(file->id) < 0 && file->failed == SM_OK) {
+        sm_h5_fail_write(file, NULL, "cannot be closed");
+    }
+    sm_status status = sm_h5_writable(file);
+    sm_free(file->path);
+    sm_free(file->failure);
+    sm_free(file);
+    return status;
+}
+
+const char *sm_h5_path(const sm_h5 *file)
+{
+    return file->path;
+}
+
+/* ---- groups ------------------------------------------------------------------------------------------------------ */
+
+static H5I_type_t kind_of(const sm_h5 *file, const char *object)
+{
+    hid_t id = H5Oopen(file->id, object, H5P_DEFAULT);
+    H5I_type_t kind = id < 0 ? H5I_BADID : H5Iget_type(id);
+    if (id >= 0) {
+        H5Oclose(id);
+    }
+    return kind;
+}
+
+int sm_h5_has(const sm_h5 *file, const char *object)
+{
+    return kind_of(file, object) != H5I_BADID;
+}
+
+int sm_h5_has_dataset(const sm_h5 *file, const char *object)
+{
+    return kind_of(file, object) == H5I_DATASET;
+}
+
+int sm_h5_has_group(const sm_h5 *file, const char *object)
+{
+    return kind_of(file, object) == H5I_GROUP;
+}
+
+sm_status sm_h5_make_group(sm_h5 *file, const char *group)
+{
+    sm_status status = sm_h5_writable(file);
+    if (status != SM_OK || sm_h5_has_group(file, group)) {
+        return status;
+    }
+    hid_t links = H5Pcreate(H5P_LINK_CREATE);
+    H5Pset_create_intermediate_group(links, 1);
+    hid_t id = H5Gcreate2(file->id, group, links, H5P_DEFAULT, H5P_DEFAULT);
+    if (id < 0) {
+        status = sm_h5_fail_write(file, group, "the group cannot be made");
+    } else {
+        H5Gclose(id);
+    }
+    H5Pclose(links);
+    return status;
+}
+
+typedef struct {
+    char **names;
+    size_t count, capacity;
+} name_list;
+
+static herr_t add_name(hid_t group, const char *name, const H5L_info_t *info, void *user)
+{
+    (void)group;
+    (void)info;
+    name_list *list = user;
+    if (list->count == list->capacity) {
+        list->capacity = list->capacity ? 2 * list->capacity : 64;
+        list->names = sm_realloc(list->names, list->capacity * sizeof *list->names);
+    }
+    list->names[list->count++] = sm_strdup(name);
+    return 0;
+}
+
+sm_status sm_h5_list(const sm_h5 *file, const char *group, char ***names, size_t *count)
+{
+    name_list list = {0};
+    sm_status status = SM_OK;
+    if (!sm_h5_has_group(file, group)) {
+        return sm_fail(SM_ERR_INPUT, "%s: %s: there is no such group", file->path, group);
+    }
+    if (H5Literate_by_name(file->id, group, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, add_name, &list, H5P_DEFAULT) < 0) {
+        status = sm_h5_fail(file, SM_ERR_INPUT, group, "cannot be listed");
+    } else {
+        sm_strings_sort(list.names, list.count);
+        *names = sm_strings_pack((const char *const *)list.names, list.count);
+        *count = list.count;
+    }
+    for (size_t i = 0; i < list.count; i++) {
+        sm_free(list.names[i]);
+    }
+    sm_free(list.names);
+    return status;
+}

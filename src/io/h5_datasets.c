@@ -1,0 +1,343 @@
+#include "io/h5_private.h"
+
+#include <sigmatic/base/memory.h>
+#include <sigmatic/io/file.h>
+
+#include <assert.h>
+#include <string.h>
+
+/* ---- making ------------------------------------------------------------------------------------------------------ */
+
+/* A new dataset; `largest` NULL: it does not grow. Takes the creation properties over. */
+static hid_t new_dataset(sm_h5 *file, const char *object, hid_t type, int rank, const hsize_t *shape,
+                         const hsize_t *largest, hid_t properties)
+{
+    hid_t space = rank ? H5Screate_simple(rank, shape, largest) : H5Screate(H5S_SCALAR);
+    hid_t links = H5Pcreate(H5P_LINK_CREATE);
+    H5Pset_create_intermediate_group(links, 1);
+    hid_t id = H5Dcreate2(file->id, object, type, space, links, properties, H5P_DEFAULT);
+    if (id < 0) {
+        sm_h5_fail_write(file, object, "the dataset cannot be made");
+    }
+    H5Pclose(links);
+    H5Sclose(space);
+    H5Pclose(properties);
+    return id;
+}
+
+static void widen(int rank, const size_t *shape, hsize_t *out)
+{
+    assert(rank >= 0 && rank <= SM_H5_MAX_RANK);
+    for (int i = 0; i < rank; i++) {
+        out[i] = shape[i];
+    }
+}
+
+/* Closing can be what writes; an earlier failure keeps its message. */
+static sm_status close_written(sm_h5 *file, const char *object, hid_t id, sm_status status)
+{
+    if (H5Dclose(id) < 0 && status == SM_OK) {
+        return sm_h5_fail_write(file, object, "cannot be written");
+    }
+    return status;
+}
+
+/* Writes `data` as a whole new dataset of HDF5 type `type`. */
+static sm_status write_whole(sm_h5 *file, const char *object, hid_t type, int rank, const size_t *shape,
+                             const void *data)
+{
+    hsize_t wide[SM_H5_MAX_RANK];
+    widen(rank, shape, wide);
+    sm_status status = sm_h5_writable(file);
+    if (status != SM_OK) {
+        return status;
+    }
+    hid_t id = new_dataset(file, object, type, rank, wide, NULL, H5Pcreate(H5P_DATASET_CREATE));
+    if (id < 0) {
+        return SM_ERR_IO;
+    }
+    if (H5Dwrite(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0) {
+        status = sm_h5_fail_write(file, object, "cannot be written");
+    }
+    return close_written(file, object, id, status);
+}
+
+sm_status sm_h5_write(sm_h5 *file, const char *object, sm_h5_type type, int rank, const size_t *shape, const void *data)
+{
+    assert(type < SM_H5_TEXT);
+    return write_whole(file, object, sm_h5_native(type), rank, shape, data);
+}
+
+sm_status sm_h5_write_texts(sm_h5 *file, const char *object, const char *const *texts, size_t count)
+{
+    hid_t type = sm_h5_new_text_type();
+    sm_status status = write_whole(file, object, type, 1, &count, texts);
+    H5Tclose(type);
+    return status;
+}
+
+sm_status sm_h5_create_contiguous(sm_h5 *file, const char *object, sm_h5_type type, int rank, const size_t *shape,
+                                  uint64_t *offset)
+{
+    hsize_t wide[SM_H5_MAX_RANK];
+    widen(rank, shape, wide);
+    sm_status status = sm_h5_writable(file);
+    if (status != SM_OK) {
+        return status;
+    }
+    hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_layout(properties, H5D_CONTIGUOUS);
+    H5Pset_alloc_time(properties, H5D_ALLOC_TIME_EARLY);
+    H5Pset_fill_time(properties, H5D_FILL_TIME_NEVER);
+    hid_t id = new_dataset(file, object, sm_h5_native(type), rank, wide, NULL, properties);
+    if (id < 0) {
+        return SM_ERR_IO;
+    }
+    if (offset) {
+        *offset = H5Dget_offset(id);
+    }
+    return close_written(file, object, id, status);
+}
+
+sm_status sm_h5_create_rows(sm_h5 *file, const char *object, sm_h5_type type, size_t row_elements, size_t chunk_rows)
+{
+    int rank = row_elements > 0 ? 2 : 1;
+    hsize_t shape[2] = {0, row_elements}, largest[2] = {H5S_UNLIMITED, row_elements};
+    hsize_t chunk[2] = {chunk_rows, row_elements};
+    sm_status status = sm_h5_writable(file);
+    if (status != SM_OK) {
+        return status;
+    }
+    hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_chunk(properties, rank, chunk);
+    hid_t id = new_dataset(file, object, sm_h5_native(type), rank, shape, largest, properties);
+    return id < 0 ? SM_ERR_IO : close_written(file, object, id, status);
+}
+
+sm_status sm_h5_append_rows(sm_h5 *file, const char *object, sm_h5_type type, size_t count, const void *rows)
+{
+    sm_status status = SM_OK;
+    sm_h5_array array = {0};
+    hid_t memory = -1;
+
+    SM_TRY(sm_h5_writable(file));
+    if (count == 0) {
+        goto done;
+    }
+    hid_t id = H5Dopen2(file->id, object, H5P_DEFAULT);
+    if (id < 0) {
+        status = sm_h5_fail_write(file, object, "no such dataset to append to");
+        goto done;
+    }
+    SM_TRY(sm_h5_array_new(file, object, id, 0, &array));
+    assert((array.rank == 1 || array.rank == 2) && "rows of a dataset from sm_h5_create_rows()");
+    hsize_t first[2] = {array.shape[0], 0}, added[2] = {count, array.shape[1]};
+    hsize_t grown[2] = {array.shape[0] + count, array.shape[1]};
+    if (H5Dset_extent(id, grown) < 0) {
+        status = sm_h5_fail_write(file, object, "cannot be extended");
+        goto done;
+    }
+    H5Sclose(array.space);
+    array.space = H5Dget_space(id);
+    H5Sselect_hyperslab(array.space, H5S_SELECT_SET, first, NULL, added, NULL);
+    memory = H5Screate_simple(array.rank, added, NULL);
+    if (H5Dwrite(id, sm_h5_native(type), memory, array.space, H5P_DEFAULT, rows) < 0) {
+        status = sm_h5_fail_write(file, object, "cannot be written");
+        goto done;
+    }
+    array.id = 0;
+    status = close_written(file, object, id, SM_OK); /* the chunk leaves HDF5's cache here */
+done:
+    if (memory >= 0) {
+        H5Sclose(memory);
+    }
+    sm_h5_array_free(&array);
+    return status;
+}
+
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
+
+static sm_status open_dataset(const sm_h5 *file, const char *object, sm_h5_array *array)
+{
+    *array = (sm_h5_array){0};
+    if (!sm_h5_has_dataset(file, object)) {
+        return sm_fail(SM_ERR_INPUT, "%s: %s: there is no such dataset", file->path, object);
+    }
+    hid_t id = H5Dopen2(file->id, object, H5P_DEFAULT);
+    if (id < 0) {
+        return sm_h5_fail(file, SM_ERR_INPUT, object, "the dataset cannot be opened");
+    }
+    return sm_h5_array_new(file, object, id, 0, array);
+}
+
+sm_status sm_h5_query(const sm_h5 *file, const char *object, sm_h5_info *info)
+{
+    sm_h5_array array;
+    sm_status status = open_dataset(file, object, &array);
+    if (status == SM_OK) {
+        hid_t properties = H5Dget_create_plist(array.id);
+        *info = (sm_h5_info){.type = sm_h5_type_of(array.type),
+                             .rank = array.rank,
+                             .count = array.count,
+                             .is_contiguous = H5Pget_layout(properties) == H5D_CONTIGUOUS};
+        for (int i = 0; i < array.rank; i++) {
+            info->shape[i] = (size_t)array.shape[i];
+        }
+        H5Pclose(properties);
+    }
+    sm_h5_array_free(&array);
+    return status;
+}
+
+static int same_shape(const sm_h5_array *array, int rank, const size_t *shape)
+{
+    int same = array->rank == rank && (rank > 0 || array->count == 1); /* HDF5 also has scalars without a value */
+    for (int i = 0; i < rank && same; i++) {
+        same = array->shape[i] == shape[i];
+    }
+    return same;
+}
+
+/* Does every value of the file's type fit the type asked for (floating point: up to rounding)? */
+static int converts_to(hid_t type, sm_h5_type wanted)
+{
+    hid_t native = sm_h5_native(wanted);
+    H5T_class_t class = H5Tget_class(type);
+    if (class != H5Tget_class(native) || class == H5T_FLOAT) {
+        return class == H5Tget_class(native);
+    }
+    int is_signed = H5Tget_sign(type) == H5T_SGN_2, wants_signed = H5Tget_sign(native) == H5T_SGN_2;
+    size_t bits = 8 * H5Tget_size(type) - (size_t)is_signed, room = 8 * H5Tget_size(native) - (size_t)wants_signed;
+    return bits <= room && (wants_signed || !is_signed);
+}
+
+static sm_status unexpected(const sm_h5 *file, const char *object, const sm_h5_array *array, sm_h5_type type, int rank,
+                            const size_t *shape)
+{
+    char expected[SM_H5_DESCRIPTION_BYTES], found[SM_H5_DESCRIPTION_BYTES];
+    return sm_fail(SM_ERR_INPUT, "%s: %s: expected %s, found %s", file->path, object,
+                   sm_h5_describe_ours(type, rank, shape, expected),
+                   sm_h5_describe(array->type, array->rank, array->shape, found));
+}
+
+sm_status sm_h5_read(const sm_h5 *file, const char *object, sm_h5_type type, int rank, const size_t *shape, void *data)
+{
+    sm_status status = SM_OK;
+    sm_h5_array array;
+
+    assert(type < SM_H5_TEXT);
+    SM_TRY(open_dataset(file, object, &array));
+    if (!same_shape(&array, rank, shape) || !converts_to(array.type, type)) {
+        status = unexpected(file, object, &array, type, rank, shape);
+    } else if (sm_h5_array_read(&array, sm_h5_native(type), data) < 0) {
+        status = sm_h5_fail(file, SM_ERR_INPUT, object, "cannot be read");
+    }
+done:
+    sm_h5_array_free(&array);
+    return status;
+}
+
+/* Reads rows of an array that has them. */
+static sm_status read_rows(const sm_h5 *file, const char *object, sm_h5_array *array, sm_h5_type type, size_t first,
+                           size_t count, void *data)
+{
+    hsize_t start[SM_H5_MAX_RANK] = {first}, extent[SM_H5_MAX_RANK];
+    memcpy(extent, array->shape, sizeof extent);
+    extent[0] = count;
+    H5Sselect_hyperslab(array->space, H5S_SELECT_SET, start, NULL, extent, NULL);
+    hid_t memory = H5Screate_simple(array->rank, extent, NULL);
+    herr_t result = H5Dread(array->id, sm_h5_native(type), memory, array->space, H5P_DEFAULT, data);
+    sm_status status = result < 0 ? sm_h5_fail(file, SM_ERR_INPUT, object, "cannot be read") : SM_OK;
+    H5Sclose(memory);
+    return status;
+}
+
+sm_status sm_h5_read_rows(const sm_h5 *file, const char *object, sm_h5_type type, size_t first, size_t count,
+                          size_t row_elements, void *data)
+{
+    sm_status status = SM_OK;
+    sm_h5_array array;
+    char found[SM_H5_DESCRIPTION_BYTES];
+
+    assert(type < SM_H5_TEXT);
+    SM_TRY(open_dataset(file, object, &array));
+    sm_h5_describe(array.type, array.rank, array.shape, found);
+    size_t elements = 1;
+    for (int i = 1; i < array.rank; i++) {
+        elements *= (size_t)array.shape[i];
+    }
+    if (array.rank < 1 || elements != row_elements || !converts_to(array.type, type)) {
+        const size_t row[2] = {(size_t)array.shape[0], row_elements};
+        status = unexpected(file, object, &array, type, 1 + (row_elements > 1), row);
+    } else if (first > array.shape[0] || count > array.shape[0] - first) {
+        status = sm_fail(SM_ERR_INPUT, "%s: %s: rows %zu .. %zu expected, found %s", file->path, object, first,
+                         first + count - 1, found);
+    } else if (count > 0) {
+        status = read_rows(file, object, &array, type, first, count, data);
+    }
+done:
+    sm_h5_array_free(&array);
+    return status;
+}
+
+sm_status sm_h5_read_texts(const sm_h5 *file, const char *object, char ***texts, size_t *count)
+{
+    sm_status status = SM_OK;
+    sm_h5_array array;
+
+    SM_TRY(open_dataset(file, object, &array));
+    if (array.rank != 1 || H5Tget_class(array.type) != H5T_STRING) {
+        char found[SM_H5_DESCRIPTION_BYTES];
+        status = sm_fail(SM_ERR_INPUT, "%s: %s: expected a list of texts, found %s", file->path, object,
+                         sm_h5_describe(array.type, array.rank, array.shape, found));
+        goto done;
+    }
+    SM_TRY(sm_h5_array_read_texts(file, object, &array, texts));
+    *count = array.count;
+done:
+    sm_h5_array_free(&array);
+    return status;
+}
+
+/* Layout, allocation and place of a dataset whose type and shape are right. */
+static sm_status locate(const sm_h5 *file, const char *object, const sm_h5_array *array, uint64_t *offset)
+{
+    sm_status status = SM_OK;
+    uint64_t file_bytes = 0, bytes = (uint64_t)array->count * H5Tget_size(array->type);
+    hid_t properties = H5Dget_create_plist(array->id);
+    const char *problem = H5Pget_layout(properties) != H5D_CONTIGUOUS ? "it is stored in chunks or in its header"
+                          : H5Pget_external_count(properties) > 0     ? "it is stored in another file"
+                          : H5Dget_storage_size(array->id) != bytes   ? "its space was never allocated"
+                                                                      : NULL;
+    H5Pclose(properties);
+    if (problem) {
+        return sm_fail(SM_ERR_INPUT, "%s: %s: expected a contiguous dataset, but %s", file->path, object, problem);
+    }
+    SM_TRY(sm_file_size(file->path, &file_bytes));
+    *offset = bytes > 0 ? H5Dget_offset(array->id) : 0;
+    if (*offset > file_bytes || bytes > file_bytes - *offset) {
+        status = sm_fail(SM_ERR_INPUT, "%s: %s: truncated: bytes %llu .. %llu expected, but the file has only %llu",
+                         file->path, object, (unsigned long long)*offset, (unsigned long long)(*offset + bytes),
+                         (unsigned long long)file_bytes);
+    }
+done:
+    return status;
+}
+
+sm_status sm_h5_locate(const sm_h5 *file, const char *object, sm_h5_type type, int rank, const size_t *shape,
+                       uint64_t *offset)
+{
+    sm_status status = SM_OK;
+    sm_h5_array array;
+
+    assert(type < SM_H5_TEXT);
+    SM_TRY(open_dataset(file, object, &array));
+    if (!same_shape(&array, rank, shape) || H5Tequal(array.type, sm_h5_native(type)) <= 0) {
+        status = unexpected(file, object, &array, type, rank, shape);
+        goto done;
+    }
+    SM_TRY(locate(file, object, &array, offset));
+done:
+    sm_h5_array_free(&array);
+    return status;
+}

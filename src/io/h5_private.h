@@ -1,0 +1,65 @@
+/** \file
+ * What the parts of h5 share: the open file, failing with HDF5's own reason, types, and lists of strings. */
+#ifndef SIGMATIC_SRC_IO_H5_PRIVATE_H
+#define SIGMATIC_SRC_IO_H5_PRIVATE_H
+
+#include <sigmatic/io/h5.h>
+
+#include <hdf5.h>
+
+struct sm_h5 {
+    char *path;
+    hid_t id;
+    int is_in_memory;
+    sm_status failed; /* the first failed write; nothing is written after it */
+    char *failure;    /* its message */
+};
+
+/** Fails with "<path>: <object>: <what> (<HDF5's innermost reason>)". To be called before any further HDF5 call. */
+sm_status sm_h5_fail(const sm_h5 *file, sm_status status, const char *object, const char *what);
+
+/** The same for a write, remembered: SM_ERR_IO. */
+sm_status sm_h5_fail_write(sm_h5 *file, const char *object, const char *what);
+
+/** \return SM_OK, or the file's first failure again. */
+sm_status sm_h5_writable(const sm_h5 *file);
+
+/** \return HDF5's type for `type` in memory. */
+hid_t sm_h5_native(sm_h5_type type);
+
+/** \return which of our types a type in a file is, in either byte order. */
+sm_h5_type sm_h5_type_of(hid_t type);
+
+enum { SM_H5_DESCRIPTION_BYTES = 256 };
+
+/** "big-endian float32 (2, 3)". \return out */
+const char *sm_h5_describe(hid_t type, int rank, const hsize_t *shape, char out[SM_H5_DESCRIPTION_BYTES]);
+
+/** The same for one of our types. \return out */
+const char *sm_h5_describe_ours(sm_h5_type type, int rank, const size_t *shape, char out[SM_H5_DESCRIPTION_BYTES]);
+
+/** \return a new type: UTF-8 text of variable length. */
+hid_t sm_h5_new_text_type(void);
+
+/** Something with a type and a shape: an attribute or a dataset. */
+typedef struct sm_h5_array {
+    hid_t id, type, space;
+    int rank;
+    hsize_t shape[SM_H5_MAX_RANK];
+    size_t count; /* product of the shape */
+    int is_attribute;
+} sm_h5_array;
+
+/** Fills type, space, rank, shape and count from `id`; takes `id` over. */
+sm_status sm_h5_array_new(const sm_h5 *file, const char *object, hid_t id, int is_attribute, sm_h5_array *array);
+
+/** Closes everything; a zeroed struct is fine. */
+void sm_h5_array_free(sm_h5_array *array);
+
+/** Reads all elements as `memory_type`. \return HDF5's result */
+herr_t sm_h5_array_read(const sm_h5_array *array, hid_t memory_type, void *data);
+
+/** Reads strings of fixed or variable length into one block. `array->type` must be of class H5T_STRING. */
+sm_status sm_h5_array_read_texts(const sm_h5 *file, const char *object, const sm_h5_array *array, char ***texts);
+
+#endif
