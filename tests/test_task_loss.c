@@ -1,0 +1,215 @@
+/* ranks: 1 */
+#include "golden_file.h"
+#include "harness.h"
+
+#include <sigmatic/base/memory.h>
+#include <sigmatic/task/task.h>
+
+#include <math.h>
+#include <string.h>
+
+/* Float exponentials and logarithms are good to 1e-7 of the largest term; sums are in double. */
+static const double tolerance = 2e-6;
+
+static const sm_task_kind *kind_named(const char *name)
+{
+    const sm_task_kind *kind = sm_task_kinds;
+    while (strcmp(kind->name, name) != 0) {
+        kind++;
+    }
+    return kind;
+}
+
+static int is_semantic(const sm_task *task)
+{
+    return strcmp(task->kind->name, "semantic") == 0;
+}
+
+/* \return the loss sum at one set of logits, single-threaded. */
+static double loss_at(const sm_task *task, size_t pixels, const float *logits, const void *target, double inverse)
+{
+    return task->kind->loss_forward(task, pixels, logits, target, inverse, 1).loss;
+}
+
+static void compare_gradient(const float *gradient, const double *expected, size_t count, double scale)
+{
+    double error = 0, norm = 0;
+    for (size_t i = 0; i < count; i++) {
+        error += pow(gradient[i] - scale * expected[i], 2);
+        norm += pow(scale * expected[i], 2);
+        CU_ASSERT_TRUE(expected[i] != 0 || gradient[i] == 0);
+    }
+    SM_TEST_AT_MOST(sqrt(error), tolerance * sqrt(norm));
+}
+
+/* Loss, slope and gradient of one case of the golden file. */
+static void compare_case(const sm_h5 *file, const char *group, const char *kind, const char *loss)
+{
+    const double scale = 0.125;
+    sm_h5_info shape;
+    sm_task task = {.kind = kind_named(kind), .loss = loss};
+    float *logits = golden_read(file, group, "logits", SM_H5_FLOAT, &shape);
+    void *target = golden_read(file, group, "target", is_semantic(&task) ? SM_H5_U8 : SM_H5_FLOAT, NULL);
+    double *expected = golden_read(file, group, "gradient", SM_H5_DOUBLE, NULL);
+    double inverse = 1;
+    size_t pixels = shape.shape[0], count = shape.count;
+    float *gradient = sm_alloc(count * sizeof *gradient);
+
+    task.channels = (int)shape.shape[1];
+    if (is_semantic(&task)) {
+        task.class_weights = golden_read(file, group, "class_weights", SM_H5_FLOAT, NULL);
+        inverse = exp(-golden_number(file, group, "log_variance"));
+    }
+    double true_loss = golden_number(file, group, "loss"), true_slope = golden_number(file, group, "slope");
+    for (int threads = 1; threads <= 3; threads++) {
+        sm_loss_sums sums = task.kind->loss_forward(&task, pixels, logits, target, inverse, threads);
+        SM_TEST_AT_MOST(fabs(sums.loss - true_loss), tolerance * fabs(true_loss));
+        SM_TEST_AT_MOST(fabs(sums.slope - true_slope), tolerance * fmax(fabs(true_slope), fabs(true_loss)));
+        memset(gradient, 0xff, count * sizeof *gradient); /* NaN: what is not written shows */
+        task.kind->loss_backward(&task, pixels, logits, target, inverse, scale, gradient, threads);
+        compare_gradient(gradient, expected, count, scale);
+    }
+    sm_free(task.class_weights);
+    sm_free(gradient);
+    sm_free(expected);
+    sm_free(target);
+    sm_free(logits);
+}
+
+static void cross_entropy_equals_pytorch(void)
+{
+    static const char *const cases[] = {"two", "steep", "warm", "cold", "one", "none"};
+    sm_h5 *file = golden_open("tasks.h5");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *group = sm_format("cross_entropy/%s", cases[i]);
+        compare_case(file, group, "semantic", "cross_entropy");
+        sm_free(group);
+    }
+    sm_h5_close(file);
+}
+
+static void regressions_equal_pytorch(void)
+{
+    sm_h5 *file = golden_open("tasks.h5");
+    compare_case(file, "instance/l1", "instance", "l1");
+    compare_case(file, "instance/l2", "instance", "l2");
+    compare_case(file, "depth/l1", "depth", "l1");
+    compare_case(file, "depth/l2", "depth", "l2");
+    sm_h5_close(file);
+}
+
+/* d/ds of the cross-entropy of logits * exp(-s), by central differences of the loss itself. */
+static void slope_equals_finite_differences(void)
+{
+    enum { PIXELS = 300, CLASSES = 11 };
+    const double s = 0.7, h = 1e-2;
+    static float logits[PIXELS * CLASSES];
+    uint8_t target[PIXELS];
+    float weights[CLASSES];
+    sm_task task = {.kind = kind_named("semantic"), .loss = "cross_entropy", .channels = CLASSES};
+
+    sm_test_fill(logits, PIXELS * CLASSES, 3);
+    for (int i = 0; i < PIXELS; i++) {
+        target[i] = (uint8_t)(i % 13 < CLASSES ? i % 13 : 255);
+    }
+    for (int c = 0; c < CLASSES; c++) {
+        weights[c] = 0.5f + (float)c;
+    }
+    task.class_weights = weights;
+    double slope = task.kind->loss_forward(&task, PIXELS, logits, target, exp(-s), 2).slope;
+    double difference = loss_at(&task, PIXELS, logits, target, exp(-s - h)) -
+                        loss_at(&task, PIXELS, logits, target, exp(-s + h));
+    CU_ASSERT_TRUE(fabs(slope) > 1);
+    /* the third derivative times h^2 / 6 is about 2e-5 of the slope */
+    SM_TEST_AT_MOST(fabs(difference / (2 * h) - slope), 1e-4 * fabs(slope));
+}
+
+static void threads_change_no_bit(void)
+{
+    enum { PIXELS = 4099, CHANNELS = 5 };
+    static float logits[PIXELS * CHANNELS], one[PIXELS * CHANNELS], many[PIXELS * CHANNELS];
+    static uint8_t labels[PIXELS];
+    static float vectors[PIXELS * 2];
+    const struct {
+        const char *kind, *loss;
+        int channels;
+        const void *target;
+    } cases[] = {{"semantic", "cross_entropy", CHANNELS, labels},
+                 {"instance", "l1", 2, vectors},
+                 {"instance", "l2", 2, vectors}};
+
+    sm_test_fill(logits, PIXELS * CHANNELS, 5);
+    sm_test_fill(vectors, PIXELS * 2, 6);
+    for (int i = 0; i < PIXELS; i++) {
+        labels[i] = (uint8_t)(i % 7 == 6 ? 255 : i % CHANNELS);
+        vectors[2 * i] = vectors[2 * i + 1] = i % 3 == 0 ? NAN : vectors[2 * i];
+    }
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        sm_task task = {.kind = kind_named(cases[k].kind), .loss = cases[k].loss, .channels = cases[k].channels};
+        sm_loss_sums reference = task.kind->loss_forward(&task, PIXELS, logits, cases[k].target, 0.9, 1);
+        task.kind->loss_backward(&task, PIXELS, logits, cases[k].target, 0.9, 0.3, one, 1);
+        for (int threads = 2; threads <= 7; threads++) {
+            sm_loss_sums sums = task.kind->loss_forward(&task, PIXELS, logits, cases[k].target, 0.9, threads);
+            CU_ASSERT_TRUE(sums.loss == reference.loss && sums.slope == reference.slope);
+            task.kind->loss_backward(&task, PIXELS, logits, cases[k].target, 0.9, 0.3, many, threads);
+            CU_ASSERT_EQUAL(memcmp(one, many, (size_t)PIXELS * (size_t)task.channels * sizeof *one), 0);
+        }
+    }
+}
+
+/* What is at an invalid pixel must not matter, what is at a valid one must show. */
+static void non_finite_logits_show_at_valid_pixels_only(void)
+{
+    enum { PIXELS = 9 };
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    float logits[3 * PIXELS], gradient[3 * PIXELS], vectors[2 * PIXELS] = {0};
+    uint8_t labels[PIXELS] = {0, 1, 2, 255, 1};
+    const struct {
+        const char *kind, *loss;
+        int channels;
+        const void *target;
+    } cases[] = {{"semantic", "cross_entropy", 3, labels}, {"instance", "l1", 2, vectors}, {"depth", "l2", 1, vectors}};
+
+    vectors[2 * 3] = vectors[2 * 3 + 1] = vectors[3] = NAN;
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        sm_task task = {.kind = kind_named(cases[k].kind), .loss = cases[k].loss, .channels = cases[k].channels};
+        for (int b = 0; b < 3; b++) {
+            for (int channel = 0; channel < task.channels; channel++) {
+                sm_test_fill(logits, 3 * PIXELS, 8);
+                logits[3 * task.channels + channel] = bad[b];
+                CU_ASSERT_TRUE(isfinite(loss_at(&task, PIXELS, logits, cases[k].target, 1)));
+                task.kind->loss_backward(&task, PIXELS, logits, cases[k].target, 1, 1, gradient, 1);
+                for (int i = 0; i < PIXELS * task.channels; i++) {
+                    CU_ASSERT_TRUE(i / task.channels == 3 ? gradient[i] == 0 : isfinite(gradient[i]));
+                }
+                logits[4 * task.channels + channel] = bad[b];
+                int is_harmless = b == 2 && k == 0 && channel != labels[4]; /* exp(-inf) = 0 */
+                CU_ASSERT_EQUAL(!isfinite(loss_at(&task, PIXELS, logits, cases[k].target, 1)), !is_harmless);
+            }
+        }
+    }
+}
+
+static void no_pixels_give_nothing(void)
+{
+    for (const sm_task_kind *kind = sm_task_kinds; kind->name; kind++) {
+        char loss[32];
+        snprintf(loss, sizeof loss, "%.*s", (int)strcspn(kind->losses, "|"), kind->losses);
+        sm_task task = {.kind = kind, .loss = loss, .channels = 2};
+        CU_ASSERT_EQUAL(kind->loss_forward(&task, 0, NULL, NULL, 1, 2).loss, 0);
+        kind->loss_backward(&task, 0, NULL, NULL, 1, 1, NULL, 2);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    sm_h5_begin();
+    sm_test_begin(&argc, &argv);
+    SM_TEST(cross_entropy_equals_pytorch);
+    SM_TEST(regressions_equal_pytorch);
+    SM_TEST(slope_equals_finite_differences);
+    SM_TEST(threads_change_no_bit);
+    SM_TEST(non_finite_logits_show_at_valid_pixels_only);
+    SM_TEST(no_pixels_give_nothing);
+    return sm_test_end();
+}
