@@ -1,0 +1,415 @@
+/* ranks: 1 3 */
+#include "harness.h"
+
+#include <sigmatic/base/memory.h>
+#include <sigmatic/base/random.h>
+#include <sigmatic/data/dataset.h>
+#include <sigmatic/data/dataset_writer.h>
+#include <sigmatic/io/file.h>
+#include <sigmatic/io/h5.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { H = 12, W = 20, TRAIN = 11, VAL = 2, CLASSES = 3 };
+
+static const char class_names[CLASSES][SM_CLASS_NAME_BYTES] = {"road", "sky", "car"};
+static const uint8_t palette[CLASSES][3] = {
+    {128, 64,  128},
+    {70,  130, 180},
+    {0,   0,   142}
+};
+static const uint8_t thing[CLASSES] = {0, 0, 1};
+static const sm_dataset_classes classes = {CLASSES, class_names, palette, thing, 255};
+
+/* A sample whose every pixel is named by (split, index). */
+typedef struct made_maps {
+    uint8_t image[H * W * 3], semantic[H * W];
+    uint16_t instance[H * W];
+    float offset[H * W * 2], disparity[H * W];
+    int64_t fail_at; /* index in split 0 whose making fails; -1: none */
+} made_maps;
+
+static sm_sample make_sample(made_maps *made, int split, int64_t index)
+{
+    sm_random random = sm_random_new(17, (uint64_t)split, (uint32_t)index);
+    for (int i = 0; i < H * W; i++) {
+        for (int c = 0; c < 3; c++) {
+            made->image[3 * i + c] = (uint8_t)sm_random_u32(&random);
+        }
+        uint32_t label = sm_random_below(&random, CLASSES + 1);
+        made->semantic[i] = label == CLASSES ? 255 : (uint8_t)label;
+        made->instance[i] = (uint16_t)sm_random_u32(&random);
+        made->offset[2 * i] = sm_random_normal(&random);
+        made->offset[2 * i + 1] = sm_random_normal(&random);
+        made->disparity[i] = sm_random_below(&random, 4) ? sm_random_uniform(&random) : NAN;
+    }
+    return (sm_sample){.index = index,
+                       .height = H,
+                       .width = W,
+                       .image = made->image,
+                       .semantic = made->semantic,
+                       .instance = made->instance,
+                       .instance_offset = made->offset,
+                       .disparity = made->disparity,
+                       .baseline_metres = 0.25 + (double)index,
+                       .fx_pixels = index == 3 ? NAN : 100 + split,
+                       .original_height = H * 2,
+                       .original_width = W * 3};
+}
+
+static sm_status produce(void *user, int split, int64_t index, sm_sample *sample)
+{
+    made_maps *made = user;
+    if (split == 0 && index == made->fail_at) {
+        return sm_fail(SM_ERR_INPUT, "frame %lld is unreadable", (long long)index);
+    }
+    *sample = make_sample(made, split, index);
+    return SM_OK;
+}
+
+static const char *train_names[TRAIN] = {"a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8", "a9", "a10"};
+static const char *val_names[VAL] = {"b0", "b1"};
+
+static char *scratch(const char *name)
+{
+    return sm_format("%s/%s", sm_test_folder(), name);
+}
+
+static sm_status write_file(const char *path, unsigned maps, int64_t fail_at, int overwrite)
+{
+    const sm_dataset_split_spec splits[2] = {
+        {"train", TRAIN, train_names},
+        {"val",   VAL,   val_names  }
+    };
+    const double mean[3] = {0.1, 0.2, 0.3}, std[3] = {0.4, 0.5, 0.6};
+    sm_dataset_spec spec = {.source = "test",
+                            .height = H,
+                            .width = W,
+                            .maps = maps,
+                            .has_camera = 1,
+                            .mean = mean,
+                            .std = std,
+                            .classes = &classes,
+                            .splits = splits,
+                            .split_count = 2};
+    made_maps *made = sm_alloc(sizeof *made);
+    made->fail_at = fail_at;
+    sm_status status = sm_dataset_write(test_comm, path, &spec, overwrite, produce, made);
+    sm_free(made);
+    return status;
+}
+
+static const unsigned all_maps = SM_MAP_SEMANTIC | SM_MAP_INSTANCE | SM_MAP_INSTANCE_OFFSET | SM_MAP_DISPARITY;
+
+static sm_status open_one(const char *path, const char *split, sm_dataset **dataset)
+{
+    return sm_dataset_open(&path, 1, split, dataset);
+}
+
+static void check_sample(const sm_sample *found, int split, int64_t index)
+{
+    made_maps *made = sm_alloc(sizeof *made);
+    sm_sample expected = make_sample(made, split, index);
+    CU_ASSERT(found->height == H && found->width == W);
+    CU_ASSERT(memcmp(found->image, expected.image, sizeof made->image) == 0);
+    CU_ASSERT(memcmp(found->semantic, expected.semantic, sizeof made->semantic) == 0);
+    CU_ASSERT(memcmp(found->instance, expected.instance, sizeof made->instance) == 0);
+    CU_ASSERT(memcmp(found->instance_offset, expected.instance_offset, sizeof made->offset) == 0);
+    CU_ASSERT(memcmp(found->disparity, expected.disparity, sizeof made->disparity) == 0);
+    CU_ASSERT(found->baseline_metres == expected.baseline_metres);
+    CU_ASSERT(index == 3 ? isnan(found->fx_pixels) : found->fx_pixels == expected.fx_pixels);
+    CU_ASSERT(found->original_height == 2 * H && found->original_width == 3 * W);
+    sm_free(made);
+}
+
+static void what_is_written_is_read(void)
+{
+    char *path = scratch("all.h5");
+    SM_TEST_OK(write_file(path, all_maps, -1, 0));
+    CU_ASSERT(write_file(path, all_maps, -1, 0) == SM_ERR_USAGE);
+    SM_TEST_MESSAGE("exists");
+    SM_TEST_OK(write_file(path, all_maps, -1, 1));
+    for (int split = 0; split < 2; split++) {
+        sm_dataset *dataset;
+        SM_TEST_OK(open_one(path, split ? "val" : "train", &dataset));
+        CU_ASSERT(sm_dataset_count(dataset) == (split ? VAL : TRAIN));
+        CU_ASSERT(sm_dataset_has(dataset, "semantic") && sm_dataset_has(dataset, "instance_offset"));
+        CU_ASSERT(!sm_dataset_has(dataset, "depth") && sm_dataset_has_checksums(dataset));
+        CU_ASSERT(sm_dataset_mean(dataset)[1] == 0.2 && sm_dataset_std(dataset)[2] == 0.6);
+        const sm_dataset_classes *info = sm_dataset_class_info(dataset);
+        CU_ASSERT(info->count == CLASSES && info->ignore == 255 && strcmp(info->names[2], "car") == 0);
+        CU_ASSERT(memcmp(info->palette, palette, sizeof palette) == 0 && memcmp(info->thing, thing, CLASSES) == 0);
+        CU_ASSERT(strcmp(sm_dataset_name(dataset, 1), split ? "b1" : "a1") == 0);
+        sm_sample_storage *storage = sm_sample_storage_new(dataset);
+        for (int64_t i = sm_dataset_count(dataset) - 1; i >= 0; i--) {
+            sm_sample sample;
+            SM_TEST_OK(sm_dataset_read(dataset, i, storage, &sample));
+            check_sample(&sample, split, i);
+        }
+        sm_sample_storage_free(storage);
+        sm_dataset_close(dataset);
+    }
+    sm_free(path);
+}
+
+static void a_failure_on_one_rank_leaves_no_file(void)
+{
+    char *path = scratch("failed.h5"), *partial = scratch("failed.h5.partial");
+    CU_ASSERT(write_file(path, all_maps, TRAIN - 1, 0) == SM_ERR_INPUT); /* of the last rank */
+    SM_TEST_MESSAGE("frame 10 is unreadable");
+    sm_comm_barrier(test_comm);
+    CU_ASSERT(!sm_file_exists(path) && !sm_file_exists(partial));
+    sm_free(path);
+    sm_free(partial);
+}
+
+static void several_files_are_one_list(void)
+{
+    char *first = scratch("first.h5"), *second = scratch("second.h5");
+    SM_TEST_OK(write_file(first, all_maps, -1, 0));
+    SM_TEST_OK(write_file(second, SM_MAP_DISPARITY, -1, 0));
+    const char *paths[2] = {second, first};
+    sm_dataset *dataset, *single;
+    SM_TEST_OK(sm_dataset_open(paths, 2, "train", &dataset));
+    CU_ASSERT(sm_dataset_count(dataset) == 2 * TRAIN && sm_dataset_has(dataset, "semantic"));
+    CU_ASSERT(sm_dataset_class_info(dataset)->count == CLASSES);
+    sm_sample_storage *storage = sm_sample_storage_new(dataset);
+    sm_sample sample;
+    SM_TEST_OK(sm_dataset_read(dataset, TRAIN - 1, storage, &sample));
+    CU_ASSERT(sample.index == TRAIN - 1 && !sample.semantic && !sample.instance && sample.disparity);
+    SM_TEST_OK(sm_dataset_read(dataset, TRAIN + 4, storage, &sample));
+    CU_ASSERT(sample.index == TRAIN + 4);
+    check_sample(&sample, 0, 4);
+    CU_ASSERT(strcmp(sm_dataset_name(dataset, TRAIN + 4), "a4") == 0);
+    SM_TEST_OK(open_one(first, "train", &single));
+    CU_ASSERT(strcmp(sm_dataset_fingerprint(dataset), sm_dataset_fingerprint(single)) != 0);
+    CU_ASSERT(strncmp(sm_dataset_fingerprint(single), "11x12x20 semantic,instance,instance_offset,disparity ", 53) ==
+              0);
+    sm_sample_storage_free(storage);
+    sm_dataset_close(dataset);
+    sm_dataset_close(single);
+    sm_free(first);
+    sm_free(second);
+}
+
+/* Below, rank 0 alone writes and breaks files. */
+static int is_root(void)
+{
+    return sm_comm_rank(test_comm) == 0;
+}
+
+static void a_missing_split_names_those_that_exist(void)
+{
+    char *path = scratch("all.h5"), **names;
+    size_t count;
+    sm_dataset *dataset;
+    CU_ASSERT(open_one(path, "test", &dataset) == SM_ERR_INPUT && !dataset);
+    SM_TEST_MESSAGE("no split 'test'");
+    SM_TEST_MESSAGE("train, val");
+    SM_TEST_OK(sm_dataset_splits(path, &names, &count));
+    CU_ASSERT(count == 2 && strcmp(names[0], "train") == 0 && strcmp(names[1], "val") == 0);
+    sm_free(names);
+    CU_ASSERT(open_one("/nowhere/x.h5", "train", &dataset) == SM_ERR_IO);
+    SM_TEST_MESSAGE("/nowhere/x.h5");
+    sm_free(path);
+}
+
+/* Copies all.h5 with one byte changed where `needle` stands, or cut `cut` bytes before its end. */
+static char *broken_copy(const char *name, const void *needle, size_t needle_bytes, size_t cut)
+{
+    char *path = scratch("all.h5"), *broken = scratch(name);
+    void *data;
+    size_t bytes, found = 0;
+    SM_TEST_OK(sm_file_read(path, &data, &bytes));
+    while (needle && found + needle_bytes <= bytes && memcmp((char *)data + found, needle, needle_bytes) != 0) {
+        found++;
+    }
+    CU_ASSERT_FATAL(!needle || found + needle_bytes <= bytes);
+    if (needle) {
+        ((char *)data)[found + 5] ^= 16;
+    }
+    FILE *stream = fopen(broken, "wb");
+    CU_ASSERT_FATAL(stream != NULL);
+    CU_ASSERT(fwrite(data, 1, bytes - cut, stream) == bytes - cut && fclose(stream) == 0);
+    sm_free(data);
+    sm_free(path);
+    return broken;
+}
+
+static void a_flipped_bit_is_found_and_named(void)
+{
+    if (!is_root()) {
+        return;
+    }
+    made_maps *made = sm_alloc(sizeof *made);
+    make_sample(made, 0, 6);
+    char *path = broken_copy("flipped.h5", made->disparity, 64, 0);
+    sm_dataset *dataset;
+    SM_TEST_OK(open_one(path, "train", &dataset));
+    sm_sample_storage *storage = sm_sample_storage_new(dataset);
+    sm_sample sample;
+    SM_TEST_OK(sm_dataset_read(dataset, 5, storage, &sample));
+    CU_ASSERT(sm_dataset_read(dataset, 6, storage, &sample) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("flipped.h5: /train/disparity of sample 6 ('a6') is damaged");
+    CU_ASSERT(sm_dataset_read(dataset, 6, storage, &sample) == SM_ERR_INPUT);
+    sm_sample_storage_free(storage);
+    sm_dataset_close(dataset);
+    sm_free(path);
+    sm_free(made);
+}
+
+static void a_truncated_file_is_refused(void)
+{
+    if (!is_root()) {
+        return;
+    }
+    char *path = broken_copy("cut.h5", NULL, 0, 3000);
+    sm_dataset *dataset;
+    CU_ASSERT(open_one(path, "train", &dataset) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("truncated");
+    sm_free(path);
+}
+
+/* A file that loses its end while it is open: no signal, an error that names the sample. */
+static void a_file_cut_while_open_is_an_error(void)
+{
+    if (!is_root()) {
+        return;
+    }
+    char *path = broken_copy("shrinking.h5", NULL, 0, 0), *command = sm_format("truncate -s 30000 '%s'", path);
+    sm_dataset *dataset;
+    SM_TEST_OK(open_one(path, "train", &dataset));
+    CU_ASSERT(system(command) == 0);
+    sm_sample_storage *storage = sm_sample_storage_new(dataset);
+    sm_sample sample;
+    sm_status status = SM_OK;
+    for (int64_t i = 0; i < TRAIN && status == SM_OK; i++) {
+        status = sm_dataset_read(dataset, i, storage, &sample);
+    }
+    CU_ASSERT(status == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("shrinking.h5");
+    SM_TEST_MESSAGE("of sample");
+    sm_sample_storage_free(storage);
+    sm_dataset_close(dataset);
+    sm_free(path);
+    sm_free(command);
+}
+
+static const char python_program[] =
+    "import h5py, numpy as np, sys\n"
+    "N, H, W = 3, 5, 7\n"
+    "i = np.arange(N * H * W).reshape(N, H, W)\n"
+    "with h5py.File(sys.argv[1], 'w') as f:\n"
+    "    f.attrs['format'] = 'sigmatic-dataset'\n"
+    "    f.attrs['format_version'] = 1\n"
+    "    f.attrs['mean'] = [0.5, 0.5, 0.5]\n"
+    "    f.attrs['std'] = [0.25, 0.25, 0.25]\n"
+    "    g = f.create_group('train')\n"
+    "    g['image'] = np.stack([i % 256, (i + 1) % 256, (i + 2) % 256], 3).astype('u1')\n"
+    "    g['name'] = ['x%d' % k for k in range(N)]\n"
+    "    g['original_size'] = np.tile([H, W], (N, 1))\n"
+    "    g['semantic'] = (i % 4 + (i % 4 == 3) * int(sys.argv[2])).astype('u1')\n"
+    "    g['semantic'].attrs['class_names'] = ['a', 'b', 'c']\n"
+    "    g['semantic'].attrs['ignore'] = 3\n"
+    "    g['disparity'] = np.where(i % 5 == 0, np.nan, i / 8).astype('f4')\n"
+    "    g['depth'] = np.zeros((N, H, W), 'f4')\n";
+
+/* \return 0 if it ran, else the shell's code (77: no h5py). */
+static int run_python(const char *output, int shift)
+{
+    char *program = scratch("write.py");
+    FILE *stream = fopen(program, "w");
+    CU_ASSERT_FATAL(stream != NULL);
+    fputs(python_program, stream);
+    fclose(stream);
+    char *command = sm_format("for p in python3 /usr/bin/python3; do if $p -c 'import h5py, numpy' 2>/dev/null; then "
+                              "exec $p '%s' '%s' %d; fi; done; exit 77",
+                              program, output, shift);
+    int code = system(command);
+    sm_free(command);
+    sm_free(program);
+    return code == 77 * 256 ? 77 : code;
+}
+
+static void a_file_written_by_h5py_is_read(void)
+{
+    if (!is_root()) {
+        return;
+    }
+    char *path = scratch("python.h5");
+    int code = run_python(path, 0);
+    if (code == 77) {
+        printf("a_file_written_by_h5py_is_read: skipped, no Python with h5py\n");
+        sm_free(path);
+        return;
+    }
+    CU_ASSERT_FATAL(code == 0);
+    sm_dataset *dataset;
+    SM_TEST_OK(open_one(path, "train", &dataset));
+    CU_ASSERT_FATAL(dataset != NULL);
+    CU_ASSERT(sm_dataset_count(dataset) == 3 && !sm_dataset_has_checksums(dataset));
+    CU_ASSERT(sm_dataset_mean(dataset)[0] == 0.5 && strcmp(sm_dataset_name(dataset, 2), "x2") == 0);
+    CU_ASSERT(!sm_dataset_has(dataset, "instance") && sm_dataset_class_info(dataset)->count == 3);
+    sm_sample_storage *storage = sm_sample_storage_new(dataset);
+    sm_sample sample;
+    SM_TEST_OK(sm_dataset_read(dataset, 2, storage, &sample));
+    CU_ASSERT(isnan(sample.baseline_metres) && sample.original_width == 7);
+    for (int p = 0; p < 35; p++) {
+        int i = 70 + p;
+        CU_ASSERT(sample.image[3 * p + 1] == i + 1);
+        CU_ASSERT(sample.semantic[p] == (i % 4 == 3 ? 255 : i % 4)); /* 3 is what this file ignores */
+        CU_ASSERT(i % 5 == 0 ? isnan(sample.disparity[p]) : sample.disparity[p] == (float)i / 8);
+    }
+    sm_sample_storage_free(storage);
+    sm_dataset_close(dataset);
+
+    CU_ASSERT(run_python(path, 6) == 0); /* class 9 of 3, ignore 3 */
+    SM_TEST_OK(open_one(path, "train", &dataset));
+    storage = sm_sample_storage_new(dataset);
+    CU_ASSERT(sm_dataset_read(dataset, 0, storage, &sample) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("holds class 9 at row 0, column 3; there are 3");
+    sm_sample_storage_free(storage);
+    sm_dataset_close(dataset);
+    sm_free(path);
+}
+
+static void files_of_another_kind_are_refused(void)
+{
+    if (!is_root()) {
+        return;
+    }
+    char *path = scratch("other.h5");
+    sm_dataset *dataset;
+    sm_h5 *file;
+    SM_TEST_OK(sm_h5_create(path, SM_H5_LATEST, &file));
+    SM_TEST_OK(sm_h5_write_attribute_text(file, "/", "format", "sigmatic-checkpoint"));
+    SM_TEST_OK(sm_h5_close(file));
+    CU_ASSERT(open_one(path, "train", &dataset) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("'sigmatic-checkpoint', expected 'sigmatic-dataset'");
+    SM_TEST_OK(sm_h5_create(path, SM_H5_LATEST, &file));
+    SM_TEST_OK(sm_h5_write_attribute_text(file, "/", "format", "sigmatic-dataset"));
+    SM_TEST_OK(sm_h5_write_attribute_int64(file, "/", "format_version", 2));
+    SM_TEST_OK(sm_h5_close(file));
+    CU_ASSERT(open_one(path, "train", &dataset) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("'format_version' is 2, expected 1");
+    sm_free(path);
+}
+
+int main(int argc, char **argv)
+{
+    sm_h5_begin();
+    sm_test_begin(&argc, &argv);
+    SM_TEST(what_is_written_is_read);
+    SM_TEST(a_failure_on_one_rank_leaves_no_file);
+    SM_TEST(several_files_are_one_list);
+    SM_TEST(a_missing_split_names_those_that_exist);
+    SM_TEST(a_flipped_bit_is_found_and_named);
+    SM_TEST(a_truncated_file_is_refused);
+    SM_TEST(a_file_cut_while_open_is_an_error);
+    SM_TEST(a_file_written_by_h5py_is_read);
+    SM_TEST(files_of_another_kind_are_refused);
+    return sm_test_end();
+}
