@@ -55,7 +55,7 @@ static sm_sample make_sample(made_maps *made, int split, int64_t index)
                        .instance_offset = made->offset,
                        .disparity = made->disparity,
                        .baseline_metres = 0.25 + (double)index,
-                       .fx_pixels = index == 3 ? NAN : 100 + split,
+                       .fx_pixels = index == 3 ? (double)NAN : 100 + split,
                        .original_height = H * 2,
                        .original_width = W * 3};
 }
