@@ -42,20 +42,40 @@ const char *sm_h5_library_version(void)
 
 /* ---- failing ----------------------------------------------------------------------------------------------------- */
 
+enum { REASON_BYTES = 1024 };
+
 static herr_t keep_first(unsigned position, const H5E_error2_t *error, void *user)
 {
     (void)position;
     char *out = user;
     if (!*out && error->desc) {
-        snprintf(out, 256, "%s", error->desc);
+        snprintf(out, REASON_BYTES, "%s", error->desc);
     }
     return 0;
 }
 
+/* HDF5's innermost reason on one line; of a failed system call only the system's own words. */
+static const char *innermost_reason(char reason[REASON_BYTES])
+{
+    static const char mark[] = "error message = '";
+    *reason = '\0';
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, reason);
+    char *words = strstr(reason, mark);
+    if (words) {
+        words += strlen(mark);
+        words[strcspn(words, "'")] = '\0';
+        return words;
+    }
+    for (char *c = reason; (c = strchr(c, '\n'));) {
+        *c = ' ';
+    }
+    return reason;
+}
+
 sm_status sm_h5_fail(const sm_h5 *file, sm_status status, const char *object, const char *what)
 {
-    char reason[256] = "";
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, reason);
+    char room[REASON_BYTES];
+    const char *reason = innermost_reason(room);
     return sm_fail(status, "%s: %s%s%s%s%s%s", file->path, object ? object : "", object ? ": " : "", what,
                    *reason ? " (HDF5: " : "", reason, *reason ? ")" : "");
 }

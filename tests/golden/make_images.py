@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""Writes ../image_bytes.h: small PNG and JPEG files made by Pillow (and two PNGs by hand, of kinds that it cannot
+write), with the pixels that Pillow reads out of the JPEGs."""
+import io
+import os
+import struct
+import textwrap
+import zlib
+
+import numpy as np
+from PIL import Image
+
+
+def encoded(image, kind, **options):
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def png_by_hand(width, height, bits, colours, interlace, rows):
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, bits, colours, 0, 0, interlace)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(rows)))
+            + chunk(b"IEND", b""))
+
+
+y, x = np.mgrid[:8, :12]
+colour = Image.fromarray(np.stack([x * 20, y * 30, (x + y) * 10], -1).astype(np.uint8))
+grey = Image.fromarray((y * 30).astype(np.uint8))
+palette = Image.fromarray(np.array([[0, 1, 2], [2, 0, 1]], np.uint8), "P")
+palette.putpalette([10, 20, 30, 40, 50, 60, 255, 0, 128])
+rgba = np.array([[[1, 2, 3, 0], [4, 5, 6, 128], [7, 8, 9, 255]]], np.uint8)
+
+files = {
+    "palette_png": encoded(palette, "PNG", bits=2),
+    "grey_16_png": encoded(Image.fromarray(np.array([[0, 1, 256], [770, 65534, 65535]], np.uint16)), "PNG"),
+    "rgba_png": encoded(Image.fromarray(rgba, "RGBA"), "PNG"),
+    "one_bit_png": encoded(Image.fromarray(np.array([[0, 255, 0, 255, 255]], np.uint8)).convert("1"), "PNG"),
+    # Adam7 of 2 x 2: one row with (0, 0), one with (0, 1), one with the second row
+    "interlaced_png": png_by_hand(2, 2, 8, 0, 1, [0, 11, 0, 22, 0, 33, 44]),
+    "rgb_16_png": png_by_hand(1, 2, 16, 2, 0, [0, 0x12, 0x34, 0xff, 0xfe, 0, 1, 0, 0xab, 0xcd, 0, 0, 0x80, 0]),
+    "rgb_jpeg": encoded(colour, "JPEG", quality=95, subsampling=0, optimize=True),
+    "grey_jpeg": encoded(grey, "JPEG", quality=90, optimize=True, progressive=True),
+    "cmyk_jpeg": encoded(Image.fromarray(np.zeros((1, 1, 4), np.uint8), "CMYK"), "JPEG", quality=1, optimize=True),
+}
+for name in ("rgb_jpeg", "grey_jpeg"):
+    files[name + "_pixels"] = np.asarray(Image.open(io.BytesIO(files[name]))).tobytes()
+
+with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "image_bytes.h"), "w") as out:
+    out.write("/* Made by golden/make_images.py. */\n#ifndef SIGMATIC_TESTS_IMAGE_BYTES_H\n"
+              "#define SIGMATIC_TESTS_IMAGE_BYTES_H\n\n#include <stdint.h>\n")
+    for name, data in files.items():
+        numbers = ", ".join("0x%02x" % byte for byte in data)
+        out.write("\nstatic const uint8_t %s[%d] = {\n%s};\n"
+                  % (name, len(data), "\n".join("    " + line for line in textwrap.wrap(numbers, 112))))
+    out.write("\n#endif\n")

@@ -1,0 +1,215 @@
+/* ranks: 1 */
+#include "harness.h"
+#include "image_bytes.h"
+
+#include <sigmatic/base/memory.h>
+#include <sigmatic/base/status.h>
+#include <sigmatic/io/file.h>
+#include <sigmatic/io/image.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *in_folder(const char *name)
+{
+    static char path[512];
+    snprintf(path, sizeof path, "%s/%s", sm_test_folder(), name);
+    return path;
+}
+
+/* Reads an image that is these bytes. The name says nothing of the kind. */
+static sm_status read_bytes(const uint8_t *bytes, size_t count, int flags, sm_image *image)
+{
+    SM_TEST_OK(sm_file_write_atomic(in_folder("some.file"), bytes, count));
+    return sm_image_read(in_folder("some.file"), flags, image);
+}
+
+#define READ(bytes, flags, image) read_bytes(bytes, sizeof bytes, flags, image)
+
+static void expect_image(sm_image *image, int height, int width, int channels, int bits, const void *pixels)
+{
+    int same = image->height == height && image->width == width && image->channels == channels && image->bits == bits;
+    CU_ASSERT(same);
+    if (same) {
+        CU_ASSERT(memcmp(image->pixels, pixels, (size_t)height * width * channels * bits / 8) == 0);
+    }
+    sm_image_free(image);
+}
+
+static void a_png_of_any_kind_is_read(void)
+{
+    sm_image image;
+    SM_TEST_OK(READ(palette_png, 0, &image));
+    expect_image(&image, 2, 3, 3, 8,
+                 (uint8_t[]){10, 20, 30, 40, 50, 60, 255, 0, 128, 255, 0, 128, 10, 20, 30, 40, 50, 60});
+    SM_TEST_OK(READ(palette_png, SM_IMAGE_KEEP_INDICES, &image));
+    expect_image(&image, 2, 3, 1, 8, (uint8_t[]){0, 1, 2, 2, 0, 1});
+    SM_TEST_OK(READ(grey_16_png, 0, &image));
+    expect_image(&image, 2, 3, 1, 16, (uint16_t[]){0, 1, 256, 770, 65534, 65535});
+    SM_TEST_OK(READ(grey_16_png, SM_IMAGE_KEEP_INDICES, &image));
+    expect_image(&image, 2, 3, 1, 16, (uint16_t[]){0, 1, 256, 770, 65534, 65535});
+    SM_TEST_OK(READ(grey_16_png, SM_IMAGE_AS_8_BIT | SM_IMAGE_AS_RGB, &image));
+    expect_image(&image, 2, 3, 3, 8, (uint8_t[]){0, 0, 0, 0, 0, 0, 1, 1, 1, 3, 3, 3, 255, 255, 255, 255, 255, 255});
+    SM_TEST_OK(READ(rgba_png, 0, &image));
+    expect_image(&image, 1, 3, 3, 8, (uint8_t[]){1, 2, 3, 4, 5, 6, 7, 8, 9});
+    SM_TEST_OK(READ(one_bit_png, 0, &image));
+    expect_image(&image, 1, 5, 1, 8, (uint8_t[]){0, 255, 0, 255, 255});
+    SM_TEST_OK(READ(one_bit_png, SM_IMAGE_KEEP_INDICES, &image));
+    expect_image(&image, 1, 5, 1, 8, (uint8_t[]){0, 1, 0, 1, 1});
+    SM_TEST_OK(READ(interlaced_png, 0, &image));
+    expect_image(&image, 2, 2, 1, 8, (uint8_t[]){11, 22, 33, 44});
+    SM_TEST_OK(READ(rgb_16_png, 0, &image));
+    expect_image(&image, 2, 1, 3, 16, (uint16_t[]){0x1234, 0xfffe, 1, 0xabcd, 0, 0x8000});
+    SM_TEST_OK(READ(interlaced_png, SM_IMAGE_AS_RGB, &image));
+    expect_image(&image, 2, 2, 3, 8, (uint8_t[]){11, 11, 11, 22, 22, 22, 33, 33, 33, 44, 44, 44});
+}
+
+/* Inverse cosine transforms may differ by one step between libraries, colour conversion by another. */
+static void expect_near(sm_image *image, int channels, const uint8_t *pixels)
+{
+    CU_ASSERT(image->height == 8 && image->width == 12 && image->channels == channels && image->bits == 8);
+    for (int i = 0; i < 8 * 12 * channels; i++) {
+        SM_TEST_AT_MOST(abs(((uint8_t *)image->pixels)[i] - pixels[i]), 2);
+    }
+    sm_image_free(image);
+}
+
+static void a_jpeg_of_grey_or_colour_is_read(void)
+{
+    sm_image image;
+    SM_TEST_OK(READ(rgb_jpeg, 0, &image));
+    expect_near(&image, 3, rgb_jpeg_pixels);
+    SM_TEST_OK(READ(grey_jpeg, 0, &image));
+    expect_near(&image, 1, grey_jpeg_pixels);
+    CU_ASSERT(READ(cmyk_jpeg, 0, &image) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("some.file: damaged JPEG: a JPEG of 4 components (CMYK?), expected grey or colour");
+    CU_ASSERT(image.pixels == NULL);
+}
+
+static void what_is_no_image_is_refused_with_its_path(void)
+{
+    sm_image image;
+    CU_ASSERT(sm_image_read(in_folder("none.png"), 0, &image) == SM_ERR_IO);
+    SM_TEST_MESSAGE("none.png: cannot be opened: No such file or directory");
+    CU_ASSERT(read_bytes((const uint8_t *)"hello, world", 12, 0, &image) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("some.file: neither PNG nor JPEG");
+    CU_ASSERT(read_bytes((const uint8_t *)"", 0, 0, &image) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("some.file: neither PNG nor JPEG");
+}
+
+/* Every beginning of a file but the whole is an error, and nothing leaks on the way out. */
+static void every_truncation_is_noticed(void)
+{
+    static const struct {
+        const uint8_t *data;
+        size_t bytes, first;
+        const char *part;
+    } files[] = {
+        {palette_png,    sizeof palette_png,    8, "some.file: damaged PNG: the file is truncated"},
+        {interlaced_png, sizeof interlaced_png, 8, "some.file: damaged PNG: the file is truncated"},
+        {rgb_jpeg,       sizeof rgb_jpeg,       3, "some.file: damaged JPEG: "                    },
+        {grey_jpeg,      sizeof grey_jpeg,      3, "some.file: damaged JPEG: "                    },
+    };
+    size_t before = sm_memory_held_bytes();
+    for (size_t f = 0; f < sizeof files / sizeof *files; f++) {
+        for (size_t bytes = files[f].first; bytes < files[f].bytes; bytes++) {
+            sm_image image;
+            CU_ASSERT(read_bytes(files[f].data, bytes, 0, &image) == SM_ERR_INPUT);
+            SM_TEST_MESSAGE(files[f].part);
+            CU_ASSERT(image.pixels == NULL);
+        }
+    }
+    CU_ASSERT(sm_memory_held_bytes() == before);
+}
+
+/* PNG's checksums notice a flipped bit; nothing may crash on one in a JPEG. */
+static void damage_is_noticed_or_survived(void)
+{
+    sm_image image;
+    uint8_t copy[1024];
+    size_t before = sm_memory_held_bytes();
+    for (size_t i = 8; i < sizeof palette_png; i++) {
+        memcpy(copy, palette_png, sizeof palette_png);
+        copy[i] ^= 0x10;
+        CU_ASSERT(read_bytes(copy, sizeof palette_png, 0, &image) == SM_ERR_INPUT || i >= sizeof palette_png - 12);
+        sm_image_free(&image);
+    }
+    for (size_t i = 3; i < sizeof rgb_jpeg; i++) {
+        memcpy(copy, rgb_jpeg, sizeof rgb_jpeg);
+        copy[i] ^= 0x10;
+        if (read_bytes(copy, sizeof rgb_jpeg, 0, &image) == SM_OK) {
+            sm_image_free(&image);
+        }
+    }
+    CU_ASSERT(sm_memory_held_bytes() == before);
+}
+
+/* A header that promises more than is allowed. */
+static void sizes_are_bounded(void)
+{
+    sm_image image;
+    uint8_t copy[sizeof rgb_jpeg];
+    memcpy(copy, rgb_jpeg, sizeof copy);
+    int changed = 0;
+    for (size_t i = 0; i + 9 < sizeof copy; i++) {
+        if (copy[i] == 0xff && copy[i + 1] == 0xc0) {
+            memcpy(copy + i + 5, (uint8_t[]){0xff, 0, 0xff, 0}, 4); /* height and width: 12 GiB */
+            changed++;
+        }
+    }
+    CU_ASSERT(changed == 1);
+    CU_ASSERT(read_bytes(copy, sizeof copy, 0, &image) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("some.file: damaged JPEG: 65280 x 65280 pixels, at most 65535 a side and 2 GiB in all are allowed");
+}
+
+static void written_pngs_are_read_back(void)
+{
+    size_t before = sm_memory_held_bytes();
+    for (int kind = 0; kind < 4; kind++) {
+        sm_image image = sm_image_new(37, 53, kind % 2 ? 3 : 1, kind / 2 ? 16 : 8), read;
+        size_t bytes = (size_t)37 * 53 * image.channels * (image.bits / 8);
+        for (size_t i = 0; i < bytes; i++) {
+            ((uint8_t *)image.pixels)[i] = (uint8_t)(i * i / 7);
+        }
+        SM_TEST_OK(sm_image_write_png(in_folder("out.png"), &image, NULL, 0));
+        SM_TEST_OK(sm_image_read(in_folder("out.png"), 0, &read));
+        expect_image(&read, 37, 53, image.channels, image.bits, image.pixels);
+        if (kind == 0) {
+            uint8_t palette[256][3], colours[37 * 53 * 3];
+            for (int i = 0; i < 256; i++) {
+                memcpy(palette[i], (uint8_t[]){(uint8_t)i, (uint8_t)(255 - i), (uint8_t)(i * 7)}, 3);
+            }
+            for (int i = 0; i < 37 * 53; i++) {
+                memcpy(colours + 3 * i, palette[((uint8_t *)image.pixels)[i]], 3);
+            }
+            SM_TEST_OK(sm_image_write_png(in_folder("out.png"), &image, palette, 256));
+            SM_TEST_OK(sm_image_read(in_folder("out.png"), SM_IMAGE_KEEP_INDICES, &read));
+            expect_image(&read, 37, 53, 1, 8, image.pixels);
+            SM_TEST_OK(sm_image_read(in_folder("out.png"), 0, &read));
+            expect_image(&read, 37, 53, 3, 8, colours);
+            memset(image.pixels, 3, bytes);
+            ((uint8_t *)image.pixels)[60] = 4;
+            CU_ASSERT(sm_image_write_png(in_folder("out.png"), &image, palette, 4) == SM_ERR_INPUT);
+            SM_TEST_MESSAGE("out.png: label 4 at row 1, column 7, but the palette has 4 colours");
+            CU_ASSERT(sm_image_write_png("/nowhere/out.png", &image, NULL, 0) == SM_ERR_IO);
+            SM_TEST_MESSAGE("/nowhere/out.png: cannot be written: No such file or directory");
+        }
+        sm_image_free(&image);
+        sm_image_free(&image);
+    }
+    CU_ASSERT(sm_memory_held_bytes() == before);
+}
+
+int main(int argc, char **argv)
+{
+    sm_test_begin(&argc, &argv);
+    SM_TEST(a_png_of_any_kind_is_read);
+    SM_TEST(a_jpeg_of_grey_or_colour_is_read);
+    SM_TEST(what_is_no_image_is_refused_with_its_path);
+    SM_TEST(every_truncation_is_noticed);
+    SM_TEST(damage_is_noticed_or_survived);
+    SM_TEST(sizes_are_bounded);
+    SM_TEST(written_pngs_are_read_back);
+    return sm_test_end();
+}
