@@ -1,0 +1,110 @@
+/* ranks: 1 */
+#include "harness.h"
+
+#include <sigmatic/base/memory.h>
+#include <sigmatic/task/task.h>
+
+#include <string.h>
+
+static const sm_class_info classes = {.count = 3, .ignore = 255};
+static const sm_key *const tables[] = {sm_task_keys, NULL};
+
+static sm_config *config_of(const char *text)
+{
+    sm_config *config = NULL;
+    SM_TEST_OK(sm_config_new(tables, &config));
+    SM_TEST_OK(sm_config_read_text(config, "test.ini", text));
+    SM_TEST_OK(sm_config_check(config));
+    return config;
+}
+
+static void defaults_follow_the_kind(void)
+{
+    static const struct {
+        const char *name, *loss;
+        int channels;
+    } expected[] = {{"semantic", "cross_entropy", 3}, {"instance", "l1", 2}, {"depth", "l1", 1}};
+    sm_config *config = config_of("[task.semantic]\nkind = semantic\n[task.instance]\nkind = instance\n"
+                                  "[task.depth]\nkind = depth\n");
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        sm_task *task = NULL;
+        SM_TEST_OK(sm_task_new(config, expected[i].name, &classes, &task));
+        CU_ASSERT_STRING_EQUAL(task->name, expected[i].name);
+        CU_ASSERT_STRING_EQUAL(task->kind->name, expected[i].name);
+        CU_ASSERT_STRING_EQUAL(task->loss, expected[i].loss);
+        CU_ASSERT_EQUAL(task->channels, expected[i].channels);
+        CU_ASSERT_PTR_NULL(task->class_weights);
+        sm_task_free(task);
+    }
+    sm_config_free(config);
+}
+
+static void names_and_losses_are_free_where_they_fit(void)
+{
+    sm_task *task = NULL;
+    sm_config *config = config_of("[task.labels]\nkind = semantic\nloss = cross_entropy\nclass_weights = 1, 0.5, 2\n"
+                                  "[task.far]\nkind = depth\nloss = l2\n");
+    SM_TEST_OK(sm_task_new(config, "labels", &classes, &task));
+    CU_ASSERT_TRUE(task->class_weights[0] == 1 && task->class_weights[1] == 0.5f && task->class_weights[2] == 2);
+    sm_task_free(task);
+    SM_TEST_OK(sm_task_new(config, "far", NULL, &task));
+    CU_ASSERT_STRING_EQUAL(task->loss, "l2");
+    sm_task_free(task);
+    sm_config_free(config);
+}
+
+static void refuses(const char *text, const sm_class_info *info, const char *key, const char *allowed)
+{
+    sm_task *task = (sm_task *)1;
+    sm_config *config = config_of(text);
+    CU_ASSERT_EQUAL(sm_task_new(config, "x", info, &task), SM_ERR_CONFIG);
+    CU_ASSERT_PTR_NULL(task);
+    SM_TEST_MESSAGE("task.x");
+    SM_TEST_MESSAGE(key);
+    SM_TEST_MESSAGE(allowed);
+    sm_config_free(config);
+}
+
+static void mistakes_name_the_key_and_what_is_allowed(void)
+{
+    refuses("[task.x]\nkind = semantic\nloss = l2\n", &classes, "loss", "cross_entropy");
+    refuses("[task.x]\nkind = depth\nloss = cross_entropy\n", &classes, "loss", "l1|l2");
+    refuses("[task.x]\nkind = semantic\n", NULL, "kind", "classes");
+    refuses("[task.x]\nkind = semantic\nclass_weights = 1, 2\n", &classes, "class_weights", "3 numbers");
+    refuses("[task.x]\nkind = semantic\nclass_weights = 0, 0, 0\n", &classes, "class_weights", "above 0");
+    refuses("[task.x]\nkind = instance\nclass_weights = 1, 2\n", &classes, "class_weights", "semantic");
+
+    sm_config *config = NULL;
+    SM_TEST_OK(sm_config_new(tables, &config));
+    SM_TEST_OK(sm_config_read_text(config, "test.ini", "[task.x]\nloss = l1\n"));
+    CU_ASSERT_EQUAL(sm_config_check(config), SM_ERR_CONFIG);
+    SM_TEST_MESSAGE("kind");
+    sm_config_free(config);
+}
+
+/* The choices of the keys are text; what they name are rows of tables. */
+static void choices_are_the_rows_of_the_tables(void)
+{
+    char kinds[128] = "";
+    for (const sm_task_kind *kind = sm_task_kinds; kind->name; kind++) {
+        strcat(strcat(kinds, *kinds ? "|" : ""), kind->name);
+        CU_ASSERT_TRUE(kind->target_bytes_per_pixel > 0 && kind->target_dataset && kind->build_target);
+        CU_ASSERT_TRUE(kind->loss_forward && kind->loss_backward && kind->metric_add && kind->metric_values);
+        CU_ASSERT_TRUE(kind->metric_counts && kind->metric_sums && kind->metrics && kind->picture);
+    }
+    for (const sm_key *key = sm_task_keys; key->section; key++) {
+        if (strcmp(key->name, "kind") == 0) {
+            CU_ASSERT_STRING_EQUAL(key->choices, kinds);
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    sm_test_begin(&argc, &argv);
+    SM_TEST(defaults_follow_the_kind);
+    SM_TEST(names_and_losses_are_free_where_they_fit);
+    SM_TEST(mistakes_name_the_key_and_what_is_allowed);
+    SM_TEST(choices_are_the_rows_of_the_tables);
+    return sm_test_end();
+}
