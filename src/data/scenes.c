@@ -246,7 +246,7 @@ sm_status sm_scene_generate(const sm_scene_options *options, uint64_t index, sm_
     sm_scene_world world;
     sm_scene_world_build(&world, options, index);
     sm_scene_grid grid = new_grid(options->height, options->width, 0.5f);
-    float *row = sm_alloc(2 * sizeof(float) * ((size_t)options->width + 1));
+    float *row = sm_alloc(3 * sizeof(float) * ((size_t)options->width + 1));
     sm_random stereo = sm_random_new(options->seed, index, SM_DRAWS_STEREO);
     uint32_t sensor_seed = sm_random_u32(&stereo), matcher_seed = sm_random_u32(&stereo);
 

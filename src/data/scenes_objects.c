@@ -440,7 +440,7 @@ void sm_scene_add_tree(sm_scene_world *world, const sm_scene_frame *frame, float
         const float centre[3] = {out * (float)cos((double)angle), middle + sm_scene_range(world, -0.35f, 0.5f) * crown,
                                  out * (float)sin((double)angle)};
         const float half[3] = {size, 0.85f * size, size};
-        sm_scene_add_ellipsoid(world, object, leaves, frame, centre, half, SM_MASK_LEAVES, i < 3 ? SM_SHADOW_SUN : 0);
+        sm_scene_add_ellipsoid(world, object, leaves, frame, centre, half, SM_MASK_LEAVES, i < 2 ? SM_SHADOW_SUN : 0);
     }
 }
 
@@ -505,8 +505,8 @@ static void add_sign_face(sm_scene_world *world, const sm_scene_frame *frame, fl
 {
     int object = sm_scene_add_object(world, SM_TRAFFIC_SIGN);
     bool panel = model->shape == PANEL;
-    float half_height = panel ? sm_scene_range(world, 0.3f, 0.7f) : sm_scene_range(world, 0.32f, 0.48f);
-    float half_width = panel ? half_height * sm_scene_range(world, 0.7f, 1.9f) : half_height;
+    float half_height = panel ? sm_scene_range(world, 0.22f, 0.5f) : sm_scene_range(world, 0.3f, 0.42f);
+    float half_width = panel ? half_height * sm_scene_range(world, 0.8f, 1.6f) : half_height;
     sm_scene_material face = sm_scene_new_material(world, sm_scene_texture_sign, model->border, 1);
     sm_scene_pick_colour(world, model->field, 1, face.colours[1]);
     face.size[0] = half_width;

@@ -6,15 +6,6 @@
 
 #include <math.h>
 
-void sm_scene_ray(const sm_scene_camera *camera, float x, float y, float direction[3])
-{
-    float across = (x - camera->centre_x) / camera->focal;
-    float downwards = (y - camera->centre_y) / camera->focal;
-    for (int k = 0; k < 3; k++) {
-        direction[k] = camera->forward[k] + across * camera->right[k] + downwards * camera->down[k];
-    }
-}
-
 /* value(x, y) = n . d(x, y) as constant, slope in x, slope in y */
 static void linear_form(const sm_scene_camera *camera, const float normal[3], float scale, float form[3])
 {
@@ -277,72 +268,101 @@ static void raster_primitive(const sm_scene_world *world, int number, sm_scene_g
 
 /* ---- shadows ------------------------------------------------------------------------------------------------------------ */
 
-/* Does the half-line from P towards the light meet the body? */
-static bool blocks(const sm_scene_primitive *primitive, const float point[3], const float light[3])
+/* A half-space lets light from the point C + t d pass where its boundary is crossed; with everything linear in the image,
+ * times t, the rows need no branches. `lit_from` and `lit_to` bound the part of the half-line to the light that is inside
+ * the body so far. */
+static void shadow_of_hexahedron(const sm_scene_world *world, const sm_scene_primitive *primitive, sm_scene_span span,
+                                 const float light[3], const float *t, float *lit_from, float *lit_to)
 {
-    if (primitive->shape == SM_SHAPE_HEXAHEDRON) {
-        float nearest = 0, farthest = INFINITY;
-        for (int face = 0; face < 6; face++) {
-            const float *plane = primitive->planes[face];
-            float inside = plane[3] - sm_dot3(plane, point);
-            float speed = sm_dot3(plane, light);
-            if (speed > 1e-6f) {
-                farthest = fminf(farthest, inside / speed);
-            } else if (speed < -1e-6f) {
-                nearest = fmaxf(nearest, inside / speed);
-            } else if (inside < 0) {
-                return false;
+    for (int i = 0; i < span.count; i++) {
+        lit_from[i] = 0;
+        lit_to[i] = 1e9f;
+    }
+    for (int face = 0; face < 6; face++) {
+        const float *plane = primitive->planes[face];
+        float speed = sm_dot3(plane, light), form[3];
+        float per_speed = 1 / (fabsf(speed) > 1e-6f ? speed : 1e-6f);
+        float inside = per_speed * (plane[3] - sm_dot3(plane, world->camera.position));
+        linear_form(&world->camera, plane, per_speed, form);
+        float start = form[0] + form[1] * span.x + form[2] * span.y;
+        float slope = form[1];
+        if (per_speed > 0) {
+            for (int i = 0; i < span.count; i++) {
+                float crossing = inside - t[i] * (start + slope * (float)i);
+                lit_to[i] = crossing < lit_to[i] ? crossing : lit_to[i];
+            }
+        } else {
+            for (int i = 0; i < span.count; i++) {
+                float crossing = inside - t[i] * (start + slope * (float)i);
+                lit_from[i] = crossing > lit_from[i] ? crossing : lit_from[i];
             }
         }
-        return nearest < farthest;
     }
-    float origin[3], direction[3];
-    for (int k = 0; k < 3; k++) {
-        const float *axis = primitive->axes[k];
-        origin[k] = axis[0] * (point[0] - primitive->origin[0]) + axis[1] * (point[1] - primitive->origin[1]) +
-                    axis[2] * (point[2] - primitive->origin[2]);
-        direction[k] = sm_dot3(axis, light);
+    for (int i = 0; i < span.count; i++) {
+        lit_from[i] = lit_from[i] < lit_to[i] ? 1.0f : 0.0f;
     }
-    float a = sm_dot3(direction, direction), b = sm_dot3(origin, direction), c = sm_dot3(origin, origin) - 1;
-    return b < 0 && b * b > a * c;
 }
 
-static void throw_shadow(const sm_scene_world *world, int number, int kind, sm_scene_grid *grid)
+/* Cylinders throw the shadow of the ellipsoid inside them. */
+static void shadow_of_ellipsoid(const sm_scene_world *world, const sm_scene_primitive *primitive, sm_scene_span span,
+                                const float light[3], const float *t, float *dark)
+{
+    sm_scene_quadric q = to_unit_space(&world->camera, primitive, span);
+    const float towards[3] = {sm_dot3(primitive->axes[0], light), sm_dot3(primitive->axes[1], light),
+                              sm_dot3(primitive->axes[2], light)};
+    float a = sm_dot3(towards, towards);
+    for (int i = 0; i < span.count; i++) {
+        float x = q.origin[0] + t[i] * (q.start[0] + q.slope[0] * (float)i);
+        float y = q.origin[1] + t[i] * (q.start[1] + q.slope[1] * (float)i);
+        float z = q.origin[2] + t[i] * (q.start[2] + q.slope[2] * (float)i);
+        float b = x * towards[0] + y * towards[1] + z * towards[2];
+        float c = x * x + y * y + z * z - 1;
+        dark[i] = b < 0 && b * b > a * c ? 1.0f : 0.0f;
+    }
+}
+
+/* Where the primitive's shadow of that kind can lie in the image. */
+static sm_scene_box shadow_bounds(const sm_scene_world *world, const sm_scene_primitive *primitive, int kind)
+{
+    float points[16][3];
+    if (kind == SM_SHADOW_SUN) {
+        return primitive->shadow_bounds;
+    }
+    for (int i = 0; i < 16; i++) {
+        for (int k = 0; k < 3; k++) {
+            points[i][k] = k == 1 && i >= 8 ? 0 : primitive->corners[i % 8][k];
+        }
+    }
+    return sm_scene_project_bounds(&world->camera, points, 16);
+}
+
+static void throw_shadow(const sm_scene_world *world, const sm_scene_primitive *primitive, int kind,
+                         sm_scene_grid *grid, float *row)
 {
     static const float up[3] = {0, 1, 0};
-    const sm_scene_primitive *primitive = &world->primitives[number];
-    const sm_scene_box *bounds = &primitive->shadow_bounds;
     const float *light = kind == SM_SHADOW_SUN ? world->light.sun_direction : up;
-    sm_scene_box below;
-    if (kind == SM_SHADOW_SKY) {
-        float points[16][3];
-        for (int i = 0; i < 16; i++) {
-            for (int k = 0; k < 3; k++) {
-                points[i][k] = k == 1 && i >= 8 ? 0 : primitive->corners[i % 8][k];
-            }
+    float *t = row, *dark = row + grid->width, *second = dark + grid->width;
+    sm_scene_box bounds = shadow_bounds(world, primitive, kind);
+    int x0 = clamped(bounds.x0 - grid->offset, grid->width);
+    int x1 = clamped(bounds.x1 - grid->offset + 1, grid->width);
+    int y0 = clamped(bounds.y0 - grid->offset, grid->height);
+    int y1 = clamped(bounds.y1 - grid->offset + 1, grid->height);
+    for (int y = y0; y < y1 && x0 < x1; y++) {
+        size_t line = (size_t)y * (size_t)grid->width + (size_t)x0;
+        sm_scene_span span = {x0, x1 - x0, (float)x0 + grid->offset, (float)y + grid->offset};
+        for (int i = 0; i < span.count; i++) {
+            float w = grid->inverse_depth[line + (size_t)i];
+            t[i] = 1 / (w > 0 ? w : 1);
         }
-        below = sm_scene_project_bounds(&world->camera, points, 16);
-        bounds = &below;
-    }
-    int x0 = clamped(bounds->x0 - grid->offset, grid->width);
-    int x1 = clamped(bounds->x1 - grid->offset + 1, grid->width);
-    int y0 = clamped(bounds->y0 - grid->offset, grid->height);
-    int y1 = clamped(bounds->y1 - grid->offset + 1, grid->height);
-    for (int y = y0; y < y1; y++) {
-        size_t line = (size_t)y * (size_t)grid->width;
-        for (int x = x0; x < x1; x++) {
-            float w = grid->inverse_depth[line + (size_t)x];
-            const sm_scene_primitive *owner = &world->primitives[grid->primitive[line + (size_t)x]];
-            if (w <= 0 || grid->shadow[line + (size_t)x] & kind || owner->object == primitive->object) {
-                continue;
-            }
-            float point[3];
-            sm_scene_ray(&world->camera, (float)x + grid->offset, (float)y + grid->offset, point);
-            for (int k = 0; k < 3; k++) {
-                point[k] = world->camera.position[k] + point[k] / w;
-            }
-            if (blocks(primitive, point, light)) {
-                grid->shadow[line + (size_t)x] |= (uint8_t)kind;
+        if (primitive->shape == SM_SHAPE_HEXAHEDRON) {
+            shadow_of_hexahedron(world, primitive, span, light, t, dark, second);
+        } else {
+            shadow_of_ellipsoid(world, primitive, span, light, t, dark);
+        }
+        for (int i = 0; i < span.count; i++) {
+            size_t place = line + (size_t)i;
+            if (dark[i] > 0 && world->primitives[grid->primitive[place]].object != primitive->object) {
+                grid->shadow[place] |= (uint8_t)kind;
             }
         }
     }
@@ -360,7 +380,7 @@ void sm_scene_raster(const sm_scene_world *world, sm_scene_grid *grid, float *ro
     for (int i = SM_GROUND_KINDS; i < world->primitive_count; i++) {
         for (int kind = SM_SHADOW_SUN; kind <= SM_SHADOW_SKY; kind++) {
             if (world->primitives[i].shadows & kind) {
-                throw_shadow(world, i, kind, grid);
+                throw_shadow(world, &world->primitives[i], kind, grid, row);
             }
         }
     }

@@ -93,13 +93,13 @@ static void set_light(sm_scene_world *world)
     light->sun_direction[1] = (float)sin(elevation);
     light->sun_direction[2] = (float)(cos(elevation) * cos(azimuth));
     bool overcast = sm_scene_chance(world, 0.4f);
-    float strength = overcast ? 0 : sm_scene_range(world, 0.6f, 1.4f);
+    float strength = overcast ? 0 : sm_scene_range(world, 0.8f, 1.7f);
     float warmth = spread * sm_scene_range(world, -0.1f, 0.25f);
     float grey = overcast ? sm_scene_range(world, 0.7f, 1.0f) : sm_scene_range(world, 0, 0.5f);
     static const float zenith[3] = {0.16f, 0.32f, 0.68f}, horizon[3] = {0.62f, 0.72f, 0.85f},
                        dull[3] = {0.62f, 0.64f, 0.67f};
     const float tint[3] = {1 + warmth, 1, 1 - warmth};
-    float ambient = overcast ? sm_scene_range(world, 0.75f, 1.1f) : sm_scene_range(world, 0.45f, 0.7f);
+    float ambient = overcast ? sm_scene_range(world, 0.8f, 1.1f) : sm_scene_range(world, 0.35f, 0.6f);
     for (int k = 0; k < 3; k++) {
         light->sun[k] = strength * tint[k];
         light->zenith[k] = sm_mix(zenith[k], dull[k], grey) * tint[k];
@@ -111,7 +111,7 @@ static void set_light(sm_scene_world *world)
     light->cloud_cover = overcast ? sm_scene_range(world, 0.4f, 0.9f) : sm_scene_range(world, 0.1f, 0.6f);
     light->haze_per_metre = sm_scene_range(world, 0.0005f, 0.001f + 0.003f * world->difficulty);
     float stops = spread * sm_scene_range(world, -0.9f, 0.5f);
-    light->exposure = (overcast ? 1.15f : 0.95f) * (stops > 0 ? 1 + stops : 1 / (1 - stops));
+    light->exposure = (overcast ? 1.35f : 1.1f) * (stops > 0 ? 1 + stops : 1 / (1 - stops));
     light->cloud_seed = sm_random_u32(&world->random);
 }
 
@@ -397,7 +397,7 @@ static void add_furniture(sm_scene_world *world, int side)
             sm_scene_add_lamp_post(world, &frame, towards_road);
         }
     }
-    int signs = sm_scene_count(world, 1, 4);
+    int signs = sm_scene_count(world, 0, 3);
     for (int i = 0; i < signs; i++) {
         float z = sm_scene_range(world, 5, 40), turn = sm_scene_range(world, -0.3f, 0.3f);
         if (roadside_place(world, side, sm_scene_range(world, 0.3f, 1.0f), z, 0.3f, turn, &frame)) {
@@ -533,7 +533,7 @@ static void add_people(sm_scene_world *world)
 {
     const sm_scene_street *street = &world->street;
     for (int side = 0; side < 2; side++) {
-        int groups = sm_scene_count(world, 0, 4);
+        int groups = sm_scene_count(world, 1, 5);
         float walk = fabsf(street->building_line[side] - street->kerb[side]);
         for (int group = 0; group < groups; group++) {
             float near = sm_scene_range(world, 0, 1), z = 5 + 30 * near * near,
@@ -550,7 +550,7 @@ static void add_people(sm_scene_world *world)
             }
         }
     }
-    int crossing = sm_scene_count(world, 0, 1);
+    int crossing = sm_scene_count(world, 0, 2);
     for (int i = 0; i < crossing; i++) {
         float lateral = sm_scene_range(world, -4, 3), z = sm_scene_range(world, 7, 24);
         if (sm_scene_claim(world, lateral, z, 0.3f, 0.3f)) {

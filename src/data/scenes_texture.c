@@ -14,11 +14,6 @@ uint32_t sm_scene_hash(int32_t x, int32_t y, uint32_t seed)
     return h ^ (h >> 15);
 }
 
-static float lattice(int32_t x, int32_t y, uint32_t seed)
-{
-    return (float)(sm_scene_hash(x, y, seed) >> 8) * 0x1p-24f;
-}
-
 static int32_t floored(float x)
 {
     int32_t whole = (int32_t)x;
@@ -35,13 +30,22 @@ static float eased(float x)
     return x * x * (3 - 2 * x);
 }
 
+/* Two neighbours of a lattice row; the row's hash is shared. */
+static float between_neighbours(int32_t x, uint32_t row, float share)
+{
+    uint32_t left = (uint32_t)x * 0x9E3779B1u + row, right = left + 0x9E3779B1u;
+    left = (left ^ (left >> 15)) * 0x2C1B3C6Du;
+    right = (right ^ (right >> 15)) * 0x2C1B3C6Du;
+    return 0x1p-24f * sm_mix((float)(int32_t)(left >> 8), (float)(int32_t)(right >> 8), share);
+}
+
 float sm_scene_noise2(float x, float y, uint32_t seed)
 {
     int32_t ix = floored(x), iy = floored(y);
     float u = eased(x - (float)ix), v = eased(y - (float)iy);
-    float low = sm_mix(lattice(ix, iy, seed), lattice(ix + 1, iy, seed), u);
-    float high = sm_mix(lattice(ix, iy + 1, seed), lattice(ix + 1, iy + 1, seed), u);
-    return sm_mix(low, high, v);
+    uint32_t row = ((uint32_t)iy * 0x85EBCA77u) ^ (seed * 0xC2B2AE3Du);
+    uint32_t next = (((uint32_t)iy + 1) * 0x85EBCA77u) ^ (seed * 0xC2B2AE3Du);
+    return sm_mix(between_neighbours(ix, row ^ (row >> 13), u), between_neighbours(ix, next ^ (next >> 13), u), v);
 }
 
 float sm_scene_noise3(float x, float y, float z, uint32_t seed)
@@ -86,7 +90,7 @@ static void blend(sm_scene_sample *sample, const float colour[3], float share)
     }
 }
 
-static const float GLASS[3] = {0.02f, 0.026f, 0.033f};
+static const float GLASS[3] = {0.015f, 0.02f, 0.025f};
 static const float RUBBER[3] = {0.012f, 0.012f, 0.013f};
 static const float WHITE_LAMP[3] = {0.9f, 0.88f, 0.8f};
 static const float RED_LAMP[3] = {0.55f, 0.02f, 0.02f};
@@ -354,7 +358,7 @@ void sm_scene_texture_car_cabin(const sm_scene_material *material, sm_scene_samp
     }
     if (glass) {
         set_colour(sample, GLASS, 1);
-        sample->gloss = side ? 0.28f : 0.4f;
+        sample->gloss = side ? 0.14f : 0.22f;
     }
 }
 

@@ -6,6 +6,7 @@
 #include <sigmatic/base/memory.h>
 
 static const float NEAR_METRES = 0.3f;
+static const float LAST_SHADOW_METRES = 55; /* further away shadows are not worth their time */
 
 void sm_scene_world_free(sm_scene_world *world)
 {
@@ -154,7 +155,7 @@ static void keep_if_seen(sm_scene_world *world, sm_scene_primitive *primitive)
     if (!shape_seen) {
         primitive->bounds = (sm_scene_box){1, 0, 1, 0};
     }
-    if (world->light.sun[0] <= 0) {
+    if (world->light.sun[0] <= 0 || primitive->corners[0][2] > LAST_SHADOW_METRES) {
         primitive->shadows &= ~SM_SHADOW_SUN;
     }
     if (primitive->shadows & SM_SHADOW_SUN) {
@@ -346,10 +347,11 @@ void sm_scene_pick_colour(sm_scene_world *world, const float (*palette)[3], int 
     const float *base = palette[sm_scene_below(world, count)];
     float spread = 0.06f + 0.14f * world->difficulty;
     float brightness = 1 + sm_scene_range(world, -spread, spread);
-    float foreign = 0.3f * world->difficulty * sm_scene_range(world, 0, 1) * sm_scene_range(world, 0, 1);
+    float foreign = 0.35f * world->difficulty * sm_scene_range(world, 0, 1);
+    float grey = sm_scene_range(world, 0.2f, 0.7f);
     for (int k = 0; k < 3; k++) {
-        float value = sm_mix(base[k], sm_scene_range(world, 0.1f, 0.8f), foreign);
-        value = sm_clamp01(brightness * value + 0.25f * spread * sm_scene_range(world, -1, 1));
+        float value = brightness * sm_mix(base[k], grey, foreign) + 0.12f * spread * sm_scene_range(world, -1, 1);
+        value = sm_clamp01(value);
         colour[k] = value * value;
     }
 }

@@ -273,11 +273,18 @@ typedef struct sm_scene_grid {
     uint8_t *shadow;      /* (height, width) bits SM_SHADOW_ */
 } sm_scene_grid;
 
-/** Finds the first surface of every sample, then the shadows on it. `row` is scratch for 4 * width floats. */
+/** Finds the first surface of every sample, then the shadows on it. `row` is scratch for 3 * grid->width floats. */
 void sm_scene_raster(const sm_scene_world *world, sm_scene_grid *grid, float *row);
 
-/** direction = base + column * x + line * y at the image point (x, y). */
-void sm_scene_ray(const sm_scene_camera *camera, float x, float y, float direction[3]);
+/** The ray's direction through the image point (x, y). */
+static inline void sm_scene_ray(const sm_scene_camera *camera, float x, float y, float direction[3])
+{
+    float across = (x - camera->centre_x) / camera->focal;
+    float downwards = (y - camera->centre_y) / camera->focal;
+    for (int k = 0; k < 3; k++) {
+        direction[k] = camera->forward[k] + across * camera->right[k] + downwards * camera->down[k];
+    }
+}
 
 /** Box in the image around the points; the whole image if one is not in front of the camera. */
 sm_scene_box sm_scene_project_bounds(const sm_scene_camera *camera, const float (*points)[3], int count);
