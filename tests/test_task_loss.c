@@ -117,8 +117,8 @@ static void slope_equals_finite_differences(void)
     }
     task.class_weights = weights;
     double slope = task.kind->loss_forward(&task, PIXELS, logits, target, exp(-s), 2).slope;
-    double difference = loss_at(&task, PIXELS, logits, target, exp(-s - h)) -
-                        loss_at(&task, PIXELS, logits, target, exp(-s + h));
+    double difference =
+        loss_at(&task, PIXELS, logits, target, exp(-s - h)) - loss_at(&task, PIXELS, logits, target, exp(-s + h));
     CU_ASSERT_TRUE(fabs(slope) > 1);
     /* the third derivative times h^2 / 6 is about 2e-5 of the slope */
     SM_TEST_AT_MOST(fabs(difference / (2 * h) - slope), 1e-4 * fabs(slope));

@@ -25,8 +25,9 @@ static sm_task task_of(const char *name)
 static int64_t build(const char *kind, const sm_sample *sample, const sm_geometry *geometry, void *target)
 {
     sm_task task = task_of(kind);
-    memset(target, 0x5a, (size_t)task.kind->target_bytes_per_pixel * (size_t)geometry->out_height *
-                             (size_t)geometry->out_width); /* what is not written shows */
+    memset(target, 0x5a,
+           (size_t)task.kind->target_bytes_per_pixel * (size_t)geometry->out_height *
+               (size_t)geometry->out_width); /* what is not written shows */
     return task.kind->build_target(&task, sample, geometry, target);
 }
 

@@ -1,0 +1,254 @@
+/* ranks: 1 */
+#include "harness.h"
+
+#include <sigmatic/base/memory.h>
+#include <sigmatic/optim/optimizer.h>
+#include <sigmatic/weighting/weighting.h>
+
+#include <math.h>
+#include <string.h>
+
+/* L of the task at which things are tried; for categorical_scaled L itself depends on s, here as a smooth function. */
+static double loss_at(const sm_likelihood *likelihood, double loss, double s)
+{
+    return likelihood->scales_logits ? loss * exp(-s) + 0.3 * exp(0.5 * s) : loss;
+}
+
+static double loss_slope_at(const sm_likelihood *likelihood, double loss, double s)
+{
+    return likelihood->scales_logits ? -loss * exp(-s) + 0.15 * exp(0.5 * s) : 0;
+}
+
+static double term_at(const sm_likelihood *likelihood, double loss, double s, int dimensions)
+{
+    return likelihood->term(loss_at(likelihood, loss, s), s, dimensions);
+}
+
+static const double losses[] = {0.01, 0.7, 3, 40}, variances[] = {-3, -0.4, 0, 1.7, 5};
+static const int dimensions[] = {1, 2, 3};
+
+#define FOR_ALL(likelihood, loss, s, d)                                                                                \
+    for (const sm_likelihood *likelihood = sm_likelihoods; likelihood->name; likelihood++)                             \
+        for (const double *loss = losses; loss < losses + sizeof losses / sizeof *losses; loss++)                      \
+            for (const double *s = variances; s < variances + sizeof variances / sizeof *variances; s++)               \
+                for (const int *d = dimensions; d < dimensions + sizeof dimensions / sizeof *dimensions; d++)
+
+/* Central differences with step h: truncation h^2 / 6 of the third derivative, 4e-8 relative, and rounding of 1e-16 / h. */
+static const double h = 5e-4;
+
+static void slopes_equal_finite_differences(void)
+{
+    FOR_ALL(likelihood, loss, s, d)
+    {
+        double slope = likelihood->slope(loss_at(likelihood, *loss, *s), loss_slope_at(likelihood, *loss, *s), *s, *d);
+        double difference = term_at(likelihood, *loss, *s + h, *d) - term_at(likelihood, *loss, *s - h, *d);
+        SM_TEST_AT_MOST(fabs(difference / (2 * h) - slope), 1e-6 * (1 + *loss * exp(-*s)));
+    }
+}
+
+static void weights_are_the_derivative_in_the_loss(void)
+{
+    FOR_ALL(likelihood, loss, s, d)
+    {
+        double difference = likelihood->term(*loss + h, *s, *d) - likelihood->term(*loss - h, *s, *d);
+        SM_TEST_AT_MOST(fabs(difference / (2 * h) - likelihood->weight(*s)), 1e-8 * (1 + likelihood->weight(*s)));
+    }
+}
+
+/* The table of the paper, written once more in sigma. */
+static void terms_are_those_of_the_paper(void)
+{
+    for (const double *s = variances; s < variances + sizeof variances / sizeof *variances; s++) {
+        double sigma = exp(*s / 2), loss = 1.7;
+        const struct {
+            const char *name;
+            double term;
+        } expected[] = {
+            {"categorical", loss / (sigma * sigma) + log(sigma)},      {"categorical_scaled", loss},
+            {"gaussian", loss / (2 * sigma * sigma) + 2 * log(sigma)}, {"laplace", loss / sigma + 2 * log(sigma)},
+            {"paper_l1", loss / (2 * sigma * sigma) + log(sigma)},
+        };
+        for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+            const sm_likelihood *likelihood = sm_likelihood_find(expected[i].name);
+            CU_ASSERT_PTR_NOT_NULL(likelihood);
+            SM_TEST_AT_MOST(fabs(likelihood->term(loss, *s, 2) - expected[i].term),
+                            1e-12 * fabs(expected[i].term) + 1e-13);
+            SM_TEST_AT_MOST(fabs(likelihood->sigma(*s) - sigma), 1e-12 * sigma);
+        }
+    }
+    CU_ASSERT_PTR_NULL(sm_likelihood_find("nothing"));
+}
+
+static void the_slope_vanishes_at_the_minimiser(void)
+{
+    for (const sm_likelihood *likelihood = sm_likelihoods; likelihood->name; likelihood++) {
+        double s = likelihood->minimiser(2.3, 2);
+        CU_ASSERT_EQUAL(isnan(s) != 0, likelihood->scales_logits);
+        if (!isnan(s)) {
+            SM_TEST_AT_MOST(fabs(likelihood->slope(2.3, 0, s, 2)), 1e-12);
+            CU_ASSERT_TRUE(likelihood->term(2.3, s + 0.1, 2) > likelihood->term(2.3, s, 2));
+            CU_ASSERT_TRUE(likelihood->term(2.3, s - 0.1, 2) > likelihood->term(2.3, s, 2));
+        }
+    }
+}
+
+/* The densities themselves: a Laplace of scale b has the mean absolute deviation b, a normal one the mean square sigma^2. */
+static void minimisers_recover_the_scale_of_the_noise(void)
+{
+    SM_TEST_AT_MOST(fabs(exp(sm_likelihood_find("laplace")->minimiser(2 * 3.5, 2) / 2) - 3.5), 1e-12);
+    SM_TEST_AT_MOST(fabs(exp(sm_likelihood_find("gaussian")->minimiser(2 * 3.5 * 3.5, 2) / 2) - 3.5), 1e-12);
+}
+
+/* The paper's robustness figure in small: SGD with momentum 0.9 at the paper's rate 2.5e-3, scale 10, the gradient limited
+ * to 1, at a constant loss. */
+static void descent_reaches_the_minimiser_from_every_start(void)
+{
+    static const double starts[] = {-2, 0, 2, 5};
+    const sm_segment segment = {0, 1, 10, 0, 1};
+    for (const sm_likelihood *likelihood = sm_likelihoods; likelihood->name; likelihood++) {
+        for (size_t i = 0; i < sizeof starts / sizeof *starts && !likelihood->scales_logits; i++) {
+            sm_optimizer optimizer = {.kind = sm_optimizer_kinds, .momentum = 0.9, .nesterov = 1, .weight_decay = 1};
+            float s = (float)starts[i], gradient, momentum = 0, *state[] = {&momentum};
+            int64_t steps = 0;
+            for (int step = 0; step < 400; step++) {
+                double slope = likelihood->slope(1.5, 0, s, 2);
+                gradient = (float)fmin(fmax(slope, -1), 1);
+                sm_optimizer_step(&optimizer, &segment, 1, 2.5e-3, 1, &s, &gradient, state, &steps, 1);
+                sm_project(&s, 1, -20, 20, &momentum);
+            }
+            SM_TEST_AT_MOST(fabs(s - likelihood->minimiser(1.5, 2)), 1e-3);
+        }
+    }
+}
+
+/* ---- weightings -------------------------------------------------------------------------------------------------- */
+
+static const sm_key task_keys[] = {
+    {"task.NAME", "kind", SM_KEY_TEXT, "", 0, 0, NULL, NULL, "makes the sections"},
+    {0},
+};
+static const sm_key *const tables[] = {sm_weighting_keys, task_keys, NULL};
+static const char *const names[] = {"labels", "vectors", "far"};
+static const char *const loss_names[] = {"cross_entropy", "l1", "l2"};
+static const int task_dimensions[] = {19, 2, 1};
+
+static sm_status make(const char *text, sm_weighting **out)
+{
+    sm_config *config = NULL;
+    SM_TEST_OK(sm_config_new(tables, &config));
+    SM_TEST_OK(
+        sm_config_read_text(config, "test.ini", "[task.labels]\nkind=\n[task.vectors]\nkind=\n[task.far]\nkind=\n"));
+    SM_TEST_OK(sm_config_read_text(config, "test.ini", text));
+    sm_status status = sm_weighting_new(config, 3, names, loss_names, task_dimensions, out);
+    sm_config_free(config);
+    return status;
+}
+
+static void defaults_fit_the_losses(void)
+{
+    sm_weighting *weighting = NULL;
+    SM_TEST_OK(make("", &weighting));
+    CU_ASSERT_STRING_EQUAL(weighting->kind->name, "uncertainty");
+    CU_ASSERT_TRUE(weighting->learning_rate_scale == 10 && weighting->gradient_limit == 1);
+    CU_ASSERT_TRUE(weighting->lower == -20 && weighting->upper == 20);
+    static const char *const expected[] = {"categorical", "laplace", "gaussian"};
+    static const int expected_dimensions[] = {1, 2, 1};
+    for (int i = 0; i < 3; i++) {
+        CU_ASSERT_STRING_EQUAL(weighting->tasks[i].name, names[i]);
+        CU_ASSERT_STRING_EQUAL(weighting->tasks[i].likelihood->name, expected[i]);
+        CU_ASSERT_EQUAL(weighting->tasks[i].dimensions, expected_dimensions[i]);
+        CU_ASSERT_TRUE(weighting->tasks[i].fixed_weight == 1 && weighting->tasks[i].initial_log_variance == 0);
+    }
+    sm_weighting_free(weighting);
+}
+
+/* total, weights and slopes of tasks 0 and 2; task 1 is inactive and its loss is no number. */
+static void weigh(const char *text, const double *s, sm_weights *out)
+{
+    const double loss[] = {1.3, NAN, 0.4}, loss_slope[] = {-0.6, NAN, 0};
+    const int active[] = {1, 0, 1};
+    sm_weighting *weighting = NULL;
+    SM_TEST_OK(make(text, &weighting));
+    sm_weighting_weigh(weighting, loss, loss_slope, s, active, out);
+    sm_weighting_free(weighting);
+}
+
+static void compare_weights(const char *text, const double *s, double total, const double *weight, const double *slope)
+{
+    double got_weight[3], got_slope[3];
+    sm_weights got = {NAN, got_weight, got_slope};
+    weigh(text, s, &got);
+    SM_TEST_AT_MOST(fabs(got.total - total), 1e-12);
+    for (int i = 0; i < 3; i++) {
+        SM_TEST_AT_MOST(fabs(got_weight[i] - weight[i]), 1e-12);
+        SM_TEST_AT_MOST(fabs(got_slope[i] - slope[i]), 1e-12);
+    }
+}
+
+static void inactive_tasks_add_nothing(void)
+{
+    const double s[] = {0.5, 0, -1}, none[] = {0, 0, 0};
+    double total = exp(-0.5) * 1.3 + 0.25 + exp(1) * 0.2 - 0.5;
+    compare_weights("", s, total, (const double[]){exp(-0.5), 0, exp(1) / 2},
+                    (const double[]){-exp(-0.5) * 1.3 + 0.5, 0, -exp(1) * 0.2 + 0.5});
+    compare_weights("[task.labels]\nlikelihood = categorical_scaled\n", s, 1.3 + exp(1) * 0.2 - 0.5,
+                    (const double[]){1, 0, exp(1) / 2}, (const double[]){-0.6, 0, -exp(1) * 0.2 + 0.5});
+    compare_weights("[weighting]\nmethod = equal\n", s, (1.3 + 0.4) / 3, (const double[]){1.0 / 3, 0, 1.0 / 3}, none);
+    compare_weights("[weighting]\nmethod = fixed\n[task.labels]\nweight = 0.89\n[task.far]\nweight = 0.1\n", s,
+                    0.89 * 1.3 + 0.1 * 0.4, (const double[]){0.89, 0, 0.1}, none);
+}
+
+static void refuses(const char *text, const char *section, const char *key, const char *allowed)
+{
+    sm_weighting *weighting = (sm_weighting *)1;
+    CU_ASSERT_EQUAL(make(text, &weighting), SM_ERR_CONFIG);
+    CU_ASSERT_PTR_NULL(weighting);
+    SM_TEST_MESSAGE(section);
+    SM_TEST_MESSAGE(key);
+    SM_TEST_MESSAGE(allowed);
+}
+
+static void mistakes_name_the_key_and_what_is_allowed(void)
+{
+    refuses("[task.labels]\nlikelihood = laplace\n", "task.labels", "likelihood", "categorical, categorical_scaled");
+    refuses("[task.vectors]\nlikelihood = gaussian\n", "task.vectors", "likelihood", "laplace, paper_l1");
+    refuses("[task.far]\nlikelihood = paper_l1\n", "task.far", "likelihood", "gaussian");
+    refuses("[weighting]\nlower = 3\nupper = 2\n", "weighting", "upper", "3");
+    refuses("[weighting]\nlower = -1\n[task.far]\nlog_variance = -2\n", "task.far", "log_variance", "-1");
+}
+
+/* The choices of the keys are text; what they name are rows of tables. */
+static void choices_are_the_rows_of_the_tables(void)
+{
+    char methods[128] = "", likelihoods[128] = "auto";
+    for (const sm_weighting_kind *kind = sm_weighting_kinds; kind->name; kind++) {
+        strcat(strcat(methods, *methods ? "|" : ""), kind->name);
+    }
+    for (const sm_likelihood *likelihood = sm_likelihoods; likelihood->name; likelihood++) {
+        strcat(strcat(likelihoods, "|"), likelihood->name);
+    }
+    for (const sm_key *key = sm_weighting_keys; key->section; key++) {
+        if (strcmp(key->name, "method") == 0) {
+            CU_ASSERT_STRING_EQUAL(key->choices, methods);
+        }
+        if (strcmp(key->name, "likelihood") == 0) {
+            CU_ASSERT_STRING_EQUAL(key->choices, likelihoods);
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    sm_test_begin(&argc, &argv);
+    SM_TEST(slopes_equal_finite_differences);
+    SM_TEST(weights_are_the_derivative_in_the_loss);
+    SM_TEST(terms_are_those_of_the_paper);
+    SM_TEST(the_slope_vanishes_at_the_minimiser);
+    SM_TEST(minimisers_recover_the_scale_of_the_noise);
+    SM_TEST(descent_reaches_the_minimiser_from_every_start);
+    SM_TEST(defaults_fit_the_losses);
+    SM_TEST(inactive_tasks_add_nothing);
+    SM_TEST(mistakes_name_the_key_and_what_is_allowed);
+    SM_TEST(choices_are_the_rows_of_the_tables);
+    return sm_test_end();
+}
