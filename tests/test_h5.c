@@ -1,6 +1,6 @@
 /* ranks: 1 */
 #define _XOPEN_SOURCE 700
-#include "harness.h"
+#include "golden_file.h"
 
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/status.h>
@@ -451,6 +451,95 @@ static void a_name_taken_twice_is_refused(void)
     fails(sm_h5_close(file), SM_ERR_IO, "memory: /x: ");
 }
 
+static void attributes_by_h5py_are_understood(void)
+{
+    sm_h5 *file = golden_open("h5py.h5");
+    char *text, **texts;
+    int64_t integer, *integers;
+    double number, *numbers;
+    size_t count;
+    SM_TEST_OK(sm_h5_read_attribute_text(file, "/", "text", &text));
+    CU_ASSERT_STRING_EQUAL(text, "caf\xC3\xA9");
+    sm_free(text);
+    SM_TEST_OK(sm_h5_read_attribute_text(file, "/", "fixed", &text));
+    CU_ASSERT_STRING_EQUAL(text, "abc");
+    sm_free(text);
+    SM_TEST_OK(sm_h5_read_attribute_texts(file, "/", "padded", &texts, &count));
+    CU_ASSERT(count == 3 && !strcmp(texts[0], "ab") && !strcmp(texts[1], "abcd") && !strcmp(texts[2], ""));
+    sm_free(texts);
+    SM_TEST_OK(sm_h5_read_attribute_texts(file, "/", "texts", &texts, &count));
+    CU_ASSERT(count == 2 && !strcmp(texts[1], "side walk"));
+    sm_free(texts);
+    SM_TEST_OK(sm_h5_read_attribute_int64(file, "/", "bool", &integer));
+    CU_ASSERT(integer == 1);
+    SM_TEST_OK(sm_h5_read_attribute_int64s(file, "/", "bools", &integers, &count));
+    CU_ASSERT(count == 3 && integers[0] == 1 && integers[1] == 0 && integers[2] == 1);
+    sm_free(integers);
+    SM_TEST_OK(sm_h5_read_attribute_int64(file, "/", "small", &integer));
+    CU_ASSERT(integer == -5);
+    SM_TEST_OK(sm_h5_read_attribute_int64(file, "/", "one", &integer));
+    CU_ASSERT(integer == 7);
+    SM_TEST_OK(sm_h5_read_attribute_double(file, "/", "half", &number));
+    CU_ASSERT(number == 0.5);
+    SM_TEST_OK(sm_h5_read_attribute_doubles(file, "/", "swapped", &numbers, &count));
+    CU_ASSERT(count == 2 && numbers[0] == 1.5 && numbers[1] == -2);
+    sm_free(numbers);
+    SM_TEST_OK(sm_h5_read_attribute_int64s(file, "/", "palette", &integers, &count));
+    CU_ASSERT(count == 6 && integers[5] == 5);
+    sm_free(integers);
+    fails(sm_h5_read_attribute_double(file, "/", "empty", &number), SM_ERR_INPUT,
+          "attribute 'empty': expected a number");
+    SM_TEST_OK(sm_h5_close(file));
+}
+
+static void datasets_by_h5py_are_understood_or_refused(void)
+{
+    sm_h5 *file = golden_open("h5py.h5");
+    float values[1000];
+    uint16_t words[2];
+    int64_t integers[10];
+    uint8_t bytes[2];
+    uint64_t offset = 0;
+    char **texts;
+    size_t count;
+    SM_TEST_OK(sm_h5_read(file, "/half", SM_H5_FLOAT, 2, (size_t[]){2, 2}, values));
+    CU_ASSERT(values[1] == -2 && values[3] == 65504);
+    SM_TEST_OK(sm_h5_read(file, "/swapped", SM_H5_FLOAT, 1, (size_t[]){3}, values));
+    CU_ASSERT(values[0] == 1 && values[2] == 3e5f);
+    SM_TEST_OK(sm_h5_read(file, "/swapped_words", SM_H5_U16, 1, (size_t[]){2}, words));
+    CU_ASSERT(words[0] == 1 && words[1] == 65535);
+    SM_TEST_OK(sm_h5_read(file, "/bytes", SM_H5_INT64, 1, (size_t[]){2}, integers));
+    CU_ASSERT(integers[0] == -1 && integers[1] == 127);
+    SM_TEST_OK(sm_h5_read(file, "/chunked", SM_H5_INT64, 1, (size_t[]){10}, integers));
+    CU_ASSERT(integers[9] == 9);
+    SM_TEST_OK(sm_h5_read_texts(file, "/names", &texts, &count));
+    CU_ASSERT(count == 2 && !strcmp(texts[0], "one") && !strcmp(texts[1], "three"));
+    sm_free(texts);
+    SM_TEST_OK(sm_h5_read_texts(file, "/texts", &texts, &count));
+    CU_ASSERT(count == 2 && !strcmp(texts[1], "caf\xC3\xA9"));
+    sm_free(texts);
+    CU_ASSERT(sm_h5_has_dataset(file, "/linked") && !sm_h5_has(file, "/dangling"));
+
+    fails(sm_h5_read(file, "/bytes", SM_H5_U8, 1, (size_t[]){2}, bytes), SM_ERR_INPUT, "found int8 (2)");
+    fails(sm_h5_read(file, "/large", SM_H5_INT64, 1, (size_t[]){1}, integers), SM_ERR_INPUT, "found uint64 (1)");
+    fails(sm_h5_read(file, "/flags", SM_H5_U8, 1, (size_t[]){2}, bytes), SM_ERR_INPUT, "found enum (2)");
+    fails(sm_h5_read(file, "/null", SM_H5_FLOAT, 0, NULL, values), SM_ERR_INPUT, "/null: ");
+
+    /* Places: behind the user block of 512 bytes; and what has none. */
+    SM_TEST_OK(sm_h5_locate(file, "/plain", SM_H5_FLOAT, 1, (size_t[]){1000}, &offset));
+    sm_file *raw = NULL;
+    SM_TEST_OK(sm_file_open_read(sm_h5_path(file), &raw));
+    SM_TEST_OK(sm_file_pread(raw, values, sizeof values, offset));
+    CU_ASSERT(values[0] == 0 && values[1] == 1 && values[999] == 999);
+    sm_file_close(raw);
+    fails(sm_h5_locate(file, "/late", SM_H5_FLOAT, 2, (size_t[]){4, 5}, &offset), SM_ERR_INPUT,
+          "h5py.h5: /late: expected a contiguous dataset, but its space was never allocated");
+    fails(sm_h5_locate(file, "/swapped", SM_H5_FLOAT, 1, (size_t[]){3}, &offset), SM_ERR_INPUT,
+          "/swapped: expected float32 (3), found byte-swapped float32 (3)");
+    fails(sm_h5_locate(file, "/chunked", SM_H5_INT32, 1, (size_t[]){10}, &offset), SM_ERR_INPUT, "stored in chunks");
+    SM_TEST_OK(sm_h5_close(file));
+}
+
 int main(int argc, char **argv)
 {
     sm_h5_begin();
@@ -466,5 +555,7 @@ int main(int argc, char **argv)
     SM_TEST(a_dataset_beyond_the_end_is_truncated);
     SM_TEST(a_full_disk_is_a_message_and_the_first_failure_stays);
     SM_TEST(a_name_taken_twice_is_refused);
+    SM_TEST(attributes_by_h5py_are_understood);
+    SM_TEST(datasets_by_h5py_are_understood_or_refused);
     return sm_test_end();
 }
