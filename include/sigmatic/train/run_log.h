@@ -1,0 +1,47 @@
+/** \file
+ * The run log `run.h5`: one row a step for the run and for each task, one row an evaluation. Layout in the README.
+ *
+ * Written by rank 0. Rows are flushed by blocks, so that plain h5py reads the file while it grows and after kill -9. */
+#ifndef SIGMATIC_TRAIN_RUN_LOG_H
+#define SIGMATIC_TRAIN_RUN_LOG_H
+
+#include <sigmatic/train/session.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sm_run_log sm_run_log;
+
+/** One attempted step. Arrays have one entry a task; NaN where absent. */
+typedef struct sm_step_record {
+    int64_t step;   /**< attempts from 1 */
+    int64_t epoch;
+    int applied;    /**< 0 = skipped for non-finite numbers */
+    double seconds; /**< since the run began, resumed parts included */
+    double learning_rate, loss, gradient_norm, images_per_second;
+    double *task_loss, *weight, *log_variance, *sigma; /**< as used in the step */
+} sm_step_record;
+
+/** Opens a new log, or continues one.
+ *
+ * \param split          name of the validation split, for its group; NULL = none
+ * \param resume_step    0: a new file; else rows of `path` after this step are dropped, the others kept
+ * \param [out] seconds  of the last kept row; 0 for a new file */
+sm_status sm_run_log_open(const char *path, const sm_session *session, const char *split, int64_t resume_step, double *seconds, sm_run_log **out);
+
+/** Adds a row; written out every few seconds. */
+sm_status sm_run_log_step(sm_run_log *log, const sm_step_record *record);
+
+/** Adds an evaluation. \param values  all metrics of task 0, then of task 1, ... */
+sm_status sm_run_log_evaluation(sm_run_log *log, int64_t step, const double *values);
+
+sm_status sm_run_log_flush(sm_run_log *log);
+
+/** NULL is legal. */
+sm_status sm_run_log_close(sm_run_log *log);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

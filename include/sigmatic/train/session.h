@@ -1,0 +1,66 @@
+/** \file
+ * What one rank holds of a configured run: tasks, network, parameters, and the memory that plans run in. Shared by training and evaluation. */
+#ifndef SIGMATIC_TRAIN_SESSION_H
+#define SIGMATIC_TRAIN_SESSION_H
+
+#include <sigmatic/comm/comm.h>
+#include <sigmatic/data/dataset.h>
+#include <sigmatic/graph/plan.h>
+#include <sigmatic/model/network.h>
+#include <sigmatic/task/task.h>
+#include <sigmatic/train/settings.h>
+#include <sigmatic/weighting/weighting.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { SM_OPTIMIZER_STATES = 2 };
+
+/** A network of one input size, ready to run: graph, plan and base addresses. */
+typedef struct sm_engine {
+    sm_graph *graph;
+    sm_plan *plan;
+    sm_run run;      /**< base addresses set; the caller sets batch, step, ... */
+    int height, width;
+} sm_engine;
+
+typedef struct sm_session {
+    sm_comm *comm;              /**< not owned */
+    const sm_config *config;    /**< not owned */
+    sm_settings settings;
+    sm_network_options network;
+    int task_count;
+    sm_task **tasks;
+    sm_decoder *decoders;       /**< one a task */
+    sm_weighting *weighting;
+    sm_class_info classes;      /**< of the dataset; count 0 = none */
+    sm_parameters *parameters;
+    int *log_variances;         /**< one a task: index of its slice */
+    float *values, *buffers;    /**< flat parameters and running statistics */
+    void *memory[SM_REGIONS];   /**< regions that engines share, sized for the largest */
+    size_t memory_bytes[SM_REGIONS];
+} sm_session;
+
+/** Reads the config and makes tasks, weighting and parameters (initialised, the same on every rank). Collective.
+ *
+ * \param dataset  whose classes the tasks learn
+ * \return the same on every rank: a configuration error, or SM_ERR_INPUT if no file of the dataset has a task's target */
+sm_status sm_session_new(const sm_config *config, sm_comm *comm, const sm_dataset *dataset, sm_session **out);
+void sm_session_free(sm_session *session);
+
+/** Builds graph and plan for (height, width) images. The first engine made finishes the parameters.
+ * \param capacity  samples of one run on this rank */
+sm_status sm_engine_new(sm_session *session, int height, int width, int capacity, int training, sm_engine **out);
+void sm_engine_free(sm_engine *engine);
+
+/** Gives the engine its addresses; after all engines of the session are made. */
+void sm_engine_bind(sm_session *session, sm_engine *engine);
+
+/** \return s of a task. */
+float *sm_session_log_variance(const sm_session *session, int task);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,45 @@
+/** \file
+ * Sections [run], [distributed] and [checkpoint] of the configuration, and the list of all tables of keys. */
+#ifndef SIGMATIC_TRAIN_SETTINGS_H
+#define SIGMATIC_TRAIN_SETTINGS_H
+
+#include <sigmatic/base/status.h>
+#include <sigmatic/graph/plan.h>
+#include <sigmatic/io/config.h>
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sm_settings {
+    const char *folder;          /**< of the run */
+    uint64_t seed;
+    int batch;                   /**< global */
+    int64_t steps, epochs;       /**< one of them is 0 until the dataset is known */
+    int64_t evaluate_interval;   /**< steps; 0 = at the end only */
+    int evaluate_batch;          /**< global; 0 = batch */
+    double progress_seconds;     /**< between plain lines */
+    int threads;                 /**< a rank */
+    int micro_batches;
+    sm_batch_norm_mode batch_norm;
+    int exact_kernels;
+    const char *conv2d_algorithm; /**< NULL = the cheapest */
+    int64_t checkpoint_interval; /**< steps; 0 = at the end and when asked to stop */
+    int keep_last;
+    int keep_best;
+} sm_settings;
+
+extern const sm_key sm_run_keys[];
+
+/** Every table of keys, NULL-terminated: what a training config may hold. */
+extern const sm_key *const sm_all_keys[];
+
+/** \return SM_ERR_CONFIG naming the key. Strings are owned by the config. */
+sm_status sm_settings_read(const sm_config *config, sm_settings *settings);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

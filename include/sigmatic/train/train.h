@@ -1,0 +1,30 @@
+/** \file
+ * A whole training run: data, session, steps, evaluation, run log, checkpoints, and the run folder. */
+#ifndef SIGMATIC_TRAIN_TRAIN_H
+#define SIGMATIC_TRAIN_TRAIN_H
+
+#include <sigmatic/comm/comm.h>
+#include <sigmatic/io/config.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sm_train_options {
+    const char *resume; /**< NULL; "auto" = the newest checkpoint of the run folder, a new run if there is none; or a file */
+    int overwrite;      /**< start anew in an existing run folder: its run.h5, checkpoints and status are removed */
+    int dry_run;        /**< print the plan and stop */
+} sm_train_options;
+
+/** Trains as the config says. Collective; the same status on every rank, its message in sm_error_message().
+ *
+ * The run folder holds run.h5, checkpoints/step-*.h5, checkpoints/best.h5 and `status` (running, done, pre-empted, failed: why).
+ *
+ * \param [out] started  1 once the first step was reached (decides the exit code)
+ * \return SM_PREEMPTED if a rank was asked to stop: a checkpoint is written */
+sm_status sm_train(const sm_config *config, sm_comm *comm, const sm_train_options *options, int *started);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,139 @@
+#include "cli/arguments.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int is_optional(const argument *a)
+{
+    return a->name[strlen(a->name) - 1] == '?';
+}
+
+static void print_help(const char *command, const char *summary, const argument *table)
+{
+    printf("usage: sigmatic %s", command);
+    for (const argument *a = table; a->name; a++) {
+        if (a->kind == ARGUMENT_POSITIONAL) {
+            printf(is_optional(a) ? " [%.*s]" : " %.*s", (int)strcspn(a->name, "?"), a->name);
+        }
+    }
+    printf(" [options]\n\n%s\n\n", summary);
+    for (const argument *a = table; a->name; a++) {
+        char left[96];
+        if (a->kind == ARGUMENT_POSITIONAL) {
+            snprintf(left, sizeof left, "%.*s", (int)strcspn(a->name, "?"), a->name);
+        } else {
+            snprintf(left, sizeof left, "--%s%s%s", a->name, a->metavar ? " " : "", a->metavar ? a->metavar : "");
+        }
+        printf("  %-28s %s\n", left, a->help);
+    }
+    printf("  %-28s %s\n", "--help", "this text");
+}
+
+static sm_status set_value(const char *command, const argument *a, const char *text)
+{
+    char *end = NULL;
+    errno = 0;
+    switch (a->kind) {
+    case ARGUMENT_POSITIONAL:
+    case ARGUMENT_TEXT:
+        *(const char **)a->value = text;
+        return SM_OK;
+    case ARGUMENT_INTEGER:
+        *(long long *)a->value = strtoll(text, &end, 10);
+        break;
+    case ARGUMENT_REAL:
+        *(double *)a->value = strtod(text, &end);
+        break;
+    case ARGUMENT_LIST: {
+        argument_list *list = a->value;
+        if (list->count == (int)(sizeof list->items / sizeof *list->items)) {
+            return sm_fail(SM_ERR_USAGE, "%s: too many --%s", command, a->name);
+        }
+        list->items[list->count++] = text;
+        return SM_OK;
+    }
+    case ARGUMENT_FLAG:
+        return SM_OK;
+    }
+    if (end == text || *end || errno) {
+        return sm_fail(SM_ERR_USAGE, "%s: --%s '%s': %s expected", command, a->name, text,
+                       a->kind == ARGUMENT_INTEGER ? "a whole number" : "a number");
+    }
+    return SM_OK;
+}
+
+static const argument *find_option(const argument *table, const char *name, size_t length)
+{
+    for (const argument *a = table; a->name; a++) {
+        if (a->kind != ARGUMENT_POSITIONAL && strlen(a->name) == length && strncmp(a->name, name, length) == 0) {
+            return a;
+        }
+    }
+    return NULL;
+}
+
+static const argument *next_positional(const argument *table, int seen)
+{
+    for (const argument *a = table; a->name; a++) {
+        if (a->kind == ARGUMENT_POSITIONAL && seen-- == 0) {
+            return a;
+        }
+    }
+    return NULL;
+}
+
+/* One --option, with its value after '=' or as the next word. */
+static sm_status parse_option(const char *command, const argument *table, int argc, char **argv, int *i)
+{
+    const char *name = argv[*i] + 2, *equals = strchr(name, '=');
+    size_t length = equals ? (size_t)(equals - name) : strlen(name);
+    const argument *a = find_option(table, name, length);
+    if (!a) {
+        return sm_fail(SM_ERR_USAGE, "%s: unknown option --%.*s; see 'sigmatic %s --help'", command, (int)length, name, command);
+    }
+    if (a->kind == ARGUMENT_FLAG) {
+        *(int *)a->value = 1;
+        return equals ? sm_fail(SM_ERR_USAGE, "%s: --%s takes no value", command, a->name) : SM_OK;
+    }
+    if (equals) {
+        return set_value(command, a, equals + 1);
+    }
+    if (*i + 1 >= argc) {
+        return sm_fail(SM_ERR_USAGE, "%s: --%s needs a value (%s)", command, a->name, a->metavar);
+    }
+    return set_value(command, a, argv[++*i]);
+}
+
+sm_status arguments_parse(const char *command, const char *summary, const argument *table, int argc, char **argv, int *help)
+{
+    sm_status status = SM_OK;
+    int positionals = 0;
+    *help = 0;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            print_help(command, summary, table);
+            *help = 1;
+            return SM_OK;
+        }
+    }
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], "--", 2) == 0) {
+            SM_TRY(parse_option(command, table, argc, argv, &i));
+        } else {
+            const argument *a = next_positional(table, positionals++);
+            if (!a) {
+                SM_TRY(sm_fail(SM_ERR_USAGE, "%s: unexpected argument '%s'; see 'sigmatic %s --help'", command, argv[i], command));
+            }
+            SM_TRY(set_value(command, a, argv[i]));
+        }
+    }
+    const argument *missing = next_positional(table, positionals);
+    if (missing && !is_optional(missing)) {
+        SM_TRY(sm_fail(SM_ERR_USAGE, "%s: %s is missing; see 'sigmatic %s --help'", command, missing->name, command));
+    }
+done:
+    return status;
+}

@@ -1,0 +1,36 @@
+/** \file
+ * Command lines from a table: positional arguments and --options, --help generated from the same rows. */
+#ifndef SIGMATIC_CLI_ARGUMENTS_H
+#define SIGMATIC_CLI_ARGUMENTS_H
+
+#include <sigmatic/base/status.h>
+
+#include <stddef.h>
+
+typedef enum argument_kind {
+    ARGUMENT_POSITIONAL, /* text; required unless its name ends with "?" */
+    ARGUMENT_FLAG,       /* int */
+    ARGUMENT_TEXT,       /* const char * */
+    ARGUMENT_INTEGER,    /* long long */
+    ARGUMENT_REAL,       /* double */
+    ARGUMENT_LIST        /* argument_list: may be repeated */
+} argument_kind;
+
+typedef struct argument_list {
+    const char *items[256];
+    int count;
+} argument_list;
+
+typedef struct argument {
+    const char *name;  /* "CONFIG", or "resume" for --resume; NULL ends the table */
+    argument_kind kind;
+    void *value;       /* by kind; holds the default */
+    const char *metavar; /* "FILE" of options with a value */
+    const char *help;
+} argument;
+
+/** Parses argv[1..]. --help prints the usage and sets *help.
+ * \return SM_ERR_USAGE naming the argument */
+sm_status arguments_parse(const char *command, const char *summary, const argument *table, int argc, char **argv, int *help);
+
+#endif

@@ -1,0 +1,24 @@
+/** \file
+ * A subcommand: parses, wires, and leaves the exit code to main(). */
+#ifndef SIGMATIC_CLI_COMMAND_H
+#define SIGMATIC_CLI_COMMAND_H
+
+#include <sigmatic/base/status.h>
+#include <sigmatic/comm/comm.h>
+
+typedef struct command_context {
+    sm_comm *comm;
+    int started; /* out: the first step was reached, so a failure is exit 1, not 2 */
+} command_context;
+
+/** \param argv  argv[0] is the command's own name
+ * \return the same on every rank */
+typedef sm_status (*command_function)(command_context *context, int argc, char **argv);
+
+sm_status command_train(command_context *context, int argc, char **argv);
+sm_status command_eval(command_context *context, int argc, char **argv);
+sm_status command_data(command_context *context, int argc, char **argv);
+sm_status command_show(command_context *context, int argc, char **argv);
+sm_status command_bench(command_context *context, int argc, char **argv);
+
+#endif

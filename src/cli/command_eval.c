@@ -1,0 +1,134 @@
+#include <sigmatic/base/log.h>
+#include <sigmatic/base/memory.h>
+#include <sigmatic/data/data_options.h>
+#include <sigmatic/train/checkpoint.h>
+#include <sigmatic/train/evaluator.h>
+
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "cli/configuration.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct eval_options {
+    const char *checkpoint, *data, *split, *predictions;
+    long long samples;
+    int no_average;
+    argument_list sets;
+} eval_options;
+
+/* Every rank learns the checkpoint's config from rank 0. */
+static sm_status read_config(sm_comm *comm, const eval_options *options, sm_config **out)
+{
+    sm_status status = SM_OK;
+    sm_checkpoint_info info = {0};
+    char *text = NULL;
+    size_t bytes = 0;
+    if (sm_comm_rank(comm) == 0) {
+        status = sm_checkpoint_read_info(options->checkpoint, &info);
+        bytes = status == SM_OK ? strlen(info.config) + 1 : 0;
+    }
+    SM_TRY(sm_comm_agree(comm, status));
+    sm_comm_broadcast(comm, &bytes, sizeof bytes, 0);
+    text = sm_alloc_zeroed(bytes);
+    if (info.config) {
+        memcpy(text, info.config, bytes);
+    }
+    sm_comm_broadcast(comm, text, bytes, 0);
+    SM_TRY(sm_comm_agree(comm, command_config(options->checkpoint, text, &options->sets, out)));
+done:
+    sm_checkpoint_info_free(&info);
+    sm_free(text);
+    return status;
+}
+
+static sm_status open_data(const eval_options *options, const sm_config *config, sm_dataset **train, sm_dataset **dataset)
+{
+    sm_status status = SM_OK;
+    const char *split = options->split ? options->split : sm_config_text_of(config, "data", "validation_split");
+    if (options->data) {
+        SM_TRY(sm_dataset_open(&options->data, 1, split, dataset));
+    } else if (options->split) {
+        size_t count;
+        const char *const *paths = sm_config_texts(config, "data", "validation", &count);
+        if (count == 0) {
+            paths = sm_config_texts(config, "data", "train", &count);
+        }
+        SM_TRY(sm_dataset_open(paths, (int)count, split, dataset));
+    } else {
+        SM_TRY(sm_data_open_validation(config, dataset));
+        if (!*dataset) {
+            SM_TRY(sm_fail(SM_ERR_USAGE, "eval: the checkpoint's config has no validation_split; name one with --split"));
+        }
+    }
+    /* the network learnt with the training set's mean and std; without that file the evaluated one's stand in */
+    if (sm_data_open_train(config, train) != SM_OK) {
+        *train = NULL;
+    }
+done:
+    return status;
+}
+
+static sm_status evaluate(sm_comm *comm, const eval_options *options, const sm_config *config)
+{
+    sm_status status = SM_OK;
+    sm_dataset *train = NULL, *dataset = NULL;
+    sm_session *session = NULL;
+    sm_evaluator *evaluator = NULL;
+    sm_augmentation augmentation;
+    double *values = NULL;
+    SM_TRY(sm_comm_agree(comm, open_data(options, config, &train, &dataset)));
+    const sm_dataset *reference = train ? train : dataset;
+    SM_TRY(sm_comm_agree(comm, sm_data_augmentation(config, reference, &augmentation)));
+    SM_TRY(sm_session_new(config, comm, dataset, &session));
+    SM_TRY(sm_comm_agree(comm, sm_evaluator_new(session, dataset, augmentation.height, augmentation.width, sm_dataset_mean(reference),
+                                                sm_dataset_std(reference), &evaluator)));
+    SM_TRY(sm_checkpoint_load(session, NULL, options->checkpoint, !options->no_average));
+    values = sm_alloc((size_t)sm_evaluator_value_count(evaluator) * sizeof *values);
+    SM_TRY(sm_evaluator_run(evaluator, NULL, options->predictions, options->samples, values));
+    sm_log_info("%s on %lld samples at %dx%d", options->checkpoint, (long long)sm_dataset_count(dataset), augmentation.height,
+                augmentation.width);
+    sm_evaluator_report(evaluator, values);
+    if (options->predictions) {
+        sm_log_info("predictions of the first %lld samples: %s", options->samples < sm_dataset_count(dataset) ? options->samples : (long long)sm_dataset_count(dataset),
+                    options->predictions);
+    }
+done:
+    sm_free(values);
+    sm_evaluator_free(evaluator);
+    sm_session_free(session);
+    sm_dataset_close(dataset);
+    sm_dataset_close(train);
+    return status;
+}
+
+sm_status command_eval(command_context *context, int argc, char **argv)
+{
+    sm_status status = SM_OK;
+    sm_config *config = NULL;
+    eval_options options = {.samples = 8};
+    int help;
+    const argument table[] = {
+        {"CHECKPOINT", ARGUMENT_POSITIONAL, &options.checkpoint, NULL, "runs/NAME/checkpoints/best.h5, or any other"},
+        {"data", ARGUMENT_TEXT, &options.data, "FILE", "dataset file; default: the validation files of the checkpoint's config"},
+        {"split", ARGUMENT_TEXT, &options.split, "NAME", "its split; default: validation_split of the checkpoint's config"},
+        {"predictions", ARGUMENT_TEXT, &options.predictions, "FILE", "write pictures and maps of the first samples (HDF5)"},
+        {"samples", ARGUMENT_INTEGER, &options.samples, "N", "how many samples --predictions writes (8)"},
+        {"no-average", ARGUMENT_FLAG, &options.no_average, NULL, "use the last parameters, not their moving average"},
+        {"set", ARGUMENT_LIST, &options.sets, "SECTION.KEY=VALUE", "override a key of the checkpoint's config"},
+        {0},
+    };
+    SM_TRY(command_arguments(context, "eval", "Evaluates a checkpoint; any number of ranks gives the same numbers.", table, argc, argv, &help));
+    if (!help) {
+        if (options.samples < 1) {
+            SM_TRY(sm_fail(SM_ERR_USAGE, "eval: --samples %lld: at least 1 expected", options.samples));
+        }
+        SM_TRY(read_config(context->comm, &options, &config));
+        SM_TRY(evaluate(context->comm, &options, config));
+    }
+done:
+    sm_config_free(config);
+    return status;
+}

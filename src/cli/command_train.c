@@ -1,0 +1,45 @@
+#include <sigmatic/train/settings.h>
+#include <sigmatic/train/train.h>
+
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "cli/configuration.h"
+
+#include <stdio.h>
+
+sm_status command_train(command_context *context, int argc, char **argv)
+{
+    sm_status status = SM_OK;
+    sm_config *config = NULL;
+    sm_train_options options = {0};
+    const char *path = NULL;
+    argument_list sets = {0};
+    int help, help_config = 0;
+    const argument table[] = {
+        {"CONFIG?", ARGUMENT_POSITIONAL, &path, NULL, "the run's configuration (INI); see --help-config"},
+        {"set", ARGUMENT_LIST, &sets, "SECTION.KEY=VALUE", "override a key; may be repeated"},
+        {"resume", ARGUMENT_TEXT, &options.resume, "auto|FILE", "go on from the run folder's newest checkpoint, or from a file"},
+        {"overwrite", ARGUMENT_FLAG, &options.overwrite, NULL, "replace what an earlier run left in the run folder"},
+        {"dry-run", ARGUMENT_FLAG, &options.dry_run, NULL, "print ops, parameters, memory and FLOPs, then stop"},
+        {"help-config", ARGUMENT_FLAG, &help_config, NULL, "list every section and key with default, range and meaning"},
+        {0},
+    };
+    SM_TRY(command_arguments(context, "train", "Trains a network as CONFIG says.", table, argc, argv, &help));
+    if (help) {
+        goto done;
+    }
+    if (help_config) {
+        if (sm_comm_rank(context->comm) == 0) {
+            sm_config_help(sm_all_keys, stdout);
+        }
+        goto done;
+    }
+    if (!path) {
+        SM_TRY(sm_fail(SM_ERR_USAGE, "train: CONFIG is missing; see 'sigmatic train --help'"));
+    }
+    SM_TRY(sm_comm_agree(context->comm, command_config(path, NULL, &sets, &config)));
+    status = sm_train(config, context->comm, &options, &context->started);
+done:
+    sm_config_free(config);
+    return status;
+}

@@ -1,0 +1,406 @@
+#include <sigmatic/base/checksum.h>
+#include <sigmatic/base/log.h>
+#include <sigmatic/base/memory.h>
+#include <sigmatic/io/file.h>
+#include <sigmatic/io/h5.h>
+#include <sigmatic/train/checkpoint.h>
+
+#include <fnmatch.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char FORMAT[] = "sigmatic-checkpoint";
+enum { FORMAT_VERSION = 1, PATH_BYTES = SM_NAME_BYTES + 64 };
+
+/* ---- one tensor ---- */
+
+static sm_status write_tensor(sm_h5 *file, const char *object, const sm_slice *slice, const float *flat)
+{
+    sm_status status = SM_OK;
+    size_t shape[4];
+    float *values = sm_alloc(slice->count * sizeof *values);
+    for (int d = 0; d < slice->dimensions; d++) {
+        shape[d] = (size_t)slice->shape[d];
+    }
+    sm_slice_export(slice, flat, values);
+    SM_TRY(sm_h5_write(file, object, SM_H5_FLOAT, slice->dimensions, shape, values));
+    SM_TRY(sm_h5_write_attribute_int64(file, object, "crc32c", sm_crc32c(0, values, slice->count * sizeof *values)));
+done:
+    sm_free(values);
+    return status;
+}
+
+static sm_status read_tensor(const sm_h5 *file, const char *object, const sm_slice *slice, float *flat)
+{
+    sm_status status = SM_OK;
+    size_t shape[4];
+    int64_t expected;
+    float *values = sm_alloc(slice->count * sizeof *values);
+    for (int d = 0; d < slice->dimensions; d++) {
+        shape[d] = (size_t)slice->shape[d];
+    }
+    SM_TRY(sm_h5_read(file, object, SM_H5_FLOAT, slice->dimensions, shape, values));
+    if (sm_h5_has_attribute(file, object, "crc32c")) {
+        SM_TRY(sm_h5_read_attribute_int64(file, object, "crc32c", &expected));
+        uint32_t found = sm_crc32c(0, values, slice->count * sizeof *values);
+        if (found != (uint32_t)expected) {
+            SM_TRY(sm_fail(SM_ERR_INPUT, "%s: %s is damaged: checksum %08x expected, %08x found", sm_h5_path(file), object,
+                           (unsigned)expected, (unsigned)found));
+        }
+    }
+    sm_slice_import(slice, values, flat);
+done:
+    sm_free(values);
+    return status;
+}
+
+/* Where a parameter stands below a group; log-variances have a group of their own beside /model. */
+static void object_of(char out[PATH_BYTES], const char *group, const sm_slice *slice)
+{
+    if (slice->log_variance && strcmp(group, "/model") == 0) {
+        snprintf(out, PATH_BYTES, "/log_variance/%s", strchr(slice->name, '.') + 1);
+    } else {
+        snprintf(out, PATH_BYTES, "%s/%s", group, slice->name);
+    }
+}
+
+typedef sm_status (*tensor_function)(sm_h5 *file, const char *object, const sm_slice *slice, float *flat);
+
+static sm_status write_one(sm_h5 *file, const char *object, const sm_slice *slice, float *flat)
+{
+    return write_tensor(file, object, slice, flat);
+}
+
+static sm_status read_one(sm_h5 *file, const char *object, const sm_slice *slice, float *flat)
+{
+    return read_tensor(file, object, slice, flat);
+}
+
+static sm_status each_tensor(tensor_function function, sm_h5 *file, const char *group, const sm_slices *slices, float *flat)
+{
+    sm_status status = SM_OK;
+    for (int i = 0; i < slices->count; i++) {
+        char object[PATH_BYTES];
+        object_of(object, group, &slices->items[i]);
+        SM_TRY(function(file, object, &slices->items[i], flat));
+    }
+done:
+    return status;
+}
+
+/* ---- the whole file: reading and writing walk the same list ---- */
+
+static sm_status network_tensors(tensor_function function, sm_h5 *file, sm_session *session)
+{
+    sm_status status = SM_OK;
+    SM_TRY(each_tensor(function, file, "/model", &session->parameters->parameters, session->values));
+    SM_TRY(each_tensor(function, file, "/model", &session->parameters->buffers, session->buffers));
+done:
+    return status;
+}
+
+static sm_status optimizer_tensors(tensor_function function, sm_h5 *file, const sm_trainer *trainer)
+{
+    sm_status status = SM_OK;
+    const sm_optimizer_kind *kind = trainer->optimizer->kind;
+    for (int i = 0; i < kind->state_count; i++) {
+        char group[64];
+        snprintf(group, sizeof group, "/optimizer/%s", kind->state_names[i]);
+        SM_TRY(each_tensor(function, file, group, &trainer->session->parameters->parameters, trainer->state[i]));
+    }
+    if (trainer->average) {
+        SM_TRY(each_tensor(function, file, "/ema", &trainer->session->parameters->parameters, trainer->average));
+    }
+done:
+    return status;
+}
+
+static sm_status write_attributes(sm_h5 *file, const sm_trainer *trainer, const char *fingerprint, double best_metric)
+{
+    sm_status status = SM_OK;
+    const sm_session *session = trainer->session;
+    char *config = sm_config_text(session->config);
+    SM_TRY(sm_h5_write_attribute_text(file, "/", "format", FORMAT));
+    SM_TRY(sm_h5_write_attribute_int64(file, "/", "format_version", FORMAT_VERSION));
+    SM_TRY(sm_h5_write_attribute_text(file, "/", "version", SM_VERSION));
+    SM_TRY(sm_h5_write_attribute_text(file, "/", "config", config));
+    SM_TRY(sm_h5_write_attribute_text(file, "/", "dataset", fingerprint));
+    SM_TRY(sm_h5_write_attribute_text(file, "/", "optimizer", trainer->optimizer->kind->name));
+    SM_TRY(sm_h5_write_attribute_int64(file, "/", "seed", (int64_t)session->settings.seed));
+    SM_TRY(sm_h5_write_attribute_int64(file, "/", "step", trainer->step));
+    SM_TRY(sm_h5_write_attribute_int64(file, "/", "epoch", trainer->record.epoch));
+    SM_TRY(sm_h5_write_attribute_int64(file, "/", "samples_seen", trainer->position));
+    SM_TRY(sm_h5_write_attribute_int64(file, "/", "skipped", trainer->skipped));
+    SM_TRY(sm_h5_write_attribute_int64(file, "/", "skipped_in_a_row", trainer->skipped_in_a_row));
+    SM_TRY(sm_h5_write_attribute_int64(file, "/", "world_size", sm_comm_size(session->comm)));
+    SM_TRY(sm_h5_write_attribute_double(file, "/", "best_metric", best_metric));
+done:
+    sm_free(config);
+    return status;
+}
+
+static sm_status build(const sm_trainer *trainer, const char *path, const char *fingerprint, double best_metric, sm_h5 **out)
+{
+    sm_status status = SM_OK;
+    sm_h5 *file = NULL;
+    size_t slices = (size_t)trainer->session->parameters->parameters.count;
+    SM_TRY(sm_h5_create_in_memory(path, SM_H5_LATEST, &file));
+    SM_TRY(write_attributes(file, trainer, fingerprint, best_metric));
+    SM_TRY(network_tensors(write_one, file, trainer->session));
+    SM_TRY(optimizer_tensors(write_one, file, trainer));
+    SM_TRY(sm_h5_write(file, "/optimizer/updates", SM_H5_INT64, 1, &slices, trainer->segment_steps));
+    *out = file;
+    file = NULL;
+done:
+    sm_h5_close(file);
+    return status;
+}
+
+sm_status sm_checkpoint_save(const sm_trainer *trainer, const char *path, const char *best_path, const char *fingerprint, double best_metric)
+{
+    sm_status status = SM_OK;
+    sm_h5 *file = NULL;
+    if (sm_comm_rank(trainer->session->comm) == 0) {
+        SM_TRY(build(trainer, path, fingerprint, best_metric, &file));
+        SM_TRY(sm_h5_write_image(file, path));
+        if (best_path) {
+            SM_TRY(sm_h5_write_image(file, best_path));
+        }
+    }
+done:
+    sm_h5_close(file);
+    return sm_comm_agree(trainer->session->comm, status);
+}
+
+/* ---- loading ---- */
+
+static sm_status check_format(const sm_h5 *file)
+{
+    sm_status status = SM_OK;
+    char *format = NULL;
+    int64_t version;
+    SM_TRY(sm_h5_read_attribute_text(file, "/", "format", &format));
+    SM_TRY(sm_h5_read_attribute_int64(file, "/", "format_version", &version));
+    if (strcmp(format, FORMAT) != 0 || version != FORMAT_VERSION) {
+        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: format '%s' version %d expected, '%s' version %lld found", sm_h5_path(file), FORMAT,
+                       FORMAT_VERSION, format, (long long)version));
+    }
+done:
+    sm_free(format);
+    return status;
+}
+
+/* A file with more tensors than the network belongs to another one. */
+static sm_status check_count(const sm_h5 *file, const sm_session *session)
+{
+    char **names = NULL;
+    size_t found, log_variances = (size_t)session->task_count;
+    size_t expected = (size_t)(session->parameters->parameters.count + session->parameters->buffers.count) - log_variances;
+    sm_status status = sm_h5_list(file, "/model", &names, &found);
+    for (size_t i = 0; status == SM_OK && i < found; i++) {
+        if (!sm_slices_find(&session->parameters->parameters, names[i]) && !sm_slices_find(&session->parameters->buffers, names[i])) {
+            status = sm_fail(SM_ERR_INPUT, "%s: holds /model/%s (%zu tensors), which the configured network (%zu tensors) does not have: a checkpoint of another model",
+                             sm_h5_path(file), names[i], found, expected);
+        }
+    }
+    sm_free(names);
+    return status;
+}
+
+static sm_status check_same_model(sm_status status)
+{
+    return status == SM_ERR_INPUT ? sm_fail(status, "%s (a checkpoint of another model?)", sm_error_message()) : status;
+}
+
+static sm_status load_file(sm_session *session, sm_trainer *trainer, const char *path, int use_average)
+{
+    sm_status status = SM_OK;
+    sm_h5 *file = NULL;
+    SM_TRY(sm_h5_open(path, &file));
+    SM_TRY(check_format(file));
+    SM_TRY(check_count(file, session));
+    SM_TRY(check_same_model(network_tensors(read_one, file, session)));
+    if (use_average && sm_h5_has_group(file, "/ema")) {
+        SM_TRY(each_tensor(read_one, file, "/ema", &session->parameters->parameters, session->values));
+    }
+    if (trainer) {
+        size_t slices = (size_t)session->parameters->parameters.count;
+        SM_TRY(optimizer_tensors(read_one, file, trainer));
+        SM_TRY(sm_h5_read(file, "/optimizer/updates", SM_H5_INT64, 1, &slices, trainer->segment_steps));
+        SM_TRY(sm_h5_read_attribute_int64(file, "/", "step", &trainer->step));
+        SM_TRY(sm_h5_read_attribute_int64(file, "/", "samples_seen", &trainer->position));
+        SM_TRY(sm_h5_read_attribute_int64(file, "/", "skipped", &trainer->skipped));
+        SM_TRY(sm_h5_read_attribute_int64(file, "/", "skipped_in_a_row", &trainer->skipped_in_a_row));
+    }
+done:
+    sm_h5_close(file);
+    return status;
+}
+
+static void broadcast_network(sm_session *session)
+{
+    sm_comm_broadcast(session->comm, session->values, session->parameters->parameters.floats * sizeof(float), 0);
+    sm_comm_broadcast(session->comm, session->buffers, session->parameters->buffers.floats * sizeof(float), 0);
+}
+
+sm_status sm_checkpoint_load(sm_session *session, sm_trainer *trainer, const char *path, int use_average)
+{
+    sm_comm *comm = session->comm;
+    sm_status status = sm_comm_rank(comm) == 0 ? load_file(session, trainer, path, use_average) : SM_OK;
+    status = sm_comm_agree(comm, status);
+    if (status != SM_OK) {
+        return status;
+    }
+    broadcast_network(session);
+    if (trainer) {
+        size_t bytes = session->parameters->parameters.floats * sizeof(float);
+        for (int i = 0; i < trainer->optimizer->kind->state_count; i++) {
+            sm_comm_broadcast(comm, trainer->state[i], bytes, 0);
+        }
+        if (trainer->average) {
+            sm_comm_broadcast(comm, trainer->average, bytes, 0);
+        }
+        sm_comm_broadcast(comm, trainer->segment_steps, (size_t)session->parameters->parameters.count * sizeof(int64_t), 0);
+        int64_t *const positions[] = {&trainer->step, &trainer->position, &trainer->skipped, &trainer->skipped_in_a_row};
+        for (size_t i = 0; i < sizeof positions / sizeof *positions; i++) {
+            sm_comm_broadcast(comm, positions[i], sizeof(int64_t), 0);
+        }
+    }
+    return SM_OK;
+}
+
+static sm_status load_matching(const sm_h5 *file, const sm_slices *slices, float *flat, int *loaded)
+{
+    sm_status status = SM_OK;
+    for (int i = 0; i < slices->count; i++) {
+        const sm_slice *slice = &slices->items[i];
+        char object[PATH_BYTES];
+        sm_h5_info info;
+        object_of(object, "/model", slice);
+        if (slice->log_variance || !sm_h5_has_dataset(file, object)) {
+            continue;
+        }
+        SM_TRY(sm_h5_query(file, object, &info));
+        int same = info.rank == slice->dimensions;
+        for (int d = 0; same && d < info.rank; d++) {
+            same = info.shape[d] == (size_t)slice->shape[d];
+        }
+        if (same) {
+            SM_TRY(read_tensor(file, object, slice, flat));
+            ++*loaded;
+        }
+    }
+done:
+    return status;
+}
+
+static sm_status load_pretrained_file(sm_session *session, const char *path)
+{
+    sm_status status = SM_OK;
+    sm_h5 *file = NULL;
+    int loaded = 0, wanted = session->parameters->parameters.count + session->parameters->buffers.count - session->task_count;
+    SM_TRY(sm_h5_open(path, &file));
+    SM_TRY(check_format(file));
+    SM_TRY(load_matching(file, &session->parameters->parameters, session->values, &loaded));
+    SM_TRY(load_matching(file, &session->parameters->buffers, session->buffers, &loaded));
+    if (loaded == 0) {
+        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: no tensor has a name and shape of the configured network", path));
+    }
+    sm_log_info("pretrained: %d of %d tensors from %s", loaded, wanted, path);
+done:
+    sm_h5_close(file);
+    return status;
+}
+
+sm_status sm_checkpoint_load_pretrained(sm_session *session, const char *path)
+{
+    sm_status status = sm_comm_rank(session->comm) == 0 ? load_pretrained_file(session, path) : SM_OK;
+    status = sm_comm_agree(session->comm, status);
+    if (status == SM_OK) {
+        broadcast_network(session);
+    }
+    return status;
+}
+
+sm_status sm_checkpoint_read_info(const char *path, sm_checkpoint_info *info)
+{
+    sm_status status = SM_OK;
+    sm_h5 *file = NULL;
+    *info = (sm_checkpoint_info){.best_metric = NAN};
+    SM_TRY(sm_h5_open(path, &file));
+    SM_TRY(check_format(file));
+    SM_TRY(sm_h5_read_attribute_text(file, "/", "config", &info->config));
+    SM_TRY(sm_h5_read_attribute_text(file, "/", "dataset", &info->fingerprint));
+    SM_TRY(sm_h5_read_attribute_int64(file, "/", "step", &info->step));
+    SM_TRY(sm_h5_read_attribute_int64(file, "/", "epoch", &info->epoch));
+    SM_TRY(sm_h5_read_attribute_int64(file, "/", "samples_seen", &info->samples_seen));
+    SM_TRY(sm_h5_read_attribute_int64(file, "/", "skipped", &info->skipped));
+    SM_TRY(sm_h5_read_attribute_int64(file, "/", "world_size", &info->world_size));
+    SM_TRY(sm_h5_read_attribute_double(file, "/", "best_metric", &info->best_metric));
+done:
+    sm_h5_close(file);
+    if (status != SM_OK) {
+        sm_checkpoint_info_free(info);
+    }
+    return status;
+}
+
+void sm_checkpoint_info_free(sm_checkpoint_info *info)
+{
+    sm_free(info->config);
+    sm_free(info->fingerprint);
+    *info = (sm_checkpoint_info){0};
+}
+
+/* ---- the folder ---- */
+
+static int is_step_file(const char *name)
+{
+    return fnmatch("step-*.h5", name, 0) == 0;
+}
+
+char *sm_checkpoint_latest(const char *folder)
+{
+    char **names = NULL, *found = NULL;
+    size_t count = 0;
+    if (!sm_folder_exists(folder) || sm_folder_list(folder, &names, &count) != SM_OK) {
+        return NULL;
+    }
+    for (size_t i = count; i-- > 0 && !found;) { /* sorted by name, which is by step */
+        if (!is_step_file(names[i])) {
+            continue;
+        }
+        char *path = sm_format("%s/%s", folder, names[i]);
+        sm_checkpoint_info info;
+        if (sm_checkpoint_read_info(path, &info) == SM_OK) {
+            sm_checkpoint_info_free(&info);
+            found = path;
+        } else {
+            sm_log_warning("passing over a checkpoint: %s", sm_error_message());
+            sm_free(path);
+        }
+    }
+    sm_free(names);
+    return found;
+}
+
+sm_status sm_checkpoint_prune(const char *folder, int keep)
+{
+    sm_status status = SM_OK;
+    char **names = NULL;
+    size_t count = 0;
+    int seen = 0;
+    SM_TRY(sm_folder_list(folder, &names, &count));
+    for (size_t i = count; i-- > 0;) {
+        if (is_step_file(names[i]) && ++seen > keep) {
+            char *path = sm_format("%s/%s", folder, names[i]);
+            status = sm_remove_tree(path);
+            sm_free(path);
+            SM_TRY(status);
+        }
+    }
+done:
+    sm_free(names);
+    return status;
+}

@@ -1,0 +1,20 @@
+/** \file
+ * The predictions file that `eval --predictions` writes: pictures and raw maps of the first samples, each rank its own at their places. */
+#ifndef SIGMATIC_TRAIN_PREDICTIONS_H
+#define SIGMATIC_TRAIN_PREDICTIONS_H
+
+#include <sigmatic/data/loader.h>
+#include <sigmatic/train/session.h>
+
+typedef struct sm_predictions sm_predictions;
+
+/** Creates the file. Collective. */
+sm_status sm_predictions_create(const sm_session *session, const sm_dataset *dataset, const char *path, int64_t count, int height, int width, sm_predictions **out);
+
+/** Writes one sample if it is among the first `count`. */
+sm_status sm_predictions_put(sm_predictions *predictions, const sm_batch *batch, int sample, const float *const *logits);
+
+/** Not collective. NULL is legal. */
+void sm_predictions_close(sm_predictions *predictions);
+
+#endif

@@ -1,0 +1,20 @@
+/** \file
+ * The live line of a run, and the table of sigmas at its end. Rank 0 prints. */
+#ifndef SIGMATIC_TRAIN_PROGRESS_H
+#define SIGMATIC_TRAIN_PROGRESS_H
+
+#include <sigmatic/train/run_log.h>
+
+typedef struct sm_progress sm_progress;
+
+/** \param first_step  steps done before (a resumed run) */
+sm_progress *sm_progress_new(const sm_session *session, int64_t steps, int64_t first_step);
+void sm_progress_free(sm_progress *progress);
+
+/** Shows the step if it is time to. */
+void sm_progress_step(sm_progress *progress, const sm_step_record *record);
+
+/** Prints for each task its smoothed loss, s, sigma, and the sigma that minimises the objective at that loss. */
+void sm_progress_summary(const sm_progress *progress);
+
+#endif

@@ -1,0 +1,275 @@
+/* Columns: each dataset has a list of rows in memory that is appended and flushed every few seconds. */
+#define _POSIX_C_SOURCE 200809L
+#include <sigmatic/base/log.h>
+#include <sigmatic/base/memory.h>
+#include <sigmatic/base/timer.h>
+#include <sigmatic/io/file.h>
+#include <sigmatic/io/h5.h>
+#include <sigmatic/tensor/gemm.h>
+#include <sigmatic/train/run_log.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { CHUNK_ROWS = 1024, WAITING_ROWS = 256 };
+static const double FLUSH_SECONDS = 2;
+
+typedef struct column {
+    char path[192];
+    sm_h5_type type; /* SM_H5_INT64 or SM_H5_DOUBLE */
+    double rows[WAITING_ROWS];
+} column;
+
+/** Columns that grow together, with their step column first. */
+typedef struct table {
+    column *columns;
+    int count, waiting;
+} table;
+
+struct sm_run_log {
+    sm_h5 *file;
+    int task_count;
+    table steps;       /* /steps and /tasks */
+    table evaluations; /* /evaluations/<split>; empty without one */
+    double flushed_seconds;
+};
+
+static const struct {
+    const char *name;
+    sm_h5_type type;
+} step_columns[] = {
+    {"step", SM_H5_INT64},     {"epoch", SM_H5_INT64}, {"applied", SM_H5_INT64},        {"seconds", SM_H5_DOUBLE},
+    {"learning_rate", SM_H5_DOUBLE}, {"loss", SM_H5_DOUBLE}, {"gradient_norm", SM_H5_DOUBLE}, {"images_per_second", SM_H5_DOUBLE},
+};
+static const char *const task_columns[] = {"loss", "weight", "log_variance", "sigma"};
+enum { STEP_COLUMNS = sizeof step_columns / sizeof *step_columns, TASK_COLUMNS = sizeof task_columns / sizeof *task_columns };
+
+static column *add_column(table *t, sm_h5_type type)
+{
+    t->columns = sm_realloc(t->columns, (size_t)(t->count + 1) * sizeof *t->columns);
+    column *added = &t->columns[t->count++];
+    added->type = type;
+    return added;
+}
+
+static void name_columns(sm_run_log *log, const sm_session *session, const char *split)
+{
+    for (int i = 0; i < STEP_COLUMNS; i++) {
+        column *c = add_column(&log->steps, step_columns[i].type);
+        snprintf(c->path, sizeof c->path, "/steps/%s", step_columns[i].name);
+    }
+    for (int task = 0; task < session->task_count; task++) {
+        for (int i = 0; i < TASK_COLUMNS; i++) {
+            column *c = add_column(&log->steps, SM_H5_DOUBLE);
+            snprintf(c->path, sizeof c->path, "/tasks/%s/%s", session->tasks[task]->name, task_columns[i]);
+        }
+    }
+    if (!split) {
+        return;
+    }
+    column *step = add_column(&log->evaluations, SM_H5_INT64);
+    snprintf(step->path, sizeof step->path, "/evaluations/%s/step", split);
+    for (int task = 0; task < session->task_count; task++) {
+        for (const sm_metric *m = session->tasks[task]->kind->metrics; m->name; m++) {
+            column *c = add_column(&log->evaluations, SM_H5_DOUBLE);
+            snprintf(c->path, sizeof c->path, "/evaluations/%s/%s/%s", split, session->tasks[task]->name, m->name);
+        }
+    }
+}
+
+static sm_status append(sm_h5 *file, const column *c, size_t count)
+{
+    if (c->type == SM_H5_DOUBLE) {
+        return sm_h5_append_rows(file, c->path, SM_H5_DOUBLE, count, c->rows);
+    }
+    int64_t whole[WAITING_ROWS];
+    for (size_t i = 0; i < count; i++) {
+        whole[i] = (int64_t)c->rows[i];
+    }
+    return sm_h5_append_rows(file, c->path, SM_H5_INT64, count, whole);
+}
+
+static sm_status write_waiting(sm_run_log *log, table *t)
+{
+    sm_status status = SM_OK;
+    for (int i = 0; i < t->count && t->waiting > 0; i++) {
+        SM_TRY(append(log->file, &t->columns[i], (size_t)t->waiting));
+    }
+    t->waiting = 0;
+done:
+    return status;
+}
+
+/* Copies the rows of the old log up to `last_step`. */
+static sm_status copy_rows(sm_run_log *log, const sm_h5 *old, table *t, int64_t last_step, double *seconds)
+{
+    sm_status status = SM_OK;
+    sm_h5_info info;
+    int64_t *steps = NULL;
+    void *rows = NULL;
+    size_t kept = 0;
+    if (t->count == 0 || !sm_h5_has_dataset(old, t->columns[0].path)) {
+        return SM_OK;
+    }
+    SM_TRY(sm_h5_query(old, t->columns[0].path, &info));
+    steps = sm_alloc((info.count + 1) * sizeof *steps);
+    SM_TRY(sm_h5_read_rows(old, t->columns[0].path, SM_H5_INT64, 0, info.count, 1, steps));
+    while (kept < info.count && steps[kept] <= last_step) {
+        kept++;
+    }
+    rows = sm_alloc((kept + 1) * sizeof(double));
+    for (int i = 0; i < t->count && kept > 0; i++) {
+        const column *c = &t->columns[i];
+        SM_TRY(sm_h5_read_rows(old, c->path, c->type, 0, kept, 1, rows));
+        SM_TRY(sm_h5_append_rows(log->file, c->path, c->type, kept, rows));
+        if (strcmp(c->path, "/steps/seconds") == 0) {
+            *seconds = ((double *)rows)[kept - 1];
+        }
+    }
+done:
+    sm_free(steps);
+    sm_free(rows);
+    return status;
+}
+
+static sm_status write_attributes(sm_h5 *file, const sm_session *session)
+{
+    sm_status status = SM_OK;
+    char host[256] = "";
+    char *config = sm_config_text(session->config);
+    gethostname(host, sizeof host - 1);
+    SM_TRY(sm_h5_write_attribute_text(file, "/", "format", "sigmatic-run"));
+    SM_TRY(sm_h5_write_attribute_int64(file, "/", "format_version", 1));
+    SM_TRY(sm_h5_write_attribute_text(file, "/", "config", config));
+    SM_TRY(sm_h5_write_attribute_text(file, "/", "version", SM_VERSION));
+    SM_TRY(sm_h5_write_attribute_text(file, "/", "mpi", sm_comm_library_version()));
+    SM_TRY(sm_h5_write_attribute_text(file, "/", "hdf5", sm_h5_library_version()));
+    SM_TRY(sm_h5_write_attribute_text(file, "/", "blis", sm_blis_version()));
+    SM_TRY(sm_h5_write_attribute_text(file, "/", "host", host));
+    SM_TRY(sm_h5_write_attribute_int64(file, "/", "world_size", sm_comm_size(session->comm)));
+    SM_TRY(sm_h5_write_attribute_int64(file, "/", "threads", session->settings.threads));
+    SM_TRY(sm_h5_write_attribute_text(file, "/", "weighting", session->weighting->kind->name));
+    for (int i = 0; i < session->task_count; i++) {
+        const sm_task *task = session->tasks[i];
+        const sm_weighted_task *weighted = &session->weighting->tasks[i];
+        char group[160];
+        snprintf(group, sizeof group, "/tasks/%s", task->name);
+        SM_TRY(sm_h5_write_attribute_text(file, group, "kind", task->kind->name));
+        SM_TRY(sm_h5_write_attribute_text(file, group, "loss", task->loss));
+        SM_TRY(sm_h5_write_attribute_text(file, group, "likelihood", weighted->likelihood->name));
+        SM_TRY(sm_h5_write_attribute_text(file, group, "meaning", weighted->likelihood->meaning));
+        SM_TRY(sm_h5_write_attribute_text(file, group, "unit", strcmp(task->loss, "cross_entropy") ? "px" : "nat"));
+        SM_TRY(sm_h5_write_attribute_int64(file, group, "dimensions", weighted->dimensions));
+    }
+done:
+    sm_free(config);
+    return status;
+}
+
+static sm_status create_columns(sm_h5 *file, const table *t)
+{
+    sm_status status = SM_OK;
+    for (int i = 0; i < t->count; i++) {
+        SM_TRY(sm_h5_create_rows(file, t->columns[i].path, t->columns[i].type, 0, CHUNK_ROWS));
+    }
+done:
+    return status;
+}
+
+sm_status sm_run_log_open(const char *path, const sm_session *session, const char *split, int64_t resume_step, double *seconds, sm_run_log **out)
+{
+    sm_status status = SM_OK;
+    sm_h5 *old = NULL;
+    char *partial = sm_format("%s.partial", path);
+    sm_run_log *log = sm_alloc_zeroed(sizeof *log);
+    *seconds = 0;
+    log->task_count = session->task_count;
+    log->flushed_seconds = sm_seconds();
+    name_columns(log, session, split);
+    SM_TRY(sm_h5_create(partial, SM_H5_EARLIEST, &log->file));
+    SM_TRY(create_columns(log->file, &log->steps));
+    SM_TRY(create_columns(log->file, &log->evaluations));
+    SM_TRY(write_attributes(log->file, session));
+    if (resume_step > 0 && sm_file_exists(path)) {
+        SM_TRY(sm_h5_open(path, &old));
+        SM_TRY(copy_rows(log, old, &log->steps, resume_step, seconds));
+        SM_TRY(copy_rows(log, old, &log->evaluations, resume_step, seconds));
+    }
+    SM_TRY(sm_h5_flush(log->file));
+    SM_TRY(sm_file_rename(partial, path));
+    *out = log;
+    log = NULL;
+done:
+    sm_h5_close(old);
+    sm_free(partial);
+    if (log) {
+        sm_h5_close(log->file);
+        sm_free(log->steps.columns);
+        sm_free(log->evaluations.columns);
+        sm_free(log);
+    }
+    return status;
+}
+
+sm_status sm_run_log_flush(sm_run_log *log)
+{
+    sm_status status = SM_OK;
+    log->flushed_seconds = sm_seconds();
+    SM_TRY(write_waiting(log, &log->steps));
+    SM_TRY(write_waiting(log, &log->evaluations));
+    SM_TRY(sm_h5_flush(log->file));
+done:
+    return status;
+}
+
+static sm_status end_row(sm_run_log *log, table *t)
+{
+    t->waiting++;
+    int due = t->waiting == WAITING_ROWS || sm_seconds() - log->flushed_seconds > FLUSH_SECONDS;
+    return due ? sm_run_log_flush(log) : SM_OK;
+}
+
+sm_status sm_run_log_step(sm_run_log *log, const sm_step_record *r)
+{
+    const double values[STEP_COLUMNS] = {(double)r->step,  (double)r->epoch, r->applied,       r->seconds,
+                                         r->learning_rate, r->loss,          r->gradient_norm, r->images_per_second};
+    const double *const task_values[TASK_COLUMNS] = {r->task_loss, r->weight, r->log_variance, r->sigma};
+    int row = log->steps.waiting;
+    for (int i = 0; i < STEP_COLUMNS; i++) {
+        log->steps.columns[i].rows[row] = values[i];
+    }
+    for (int task = 0; task < log->task_count; task++) {
+        for (int i = 0; i < TASK_COLUMNS; i++) {
+            log->steps.columns[STEP_COLUMNS + task * TASK_COLUMNS + i].rows[row] = task_values[i][task];
+        }
+    }
+    return end_row(log, &log->steps);
+}
+
+sm_status sm_run_log_evaluation(sm_run_log *log, int64_t step, const double *values)
+{
+    table *t = &log->evaluations;
+    if (t->count == 0) {
+        return SM_OK;
+    }
+    t->columns[0].rows[t->waiting] = (double)step;
+    for (int i = 1; i < t->count; i++) {
+        t->columns[i].rows[t->waiting] = values[i - 1];
+    }
+    return end_row(log, t);
+}
+
+sm_status sm_run_log_close(sm_run_log *log)
+{
+    if (!log) {
+        return SM_OK;
+    }
+    sm_status status = sm_run_log_flush(log);
+    sm_status closed = sm_h5_close(log->file);
+    sm_free(log->steps.columns);
+    sm_free(log->evaluations.columns);
+    sm_free(log);
+    return status != SM_OK ? status : closed;
+}

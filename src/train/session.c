@@ -1,0 +1,206 @@
+#include <sigmatic/base/log.h>
+#include <sigmatic/base/memory.h>
+#include <sigmatic/train/session.h>
+
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void copy_classes(const sm_dataset *dataset, sm_class_info *classes)
+{
+    const sm_dataset_classes *from = dataset ? sm_dataset_class_info(dataset) : NULL;
+    if (!from) {
+        return;
+    }
+    size_t count = (size_t)from->count;
+    *classes = (sm_class_info){.count = from->count, .ignore = from->ignore};
+    classes->names = memcpy(sm_alloc(count * sizeof *classes->names), from->names, count * sizeof *classes->names);
+    classes->palette = memcpy(sm_alloc(count * sizeof *classes->palette), from->palette, count * sizeof *classes->palette);
+    classes->thing = memcpy(sm_alloc(count), from->thing, count);
+}
+
+/* Evaluation without training data (a checkpoint's config) checks its own dataset. */
+static sm_status check_targets(const sm_session *session, const sm_dataset *dataset)
+{
+    for (int i = 0; i < session->task_count; i++) {
+        const char *map = session->tasks[i]->kind->target_dataset;
+        if (dataset && !sm_dataset_has(dataset, map)) {
+            return sm_fail(SM_ERR_INPUT, "task '%s' learns from the map '%s', which no dataset file has", session->tasks[i]->name, map);
+        }
+    }
+    return SM_OK;
+}
+
+static sm_status make_tasks(sm_session *session)
+{
+    sm_status status = SM_OK;
+    const char *const *sections;
+    int count = (int)sm_config_sections(session->config, "task", &sections);
+    size_t n = (size_t)count;
+    const char **names = sm_alloc_zeroed(n * sizeof *names), **losses = sm_alloc_zeroed(n * sizeof *losses);
+    int *dimensions = sm_alloc_zeroed(n * sizeof *dimensions);
+    if (count == 0) {
+        SM_TRY(sm_fail(SM_ERR_CONFIG, "the config has no [task.NAME] section: nothing to learn"));
+    }
+    session->tasks = sm_alloc_zeroed(n * sizeof *session->tasks);
+    session->decoders = sm_alloc_zeroed(n * sizeof *session->decoders);
+    session->task_count = count;
+    for (int i = 0; i < count; i++) {
+        names[i] = sm_config_instance(sections[i]);
+        SM_TRY(sm_task_new(session->config, names[i], session->classes.count ? &session->classes : NULL, &session->tasks[i]));
+        losses[i] = session->tasks[i]->loss;
+        dimensions[i] = session->tasks[i]->channels;
+        session->decoders[i] = (sm_decoder){session->tasks[i]->name, session->tasks[i]->channels};
+    }
+    SM_TRY(sm_weighting_new(session->config, count, names, losses, dimensions, &session->weighting));
+done:
+    sm_free(names);
+    sm_free(losses);
+    sm_free(dimensions);
+    return status;
+}
+
+/* Adds the slices: first those of the network (a throw-away graph), then the log-variances, which so come first in backward order. */
+static sm_status make_parameters(sm_session *session)
+{
+    sm_status status = SM_OK;
+    sm_graph *graph = NULL;
+    session->parameters = sm_parameters_new();
+    int side = 16 * session->network.output_stride; /* any size gives the same parameters */
+    SM_TRY(sm_network_build(&session->network, side, side, session->task_count, session->decoders, session->parameters, &graph));
+    session->log_variances = sm_alloc((size_t)session->task_count * sizeof *session->log_variances);
+    for (int i = 0; i < session->task_count; i++) {
+        sm_slice slice = {.dimensions = 1, .shape = {1}, .task = i, .log_variance = 1,
+                          .initial_mean = (float)session->weighting->tasks[i].initial_log_variance};
+        snprintf(slice.name, sizeof slice.name, "log_variance.%s", session->tasks[i]->name);
+        session->log_variances[i] = sm_parameters_add(session->parameters, &slice);
+    }
+    SM_TRY(sm_network_apply_patterns(session->config, session->parameters));
+    sm_parameters_finish(session->parameters);
+    session->values = sm_alloc(session->parameters->parameters.floats * sizeof(float));
+    session->buffers = sm_alloc(session->parameters->buffers.floats * sizeof(float));
+    sm_slices_initialise(&session->parameters->parameters, session->settings.seed, session->values);
+    sm_slices_initialise(&session->parameters->buffers, session->settings.seed, session->buffers);
+done:
+    sm_graph_free(graph);
+    return status;
+}
+
+static void choose_threads(sm_session *session)
+{
+    int *threads = &session->settings.threads;
+    if (*threads == 0) {
+        const char *wanted = getenv("OMP_NUM_THREADS");
+        *threads = wanted && atoi(wanted) > 0 ? atoi(wanted) : 1;
+    }
+    omp_set_num_threads(*threads);
+}
+
+sm_status sm_session_new(const sm_config *config, sm_comm *comm, const sm_dataset *dataset, sm_session **out)
+{
+    sm_status status = SM_OK;
+    sm_session *session = sm_alloc_zeroed(sizeof *session);
+    session->config = config;
+    session->comm = comm;
+    SM_TRY(sm_settings_read(config, &session->settings));
+    SM_TRY(sm_network_configure(config, &session->network));
+    choose_threads(session);
+    copy_classes(dataset, &session->classes);
+    SM_TRY(make_tasks(session));
+    SM_TRY(check_targets(session, dataset));
+    SM_TRY(make_parameters(session));
+done:
+    status = sm_comm_agree(comm, status);
+    if (status != SM_OK) {
+        sm_session_free(session);
+        return status;
+    }
+    sm_comm_broadcast(comm, session->values, session->parameters->parameters.floats * sizeof(float), 0);
+    sm_comm_broadcast(comm, session->buffers, session->parameters->buffers.floats * sizeof(float), 0);
+    *out = session;
+    return SM_OK;
+}
+
+void sm_session_free(sm_session *session)
+{
+    if (!session) {
+        return;
+    }
+    for (int i = 0; i < session->task_count; i++) {
+        sm_task_free(session->tasks[i]);
+    }
+    for (int region = 0; region < SM_REGIONS; region++) {
+        sm_free(session->memory[region]);
+    }
+    sm_free(session->tasks);
+    sm_free(session->decoders);
+    sm_weighting_free(session->weighting);
+    sm_free(session->classes.names);
+    sm_free(session->classes.palette);
+    sm_free(session->classes.thing);
+    sm_parameters_free(session->parameters);
+    sm_free(session->log_variances);
+    sm_free(session->values);
+    sm_free(session->buffers);
+    sm_free(session);
+}
+
+sm_status sm_engine_new(sm_session *session, int height, int width, int capacity, int training, sm_engine **out)
+{
+    sm_status status = SM_OK;
+    sm_engine *engine = sm_alloc_zeroed(sizeof *engine);
+    const sm_settings *settings = &session->settings;
+    engine->height = height;
+    engine->width = width;
+    SM_TRY(sm_network_build(&session->network, height, width, session->task_count, session->decoders, session->parameters, &engine->graph));
+    SM_TRY(sm_plan_new(engine->graph,
+                       &(sm_plan_options){.capacity = capacity, .training = training, .threads = settings->threads,
+                                          .batch_norm = settings->batch_norm, .exact_kernels = settings->exact_kernels,
+                                          .conv2d_algorithm = settings->conv2d_algorithm},
+                       &engine->plan));
+    for (int region = SM_REGION_GRADIENTS; region < SM_REGIONS; region++) {
+        size_t bytes = sm_plan_region_bytes(engine->plan, (sm_region)region);
+        if (bytes > session->memory_bytes[region]) {
+            session->memory_bytes[region] = bytes;
+        }
+    }
+    *out = engine;
+    engine = NULL;
+done:
+    sm_engine_free(engine);
+    return status;
+}
+
+void sm_engine_free(sm_engine *engine)
+{
+    if (engine) {
+        sm_plan_free(engine->plan);
+        sm_graph_free(engine->graph);
+        sm_free(engine);
+    }
+}
+
+void sm_engine_bind(sm_session *session, sm_engine *engine)
+{
+    static const sm_region shared[] = {SM_REGION_GRADIENTS, SM_REGION_PREPARED, SM_REGION_ACTIVATIONS, SM_REGION_WORKSPACE};
+    for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
+        sm_region region = shared[i];
+        if (!session->memory[region]) {
+            /* gradients of frozen parameters are never written, but travel with the others */
+            session->memory[region] = region == SM_REGION_GRADIENTS ? sm_alloc_zeroed(session->memory_bytes[region])
+                                                                    : sm_alloc(session->memory_bytes[region]);
+        }
+        engine->run.base[region] = session->memory[region];
+    }
+    engine->run.base[SM_REGION_PARAMETERS] = (char *)session->values;
+    engine->run.base[SM_REGION_BUFFERS] = (char *)session->buffers;
+    engine->run.threads = session->settings.threads;
+    engine->run.seed = session->settings.seed;
+}
+
+float *sm_session_log_variance(const sm_session *session, int task)
+{
+    return session->values + session->parameters->parameters.items[session->log_variances[task]].offset;
+}

@@ -1,0 +1,71 @@
+#include <sigmatic/data/data_options.h>
+#include <sigmatic/model/network.h>
+#include <sigmatic/optim/optimizer.h>
+#include <sigmatic/optim/schedule.h>
+#include <sigmatic/ops/conv2d.h>
+#include <sigmatic/task/task.h>
+#include <sigmatic/train/settings.h>
+#include <sigmatic/weighting/weighting.h>
+
+#include <stddef.h>
+
+static const char run[] = "run", distributed[] = "distributed", checkpoint[] = "checkpoint";
+
+const sm_key sm_run_keys[] = {
+    {run, "folder", SM_KEY_PATH, "runs/default", 0, 0, NULL, NULL, "run.h5, checkpoints/ and status are written here"},
+    {run, "seed", SM_KEY_INTEGER, "1", 0, 9e15, NULL, NULL, "initial weights, order of samples, augmentation, dropout"},
+    {run, "batch", SM_KEY_INTEGER, "8", 1, 1e6, NULL, "images", "of one step over all ranks"},
+    {run, "steps", SM_KEY_INTEGER, "0", 0, 1e12, NULL, NULL, "length of the run; 0 = by epochs"},
+    {run, "epochs", SM_KEY_INTEGER, "0", 0, 1e9, NULL, NULL, "length of the run if steps = 0"},
+    {run, "evaluate_interval", SM_KEY_INTEGER, "0", 0, 1e12, NULL, "steps", "between evaluations; 0 = only at the end"},
+    {run, "evaluate_batch", SM_KEY_INTEGER, "0", 0, 1e6, NULL, "images", "of one evaluation step over all ranks; 0 = batch"},
+    {run, "progress_seconds", SM_KEY_REAL, "10", 0, 1e6, NULL, "seconds", "between progress lines where there is no terminal"},
+    {distributed, "threads", SM_KEY_INTEGER, "0", 0, 4096, NULL, NULL, "OpenMP threads a rank; 0 = OMP_NUM_THREADS, else 1"},
+    {distributed, "batch_norm", SM_KEY_CHOICE, "sync", 0, 0, "sync|local|frozen", NULL,
+     "statistics of the global batch, of each rank's samples (running values averaged), or the running ones"},
+    {distributed, "micro_batches", SM_KEY_INTEGER, "1", 1, 65536, NULL, NULL,
+     "parts in which a rank works through its share of the batch (gradient accumulation)"},
+    {distributed, "exact_kernels", SM_KEY_BOOL, "false", 0, 0, NULL, NULL, "no kernel with more rounding than a direct sum (Winograd F(4x4))"},
+    {distributed, "conv2d_algorithm", SM_KEY_TEXT, "", 0, 0, NULL, NULL, "this convolution algorithm wherever it can; empty = the cheapest"},
+    {checkpoint, "interval", SM_KEY_INTEGER, "0", 0, 1e12, NULL, "steps", "between checkpoints; 0 = at the end and when asked to stop"},
+    {checkpoint, "keep_last", SM_KEY_INTEGER, "2", 1, 1e6, NULL, NULL, "how many of the latest checkpoints stay"},
+    {checkpoint, "keep_best", SM_KEY_BOOL, "true", 0, 0, NULL, NULL, "best.h5 holds the best evaluation by the first task's first metric"},
+    {0},
+};
+
+const sm_key *const sm_all_keys[] = {sm_run_keys,       sm_model_keys,     sm_data_keys,     sm_task_keys,
+                                     sm_weighting_keys, sm_optimizer_keys, sm_schedule_keys, NULL};
+
+sm_status sm_settings_read(const sm_config *config, sm_settings *settings)
+{
+    *settings = (sm_settings){
+        .folder = sm_config_text_of(config, run, "folder"),
+        .seed = (uint64_t)sm_config_integer(config, run, "seed"),
+        .batch = (int)sm_config_integer(config, run, "batch"),
+        .steps = sm_config_integer(config, run, "steps"),
+        .epochs = sm_config_integer(config, run, "epochs"),
+        .evaluate_interval = sm_config_integer(config, run, "evaluate_interval"),
+        .evaluate_batch = (int)sm_config_integer(config, run, "evaluate_batch"),
+        .progress_seconds = sm_config_real(config, run, "progress_seconds"),
+        .threads = (int)sm_config_integer(config, distributed, "threads"),
+        .micro_batches = (int)sm_config_integer(config, distributed, "micro_batches"),
+        .batch_norm = (sm_batch_norm_mode)sm_config_choice(config, distributed, "batch_norm"),
+        .exact_kernels = sm_config_bool(config, distributed, "exact_kernels"),
+        .conv2d_algorithm = sm_config_text_of(config, distributed, "conv2d_algorithm"),
+        .checkpoint_interval = sm_config_integer(config, checkpoint, "interval"),
+        .keep_last = (int)sm_config_integer(config, checkpoint, "keep_last"),
+        .keep_best = sm_config_bool(config, checkpoint, "keep_best"),
+    };
+    if (settings->steps == 0 && settings->epochs == 0) {
+        return sm_config_fail(config, run, "steps", "either steps or epochs must say how long to train");
+    }
+    if (settings->evaluate_batch == 0) {
+        settings->evaluate_batch = settings->batch;
+    }
+    if (*settings->conv2d_algorithm == 0) {
+        settings->conv2d_algorithm = NULL;
+    } else if (!sm_conv2d_find(settings->conv2d_algorithm)) {
+        return sm_config_fail(config, distributed, "conv2d_algorithm", "no such algorithm");
+    }
+    return SM_OK;
+}

@@ -1,0 +1,435 @@
+#include <sigmatic/base/log.h>
+#include <sigmatic/base/memory.h>
+#include <sigmatic/base/timer.h>
+#include <sigmatic/data/data_options.h>
+#include <sigmatic/data/sampler.h>
+#include <sigmatic/io/file.h>
+#include <sigmatic/train/checkpoint.h>
+#include <sigmatic/train/evaluator.h>
+#include <sigmatic/train/stop_signal.h>
+#include <sigmatic/train/train.h>
+
+#include "train/progress.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Everything of one run on one rank. */
+typedef struct training {
+    const sm_config *config;
+    sm_comm *comm;
+    const sm_train_options *options;
+    sm_dataset *train, *validation;
+    sm_augmentation augmentation;
+    sm_session *session;
+    sm_target_builder *builders;
+    sm_loader_options loader_options;
+    sm_loader *loader;
+    sm_trainer *trainer;
+    sm_evaluator *evaluator; /* NULL: no validation */
+    double *values;          /* of the last evaluation */
+    int64_t steps, evaluated_step, saved_step;
+    double best_metric;
+    sm_run_log *log;         /* rank 0 */
+    sm_progress *progress;
+    double begin_seconds, earlier_seconds;
+    int folder_ready;        /* the status file speaks for this run */
+} training;
+
+static int is_root(const training *t)
+{
+    return sm_comm_rank(t->comm) == 0;
+}
+
+static char *path_in(const training *t, const char *name)
+{
+    return sm_format("%s/%s", t->session->settings.folder, name);
+}
+
+/* ---- setting up ---- */
+
+static sm_status open_data(training *t)
+{
+    sm_status status = SM_OK;
+    SM_TRY(sm_data_open_train(t->config, &t->train));
+    SM_TRY(sm_data_open_validation(t->config, &t->validation));
+    SM_TRY(sm_data_augmentation(t->config, t->train, &t->augmentation));
+done:
+    return sm_comm_agree(t->comm, status);
+}
+
+static void describe_loader(training *t)
+{
+    const sm_session *session = t->session;
+    const sm_settings *settings = &session->settings;
+    size_t tasks = (size_t)session->task_count;
+    t->builders = sm_alloc(tasks * sizeof *t->builders);
+    for (size_t i = 0; i < tasks; i++) {
+        const sm_task *task = session->tasks[i];
+        t->builders[i] = (sm_target_builder){task->kind->build_target, task, task->kind->target_bytes_per_pixel};
+    }
+    t->loader_options = (sm_loader_options){.dataset = t->train, .builders = t->builders, .task_count = session->task_count,
+                                            .batch = settings->batch, .rank = sm_comm_rank(t->comm), .size = sm_comm_size(t->comm),
+                                            .seed = settings->seed, .order = SM_LOADER_SHUFFLED, .augmentation = &t->augmentation,
+                                            .out_height = t->augmentation.crop_height, .out_width = t->augmentation.crop_width,
+                                            .micro_batches = settings->micro_batches,
+                                            .prefetch = (int)sm_config_integer(t->config, "data", "prefetch"),
+                                            .workers = (int)sm_config_integer(t->config, "data", "workers")};
+    memcpy(t->loader_options.mean, sm_dataset_mean(t->train), sizeof t->loader_options.mean);
+    memcpy(t->loader_options.std, sm_dataset_std(t->train), sizeof t->loader_options.std);
+}
+
+static sm_status make_engines(training *t)
+{
+    sm_status status = SM_OK;
+    const sm_settings *settings = &t->session->settings;
+    int64_t count = sm_dataset_count(t->train);
+    t->steps = settings->steps > 0 ? settings->steps : sm_sampler_steps(count, settings->batch, settings->epochs);
+    describe_loader(t);
+    SM_TRY(sm_trainer_new(t->session, t->loader_options.out_height, t->loader_options.out_width, sm_loader_capacity(&t->loader_options),
+                          t->steps, &t->trainer));
+    if (t->validation) {
+        SM_TRY(sm_evaluator_new(t->session, t->validation, t->augmentation.height, t->augmentation.width, t->loader_options.mean,
+                                t->loader_options.std, &t->evaluator));
+        t->values = sm_alloc_zeroed((size_t)sm_evaluator_value_count(t->evaluator) * sizeof *t->values);
+    }
+done:
+    return sm_comm_agree(t->comm, status);
+}
+
+static void print_plan(const training *t)
+{
+    size_t states = (size_t)t->trainer->optimizer->kind->state_count + (t->trainer->average != NULL);
+    if (is_root(t)) {
+        printf("training plan, %d x %d images, %d of a global batch of %d on each of %d ranks, %d threads\n\n", t->loader_options.out_height,
+               t->loader_options.out_width, sm_loader_capacity(&t->loader_options), t->session->settings.batch, sm_comm_size(t->comm),
+               t->session->settings.threads);
+        sm_plan_print(t->trainer->engine->plan, states * t->session->parameters->parameters.floats * sizeof(float), stdout);
+        printf("\n%lld training samples (%s), %lld steps\n", (long long)sm_dataset_count(t->train), sm_dataset_fingerprint(t->train),
+               (long long)t->steps);
+    }
+}
+
+/* ---- the run folder (rank 0) ---- */
+
+static const char *const folder_contents[] = {"run.h5", "checkpoints", "status"};
+
+static sm_status refuse_or_clear_folder(const training *t)
+{
+    sm_status status = SM_OK;
+    char *path = NULL;
+    for (size_t i = 0; i < sizeof folder_contents / sizeof *folder_contents; i++) {
+        sm_free(path);
+        path = path_in(t, folder_contents[i]);
+        if (!sm_file_exists(path)) {
+            continue;
+        }
+        if (!t->options->overwrite) {
+            SM_TRY(sm_fail(SM_ERR_USAGE, "run folder %s: %s exists already; continue it with --resume auto, replace it with --overwrite, or choose another with --set run.folder=...",
+                           t->session->settings.folder, folder_contents[i]));
+        }
+        SM_TRY(sm_remove_tree(path));
+    }
+done:
+    sm_free(path);
+    return status;
+}
+
+static sm_status write_status(const training *t, const char *word, const char *why)
+{
+    char *path = path_in(t, "status"), *text = sm_format("%s%s%s\n", word, *why ? ": " : "", why);
+    sm_status status = sm_file_write_atomic(path, text, strlen(text));
+    sm_free(path);
+    sm_free(text);
+    return status;
+}
+
+/* Decides which checkpoint to go on from; "" = none. */
+static sm_status find_checkpoint(const training *t, char *path, size_t path_bytes)
+{
+    *path = 0;
+    if (!t->options->resume) {
+        return SM_OK;
+    }
+    if (strcmp(t->options->resume, "auto") != 0) {
+        snprintf(path, path_bytes, "%s", t->options->resume);
+        return SM_OK;
+    }
+    char *folder = path_in(t, "checkpoints"), *latest = sm_checkpoint_latest(folder);
+    if (latest) {
+        snprintf(path, path_bytes, "%s", latest);
+    }
+    sm_free(folder);
+    sm_free(latest);
+    return SM_OK;
+}
+
+static sm_status check_dataset(const training *t, const char *path, double *best_metric)
+{
+    sm_status status = SM_OK;
+    sm_checkpoint_info info;
+    SM_TRY(sm_checkpoint_read_info(path, &info));
+    *best_metric = info.best_metric;
+    if (strcmp(info.fingerprint, sm_dataset_fingerprint(t->train)) != 0) {
+        status = sm_fail(SM_ERR_INPUT, "%s was trained on the dataset '%s', [data] train is '%s': the order of samples would not go on", path,
+                         info.fingerprint, sm_dataset_fingerprint(t->train));
+    }
+    sm_checkpoint_info_free(&info);
+done:
+    return status;
+}
+
+static sm_status prepare_folder(training *t)
+{
+    sm_status status = SM_OK;
+    char *checkpoints = path_in(t, "checkpoints");
+    if (!t->options->resume) {
+        SM_TRY(refuse_or_clear_folder(t));
+    }
+    SM_TRY(sm_make_folders(checkpoints));
+    SM_TRY(write_status(t, "running", ""));
+done:
+    sm_free(checkpoints);
+    return status;
+}
+
+static sm_status load_start(training *t)
+{
+    sm_status status = SM_OK;
+    char path[4096] = "";
+    t->best_metric = NAN;
+    if (is_root(t)) {
+        status = find_checkpoint(t, path, sizeof path);
+        if (status == SM_OK && *path) {
+            status = check_dataset(t, path, &t->best_metric);
+        }
+    }
+    SM_TRY(sm_comm_agree(t->comm, status));
+    sm_comm_broadcast(t->comm, path, sizeof path, 0);
+    sm_comm_broadcast(t->comm, &t->best_metric, sizeof t->best_metric, 0);
+    const char *pretrained = sm_config_text_of(t->config, "model", "pretrained");
+    if (*path) {
+        SM_TRY(sm_checkpoint_load(t->session, t->trainer, path, 0));
+        sm_log_info("resuming from %s at step %lld", path, (long long)t->trainer->step);
+    } else {
+        if (t->options->resume) {
+            sm_log_info("nothing to resume in %s: a new run", t->session->settings.folder);
+        }
+        if (*pretrained) {
+            SM_TRY(sm_checkpoint_load_pretrained(t->session, pretrained));
+        }
+        if (t->trainer->average) {
+            memcpy(t->trainer->average, t->session->values, t->session->parameters->parameters.floats * sizeof(float));
+        }
+    }
+done:
+    return status;
+}
+
+static sm_status open_log(training *t)
+{
+    sm_status status = SM_OK;
+    if (is_root(t)) {
+        char *path = path_in(t, "run.h5");
+        const char *split = t->validation ? sm_config_text_of(t->config, "data", "validation_split") : NULL;
+        status = sm_run_log_open(path, t->session, split, t->trainer->step, &t->earlier_seconds, &t->log);
+        sm_free(path);
+    }
+    return sm_comm_agree(t->comm, status);
+}
+
+/* ---- what happens between steps ---- */
+
+static double run_seconds(const training *t)
+{
+    return t->earlier_seconds + sm_seconds() - t->begin_seconds;
+}
+
+static int is_better(const training *t, double metric)
+{
+    const sm_metric *first = &t->session->tasks[0]->kind->metrics[0];
+    if (isnan(metric)) {
+        return 0;
+    }
+    return isnan(t->best_metric) || (first->higher_is_better ? metric > t->best_metric : metric < t->best_metric);
+}
+
+static sm_status save(training *t, int best)
+{
+    sm_status status = SM_OK;
+    char name[64];
+    snprintf(name, sizeof name, "checkpoints/step-%08lld.h5", (long long)t->trainer->step);
+    char *path = path_in(t, name), *best_path = path_in(t, "checkpoints/best.h5"), *folder = path_in(t, "checkpoints");
+    SM_TRY(sm_checkpoint_save(t->trainer, path, best ? best_path : NULL, sm_dataset_fingerprint(t->train), t->best_metric));
+    t->saved_step = t->trainer->step;
+    if (is_root(t)) {
+        status = sm_run_log_flush(t->log);
+        if (status == SM_OK) {
+            status = sm_checkpoint_prune(folder, t->session->settings.keep_last);
+        }
+    }
+    status = sm_comm_agree(t->comm, status);
+done:
+    sm_free(path);
+    sm_free(best_path);
+    sm_free(folder);
+    return status;
+}
+
+static sm_status evaluate(training *t)
+{
+    sm_status status = SM_OK;
+    if (!t->evaluator || t->evaluated_step == t->trainer->step) {
+        return SM_OK;
+    }
+    double begin = sm_seconds();
+    SM_TRY(sm_evaluator_run(t->evaluator, t->trainer->average, NULL, 0, t->values));
+    sm_log_info("evaluation after step %lld (%lld samples, %.1f s)", (long long)t->trainer->step,
+                (long long)sm_dataset_count(t->validation), sm_seconds() - begin);
+    sm_evaluator_report(t->evaluator, t->values);
+    if (is_root(t)) {
+        status = sm_run_log_evaluation(t->log, t->trainer->step, t->values);
+    }
+    SM_TRY(sm_comm_agree(t->comm, status));
+    t->evaluated_step = t->trainer->step;
+    if (is_better(t, t->values[0])) {
+        t->best_metric = t->values[0];
+        if (t->session->settings.keep_best) {
+            SM_TRY(save(t, 1));
+        }
+    }
+done:
+    return status;
+}
+
+static sm_status log_step(training *t)
+{
+    sm_status status = SM_OK;
+    sm_step_record *record = &t->trainer->record;
+    record->seconds = run_seconds(t);
+    if (is_root(t)) {
+        if (!record->applied) {
+            sm_log_warning("step %lld skipped: non-finite %s", (long long)record->step, isnan(record->gradient_norm) ? "loss" : "gradient");
+        }
+        sm_progress_step(t->progress, record);
+        status = sm_run_log_step(t->log, record);
+    }
+    return status; /* agreed on with the next step's first message */
+}
+
+static int is_due(int64_t interval, int64_t step)
+{
+    return interval > 0 && step % interval == 0;
+}
+
+static sm_status run_steps(training *t)
+{
+    sm_status status = SM_OK;
+    const sm_settings *settings = &t->session->settings;
+    sm_status own = SM_OK; /* of rank 0's log */
+    while (t->trainer->step < t->steps) {
+        int done;
+        SM_TRY(sm_trainer_step(t->trainer, t->loader, sm_stop_signal_seen(), &done));
+        own = own == SM_OK ? log_step(t) : own;
+        int64_t step = t->trainer->step;
+        if (is_due(settings->evaluate_interval, step)) {
+            SM_TRY(evaluate(t));
+        }
+        if (t->trainer->stop_requested && step < t->steps) {
+            SM_TRY(sm_comm_agree(t->comm, own));
+            SM_TRY(save(t, 0));
+            SM_TRY(sm_fail(SM_PREEMPTED, "asked to stop: checkpoint of step %lld is written, continue with --resume auto", (long long)step));
+        }
+        if (is_due(settings->checkpoint_interval, step)) {
+            SM_TRY(sm_comm_agree(t->comm, own));
+            SM_TRY(save(t, 0));
+        }
+    }
+    SM_TRY(sm_comm_agree(t->comm, own));
+    SM_TRY(evaluate(t));
+    if (t->saved_step != t->trainer->step) {
+        SM_TRY(save(t, 0));
+    }
+done:
+    return status;
+}
+
+static sm_status start(training *t)
+{
+    sm_status status = SM_OK;
+    SM_TRY(sm_comm_agree(t->comm, is_root(t) ? prepare_folder(t) : SM_OK));
+    t->folder_ready = 1;
+    SM_TRY(load_start(t));
+    sm_trainer_bind(t->trainer);
+    SM_TRY(open_log(t));
+    t->loader_options.start_position = t->trainer->position;
+    SM_TRY(sm_comm_agree(t->comm, sm_loader_new(&t->loader_options, &t->loader)));
+    t->progress = sm_progress_new(t->session, t->steps, t->trainer->step);
+    t->begin_seconds = sm_seconds();
+    sm_stop_signal_install();
+    sm_log_info("%d rank%s x %d thread%s, %lld samples, global batch %d, steps %lld to %lld, folder %s", sm_comm_size(t->comm),
+                sm_comm_size(t->comm) > 1 ? "s" : "", t->session->settings.threads, t->session->settings.threads > 1 ? "s" : "",
+                (long long)sm_dataset_count(t->train), t->session->settings.batch, (long long)t->trainer->step + 1, (long long)t->steps,
+                t->session->settings.folder);
+done:
+    return status;
+}
+
+static sm_status finish(training *t, sm_status status)
+{
+    sm_status closed = SM_OK;
+    if (is_root(t)) {
+        char *why = sm_strdup(status == SM_OK ? "" : sm_error_message());
+        closed = sm_run_log_close(t->log);
+        t->log = NULL;
+        const char *word = status == SM_OK ? "done" : status == SM_PREEMPTED ? "pre-empted" : "failed";
+        sm_status written = write_status(t, word, why);
+        closed = closed != SM_OK ? closed : written;
+        if (status == SM_OK && t->progress) {
+            sm_progress_summary(t->progress);
+        } else {
+            sm_fail(status, "%s", why); /* the message of what ended the run, not of closing files */
+        }
+        sm_free(why);
+    }
+    return status != SM_OK ? status : sm_comm_agree(t->comm, closed);
+}
+
+static void release(training *t)
+{
+    sm_loader_free(t->loader);
+    sm_progress_free(t->progress);
+    sm_evaluator_free(t->evaluator);
+    sm_trainer_free(t->trainer);
+    sm_session_free(t->session);
+    sm_dataset_close(t->train);
+    sm_dataset_close(t->validation);
+    sm_free(t->builders);
+    sm_free(t->values);
+}
+
+sm_status sm_train(const sm_config *config, sm_comm *comm, const sm_train_options *options, int *started)
+{
+    sm_status status = SM_OK;
+    training t = {.config = config, .comm = comm, .options = options, .evaluated_step = -1, .saved_step = -1};
+    *started = 0;
+    SM_TRY(open_data(&t));
+    SM_TRY(sm_session_new(config, comm, t.train, &t.session));
+    SM_TRY(make_engines(&t));
+    if (options->dry_run) {
+        print_plan(&t);
+        goto done;
+    }
+    status = start(&t);
+    *started = status == SM_OK;
+    if (*started) {
+        status = run_steps(&t);
+    }
+    if (t.folder_ready) {
+        status = finish(&t, status);
+    }
+done:
+    release(&t);
+    return status;
+}

@@ -1,0 +1,377 @@
+#include <sigmatic/base/log.h>
+#include <sigmatic/base/memory.h>
+#include <sigmatic/base/timer.h>
+#include <sigmatic/optim/ema.h>
+#include <sigmatic/train/trainer.h>
+
+#include <math.h>
+#include <string.h>
+
+enum { MOST_SKIPPED_IN_A_ROW = 100 };
+
+static size_t parameter_floats(const sm_trainer *trainer)
+{
+    return trainer->session->parameters->parameters.floats;
+}
+
+sm_status sm_trainer_new(sm_session *session, int out_height, int out_width, int capacity, int64_t steps, sm_trainer **out)
+{
+    sm_status status = SM_OK;
+    sm_trainer *trainer = sm_alloc_zeroed(sizeof *trainer);
+    size_t tasks = (size_t)session->task_count, slices = (size_t)session->parameters->parameters.count;
+    trainer->session = session;
+    SM_TRY(sm_optimizer_new(session->config, &trainer->optimizer));
+    SM_TRY(sm_schedule_new(session->config, trainer->optimizer->learning_rate, steps, &trainer->schedule));
+    if (session->settings.micro_batches > 1 && session->weighting->kind->needs_losses) {
+        SM_TRY(sm_config_fail(session->config, "distributed", "micro_batches", "the weighting '%s' needs the losses of the whole batch before backward: micro_batches = 1 expected",
+                              session->weighting->kind->name));
+    }
+    SM_TRY(sm_engine_new(session, out_height, out_width, capacity, 1, &trainer->engine));
+    for (int i = 0; i < trainer->optimizer->kind->state_count; i++) {
+        trainer->state[i] = sm_alloc_zeroed(parameter_floats(trainer) * sizeof(float));
+    }
+    if (trainer->optimizer->ema_decay > 0) {
+        trainer->average = sm_alloc(parameter_floats(trainer) * sizeof(float));
+        memcpy(trainer->average, session->values, parameter_floats(trainer) * sizeof(float));
+    }
+    trainer->segments = sm_alloc_zeroed(slices * sizeof *trainer->segments);
+    trainer->segment_steps = sm_alloc_zeroed(slices * sizeof *trainer->segment_steps);
+    trainer->buffers_before = sm_alloc(session->parameters->buffers.floats * sizeof(float));
+    trainer->valid = sm_alloc_zeroed((tasks + 1) * sizeof *trainer->valid);
+    trainer->sums = sm_alloc_zeroed((2 * tasks + 1) * sizeof *trainer->sums);
+    trainer->active = sm_alloc_zeroed(tasks * sizeof *trainer->active);
+    double **arrays[] = {&trainer->loss,           &trainer->loss_slope,    &trainer->log_variance,  &trainer->weights.weight,
+                         &trainer->weights.slope,  &trainer->record.task_loss, &trainer->record.weight, &trainer->record.log_variance,
+                         &trainer->record.sigma};
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        *arrays[i] = sm_alloc_zeroed(tasks * sizeof(double));
+    }
+    *out = trainer;
+    trainer = NULL;
+done:
+    sm_trainer_free(trainer);
+    return status;
+}
+
+void sm_trainer_free(sm_trainer *trainer)
+{
+    if (!trainer) {
+        return;
+    }
+    void *const memory[] = {trainer->state[0],         trainer->state[1],       trainer->average,          trainer->segments,
+                            trainer->segment_steps,    trainer->buffers_before, trainer->valid,            trainer->sums,
+                            trainer->active,           trainer->loss,           trainer->loss_slope,       trainer->log_variance,
+                            trainer->weights.weight,   trainer->weights.slope,  trainer->record.task_loss, trainer->record.weight,
+                            trainer->record.log_variance, trainer->record.sigma};
+    for (size_t i = 0; i < sizeof memory / sizeof *memory; i++) {
+        sm_free(memory[i]);
+    }
+    sm_optimizer_free(trainer->optimizer);
+    sm_schedule_free(trainer->schedule);
+    sm_engine_free(trainer->engine);
+    sm_free(trainer);
+}
+
+void sm_trainer_bind(sm_trainer *trainer)
+{
+    sm_engine_bind(trainer->session, trainer->engine);
+}
+
+/* ---- reductions of the step ---- */
+
+static void reduce_statistics(void *user, double *values, size_t count)
+{
+    sm_comm_sum_double(((sm_trainer *)user)->session->comm, values, count);
+}
+
+/* Counts of valid pixels of the whole step; a rank whose loader failed says so in the same message. */
+static sm_status share_counts(sm_trainer *trainer, const sm_batch *batch, sm_status loaded)
+{
+    const sm_session *session = trainer->session;
+    size_t tasks = (size_t)session->task_count;
+    for (size_t i = 0; i < tasks; i++) {
+        trainer->valid[i] = loaded == SM_OK && batch ? batch->valid_step[i] : 0;
+    }
+    trainer->valid[tasks] = loaded != SM_OK;
+    sm_comm_sum_int64(session->comm, trainer->valid, tasks + 1);
+    if (trainer->valid[tasks] > 0) {
+        return sm_comm_agree(session->comm, loaded);
+    }
+    for (size_t i = 0; i < tasks; i++) {
+        trainer->active[i] = trainer->valid[i] > 0;
+    }
+    return SM_OK;
+}
+
+static double inverse_temperature(const sm_trainer *trainer, int task)
+{
+    int scaled = trainer->session->weighting->tasks[task].likelihood->scales_logits &&
+                 trainer->session->weighting->kind->learns_log_variances;
+    return scaled ? exp(-trainer->log_variance[task]) : 1;
+}
+
+static void add_losses(sm_trainer *trainer, const sm_batch *batch)
+{
+    const sm_session *session = trainer->session;
+    size_t pixels = (size_t)batch->count_local * (size_t)batch->height * (size_t)batch->width;
+    for (int i = 0; i < session->task_count; i++) {
+        const float *logits = sm_plan_output(trainer->engine->plan, &trainer->engine->run, i);
+        sm_loss_sums sums = session->tasks[i]->kind->loss_forward(session->tasks[i], pixels, logits, batch->target[i],
+                                                                  inverse_temperature(trainer, i), session->settings.threads);
+        trainer->sums[2 * i] += sums.loss;
+        trainer->sums[2 * i + 1] += sums.slope;
+    }
+}
+
+/* Every rank learns the same losses, and whether someone was asked to stop. */
+static void share_losses(sm_trainer *trainer, int stop)
+{
+    size_t tasks = (size_t)trainer->session->task_count;
+    trainer->sums[2 * tasks] = stop;
+    sm_comm_sum_double(trainer->session->comm, trainer->sums, 2 * tasks + 1);
+    trainer->stop_requested |= trainer->sums[2 * tasks] > 0;
+    for (size_t i = 0; i < tasks; i++) {
+        trainer->loss[i] = trainer->active[i] ? trainer->sums[2 * i] / (double)trainer->valid[i] : 0;
+        trainer->loss_slope[i] = trainer->active[i] ? trainer->sums[2 * i + 1] / (double)trainer->valid[i] : 0;
+    }
+}
+
+static void weigh(sm_trainer *trainer)
+{
+    sm_weighting_weigh(trainer->session->weighting, trainer->loss, trainer->loss_slope, trainer->log_variance, trainer->active,
+                       &trainer->weights);
+}
+
+static void seed_gradients(sm_trainer *trainer, const sm_batch *batch)
+{
+    const sm_session *session = trainer->session;
+    size_t pixels = (size_t)batch->count_local * (size_t)batch->height * (size_t)batch->width;
+    for (int i = 0; i < session->task_count; i++) {
+        double scale = trainer->active[i] ? trainer->weights.weight[i] / (double)trainer->valid[i] : 0;
+        session->tasks[i]->kind->loss_backward(session->tasks[i], pixels, sm_plan_output(trainer->engine->plan, &trainer->engine->run, i),
+                                               batch->target[i], inverse_temperature(trainer, i), scale,
+                                               sm_plan_output_gradient(trainer->engine->plan, &trainer->engine->run, i),
+                                               session->settings.threads);
+    }
+}
+
+/* d total/d s is the same number on every rank: rank 0 contributes it to the sum, the others zero. */
+static void write_log_variance_gradients(sm_trainer *trainer)
+{
+    const sm_session *session = trainer->session;
+    float *gradients = (float *)trainer->engine->run.base[SM_REGION_GRADIENTS];
+    double limit = session->weighting->gradient_limit;
+    for (int i = 0; i < session->task_count; i++) {
+        double slope = trainer->weights.slope[i];
+        if (limit > 0) {
+            slope = fmax(-limit, fmin(limit, slope));
+        }
+        size_t offset = session->parameters->parameters.items[session->log_variances[i]].offset;
+        gradients[offset] = sm_comm_rank(session->comm) == 0 ? (float)slope : 0;
+    }
+}
+
+/* Ranks normalised by statistics of their own: the running values become their mean, weighted by samples. */
+static void average_running_statistics(sm_trainer *trainer, int64_t count_local, int64_t count_global)
+{
+    sm_session *session = trainer->session;
+    size_t count = session->parameters->buffers.floats;
+    float share = (float)((double)count_local / (double)count_global);
+    for (size_t i = 0; i < count; i++) {
+        session->buffers[i] *= share;
+    }
+    sm_comm_sum_float(session->comm, session->buffers, count);
+}
+
+/* ---- update ---- */
+
+static void set_segments(sm_trainer *trainer)
+{
+    const sm_session *session = trainer->session;
+    const sm_slices *slices = &session->parameters->parameters;
+    double scale = session->weighting->learning_rate_scale;
+    for (int i = 0; i < slices->count; i++) {
+        const sm_slice *slice = &slices->items[i];
+        int active = !slice->frozen && (slice->task < 0 || trainer->active[slice->task]);
+        if (slice->log_variance) {
+            active = active && session->weighting->kind->learns_log_variances;
+        }
+        trainer->segments[i] = (sm_segment){slice->offset, slice->count,
+                                            slice->log_variance ? (float)scale * slice->learning_rate_scale : slice->learning_rate_scale,
+                                            slice->decay, active};
+    }
+}
+
+/* Slices are in the order of adding: the network's first, then one log-variance a task. */
+static int network_segments(const sm_trainer *trainer)
+{
+    return trainer->session->parameters->parameters.count - trainer->session->task_count;
+}
+
+static void update(sm_trainer *trainer, double learning_rate, double norm)
+{
+    sm_session *session = trainer->session;
+    const float *gradients = (const float *)trainer->engine->run.base[SM_REGION_GRADIENTS];
+    int network = network_segments(trainer), threads = session->settings.threads;
+    double clip = sm_gradient_clip_scale(norm, trainer->optimizer->clip_norm);
+    sm_optimizer_step(trainer->optimizer, trainer->segments, network, learning_rate, clip, session->values, gradients, trainer->state,
+                      trainer->segment_steps, threads);
+    sm_optimizer_step(trainer->optimizer, trainer->segments + network, session->task_count, learning_rate, 1, session->values, gradients,
+                      trainer->state, trainer->segment_steps + network, threads);
+    for (int i = 0; i < session->task_count; i++) {
+        size_t offset = session->parameters->parameters.items[session->log_variances[i]].offset;
+        sm_project(session->values + offset, 1, session->weighting->lower, session->weighting->upper,
+                   trainer->state[0] ? trainer->state[0] + offset : NULL);
+    }
+    if (trainer->average) {
+        double decay = sm_ema_decay_at(trainer->optimizer->ema_decay, trainer->step);
+        sm_ema_update(trainer->average, session->values, parameter_floats(trainer), decay, threads);
+    }
+}
+
+static int all_finite(const sm_trainer *trainer)
+{
+    int finite = isfinite(trainer->weights.total);
+    for (int i = 0; i < trainer->session->task_count; i++) {
+        finite = finite && isfinite(trainer->loss[i]) && isfinite(trainer->weights.weight[i]);
+    }
+    return finite;
+}
+
+/* ---- the step ---- */
+
+static void set_run(sm_trainer *trainer, const sm_batch *batch, int64_t samples_of_statistics)
+{
+    sm_run *run = &trainer->engine->run;
+    union {
+        const float *read;
+        char *base;
+    } image = {.read = batch->image}; /* steps only read the input region */
+    run->base[SM_REGION_INPUT] = image.base;
+    run->batch = batch->count_local;
+    run->batch_global = samples_of_statistics;
+    run->first_sample = batch->first_local;
+    run->step = (uint64_t)trainer->step;
+    run->accumulate = batch->micro_batch > 0;
+    run->reduce = sm_comm_size(trainer->session->comm) > 1 ? reduce_statistics : NULL;
+    run->user = trainer;
+}
+
+/* Synchronised statistics of a micro-batch are those of its samples on all ranks. */
+static int64_t micro_batch_samples(const sm_trainer *trainer, const sm_batch *batch)
+{
+    int64_t samples = batch->count_local;
+    if (batch->micro_batches == 1) {
+        return batch->count_global;
+    }
+    sm_comm_sum_int64(trainer->session->comm, &samples, 1);
+    return samples;
+}
+
+static void fill_record(sm_trainer *trainer, const sm_batch *batch, double learning_rate, double norm, int applied, double begin)
+{
+    const sm_weighting *weighting = trainer->session->weighting;
+    sm_step_record *record = &trainer->record;
+    double seconds = sm_seconds() - begin;
+    record->step = trainer->step;
+    record->epoch = batch->epoch;
+    record->applied = applied;
+    record->learning_rate = learning_rate;
+    record->loss = trainer->weights.total;
+    record->gradient_norm = norm;
+    record->images_per_second = (double)batch->count_global / seconds;
+    for (int i = 0; i < weighting->count; i++) {
+        int active = trainer->active[i];
+        record->task_loss[i] = active ? trainer->loss[i] : NAN;
+        record->weight[i] = active ? trainer->weights.weight[i] : NAN;
+        record->log_variance[i] = trainer->log_variance[i];
+        record->sigma[i] = weighting->tasks[i].likelihood->sigma(trainer->log_variance[i]);
+    }
+}
+
+sm_status sm_trainer_step(sm_trainer *trainer, sm_loader *loader, int stop, int *done)
+{
+    sm_session *session = trainer->session;
+    sm_engine *engine = trainer->engine;
+    const sm_batch *batch = NULL;
+    double begin = sm_seconds(), norm = NAN;
+    double learning_rate = sm_schedule_at(trainer->schedule, trainer->step);
+    size_t tasks = (size_t)session->task_count;
+
+    *done = 0;
+    sm_status status = sm_loader_next(loader, &batch);
+    status = share_counts(trainer, batch, status);
+    if (status != SM_OK) {
+        return status;
+    }
+    if (!batch) {
+        *done = 1;
+        return SM_OK;
+    }
+    for (size_t i = 0; i < tasks; i++) {
+        trainer->log_variance[i] = *sm_session_log_variance(session, (int)i);
+        trainer->loss[i] = trainer->loss_slope[i] = 0;
+    }
+    memset(trainer->sums, 0, (2 * tasks + 1) * sizeof *trainer->sums);
+    memcpy(trainer->buffers_before, session->buffers, session->parameters->buffers.floats * sizeof(float));
+    trainer->step++;
+    int64_t rows = 0;
+    int applied = 1;
+
+    sm_plan_prepare(engine->plan, &engine->run);
+    for (;;) {
+        int last = batch->micro_batch + 1 == batch->micro_batches;
+        int64_t samples = micro_batch_samples(trainer, batch);
+        set_run(trainer, batch, samples);
+        rows += batch->count_local;
+        sm_plan_forward(engine->plan, &engine->run);
+        add_losses(trainer, batch);
+        if (last) {
+            share_losses(trainer, stop);
+        }
+        weigh(trainer);
+        if (last && !all_finite(trainer)) {
+            applied = 0;
+            break;
+        }
+        if (last) {
+            write_log_variance_gradients(trainer);
+        }
+        seed_gradients(trainer, batch);
+        sm_plan_backward(engine->plan, &engine->run);
+        if (last) {
+            break;
+        }
+        status = sm_comm_agree(session->comm, sm_loader_next(loader, &batch));
+        if (status != SM_OK) {
+            return status;
+        }
+    }
+    if (applied) {
+        float *gradients = (float *)engine->run.base[SM_REGION_GRADIENTS];
+        sm_comm_sum_float(session->comm, gradients, parameter_floats(trainer));
+        set_segments(trainer);
+        norm = sm_gradient_norm(trainer->segments, network_segments(trainer), gradients, session->settings.threads);
+        int64_t broken = !isfinite(norm);
+        sm_comm_max_int64(session->comm, &broken, 1);
+        applied = !broken;
+    }
+    if (applied) {
+        if (session->settings.batch_norm == SM_BATCH_NORM_LOCAL && sm_comm_size(session->comm) > 1) {
+            average_running_statistics(trainer, rows, batch->count_global);
+        }
+        update(trainer, learning_rate, norm);
+        trainer->skipped_in_a_row = 0;
+    } else {
+        memcpy(session->buffers, trainer->buffers_before, session->parameters->buffers.floats * sizeof(float));
+        trainer->skipped++;
+        trainer->skipped_in_a_row++;
+    }
+    trainer->position = batch->position + batch->count_global;
+    fill_record(trainer, batch, learning_rate, norm, applied, begin);
+    if (trainer->skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW) {
+        return sm_fail(SM_ERR_NUMERIC, "step %lld: %d steps in a row had non-finite losses or gradients", (long long)trainer->step,
+                       MOST_SKIPPED_IN_A_ROW);
+    }
+    return SM_OK;
+}
