@@ -5,6 +5,7 @@
 #include "ops/conv2d_algorithms.h"
 #include "ops/conv2d_region.h"
 #include "ops/microkernel.h"
+#include "ops/pack.h"
 
 #include <sigmatic/base/memory.h>
 
@@ -73,18 +74,13 @@ static void copy_rows(int rows, int columns, const float *from, size_t stride, i
     }
 }
 
-/* The same of the transpose: element (k, j) comes from from[j * stride + k]. In squares, so that lines are used whole. */
+/* The same of the transpose: element (k, j) comes from from[j * stride + k]. */
 static void copy_columns(int rows, int columns, const float *from, size_t stride, int width, float *to)
 {
-    enum { SQUARE = 16 };
-    for (int k0 = 0; k0 < rows; k0 += SQUARE) {
-        int k1 = smaller(k0 + SQUARE, rows);
-        for (int j = 0; j < width; j++) {
-            for (int k = k0; k < k1; k++) {
-                to[(size_t)k * width + j] = j < columns ? from[j * stride + k] : 0;
-            }
-        }
+    if (columns < width) {
+        memset(to, 0, (size_t)rows * width * sizeof *to);
     }
+    sm_transpose(rows, columns, from, stride, to, (size_t)width);
 }
 
 void sm_conv2d_direct_prepare(const sm_conv2d_shape *s, sm_conv2d_pass pass, const float *weight, void *prepared,

@@ -34,8 +34,7 @@ static void plain_tile(int rows, int columns, int depth, const float *a, size_t 
 static void plain_block(int rows, int columns, int depth, const float *a, size_t stride, const float *b,
                         float *const *c, size_t offset, int accumulate)
 {
-    (void)stride;
-    plain_tile(rows, columns, depth, a, SM_BLOCK_STRIDE, 1, b, c, offset, accumulate);
+    plain_tile(rows, columns, depth, a, stride, 1, b, c, offset, accumulate);
 }
 
 static void plain_panel(int rows, int columns, int depth, const float *a, size_t stride, const float *b,
@@ -115,12 +114,35 @@ static int avx2_supported(void)
 /* Best first. The sizes of the BLIS row are filled in on first use. */
 static sm_microkernel kernels[] = {
 #if defined(__x86_64__) && defined(__GNUC__)
-    {"avx512", avx512_supported, 14,         32,            sm_multiply_block_avx512, sm_multiply_panel_avx512, NULL        },
-    {"avx2",   avx2_supported,   6,          16,            sm_multiply_block_avx2,   sm_multiply_panel_avx2,   NULL        },
+    {.name = "avx512",
+                                                .supported = avx512_supported,
+                                                .tile_rows = 14,
+                                                .tile_columns = 32,
+                                                .multiply_block = sm_multiply_block_avx512,
+                                                .multiply_panel = sm_multiply_panel_avx512,
+                                                .winograd = sm_winograd_avx512},
+    {.name = "avx2",
+                                                .supported = avx2_supported,
+                                                .tile_rows = 6,
+                                                .tile_columns = 16,
+                                                .multiply_block = sm_multiply_block_avx2,
+                                                .multiply_panel = sm_multiply_panel_avx2,
+                                                .winograd = sm_winograd_avx2},
 #endif
-    {"blis",   blis_supported,   0,          0,             blis_multiply,            blis_multiply,            blis_arrange},
-    {"plain",  plain_supported,  PLAIN_ROWS, PLAIN_COLUMNS, plain_block,              plain_panel,              NULL        },
-    {NULL,     NULL,             0,          0,             NULL,                     NULL,                     NULL        },
+    {.name = "blis",
+                                                .supported = blis_supported,
+                                                .multiply_block = blis_multiply,
+                                                .multiply_panel = blis_multiply,
+                                                .arrange = blis_arrange,
+                                                .winograd = sm_winograd_plain},
+    {.name = "plain",
+                                                .supported = plain_supported,
+                                                .tile_rows = PLAIN_ROWS,
+                                                .tile_columns = PLAIN_COLUMNS,
+                                                .multiply_block = plain_block,
+                                                .multiply_panel = plain_panel,
+                                                .winograd = sm_winograd_plain},
+    {.name = NULL                            },
 };
 
 static const sm_microkernel *selected;

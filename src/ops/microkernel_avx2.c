@@ -66,12 +66,11 @@ static inline __m256i lanes(int columns, int first)
 void sm_multiply_block_avx2(int rows, int columns, int depth, const float *a, size_t stride, const float *b,
                             float *const *c, size_t offset, int accumulate)
 {
-    (void)stride;
     __m256i masks[2] = {lanes(columns, 0), lanes(columns, LANES)};
     if (columns > LANES) {
-        ALL_ROWS(2, SM_BLOCK_STRIDE, 1)
+        ALL_ROWS(2, stride, 1)
     } else {
-        ALL_ROWS(1, SM_BLOCK_STRIDE, 1)
+        ALL_ROWS(1, stride, 1)
     }
 }
 

@@ -69,13 +69,12 @@ static inline __attribute__((always_inline)) void multiply(const int rows, const
 void sm_multiply_block_avx512(int rows, int columns, int depth, const float *a, size_t stride, const float *b,
                               float *const *c, size_t offset, int accumulate)
 {
-    (void)stride;
     __mmask16 masks[2] = {(__mmask16)((1u << (columns < LANES ? columns : LANES)) - 1),
                           (__mmask16)((1u << (columns > LANES ? columns - LANES : 0)) - 1)};
     if (columns > LANES) {
-        ALL_ROWS(2, SM_BLOCK_STRIDE, 1)
+        ALL_ROWS(2, stride, 1)
     } else {
-        ALL_ROWS(1, SM_BLOCK_STRIDE, 1)
+        ALL_ROWS(1, stride, 1)
     }
 }
 

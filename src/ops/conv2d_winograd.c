@@ -1,0 +1,508 @@
+/* "winograd4" and "winograd2": 3 x 3, stride 1, any dilation r (which is r * r interleaved images without dilation).
+ *
+ * A job is a block of tiles times a block of result channels (weight gradient: a block of input channels times a block of output
+ * channels). Its `points` sums stay in L2 from the first to the last piece of the depth, and both factors are transformed piece
+ * by piece right before they are multiplied, each job its own: what L3 delivers in a time suffices for neither the transformed
+ * weights nor the transformed pixels, while transforming them again costs a few percent.
+ * Buffers hold all points of a tile (or row) side by side, so that a transform writes to neighbouring pages. */
+#include "ops/conv2d_algorithms.h"
+#include "ops/microkernel.h"
+#include "ops/pack.h"
+
+#include <sigmatic/base/memory.h>
+
+#include <omp.h>
+#include <string.h>
+
+enum { TAPS = 9, DEPTH_NOW = 64, LINE = 16 /* floats a cache line */ };
+
+/* Block sizes a tile size: together about 1.5 MiB. */
+typedef struct blocking {
+    int tile, points;
+    int rows;    /* tiles of a job; weight gradient: input channels */
+    int columns; /* result channels of a job; weight gradient: output channels */
+} blocking;
+
+static const blocking blockings[] = {
+    {2, 16, 112, 128},
+    {4, 36, 64,  64 },
+};
+
+/* One axis of the output, cut into tiles: phase after phase of the dilation. */
+typedef struct tile_axis {
+    int size, dilation, tile;
+    int long_phases;             /* phases with one place more than the others */
+    int long_tiles, short_tiles; /* a phase */
+    int count;                   /* tiles */
+} tile_axis;
+
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+static int divide_up(int a, int b)
+{
+    return (a + b - 1) / b;
+}
+
+static int part_begin(int total, int parts, int index)
+{
+    return (int)((long long)total * index / parts);
+}
+
+static tile_axis tile_axis_of(int size, int dilation, int tile)
+{
+    tile_axis a = {.size = size, .dilation = dilation, .tile = tile, .long_phases = size % dilation};
+    a.short_tiles = divide_up(size / dilation, tile);
+    a.long_tiles = divide_up(size / dilation + 1, tile);
+    a.count = a.long_phases * a.long_tiles + (dilation - a.long_phases) * a.short_tiles;
+    return a;
+}
+
+/* \return the first place of a tile; the others follow `dilation` apart */
+static int tile_begin(const tile_axis *a, int index)
+{
+    int in_long = a->long_phases * a->long_tiles;
+    int tiles = index < in_long ? a->long_tiles : a->short_tiles;
+    int phase = index < in_long ? index / tiles : a->long_phases + (index - in_long) / tiles;
+    int within = index < in_long ? index % tiles : (index - in_long) % tiles;
+    return phase + within * a->tile * a->dilation;
+}
+
+/* A pass as the transforms see it: source pixels weigh into result pixels; the weight gradient has output pixels as its result side. */
+typedef struct geometry {
+    blocking block;
+    int source_height, source_width, source_channels;
+    int result_height, result_width, result_channels;
+    int pad_y, pad_x; /* of the pass, may be negative */
+    tile_axis y, x;
+    int tiles; /* an image */
+} geometry;
+
+static geometry geometry_of(const sm_conv2d_shape *s, sm_conv2d_pass pass, const blocking *block)
+{
+    int back = pass == SM_CONV2D_BACKWARD_DATA;
+    geometry g = {.block = *block};
+    g.source_height = back ? s->out_height : s->height;
+    g.source_width = back ? s->out_width : s->width;
+    g.source_channels = back ? s->channels_out : s->channels_in;
+    g.result_height = back ? s->height : s->out_height;
+    g.result_width = back ? s->width : s->out_width;
+    g.result_channels = back ? s->channels_in : s->channels_out;
+    g.pad_y = back ? 2 * s->dilation_height - s->pad_top : s->pad_top;
+    g.pad_x = back ? 2 * s->dilation_width - s->pad_left : s->pad_left;
+    g.y = tile_axis_of(g.result_height, s->dilation_height, block->tile);
+    g.x = tile_axis_of(g.result_width, s->dilation_width, block->tile);
+    g.tiles = g.y.count * g.x.count;
+    return g;
+}
+
+/* ---- how the work is cut --------------------------------------------------------------------------------------------- */
+
+/* Jobs are row_parts * column_parts; sizes are the largest part's, columns whole panels. */
+typedef struct job_cut {
+    int row_parts, column_parts;
+    int panels;
+} job_cut;
+
+/* The cycles of the parts of a job, in units of vector operations as measured: the products and three transforms. */
+static double job_seconds(double points, double rows, double columns, double depth)
+{
+    return points * rows * columns * depth / 32 + 0.27 * points * depth * rows + 0.2 * points * depth * columns +
+           0.2 * points * rows * columns;
+}
+
+/* The cheapest cut for so many threads, none of its parts larger than the buffers. */
+static job_cut cut_jobs(const blocking *block, int rows, int columns, int depth, int threads)
+{
+    int width = sm_microkernel_get()->tile_columns;
+    job_cut best = {0, 0, divide_up(columns, width)};
+    double least = 0;
+    int row_least = divide_up(rows, block->rows), column_least = divide_up(best.panels, block->columns / width);
+    for (int row_parts = row_least; row_parts <= smaller(row_least + threads, rows); row_parts++) {
+        for (int column_parts = column_least; column_parts <= smaller(column_least + threads, best.panels);
+             column_parts++) {
+            double seconds = divide_up(row_parts * column_parts, threads) *
+                             job_seconds(block->points, divide_up(rows, row_parts),
+                                         divide_up(best.panels, column_parts) * width, depth);
+            if (least == 0 || seconds < least) {
+                least = seconds;
+                best.row_parts = row_parts;
+                best.column_parts = column_parts;
+            }
+        }
+    }
+    return best;
+}
+
+/* \return the size of pieces of the depth: equal ones, whole vectors; it does not depend on the number of threads */
+static int depth_piece(int depth)
+{
+    return (int)sm_round_up((size_t)divide_up(depth, divide_up(depth, DEPTH_NOW)), LINE);
+}
+
+/* ---- buffers --------------------------------------------------------------------------------------------------------- */
+
+/* floats of `points` rows of `floats`, and a line more: rows of tiles then spread over the sets of the caches */
+static size_t row_stride(const blocking *block, size_t floats)
+{
+    return block->points * sm_round_up(floats, LINE) + LINE;
+}
+
+typedef struct buffers {
+    float *sums;     /* [row][point][column] */
+    float *source;   /* [tile][point][channel] */
+    float *factor;   /* [point][panel][depth][column of the panel]: weights, or grad_output */
+    float *arranged; /* for micro-kernels that want A in their own order */
+    float *zeros;    /* a pixel in the padding */
+    float *discarded;
+} buffers;
+
+static size_t sums_floats(const blocking *block)
+{
+    return block->rows * row_stride(block, (size_t)block->columns);
+}
+
+static size_t source_floats(const blocking *block)
+{
+    int rows = block->rows > DEPTH_NOW ? block->rows : DEPTH_NOW;
+    return rows * row_stride(block, (size_t)(DEPTH_NOW > block->rows ? DEPTH_NOW : block->rows));
+}
+
+static size_t factor_floats(const blocking *block)
+{
+    return (size_t)block->points * ((size_t)DEPTH_NOW * block->columns + LINE);
+}
+
+static size_t zeros_floats(const geometry *g)
+{
+    int channels = g->source_channels > g->result_channels ? g->source_channels : g->result_channels;
+    return sm_round_up((size_t)channels, LINE);
+}
+
+static size_t thread_floats(const geometry *g)
+{
+    return sums_floats(&g->block) + source_floats(&g->block) + factor_floats(&g->block) + SM_BLOCK_FLOATS +
+           zeros_floats(g);
+}
+
+static buffers buffers_of(const geometry *g, void *workspace, int thread)
+{
+    buffers b;
+    b.sums = (float *)workspace + thread * thread_floats(g);
+    b.source = b.sums + sums_floats(&g->block);
+    b.factor = b.source + source_floats(&g->block);
+    b.arranged = b.factor + factor_floats(&g->block);
+    b.zeros = b.arranged + SM_BLOCK_FLOATS;
+    memset(b.zeros, 0, zeros_floats(g) * sizeof(float));
+    return b;
+}
+
+/* ---- a job ----------------------------------------------------------------------------------------------------------- */
+
+typedef struct job {
+    const sm_conv2d_shape *shape;
+    const sm_conv2d_operands *run;
+    const geometry *geometry;
+    const sm_microkernel *kernel;
+    const sm_winograd *transform;
+    buffers buffer;
+    const float *source, *weight;
+    int first_row, rows;       /* tiles, or input channels */
+    int first_column, columns; /* result channels */
+    int panels;                /* of this job */
+    size_t sums_stride;        /* floats between rows of buffer.sums */
+} job;
+
+typedef struct origin {
+    int image, y, x;
+} origin;
+
+static origin origin_of(const geometry *g, int tile)
+{
+    int within = tile % g->tiles;
+    return (origin){tile / g->tiles, tile_begin(&g->y, within / g->x.count), tile_begin(&g->x, within % g->x.count)};
+}
+
+/* Pointers to `size` x `size` pixels, from (y, x) on and the dilation apart; `outside` where there is none. */
+static void tile_pixels(const float *image, int height, int width, int channels, int y, int x, int dilation_y,
+                        int dilation_x, int size, const float *outside, const float **pixels)
+{
+    for (int i = 0; i < size; i++) {
+        int row = y + i * dilation_y;
+        const float *line = image + (ptrdiff_t)row * width * channels;
+        for (int j = 0; j < size; j++) {
+            int column = x + j * dilation_x;
+            int inside = row >= 0 && row < height && column >= 0 && column < width;
+            pixels[i * size + j] = inside ? line + (ptrdiff_t)column * channels : outside;
+        }
+    }
+}
+
+/* The one place where source pixels are transformed: tiles first .. + count, channels channel .. + depth, to
+ * [tile][point][depth]. */
+static void transform_source(const job *j, int first, int count, int channel, int depth)
+{
+    const geometry *g = j->geometry;
+    size_t image_floats = (size_t)g->source_height * g->source_width * g->source_channels;
+    size_t points_stride = sm_round_up((size_t)depth, LINE), stride = row_stride(&g->block, (size_t)depth);
+    for (int tile = 0; tile < count; tile++) {
+        const float *pixels[SM_WINOGRAD_POINTS_MAX];
+        origin at = origin_of(g, first + tile);
+        tile_pixels(j->source + at.image * image_floats + channel, g->source_height, g->source_width,
+                    g->source_channels, at.y - g->pad_y, at.x - g->pad_x, g->y.dilation, g->x.dilation,
+                    g->block.tile + 2, j->buffer.zeros, pixels);
+        j->transform->input(pixels, depth, j->buffer.source + tile * stride, points_stride);
+    }
+}
+
+/* Weights of source channels channel .. + depth and this job's columns. */
+static void transform_weight(const job *j, int channel, int depth)
+{
+    int width = j->kernel->tile_columns;
+    sm_panelled columns = {width, (size_t)depth * width};
+    size_t row = (size_t)j->geometry->result_channels, point_stride = (size_t)j->panels * depth * width;
+    for (int k = 0; k < depth; k++) {
+        j->transform->weight(j->weight + (size_t)(channel + k) * row + j->first_column,
+                             row * j->geometry->source_channels, j->columns, j->buffer.factor + (size_t)k * width,
+                             point_stride, columns);
+    }
+}
+
+/* grad_output of tiles first .. + count and this job's columns. */
+static void transform_grad_output(const job *j, int first, int count)
+{
+    const geometry *g = j->geometry;
+    int width = j->kernel->tile_columns;
+    sm_panelled columns = {width, (size_t)count * width};
+    size_t image_floats = (size_t)g->result_height * g->result_width * g->result_channels;
+    size_t point_stride = (size_t)j->panels * count * width;
+    for (int tile = 0; tile < count; tile++) {
+        const float *pixels[SM_WINOGRAD_POINTS_MAX];
+        origin at = origin_of(g, first + tile);
+        tile_pixels(j->run->grad_output + at.image * image_floats + j->first_column, g->result_height, g->result_width,
+                    g->result_channels, at.y, at.x, g->y.dilation, g->x.dilation, g->block.tile, j->buffer.zeros,
+                    pixels);
+        j->transform->grad_output(pixels, j->columns, j->buffer.factor + (size_t)tile * width, point_stride, columns);
+    }
+}
+
+/* sums (+)= source * factor at every point. `a_row`, `a_step`: floats of buffer.source between rows and steps of the depth. */
+static void multiply_points(const job *j, int depth, size_t point_stride, size_t a_row, size_t a_step, int accumulate)
+{
+    const geometry *g = j->geometry;
+    int width = j->kernel->tile_columns, groups = divide_up(j->rows, j->kernel->tile_rows);
+    sm_microkernel_multiply *multiply = a_step == 1 ? j->kernel->multiply_block : j->kernel->multiply_panel;
+    for (int point = 0; point < g->block.points; point++) {
+        const float *factor = j->buffer.factor + (size_t)point * j->panels * depth * width;
+        for (int group = 0; group < groups; group++) {
+            int begin = part_begin(j->rows, groups, group), rows = part_begin(j->rows, groups, group + 1) - begin;
+            const float *a = j->buffer.source + point * point_stride + begin * a_row;
+            float *c[SM_TILE_ROWS_MAX];
+            for (int i = 0; i < rows; i++) {
+                c[i] = j->buffer.sums + (begin + i) * j->sums_stride + (size_t)point * j->panels * width;
+            }
+            if (j->kernel->arrange) {
+                j->kernel->arrange(rows, depth, a, a_row, a_step, j->buffer.arranged);
+                a = j->buffer.arranged;
+            }
+            for (int panel = 0; panel < j->panels; panel++) {
+                multiply(rows, width, depth, a, a_step == 1 ? a_row : a_step, factor + (size_t)panel * depth * width, c,
+                         (size_t)panel * width, accumulate);
+            }
+        }
+    }
+}
+
+/* The one place where output tiles are stored. */
+static void transform_output(const job *j)
+{
+    const geometry *g = j->geometry;
+    size_t image_floats = (size_t)g->result_height * g->result_width * g->result_channels;
+    for (int row = 0; row < j->rows; row++) {
+        float *pixels[SM_WINOGRAD_POINTS_MAX];
+        origin at = origin_of(g, j->first_row + row);
+        tile_pixels(j->run->result + at.image * image_floats + j->first_column, g->result_height, g->result_width,
+                    g->result_channels, at.y, at.x, g->y.dilation, g->x.dilation, g->block.tile, NULL,
+                    (const float **)pixels);
+        j->transform->output(j->buffer.sums + row * j->sums_stride, (size_t)j->panels * j->kernel->tile_columns,
+                             j->columns, j->run->bias ? j->run->bias + j->first_column : NULL, j->run->beta != 0,
+                             pixels);
+    }
+}
+
+static void run_pixels_job(const job *j)
+{
+    const geometry *g = j->geometry;
+    int step = depth_piece(g->source_channels);
+    for (int channel = 0; channel < g->source_channels; channel += step) {
+        int depth = smaller(step, g->source_channels - channel);
+        transform_source(j, j->first_row, j->rows, channel, depth);
+        transform_weight(j, channel, depth);
+        multiply_points(j, depth, sm_round_up((size_t)depth, LINE), row_stride(&g->block, (size_t)depth), 1,
+                        channel > 0);
+    }
+    transform_output(j);
+}
+
+static void run_weight_job(const job *j)
+{
+    const geometry *g = j->geometry;
+    int tiles = j->run->batch * g->tiles, step = depth_piece(tiles);
+    for (int tile = 0; tile < tiles; tile += step) {
+        int depth = smaller(step, tiles - tile);
+        transform_source(j, tile, depth, j->first_row, j->rows);
+        transform_grad_output(j, tile, depth);
+        multiply_points(j, depth, sm_round_up((size_t)j->rows, LINE), 1, row_stride(&g->block, (size_t)j->rows),
+                        tile > 0);
+    }
+    size_t tap_stride = (size_t)g->source_channels * g->result_channels;
+    for (int row = 0; row < j->rows; row++) {
+        j->transform->grad_weight(j->buffer.sums + row * j->sums_stride, (size_t)j->panels * j->kernel->tile_columns,
+                                  j->columns, j->run->beta != 0,
+                                  j->run->result + (size_t)(j->first_row + row) * g->result_channels + j->first_column,
+                                  tap_stride);
+    }
+}
+
+static const sm_winograd *transform_of(int tile)
+{
+    const sm_winograd *row = sm_microkernel_get()->winograd;
+    while (row->tile && row->tile != tile) {
+        row++;
+    }
+    return row;
+}
+
+static void run_winograd(const sm_conv2d_shape *s, sm_conv2d_pass pass, const blocking *block,
+                         const sm_conv2d_operands *run)
+{
+    const geometry g = geometry_of(s, pass, block);
+    int is_weight = pass == SM_CONV2D_BACKWARD_WEIGHT, tiles = run->batch * g.tiles;
+    int rows = is_weight ? g.source_channels : tiles, width = sm_microkernel_get()->tile_columns;
+    if (tiles == 0) {
+        if (is_weight && run->beta == 0) {
+            memset(run->result, 0, (size_t)TAPS * g.source_channels * g.result_channels * sizeof *run->result);
+        }
+        return;
+    }
+    job_cut cut = cut_jobs(block, rows, g.result_channels, is_weight ? tiles : g.source_channels, run->threads);
+#pragma omp parallel num_threads(run->threads)
+    {
+        job j = {.shape = s,
+                 .run = run,
+                 .geometry = &g,
+                 .kernel = sm_microkernel_get(),
+                 .transform = transform_of(block->tile),
+                 .buffer = buffers_of(&g, run->workspace, omp_get_thread_num()),
+                 .source = pass == SM_CONV2D_BACKWARD_DATA ? run->grad_output : run->input,
+                 .weight = pass == SM_CONV2D_BACKWARD_DATA ? run->prepared : run->weight};
+#pragma omp for schedule(dynamic)
+        for (int index = 0; index < cut.row_parts * cut.column_parts; index++) {
+            int row_part = index % cut.row_parts, column_part = index / cut.row_parts;
+            int first_panel = part_begin(cut.panels, cut.column_parts, column_part);
+            j.first_row = part_begin(rows, cut.row_parts, row_part);
+            j.rows = part_begin(rows, cut.row_parts, row_part + 1) - j.first_row;
+            j.first_column = first_panel * width;
+            j.panels = part_begin(cut.panels, cut.column_parts, column_part + 1) - first_panel;
+            j.columns = smaller(j.panels * width, g.result_channels - j.first_column);
+            j.sums_stride = row_stride(block, (size_t)j.panels * width);
+            if (is_weight) {
+                run_weight_job(&j);
+            } else {
+                run_pixels_job(&j);
+            }
+        }
+    }
+}
+
+/* ---- the table's columns --------------------------------------------------------------------------------------------- */
+
+static const blocking *blocking_of(int tile)
+{
+    return &blockings[tile == 4];
+}
+
+static int supports(const sm_conv2d_shape *s, int tile)
+{
+    const sm_winograd *transform = transform_of(tile);
+    return s->kernel_height == 3 && s->kernel_width == 3 && s->stride_height == 1 && s->stride_width == 1 &&
+           transform->tile == tile && sm_microkernel_get()->tile_columns % transform->lanes == 0;
+}
+
+static double macs(const sm_conv2d_shape *s, sm_conv2d_pass pass, int tile)
+{
+    const geometry g = geometry_of(s, pass, blocking_of(tile));
+    return (double)g.block.points * g.tiles * g.source_channels * g.result_channels;
+}
+
+static double cost(const sm_conv2d_shape *s, sm_conv2d_pass pass, int batch, int tile)
+{
+    const geometry g = geometry_of(s, pass, blocking_of(tile));
+    int is_weight = pass == SM_CONV2D_BACKWARD_WEIGHT, tiles = (batch > 0 ? batch : 1) * g.tiles;
+    int rows = is_weight ? g.source_channels : tiles, depth = is_weight ? tiles : g.source_channels;
+    job_cut cut = cut_jobs(&g.block, rows, g.result_channels, depth, 1);
+    int width = sm_microkernel_get()->tile_columns;
+    double one = job_seconds(g.block.points, divide_up(rows, cut.row_parts),
+                             divide_up(cut.panels, cut.column_parts) * width, depth);
+    return 1.1 * 32 * one * cut.row_parts * cut.column_parts / (batch > 0 ? batch : 1);
+}
+
+size_t sm_conv2d_winograd_prepared(const sm_conv2d_shape *s, sm_conv2d_pass pass)
+{
+    return pass == SM_CONV2D_BACKWARD_DATA ? (size_t)TAPS * s->channels_in * s->channels_out * sizeof(float) : 0;
+}
+
+/* The data gradient is the same convolution of grad_output by the weights turned around and transposed. */
+void sm_conv2d_winograd_prepare(const sm_conv2d_shape *s, sm_conv2d_pass pass, const float *weight, void *prepared,
+                                int threads)
+{
+    (void)pass;
+    size_t matrix = (size_t)s->channels_in * s->channels_out;
+    int parts = divide_up(s->channels_in, 64);
+#pragma omp parallel for collapse(2) num_threads(threads)
+    for (int tap = 0; tap < TAPS; tap++) {
+        for (int part = 0; part < parts; part++) {
+            int first = part_begin(s->channels_in, parts, part);
+            int count = part_begin(s->channels_in, parts, part + 1) - first;
+            sm_transpose(s->channels_out, count,
+                         weight + (size_t)(TAPS - 1 - tap) * matrix + (size_t)first * s->channels_out,
+                         (size_t)s->channels_out, (float *)prepared + tap * matrix + first, (size_t)s->channels_in);
+        }
+    }
+}
+
+static size_t workspace(const sm_conv2d_shape *s, sm_conv2d_pass pass, int threads, int tile)
+{
+    const geometry g = geometry_of(s, pass, blocking_of(tile));
+    return threads * thread_floats(&g) * sizeof(float);
+}
+
+#define COLUMNS(M)                                                                                                     \
+    int sm_conv2d_winograd##M##_supports(const sm_conv2d_shape *shape, sm_conv2d_pass pass)                            \
+    {                                                                                                                  \
+        (void)pass;                                                                                                    \
+        return supports(shape, M);                                                                                     \
+    }                                                                                                                  \
+    double sm_conv2d_winograd##M##_cost(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch)                  \
+    {                                                                                                                  \
+        return cost(shape, pass, batch, M);                                                                            \
+    }                                                                                                                  \
+    double sm_conv2d_winograd##M##_macs(const sm_conv2d_shape *shape, sm_conv2d_pass pass)                             \
+    {                                                                                                                  \
+        return macs(shape, pass, M);                                                                                   \
+    }                                                                                                                  \
+    size_t sm_conv2d_winograd##M##_workspace(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch,             \
+                                             int threads)                                                              \
+    {                                                                                                                  \
+        (void)batch;                                                                                                   \
+        return workspace(shape, pass, threads, M);                                                                     \
+    }                                                                                                                  \
+    void sm_conv2d_winograd##M##_run(const sm_conv2d_shape *shape, sm_conv2d_pass pass,                                \
+                                     const sm_conv2d_operands *operands)                                               \
+    {                                                                                                                  \
+        run_winograd(shape, pass, blocking_of(M), operands);                                                           \
+    }
+COLUMNS(2)
+COLUMNS(4)

@@ -1,0 +1,11 @@
+/** \file
+ * Copies of matrices. */
+#ifndef SIGMATIC_OPS_PACK_H
+#define SIGMATIC_OPS_PACK_H
+
+#include <stddef.h>
+
+/** to[k * to_stride + j] = from[j * from_stride + k], k < rows, j < columns. */
+void sm_transpose(int rows, int columns, const float *from, size_t from_stride, float *to, size_t to_stride);
+
+#endif
