@@ -268,8 +268,8 @@ static void depth_and_labels_give_things_of_their_size(void)
     free_scene(&scene);
 }
 
-/* Where a row shows a vehicle, another thing, and the same vehicle again, the other one is in front: vehicles have hardly
- * any holes to look through. */
+/* Where a row shows a vehicle, another thing, and the same vehicle again, the other one is in front: vehicles have
+ * hardly any holes to look through. */
 static void the_nearer_thing_hides_the_farther(void)
 {
     enum { WIDTH = 256, HEIGHT = 128 };

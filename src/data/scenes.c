@@ -1,6 +1,6 @@
-/* Puts a scene together: world -> samples -> labels and colours -> what the sensor and the stereo matcher make of them ->
- * label noise. Colours come from the pixels' centres (half the weight) and corners (an eighth each), labels from the
- * centres only. */
+/* Puts a scene together: world -> samples -> labels and colours -> what the sensor and the stereo matcher make of
+ * them -> label noise. Colours come from the pixels' centres (half the weight) and corners (an eighth each), labels
+ * from the centres only. */
 #include <sigmatic/data/scenes.h>
 
 #include "data/scenes_world.h"
@@ -61,7 +61,7 @@ done:
     return status;
 }
 
-/* ---- samples -------------------------------------------------------------------------------------------------------------- */
+/* ---- samples --------------------------------------------------------------------------------- */
 
 static sm_scene_grid new_grid(int height, int width, float offset)
 {
@@ -81,7 +81,7 @@ static void free_grid(sm_scene_grid *grid)
     sm_free(grid->shadow);
 }
 
-/* ---- image ---------------------------------------------------------------------------------------------------------------- */
+/* ---- image ----------------------------------------------------------------------------------- */
 
 /* How far the point reaches into the bonnet of the own car; the rim is an ellipse. */
 static bool on_bonnet(const sm_scene_world *world, float x, float y)
@@ -141,7 +141,7 @@ static void render_image(const sm_scene_world *world, const sm_scene_grid *centr
     free_grid(&corners);
 }
 
-/* ---- exact labels ------------------------------------------------------------------------------------------------------------ */
+/* ---- exact labels ---------------------------------------------------------------------------- */
 
 static int write_labels(const sm_scene_world *world, const sm_scene_grid *grid, uint8_t *semantic, uint16_t *instance)
 {
@@ -166,8 +166,9 @@ static int write_labels(const sm_scene_world *world, const sm_scene_grid *grid, 
     return visible;
 }
 
-/* Disparity as a stereo matcher with the second camera to the right would have it: nothing where that camera does not see
- * the point, nothing on the own car, holes on shiny things. `nearest` has a float a column. */
+/* Disparity as a stereo matcher with the second camera to the right would have it: nothing where that camera does
+ * not see the point, nothing on the own car, holes on shiny things. A point is hidden if another one further right
+ * in the left image lands to the left of it in the right one. */
 static void write_disparity(const sm_scene_world *world, const sm_scene_grid *grid, float baseline_fx, uint32_t seed,
                             float *disparity)
 {
@@ -192,7 +193,7 @@ static void write_disparity(const sm_scene_world *world, const sm_scene_grid *gr
     }
 }
 
-/* ---- label noise -------------------------------------------------------------------------------------------------------------- */
+/* ---- label noise ----------------------------------------------------------------------------- */
 
 static void disturb_semantic(const sm_scene_options *options, uint64_t index, size_t count, uint8_t *semantic)
 {

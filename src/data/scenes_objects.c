@@ -1,5 +1,5 @@
-/* What stands, drives and walks in the street, built from blocks, ellipsoids and cylinders. Every function draws its own
- * sizes and colours; metres throughout. */
+/* What stands, drives and walks in the street, built from blocks, ellipsoids and cylinders. Every function draws its
+ * own sizes and colours; metres throughout. */
 #include "data/scenes_world.h"
 
 #include <math.h>
@@ -106,7 +106,7 @@ static int plain_material(sm_scene_world *world, const float (*palette)[3], int 
     return sm_scene_add_material(world, &material);
 }
 
-/* ---- vehicles ------------------------------------------------------------------------------------------------------------ */
+/* ---- vehicles -------------------------------------------------------------------------------- */
 
 typedef struct sm_scene_car_model {
     float length, width, height, belt, wheel;
@@ -273,7 +273,7 @@ void sm_scene_add_vehicle(sm_scene_world *world, const sm_scene_frame *frame, co
     }
 }
 
-/* ---- people ----------------------------------------------------------------------------------------------------------------- */
+/* ---- people ---------------------------------------------------------------------------------- */
 
 typedef struct sm_scene_body {
     int object, jacket, trousers, skin, hair;
@@ -365,7 +365,7 @@ static void add_rider(sm_scene_world *world, const sm_scene_frame *frame, const 
     add_head(world, &body, frame, y + 0.46f, z + 0.16f);
 }
 
-/* ---- two wheels ---------------------------------------------------------------------------------------------------------------- */
+/* ---- two wheels ------------------------------------------------------------------------------ */
 
 void sm_scene_add_two_wheeler(sm_scene_world *world, const sm_scene_frame *frame, bool motorcycle, bool with_rider)
 {
@@ -414,7 +414,7 @@ void sm_scene_add_two_wheeler(sm_scene_world *world, const sm_scene_frame *frame
     }
 }
 
-/* ---- plants ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- plants ---------------------------------------------------------------------------------- */
 
 static int leaves_material(sm_scene_world *world, float features)
 {
@@ -461,7 +461,7 @@ void sm_scene_add_bush(sm_scene_world *world, const sm_scene_frame *frame, float
     }
 }
 
-/* ---- street furniture --------------------------------------------------------------------------------------------------------------- */
+/* ---- street furniture ------------------------------------------------------------------------ */
 
 static int add_post(sm_scene_world *world, int object, const sm_scene_frame *frame, float height, float radius)
 {

@@ -1,7 +1,7 @@
-/* A z-buffer over inverse depth w = 1 / t. Along the ray C + t d a half-space n . P <= e reads t (n . d) <= e - n . C, or
- * w >= (n . d) / (e - n . C) if the camera is inside it and w <= that if it is outside. The bound is linear in the image,
- * so a convex body is hit at the smallest upper bound, if no lower bound is above it: no division in the loop, and the
- * disparity of a plane is linear to the last bit but rounding. Quadrics are solved for w likewise. */
+/* A z-buffer over inverse depth w = 1 / t. Along the ray C + t d a half-space n . P <= e reads t (n . d) <= e - n .
+ * C, or w >= (n . d) / (e - n . C) if the camera is inside it and w <= that if it is outside. The bound is linear in
+ * the image, so a convex body is hit at the smallest upper bound, if no lower bound is above it: no division in the
+ * loop, and the disparity of a plane is linear to the last bit but rounding. Quadrics are solved for w likewise. */
 #include "data/scenes_world.h"
 
 #include <math.h>
@@ -17,7 +17,7 @@ static void linear_form(const sm_scene_camera *camera, const float normal[3], fl
     form[2] = scale * downwards;
 }
 
-/* ---- ground -------------------------------------------------------------------------------------------------------- */
+/* ---- ground ---------------------------------------------------------------------------------- */
 
 static int ground_kind_on_ray(const sm_scene_world *world, const float direction[3], float t)
 {
@@ -25,8 +25,8 @@ static int ground_kind_on_ray(const sm_scene_world *world, const float direction
     return sm_scene_ground_kind(&world->street, position[0] + t * direction[0], position[2] + t * direction[2]);
 }
 
-/* The ray meets the pavement's level at `t_raised` over the road and the road's level at `t_road` under the pavement, so it
- * went through the kerb's face in between. */
+/* The ray meets the pavement's level at `t_raised` over the road and the road's level at `t_road` under the
+ * pavement, so it went through the kerb's face in between. */
 static float kerb_depth(const sm_scene_world *world, const float direction[3], float t_raised, float t_road)
 {
     for (int step = 0; step < 12; step++) {
@@ -73,7 +73,7 @@ static void raster_ground(const sm_scene_world *world, sm_scene_grid *grid)
     }
 }
 
-/* ---- shapes: w of a row of samples, or 0 ----------------------------------------------------------------------------- */
+/* ---- shapes: w of a row of samples, or 0 ----------------------------------------------------- */
 
 typedef struct sm_scene_span {
     int first, count;
@@ -184,7 +184,7 @@ static void hit_cylinder(const sm_scene_world *world, const sm_scene_primitive *
     }
 }
 
-/* ---- masks: which hits are holes --------------------------------------------------------------------------------------- */
+/* ---- masks: which hits are holes ------------------------------------------------------------- */
 
 static void local_hit(const sm_scene_world *world, const sm_scene_primitive *primitive, float x, float y, float w,
                       float local[3])
@@ -229,7 +229,7 @@ static bool covers(const sm_scene_world *world, const sm_scene_primitive *primit
                : leaves_cover(local, rim, world->materials[primitive->material].seed ^ (uint32_t)primitive->object);
 }
 
-/* ---- the z-buffer ------------------------------------------------------------------------------------------------------ */
+/* ---- the z-buffer ---------------------------------------------------------------------------- */
 
 static int clamped(float value, int bound)
 {
@@ -266,11 +266,11 @@ static void raster_primitive(const sm_scene_world *world, int number, sm_scene_g
     }
 }
 
-/* ---- shadows ------------------------------------------------------------------------------------------------------------ */
+/* ---- shadows --------------------------------------------------------------------------------- */
 
-/* A half-space lets light from the point C + t d pass where its boundary is crossed; with everything linear in the image,
- * times t, the rows need no branches. `lit_from` and `lit_to` bound the part of the half-line to the light that is inside
- * the body so far. */
+/* A half-space lets light from the point C + t d pass where its boundary is crossed; with everything linear in the
+ * image, times t, the rows need no branches. `lit_from` and `lit_to` bound the part of the half-line to the light
+ * that is inside the body so far. */
 static void shadow_of_hexahedron(const sm_scene_world *world, const sm_scene_primitive *primitive, sm_scene_span span,
                                  const float light[3], const float *t, float *lit_from, float *lit_to)
 {

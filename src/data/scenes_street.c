@@ -55,7 +55,7 @@ static const float FENCES[][3] = {
 
 static const float FAR_METRES = 110;
 
-/* ---- camera and light ------------------------------------------------------------------------------------------------------ */
+/* ---- camera and light ------------------------------------------------------------------------ */
 
 static void set_camera(sm_scene_world *world, const sm_scene_options *options)
 {
@@ -115,7 +115,7 @@ static void set_light(sm_scene_world *world)
     light->cloud_seed = sm_random_u32(&world->random);
 }
 
-/* ---- ground ------------------------------------------------------------------------------------------------------------------- */
+/* ---- ground ---------------------------------------------------------------------------------- */
 
 int sm_scene_ground_kind(const sm_scene_street *street, float x, float z)
 {
@@ -206,7 +206,7 @@ static void add_grounds(sm_scene_world *world)
     add_ground_kind(world, SM_TERRAIN, &grass);
 }
 
-/* ---- the two sides ---------------------------------------------------------------------------------------------------------------- */
+/* ---- the two sides --------------------------------------------------------------------------- */
 
 /* Height of the ground at the building line. */
 static sm_scene_frame side_frame(const sm_scene_world *world, int side, float beyond_line, float ahead)
@@ -298,15 +298,16 @@ static void add_greenery(sm_scene_world *world, int side, float ahead, float len
     }
 }
 
-/* What a stretch of the street's side is: shares of houses (tall or not), walls, fences, else open ground with trees. */
+/* What a stretch of the street's side is: shares of houses (tall or not), walls, fences, else open ground with
+ * trees. */
 typedef struct sm_scene_character {
     float house, wall, fence;
     bool tall;
 } sm_scene_character;
 
 static const sm_scene_character characters[] = {
-    {0.88f, 0.05f, 0.04f, true }, /* town */
-    {0.75f, 0.08f, 0.10f, true }, /* edge of the town */
+    {0.80f, 0.10f, 0.08f, true }, /* town */
+    {0.65f, 0.13f, 0.15f, true }, /* edge of the town */
     {0.40f, 0.20f, 0.30f, false}, /* suburb */
     {0.15f, 0.35f, 0.30f, true }, /* works */
     {0.05f, 0.15f, 0.25f, false}, /* park */
@@ -370,7 +371,7 @@ static void add_far_end(sm_scene_world *world)
     }
 }
 
-/* ---- furniture ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- furniture ------------------------------------------------------------------------------- */
 
 /* A place beside the road, `beyond` metres from the kerb, claimed for something of that half size. */
 static bool roadside_place(sm_scene_world *world, int side, float beyond, float ahead, float half_size, float heading,
@@ -429,7 +430,7 @@ static void add_furniture(sm_scene_world *world, int side)
     }
 }
 
-/* ---- traffic ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- traffic --------------------------------------------------------------------------------- */
 
 static const float BACKWARDS = 3.14159265f;
 

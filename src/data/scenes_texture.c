@@ -1,10 +1,10 @@
-/* What surfaces look like. All patterns are functions of a place on the surface, so that they stay on it in perspective;
- * whatever is finer than a pixel fades into its mean instead of flickering. */
+/* What surfaces look like. All patterns are functions of a place on the surface, so that they stay on it in
+ * perspective; whatever is finer than a pixel fades into its mean instead of flickering. */
 #include "data/scenes_world.h"
 
 #include <math.h>
 
-/* ---- noise ------------------------------------------------------------------------------------------------------------ */
+/* ---- noise ----------------------------------------------------------------------------------- */
 
 uint32_t sm_scene_hash(int32_t x, int32_t y, uint32_t seed)
 {
@@ -96,10 +96,10 @@ static const float WHITE_LAMP[3] = {0.9f, 0.88f, 0.8f};
 static const float RED_LAMP[3] = {0.55f, 0.02f, 0.02f};
 static const float PLATE[3] = {0.6f, 0.6f, 0.55f};
 
-/* ---- ground ----------------------------------------------------------------------------------------------------------- */
+/* ---- ground ---------------------------------------------------------------------------------- */
 
-/* size: lateral of the middle line, of the two edge lines, dash period, share of wear, Z of a zebra crossing, kerb to kerb
- * (left, right) */
+/* size: lateral of the middle line, of the two edge lines, dash period, share of wear, Z of a zebra crossing, kerb
+ * to kerb (left, right) */
 void sm_scene_texture_road(const sm_scene_material *material, sm_scene_sample *sample)
 {
     float s = sample->local[0], z = sample->local[2], footprint = sample->footprint;
@@ -152,7 +152,7 @@ void sm_scene_texture_grass(const sm_scene_material *material, sm_scene_sample *
     blend(sample, material->colours[1], eased(patches));
 }
 
-/* ---- plain and foliage --------------------------------------------------------------------------------------------------- */
+/* ---- plain and foliage ----------------------------------------------------------------------- */
 
 /* One colour with some dirt. size: gloss, emission, size of the spots in units of the shape */
 void sm_scene_texture_plain(const sm_scene_material *material, sm_scene_sample *sample)
@@ -178,7 +178,7 @@ void sm_scene_texture_leaves(const sm_scene_material *material, sm_scene_sample 
     blend(sample, material->colours[1], 0.5f * leaves);
 }
 
-/* ---- houses, walls, fences ------------------------------------------------------------------------------------------------ */
+/* ---- houses, walls, fences ------------------------------------------------------------------- */
 
 /* Where a point lies on the side of a box: metres along it and up. */
 static float along_face(const sm_scene_sample *sample)
@@ -241,7 +241,7 @@ void sm_scene_texture_facade(const sm_scene_material *material, sm_scene_sample 
             blend(sample, material->colours[2], 0.9f);
         } else if ((chosen & 3) != 0 && fabsf(across - 0.5f) < 0.4f && up > 0.2f && up < 0.78f) {
             set_colour(sample, GLASS, 1.5f);
-            sample->gloss = 0.3f;
+            sample->gloss = 0.18f;
         }
     } else if (v < size[6] - 0.35f) {
         float line = fraction(storeys);
@@ -303,7 +303,7 @@ void sm_scene_texture_fence(const sm_scene_material *material, sm_scene_sample *
     blend(sample, colour, solid);
 }
 
-/* ---- vehicles ---------------------------------------------------------------------------------------------------------------- */
+/* ---- vehicles -------------------------------------------------------------------------------- */
 
 /* size: half length, half width, belt height, wheel radius, Z of the axles (front, back) */
 void sm_scene_texture_car_body(const sm_scene_material *material, sm_scene_sample *sample)
@@ -340,8 +340,8 @@ void sm_scene_texture_car_body(const sm_scene_material *material, sm_scene_sampl
     }
 }
 
-/* Glass between pillars, a roof above. size: belt and roof height, half width, Z of the middle pillar, 1 if the sides are
- * closed (vans) */
+/* Glass between pillars, a roof above. size: belt and roof height, half width, Z of the middle pillar, 1 if the
+ * sides are closed (vans) */
 void sm_scene_texture_car_cabin(const sm_scene_material *material, sm_scene_sample *sample)
 {
     const float *size = material->size;
@@ -362,8 +362,8 @@ void sm_scene_texture_car_cabin(const sm_scene_material *material, sm_scene_samp
     }
 }
 
-/* Buses, trams and the boxes of trucks. size: half length, half width, bottom and top of the window band (equal: none), top,
- * window pitch, height of the lower colour */
+/* Buses, trams and the boxes of trucks. size: half length, half width, bottom and top of the window band (equal:
+ * none), top, window pitch, height of the lower colour */
 void sm_scene_texture_coach(const sm_scene_material *material, sm_scene_sample *sample)
 {
     const float *size = material->size;
@@ -379,7 +379,7 @@ void sm_scene_texture_coach(const sm_scene_material *material, sm_scene_sample *
         bool door = y > 0.45f && y < size[3] && (material->seed & 1) && fraction(z / (3.9f * size[5])) < 0.3f;
         if (band || door) {
             set_colour(sample, GLASS, 1);
-            sample->gloss = 0.3f;
+            sample->gloss = 0.18f;
         }
     } else {
         float side = fabsf(x) / size[1];
@@ -387,7 +387,7 @@ void sm_scene_texture_coach(const sm_scene_material *material, sm_scene_sample *
         float screen = front ? size[2] - 0.4f : size[2] + 0.2f;
         if (y > screen && y < size[3] && side < 0.9f) {
             set_colour(sample, GLASS, 1);
-            sample->gloss = 0.35f;
+            sample->gloss = 0.2f;
         } else if (y > size[3] && y < size[4] - 0.08f && side < 0.6f) {
             static const float display[3] = {0.8f, 0.4f, 0.05f};
             set_colour(sample, display, 0.7f);
@@ -407,7 +407,7 @@ void sm_scene_texture_wheel(const sm_scene_material *material, sm_scene_sample *
     sample->gloss = rim ? 0.1f : 0;
 }
 
-/* ---- signs and lamps ------------------------------------------------------------------------------------------------------------ */
+/* ---- signs and lamps ------------------------------------------------------------------------- */
 
 /* size: half width, half height, kind (0 red border, 1 full colour with a bar, 2 panel with lines), 1 if the shape is a
  * cylinder */

@@ -42,7 +42,7 @@ int sm_scene_add_material(sm_scene_world *world, const sm_scene_material *materi
     return world->material_count++;
 }
 
-/* ---- places -------------------------------------------------------------------------------------------------------- */
+/* ---- places ---------------------------------------------------------------------------------- */
 
 sm_scene_frame sm_scene_street_frame(const sm_scene_world *world, float lateral, float ahead, float height,
                                      float heading)
@@ -85,7 +85,7 @@ bool sm_scene_claim(sm_scene_world *world, float lateral, float ahead, float hal
     return true;
 }
 
-/* ---- primitives ---------------------------------------------------------------------------------------------------- */
+/* ---- primitives ------------------------------------------------------------------------------ */
 
 sm_scene_box sm_scene_project_bounds(const sm_scene_camera *camera, const float (*points)[3], int count)
 {
@@ -320,7 +320,7 @@ void sm_scene_add_limb(sm_scene_world *world, int object, int material, const sm
     add_unit_shape(world, &primitive, half_axes);
 }
 
-/* ---- random choices ------------------------------------------------------------------------------------------------ */
+/* ---- random choices -------------------------------------------------------------------------- */
 
 float sm_scene_range(sm_scene_world *world, float low, float high)
 {

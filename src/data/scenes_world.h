@@ -1,7 +1,11 @@
 /** \file
- * Private to the scene generator: the world that scenes_street.c and scenes_objects.c build, scenes_raster.c projects and scenes_texture.c colours.
+ * Private to the scene generator: the world that scenes_street.c and scenes_objects.c build, scenes_raster.c projects
+ * and scenes_texture.c colours.
  *
- * World coordinates in metres: X to the right, Y up, Z along the street; the road is the plane Y = 0 and the camera stands above the origin. A sample is a point of the image plane; pixel (x, y) has its centre at (x + 0.5, y + 0.5). Its ray is P = camera.position + t * direction with direction . forward = 1, so that t is the depth along the optical axis. Surfaces are compared by the inverse depth w = 1 / t, which is linear in the image on every plane. */
+ * World coordinates in metres: X to the right, Y up, Z along the street; the road is the plane Y = 0 and the camera
+ * stands above the origin. A sample is a point of the image plane; pixel (x, y) has its centre at (x + 0.5, y + 0.5).
+ * Its ray is P = camera.position + t * direction with direction . forward = 1, so that t is the depth along the optical
+ * axis. Surfaces are compared by the inverse depth w = 1 / t, which is linear in the image on every plane. */
 #ifndef SM_DATA_SCENES_WORLD_H
 #define SM_DATA_SCENES_WORLD_H
 
@@ -62,8 +66,8 @@ typedef struct sm_scene_light {
 
 /** What a texture sees of a surface, and what it answers. */
 typedef struct sm_scene_sample {
-    float local
-        [3]; /* hexahedra: metres in the object's frame; ellipsoids and cylinders: unit shape; ground: (lateral, height, Z) */
+    /* hexahedra: metres in the object's frame; ellipsoids and cylinders: unit shape; ground: (lateral, height, Z) */
+    float local[3];
     int face;        /* of a hexahedron: -x, +x, -y, +y, -z, +z */
     float footprint; /* metres a pixel covers here; detail below it is faded */
     float colour[3]; /* out: linear albedo */
@@ -157,7 +161,7 @@ typedef struct sm_scene_world {
     float bonnet_top, bonnet_middle; /* shares of the image's height and width */
 } sm_scene_world;
 
-/* ---- scenes_world.c: the parts of a world ------------------------------------------------------------------------ */
+/* ---- scenes_world.c: the parts of a world ---------------------------------------------------- */
 
 void sm_scene_world_free(sm_scene_world *world);
 
@@ -216,7 +220,7 @@ void sm_scene_add_limb(sm_scene_world *world, int object, int material, const sm
 /** \return true and takes the ground if nothing else stands there. */
 bool sm_scene_claim(sm_scene_world *world, float lateral, float ahead, float half_width, float half_length);
 
-/* ---- random choices ---------------------------------------------------------------------------------------------- */
+/* ---- random choices -------------------------------------------------------------------------- */
 
 float sm_scene_range(sm_scene_world *world, float low, float high);
 bool sm_scene_chance(sm_scene_world *world, float probability);
@@ -232,7 +236,7 @@ void sm_scene_pick_colour(sm_scene_world *world, const float (*palette)[3], int 
 sm_scene_material sm_scene_new_material(sm_scene_world *world, sm_scene_texture texture, const float (*palette)[3],
                                         int count);
 
-/* ---- scenes_objects.c: what stands in the street ------------------------------------------------------------------- */
+/* ---- scenes_objects.c: what stands in the street --------------------------------------------- */
 
 typedef enum sm_scene_vehicle { SM_VEHICLE_CAR, SM_VEHICLE_TRUCK, SM_VEHICLE_BUS, SM_VEHICLE_TRAM } sm_scene_vehicle;
 
@@ -254,7 +258,7 @@ void sm_scene_add_sign(sm_scene_world *world, const sm_scene_frame *frame);
 void sm_scene_add_traffic_light(sm_scene_world *world, const sm_scene_frame *frame, float towards_road);
 void sm_scene_add_clutter(sm_scene_world *world, const sm_scene_frame *frame);
 
-/* ---- scenes_street.c ----------------------------------------------------------------------------------------------- */
+/* ---- scenes_street.c ------------------------------------------------------------------------- */
 
 /** Camera, light, street and everything in it, from the layout's random numbers. */
 void sm_scene_world_build(sm_scene_world *world, const sm_scene_options *options, uint64_t index);
@@ -262,7 +266,7 @@ void sm_scene_world_build(sm_scene_world *world, const sm_scene_options *options
 /** \return the kind of ground at (X, Z) seen from above. */
 int sm_scene_ground_kind(const sm_scene_street *street, float x, float z);
 
-/* ---- scenes_raster.c ----------------------------------------------------------------------------------------------- */
+/* ---- scenes_raster.c ------------------------------------------------------------------------- */
 
 /** Samples at (x + offset, y + offset), 0 <= x < width, 0 <= y < height. */
 typedef struct sm_scene_grid {
@@ -289,7 +293,7 @@ static inline void sm_scene_ray(const sm_scene_camera *camera, float x, float y,
 /** Box in the image around the points; the whole image if one is not in front of the camera. */
 sm_scene_box sm_scene_project_bounds(const sm_scene_camera *camera, const float (*points)[3], int count);
 
-/* ---- scenes_texture.c ---------------------------------------------------------------------------------------------- */
+/* ---- scenes_texture.c ------------------------------------------------------------------------ */
 
 /** Smooth noise in [0, 1), one feature a unit. */
 float sm_scene_noise2(float x, float y, uint32_t seed);
