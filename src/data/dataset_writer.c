@@ -309,7 +309,7 @@ sm_status sm_dataset_write(sm_comm *comm, const char *path, const sm_dataset_spe
     sm_status status = SM_OK;
     int is_root = sm_comm_rank(comm) == 0, created = 0;
     sm_dataset_writer *writer = NULL;
-    write_progress progress = {.begin_seconds = sm_seconds()};
+    write_progress progress = {.begin_seconds = sm_seconds(), .last_seconds = sm_seconds()};
 
     SM_TRY(sm_comm_agree(comm, is_root ? check_output(path, overwrite) : SM_OK));
     created = 1;

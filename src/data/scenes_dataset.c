@@ -1,9 +1,9 @@
 #include <sigmatic/base/memory.h>
+#include <sigmatic/data/cityscapes.h>
 #include <sigmatic/data/dataset_writer.h>
 #include <sigmatic/data/scenes_dataset.h>
 
 #include <stdio.h>
-#include <string.h>
 
 enum { SPLITS = 3 };
 static const char *const split_names[SPLITS] = {"train", "val", "test"};
@@ -13,16 +13,6 @@ typedef struct scene_writer {
     uint64_t first_scene[SPLITS];
     sm_scene scene;
 } scene_writer;
-
-static void make_classes(char names[][SM_CLASS_NAME_BYTES], uint8_t palette[][3], uint8_t *thing)
-{
-    memset(names, 0, SM_SCENE_CLASSES * sizeof names[0]);
-    for (int c = 0; c < SM_SCENE_CLASSES; c++) {
-        strncpy(names[c], sm_scene_classes[c].name, SM_CLASS_NAME_BYTES - 1);
-        memcpy(palette[c], sm_scene_classes[c].colour, 3);
-        thing[c] = sm_scene_classes[c].is_thing;
-    }
-}
 
 static sm_status produce(void *user, int split, int64_t index, sm_sample *sample)
 {
@@ -82,12 +72,7 @@ sm_status sm_scenes_dataset_write(sm_comm *comm, const sm_scenes_dataset_options
     size_t area = (size_t)scene->height * (size_t)scene->width;
     int has_noise_map = scene->vector_noise > 0;
     const int64_t counts[SPLITS] = {options->train, options->validation, options->test};
-    char names[SM_SCENE_CLASSES][SM_CLASS_NAME_BYTES], **sample_names[SPLITS] = {NULL};
-    uint8_t palette[SM_SCENE_CLASSES][3], thing[SM_SCENE_CLASSES];
-    make_classes(names, palette, thing);
-    sm_dataset_classes classes = {SM_SCENE_CLASSES, (const char(*)[SM_CLASS_NAME_BYTES])names,
-                                  (const uint8_t(*)[3])palette, thing, SM_SCENE_IGNORE};
-
+    char **sample_names[SPLITS] = {NULL};
     scene_writer generator = {
         .scene = {.image = sm_alloc(area * 3),
                   .semantic = sm_alloc(area),
@@ -123,7 +108,7 @@ sm_status sm_scenes_dataset_write(sm_comm *comm, const sm_scenes_dataset_options
                             .maps = SM_MAP_SEMANTIC | SM_MAP_INSTANCE | SM_MAP_DISPARITY |
                                     (has_noise_map ? SM_MAP_INSTANCE_OFFSET : 0u),
                             .has_camera = 1,
-                            .classes = &classes,
+                            .classes = &sm_cityscapes_classes,
                             .splits = splits,
                             .split_count = used};
     status = sm_dataset_write(comm, options->output, &spec, options->overwrite, produce, &generator);

@@ -1,6 +1,7 @@
 /** \file
  * Importer of Cityscapes (Cordts et al., CVPR 2016) into a dataset file, from the official folders
- * `{root}/{leftImg8bit,gtFine,disparity,camera}/{split}/{city}/...` or from flat copies that keep all kinds of a city in one folder (`{root}/.../{split}/{city}/` or `{root}/{city}/`). */
+ * `{root}/{leftImg8bit,gtFine,disparity,camera}/{split}/{city}/{name}_{kind}` or from a flat copy that keeps all kinds of a city in one folder, `{root}/{split}/{city}/{name}_{kind}`;
+ * name = `{city}_{sequence}_{frame}`. */
 #ifndef SIGMATIC_DATA_CITYSCAPES_H
 #define SIGMATIC_DATA_CITYSCAPES_H
 
@@ -33,14 +34,18 @@ typedef struct sm_cityscapes_options {
     int overwrite;
 } sm_cityscapes_options;
 
-/** Imports every split that is there (train, val, test), samples in the order of their names `{city}_{seq}_{frame}`.
+/** Imports every split that is there (train, val, test), samples in the order of their names.
  *
- * Images are averaged over area (triangle filter), labels and instances taken at the nearest pixel, disparity averaged over the valid pixels that an output pixel covers (of its nearest pixel's surface only, see cityscapes.c)
- * and divided by the shrink factor of the width. Instances are renumbered 1, 2, ... within an image; groups and stuff get 0.
- * A kind of file that no sample has is left out of the dataset; a single sample that lacks one is a warning and its map is all invalid.
+ * - image: averaged over area (a triangle as wide as the shrink factor)
+ * - semantic: label id of the nearest pixel, as class (trainId)
+ * - instance: the nearest pixel's instance if it is one of a thing (id >= 1000; groups and stuff get 0), renumbered 1, 2, ... within the image in the order of the ids
+ * - disparity: (p - 1) / 256 / shrink factor of the width; the median of the valid pixels that an output pixel covers, NaN if fewer than half of them are valid
+ * - baseline and fx from the camera file; NaN without
+ *
+ * A kind of file that no frame has is left out of the dataset; a frame that lacks one which others have is a warning that names it, and its map is all invalid.
  * Collective; the ranks share the work.
  *
- * \return SM_ERR_INPUT: nothing found (the message says which patterns were looked for), unreadable or wrong files by name */
+ * \return SM_ERR_INPUT: nothing found (the message says which patterns were looked for), or a damaged file or one of another size than its image, by name; SM_ERR_USAGE: the output exists; SM_ERR_IO. The same on every rank */
 sm_status sm_cityscapes_import(sm_comm *comm, const sm_cityscapes_options *options);
 
 #ifdef __cplusplus

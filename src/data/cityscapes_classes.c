@@ -1,0 +1,45 @@
+#include <sigmatic/data/cityscapes.h>
+
+static const char names[SM_CITYSCAPES_CLASSES][SM_CLASS_NAME_BYTES] = {
+    "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain",
+    "sky",  "person",   "rider",    "car",  "truck", "bus",  "train",         "motorcycle",   "bicycle",
+};
+
+static const uint8_t palette[SM_CITYSCAPES_CLASSES][3] = {
+    {128, 64,  128},
+    {244, 35,  232},
+    {70,  70,  70 },
+    {102, 102, 156},
+    {190, 153, 153},
+    {153, 153, 153},
+    {250, 170, 30 },
+    {220, 220, 0  },
+    {107, 142, 35 },
+    {152, 251, 152},
+    {70,  130, 180},
+    {220, 20,  60 },
+    {255, 0,   0  },
+    {0,   0,   142},
+    {0,   0,   70 },
+    {0,   60,  100},
+    {0,   80,  100},
+    {0,   0,   230},
+    {119, 11,  32 },
+};
+
+static const uint8_t thing[SM_CITYSCAPES_CLASSES] = {[11] = 1, 1, 1, 1, 1, 1, 1, 1};
+
+const sm_dataset_classes sm_cityscapes_classes = {SM_CITYSCAPES_CLASSES, names, palette, thing, 255};
+
+const uint8_t sm_cityscapes_label_id[SM_CITYSCAPES_CLASSES] = {7,  8,  11, 12, 13, 17, 19, 20, 21, 22,
+                                                               23, 24, 25, 26, 27, 28, 31, 32, 33};
+
+uint8_t sm_cityscapes_train_id(int label_id)
+{
+    for (int c = 0; c < SM_CITYSCAPES_CLASSES; c++) {
+        if (sm_cityscapes_label_id[c] == label_id) {
+            return (uint8_t)c;
+        }
+    }
+    return 255;
+}
