@@ -218,6 +218,9 @@ static void the_norm_counts_active_segments_and_no_threads(void)
     double sum = 0;
     sm_test_fill(gradients, MANY, 9);
     for (int i = 0; i < MANY; i++) {
+        gradients[i] *= powf(10, (float)(i * 7 % 11 - 6)); /* sums of such numbers round: their order shows */
+    }
+    for (int i = 0; i < MANY; i++) {
         sum += i >= 70001 && i < 70006 ? 0 : (double)gradients[i] * gradients[i];
     }
     double norm = sm_gradient_norm(parts, 4, gradients, 1);

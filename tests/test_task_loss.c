@@ -140,6 +140,9 @@ static void threads_change_no_bit(void)
 
     sm_test_fill(logits, PIXELS * CHANNELS, 5);
     sm_test_fill(vectors, PIXELS * 2, 6);
+    for (int i = 0; i < PIXELS * CHANNELS; i++) {
+        logits[i] *= powf(10, (float)(i * 7 % 11 - 6)); /* sums of such numbers round: their order shows */
+    }
     for (int i = 0; i < PIXELS; i++) {
         labels[i] = (uint8_t)(i % 7 == 6 ? 255 : i % CHANNELS);
         vectors[2 * i] = vectors[2 * i + 1] = i % 3 == 0 ? NAN : vectors[2 * i];
@@ -185,6 +188,8 @@ static void non_finite_logits_show_at_valid_pixels_only(void)
                 logits[4 * task.channels + channel] = bad[b];
                 int is_harmless = b == 2 && k == 0 && channel != labels[4]; /* exp(-inf) = 0 */
                 CU_ASSERT_EQUAL(!isfinite(loss_at(&task, PIXELS, logits, cases[k].target, 1)), !is_harmless);
+                task.kind->loss_backward(&task, PIXELS, logits, cases[k].target, 1, 1, gradient, 1);
+                CU_ASSERT_TRUE(b > 0 || isnan(gradient[4 * task.channels + channel]));
             }
         }
     }
