@@ -3,14 +3,11 @@
 #ifndef SIGMATIC_TESTS_GOLDEN_CASE_H
 #define SIGMATIC_TESTS_GOLDEN_CASE_H
 
-#include "harness.h"
-
-#include <sigmatic/base/memory.h>
-#include <sigmatic/io/h5.h>
+#include "golden_file.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
 enum { GOLDEN_MAX_ARRAYS = 32 };
 
@@ -49,17 +46,6 @@ static inline void golden_release(golden_case *from, int kept)
     }
 }
 
-/** \return the file of reference numbers `name` in tests/golden, or NULL and a failed assertion. */
-static inline sm_h5 *golden_open(const char *name)
-{
-    const char *tests = getenv("SIGMATIC_TESTS");
-    char path[1024];
-    sm_h5 *file = NULL;
-    snprintf(path, sizeof path, "%s/golden/%s", tests ? tests : "tests", name);
-    SM_TEST_OK(sm_h5_open(path, &file));
-    return file;
-}
-
 /** Calls `test` for every group in `group`; \return how many there were. */
 static inline int golden_for_each(const sm_h5 *file, const char *group, void (*test)(golden_case *))
 {
@@ -84,6 +70,23 @@ static inline int golden_attribute(golden_case *from, const char *name)
     int64_t value = 0;
     golden_check(from, sm_h5_read_attribute_int64(from->file, from->group, name, &value));
     return (int)value;
+}
+
+static inline double golden_attribute_double(golden_case *from, const char *name)
+{
+    double value = 0.0;
+    golden_check(from, sm_h5_read_attribute_double(from->file, from->group, name, &value));
+    return value;
+}
+
+/** \return whether a text attribute is `expected`. */
+static inline int golden_attribute_is(golden_case *from, const char *name, const char *expected)
+{
+    char *text = NULL;
+    golden_check(from, sm_h5_read_attribute_text(from->file, from->group, name, &text));
+    int same = text && strcmp(text, expected) == 0;
+    sm_free(text);
+    return same;
 }
 
 /** \return whether there is an array of that name. */

@@ -1,14 +1,12 @@
 /* ranks: 1 */
 /* Every op and its gradients against PyTorch in float64: tests/golden/ops.h5, made by tests/golden/make_ops.py. */
-#include "golden_case.h"
+#include "golden_shapes.h"
 
 #include <sigmatic/ops/add.h>
 #include <sigmatic/ops/batch_norm.h>
 #include <sigmatic/ops/concat.h>
-#include <sigmatic/ops/conv2d.h>
 #include <sigmatic/ops/global_average_pool.h>
 #include <sigmatic/ops/linear.h>
-#include <sigmatic/ops/max_pool.h>
 #include <sigmatic/ops/relu.h>
 #include <sigmatic/ops/resize.h>
 
@@ -30,58 +28,6 @@ static void golden_file_opens(void)
 
 /* ---- convolution: every algorithm that can compute it -------------------------------------------------------------- */
 
-/* O,I,kh,kw <-> kh,kw,I,O */
-static float *reorder_weight(golden_case *from, const float *weight, const sm_conv2d_shape *s, int to_file)
-{
-    int taps = s->kernel_height * s->kernel_width;
-    float *result = golden_result(from, (size_t)taps * s->channels_in * s->channels_out);
-    for (int o = 0; o < s->channels_out; o++) {
-        for (int i = 0; i < s->channels_in; i++) {
-            for (int t = 0; t < taps; t++) {
-                size_t in_file = ((size_t)o * s->channels_in + i) * taps + t;
-                size_t inside = ((size_t)t * s->channels_in + i) * s->channels_out + o;
-                result[to_file ? in_file : inside] = weight[to_file ? inside : in_file];
-            }
-        }
-    }
-    return result;
-}
-
-static sm_conv2d_shape conv2d_shape(golden_case *from, const sm_h5_info *input, const sm_h5_info *output)
-{
-    return (sm_conv2d_shape){.height = (int)input->shape[1],
-                             .width = (int)input->shape[2],
-                             .channels_in = (int)input->shape[3],
-                             .channels_out = (int)output->shape[3],
-                             .kernel_height = golden_attribute(from, "kernel_height"),
-                             .kernel_width = golden_attribute(from, "kernel_width"),
-                             .stride_height = golden_attribute(from, "stride_height"),
-                             .stride_width = golden_attribute(from, "stride_width"),
-                             .dilation_height = golden_attribute(from, "dilation_height"),
-                             .dilation_width = golden_attribute(from, "dilation_width"),
-                             .pad_top = golden_attribute(from, "pad_top"),
-                             .pad_left = golden_attribute(from, "pad_left"),
-                             .pad_bottom = golden_attribute(from, "pad_bottom"),
-                             .pad_right = golden_attribute(from, "pad_right")};
-}
-
-/* Prepares, runs and cleans up one pass; the result was NaN before and must not be read. */
-static void run_conv2d(const sm_conv2d_algorithm *algorithm, const sm_conv2d_shape *shape, sm_conv2d_pass pass,
-                       sm_conv2d_operands operands)
-{
-    size_t prepared_bytes = algorithm->prepared_bytes ? algorithm->prepared_bytes(shape, pass) : 0;
-    void *prepared = sm_alloc(prepared_bytes + 64);
-    operands.workspace = sm_alloc(algorithm->workspace_bytes(shape, pass, operands.batch, THREADS) + 64);
-    operands.threads = THREADS;
-    if (prepared_bytes > 0) {
-        algorithm->prepare(shape, pass, operands.weight, prepared, THREADS);
-        operands.prepared = prepared;
-    }
-    algorithm->run(shape, pass, &operands);
-    sm_free(prepared);
-    sm_free(operands.workspace);
-}
-
 static void conv2d_pass(golden_case *from, const sm_conv2d_algorithm *algorithm, const sm_conv2d_shape *shape,
                         sm_conv2d_pass pass, const sm_conv2d_operands *operands, size_t result_count)
 {
@@ -93,9 +39,9 @@ static void conv2d_pass(golden_case *from, const sm_conv2d_algorithm *algorithm,
     sm_conv2d_operands with_result = *operands;
     with_result.bias = pass == SM_CONV2D_FORWARD ? operands->bias : NULL;
     float *result = with_result.result = golden_result(from, result_count);
-    run_conv2d(algorithm, shape, pass, with_result);
+    golden_run_conv2d(algorithm, shape, pass, with_result, THREADS);
     if (pass == SM_CONV2D_BACKWARD_WEIGHT) {
-        result = reorder_weight(from, result, shape, 1);
+        result = golden_reorder_weight(from, result, shape, 1);
     }
     CU_ASSERT_FALSE(from->broken);
     golden_compare(from, names[pass], result, algorithm->exact ? rounding : rounding_of_winograd);
@@ -107,13 +53,13 @@ static void conv2d_case(golden_case *from)
     sm_h5_info input_info, output_info;
     const float *input = golden_array(from, "input", &input_info);
     const float *grad_output = golden_array(from, "grad_output", &output_info);
-    sm_conv2d_shape shape = conv2d_shape(from, &input_info, &output_info);
+    sm_conv2d_shape shape = golden_conv2d_shape(from, &input_info, &output_info);
     CU_ASSERT_TRUE_FATAL(!from->broken && sm_conv2d_infer(&shape));
     CU_ASSERT_EQUAL_FATAL(shape.out_height, (int)output_info.shape[1]);
     CU_ASSERT_EQUAL_FATAL(shape.out_width, (int)output_info.shape[2]);
     sm_conv2d_operands operands = {.batch = (int)input_info.shape[0],
                                    .input = input,
-                                   .weight = reorder_weight(from, golden_array(from, "weight", NULL), &shape, 0),
+                                   .weight = golden_reorder_weight(from, golden_array(from, "weight", NULL), &shape, 0),
                                    .bias = golden_has(from, "bias") ? golden_array(from, "bias", NULL) : NULL,
                                    .grad_output = grad_output};
     size_t weights = (size_t)shape.kernel_height * shape.kernel_width * shape.channels_in * shape.channels_out;
@@ -224,20 +170,7 @@ static void max_pool_case(golden_case *from)
     sm_h5_info input_info, output_info;
     const float *input = golden_array(from, "input", &input_info);
     const float *grad_output = golden_array(from, "grad_output", &output_info);
-    sm_max_pool_shape shape = {.height = (int)input_info.shape[1],
-                               .width = (int)input_info.shape[2],
-                               .channels = (int)input_info.shape[3],
-                               .kernel_height = golden_attribute(from, "kernel_height"),
-                               .kernel_width = golden_attribute(from, "kernel_width"),
-                               .stride_height = golden_attribute(from, "stride_height"),
-                               .stride_width = golden_attribute(from, "stride_width"),
-                               .dilation_height = golden_attribute(from, "dilation_height"),
-                               .dilation_width = golden_attribute(from, "dilation_width"),
-                               .pad_top = golden_attribute(from, "pad_top"),
-                               .pad_left = golden_attribute(from, "pad_left"),
-                               .pad_bottom = golden_attribute(from, "pad_bottom"),
-                               .pad_right = golden_attribute(from, "pad_right"),
-                               .ceil_mode = golden_attribute(from, "ceil_mode")};
+    sm_max_pool_shape shape = golden_max_pool_shape(from, &input_info);
     CU_ASSERT_TRUE_FATAL(!from->broken && sm_max_pool_infer(&shape));
     CU_ASSERT_EQUAL_FATAL(shape.out_height, (int)output_info.shape[1]);
     CU_ASSERT_EQUAL_FATAL(shape.out_width, (int)output_info.shape[2]);
