@@ -475,7 +475,7 @@ void sm_scene_add_lamp_post(sm_scene_world *world, const sm_scene_frame *frame, 
 {
     int object = sm_scene_add_object(world, SM_POLE);
     float height = sm_scene_range(world, 4.5f, 9), reach = towards_road * sm_scene_range(world, 0.6f, 2.0f);
-    int metal = add_post(world, object, frame, height, sm_scene_range(world, 0.07f, 0.15f));
+    int metal = add_post(world, object, frame, height, sm_scene_range(world, 0.09f, 0.18f));
     const float bend[3] = {0, height, 0}, end[3] = {reach, height + 0.2f, 0};
     const float lamp[3] = {reach, height + 0.18f, 0}, half[3] = {0.4f, 0.09f, 0.16f};
     sm_scene_add_limb(world, object, metal, frame, SM_SHAPE_CYLINDER, bend, end, 0.06f, SM_MASK_NONE, 0);
@@ -530,7 +530,7 @@ void sm_scene_add_sign(sm_scene_world *world, const sm_scene_frame *frame)
 {
     int post = sm_scene_add_object(world, SM_POLE);
     float height = sm_scene_range(world, 2.2f, 3.4f);
-    add_post(world, post, frame, height, sm_scene_range(world, 0.04f, 0.07f));
+    add_post(world, post, frame, height, sm_scene_range(world, 0.05f, 0.08f));
     const sm_scene_sign_model *model = &sign_models[sm_scene_below(world, COUNT_OF(sign_models))];
     add_sign_face(world, frame, height - 0.3f, model);
     if (sm_scene_chance(world, 0.3f)) {

@@ -262,7 +262,7 @@ static void add_house(sm_scene_world *world, int side, float ahead, float length
 static void add_barrier(sm_scene_world *world, int side, float ahead, float length, bool wall)
 {
     int object = sm_scene_add_object(world, wall ? SM_WALL : SM_FENCE);
-    float height = wall ? sm_scene_range(world, 0.8f, 2.8f) : sm_scene_range(world, 0.9f, 2.0f);
+    float height = wall ? sm_scene_range(world, 1.0f, 3.4f) : sm_scene_range(world, 1.0f, 2.4f);
     sm_scene_material material = wall ? sm_scene_new_material(world, sm_scene_texture_wall, WALLS, COUNT_OF(WALLS))
                                       : sm_scene_new_material(world, sm_scene_texture_fence, FENCES, COUNT_OF(FENCES));
     if (wall) {

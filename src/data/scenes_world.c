@@ -347,7 +347,7 @@ void sm_scene_pick_colour(sm_scene_world *world, const float (*palette)[3], int 
     const float *base = palette[sm_scene_below(world, count)];
     float spread = 0.06f + 0.14f * world->difficulty;
     float brightness = 1 + sm_scene_range(world, -spread, spread);
-    float foreign = 0.35f * world->difficulty * sm_scene_range(world, 0, 1);
+    float foreign = 0.3f * world->difficulty * sm_scene_range(world, 0, 1);
     float grey = sm_scene_range(world, 0.2f, 0.7f);
     for (int k = 0; k < 3; k++) {
         float value = brightness * sm_mix(base[k], grey, foreign) + 0.12f * spread * sm_scene_range(world, -1, 1);
