@@ -271,7 +271,7 @@ static void depth_pictures_brighten_with_disparity(void)
     float disparity[COLUMNS];
     uint8_t rgb[3 * COLUMNS], again[3 * COLUMNS];
     for (int x = 0; x < COLUMNS; x++) {
-        disparity[x] = (float)x / COLUMNS * 4; /* up to 1/16 of the width */
+        disparity[x] = (float)x / 24; /* up to 1/24 of the width */
     }
     disparity[1] = NAN;
     disparity[2] = -1;

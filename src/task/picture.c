@@ -3,12 +3,12 @@
 #include <math.h>
 #include <string.h>
 
-/* Made in OKLCh: lightness rises from 0.30 to 0.93 and hue falls from 300 to 105 degrees in even steps; chroma is 0.16, or
- * the most that sRGB shows there. */
+/* Made in OKLCh: lightness rises from 0.30 to 0.95 and hue falls from 300 to 105 degrees in even steps; chroma is 0.15, or
+ * less where sRGB cannot show that, without a step. */
 static const uint8_t ramp[][3] = {
-    {61, 0, 111},   {57, 27, 131},   {48, 48, 148},   {27, 67, 162},  {4, 88, 157},   {0, 105, 155},
-    {6, 121, 155},  {9, 135, 158},   {5, 151, 160},   {7, 166, 160},  {12, 181, 157}, {2, 198, 146},
-    {80, 210, 132}, {130, 219, 119}, {173, 226, 107}, {211, 232, 98}, {248, 237, 96},
+    {60, 8, 107},    {57, 32, 126},   {49, 52, 142},   {36, 72, 152},   {15, 90, 156},   {1, 107, 157},
+    {4, 123, 158},   {0, 139, 161},   {3, 154, 163},   {7, 170, 164},   {22, 186, 160},  {60, 200, 153},
+    {101, 212, 142}, {141, 223, 131}, {180, 231, 121}, {218, 238, 115}, {254, 244, 115},
 };
 
 void sm_picture_ramp(double value, uint8_t rgb[3])
