@@ -3,8 +3,10 @@
 
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/random.h>
+#include <sigmatic/data/data_options.h>
 #include <sigmatic/data/dataset.h>
 #include <sigmatic/data/dataset_writer.h>
+#include <sigmatic/data/scenes_dataset.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/io/h5.h>
 
@@ -398,6 +400,92 @@ static void files_of_another_kind_are_refused(void)
     sm_free(path);
 }
 
+/* Whatever the number of ranks, a file holds what the generator gives; a longer split begins with a shorter one. */
+static void scenes_are_written_as_generated(void)
+{
+    enum { SH = 32, SW = 64 };
+    char *path = scratch("scenes.h5"), *longer = scratch("longer.h5");
+    sm_scenes_dataset_options options = {.output = path, .train = 5, .validation = 2, .clean_evaluation = 1};
+    options.scene = sm_scene_options_default();
+    options.scene.height = SH;
+    options.scene.width = SW;
+    options.scene.vector_noise = 1;
+    options.scene.semantic_noise = 0.5;
+    SM_TEST_OK(sm_scenes_dataset_write(test_comm, &options));
+    options.output = longer;
+    options.train = 7;
+    SM_TEST_OK(sm_scenes_dataset_write(test_comm, &options));
+    uint8_t image[SH * SW * 3], semantic[SH * SW];
+    uint16_t instance[SH * SW];
+    float disparity[SH * SW], noise[SH * SW * 2];
+    sm_scene scene = {image, semantic, instance, disparity, noise, 0, 0, 0, 0, 0};
+    for (int split = 0; split < 2; split++) {
+        sm_dataset *dataset, *other;
+        SM_TEST_OK(open_one(path, split ? "val" : "train", &dataset));
+        SM_TEST_OK(open_one(longer, split ? "val" : "train", &other));
+        CU_ASSERT_FATAL(dataset != NULL && other != NULL);
+        sm_sample_storage *storage = sm_sample_storage_new(dataset);
+        sm_sample sample;
+        options.scene.semantic_noise = split ? 0 : 0.5;
+        options.scene.vector_noise = split ? 0 : 1;
+        for (int i = 0; i < sm_dataset_count(dataset); i++) {
+            SM_TEST_OK(sm_scene_generate(&options.scene, ((uint64_t)split << 32) + (uint64_t)i, &scene));
+            for (int file = 0; file < 2; file++) {
+                SM_TEST_OK(sm_dataset_read(file ? other : dataset, i, storage, &sample));
+                CU_ASSERT(memcmp(sample.image, image, sizeof image) == 0);
+                CU_ASSERT(memcmp(sample.semantic, semantic, sizeof semantic) == 0);
+                CU_ASSERT(memcmp(sample.instance, instance, sizeof instance) == 0);
+                CU_ASSERT(memcmp(sample.instance_offset, noise, sizeof noise) == 0);
+                CU_ASSERT(memcmp(sample.disparity, disparity, sizeof disparity) == 0);
+                CU_ASSERT(sample.fx_pixels == scene.fx_pixels && sample.original_width == SW);
+            }
+        }
+        CU_ASSERT(strcmp(sm_dataset_name(dataset, 1), split ? "val_000001" : "train_000001") == 0);
+        sm_sample_storage_free(storage);
+        sm_dataset_close(dataset);
+        sm_dataset_close(other);
+    }
+    options.train = options.validation = 0;
+    CU_ASSERT(sm_scenes_dataset_write(test_comm, &options) == SM_ERR_CONFIG);
+    sm_free(path);
+    sm_free(longer);
+}
+
+static void section_data_opens_files_and_sets_sizes(void)
+{
+    const sm_key *const tables[] = {sm_data_keys, sm_augmentation_keys, NULL};
+    char *path = scratch("all.h5"), *other = scratch("second.h5");
+    char *text = sm_format("[data]\ntrain = %s, %s\ncrop_height = 8\ncrop_width = 10\nscale_min = 0.5\n", path, other);
+    sm_config *config;
+    sm_dataset *train, *validation;
+    sm_augmentation augmentation;
+    SM_TEST_OK(sm_config_new(tables, &config));
+    SM_TEST_OK(sm_config_read_text(config, "test.ini", text));
+    SM_TEST_OK(sm_data_open_train(config, &train));
+    SM_TEST_OK(sm_data_open_validation(config, &validation));
+    CU_ASSERT_FATAL(train != NULL && validation != NULL);
+    CU_ASSERT(sm_dataset_count(train) == 2 * TRAIN && sm_dataset_count(validation) == 2 * VAL);
+    SM_TEST_OK(sm_data_augmentation(config, train, &augmentation));
+    CU_ASSERT(augmentation.height == H && augmentation.width == W);
+    CU_ASSERT(augmentation.crop_height == 8 && augmentation.crop_width == 10);
+    CU_ASSERT(augmentation.flip == 1 && augmentation.scale_min == 0.5 && augmentation.scale_max == 1);
+    SM_TEST_OK(sm_config_set(config, "data.scale_max=0.25"));
+    CU_ASSERT(sm_data_augmentation(config, train, &augmentation) == SM_ERR_CONFIG);
+    SM_TEST_MESSAGE("scale_min <= scale_max");
+    SM_TEST_OK(sm_config_set(config, "data.height=6"));
+    CU_ASSERT(sm_data_augmentation(config, train, &augmentation) == SM_ERR_CONFIG);
+    SM_TEST_MESSAGE("height and width must both be given");
+    sm_dataset_close(validation);
+    SM_TEST_OK(sm_config_set(config, "data.validation_split="));
+    SM_TEST_OK(sm_data_open_validation(config, &validation));
+    CU_ASSERT(validation == NULL);
+    sm_dataset_close(train);
+    sm_config_free(config);
+    sm_free(path);
+    sm_free(other);
+    sm_free(text);
+}
+
 int main(int argc, char **argv)
 {
     sm_h5_begin();
@@ -406,10 +494,12 @@ int main(int argc, char **argv)
     SM_TEST(a_failure_on_one_rank_leaves_no_file);
     SM_TEST(several_files_are_one_list);
     SM_TEST(a_missing_split_names_those_that_exist);
+    SM_TEST(section_data_opens_files_and_sets_sizes);
     SM_TEST(a_flipped_bit_is_found_and_named);
     SM_TEST(a_truncated_file_is_refused);
     SM_TEST(a_file_cut_while_open_is_an_error);
     SM_TEST(a_file_written_by_h5py_is_read);
     SM_TEST(files_of_another_kind_are_refused);
+    SM_TEST(scenes_are_written_as_generated);
     return sm_test_end();
 }

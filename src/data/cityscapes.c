@@ -284,9 +284,10 @@ static void convert_labels(frame_importer *importer, const sm_image *labels, con
     }
 }
 
+/* Ids are label id * 1000 + k; below 1000 the quotient is label 0, which is no thing. */
 static int is_thing_instance(int id)
 {
-    uint8_t train_id = id >= 1000 ? sm_cityscapes_train_id(id / 1000) : 255;
+    uint8_t train_id = sm_cityscapes_train_id(id / 1000);
     return train_id != 255 && sm_cityscapes_classes.thing[train_id];
 }
 
