@@ -53,6 +53,24 @@ static void gather_keeps_the_order_of_ranks(void)
     }
 }
 
+/* Only one rank enters: a message to another one would hang. */
+static void self_is_one_rank_alone(void)
+{
+    sm_comm *self = sm_comm_self();
+    CU_ASSERT(sm_comm_rank(self) == 0 && sm_comm_size(self) == 1);
+    if (sm_comm_rank(test_comm) == 0) {
+        double value = 3, all = 0;
+        sm_comm_sum_double(self, &value, 1);
+        sm_comm_gather_double(self, &value, 1, &all);
+        sm_comm_broadcast(self, &value, sizeof value, 0);
+        sm_comm_barrier(self);
+        CU_ASSERT(value == 3 && all == 3);
+        CU_ASSERT(sm_comm_agree(self, sm_fail(SM_ERR_IO, "alone")) == SM_ERR_IO);
+        SM_TEST_MESSAGE("alone");
+    }
+    sm_comm_barrier(test_comm);
+}
+
 int main(int argc, char **argv)
 {
     sm_test_begin(&argc, &argv);
@@ -60,5 +78,6 @@ int main(int argc, char **argv)
     SM_TEST(broadcast_reaches_every_rank_from_any_root);
     SM_TEST(one_failure_becomes_everyones);
     SM_TEST(gather_keeps_the_order_of_ranks);
+    SM_TEST(self_is_one_rank_alone);
     return sm_test_end();
 }

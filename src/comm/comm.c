@@ -14,7 +14,7 @@ struct sm_comm {
     int rank, size;
 };
 
-static sm_comm world;
+static sm_comm world, self;
 
 static void abort_all(void)
 {
@@ -43,6 +43,8 @@ void sm_comm_begin(int *argc, char ***argv)
     check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
     check(MPI_Comm_rank(MPI_COMM_WORLD, &world.rank), "MPI_Comm_rank");
     check(MPI_Comm_size(MPI_COMM_WORLD, &world.size), "MPI_Comm_size");
+    self = (sm_comm){MPI_COMM_SELF, 0, 1};
+    check(MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
     sm_log_set_rank(world.rank, world.size);
     sm_abort_set_handler(abort_all);
 }
@@ -56,6 +58,11 @@ void sm_comm_end(void)
 sm_comm *sm_comm_world(void)
 {
     return &world;
+}
+
+sm_comm *sm_comm_self(void)
+{
+    return &self;
 }
 
 int sm_comm_rank(const sm_comm *comm)

@@ -25,6 +25,9 @@ void sm_comm_end(void);
 /** \return all ranks of the job; owned by comm. */
 sm_comm *sm_comm_world(void);
 
+/** \return this rank alone; owned by comm. What is collective over it needs no other rank. */
+sm_comm *sm_comm_self(void);
+
 int sm_comm_rank(const sm_comm *comm);
 int sm_comm_size(const sm_comm *comm);
 
