@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { IGNORED = 255, SLICES = 64 };
+enum { IGNORED = 255, MOST_CLASSES = 255, BLOCK = 32, SLICES = 64 };
 
 static float greatest(int count, const float *values)
 {
@@ -17,30 +17,91 @@ static float greatest(int count, const float *values)
     return most;
 }
 
-/* Logits are taken relative to the greatest, so that no exponential overflows and the slope does not cancel:
- * d/ds of log sum exp(z) - z_t at z = exp(-s) logits is z_t - sum_c softmax_c z_c, whatever is subtracted from all z. */
+/* \return exp(z) for z <= 0, good to 2e-7; 0 below -64, which vanishes beside the 1 of the greatest logit and keeps
+ * gradients out of the slow subnormal numbers. NaN stays. By exp(z) = 2^n exp(z - n log 2) and the exponential's series. */
+static inline float exponential(float z)
+{
+    const float log2_high = 0.693359375f, log2_low = -2.12194440e-4f; /* n times the first is exact */
+    const float to_integer = 12582912.0f;                             /* 1.5 * 2^23: its unit is 1 */
+    float shifted = z * 1.44269504f + to_integer;
+    float n = shifted - to_integer;
+    float r = z - n * log2_high - n * log2_low;
+    float series = 1.0f / 5040;
+    series = series * r + 1.0f / 720;
+    series = series * r + 1.0f / 120;
+    series = series * r + 1.0f / 24;
+    series = series * r + 1.0f / 6;
+    series = series * r + 0.5f;
+    series = series * r + 1;
+    series = series * r + 1;
+    union {
+        float number;
+        uint32_t bits;
+    } power = {.number = shifted};
+    power.bits = (power.bits + 127) << 23;
+    return z < -64 ? 0 : series * power.number;
+}
+
+SM_CLONES static void exponentials(size_t count, const float *restrict z, float *restrict out)
+{
+    for (size_t i = 0; i < count; i++) {
+        out[i] = exponential(z[i]);
+    }
+}
+
+/* z = inverse_temperature * (logits - the pixel's greatest) and exp(z) of a block of pixels, so that no exponential
+ * overflows. Exponentials are most of the work: a block gives them long loops. */
+static void take_exponentials(const sm_loss_maps *maps, size_t first, size_t pixels, float *z, float *exp_z)
+{
+    int classes = maps->channels;
+    for (size_t i = 0; i < pixels; i++) {
+        const float *logits = maps->logits + (first + i) * (size_t)classes;
+        float most = greatest(classes, logits);
+        for (int c = 0; c < classes; c++) {
+            z[i * (size_t)classes + (size_t)c] = (logits[c] - most) * maps->inverse_temperature;
+        }
+    }
+    exponentials(pixels * (size_t)classes, z, exp_z);
+}
+
+static float sum_of(int count, const float *values)
+{
+    float sum = 0;
+    for (int i = 0; i < count; i++) {
+        sum += values[i];
+    }
+    return sum;
+}
+
+/* d/ds of log sum exp(z) - z_t at z = exp(-s) logits is z_t - sum_c softmax_c z_c, whatever is subtracted from all z. */
+static sm_loss_sums cross_entropy_pixel(int classes, const float *z, const float *exp_z, uint8_t truth, double weight)
+{
+    float sum = sum_of(classes, exp_z), expected = 0;
+    for (int c = 0; c < classes; c++) {
+        expected += exp_z[c] * z[c];
+    }
+    return (sm_loss_sums){weight * ((double)logf(sum) - z[truth]), weight * ((double)z[truth] - expected / sum)};
+}
+
 static sm_loss_sums cross_entropy_forward(const sm_loss_maps *maps, size_t begin, size_t end)
 {
     const uint8_t *target = maps->target;
-    int classes = maps->channels;
+    size_t classes = (size_t)maps->channels;
+    float z[BLOCK * MOST_CLASSES], exp_z[BLOCK * MOST_CLASSES];
     sm_loss_sums sums = {0, 0};
-    for (size_t i = begin; i < end; i++) {
-        if (target[i] == IGNORED) {
-            continue;
+    for (size_t first = begin; first < end; first += BLOCK) {
+        size_t pixels = end - first < BLOCK ? end - first : BLOCK;
+        take_exponentials(maps, first, pixels, z, exp_z);
+        for (size_t i = 0; i < pixels; i++) {
+            uint8_t truth = target[first + i];
+            if (truth != IGNORED) {
+                double weight = maps->class_weights ? maps->class_weights[truth] : 1;
+                sm_loss_sums one =
+                    cross_entropy_pixel(maps->channels, z + i * classes, exp_z + i * classes, truth, weight);
+                sums.loss += one.loss;
+                sums.slope += one.slope;
+            }
         }
-        const float *logits = maps->logits + i * (size_t)classes;
-        float most = greatest(classes, logits);
-        float sum = 0, expected = 0;
-        for (int c = 0; c < classes; c++) {
-            float z = (logits[c] - most) * maps->inverse_temperature;
-            float exponential = expf(z);
-            sum += exponential;
-            expected += exponential * z;
-        }
-        double weight = maps->class_weights ? maps->class_weights[target[i]] : 1;
-        double truth = (logits[target[i]] - most) * maps->inverse_temperature;
-        sums.loss += weight * (logf(sum) - truth);
-        sums.slope += weight * (truth - expected / sum);
     }
     return sums;
 }
@@ -48,26 +109,26 @@ static sm_loss_sums cross_entropy_forward(const sm_loss_maps *maps, size_t begin
 static void cross_entropy_backward(const sm_loss_maps *maps, size_t begin, size_t end)
 {
     const uint8_t *target = maps->target;
-    int classes = maps->channels;
-    for (size_t i = begin; i < end; i++) {
-        const float *logits = maps->logits + i * (size_t)classes;
-        float *grad = maps->grad_logits + i * (size_t)classes;
-        if (target[i] == IGNORED) {
-            memset(grad, 0, (size_t)classes * sizeof *grad);
-            continue;
+    size_t classes = (size_t)maps->channels;
+    float z[BLOCK * MOST_CLASSES], exp_z[BLOCK * MOST_CLASSES];
+    for (size_t first = begin; first < end; first += BLOCK) {
+        size_t pixels = end - first < BLOCK ? end - first : BLOCK;
+        take_exponentials(maps, first, pixels, z, exp_z);
+        for (size_t i = 0; i < pixels; i++) {
+            uint8_t truth = target[first + i];
+            float *grad = maps->grad_logits + (first + i) * classes;
+            if (truth == IGNORED) {
+                memset(grad, 0, classes * sizeof *grad);
+                continue;
+            }
+            float weight = maps->class_weights ? maps->class_weights[truth] : 1;
+            float factor = maps->scale * maps->inverse_temperature * weight;
+            float share = factor / sum_of(maps->channels, exp_z + i * classes);
+            for (size_t c = 0; c < classes; c++) {
+                grad[c] = exp_z[i * classes + c] * share;
+            }
+            grad[truth] -= factor;
         }
-        float most = greatest(classes, logits);
-        float sum = 0;
-        for (int c = 0; c < classes; c++) {
-            grad[c] = expf((logits[c] - most) * maps->inverse_temperature);
-            sum += grad[c];
-        }
-        float weight = maps->class_weights ? maps->class_weights[target[i]] : 1;
-        float factor = maps->scale * maps->inverse_temperature * weight;
-        for (int c = 0; c < classes; c++) {
-            grad[c] *= factor / sum;
-        }
-        grad[target[i]] -= factor;
     }
 }
 
