@@ -33,7 +33,7 @@ const sm_key sm_run_keys[] = {
     {0},
 };
 
-const sm_key *const sm_all_keys[] = {sm_run_keys,       sm_model_keys,     sm_data_keys,     sm_task_keys,
+const sm_key *const sm_all_keys[] = {sm_run_keys,       sm_model_keys,     sm_data_keys,     sm_augmentation_keys, sm_task_keys,
                                      sm_weighting_keys, sm_optimizer_keys, sm_schedule_keys, NULL};
 
 sm_status sm_settings_read(const sm_config *config, sm_settings *settings)

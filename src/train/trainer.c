@@ -85,12 +85,12 @@ static void reduce_statistics(void *user, double *values, size_t count)
 }
 
 /* Counts of valid pixels of the whole step; a rank whose loader failed says so in the same message. */
-static sm_status share_counts(sm_trainer *trainer, const sm_batch *batch, sm_status loaded)
+static sm_status share_counts(sm_trainer *trainer, const sm_batch *const *batch, sm_status loaded)
 {
     const sm_session *session = trainer->session;
     size_t tasks = (size_t)session->task_count;
     for (size_t i = 0; i < tasks; i++) {
-        trainer->valid[i] = loaded == SM_OK && batch ? batch->valid_step[i] : 0;
+        trainer->valid[i] = loaded == SM_OK && *batch ? (*batch)->valid_step[i] : 0;
     }
     trainer->valid[tasks] = loaded != SM_OK;
     sm_comm_sum_int64(session->comm, trainer->valid, tasks + 1);
@@ -289,25 +289,16 @@ static void fill_record(sm_trainer *trainer, const sm_batch *batch, double learn
     }
 }
 
-sm_status sm_trainer_step(sm_trainer *trainer, sm_loader *loader, int stop, int *done)
-{
-    sm_session *session = trainer->session;
-    sm_engine *engine = trainer->engine;
-    const sm_batch *batch = NULL;
-    double begin = sm_seconds(), norm = NAN;
-    double learning_rate = sm_schedule_at(trainer->schedule, trainer->step);
-    size_t tasks = (size_t)session->task_count;
+/* Where micro-batches come from. */
+typedef struct batch_source {
+    sm_batch_next next;
+    void *user;
+} batch_source;
 
-    *done = 0;
-    sm_status status = sm_loader_next(loader, &batch);
-    status = share_counts(trainer, batch, status);
-    if (status != SM_OK) {
-        return status;
-    }
-    if (!batch) {
-        *done = 1;
-        return SM_OK;
-    }
+static void begin_step(sm_trainer *trainer)
+{
+    const sm_session *session = trainer->session;
+    size_t tasks = (size_t)session->task_count;
     for (size_t i = 0; i < tasks; i++) {
         trainer->log_variance[i] = *sm_session_log_variance(session, (int)i);
         trainer->loss[i] = trainer->loss_slope[i] = 0;
@@ -315,63 +306,108 @@ sm_status sm_trainer_step(sm_trainer *trainer, sm_loader *loader, int stop, int 
     memset(trainer->sums, 0, (2 * tasks + 1) * sizeof *trainer->sums);
     memcpy(trainer->buffers_before, session->buffers, session->parameters->buffers.floats * sizeof(float));
     trainer->step++;
-    int64_t rows = 0;
-    int applied = 1;
+}
 
+/* Forward and backward of all micro-batches. The losses of the whole step are known after the last forward: the weights of
+ * earlier micro-batches do not depend on them (sm_trainer_new() refuses weightings that would).
+ * \param [in,out] batch  the first micro-batch; then the last
+ * \param [out] applied  0 if a loss is not finite */
+static sm_status run_micro_batches(sm_trainer *trainer, const batch_source *source, int stop, const sm_batch **batch, int64_t *rows,
+                                   int *applied)
+{
+    sm_status status = SM_OK;
+    sm_engine *engine = trainer->engine;
+    *rows = 0;
+    *applied = 1;
     sm_plan_prepare(engine->plan, &engine->run);
     for (;;) {
-        int last = batch->micro_batch + 1 == batch->micro_batches;
-        int64_t samples = micro_batch_samples(trainer, batch);
-        set_run(trainer, batch, samples);
-        rows += batch->count_local;
+        int last = (*batch)->micro_batch + 1 == (*batch)->micro_batches;
+        set_run(trainer, *batch, micro_batch_samples(trainer, *batch));
+        *rows += (*batch)->count_local;
         sm_plan_forward(engine->plan, &engine->run);
-        add_losses(trainer, batch);
+        add_losses(trainer, *batch);
         if (last) {
             share_losses(trainer, stop);
         }
         weigh(trainer);
         if (last && !all_finite(trainer)) {
-            applied = 0;
+            *applied = 0;
             break;
         }
         if (last) {
             write_log_variance_gradients(trainer);
         }
-        seed_gradients(trainer, batch);
+        seed_gradients(trainer, *batch);
         sm_plan_backward(engine->plan, &engine->run);
         if (last) {
             break;
         }
-        status = sm_comm_agree(session->comm, sm_loader_next(loader, &batch));
-        if (status != SM_OK) {
-            return status;
-        }
+        SM_TRY(sm_comm_agree(trainer->session->comm, source->next(source->user, batch)));
     }
-    if (applied) {
-        float *gradients = (float *)engine->run.base[SM_REGION_GRADIENTS];
-        sm_comm_sum_float(session->comm, gradients, parameter_floats(trainer));
-        set_segments(trainer);
-        norm = sm_gradient_norm(trainer->segments, network_segments(trainer), gradients, session->settings.threads);
-        int64_t broken = !isfinite(norm);
-        sm_comm_max_int64(session->comm, &broken, 1);
-        applied = !broken;
+done:
+    return status;
+}
+
+/* \return 0 if the summed gradients are not finite: nothing was updated. */
+static int reduce_and_update(sm_trainer *trainer, double learning_rate, int64_t rows, int64_t count_global, double *norm)
+{
+    sm_session *session = trainer->session;
+    float *gradients = (float *)trainer->engine->run.base[SM_REGION_GRADIENTS];
+    sm_comm_sum_float(session->comm, gradients, parameter_floats(trainer));
+    set_segments(trainer);
+    *norm = sm_gradient_norm(trainer->segments, network_segments(trainer), gradients, session->settings.threads);
+    int64_t broken = !isfinite(*norm);
+    sm_comm_max_int64(session->comm, &broken, 1);
+    if (broken) {
+        return 0;
     }
-    if (applied) {
-        if (session->settings.batch_norm == SM_BATCH_NORM_LOCAL && sm_comm_size(session->comm) > 1) {
-            average_running_statistics(trainer, rows, batch->count_global);
-        }
-        update(trainer, learning_rate, norm);
-        trainer->skipped_in_a_row = 0;
-    } else {
+    if (session->settings.batch_norm == SM_BATCH_NORM_LOCAL && sm_comm_size(session->comm) > 1) {
+        average_running_statistics(trainer, rows, count_global);
+    }
+    update(trainer, learning_rate, *norm);
+    return 1;
+}
+
+sm_status sm_trainer_step_from(sm_trainer *trainer, sm_batch_next next, void *user, int stop, int *done)
+{
+    sm_status status = SM_OK;
+    sm_session *session = trainer->session;
+    const batch_source source = {next, user};
+    const sm_batch *batch = NULL;
+    double begin = sm_seconds(), norm = NAN;
+    double learning_rate = sm_schedule_at(trainer->schedule, trainer->step);
+    int64_t rows;
+    int applied;
+
+    SM_TRY(share_counts(trainer, &batch, next(user, &batch)));
+    *done = !batch;
+    if (*done) {
+        goto done;
+    }
+    begin_step(trainer);
+    SM_TRY(run_micro_batches(trainer, &source, stop, &batch, &rows, &applied));
+    applied = applied && reduce_and_update(trainer, learning_rate, rows, batch->count_global, &norm);
+    trainer->skipped_in_a_row = applied ? 0 : trainer->skipped_in_a_row + 1;
+    trainer->skipped += !applied;
+    if (!applied) {
         memcpy(session->buffers, trainer->buffers_before, session->parameters->buffers.floats * sizeof(float));
-        trainer->skipped++;
-        trainer->skipped_in_a_row++;
     }
     trainer->position = batch->position + batch->count_global;
     fill_record(trainer, batch, learning_rate, norm, applied, begin);
     if (trainer->skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW) {
-        return sm_fail(SM_ERR_NUMERIC, "step %lld: %d steps in a row had non-finite losses or gradients", (long long)trainer->step,
-                       MOST_SKIPPED_IN_A_ROW);
+        SM_TRY(sm_fail(SM_ERR_NUMERIC, "step %lld: %d steps in a row had non-finite losses or gradients", (long long)trainer->step,
+                       MOST_SKIPPED_IN_A_ROW));
     }
-    return SM_OK;
+done:
+    return status;
+}
+
+static sm_status next_of_loader(void *user, const sm_batch **batch)
+{
+    return sm_loader_next(user, batch);
+}
+
+sm_status sm_trainer_step(sm_trainer *trainer, sm_loader *loader, int stop, int *done)
+{
+    return sm_trainer_step_from(trainer, next_of_loader, loader, stop, done);
 }

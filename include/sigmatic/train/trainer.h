@@ -57,6 +57,12 @@ void sm_trainer_bind(sm_trainer *trainer);
  * \return the same on every rank: what the loader of a rank met, or SM_ERR_NUMERIC after too many skipped steps in a row */
 sm_status sm_trainer_step(sm_trainer *trainer, sm_loader *loader, int stop, int *done);
 
+/** Gives the next micro-batch, NULL at the end, as sm_loader_next(). */
+typedef sm_status (*sm_batch_next)(void *user, const sm_batch **batch);
+
+/** The same with batches from anywhere. */
+sm_status sm_trainer_step_from(sm_trainer *trainer, sm_batch_next next, void *user, int stop, int *done);
+
 #ifdef __cplusplus
 }
 #endif
