@@ -43,6 +43,7 @@ typedef struct loader_worker {
 
 struct sm_loader {
     sm_loader_options options;
+    sm_augmentation augmentation; /* what options.augmentation points to */
     sm_target_builder *builders;
     int capacity;     /* samples of a rank's share of a step */
     int64_t end_step; /* number of steps there are */
@@ -332,6 +333,10 @@ sm_status sm_loader_new(const sm_loader_options *options, sm_loader **out)
     int worker_count = options->workers > 0 ? options->workers : 1;
     sm_loader *loader = sm_alloc_zeroed(sizeof *loader);
     loader->options = *options;
+    if (options->augmentation) {
+        loader->augmentation = *options->augmentation;
+        loader->options.augmentation = &loader->augmentation;
+    }
     loader->builders = sm_alloc(tasks * sizeof *loader->builders);
     memcpy(loader->builders, options->builders, tasks * sizeof *loader->builders);
     loader->capacity = share_of_batch(options);

@@ -33,7 +33,7 @@ typedef struct sm_loader_options {
     sm_loader_order order;
     int64_t start_position;              /**< samples of the run that came before */
     int64_t epochs;                      /**< of the run in all; 0: endless */
-    const sm_augmentation *augmentation; /**< NULL: the whole image scaled to (out_height, out_width) */
+    const sm_augmentation *augmentation; /**< copied; NULL: the whole image scaled to (out_height, out_width) */
     int out_height, out_width;           /**< with an augmentation its crop_height, crop_width */
     double mean[3], std[3];
     int micro_batches; /**< parts of a rank's share of a step, delivered one after the other; 0 = 1 */
