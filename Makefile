@@ -49,7 +49,8 @@ TESTS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SOURCES))
 PYTHON ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import h5py, numpy, matplotlib' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup demo check check-fast lint format install uninstall clean
+.PHONY: all help demo demo-run check check-fast check-layers check-program check-analysis check-slurm check-sanitizers \
+        check-mpich lint format install uninstall clean
 
 all: $(BUILD)/sigmatic $(BUILD)/libsigmatic.so ## build the program and the library
 	@mkdir -p build && ln -sfn $(notdir $(BUILD)) build/current
@@ -86,8 +87,73 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/tests/harness.o $(BUILD)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
+# ---- set-up, demo, tests: make runs anew once the packages are there, so that it finds them ----------------------
+SETUP ?= yes
+setup = $(if $(filter yes,$(SETUP)),jobs/setup.sh $(1))
+AGAIN := $(MAKE) --no-print-directory SETUP=no
+
+demo: ## from a fresh machine to sigma curves: runs/demo/sigma.png and predictions.png
+	@$(call setup,plot)
+	@$(AGAIN) demo-run
+
+demo-run: all
+	@PYTHON=$(PYTHON) jobs/demo.sh $(BUILD)/sigmatic
+
+check: ## set up and run every test
+	@$(call setup,check plot)
+	@$(AGAIN) check-fast check-layers check-program check-analysis
+
 check-fast: $(TESTS) $(BUILD)/sigmatic ## run the CUnit tests without set-up; T=name picks one
-	tests/run.sh $(BUILD)/tests $(T)
+	@PYTHON=$(PYTHON) tests/run.sh $(BUILD)/tests $(T)
+
+check-layers: ## include directions between the layers
+	@tests/check_layers.sh
+
+check-program: all ## bad input and stopping, through the program
+	@tests/check_errors.sh $(BUILD)/sigmatic
+	@tests/check_stop.sh $(BUILD)/sigmatic
+
+check-analysis: all ## the scripts of analysis/ on a tiny run
+	@PYTHON=$(PYTHON) tests/check_analysis.sh $(BUILD)/sigmatic
+
+check-slurm: ## submit, pre-empt, requeue and finish a job under a real Slurm
+	@$(call setup,slurm plot)
+	@$(AGAIN) all
+	@tests/check_slurm.sh
+
+check-sanitizers: ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(call setup,check plot)
+	@ASAN_OPTIONS=detect_leaks=0 $(AGAIN) SANITIZER=address,undefined OPTIMIZE=-O1 check-fast
+
+check-mpich: ## build against MPICH and serial HDF5 and run a part of the tests
+	@$(call setup,check mpich)
+	@MPIRUN=mpirun.mpich $(AGAIN) CC=mpicc.mpich HDF5_PACKAGE=hdf5-serial check-fast T=test_network
+
+lint: ## static analysis
+	@$(call setup,lint check)
+	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 -Iinclude -Isrc \
+	         --suppress=missingIncludeSystem $(wildcard src/*/*.c)
+	clang-format --dry-run -Werror $(FORMATTED)
+
+format: ## lay the sources out
+	clang-format -i $(FORMATTED)
+
+FORMATTED = $(wildcard src/*/*.[ch] include/sigmatic/*/*.h tests/*.[ch])
+
+# ---- install -----------------------------------------------------------------------------------------------------
+install: all ## program, library, headers and pkg-config file to $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 755 $(BUILD)/sigmatic $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 $(BUILD)/libsigmatic.a $(DESTDIR)$(PREFIX)/lib/
+	install -m 755 $(BUILD)/libsigmatic.so $(DESTDIR)$(PREFIX)/lib/
+	cd include && find sigmatic -name '*.h' -exec install -D -m 644 {} $(abspath $(DESTDIR))$(PREFIX)/include/{} \;
+	printf '%s\n' 'prefix=$(PREFIX)' 'Name: Sigmatic' 'Description: multi-task training that weighs its own losses' \
+	    'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lsigmatic' \
+	    'Libs.private: $(SM_LIBS) $(OPENMP)' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/sigmatic.pc
+
+uninstall: ## remove what install put there
+	rm -rf $(DESTDIR)$(PREFIX)/include/sigmatic $(DESTDIR)$(PREFIX)/bin/sigmatic \
+	       $(DESTDIR)$(PREFIX)/lib/libsigmatic.a $(DESTDIR)$(PREFIX)/lib/libsigmatic.so $(DESTDIR)$(PREFIX)/lib/pkgconfig/sigmatic.pc
 
 clean: ## remove what was built (not runs/)
 	rm -rf build

@@ -15,7 +15,7 @@
 typedef struct eval_options {
     const char *checkpoint, *data, *split, *predictions;
     long long samples;
-    int no_average;
+    int no_average, trivial;
     argument_list sets;
 } eval_options;
 
@@ -71,6 +71,29 @@ done:
     return status;
 }
 
+static sm_status evaluate_trivial(sm_evaluator *evaluator, const sm_session *session, sm_dataset *train, double *values)
+{
+    sm_status status = SM_OK;
+    size_t tasks = (size_t)session->task_count;
+    float **maps = sm_alloc_zeroed(tasks * sizeof *maps);
+    const float **fixed = sm_alloc_zeroed(tasks * sizeof *fixed);
+    if (!train) {
+        SM_TRY(sm_fail(SM_ERR_INPUT, "--trivial needs the training files of the checkpoint's config: %s", sm_error_message()));
+    }
+    SM_TRY(sm_evaluator_learn_trivial(evaluator, train, maps));
+    for (size_t i = 0; i < tasks; i++) {
+        fixed[i] = maps[i];
+    }
+    SM_TRY(sm_evaluator_run(evaluator, &(sm_evaluation){.fixed = fixed}, values));
+done:
+    for (size_t i = 0; i < tasks; i++) {
+        sm_free(maps[i]);
+    }
+    sm_free(maps);
+    sm_free(fixed);
+    return status;
+}
+
 static sm_status evaluate(sm_comm *comm, const eval_options *options, const sm_config *config)
 {
     sm_status status = SM_OK;
@@ -78,7 +101,7 @@ static sm_status evaluate(sm_comm *comm, const eval_options *options, const sm_c
     sm_session *session = NULL;
     sm_evaluator *evaluator = NULL;
     sm_augmentation augmentation;
-    double *values = NULL;
+    double *values = NULL, *trivial = NULL;
     SM_TRY(sm_comm_agree(comm, open_data(options, config, &train, &dataset)));
     const sm_dataset *reference = train ? train : dataset;
     SM_TRY(sm_comm_agree(comm, sm_data_augmentation(config, reference, &augmentation)));
@@ -86,17 +109,22 @@ static sm_status evaluate(sm_comm *comm, const eval_options *options, const sm_c
     SM_TRY(sm_comm_agree(comm, sm_evaluator_new(session, dataset, augmentation.height, augmentation.width, sm_dataset_mean(reference),
                                                 sm_dataset_std(reference), &evaluator)));
     SM_TRY(sm_checkpoint_load(session, NULL, options->checkpoint, !options->no_average));
-    values = sm_alloc((size_t)sm_evaluator_value_count(evaluator) * sizeof *values);
-    SM_TRY(sm_evaluator_run(evaluator, NULL, options->predictions, options->samples, values));
+    size_t bytes = (size_t)sm_evaluator_value_count(evaluator) * sizeof(double);
+    values = sm_alloc(bytes);
+    SM_TRY(sm_evaluator_run(evaluator, &(sm_evaluation){.predictions = options->predictions, .prediction_count = options->samples}, values));
+    if (options->trivial) {
+        trivial = sm_alloc(bytes);
+        SM_TRY(evaluate_trivial(evaluator, session, train, trivial));
+    }
     sm_log_info("%s on %lld samples at %dx%d", options->checkpoint, (long long)sm_dataset_count(dataset), augmentation.height,
                 augmentation.width);
-    sm_evaluator_report(evaluator, values);
+    sm_evaluator_report(evaluator, values, trivial);
     if (options->predictions) {
-        sm_log_info("predictions of the first %lld samples: %s", options->samples < sm_dataset_count(dataset) ? options->samples : (long long)sm_dataset_count(dataset),
-                    options->predictions);
+        sm_log_info("predictions: %s", options->predictions);
     }
 done:
     sm_free(values);
+    sm_free(trivial);
     sm_evaluator_free(evaluator);
     sm_session_free(session);
     sm_dataset_close(dataset);
@@ -116,6 +144,7 @@ sm_status command_eval(command_context *context, int argc, char **argv)
         {"split", ARGUMENT_TEXT, &options.split, "NAME", "its split; default: validation_split of the checkpoint's config"},
         {"predictions", ARGUMENT_TEXT, &options.predictions, "FILE", "write pictures and maps of the first samples (HDF5)"},
         {"samples", ARGUMENT_INTEGER, &options.samples, "N", "how many samples --predictions writes (8)"},
+        {"trivial", ARGUMENT_FLAG, &options.trivial, NULL, "compare with the trivial predictor, learnt from the training files of the config"},
         {"no-average", ARGUMENT_FLAG, &options.no_average, NULL, "use the last parameters, not their moving average"},
         {"set", ARGUMENT_LIST, &options.sets, "SECTION.KEY=VALUE", "override a key of the checkpoint's config"},
         {0},

@@ -2,24 +2,12 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/train/evaluator.h>
 
+#include "train/evaluator_private.h"
 #include "train/predictions.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-struct sm_evaluator {
-    sm_session *session;
-    sm_dataset *dataset;
-    sm_engine *engine;
-    sm_loader_options loader;
-    sm_target_builder *builders;
-    size_t *first_count, *first_sum; /* one a task, and the end */
-    int64_t *counts;
-    double *sums;
-    const float **logits; /* one a task, of the batch at hand */
-    int value_count;
-};
 
 static int metric_count(const sm_task *task)
 {
@@ -83,38 +71,45 @@ int sm_evaluator_value_count(const sm_evaluator *evaluator)
     return evaluator->value_count;
 }
 
-static void add_metrics(sm_evaluator *e, const sm_batch *batch, const float *const *logits)
+static void add_metrics(sm_evaluator *e, const sm_batch *batch, const float *const *fixed)
 {
     size_t pixels = (size_t)batch->height * (size_t)batch->width;
     for (int n = 0; n < batch->count_local; n++) {
         for (int i = 0; i < e->session->task_count; i++) {
             const sm_task *task = e->session->tasks[i];
             const char *target = (const char *)batch->target[i] + (size_t)n * pixels * (size_t)task->kind->target_bytes_per_pixel;
-            task->kind->metric_add(task, batch->height, batch->width, logits[i] + (size_t)n * pixels * (size_t)task->channels, target,
+            const float *map = fixed ? fixed[i] : e->logits[i] + (size_t)n * pixels * (size_t)task->channels;
+            task->kind->metric_add(task, batch->height, batch->width, map, target,
                                    batch->metres_pixels[n], e->counts + e->first_count[i], e->sums + e->first_sum[i]);
         }
     }
 }
 
-static sm_status run_batch(sm_evaluator *e, const sm_batch *batch, sm_predictions *predictions)
+static void run_network(sm_evaluator *e, const sm_batch *batch)
 {
-    sm_status status = SM_OK;
     sm_run *run = &e->engine->run;
-    const float **logits = e->logits;
     union {
         const float *read;
         char *base;
-    } image = {.read = batch->image};
+    } image = {.read = batch->image}; /* steps only read the input region */
     run->base[SM_REGION_INPUT] = image.base;
     run->batch = batch->count_local;
     run->batch_global = batch->count_global;
     sm_plan_forward(e->engine->plan, run);
     for (int i = 0; i < e->session->task_count; i++) {
-        logits[i] = sm_plan_output(e->engine->plan, run, i);
+        e->logits[i] = sm_plan_output(e->engine->plan, run, i);
     }
-    add_metrics(e, batch, logits);
+}
+
+static sm_status run_batch(sm_evaluator *e, const sm_batch *batch, const sm_evaluation *evaluation, sm_predictions *predictions)
+{
+    sm_status status = SM_OK;
+    if (!evaluation->fixed) {
+        run_network(e, batch);
+    }
+    add_metrics(e, batch, evaluation->fixed);
     for (int n = 0; predictions && n < batch->count_local; n++) {
-        SM_TRY(sm_predictions_put(predictions, batch, n, logits));
+        SM_TRY(sm_predictions_put(predictions, batch, n, e->logits));
     }
 done:
     return status;
@@ -132,7 +127,7 @@ static void find_values(sm_evaluator *e, double *values)
     }
 }
 
-sm_status sm_evaluator_run(sm_evaluator *e, float *parameters, const char *path, int64_t prediction_count, double *values)
+sm_status sm_evaluator_run(sm_evaluator *e, const sm_evaluation *evaluation, double *values)
 {
     sm_status status = SM_OK;
     sm_loader *loader = NULL;
@@ -140,23 +135,23 @@ sm_status sm_evaluator_run(sm_evaluator *e, float *parameters, const char *path,
     const sm_batch *batch = NULL;
     size_t tasks = (size_t)e->session->task_count;
     int64_t total = sm_dataset_count(e->dataset);
-    if (path) {
-        int64_t count = prediction_count < total ? prediction_count : total;
-        SM_TRY(sm_predictions_create(e->session, e->dataset, path, count, e->engine->height, e->engine->width, &predictions));
+    if (evaluation->predictions) {
+        int64_t count = evaluation->prediction_count < total ? evaluation->prediction_count : total;
+        SM_TRY(sm_predictions_create(e->session, e->dataset, evaluation->predictions, count, e->engine->height, e->engine->width, &predictions));
     }
     sm_engine_bind(e->session, e->engine);
-    if (parameters) {
-        e->engine->run.base[SM_REGION_PARAMETERS] = (char *)parameters;
+    if (evaluation->parameters) {
+        e->engine->run.base[SM_REGION_PARAMETERS] = (char *)evaluation->parameters;
     }
     memset(e->counts, 0, e->first_count[tasks] * sizeof *e->counts);
     memset(e->sums, 0, e->first_sum[tasks] * sizeof *e->sums);
-    e->loader.keep_pixels = path != NULL;
+    e->loader.keep_pixels = evaluation->predictions != NULL;
     status = sm_loader_new(&e->loader, &loader);
-    if (status == SM_OK) {
+    if (status == SM_OK && !evaluation->fixed) {
         sm_plan_prepare(e->engine->plan, &e->engine->run);
     }
     while (status == SM_OK && (status = sm_loader_next(loader, &batch)) == SM_OK && batch) {
-        status = run_batch(e, batch, predictions); /* no messages between ranks in here */
+        status = run_batch(e, batch, evaluation, predictions); /* no messages between ranks in here */
     }
     SM_TRY(sm_comm_agree(e->session->comm, status));
     find_values(e, values);
@@ -166,14 +161,17 @@ done:
     return status;
 }
 
-void sm_evaluator_report(const sm_evaluator *e, const double *values)
+void sm_evaluator_report(const sm_evaluator *e, const double *values, const double *trivial)
 {
-    for (int i = 0; i < e->session->task_count; i++) {
+    for (int i = 0, v = 0; i < e->session->task_count; i++) {
         const sm_task *task = e->session->tasks[i];
-        char line[512];
+        char line[1024];
         int used = snprintf(line, sizeof line, "  %-12s", task->name);
-        for (const sm_metric *m = task->kind->metrics; m->name; m++, values++) {
-            used += snprintf(line + used, sizeof line - (size_t)used, "  %s %.4g %s", m->name, *values, m->unit);
+        for (const sm_metric *m = task->kind->metrics; m->name && used < (int)sizeof line; m++, v++) {
+            used += snprintf(line + used, sizeof line - (size_t)used, "  %s %.4g %s", m->name, values[v], m->unit);
+            if (trivial && used < (int)sizeof line) {
+                used += snprintf(line + used, sizeof line - (size_t)used, " (trivial %.4g, %.2f x)", trivial[v], values[v] / trivial[v]);
+            }
         }
         sm_log_info("%s", line);
     }

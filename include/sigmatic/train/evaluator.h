@@ -21,16 +21,26 @@ void sm_evaluator_free(sm_evaluator *evaluator);
 /** \return how many values sm_evaluator_run() gives: all metrics of task 0, then of task 1, ... */
 int sm_evaluator_value_count(const sm_evaluator *evaluator);
 
-/** Evaluates. Collective.
- *
- * \param parameters       flat parameters to use; NULL = the session's
- * \param predictions      file to write (README: sigmatic-predictions), or NULL
- * \param prediction_count samples in it, the first ones of the split
- * \param [out] values     sm_evaluator_value_count() doubles, the same on every rank; NaN where nothing was measured */
-sm_status sm_evaluator_run(sm_evaluator *evaluator, float *parameters, const char *predictions, int64_t prediction_count, double *values);
+/** What to evaluate, and what to write. All zero: the session's parameters, nothing. */
+typedef struct sm_evaluation {
+    float *parameters;          /**< flat parameters to use; NULL = the session's */
+    const float *const *fixed;  /**< one map (H,W,D) a task that is predicted for every sample instead of the network's; or NULL */
+    const char *predictions;    /**< file to write (README: sigmatic-predictions), or NULL */
+    int64_t prediction_count;   /**< samples in it, the first ones of the split */
+} sm_evaluation;
 
-/** Prints one line a task: "semantic: miou 61.3 %, ...". Rank 0. */
-void sm_evaluator_report(const sm_evaluator *evaluator, const double *values);
+/** Evaluates. Collective.
+ * \param [out] values  sm_evaluator_value_count() doubles, the same on every rank; NaN where nothing was measured */
+sm_status sm_evaluator_run(sm_evaluator *evaluator, const sm_evaluation *evaluation, double *values);
+
+/** Learns the trivial predictor from a training set: the most frequent class at each position (of equals the first), the median of a
+ * one-component regression at each position, the zero vector. Uses at most the first 2048 samples. Collective; the ranks share the rows.
+ * \param [out] maps  one map (H,W,D) a task, the same on every rank; each freed with sm_free() */
+sm_status sm_evaluator_learn_trivial(const sm_evaluator *evaluator, sm_dataset *train, float **maps);
+
+/** Prints one line a task: "semantic: miou 61.3 %, ...". Rank 0.
+ * \param trivial  values of the trivial predictor to compare with, or NULL */
+void sm_evaluator_report(const sm_evaluator *evaluator, const double *values, const double *trivial);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# The whole chain on two ranks: scenes -> training -> evaluation -> pictures. jobs/demo.sh PROGRAM
+set -eu
+program=$1
+folder=runs/demo
+data=data/scenes.h5
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1
+ranks() { mpirun -n 2 --oversubscribe --bind-to none "$program" "$@"; }
+say() { printf '\n== %s\n' "$*"; }
+
+mkdir -p data "$folder"
+say "scenes: $data"
+[ -f "$data" ] || ranks data scenes "$data" --train 1024 --validation 128 --seed 1
+say "training on 2 ranks: configs/demo.ini"
+ranks train configs/demo.ini --overwrite
+say "evaluation against the trivial predictor"
+ranks eval "$folder/checkpoints/best.h5" --trivial --predictions "$folder/predictions.h5" --samples 4
+say "the run log"
+"$program" show "$folder/run.h5"
+say "pictures"
+"$PYTHON" analysis/plot_sigma.py "$folder/run.h5" -o "$folder/sigma.png"
+"$PYTHON" analysis/show_predictions.py "$folder/predictions.h5" -o "$folder/predictions.png"
+printf '\n%s\n' "done: look at $folder/sigma.png and $folder/predictions.png"

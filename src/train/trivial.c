@@ -1,0 +1,145 @@
+/* The trivial predictor. Every rank reads the samples and keeps its rows of all targets, so that medians are exact; the maps are then put together by a sum. */
+#include <sigmatic/base/memory.h>
+#include <sigmatic/data/sampler.h>
+
+#include "train/evaluator_private.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_SAMPLES = 2048, MOST_CLASSES = 256 };
+
+/* Kept targets of one task: (position, sample), of the rank's positions. */
+typedef struct kept {
+    const sm_task *task;
+    uint8_t *classes;
+    float *values; /* of a one-component regression; valid ones first */
+    int *valid;    /* a position */
+} kept;
+
+typedef struct share {
+    int64_t first, count; /* positions of this rank */
+    size_t samples;
+} share;
+
+static kept make_kept(const sm_task *task, const share *s)
+{
+    size_t numbers = (size_t)s->count * s->samples;
+    kept k = {.task = task};
+    if (task->kind->target_bytes_per_pixel == 1) {
+        k.classes = sm_alloc(numbers + 1);
+    } else if (task->channels == 1) {
+        k.values = sm_alloc((numbers + 1) * sizeof *k.values);
+        k.valid = sm_alloc_zeroed(((size_t)s->count + 1) * sizeof *k.valid);
+    }
+    return k;
+}
+
+static void free_kept(kept *k)
+{
+    sm_free(k->classes);
+    sm_free(k->values);
+    sm_free(k->valid);
+}
+
+static void keep_sample(kept *k, const share *s, size_t sample, const void *target)
+{
+    for (int64_t i = 0; i < s->count; i++) {
+        if (k->classes) {
+            k->classes[(size_t)i * s->samples + sample] = ((const uint8_t *)target)[s->first + i];
+        } else if (k->values) {
+            float value = ((const float *)target)[s->first + i];
+            if (!isnan(value)) {
+                k->values[(size_t)i * s->samples + (size_t)k->valid[i]++] = value;
+            }
+        }
+    }
+}
+
+static int most_frequent(const uint8_t *classes, size_t samples, int class_count)
+{
+    int counts[MOST_CLASSES] = {0}, best = 0;
+    for (size_t i = 0; i < samples; i++) {
+        counts[classes[i]]++;
+    }
+    for (int c = 1; c < class_count; c++) {
+        best = counts[c] > counts[best] ? c : best;
+    }
+    return best;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+static float median(float *values, int count)
+{
+    if (count == 0) {
+        return 0;
+    }
+    qsort(values, (size_t)count, sizeof *values, by_value);
+    return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
+}
+
+static void predict(const kept *k, const share *s, float *map)
+{
+    for (int64_t i = 0; i < s->count; i++) {
+        float *out = map + (size_t)(s->first + i) * (size_t)k->task->channels;
+        if (k->classes) {
+            out[most_frequent(k->classes + (size_t)i * s->samples, s->samples, k->task->channels)] = 1;
+        } else if (k->values) {
+            *out = median(k->values + (size_t)i * s->samples, k->valid[i]);
+        }
+    }
+}
+
+sm_status sm_evaluator_learn_trivial(const sm_evaluator *e, sm_dataset *train, float **maps)
+{
+    sm_status status = SM_OK;
+    const sm_session *session = e->session;
+    sm_comm *comm = session->comm;
+    size_t tasks = (size_t)session->task_count, seen = 0;
+    int64_t pixels = (int64_t)e->engine->height * e->engine->width;
+    share s = {.samples = (size_t)(sm_dataset_count(train) < MOST_SAMPLES ? sm_dataset_count(train) : MOST_SAMPLES)};
+    sm_sampler_share(pixels, sm_comm_rank(comm), sm_comm_size(comm), &s.first, &s.count);
+    kept *all = sm_alloc_zeroed(tasks * sizeof *all);
+    sm_loader *loader = NULL;
+    sm_loader_options options = e->loader;
+    options.dataset = train;
+    options.rank = 0; /* every rank reads everything */
+    options.size = 1;
+    options.batch = 1;
+    options.keep_pixels = 0;
+    for (size_t t = 0; t < tasks; t++) {
+        all[t] = make_kept(session->tasks[t], &s);
+    }
+    SM_TRY(sm_loader_new(&options, &loader));
+    while (seen < s.samples) {
+        const sm_batch *batch;
+        SM_TRY(sm_loader_next(loader, &batch));
+        if (!batch) {
+            break;
+        }
+        for (size_t t = 0; t < tasks; t++) {
+            keep_sample(&all[t], &s, seen, batch->target[t]);
+        }
+        seen++;
+    }
+done:
+    status = sm_comm_agree(comm, status);
+    for (size_t t = 0; t < tasks; t++) {
+        if (status == SM_OK) {
+            size_t floats = (size_t)pixels * (size_t)session->tasks[t]->channels;
+            maps[t] = sm_alloc_zeroed(floats * sizeof(float));
+            predict(&all[t], &s, maps[t]);
+            sm_comm_sum_float(comm, maps[t], floats);
+        }
+        free_kept(&all[t]);
+    }
+    sm_free(all);
+    sm_loader_free(loader);
+    return status;
+}
