@@ -1,10 +1,10 @@
 /* ranks: 1 */
 /* The optimisers against the test vectors of ONNX (Debian package libonnx-testdata), which tests/golden/export_onnx.py
  * makes readable. Each case is one update from a given state. Where ONNX's definitions differ from PyTorch's and ours:
- *  Momentum  the gradient of the first update (step 0) is not multiplied by `beta`; all cases are such, so beta drops out;
- *            norm_coefficient is our weight decay
- *  Adam      step 0 has no bias correction: here the step count is so large that the corrections are 1; norm_coefficient
- *            adds to the gradient (Adam, not AdamW), so the test does
+ *  Momentum  the gradient of the first update (step 0) is not multiplied by `beta`; all cases are such, so beta drops
+ *            out; norm_coefficient is our weight decay
+ *  Adam      step 0 has no bias correction: here the step count is so large that the corrections are 1;
+ *            norm_coefficient adds to the gradient (Adam, not AdamW), so the test does
  *            test_adam_multiple was computed with epsilon 0.01, which its node does not state (the default is 1e-6)
  *  Adagrad   we have none */
 #include "golden_case.h"

@@ -38,7 +38,8 @@ static void step(const sm_optimizer *optimizer, const sm_segment *parts, double 
     sm_optimizer_step(optimizer, parts, 2, rate, scale, one->parameters, gradients, state, one->steps, threads);
 }
 
-/* Updates p_after - p_before of every step and the state at the end. A parameter near 1 keeps an update of 0.02 to 3e-6. */
+/* Updates p_after - p_before of every step and the state at the end. A parameter near 1 keeps an update of 0.02 to
+ * 3e-6. */
 static void compare_optimizer(const char *group, const sm_optimizer *optimizer, const char *const *state_names)
 {
     sm_h5 *file = golden_open("optim.h5");
@@ -366,7 +367,6 @@ static void mistakes_name_the_key_and_what_is_allowed(void)
         const char *text, *key, *allowed;
     } cases[] = {
         {"[optimizer]\nmomentum = 1\n", "momentum", "[0, 1)"},
-        {"[optimizer]\nmomentum = 0\nnesterov = true\n", "nesterov", "momentum"},
         {"[optimizer]\nkind = adamw\nbeta2 = 1\n", "beta2", "[0, 1)"},
         {"[schedule]\nmilestones = 5, 5\n", "milestones", "ascending"},
         {"[schedule]\nminimum = 0.02\n", "minimum", "0.01"},

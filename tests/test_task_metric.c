@@ -102,7 +102,7 @@ static void instance_error_is_the_sum_of_both_components(void)
     SM_TEST_AT_MOST(fabs(value - (1.5 + 2.25 + 0) / 3), 1e-12);
 }
 
-/* metres = 100 / disparity, at most 80; nothing predicted or infinitely far is 80. Disparity 0 (sky) has no distance. */
+/* metres = 100 / disparity, at most 80; nothing predicted or infinitely far is 80. Disparity 0 (sky) has none. */
 static void depth_metrics_follow_their_definitions(void)
 {
     sm_task task = task_of("depth");

@@ -41,8 +41,8 @@ static void compare_vectors(const float *vectors, const double *expected, size_t
     }
 }
 
-/* SciPy's centres of mass, of the map as it is and of one flipped, enlarged and cropped by array operations: enlarging by
- * whole factors keeps the centre of mass where the geometry says. Coordinates up to 171 in float: 1e-5. */
+/* SciPy's centres of mass, of the map as it is and of one flipped, enlarged and cropped by array operations:
+ * enlarging by whole factors keeps the centre of mass where the geometry says. Coordinates up to 171 in float: 1e-5. */
 static void vectors_equal_scipy(void)
 {
     sm_h5 *file = golden_open("tasks.h5");

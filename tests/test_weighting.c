@@ -33,7 +33,7 @@ static const int dimensions[] = {1, 2, 3};
             for (const double *s = variances; s < variances + sizeof variances / sizeof *variances; s++)               \
                 for (const int *d = dimensions; d < dimensions + sizeof dimensions / sizeof *dimensions; d++)
 
-/* Central differences with step h: truncation h^2 / 6 of the third derivative, 4e-8 relative, and rounding of 1e-16 / h. */
+/* Central differences with step h: truncation h^2 / 6 of the third derivative, 4e-8 relative, and rounding: 1e-16 / h. */
 static const double h = 5e-4;
 
 static void slopes_equal_finite_differences(void)
@@ -92,15 +92,16 @@ static void the_slope_vanishes_at_the_minimiser(void)
     }
 }
 
-/* The densities themselves: a Laplace of scale b has the mean absolute deviation b, a normal one the mean square sigma^2. */
+/* The densities themselves: a Laplace of scale b has the mean absolute deviation b, a normal one the mean square
+ * sigma^2. */
 static void minimisers_recover_the_scale_of_the_noise(void)
 {
     SM_TEST_AT_MOST(fabs(exp(sm_likelihood_find("laplace")->minimiser(2 * 3.5, 2) / 2) - 3.5), 1e-12);
     SM_TEST_AT_MOST(fabs(exp(sm_likelihood_find("gaussian")->minimiser(2 * 3.5 * 3.5, 2) / 2) - 3.5), 1e-12);
 }
 
-/* The paper's robustness figure in small: SGD with momentum 0.9 at the paper's rate 2.5e-3, scale 10, the gradient limited
- * to 1, at a constant loss. */
+/* The paper's robustness figure in small: SGD with momentum 0.9 at the paper's rate 2.5e-3, scale 10, the gradient
+ * limited to 1, at a constant loss. */
 static void descent_reaches_the_minimiser_from_every_start(void)
 {
     static const double starts[] = {-2, 0, 2, 5};

@@ -100,10 +100,6 @@ sm_status sm_optimizer_new(const sm_config *config, sm_optimizer **out)
             return sm_config_fail(config, section, below_one[i], "expected a number in [0, 1)");
         }
     }
-    if (sm_config_bool(config, section, "nesterov") && sm_config_real(config, section, "momentum") == 0 &&
-        sm_config_is_set(config, section, "nesterov")) {
-        return sm_config_fail(config, section, "nesterov", "needs momentum above 0");
-    }
     sm_optimizer *optimizer = sm_alloc_zeroed(sizeof *optimizer);
     *optimizer = (sm_optimizer){
         .kind = &sm_optimizer_kinds[sm_config_choice(config, section, "kind")],
@@ -126,7 +122,8 @@ void sm_optimizer_free(sm_optimizer *optimizer)
     sm_free(optimizer);
 }
 
-/* \return where part `part` of `parts` of `count` elements begins: a multiple of GRAIN, so that vector tails fall alike. */
+/* \return where part `part` of `parts` of `count` elements begins: a multiple of GRAIN, so that vector tails fall
+ * alike. */
 static size_t part_begin(size_t count, size_t part, size_t parts)
 {
     size_t begin = sm_round_up(count * part / parts, GRAIN);

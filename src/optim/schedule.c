@@ -7,7 +7,7 @@
 const sm_key sm_schedule_keys[] = {
     {"schedule", "kind", SM_KEY_CHOICE, "poly", 0, 0, "poly|cosine|step|constant", NULL,
      "how the learning rate decays over the run"},
-    {"schedule", "power", SM_KEY_REAL, "0.9", 0, INFINITY, NULL, NULL, "poly: exponent of the remaining share of steps"},
+    {"schedule", "power", SM_KEY_REAL, "0.9", 0, INFINITY, NULL, NULL, "poly: exponent of the steps that are left"},
     {"schedule", "milestones", SM_KEY_INTEGERS, "", 1, INFINITY, NULL, "steps",
      "step: ascending steps at which the learning rate drops"},
     {"schedule", "gamma", SM_KEY_REAL, "0.1", 0, 1, NULL, NULL, "step: factor at each milestone"},

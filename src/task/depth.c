@@ -98,8 +98,8 @@ void sm_depth_values(const sm_task *task, const int64_t *counts, const double *s
     values[2] = counts[VALID] > 0 ? sqrt(sums[SQUARED] / (double)counts[VALID]) : NAN;
 }
 
-/* The root of the disparity spreads the far half of a street over more than the darkest colours. The scale depends on the
- * width only: pictures of one data set compare. */
+/* The root of the disparity spreads the far half of a street over more than the darkest colours. The scale depends on
+ * the width only: pictures of one data set compare. */
 void sm_depth_picture(const sm_task *task, int height, int width, const float *logits, const void *target,
                       const uint8_t *thing, uint8_t *rgb)
 {

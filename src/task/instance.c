@@ -166,8 +166,8 @@ static void draw_vectors(int height, int width, const float *vectors, const uint
 
 static void draw_decoded(int height, int width, const float *vectors, const uint8_t *thing, uint8_t *rgb)
 {
-    /* A peak is sought within two bins, 1/64 of the width: about the error of a trained network (3.5 px of 256), and less
-     * than most objects are apart. It needs as many pixels as a distant pedestrian has. */
+    /* A peak is sought within two bins, 1/64 of the width: about the error of a trained network (3.5 px of 256), and
+     * less than most objects are apart. It needs as many pixels as a distant pedestrian has. */
     int bin_pixels = width >= 256 ? width / 128 : 1;
     int least_votes = (int)(0.0003 * height * width) + 2;
     sm_instance_peak *peaks = NULL;

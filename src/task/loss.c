@@ -18,7 +18,8 @@ static float greatest(int count, const float *values)
 }
 
 /* \return exp(z) for z <= 0, good to 2e-7; 0 below -64, which vanishes beside the 1 of the greatest logit and keeps
- * gradients out of the slow subnormal numbers. NaN stays. By exp(z) = 2^n exp(z - n log 2) and the exponential's series. */
+ * gradients out of the slow subnormal numbers. NaN stays. By exp(z) = 2^n exp(z - n log 2) and the exponential's
+ * series. */
 static inline float exponential(float z)
 {
     const float log2_high = 0.693359375f, log2_low = -2.12194440e-4f; /* n times the first is exact */
@@ -73,7 +74,7 @@ static float sum_of(int count, const float *values)
     return sum;
 }
 
-/* d/ds of log sum exp(z) - z_t at z = exp(-s) logits is z_t - sum_c softmax_c z_c, whatever is subtracted from all z. */
+/* d/ds of log sum exp(z) - z_t at z = exp(-s) logits is z_t - sum_c softmax_c z_c, whatever is taken from all z. */
 static sm_loss_sums cross_entropy_pixel(int classes, const float *z, const float *exp_z, uint8_t truth, double weight)
 {
     float sum = sum_of(classes, exp_z), expected = 0;

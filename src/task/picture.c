@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Made in OKLCh: lightness rises from 0.30 to 0.95 and hue falls from 300 to 105 degrees in even steps; chroma is 0.15, or
- * less where sRGB cannot show that, without a step. */
+/* Made in OKLCh: lightness rises from 0.30 to 0.95 and hue falls from 300 to 105 degrees in even steps; chroma is
+ * 0.15, or less where sRGB cannot show that, without a step. */
 static const uint8_t ramp[][3] = {
     {60, 8, 107},    {57, 32, 126},   {49, 52, 142},   {36, 72, 152},   {15, 90, 156},   {1, 107, 157},
     {4, 123, 158},   {0, 139, 161},   {3, 154, 163},   {7, 170, 164},   {22, 186, 160},  {60, 200, 153},

@@ -10,7 +10,8 @@
 extern "C" {
 #endif
 
-/** \return the decay of update t (0-based): min(decay, (1 + t) / (10 + t)), so that the first parameters do not linger. */
+/** \return the decay of update t (0-based): min(decay, (1 + t) / (10 + t)), so that the first parameters do not
+ * linger. */
 double sm_ema_decay_at(double decay, int64_t update);
 
 /** average = decay * average + (1 - decay) * parameters, as average + (1 - decay) * (parameters - average).

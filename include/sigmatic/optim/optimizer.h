@@ -1,9 +1,11 @@
 /** \file
- * Optimisers on flat arrays: SGD and AdamW as rows of a table, gradient norm and clipping, projection of parameters on bounds.
+ * Optimisers on flat arrays: SGD and AdamW as rows of a table, gradient norm and clipping, projection of parameters
+ * on bounds.
  *
- * Nothing here knows names, shapes or ranks. Parameters, gradients and every state array have one layout; a segment is a run of it.
- * All arithmetic is in float, element by element: the result does not depend on the number of threads, and (parameters, states,
- * segment_steps) are the whole state, so that a run continues bit for bit. Non-finite numbers pass through, they are never hidden. */
+ * Nothing here knows names, shapes or ranks. Parameters, gradients and every state array have one layout; a segment
+ * is a run of it. All arithmetic is in float, element by element: the result does not depend on the number of
+ * threads, and (parameters, states, segment_steps) are the whole state, so that a run continues bit for bit.
+ * Non-finite numbers pass through, they are never hidden. */
 #ifndef SIGMATIC_OPTIM_OPTIMIZER_H
 #define SIGMATIC_OPTIM_OPTIMIZER_H
 
@@ -62,13 +64,16 @@ extern const sm_key sm_optimizer_keys[];
 sm_status sm_optimizer_new(const sm_config *config, sm_optimizer **out);
 void sm_optimizer_free(sm_optimizer *optimizer);
 
-/** One update of all active segments; with lr = learning_rate * segment's scale, g = gradient_scale * gradient, wd = weight_decay or 0:
+/** One update of all active segments; with lr = learning_rate * segment's scale, g = gradient_scale * gradient,
+ * wd = weight_decay or 0:
  *
  *  sgd (as PyTorch, dampening 0):  g += wd p;  m = momentum m + g;  p -= lr (nesterov ? g + momentum m : m)
- *  adamw (Loshchilov and Hutter, ICLR 2019, as PyTorch):  p *= 1 - lr wd;  m += (1 - beta1) (g - m);  v = beta2 v + (1 - beta2) g g;
- *    p -= lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)     t = steps of this segment
+ *  adamw (Loshchilov and Hutter, ICLR 2019, as PyTorch):  p *= 1 - lr wd;  m += (1 - beta1) (g - m);
+ *    v = beta2 v + (1 - beta2) g g;  p -= lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
+ *    with t = steps of this segment
  *
- * Log-variances take no part in clipping: update them in a call of their own with gradient_scale 1, or limit and scale their gradients before.
+ * Log-variances take no part in clipping: update them in a call of their own with gradient_scale 1, or limit and
+ * scale their gradients before.
  *
  * \param [in]     segments        `segment_count`, not overlapping
  * \param [in]     gradient_scale  from sm_gradient_clip_scale(), or 1
@@ -78,8 +83,8 @@ void sm_optimizer_step(const sm_optimizer *optimizer, const sm_segment *segments
                        double learning_rate, double gradient_scale, float *parameters, const float *gradients,
                        float *const *state, int64_t *segment_steps, int threads);
 
-/** \return the L2 norm of the gradients of the active segments, summed in double in an order that depends on the segments only;
- * non-finite exactly if one of the gradients is. */
+/** \return the L2 norm of the gradients of the active segments, summed in double in an order that depends on the
+ * segments only; non-finite exactly if one of the gradients is. */
 double sm_gradient_norm(const sm_segment *segments, int segment_count, const float *gradients, int threads);
 
 /** \return 1 if every gradient of the active segments is finite. */

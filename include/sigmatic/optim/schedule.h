@@ -50,7 +50,8 @@ void sm_schedule_free(sm_schedule *schedule);
 
 /** \return the learning rate of attempted step i, 0-based (a skipped step counts); beyond the end that of the end:
  *
- *  lr(i) = warm(i) * (minimum + (lr0 - minimum) * factor(i)),  warm(i) = w + (1 - w) min(1, i / warmup_steps), w = warmup_factor
+ *  lr(i) = warm(i) * (minimum + (lr0 - minimum) * factor(i)),
+ *  warm(i) = w + (1 - w) min(1, i / warmup_steps), w = warmup_factor
  *  poly: (1 - i/steps)^power;  cosine: (1 + cos(pi i/steps)) / 2;  step: gamma^(milestones <= i);  constant: 1 */
 double sm_schedule_at(const sm_schedule *schedule, int64_t step);
 
