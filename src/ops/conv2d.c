@@ -103,7 +103,8 @@ const sm_conv2d_algorithm *sm_conv2d_choose(const sm_conv2d_shape *shape, sm_con
     const sm_conv2d_algorithm *best = NULL;
     double least = 0;
     for (const sm_conv2d_algorithm *algorithm = sm_conv2d_algorithms; algorithm->name; algorithm++) {
-        if ((exact_only && !algorithm->exact) || !algorithm->supports(shape, pass)) {
+        int last_resort = strcmp(algorithm->name, "reference") == 0;
+        if ((best && last_resort) || (exact_only && !algorithm->exact) || !algorithm->supports(shape, pass)) {
             continue;
         }
         double cost = algorithm->cost(shape, pass, batch);

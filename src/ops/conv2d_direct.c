@@ -1,7 +1,7 @@
-/* "implicit_gemm" and "taps": the convolution as matrix products that are never written out. Pixels with the channels of their
- * taps are copied to a block that fits L1 while the micro-kernel streams packed weights from L2 (forward, data gradient);
- * or pixels are the depth, and both sides are packed to panels (weight gradient). The two differ in how they cut the
- * result into regions (conv2d_region.h). */
+/* "implicit_gemm" and "taps": the convolution as matrix products that are never written out. Pixels with the channels
+ * of their taps are copied to a block that fits L1 while the micro-kernel streams packed weights from L2 (forward,
+ * data gradient); or pixels are the depth, and both sides are packed to panels (weight gradient). The two differ in
+ * how they cut the result into regions (conv2d_region.h). */
 #include "ops/conv2d_algorithms.h"
 #include "ops/conv2d_region.h"
 #include "ops/microkernel.h"
@@ -39,7 +39,7 @@ static size_t part_begin(size_t total, int parts, int index)
     return total * (size_t)index / (size_t)parts;
 }
 
-/* ---- weights, packed -------------------------------------------------------------------------------------------------- */
+/* ---- weights, packed --------------------------------------------------------------------------------------------- */
 
 /* [panel of tile_columns result channels][tap in the order of the regions][source channel][tile_columns] */
 typedef struct layout {
@@ -108,7 +108,7 @@ void sm_conv2d_direct_prepare(const sm_conv2d_shape *s, sm_conv2d_pass pass, con
     }
 }
 
-/* ---- forward and data gradient ---------------------------------------------------------------------------------------- */
+/* ---- forward and data gradient ----------------------------------------------------------------------------------- */
 
 /* What one thread computes of one region: rows and panels of the result. */
 typedef struct job {
@@ -130,7 +130,8 @@ typedef struct depth_piece {
     size_t weight_row; /* in the panel */
 } depth_piece;
 
-/* \return the piece that begins at `first`: as long as one micro-kernel call can be, or to the end of the neighbouring taps */
+/* \return the piece that begins at `first`: as long as one micro-kernel call can be, or to the end of the neighbouring
+ * taps */
 static depth_piece piece_at(const sm_conv2d_shape *s, const sm_region *region, int first)
 {
     int x_floats = region->x->taps * region->channels;
@@ -259,7 +260,7 @@ static void run_pixels(const sm_conv2d_shape *s, sm_conv2d_pass pass, int split,
     }
 }
 
-/* ---- weight gradient -------------------------------------------------------------------------------------------------- */
+/* ---- weight gradient --------------------------------------------------------------------------------------------- */
 
 /* One rectangle of grad_weight: rows (tap, channel of the input) of one region, columns of the output's channels. */
 typedef struct weight_job {
@@ -374,7 +375,7 @@ static void run_weight(const sm_conv2d_shape *s, int split, const sm_conv2d_oper
     }
 }
 
-/* ---- the table's columns ---------------------------------------------------------------------------------------------- */
+/* ---- the table's columns ----------------------------------------------------------------------------------------- */
 
 int sm_conv2d_direct_supports(const sm_conv2d_shape *shape, sm_conv2d_pass pass)
 {
@@ -382,40 +383,73 @@ int sm_conv2d_direct_supports(const sm_conv2d_shape *shape, sm_conv2d_pass pass)
     return sm_region_supports(shape);
 }
 
-static double macs(const sm_conv2d_shape *s, sm_conv2d_pass pass, int split)
+/* Cost of the parts, in multiply-adds of the micro-kernel at full speed, measured with the AVX-512 kernel. */
+static const double multiply_cost = 1.08; /* of a multiply-add: the tiles' loads and stores, the caches */
+static const double copy_cost = 12;       /* of copying a float into a block or panel */
+static const double span_cost = 600;      /* of one piece of memory copied */
+
+/* \return the columns that the micro-kernel computes for `columns`: half tiles exist */
+static double padded_columns(int columns)
+{
+    int half = sm_microkernel_get()->tile_columns / 2;
+    return half > 0 ? (double)divide_up(columns, half) * half : columns;
+}
+
+/* Cost of one region, rows x depth x columns. */
+static double region_cost(const sm_conv2d_shape *s, sm_conv2d_pass pass, const sm_region *region, int batch)
+{
+    double rows = (double)sm_region_rows(region, batch), depth = region->depth;
+    int columns = pass == SM_CONV2D_BACKWARD_DATA ? s->channels_in : s->channels_out;
+    double multiply = multiply_cost * rows * depth * padded_columns(columns);
+    double copies = divide_up(columns, COLUMNS_NOW) * rows * (copy_cost * depth + span_cost * region->spans);
+    if (pass == SM_CONV2D_BACKWARD_WEIGHT) {
+        double panels = divide_up(region->depth, ROWS_NOW) * rows * (copy_cost * columns + span_cost);
+        return 1.1 * multiply + copies + panels;
+    }
+    return multiply + copies;
+}
+
+typedef double region_quantity(const sm_conv2d_shape *s, sm_conv2d_pass pass, const sm_region *region, int batch);
+
+static double region_macs(const sm_conv2d_shape *s, sm_conv2d_pass pass, const sm_region *region, int batch)
+{
+    int columns = pass == SM_CONV2D_BACKWARD_DATA ? s->channels_in : s->channels_out;
+    return (double)sm_region_rows(region, batch) * region->depth * columns;
+}
+
+/* \return the sum of a quantity over all regions */
+static double total(const sm_conv2d_shape *s, sm_conv2d_pass pass, int split, int batch, region_quantity *quantity)
 {
     sm_region_cut cut;
+    sm_region region;
+    double sum = 0;
     sm_region_cut_axes(s, pass, split, &cut);
-    double y = 0, x = 0;
-    for (int i = 0; i < cut.y_count; i++) {
-        y += (double)cut.y[i].count * cut.y[i].taps;
+    for (int index = 0; index < cut.y_count * cut.x_count; index++) {
+        sm_region_make(s, pass, &cut, index, &region);
+        sum += quantity(s, pass, &region, batch);
     }
-    for (int i = 0; i < cut.x_count; i++) {
-        x += (double)cut.x[i].count * cut.x[i].taps;
-    }
-    return y * x * s->channels_in * s->channels_out;
+    return sum;
 }
 
 double sm_conv2d_gemm_macs(const sm_conv2d_shape *shape, sm_conv2d_pass pass)
 {
-    return macs(shape, pass, 0);
+    return total(shape, pass, 0, 1, region_macs);
 }
 
 double sm_conv2d_taps_macs(const sm_conv2d_shape *shape, sm_conv2d_pass pass)
 {
-    return macs(shape, pass, 1);
+    return total(shape, pass, 1, 1, region_macs);
 }
 
 double sm_conv2d_gemm_cost(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch)
 {
-    (void)batch;
-    return 1.1 * macs(shape, pass, 0);
+    return batch > 0 ? total(shape, pass, 0, batch, region_cost) / batch : 0;
 }
 
+/* Ties go to the simpler algorithm. */
 double sm_conv2d_taps_cost(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch)
 {
-    (void)batch;
-    return 1.3 * macs(shape, pass, 1);
+    return batch > 0 ? 1.02 * total(shape, pass, 1, batch, region_cost) / batch : 1;
 }
 
 size_t sm_conv2d_direct_workspace(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch, int threads)

@@ -1,10 +1,11 @@
 /** \file
  * Regions: how a convolution and its gradients become matrix products.
  *
- * A region is a lattice of pixels of the result (the rows of a matrix product) that all read the same taps at the same relative
- * places of a source image; taps and channels together are the product's depth. One region is the whole forward pass; one a
- * phase of the stride the data gradient; with `split`, one a set of pixels whose valid taps are the same, so that taps in the
- * zero padding cost nothing (ASPP). For the weight gradient the pixels are those of grad_output, and with `split` there is one region a tap. */
+ * A region is a lattice of pixels of the result (the rows of a matrix product) that all read the same taps at the same
+ * relative places of a source image; taps and channels together are the product's depth. One region is the whole
+ * forward pass; one a phase of the stride the data gradient; with `split`, one a set of pixels whose valid taps are
+ * the same, so that taps in the zero padding cost nothing (ASPP). For the weight gradient the pixels are those of
+ * grad_output, and with `split` there is one region a tap. */
 #ifndef SIGMATIC_OPS_CONV2D_REGION_H
 #define SIGMATIC_OPS_CONV2D_REGION_H
 
@@ -14,7 +15,8 @@
 
 enum { SM_REGION_KERNEL_MAX = 16, SM_REGION_RANGES_MAX = 2 * SM_REGION_KERNEL_MAX + 32, SM_REGION_STRIDE_MAX = 16 };
 
-/** One axis of a region: `count` places first, first + step, ... of the result; tap t of place i reads the source at i * source_step + offset[t]. */
+/** One axis of a region: `count` places first, first + step, ... of the result; tap t of place i reads the source at i
+ * * source_step + offset[t]. */
 typedef struct sm_region_axis {
     int first, step, count, source_step;
     int taps;
@@ -46,7 +48,8 @@ typedef struct sm_region {
 /** \return 1 if the shape is within this header's limits. */
 int sm_region_supports(const sm_conv2d_shape *shape);
 
-/** The order of a kernel axis' taps in which those of every region are neighbours, by ascending offset; packed weights keep it. */
+/** The order of a kernel axis' taps in which those of every region are neighbours, by ascending offset; packed weights
+ * keep it. */
 void sm_region_tap_order(int kernel, int stride, int dilation, int pad, sm_conv2d_pass pass, int *order);
 
 /** Cuts the axes for a pass. \param split  1: leaves out taps that lie in the padding */
@@ -62,8 +65,8 @@ static inline size_t sm_region_rows(const sm_region *region, int batch)
     return (size_t)batch * region->y->count * region->x->count;
 }
 
-/** The one place where source pixels are packed: rows first_row .. + rows of the product, steps first .. + depth of its depth.
- * Element (row, k) goes to block[row * stride + k]; zero where a tap lies outside the source. */
+/** The one place where source pixels are packed: rows first_row .. + rows of the product, steps first .. + depth of
+ * its depth. Element (row, k) goes to block[row * stride + k]; zero where a tap lies outside the source. */
 void sm_region_pack(const sm_region *region, const float *source, size_t first_row, int rows, int first, int depth,
                     float *block, size_t stride);
 

@@ -1,10 +1,11 @@
 /* "winograd4" and "winograd2": 3 x 3, stride 1, any dilation r (which is r * r interleaved images without dilation).
  *
- * A job is a block of tiles times a block of result channels (weight gradient: a block of input channels times a block of output
- * channels). Its `points` sums stay in L2 from the first to the last piece of the depth, and both factors are transformed piece
- * by piece right before they are multiplied, each job its own: what L3 delivers in a time suffices for neither the transformed
- * weights nor the transformed pixels, while transforming them again costs a few percent.
- * Buffers hold all points of a tile (or row) side by side, so that a transform writes to neighbouring pages. */
+ * A job is a block of tiles times a block of result channels (weight gradient: a block of input channels times a block
+ * of output channels). Its `points` sums stay in L2 from the first to the last piece of the depth, and both factors
+ * are transformed piece by piece right before they are multiplied, each job its own: what L3 delivers in a time
+ * suffices for neither the transformed weights nor the transformed pixels, while transforming them again costs a few
+ * percent. Buffers hold all points of a tile (or row) side by side, so that a transform writes to neighbouring pages.
+ * */
 #include "ops/conv2d_algorithms.h"
 #include "ops/microkernel.h"
 #include "ops/pack.h"
@@ -70,7 +71,8 @@ static int tile_begin(const tile_axis *a, int index)
     return phase + within * a->tile * a->dilation;
 }
 
-/* A pass as the transforms see it: source pixels weigh into result pixels; the weight gradient has output pixels as its result side. */
+/* A pass as the transforms see it: source pixels weigh into result pixels; the weight gradient has output pixels as
+ * its result side. */
 typedef struct geometry {
     blocking block;
     int source_height, source_width, source_channels;
@@ -98,7 +100,7 @@ static geometry geometry_of(const sm_conv2d_shape *s, sm_conv2d_pass pass, const
     return g;
 }
 
-/* ---- how the work is cut --------------------------------------------------------------------------------------------- */
+/* ---- how the work is cut ----------------------------------------------------------------------------------------- */
 
 /* Jobs are row_parts * column_parts; sizes are the largest part's, columns whole panels. */
 typedef struct job_cut {
@@ -106,11 +108,11 @@ typedef struct job_cut {
     int panels;
 } job_cut;
 
-/* The cycles of the parts of a job, in units of vector operations as measured: the products and three transforms. */
-static double job_seconds(double points, double rows, double columns, double depth)
+/* Cost of a job in multiply-adds of the micro-kernel at full speed, measured with the AVX-512 kernel: products, the
+ * transforms of both factors, the transform of the sums. */
+static double job_cost(double points, double rows, double columns, double depth)
 {
-    return points * rows * columns * depth / 32 + 0.27 * points * depth * rows + 0.2 * points * depth * columns +
-           0.2 * points * rows * columns;
+    return points * (1.2 * rows * columns * depth + 22 * depth * rows + 24 * depth * columns + 16 * rows * columns);
 }
 
 /* The cheapest cut for so many threads, none of its parts larger than the buffers. */
@@ -123,11 +125,11 @@ static job_cut cut_jobs(const blocking *block, int rows, int columns, int depth,
     for (int row_parts = row_least; row_parts <= smaller(row_least + threads, rows); row_parts++) {
         for (int column_parts = column_least; column_parts <= smaller(column_least + threads, best.panels);
              column_parts++) {
-            double seconds = divide_up(row_parts * column_parts, threads) *
-                             job_seconds(block->points, divide_up(rows, row_parts),
-                                         divide_up(best.panels, column_parts) * width, depth);
-            if (least == 0 || seconds < least) {
-                least = seconds;
+            double cost = divide_up(row_parts * column_parts, threads) *
+                          job_cost(block->points, divide_up(rows, row_parts),
+                                   divide_up(best.panels, column_parts) * width, depth);
+            if (least == 0 || cost < least) {
+                least = cost;
                 best.row_parts = row_parts;
                 best.column_parts = column_parts;
             }
@@ -142,12 +144,19 @@ static int depth_piece(int depth)
     return (int)sm_round_up((size_t)divide_up(depth, divide_up(depth, DEPTH_NOW)), LINE);
 }
 
-/* ---- buffers --------------------------------------------------------------------------------------------------------- */
+/* ---- buffers ----------------------------------------------------------------------------------------------------- */
 
 /* floats of `points` rows of `floats`, and a line more: rows of tiles then spread over the sets of the caches */
 static size_t row_stride(const blocking *block, size_t floats)
 {
     return block->points * sm_round_up(floats, LINE) + LINE;
+}
+
+/* floats between points of buffer.factor: never a multiple of a page, so that the points of one row use different sets
+ * */
+static size_t factor_stride(int panels, int depth, int width)
+{
+    return (sm_round_up((size_t)panels * depth * width, LINE) | LINE);
 }
 
 typedef struct buffers {
@@ -199,7 +208,7 @@ static buffers buffers_of(const geometry *g, void *workspace, int thread)
     return b;
 }
 
-/* ---- a job ----------------------------------------------------------------------------------------------------------- */
+/* ---- a job ------------------------------------------------------------------------------------------------------- */
 
 typedef struct job {
     const sm_conv2d_shape *shape;
@@ -213,6 +222,7 @@ typedef struct job {
     int first_column, columns; /* result channels */
     int panels;                /* of this job */
     size_t sums_stride;        /* floats between rows of buffer.sums */
+    int held; /* first_column (weight gradient: first_row) of what is still in buffer.factor (source), or -1 */
 } job;
 
 typedef struct origin {
@@ -262,7 +272,7 @@ static void transform_weight(const job *j, int channel, int depth)
 {
     int width = j->kernel->tile_columns;
     sm_panelled columns = {width, (size_t)depth * width};
-    size_t row = (size_t)j->geometry->result_channels, point_stride = (size_t)j->panels * depth * width;
+    size_t row = (size_t)j->geometry->result_channels, point_stride = factor_stride(j->panels, depth, width);
     for (int k = 0; k < depth; k++) {
         j->transform->weight(j->weight + (size_t)(channel + k) * row + j->first_column,
                              row * j->geometry->source_channels, j->columns, j->buffer.factor + (size_t)k * width,
@@ -277,7 +287,7 @@ static void transform_grad_output(const job *j, int first, int count)
     int width = j->kernel->tile_columns;
     sm_panelled columns = {width, (size_t)count * width};
     size_t image_floats = (size_t)g->result_height * g->result_width * g->result_channels;
-    size_t point_stride = (size_t)j->panels * count * width;
+    size_t point_stride = factor_stride(j->panels, count, width);
     for (int tile = 0; tile < count; tile++) {
         const float *pixels[SM_WINOGRAD_POINTS_MAX];
         origin at = origin_of(g, first + tile);
@@ -288,14 +298,15 @@ static void transform_grad_output(const job *j, int first, int count)
     }
 }
 
-/* sums (+)= source * factor at every point. `a_row`, `a_step`: floats of buffer.source between rows and steps of the depth. */
+/* sums (+)= source * factor at every point. `a_row`, `a_step`: floats of buffer.source between rows and steps of the
+ * depth. */
 static void multiply_points(const job *j, int depth, size_t point_stride, size_t a_row, size_t a_step, int accumulate)
 {
     const geometry *g = j->geometry;
     int width = j->kernel->tile_columns, groups = divide_up(j->rows, j->kernel->tile_rows);
     sm_microkernel_multiply *multiply = a_step == 1 ? j->kernel->multiply_block : j->kernel->multiply_panel;
     for (int point = 0; point < g->block.points; point++) {
-        const float *factor = j->buffer.factor + (size_t)point * j->panels * depth * width;
+        const float *factor = j->buffer.factor + point * factor_stride(j->panels, depth, width);
         for (int group = 0; group < groups; group++) {
             int begin = part_begin(j->rows, groups, group), rows = part_begin(j->rows, groups, group + 1) - begin;
             const float *a = j->buffer.source + point * point_stride + begin * a_row;
@@ -332,31 +343,39 @@ static void transform_output(const job *j)
     }
 }
 
-static void run_pixels_job(const job *j)
+static void run_pixels_job(job *j)
 {
     const geometry *g = j->geometry;
     int step = depth_piece(g->source_channels);
+    int keeps_weight = step >= g->source_channels && j->first_column == j->held;
     for (int channel = 0; channel < g->source_channels; channel += step) {
         int depth = smaller(step, g->source_channels - channel);
         transform_source(j, j->first_row, j->rows, channel, depth);
-        transform_weight(j, channel, depth);
+        if (!keeps_weight) {
+            transform_weight(j, channel, depth);
+        }
         multiply_points(j, depth, sm_round_up((size_t)depth, LINE), row_stride(&g->block, (size_t)depth), 1,
                         channel > 0);
     }
+    j->held = j->first_column;
     transform_output(j);
 }
 
-static void run_weight_job(const job *j)
+static void run_weight_job(job *j)
 {
     const geometry *g = j->geometry;
     int tiles = j->run->batch * g->tiles, step = depth_piece(tiles);
+    int keeps_source = step >= tiles && j->first_row == j->held;
     for (int tile = 0; tile < tiles; tile += step) {
         int depth = smaller(step, tiles - tile);
-        transform_source(j, tile, depth, j->first_row, j->rows);
+        if (!keeps_source) {
+            transform_source(j, tile, depth, j->first_row, j->rows);
+        }
         transform_grad_output(j, tile, depth);
         multiply_points(j, depth, sm_round_up((size_t)j->rows, LINE), 1, row_stride(&g->block, (size_t)j->rows),
                         tile > 0);
     }
+    j->held = j->first_row;
     size_t tap_stride = (size_t)g->source_channels * g->result_channels;
     for (int row = 0; row < j->rows; row++) {
         j->transform->grad_weight(j->buffer.sums + row * j->sums_stride, (size_t)j->panels * j->kernel->tile_columns,
@@ -395,12 +414,14 @@ static void run_winograd(const sm_conv2d_shape *s, sm_conv2d_pass pass, const bl
                  .geometry = &g,
                  .kernel = sm_microkernel_get(),
                  .transform = transform_of(block->tile),
+                 .held = -1,
                  .buffer = buffers_of(&g, run->workspace, omp_get_thread_num()),
                  .source = pass == SM_CONV2D_BACKWARD_DATA ? run->grad_output : run->input,
                  .weight = pass == SM_CONV2D_BACKWARD_DATA ? run->prepared : run->weight};
-#pragma omp for schedule(dynamic)
+#pragma omp for schedule(static)
         for (int index = 0; index < cut.row_parts * cut.column_parts; index++) {
-            int row_part = index % cut.row_parts, column_part = index / cut.row_parts;
+            int row_part = is_weight ? index / cut.column_parts : index % cut.row_parts;
+            int column_part = is_weight ? index % cut.column_parts : index / cut.row_parts;
             int first_panel = part_begin(cut.panels, cut.column_parts, column_part);
             j.first_row = part_begin(rows, cut.row_parts, row_part);
             j.rows = part_begin(rows, cut.row_parts, row_part + 1) - j.first_row;
@@ -417,7 +438,7 @@ static void run_winograd(const sm_conv2d_shape *s, sm_conv2d_pass pass, const bl
     }
 }
 
-/* ---- the table's columns --------------------------------------------------------------------------------------------- */
+/* ---- the table's columns ----------------------------------------------------------------------------------------- */
 
 static const blocking *blocking_of(int tile)
 {
@@ -444,9 +465,9 @@ static double cost(const sm_conv2d_shape *s, sm_conv2d_pass pass, int batch, int
     int rows = is_weight ? g.source_channels : tiles, depth = is_weight ? tiles : g.source_channels;
     job_cut cut = cut_jobs(&g.block, rows, g.result_channels, depth, 1);
     int width = sm_microkernel_get()->tile_columns;
-    double one = job_seconds(g.block.points, divide_up(rows, cut.row_parts),
-                             divide_up(cut.panels, cut.column_parts) * width, depth);
-    return 1.1 * 32 * one * cut.row_parts * cut.column_parts / (batch > 0 ? batch : 1);
+    double one = job_cost(g.block.points, divide_up(rows, cut.row_parts),
+                          divide_up(cut.panels, cut.column_parts) * width, depth);
+    return one * cut.row_parts * cut.column_parts / (batch > 0 ? batch : 1);
 }
 
 size_t sm_conv2d_winograd_prepared(const sm_conv2d_shape *s, sm_conv2d_pass pass)

@@ -1,4 +1,5 @@
-/* The table of kernels, and the two that run everywhere: BLIS's own micro-kernel and, should its tile not fit our panels, plain loops. */
+/* The table of kernels, and the two that run everywhere: BLIS's own micro-kernel and, should its tile not fit our
+ * panels, plain loops. */
 #include "ops/microkernel.h"
 
 #include <sigmatic/tensor/gemm.h>
@@ -6,7 +7,7 @@
 #include <string.h>
 #include <threads.h>
 
-/* ---- plain loops: what all the others compute ---------------------------------------------------------------------- */
+/* ---- plain loops: what all the others compute -------------------------------------------------------------------- */
 
 enum { PLAIN_ROWS = 8, PLAIN_COLUMNS = 16 };
 
@@ -43,7 +44,7 @@ static void plain_panel(int rows, int columns, int depth, const float *a, size_t
     plain_tile(rows, columns, depth, a, 1, stride, b, c, offset, accumulate);
 }
 
-/* ---- BLIS: its kernel wants A packed, and either C's rows or C's columns adjacent; for the latter we compute C^T = B^T A^T --- */
+/* ---- BLIS: its kernel wants A packed, and either C's rows or C's columns adjacent; for the latter we compute C^T = B^T A^T  */
 
 static int blis_rows(const sm_gemm_kernel *kernel)
 {
@@ -96,7 +97,7 @@ static void blis_multiply(int rows, int columns, int depth, const float *a, size
     }
 }
 
-/* ---- the table --------------------------------------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------------------------------------- */
 
 #if defined(__x86_64__) && defined(__GNUC__)
 static int avx512_supported(void)

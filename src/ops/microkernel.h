@@ -3,8 +3,8 @@
  *
  *   C[i][j] (+)= sum over k of A[i][k] * B[k][j],   i < rows, j < columns, k < depth
  *
- * B comes from a panel (depth rows of tile_columns floats, unused columns finite), C goes to `rows` separate rows of memory.
- * A comes in two forms:
+ * B comes from a panel (depth rows of tile_columns floats, unused columns finite), C goes to `rows` separate rows of
+ * memory. A comes in two forms:
  *   block  rows `stride` floats apart, k along the row: pixels with their channels (forward, data gradient)
  *   panel  one row a k, `stride` floats apart, i along the row: channels of a pixel (weight gradient)
  * A kernel that wants A in an order of its own says so by `arranges`. */
@@ -34,7 +34,8 @@ typedef struct sm_microkernel {
     int tile_rows, tile_columns;
     sm_microkernel_multiply *multiply_block;
     sm_microkernel_multiply *multiply_panel;
-    /** Copies A (row_stride and step_stride apart) to where and how both multiply functions want it, SM_BLOCK_FLOATS. NULL: they read A as it is. */
+    /** Copies A (row_stride and step_stride apart) to where and how both multiply functions want it, SM_BLOCK_FLOATS.
+     * NULL: they read A as it is. */
     void (*arrange)(int rows, int depth, const float *a, size_t row_stride, size_t step_stride, float *arranged);
     const sm_winograd *winograd; /**< transforms by the same instructions: one row a tile size, ends with size 0 */
 } sm_microkernel;
@@ -42,7 +43,8 @@ typedef struct sm_microkernel {
 /** \return the kernel in use: the best one that this CPU supports, or the one selected. */
 const sm_microkernel *sm_microkernel_get(void);
 
-/** For tests: selects a kernel by name ("avx512", "avx2", "blis", "plain"), NULL the best one; not while convolutions run. Whatever was prepared or sized before is void.
+/** For tests: selects a kernel by name ("avx512", "avx2", "blis", "plain"), NULL the best one; not while convolutions
+ * run. Whatever was prepared or sized before is void.
  * \return 0 if there is none of that name or the CPU cannot run it. */
 int sm_microkernel_select(const char *name);
 

@@ -1,5 +1,5 @@
-/* The transforms, for vectors of LANES floats: included by one file an instruction set, which defines LANES. Plain C on the
- * compiler's vector type; the loops over points unroll because m is a constant of each inlined body. */
+/* The transforms, for vectors of LANES floats: included by one file an instruction set, which defines LANES. Plain C
+ * on the compiler's vector type; the loops over points unroll because m is a constant of each inlined body. */
 #include "ops/winograd.h"
 
 #include <string.h>
@@ -10,7 +10,7 @@ typedef float vector __attribute__((vector_size(4 * LANES), aligned(4), may_alia
 
 enum { TAPS = 3, MAX_TILE = 4, MAX_SIZE = 6 };
 
-/* ---- one dimension: each reads elements `s` apart and writes elements `q` apart ------------------------------------ */
+/* ---- one dimension: each reads elements `s` apart and writes elements `q` apart ---------------------------------- */
 
 /* B^T d */
 INLINE void input_line(const int m, const vector *d, int s, vector *t, int q)
@@ -105,7 +105,7 @@ INLINE void grad_weight_line(const int m, const vector *u, int s, vector *g, int
     }
 }
 
-/* ---- channels beside a multiple of LANES ----------------------------------------------------------------------------- */
+/* ---- channels beside a multiple of LANES ------------------------------------------------------------------------- */
 
 INLINE vector load(const float *from, int count)
 {
@@ -126,28 +126,32 @@ INLINE void store(float *to, int count, vector value)
     }
 }
 
-/* ---- two dimensions, LANES channels: `count` of them are there ------------------------------------------------------- */
+/* ---- two dimensions, LANES channels: `count` of them are there
+ * -------------------------------------------------------- First the columns, one after the other, to an array that
+ * stays in L1; then its rows. */
 
 INLINE void input_group(const int m, const float *const *pixels, int channel, int count, float *out,
                         size_t point_stride)
 {
     const int n = m + 2;
-    vector d[MAX_SIZE * MAX_SIZE], e[MAX_SIZE * MAX_SIZE];
-#pragma GCC unroll 36
-    for (int i = 0; i < n * n; i++) {
-        d[i] = load(pixels[i] + channel, count);
+    vector half[MAX_SIZE * MAX_SIZE];
+#pragma GCC unroll 6
+    for (int j = 0; j < n; j++) {
+        vector column[MAX_SIZE];
+#pragma GCC unroll 6
+        for (int i = 0; i < n; i++) {
+            column[i] = load(pixels[i * n + j] + channel, count);
+        }
+        input_line(m, column, 1, half + j, n);
     }
 #pragma GCC unroll 6
     for (int i = 0; i < n; i++) {
-        input_line(m, d + i, n, e + i, n);
-    }
+        vector row[MAX_SIZE];
+        input_line(m, half + i * n, 1, row, 1);
 #pragma GCC unroll 6
-    for (int i = 0; i < n; i++) {
-        input_line(m, e + i * n, 1, d + i * n, 1);
-    }
-#pragma GCC unroll 36
-    for (int i = 0; i < n * n; i++) {
-        *(vector *)(out + i * point_stride + channel) = d[i];
+        for (int j = 0; j < n; j++) {
+            *(vector *)(out + (i * n + j) * point_stride + channel) = row[j];
+        }
     }
 }
 
@@ -155,25 +159,28 @@ INLINE void output_group(const int m, const float *in, size_t point_stride, int 
                          int accumulate, float *const *pixels)
 {
     const int n = m + 2;
-    vector d[MAX_SIZE * MAX_SIZE], e[MAX_TILE * MAX_SIZE], o[MAX_TILE * MAX_TILE];
+    vector half[MAX_TILE * MAX_SIZE];
     vector shift = bias ? load(bias + channel, count) : (vector){0};
-#pragma GCC unroll 36
-    for (int i = 0; i < n * n; i++) {
-        d[i] = *(const vector *)(in + i * point_stride + channel);
-    }
 #pragma GCC unroll 6
-    for (int i = 0; i < n; i++) {
-        output_line(m, d + i, n, e + i, n);
+    for (int j = 0; j < n; j++) {
+        vector column[MAX_SIZE];
+#pragma GCC unroll 6
+        for (int i = 0; i < n; i++) {
+            column[i] = *(const vector *)(in + (i * n + j) * point_stride + channel);
+        }
+        output_line(m, column, 1, half + j, n);
     }
 #pragma GCC unroll 4
     for (int i = 0; i < m; i++) {
-        output_line(m, e + i * n, 1, o + i * m, 1);
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < m * m; i++) {
-        if (pixels[i]) {
-            vector old = accumulate ? load(pixels[i] + channel, count) : (vector){0};
-            store(pixels[i] + channel, count, old + (o[i] + shift));
+        vector row[MAX_TILE];
+        output_line(m, half + i * n, 1, row, 1);
+#pragma GCC unroll 4
+        for (int j = 0; j < m; j++) {
+            float *pixel = pixels[i * m + j];
+            if (pixel) {
+                vector old = accumulate ? load(pixel + channel, count) : (vector){0};
+                store(pixel + channel, count, old + (row[j] + shift));
+            }
         }
     }
 }
@@ -181,22 +188,24 @@ INLINE void output_group(const int m, const float *in, size_t point_stride, int 
 INLINE void grad_group(const int m, const float *const *pixels, int channel, int count, float *out, size_t point_stride)
 {
     const int n = m + 2;
-    vector d[MAX_TILE * MAX_TILE], e[MAX_SIZE * MAX_TILE], o[MAX_SIZE * MAX_SIZE];
-#pragma GCC unroll 16
-    for (int i = 0; i < m * m; i++) {
-        d[i] = load(pixels[i] + channel, count);
-    }
+    vector half[MAX_SIZE * MAX_TILE];
 #pragma GCC unroll 4
-    for (int i = 0; i < m; i++) {
-        grad_line(m, d + i, m, e + i, m);
+    for (int j = 0; j < m; j++) {
+        vector column[MAX_TILE];
+#pragma GCC unroll 4
+        for (int i = 0; i < m; i++) {
+            column[i] = load(pixels[i * m + j] + channel, count);
+        }
+        grad_line(m, column, 1, half + j, m);
     }
 #pragma GCC unroll 6
     for (int i = 0; i < n; i++) {
-        grad_line(m, e + i * m, 1, o + i * n, 1);
-    }
-#pragma GCC unroll 36
-    for (int i = 0; i < n * n; i++) {
-        *(vector *)(out + i * point_stride) = o[i];
+        vector row[MAX_SIZE];
+        grad_line(m, half + i * m, 1, row, 1);
+#pragma GCC unroll 6
+        for (int j = 0; j < n; j++) {
+            *(vector *)(out + (i * n + j) * point_stride) = row[j];
+        }
     }
 }
 
@@ -204,22 +213,24 @@ INLINE void weight_group(const int m, const float *weight, size_t tap_stride, in
                          size_t point_stride)
 {
     const int n = m + 2;
-    vector g[TAPS * TAPS], e[MAX_SIZE * TAPS], u[MAX_SIZE * MAX_SIZE];
-#pragma GCC unroll 9
-    for (int i = 0; i < TAPS * TAPS; i++) {
-        g[i] = load(weight + i * tap_stride, count);
-    }
+    vector half[MAX_SIZE * TAPS];
 #pragma GCC unroll 3
-    for (int i = 0; i < TAPS; i++) {
-        weight_line(m, g + i, TAPS, e + i, TAPS);
+    for (int j = 0; j < TAPS; j++) {
+        vector column[TAPS];
+#pragma GCC unroll 3
+        for (int i = 0; i < TAPS; i++) {
+            column[i] = load(weight + (i * TAPS + j) * tap_stride, count);
+        }
+        weight_line(m, column, 1, half + j, TAPS);
     }
 #pragma GCC unroll 6
     for (int i = 0; i < n; i++) {
-        weight_line(m, e + i * TAPS, 1, u + i * n, 1);
-    }
-#pragma GCC unroll 36
-    for (int i = 0; i < n * n; i++) {
-        *(vector *)(out + i * point_stride) = u[i];
+        vector row[MAX_SIZE];
+        weight_line(m, half + i * TAPS, 1, row, 1);
+#pragma GCC unroll 6
+        for (int j = 0; j < n; j++) {
+            *(vector *)(out + (i * n + j) * point_stride) = row[j];
+        }
     }
 }
 
@@ -227,27 +238,30 @@ INLINE void grad_weight_group(const int m, const float *in, size_t point_stride,
                               float *result, size_t tap_stride)
 {
     const int n = m + 2;
-    vector u[MAX_SIZE * MAX_SIZE], e[TAPS * MAX_SIZE], g[TAPS * TAPS];
-#pragma GCC unroll 36
-    for (int i = 0; i < n * n; i++) {
-        u[i] = *(const vector *)(in + i * point_stride);
-    }
+    vector half[TAPS * MAX_SIZE];
 #pragma GCC unroll 6
-    for (int i = 0; i < n; i++) {
-        grad_weight_line(m, u + i, n, e + i, n);
+    for (int j = 0; j < n; j++) {
+        vector column[MAX_SIZE];
+#pragma GCC unroll 6
+        for (int i = 0; i < n; i++) {
+            column[i] = *(const vector *)(in + (i * n + j) * point_stride);
+        }
+        grad_weight_line(m, column, 1, half + j, n);
     }
 #pragma GCC unroll 3
     for (int i = 0; i < TAPS; i++) {
-        grad_weight_line(m, e + i * n, 1, g + i * TAPS, 1);
-    }
-#pragma GCC unroll 9
-    for (int i = 0; i < TAPS * TAPS; i++) {
-        vector old = accumulate ? load(result + i * tap_stride, count) : (vector){0};
-        store(result + i * tap_stride, count, old + g[i]);
+        vector row[TAPS];
+        grad_weight_line(m, half + i * n, 1, row, 1);
+#pragma GCC unroll 3
+        for (int j = 0; j < TAPS; j++) {
+            float *to = result + (i * TAPS + j) * tap_stride;
+            vector old = accumulate ? load(to, count) : (vector){0};
+            store(to, count, old + row[j]);
+        }
     }
 }
 
-/* ---- all channels ---------------------------------------------------------------------------------------------------- */
+/* ---- all channels ------------------------------------------------------------------------------------------------ */
 
 INLINE void input_tile(const int m, const float *const *pixels, int channels, float *out, size_t point_stride)
 {
@@ -314,7 +328,7 @@ INLINE void grad_weight_row(const int m, const float *in, size_t point_stride, i
     }
 }
 
-/* ---- for m = 2 and 4 ------------------------------------------------------------------------------------------------- */
+/* ---- for m = 2 and 4 --------------------------------------------------------------------------------------------- */
 
 #define TRANSFORMS(M)                                                                                                  \
     static void input##M(const float *const *pixels, int channels, float *out, size_t point_stride)                    \
