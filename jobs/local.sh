@@ -46,7 +46,7 @@ run= interrupted= asked= stop= reminder=
 ask() {
     kill -USR1 "$run" 2>/dev/null
     if [ -z "$asked" ]; then
-        (while sleep 5 && kill -USR1 "$run"; do :; done) >/dev/null 2>&1 &
+        (while sleep 2 && kill -USR1 "$run"; do :; done) >/dev/null 2>&1 &
         reminder=$!
     fi
     asked=yes
@@ -73,11 +73,12 @@ while :; do
     # setsid: Ctrl-C is for this script, which knows what to do about it
     setsid "${MPIRUN:-mpirun}" --quiet -n "$ranks" "${flags[@]}" "$program" train "${arguments[@]}" </dev/null &
     run=$! asked=
-    while :; do
+    [ -n "$stop" ] && ask
+    interrupted=yes
+    while [ -n "$interrupted" ]; do
         interrupted=
         wait "$run"
         code=$?
-        [ -z "$interrupted" ] && break
     done
     [ -n "$asked" ] && kill "$reminder" 2>/dev/null
     [ -n "$asked" ] && [ "$code" -eq $KILLED_BY_USR1 ] && code=$PREEMPTED # asked before it could listen

@@ -1,0 +1,230 @@
+#!/usr/bin/env bash
+# Trains under a real Slurm of two nodes on this machine, with jobs/train.sbatch: a job is pre-empted, queues itself again,
+# goes on from its checkpoint and ends after the right number of steps; a wrong config is not queued again.
+#
+#     tests/check_slurm.sh [PROGRAM]        (build/current/sigmatic; needs root; nothing is left running)
+#
+# KEEP=1 leaves the scratch folder with all logs. Ports: SLURM_CHECK_PORT and the two after it (16817).
+set -u
+top=$(cd "$(dirname "$0")/.." && pwd)
+program=$(realpath "${1:-$top/build/current/sigmatic}")
+python=${PYTHON:-$(for p in python3 /usr/bin/python3; do $p -c 'import h5py' 2>/dev/null && echo $p && break; done)}
+port=${SLURM_CHECK_PORT:-16817}
+steps=${STEPS:-600}
+
+# ---- what must be there -----------------------------------------------------------------------------------------------
+missing=
+for tool in munged:munge slurmctld:slurmctld slurmd:slurmd sbatch:slurm-client; do
+    command -v "${tool%%:*}" >/dev/null || [ -x "/usr/sbin/${tool%%:*}" ] || missing+=" ${tool##*:}"
+done
+if [ -n "$missing" ]; then
+    echo "check_slurm: missing packages:$missing" >&2
+    echo "             apt-get install -y --no-install-recommends$missing" >&2
+    exit 2
+fi
+[ -x "$program" ] || { echo "check_slurm: no program $program: run make" >&2; exit 2; }
+[ -n "$python" ] || { echo "check_slurm: no python with h5py" >&2; exit 2; }
+[ "$(id -u)" -eq 0 ] || { echo "check_slurm: slurmd needs root" >&2; exit 2; }
+PATH=$PATH:/usr/sbin
+
+# ---- a cluster in a scratch folder ------------------------------------------------------------------------------------
+scratch=$(mktemp -d /tmp/sigmatic-slurm.XXXXXX)
+host=$(hostname -s)
+export SLURM_CONF=$scratch/slurm.conf
+# Both nodes are this machine: ranks talk over loopback, and may be more than its cores.
+export OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo OMPI_MCA_mpi_yield_when_idle=1
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+export SIGMATIC=$program
+unset SLURM_JOB_ID SLURM_RESTART_COUNT
+
+write_configuration() {
+    mkdir -p "$scratch"/{munge,state,log,tmp.n1,tmp.n2,spool.n1,spool.n2}
+    chmod 755 "$scratch" && chmod 700 "$scratch/munge"
+    (umask 077 && dd if=/dev/urandom of="$scratch/munge/key" bs=128 count=1 2>/dev/null)
+    echo 'CgroupPlugin=cgroup/v1' >"$scratch/cgroup.conf"
+    cat >"$SLURM_CONF" <<-END
+	ClusterName=check
+	SlurmctldHost=$host(127.0.0.1)
+	SlurmUser=root
+	SlurmdUser=root
+	AuthType=auth/munge
+	AuthInfo=socket=$scratch/munge/sock,cred_expire=5
+	CredType=cred/munge
+	SlurmctldPort=$port
+	SlurmctldPidFile=$scratch/slurmctld.pid
+	SlurmdPidFile=$scratch/slurmd.%n.pid
+	StateSaveLocation=$scratch/state
+	SlurmdSpoolDir=$scratch/spool.%n
+	SlurmctldLogFile=$scratch/log/slurmctld.log
+	SlurmdLogFile=$scratch/log/slurmd.%n.log
+	ProctrackType=proctrack/linuxproc
+	TaskPlugin=task/none
+	SwitchType=switch/none
+	MpiDefault=pmix
+	SchedulerParameters=sched_interval=1,bf_interval=1,sched_min_interval=100000,batch_sched_delay=0
+	SelectType=select/cons_tres
+	SelectTypeParameters=CR_Core
+	JobAcctGatherType=jobacct_gather/none
+	AccountingStorageType=accounting_storage/none
+	JobCompType=jobcomp/filetxt
+	JobCompLoc=$scratch/log/jobcomp.txt
+	ReturnToService=2
+	JobRequeue=1
+	KillWait=5
+	MinJobAge=600
+	SlurmdTimeout=30
+	SlurmdParameters=config_overrides
+	PropagateResourceLimits=NONE
+	TmpFS=$scratch/tmp.%n
+	NodeName=n1 NodeAddr=127.0.0.1 Port=$((port + 1)) CPUs=4 RealMemory=1000
+	NodeName=n2 NodeAddr=127.0.0.1 Port=$((port + 2)) CPUs=4 RealMemory=1000
+	PartitionName=main Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
+	END
+}
+
+start_daemons() {
+    munged --force --socket="$scratch/munge/sock" --key-file="$scratch/munge/key" --pid-file="$scratch/munge/pid" \
+        --log-file="$scratch/munge/log" --seed-file="$scratch/munge/seed" || return 1
+    slurmctld -c -f "$SLURM_CONF" || return 1
+    for node in n1 n2; do # each needs a host name of its own
+        unshare --uts sh -c "hostname $node; exec slurmd -N $node -f '$SLURM_CONF'" || return 1
+    done
+}
+
+end_process() { # pid file
+    local pid
+    pid=$(cat "$1" 2>/dev/null) || return 0
+    kill "$pid" 2>/dev/null
+    for _ in $(seq 50); do
+        kill -0 "$pid" 2>/dev/null || return 0
+        sleep 0.1
+    done
+    kill -9 "$pid" 2>/dev/null
+}
+
+tear_down() {
+    local code=$?
+    trap - EXIT
+    trap '' INT TERM
+    for job in "${jobs[@]}"; do
+        timeout 10 scancel "$job" 2>/dev/null
+    done
+    wait_for 15 'no job' no_jobs quietly
+    for name in slurmd.n1 slurmd.n2 slurmctld munge/; do
+        end_process "$scratch/${name%/}$([ "${name%/}" = "$name" ] && echo .pid || echo /pid)"
+    done
+    if [ "$code" -ne 0 ]; then
+        echo "---- the end of the logs ----" >&2
+        tail -n 25 "$scratch"/work/logs/*.out "$scratch"/log/slurmctld.log 2>/dev/null >&2
+    fi
+    if [ -n "${KEEP:-}" ]; then
+        echo "kept: $scratch"
+    else
+        rm -rf "$scratch"
+    fi
+    exit "$code"
+}
+
+# ---- helpers ----------------------------------------------------------------------------------------------------------
+jobs=()
+say() { echo "check_slurm: $*"; }
+fail() { echo "check_slurm: FAILED: $*" >&2; exit 1; }
+wait_for() { # seconds, what, command...; `quietly` as last argument: no failure
+    local limit=$1 what=$2 quiet=
+    shift 2
+    [ "${!#}" = quietly ] && quiet=yes && set -- "${@:1:$#-1}"
+    for _ in $(seq $((limit * 5))); do
+        "$@" && return 0
+        sleep 0.2
+    done
+    [ -n "$quiet" ] || fail "$what: not within $limit s"
+    return 1
+}
+idle_nodes() { [ "$(sinfo -h -o '%t %D' 2>/dev/null)" = 'idle 2' ]; }
+no_jobs() { [ -z "$(timeout 10 squeue -h 2>/dev/null)" ]; }
+field() { scontrol show job "$1" -o | tr ' ' '\n' | sed -n "s/^$2=//p" | head -1; }
+state_is() { [ "$(field "$1" JobState)" = "$2" ]; }
+ended() { case $(field "$1" JobState) in COMPLETED | FAILED | CANCELLED | TIMEOUT | NODE_FAIL) ;; *) return 1 ;; esac; }
+log_of() { cat "logs/sigmatic-$1.out" 2>/dev/null; }
+is_training() { log_of "$1" | grep -q "^step [0-9]*/"; }
+expect() { # what, found, expected
+    [ "$2" = "$3" ] || fail "$1 is '$2', expected '$3'"
+    say "$1: $2"
+}
+
+# ---- the check --------------------------------------------------------------------------------------------------------
+trap tear_down EXIT
+trap 'exit 130' INT TERM
+write_configuration
+start_daemons || fail "the daemons do not start; logs in $scratch/log"
+wait_for 20 'two idle nodes' idle_nodes
+say "$(scontrol --version) is up: two nodes"
+
+mkdir -p "$scratch/work/logs" && cd "$scratch/work" || exit 1
+"$program" data scenes scenes.h5 --train 16 --validation 4 --height 64 --width 128 --seed 1 >/dev/null || fail 'no scenes'
+cat >small.ini <<END
+[run]
+folder = run
+batch = 4
+steps = $steps
+progress_seconds = 0
+[model]
+backbone = resnet18
+width = 0.0625
+aspp_rates = 2,4,6
+[data]
+train = scenes.h5
+validation = scenes.h5
+[task.semantic]
+kind = semantic
+[task.depth]
+kind = depth
+END
+
+job=$(sbatch --parsable -N 2 --ntasks-per-node=1 -c 1 --time=10 "$top/jobs/train.sbatch" small.ini --set run.seed=2) || fail 'sbatch'
+jobs+=("$job")
+wait_for 60 "job $job trains" is_training "$job"
+expect 'nodes of the job' "$(field "$job" NumNodes)" 2
+scancel --batch --signal=USR1 "$job"
+say "job $job trains on two nodes; pre-empted with USR1"
+wait_for 60 "job $job is queued again" state_is "$job" PENDING
+expect 'status of the run' "$(cut -d: -f1 run/status)" pre-empted
+first=$(ls run/checkpoints | sed -n 's/^step-0*\([0-9]*\)\.h5$/\1/p' | tail -1)
+[ "${first:-$steps}" -lt "$steps" ] || fail "no checkpoint of the pre-empted run before step $steps"
+say "checkpoint of step $first"
+
+# A second warning while the step starts must not be lost or fail the job.
+wait_for 90 "job $job starts again" state_is "$job" RUNNING
+scancel --batch --signal=USR1 "$job"
+wait_for 60 "job $job is queued for the third time" state_is "$job" PENDING
+say 'pre-empted while starting: queued again'
+
+wait_for 300 "job $job ends" ended "$job"
+expect 'state of the job' "$(field "$job" JobState)" COMPLETED
+expect 'exit code' "$(field "$job" ExitCode)" 0:0
+expect 'restarts' "$(field "$job" Restarts)" 2
+expect 'status of the run' "$(cat run/status)" done
+log_of "$job" | grep -q "resuming from .* at step $first\$" || fail "the second start does not resume at step $first"
+rows=$(HDF5_USE_FILE_LOCKING=FALSE "$python" - run/run.h5 <<'END'
+import sys, h5py
+with h5py.File(sys.argv[1], "r") as file:
+    step = list(file["steps/step"])
+print(step[-1] if step == list(range(1, len(step) + 1)) else f"not one row a step: {step}")
+END
+)
+expect 'steps in the run log, each once' "$rows" "$steps"
+[ -f "run/checkpoints/$(printf 'step-%08d.h5' "$steps")" ] || fail "no checkpoint of step $steps"
+
+wrong=$(sbatch --parsable -N 1 --ntasks-per-node=1 -c 1 "$top/jobs/train.sbatch" small.ini --set run.stpes=5 --set run.folder=other) || fail 'sbatch'
+jobs+=("$wrong")
+wait_for 60 "job $wrong ends" ended "$wrong"
+expect 'state of a job with a wrong key' "$(field "$wrong" JobState)" FAILED
+expect 'its exit code' "$(field "$wrong" ExitCode)" 2:0
+expect 'its restarts' "$(field "$wrong" Restarts)" 0
+
+job=$(LAUNCHER=mpirun sbatch --parsable -N 2 --ntasks-per-node=1 -c 1 "$top/jobs/train.sbatch" small.ini --set run.folder=mpirun --set run.steps=5) || fail 'sbatch'
+jobs+=("$job")
+wait_for 60 "job $job ends" ended "$job"
+expect 'state of a job started by mpirun' "$(field "$job" JobState)" COMPLETED
+expect 'its ranks' "$(log_of "$job" | sed -n 's/^\([0-9]*\) ranks x.*/\1/p')" 2
+say passed
