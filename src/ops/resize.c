@@ -122,7 +122,7 @@ static inline __attribute__((always_inline)) void stretch(const axis *x, int gro
 static inline __attribute__((always_inline)) void stretch_few(const axis *x, int channels, const float *mixed,
                                                               float *restrict to)
 {
-    int running_on = x->out - (3 + channels) / channels; /* from here on a group of 4 would leave the row */
+    int running_on = x->out - 3 / channels; /* from here on a group of 4 would leave the row */
     for (int o = 0; o < x->out; o++) {
         const float *low = mixed + (size_t)x->low[o] * channels, *high = mixed + (size_t)x->high[o] * channels;
         if (o < running_on) {

@@ -170,6 +170,7 @@ def all_max_pool(golden):
         (3, 1, 1, 5, (3, 3), (2, 2), (1, 1), (1, 1), 0, 0),
         (1, 1, 9, 5, (3, 3), (2, 2), (1, 1), (1, 1), 0, 0),
         (1, 6, 6, 4, (2, 2), (3, 3), (1, 1), (0, 0), 0, 0),
+        (1, 6, 9, 4, (2, 2), (3, 3), (1, 1), (0, 0), 1, 0),  # rounded up, a window would start behind the image
     ]
     for batch, height, width, channels, kernel, stride, dilation, pad, ceil_mode, ties in cases:
         input = draw(batch, channels, height, width)
