@@ -426,6 +426,37 @@ static void find_lifetimes(sm_plan *plan)
     }
 }
 
+/* Parameters and gradients of an op are its slices; activations are buffers. */
+static size_t operand_bytes(const sm_plan *plan, const sm_step *step, sm_operand operand)
+{
+    const sm_op *op = &plan->graph->ops[step->op];
+    if (operand.region == SM_REGION_ACTIVATIONS) {
+        return plan->buffers[operand.buffer].bytes;
+    }
+    if (operand.region == SM_REGION_INPUT) {
+        return plan->region_bytes[SM_REGION_INPUT];
+    }
+    for (int i = 0; i < op->parameter_count; i++) {
+        const sm_slice *slice = &plan->graph->parameters->parameters.items[op->parameters[i]];
+        if ((operand.region == SM_REGION_PARAMETERS || operand.region == SM_REGION_GRADIENTS) && operand.offset == slice->offset * sizeof(float)) {
+            return slice->count * sizeof(float);
+        }
+    }
+    return 0;
+}
+
+static void count_bytes(sm_plan *plan)
+{
+    for (int pass = 0; pass < SM_PASSES; pass++) {
+        for (int i = 0; i < plan->passes[pass].count; i++) {
+            sm_step *step = &plan->passes[pass].items[i];
+            for (int j = 0; j < SM_STEP_OPERANDS; j++) {
+                step->bytes += operand_bytes(plan, step, step->operand[j]);
+            }
+        }
+    }
+}
+
 static void resolve(const sm_plan *plan, sm_operand *operand)
 {
     if (operand->region == SM_REGION_ACTIVATIONS) {
@@ -475,6 +506,7 @@ void sm_plan_lower(sm_plan *plan)
         lower_backward(&lowering);
         mark_complete_gradients(plan);
     }
+    count_bytes(plan);
     find_lifetimes(plan);
     sm_plan_place_buffers(plan);
     resolve_operands(plan);

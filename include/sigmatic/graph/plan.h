@@ -89,6 +89,7 @@ struct sm_step {
     double macs;           /**< nominal multiply-adds a sample */
     double macs_executed;
     size_t workspace_bytes;
+    size_t bytes;          /**< of all operands at full capacity, each counted once */
     size_t gradients_complete;
 };
 

@@ -1,0 +1,104 @@
+#include <sigmatic/base/memory.h>
+#include <sigmatic/base/timer.h>
+#include <sigmatic/tensor/gemm.h>
+
+#include "cli/bench_layers.h"
+
+#include <omp.h>
+#include <string.h>
+
+enum { PASSES = 3 };
+
+struct bench_layers {
+    sm_engine *engine;
+    double *seconds[PASSES]; /* of each step of the plan */
+    const sm_step *steps[PASSES];
+    int counts[PASSES];
+};
+
+static bench_layers *watched; /* one at a time: the observer's user is the trainer's */
+
+static void observe(void *user, const sm_step *step, double begin, double end)
+{
+    (void)user;
+    for (int pass = 0; pass < PASSES; pass++) {
+        ptrdiff_t index = step - watched->steps[pass];
+        if (index >= 0 && index < watched->counts[pass]) {
+            watched->seconds[pass][index] += end - begin;
+        }
+    }
+}
+
+bench_layers *bench_layers_new(sm_engine *engine)
+{
+    bench_layers *layers = sm_alloc_zeroed(sizeof *layers);
+    layers->engine = engine;
+    for (int pass = 0; pass < PASSES; pass++) {
+        layers->steps[pass] = sm_plan_steps(engine->plan, pass, &layers->counts[pass]);
+        layers->seconds[pass] = sm_alloc_zeroed((size_t)layers->counts[pass] * sizeof(double));
+    }
+    watched = layers;
+    engine->run.observe = observe;
+    return layers;
+}
+
+void bench_layers_free(bench_layers *layers)
+{
+    if (layers) {
+        for (int pass = 0; pass < PASSES; pass++) {
+            sm_free(layers->seconds[pass]);
+        }
+        sm_free(layers);
+    }
+}
+
+/* \return GFLOP/s of a matrix product that stays in L2, on all threads: what kernels can reach at best */
+static double peak_gflops(int threads)
+{
+    enum { SIDE = 192, REPEATS = 200 };
+    double best = 0;
+    for (int round = 0; round < 5; round++) {
+        double begin = sm_seconds();
+#pragma omp parallel num_threads(threads)
+        {
+            float *memory = sm_alloc_zeroed(3 * SIDE * SIDE * sizeof *memory);
+            for (int i = 0; i < REPEATS; i++) {
+                sm_gemm(0, 0, SIDE, SIDE, SIDE, 1, memory, SIDE, memory + SIDE * SIDE, SIDE, 0, memory + 2 * SIDE * SIDE, SIDE);
+            }
+            sm_free(memory);
+        }
+        double rate = 2e-9 * SIDE * SIDE * SIDE * REPEATS * threads / (sm_seconds() - begin);
+        best = rate > best ? rate : best;
+    }
+    return best;
+}
+
+void bench_layers_print(const bench_layers *layers, int steps, int batch, double step_milliseconds, FILE *file)
+{
+    static const char *const pass_names[PASSES] = {"pack", "forward", "backward"};
+    const sm_graph *graph = layers->engine->graph;
+    double peak = peak_gflops(layers->engine->run.threads), sum = 0, pass_sum[PASSES] = {0};
+    fprintf(file, "\n%-36s %-20s %-14s %9s %9s %9s %7s %9s\n", "op", "step", "algorithm", "ms", "nominal", "executed", "of peak", "MB");
+    for (int pass = 0; pass < PASSES; pass++) {
+        for (int i = 0; i < layers->counts[pass]; i++) {
+            const sm_step *step = &layers->steps[pass][i];
+            const sm_op *op = &graph->ops[step->op];
+            double milliseconds = 1e3 * layers->seconds[pass][i] / steps;
+            double scale = 2e-6 * batch / milliseconds;
+            pass_sum[pass] += milliseconds;
+            fprintf(file, "%-36s %-20s %-14s %9.3f", op->name, step->label, step->algorithm ? step->algorithm : "-", milliseconds);
+            if (step->macs > 0) {
+                fprintf(file, " %9.1f %9.1f %6.0f%%", step->macs * scale, step->macs_executed * scale, 100 * step->macs_executed * scale / peak);
+            } else {
+                fprintf(file, " %9s %9s %7s", "", "", "");
+            }
+            fprintf(file, " %9.2f\n", (double)step->bytes * 1e-6);
+        }
+        sum += pass_sum[pass];
+    }
+    fprintf(file, "\npeak of a small matrix product on all threads: %.0f GFLOP/s\n", peak);
+    for (int pass = 0; pass < PASSES; pass++) {
+        fprintf(file, "%-10s %9.2f ms\n", pass_names[pass], pass_sum[pass]);
+    }
+    fprintf(file, "%-10s %9.2f ms of %.2f: the rest is losses, reductions, update and log\n", "sum", sum, step_milliseconds);
+}
