@@ -22,9 +22,9 @@ static void observe(void *user, const sm_step *step, double begin, double end)
 {
     (void)user;
     for (int pass = 0; pass < PASSES; pass++) {
-        ptrdiff_t index = step - watched->steps[pass];
-        if (index >= 0 && index < watched->counts[pass]) {
-            watched->seconds[pass][index] += end - begin;
+        const sm_step *first = watched->steps[pass];
+        if (step >= first && step < first + watched->counts[pass]) {
+            watched->seconds[pass][step - first] += end - begin;
         }
     }
 }
