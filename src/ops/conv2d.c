@@ -28,8 +28,6 @@ const sm_conv2d_algorithm sm_conv2d_algorithms[] = {
      .supports = sm_conv2d_winograd2_supports,
      .cost = sm_conv2d_winograd2_cost,
      .macs = sm_conv2d_winograd2_macs,
-     .prepared_bytes = sm_conv2d_winograd_prepared,
-     .prepare = sm_conv2d_winograd_prepare,
      .workspace_bytes = sm_conv2d_winograd2_workspace,
      .run = sm_conv2d_winograd2_run},
     {.name = "winograd4",
@@ -37,8 +35,6 @@ const sm_conv2d_algorithm sm_conv2d_algorithms[] = {
      .supports = sm_conv2d_winograd4_supports,
      .cost = sm_conv2d_winograd4_cost,
      .macs = sm_conv2d_winograd4_macs,
-     .prepared_bytes = sm_conv2d_winograd_prepared,
-     .prepare = sm_conv2d_winograd_prepare,
      .workspace_bytes = sm_conv2d_winograd4_workspace,
      .run = sm_conv2d_winograd4_run},
     {.name = "reference",
@@ -48,7 +44,7 @@ const sm_conv2d_algorithm sm_conv2d_algorithms[] = {
      .macs = sm_conv2d_reference_macs,
      .workspace_bytes = sm_conv2d_reference_workspace,
      .run = sm_conv2d_reference_run},
-    {.name = NULL                       },
+    {.name = NULL},
 };
 
 static int out_size(int size, int pad, int dilation, int kernel, int stride)

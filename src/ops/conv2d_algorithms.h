@@ -26,9 +26,6 @@ void sm_conv2d_gemm_run(const sm_conv2d_shape *shape, sm_conv2d_pass pass, const
 void sm_conv2d_taps_run(const sm_conv2d_shape *shape, sm_conv2d_pass pass, const sm_conv2d_operands *operands);
 
 /* conv2d_winograd.c */
-size_t sm_conv2d_winograd_prepared(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
-void sm_conv2d_winograd_prepare(const sm_conv2d_shape *shape, sm_conv2d_pass pass, const float *weight, void *prepared,
-                                int threads);
 int sm_conv2d_winograd2_supports(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
 double sm_conv2d_winograd2_cost(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch);
 double sm_conv2d_winograd2_macs(const sm_conv2d_shape *shape, sm_conv2d_pass pass);

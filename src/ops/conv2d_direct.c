@@ -13,9 +13,10 @@
 #include <string.h>
 
 enum {
-    COLUMNS_NOW = 256, /* of the result at a time: COLUMNS_NOW * SM_TILE_DEPTH floats of weights stay in L2 */
-    PIXELS_NOW = 256,  /* weight gradient: depth of the panels */
-    ROWS_NOW = 256,    /* weight gradient: rows (tap, channel) of a panel */
+    WEIGHTS_NOW = 1 << 17, /* floats of weights that stay in L2 while all pixels pass */
+    COLUMNS_NOW = 512,     /* weight gradient: columns (output channels) of a panel */
+    PIXELS_NOW = 256,      /* weight gradient: depth of the panels */
+    ROWS_NOW = 256,        /* weight gradient: rows (tap, channel) of a panel */
     PANEL_STRIDE_MAX = ROWS_NOW + 32,
     PANELS_A_FLOATS = PIXELS_NOW * PANEL_STRIDE_MAX,
     PANELS_B_FLOATS = PIXELS_NOW * (COLUMNS_NOW + SM_TILE_COLUMNS_MAX),
@@ -191,11 +192,19 @@ static void run_block(const job *j, depth_piece piece, size_t block, int first_p
     }
 }
 
+/* \return the panels whose weights stay in L2 together */
+static int panels_at_once(const sm_microkernel *kernel, int depth)
+{
+    int panels = WEIGHTS_NOW / (kernel->tile_columns * (depth > 0 ? depth : 1));
+    return panels > 0 ? panels : 1;
+}
+
 static void run_region(const job *j)
 {
-    int panels_now = COLUMNS_NOW / j->kernel->tile_columns, first = 0;
+    int first = 0;
     do {
         depth_piece piece = j->region->depth ? piece_at(j->shape, j->region, first) : (depth_piece){0, 0, 0};
+        int panels_now = panels_at_once(j->kernel, piece.depth);
         for (int panel = j->first_panel; panel < j->last_panel; panel += panels_now) {
             for (size_t block = j->first_block; block < j->last_block; block++) {
                 run_block(j, piece, block, panel, smaller(panel + panels_now, j->last_panel));
@@ -274,18 +283,29 @@ typedef struct weight_job {
     float *panels_a, *panels_b, *arranged;
 } weight_job;
 
+/* Copies `columns` floats, filled up with zeros to `width`. A constant size is copied without a call. */
+static inline void copy_padded(const float *from, int columns, int width, float *to)
+{
+    enum { USUAL_WIDTH = 32 };
+    if (columns == USUAL_WIDTH && width == USUAL_WIDTH) {
+        memcpy(to, from, USUAL_WIDTH * sizeof *to);
+    } else {
+        memcpy(to, from, (size_t)columns * sizeof *to);
+        memset(to + columns, 0, (size_t)(width - columns) * sizeof *to);
+    }
+}
+
 /* grad_output of `count` pixels: [panel][pixel][tile_columns] */
 static void pack_grad_output(const weight_job *j, size_t first, int count)
 {
     int width = j->kernel->tile_columns;
-    size_t pixels[PIXELS_NOW], channels = (size_t)j->shape->channels_out;
+    size_t pixels[PIXELS_NOW];
     sm_region_pixels(j->region, j->shape->out_height, j->shape->out_width, first, count, pixels);
-    for (int column = 0; column < j->columns; column += width) {
-        int columns = smaller(width, j->columns - column);
-        float *panel = j->panels_b + (size_t)column * PIXELS_NOW;
-        for (int k = 0; k < count; k++) {
-            copy_rows(1, columns, j->run->grad_output + pixels[k] * channels + j->first_column + column, channels,
-                      width, panel + (size_t)k * width);
+    for (int k = 0; k < count; k++) {
+        const float *from = j->run->grad_output + pixels[k] * j->shape->channels_out + j->first_column;
+        for (int column = 0; column < j->columns; column += width) {
+            copy_padded(from + column, smaller(width, j->columns - column), width,
+                        j->panels_b + (size_t)column * PIXELS_NOW + (size_t)k * width);
         }
     }
 }
@@ -401,7 +421,11 @@ static double region_cost(const sm_conv2d_shape *s, sm_conv2d_pass pass, const s
     double rows = (double)sm_region_rows(region, batch), depth = region->depth;
     int columns = pass == SM_CONV2D_BACKWARD_DATA ? s->channels_in : s->channels_out;
     double multiply = multiply_cost * rows * depth * padded_columns(columns);
-    double copies = divide_up(columns, COLUMNS_NOW) * rows * (copy_cost * depth + span_cost * region->spans);
+    int once = pass == SM_CONV2D_BACKWARD_WEIGHT
+                   ? COLUMNS_NOW
+                   : panels_at_once(sm_microkernel_get(), smaller(region->depth, SM_TILE_DEPTH)) *
+                         sm_microkernel_get()->tile_columns;
+    double copies = divide_up(columns, once) * rows * (copy_cost * depth + span_cost * region->spans);
     if (pass == SM_CONV2D_BACKWARD_WEIGHT) {
         double panels = divide_up(region->depth, ROWS_NOW) * rows * (copy_cost * columns + span_cost);
         return 1.1 * multiply + copies + panels;

@@ -26,7 +26,7 @@ typedef struct blocking {
 
 static const blocking blockings[] = {
     {2, 16, 112, 128},
-    {4, 36, 64,  64 },
+    {4, 36, 64, 64},
 };
 
 /* One axis of the output, cut into tiles: phase after phase of the dilation. */
@@ -165,7 +165,7 @@ typedef struct buffers {
     float *factor;   /* [point][panel][depth][column of the panel]: weights, or grad_output */
     float *arranged; /* for micro-kernels that want A in their own order */
     float *zeros;    /* a pixel in the padding */
-    float *discarded;
+    float *turned;   /* [tap][depth][column]: weights for the data gradient */
 } buffers;
 
 static size_t sums_floats(const blocking *block)
@@ -184,6 +184,11 @@ static size_t factor_floats(const blocking *block)
     return (size_t)block->points * ((size_t)DEPTH_NOW * block->columns + LINE);
 }
 
+static size_t turned_floats(const blocking *block)
+{
+    return (size_t)TAPS * DEPTH_NOW * block->columns;
+}
+
 static size_t zeros_floats(const geometry *g)
 {
     int channels = g->source_channels > g->result_channels ? g->source_channels : g->result_channels;
@@ -192,8 +197,8 @@ static size_t zeros_floats(const geometry *g)
 
 static size_t thread_floats(const geometry *g)
 {
-    return sums_floats(&g->block) + source_floats(&g->block) + factor_floats(&g->block) + SM_BLOCK_FLOATS +
-           zeros_floats(g);
+    return sums_floats(&g->block) + source_floats(&g->block) + factor_floats(&g->block) + turned_floats(&g->block) +
+           SM_BLOCK_FLOATS + zeros_floats(g);
 }
 
 static buffers buffers_of(const geometry *g, void *workspace, int thread)
@@ -202,7 +207,8 @@ static buffers buffers_of(const geometry *g, void *workspace, int thread)
     b.sums = (float *)workspace + thread * thread_floats(g);
     b.source = b.sums + sums_floats(&g->block);
     b.factor = b.source + source_floats(&g->block);
-    b.arranged = b.factor + factor_floats(&g->block);
+    b.turned = b.factor + factor_floats(&g->block);
+    b.arranged = b.turned + turned_floats(&g->block);
     b.zeros = b.arranged + SM_BLOCK_FLOATS;
     memset(b.zeros, 0, zeros_floats(g) * sizeof(float));
     return b;
@@ -217,7 +223,8 @@ typedef struct job {
     const sm_microkernel *kernel;
     const sm_winograd *transform;
     buffers buffer;
-    const float *source, *weight;
+    const float *source;
+    int turned;                /* the weights have to be */
     int first_row, rows;       /* tiles, or input channels */
     int first_column, columns; /* result channels */
     int panels;                /* of this job */
@@ -267,16 +274,34 @@ static void transform_source(const job *j, int first, int count, int channel, in
     }
 }
 
+/* The data gradient is the same convolution of grad_output, by the weights turned around and transposed. */
+static void turn_weight(const job *j, int channel, int depth)
+{
+    const geometry *g = j->geometry;
+    size_t row = (size_t)g->source_channels, tap = row * g->result_channels;
+    for (int i = 0; i < TAPS; i++) {
+        sm_transpose(depth, j->columns, j->run->weight + (TAPS - 1 - i) * tap + j->first_column * row + channel, row,
+                     j->buffer.turned + (size_t)i * depth * j->columns, (size_t)j->columns);
+    }
+}
+
 /* Weights of source channels channel .. + depth and this job's columns. */
 static void transform_weight(const job *j, int channel, int depth)
 {
     int width = j->kernel->tile_columns;
     sm_panelled columns = {width, (size_t)depth * width};
-    size_t row = (size_t)j->geometry->result_channels, point_stride = factor_stride(j->panels, depth, width);
+    size_t point_stride = factor_stride(j->panels, depth, width);
+    size_t row = (size_t)j->geometry->result_channels, tap = row * j->geometry->source_channels;
+    const float *weight = j->run->weight + channel * row + j->first_column;
+    if (j->turned) {
+        turn_weight(j, channel, depth);
+        weight = j->buffer.turned;
+        row = (size_t)j->columns;
+        tap = depth * row;
+    }
     for (int k = 0; k < depth; k++) {
-        j->transform->weight(j->weight + (size_t)(channel + k) * row + j->first_column,
-                             row * j->geometry->source_channels, j->columns, j->buffer.factor + (size_t)k * width,
-                             point_stride, columns);
+        j->transform->weight(weight + k * row, tap, j->columns, j->buffer.factor + (size_t)k * width, point_stride,
+                             columns);
     }
 }
 
@@ -417,7 +442,7 @@ static void run_winograd(const sm_conv2d_shape *s, sm_conv2d_pass pass, const bl
                  .held = -1,
                  .buffer = buffers_of(&g, run->workspace, omp_get_thread_num()),
                  .source = pass == SM_CONV2D_BACKWARD_DATA ? run->grad_output : run->input,
-                 .weight = pass == SM_CONV2D_BACKWARD_DATA ? run->prepared : run->weight};
+                 .turned = pass == SM_CONV2D_BACKWARD_DATA};
 #pragma omp for schedule(static)
         for (int index = 0; index < cut.row_parts * cut.column_parts; index++) {
             int row_part = is_weight ? index / cut.column_parts : index % cut.row_parts;
@@ -468,30 +493,6 @@ static double cost(const sm_conv2d_shape *s, sm_conv2d_pass pass, int batch, int
     double one = job_cost(g.block.points, divide_up(rows, cut.row_parts),
                           divide_up(cut.panels, cut.column_parts) * width, depth);
     return one * cut.row_parts * cut.column_parts / (batch > 0 ? batch : 1);
-}
-
-size_t sm_conv2d_winograd_prepared(const sm_conv2d_shape *s, sm_conv2d_pass pass)
-{
-    return pass == SM_CONV2D_BACKWARD_DATA ? (size_t)TAPS * s->channels_in * s->channels_out * sizeof(float) : 0;
-}
-
-/* The data gradient is the same convolution of grad_output by the weights turned around and transposed. */
-void sm_conv2d_winograd_prepare(const sm_conv2d_shape *s, sm_conv2d_pass pass, const float *weight, void *prepared,
-                                int threads)
-{
-    (void)pass;
-    size_t matrix = (size_t)s->channels_in * s->channels_out;
-    int parts = divide_up(s->channels_in, 64);
-#pragma omp parallel for collapse(2) num_threads(threads)
-    for (int tap = 0; tap < TAPS; tap++) {
-        for (int part = 0; part < parts; part++) {
-            int first = part_begin(s->channels_in, parts, part);
-            int count = part_begin(s->channels_in, parts, part + 1) - first;
-            sm_transpose(s->channels_out, count,
-                         weight + (size_t)(TAPS - 1 - tap) * matrix + (size_t)first * s->channels_out,
-                         (size_t)s->channels_out, (float *)prepared + tap * matrix + first, (size_t)s->channels_in);
-        }
-    }
 }
 
 static size_t workspace(const sm_conv2d_shape *s, sm_conv2d_pass pass, int threads, int tile)

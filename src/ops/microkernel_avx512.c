@@ -15,8 +15,8 @@ static inline __attribute__((always_inline)) void multiply(const int rows, const
     __m512 sum[ROWS][2];
 #pragma GCC unroll 14
     for (int i = 0; i < rows; i++) {
-        _mm_prefetch(c[i] + offset, _MM_HINT_T0);
         for (int v = 0; v < vectors; v++) {
+            _mm_prefetch(c[i] + offset + v * LANES, _MM_HINT_T0);
             sum[i][v] = _mm512_setzero_ps();
         }
     }

@@ -8,4 +8,8 @@
 /** to[k * to_stride + j] = from[j * from_stride + k], k < rows, j < columns. */
 void sm_transpose(int rows, int columns, const float *from, size_t from_stride, float *to, size_t to_stride);
 
+/** The same of 16 x 16 floats: its fast core. */
+typedef void sm_transpose_square(const float *from, size_t from_stride, float *to, size_t to_stride);
+sm_transpose_square sm_transpose_square_avx512;
+
 #endif
