@@ -53,7 +53,7 @@ void sm_batch_norm_apply(size_t rows, int channels, const float *input, const fl
                          int threads);
 
 /** With g = grad_output where `output` is positive (everywhere if `output` is NULL), and 0 elsewhere:
- * sums[c] = sum_r g[r,c], sums[channels + c] = sum_r g[r,c] * xhat[r,c], accumulated in double.
+ * sums[c] = sum_r g[r,c], sums[channels + c] = sum_r g[r,c] * xhat[r,c], accumulated in double, rows in groups of four in float.
  *
  * \param [in]  output  what sm_batch_norm_apply() wrote with relu = 1, or NULL without ReLU
  * \param [out] sums    2 * channels doubles */
