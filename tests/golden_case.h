@@ -1,5 +1,6 @@
 /** \file
- * One case of a file of reference numbers: a group with attributes and arrays. Wrong or missing things fail the running test. */
+ * One case of a file of reference numbers: a group with attributes and arrays. Wrong or missing things fail the
+ * running test. */
 #ifndef SIGMATIC_TESTS_GOLDEN_CASE_H
 #define SIGMATIC_TESTS_GOLDEN_CASE_H
 
@@ -112,7 +113,8 @@ static inline float *golden_array(golden_case *from, const char *name, sm_h5_inf
     return array;
 }
 
-/** \return `count` floats, NaN, freed with the case: for results of which nothing may be left unwritten or read before. */
+/** \return `count` floats, NaN, freed with the case: for results of which nothing may be left unwritten or read
+ * before. */
 static inline float *golden_result(golden_case *from, size_t count)
 {
     float *array = golden_keep(from, sm_alloc((count + 16) * sizeof(float)));

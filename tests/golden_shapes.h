@@ -8,7 +8,8 @@
 #include <sigmatic/ops/conv2d.h>
 #include <sigmatic/ops/max_pool.h>
 
-/** \return the weights in the order of files, O,I,kh,kw, from that of the ops, kh,kw,I,O (to_file), or the other way round. */
+/** \return the weights in the order of files, O,I,kh,kw, from that of the ops, kh,kw,I,O (to_file), or the other way
+ * round. */
 static inline float *golden_reorder_weight(golden_case *from, const float *weight, const sm_conv2d_shape *s,
                                            int to_file)
 {

@@ -12,8 +12,9 @@
 
 #include <string.h>
 
-/* Relative L2 errors. A float carries 6e-8; sums of up to a few hundred products add some units to that, so 1e-6 leaves room for
- * rounding and for nothing else. Winograd F(4x4) loses two digits more by its transforms (3.3e-5 was measured). */
+/* Relative L2 errors. A float carries 6e-8; sums of up to a few hundred products add some units to that, so 1e-6
+ * leaves room for rounding and for nothing else. Winograd F(4x4) loses two digits more by its transforms (3.3e-5 was
+ * measured). */
 static const double rounding = 1e-6, rounding_of_winograd = 1e-4;
 
 enum { THREADS = 2 };
@@ -26,7 +27,7 @@ static void golden_file_opens(void)
     CU_ASSERT_PTR_NOT_NULL(file);
 }
 
-/* ---- convolution: every algorithm that can compute it -------------------------------------------------------------- */
+/* ---- convolution: every algorithm that can compute it ------------------------------------------------------------ */
 
 static void conv2d_pass(golden_case *from, const sm_conv2d_algorithm *algorithm, const sm_conv2d_shape *shape,
                         sm_conv2d_pass pass, const sm_conv2d_operands *operands, size_t result_count)
@@ -82,7 +83,7 @@ static void conv2d_is_pytorchs_by_every_algorithm(void)
     CU_ASSERT_TRUE(file && golden_for_each(file, "/conv2d", conv2d_case) >= 60);
 }
 
-/* ---- batch normalisation ------------------------------------------------------------------------------------------- */
+/* ---- batch normalisation ----------------------------------------------------------------------------------------- */
 
 typedef struct batch_norm_state {
     size_t rows;
@@ -163,7 +164,7 @@ static void batch_norm_is_pytorchs(void)
     CU_ASSERT_TRUE(file && golden_for_each(file, "/batch_norm", batch_norm_case) >= 16);
 }
 
-/* ---- the others ---------------------------------------------------------------------------------------------------- */
+/* ---- the others -------------------------------------------------------------------------------------------------- */
 
 static void max_pool_case(golden_case *from)
 {

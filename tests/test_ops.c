@@ -1,6 +1,7 @@
 /* ranks: 1 */
-/* Fast ops against their readable twins over shapes that hurt; what must hold whatever the numbers: NaN, empty batches, beta, bits
- * that do not depend on threads, transposes. Against numbers from elsewhere: test_golden_ops.c, test_onnx.c. */
+/* Fast ops against their readable twins over shapes that hurt; what must hold whatever the numbers: NaN, empty
+ * batches, beta, bits that do not depend on threads, transposes. Against numbers from elsewhere: test_golden_ops.c,
+ * test_onnx.c. */
 #include "harness.h"
 
 #include <sigmatic/base/memory.h>
@@ -91,7 +92,7 @@ static const struct {
 };
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
-/* ---- relu, add, accumulate ----------------------------------------------------------------------------------------- */
+/* ---- relu, add, accumulate --------------------------------------------------------------------------------------- */
 
 static void relu_and_add_equal_their_twins(void)
 {
@@ -144,7 +145,7 @@ static void nan_passes_relu(void)
     CU_ASSERT(isnan(out[0]) && isnan(out[39]) && out[1] == 0.0f);
 }
 
-/* ---- batch normalisation ------------------------------------------------------------------------------------------- */
+/* ---- batch normalisation ----------------------------------------------------------------------------------------- */
 
 typedef struct batch_norm_problem {
     size_t rows, count;
@@ -340,7 +341,7 @@ static void nan_reaches_the_statistics_and_the_output(void)
     CU_ASSERT(isnan(y[0]) && isnan(y[4]) && y[5] > 6.0f);
 }
 
-/* ---- pooling ------------------------------------------------------------------------------------------------------- */
+/* ---- pooling ----------------------------------------------------------------------------------------------------- */
 
 static const sm_max_pool_shape pools[] = {
     {.height = 1,         .width = 1, .channels = 1, .kernel_height = 1, .kernel_width = 1},
@@ -485,7 +486,7 @@ static void global_average_pool_equals_its_twin(void)
     }
 }
 
-/* ---- resize -------------------------------------------------------------------------------------------------------- */
+/* ---- resize ------------------------------------------------------------------------------------------------------ */
 
 static const sm_resize_shape resizes[] = {
     {1,  1,  1,   1,  1,   0},
@@ -587,7 +588,7 @@ static void one_pixel_is_broadcast_exactly(void)
     sm_free(p.g);
 }
 
-/* ---- linear, gemm -------------------------------------------------------------------------------------------------- */
+/* ---- linear, gemm ------------------------------------------------------------------------------------------------ */
 
 static void linear_equals_its_twin(void)
 {
@@ -723,7 +724,7 @@ static void gemm_runs_in_several_threads_at_once(void)
     sm_free(c);
 }
 
-/* ---- concat, dropout ----------------------------------------------------------------------------------------------- */
+/* ---- concat, dropout --------------------------------------------------------------------------------------------- */
 
 static void concat_equals_its_twin(void)
 {
@@ -810,7 +811,7 @@ static void dropout_masks_are_fair_and_independent(void)
     CU_ASSERT_EQUAL(share_kept(none, 0, NULL), 1.0);
 }
 
-/* ---- tensor -------------------------------------------------------------------------------------------------------- */
+/* ---- tensor ------------------------------------------------------------------------------------------------------ */
 
 static void tensor_sizes(void)
 {

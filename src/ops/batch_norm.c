@@ -7,9 +7,9 @@
 #include <math.h>
 #include <string.h>
 
-/* All loops run over rows outside and a slice of channels inside, so that they vectorise over channels and stream memory. The
- * sums or coefficients of a slice lie on the stack. It is wide because narrow pieces of long rows are slow to fetch (512 instead of
- * 128 channels: 22 instead of 17 GB/s for the sums of 1024 channels).
+/* All loops run over rows outside and a slice of channels inside, so that they vectorise over channels and stream
+ * memory. The sums or coefficients of a slice lie on the stack. It is wide because narrow pieces of long rows are
+ * slow to fetch (512 instead of 128 channels: 22 instead of 17 GB/s for the sums of 1024 channels).
  *
  * Sums: the rows are cut into ROW_BLOCKS blocks whatever the number of threads, and the blocks are added in order. */
 enum { SLICE = 512, ROW_BLOCKS = 16 };
@@ -61,8 +61,8 @@ static inline __attribute__((always_inline)) float behind_relu(int masked, const
     return masked && y[i] <= 0.0f ? 0.0f : g[i];
 }
 
-/* Four rows are added in float before they join the double sums: their gradients are rounded floats themselves, and conversions
- * would take most of the time. (The forward sums must not do so: they cancel.) */
+/* Four rows are added in float before they join the double sums: their gradients are rounded floats themselves, and
+ * conversions would take most of the time. (The forward sums must not do so: they cancel.) */
 static inline __attribute__((always_inline)) void gradient_sums(const sums_operands *from, size_t begin, size_t end,
                                                                 int first, int width, sums_of_block *sums, int masked)
 {
@@ -203,8 +203,8 @@ void sm_batch_norm_backward_parameters(int channels, const double *sums, float b
 
 /* ---- apply ------------------------------------------------------------------------------------------------------- */
 
-/* One slice of channels of one range of rows. The mean is subtracted before the multiplication: folding it into the shift would
- * cancel when it is much larger than the standard deviation. */
+/* One slice of channels of one range of rows. The mean is subtracted before the multiplication: folding it into the
+ * shift would cancel when it is much larger than the standard deviation. */
 typedef struct apply_slice {
     size_t stride; /* channels of a row */
     int width;

@@ -5,7 +5,8 @@
 
 #include <stddef.h>
 
-/** result[n, c] = beta * result[n, c] + factor * sum_p from[(n * pixels + p) * stride + c], summed in double, in order of p.
+/** result[n, c] = beta * result[n, c] + factor * sum_p from[(n * pixels + p) * stride + c], summed in double, in
+ * order of p.
  *
  * \param [in]     stride   floats from one row of `from` to the next, at least `channels`
  * \param [in]     beta     0 (the old result is not read) or 1

@@ -4,8 +4,8 @@
 
 #include "ops/parallel.h"
 
-/* One Philox block serves four neighbouring elements of a sample. The key is the seed, turned so that no other user of the same
- * seed draws these numbers. */
+/* One Philox block serves four neighbouring elements of a sample. The key is the seed, turned so that no other user
+ * of the same seed draws these numbers. */
 
 typedef struct mask_source {
     uint32_t key[2];
@@ -31,9 +31,8 @@ int sm_dropout_keeps(const sm_dropout *dropout, uint32_t sample, size_t element)
     return draws[element % 4] >= source.threshold;
 }
 
-enum {
-    BLOCKS = 64
-}; /* Philox blocks drawn side by side in vector lanes; of 16 the compiler unrolls the loops instead */
+/* Philox blocks drawn side by side in vector lanes. (Loops over 16 the compiler unrolls instead of making vectors.) */
+enum { BLOCKS = 64 };
 
 /* sm_philox() for the counters (first_block + lane, c1, c2, c3); draws[4 * lane ..] is the block of a lane. */
 SM_CLONES static void draw_blocks(const uint32_t key[2], uint32_t first_block, uint32_t c1, uint32_t c2, uint32_t c3,

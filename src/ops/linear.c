@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-/* The result is cut into tiles of fixed size, one gemm each, and threads take tiles: as BLIS chooses its path by shape, tiles that
- * followed the number of threads would change the bits. */
+/* The result is cut into tiles of fixed size, one gemm each, and threads take tiles: as BLIS chooses its path by
+ * shape, tiles that followed the number of threads would change the bits. */
 enum { TILE_ROWS = 192, TILE_COLUMNS = 512 };
 
 typedef struct product {

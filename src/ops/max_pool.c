@@ -130,7 +130,8 @@ SM_CLONES static void take_if_winner(int channels, const float *restrict grad_ou
     }
 }
 
-/* Outputs o with o * stride + tap * dilation = position for some tap: a superset of them, from *first to below the return value.
+/* Outputs o with o * stride + tap * dilation = position for some tap: a superset of them, from *first to below the
+ * return value.
  * position is counted from the beginning of the padding. */
 static int outputs_reaching(int position, int kernel, int stride, int dilation, int out, int *first)
 {

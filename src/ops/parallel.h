@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-/** \return 1..threads: one thread for every 16 Ki elements touched, because opening a region costs some microseconds. */
+/** \return 1..threads: one thread for every 16 Ki elements touched, because opening a region costs microseconds. */
 static inline int sm_threads_worth(size_t elements, int threads)
 {
     size_t worth = elements / 16384 + 1;

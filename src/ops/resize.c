@@ -6,12 +6,15 @@
 
 #include <string.h>
 
-/* Separable, both ways. Forward: an output row is first mixed from two input rows (narrow when enlarging), then stretched along x.
- * Backward: output rows are first gathered along x, then, for each input row, along y. Everything gathers, so threads own rows.
+/* Separable, both ways. Forward: an output row is first mixed from two input rows (narrow when enlarging), then
+ * stretched along x.
+ * Backward: output rows are first gathered along x, then, for each input row, along y. Everything gathers, so threads
+ * own rows.
  *
- * Few channels are the hot case (logits at full resolution), where a plain loop over channels has no full vector. Groups of 4, 8 or
- * 16 channels with a constant length do: the last group of a pixel starts early enough to end with it (computing a few channels
- * twice), and below 4 channels a group runs on into the following pixels, which are written after it. */
+ * Few channels are the hot case (logits at full resolution), where a plain loop over channels has no full vector.
+ * Groups of 4, 8 or 16 channels with a constant length do: the last group of a pixel starts early enough to end with
+ * it (computing a few channels twice), and below 4 channels a group runs on into the following pixels, which are
+ * written after it. */
 
 /* One axis: output o mixes inputs low[o] and high[o] with 1 - part[o] and part[o]; input i appears in the outputs
  * begin[i] .. end[i] - 1. */

@@ -10,6 +10,7 @@
 #pragma GCC diagnostic ignored "-Wshadow"
 #pragma GCC diagnostic ignored "-Wstrict-prototypes"
 #pragma GCC diagnostic ignored "-Wunused-function"
+#pragma GCC diagnostic ignored "-Wunused-parameter"
 #include <blis.h>
 #pragma GCC diagnostic pop
 
@@ -26,13 +27,39 @@ void sm_gemm(int transpose_a, int transpose_b, int64_t m, int64_t n, int64_t k, 
                  n, k, &alpha, (float *)a, lda, 1, (float *)b, ldb, 1, &beta, c, ldc, 1, NULL, &runtime);
 }
 
-/* The one place that knows how this BLIS release calls its kernel table: up to 0.9 the native micro-kernels of level 3 have a
- * table of their own, later all micro-kernels share one. */
+/* Up to BLIS 0.9 the micro-kernels of level 3 have a table of their own and types for each precision; from 1.0 on,
+ * which defines BLIS_AUXINFO_PARAM, there is one table for all kernels and one type. */
+#ifdef BLIS_AUXINFO_PARAM
+typedef gemm_ukr_ft kernel_function;
+
+static void *kernel_in(const cntx_t *context)
+{
+    return bli_cntx_get_ukr_dt(BLIS_FLOAT, BLIS_GEMM_UKR, context);
+}
+
+static int kernel_prefers_rows(const cntx_t *context)
+{
+    return bli_cntx_ukr_prefers_rows_dt(BLIS_FLOAT, BLIS_GEMM_UKR, context);
+}
+#else
+typedef sgemm_ukr_ft kernel_function;
+
+static void *kernel_in(const cntx_t *context)
+{
+    return bli_cntx_get_l3_nat_ukr_dt(BLIS_FLOAT, BLIS_GEMM_UKR, (cntx_t *)context);
+}
+
+static int kernel_prefers_rows(const cntx_t *context)
+{
+    return bli_cntx_l3_nat_ukr_prefers_rows_dt(BLIS_FLOAT, BLIS_GEMM_UKR, (cntx_t *)context);
+}
+#endif
+
 static sm_gemm_kernel query(void)
 {
     bli_init();
-    cntx_t *context = (cntx_t *)bli_gks_query_cntx();
-    sm_gemm_kernel kernel = {
+    cntx_t *context = (cntx_t *)bli_gks_query_cntx(); /* never written; 0.9 lacks const */
+    return (sm_gemm_kernel){
         .mr = (int)bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_MR, context),
         .nr = (int)bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_NR, context),
         .pack_mr = (int)bli_cntx_get_blksz_max_dt(BLIS_FLOAT, BLIS_MR, context),
@@ -40,11 +67,10 @@ static sm_gemm_kernel query(void)
         .mc = (int)bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_MC, context),
         .kc = (int)bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_KC, context),
         .nc = (int)bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_NC, context),
-        .prefers_rows = bli_cntx_l3_nat_ukr_prefers_rows_dt(BLIS_FLOAT, BLIS_GEMM_UKR, context),
-        .function = bli_cntx_get_l3_nat_ukr_dt(BLIS_FLOAT, BLIS_GEMM_UKR, context),
+        .prefers_rows = kernel_prefers_rows(context),
+        .function = kernel_in(context),
         .context = context,
     };
-    return kernel;
 }
 
 static sm_gemm_kernel the_kernel;
@@ -68,8 +94,8 @@ void sm_gemm_kernel_run(const sm_gemm_kernel *kernel, int m, int n, int k, const
     bli_auxinfo_set_next_a((void *)next_a, &auxiliary);
     bli_auxinfo_set_next_b((void *)next_b, &auxiliary);
     float one = 1.0f;
-    ((sgemm_ukr_ft)kernel->function)(m, n, k, &one, (float *)a, (float *)b, &beta, c, row_stride, column_stride,
-                                     &auxiliary, (cntx_t *)kernel->context);
+    ((kernel_function)kernel->function)(m, n, k, &one, (float *)a, (float *)b, &beta, c, row_stride, column_stride,
+                                        &auxiliary, (cntx_t *)kernel->context);
 }
 
 const char *sm_blis_version(void)

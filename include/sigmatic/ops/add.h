@@ -11,7 +11,8 @@
 extern "C" {
 #endif
 
-/** output = a + b, then ReLU if `relu`; NaN passes through. The backward of the ReLU is sm_relu_backward(), of the sum sm_accumulate().
+/** output = a + b, then ReLU if `relu`; NaN passes through. The backward of the ReLU is sm_relu_backward(), of the
+ * sum sm_accumulate().
  * \param [out] output  may be `a` or `b` itself */
 void sm_add_forward(size_t count, const float *a, const float *b, int relu, float *output, int threads);
 

@@ -1,17 +1,21 @@
 /** \file
- * Batch normalisation over the rows (batch * height * width) of an NHWC activation, in pieces, so that a reduction over ranks,
- * a residual sum and a ReLU fit between them.
+ * Batch normalisation over the rows (batch * height * width) of an NHWC activation, in pieces, so that a reduction
+ * over ranks, a residual sum and a ReLU fit between them.
  *
- *   mean[c] = sum_r x[r,c] / n,   variance[c] = sum_r x[r,c]^2 / n - mean[c]^2,   inverse_std[c] = 1 / sqrt(variance[c] + epsilon)
- *   xhat[r,c] = (x[r,c] - mean[c]) * inverse_std[c],   output = relu(xhat * scale + shift + residual)
+ *   mean[c] = sum_r x[r,c] / n
+ *   variance[c] = sum_r x[r,c]^2 / n - mean[c]^2
+ *   inverse_std[c] = 1 / sqrt(variance[c] + epsilon)
+ *   xhat[r,c] = (x[r,c] - mean[c]) * inverse_std[c]
+ *   output = relu(xhat * scale + shift + residual)
  *   running_mean     = (1 - momentum) * running_mean     + momentum * mean
  *   running_variance = (1 - momentum) * running_variance + momentum * variance * n / (n - 1)
  *
  * with n the rows of all ranks (Ioffe & Szegedy 2015; running values as PyTorch keeps them). One step in training:
- * statistics -> (sum over ranks) -> finalise -> apply; backward: backward_statistics -> backward_parameters (local sums)
- * -> (sum over ranks) -> backward_apply.
+ * statistics -> (sum over ranks) -> finalise -> apply; backward: backward_statistics -> backward_parameters (local
+ * sums) -> (sum over ranks) -> backward_apply.
  *
- * Arrays are (rows, channels) floats, contiguous, 64-byte aligned; per-channel arrays hold `channels` floats. rows = 0 is legal.
+ * Arrays are (rows, channels) floats, contiguous, 64-byte aligned; per-channel arrays hold `channels` floats.
+ * rows = 0 is legal.
  * Nothing is allocated. Threads split outputs or fixed blocks of rows: the bits do not depend on their number. */
 #ifndef SIGMATIC_OPS_BATCH_NORM_H
 #define SIGMATIC_OPS_BATCH_NORM_H
@@ -29,8 +33,9 @@ void sm_batch_norm_statistics(size_t rows, int channels, const float *input, dou
 
 /** Statistics from the (global) sums, and one step of the running values.
  *
- * \param [in]     count    rows behind `sums`, of all ranks. At 1 the running variance gets the biased value (0), as there is no
- *                          unbiased one; at 0 mean is 0, inverse_std is 1 / sqrt(epsilon) and the running values stay
+ * \param [in]     count    rows behind `sums`, of all ranks. At 1 the running variance gets the biased value (0), as
+ *                          there is no unbiased one; at 0 mean is 0, inverse_std is 1 / sqrt(epsilon) and the running
+ *                          values stay
  * \param [in]     epsilon  1e-5 by custom
  * \param [in]     momentum share of the new value, 0.1 by custom
  * \param [out]    mean, inverse_std
@@ -38,7 +43,8 @@ void sm_batch_norm_statistics(size_t rows, int channels, const float *input, dou
 void sm_batch_norm_finalise(int channels, double count, const double *sums, float epsilon, float momentum, float *mean,
                             float *inverse_std, float *running_mean, float *running_variance);
 
-/** Statistics for evaluation and for frozen layers: mean = running_mean, inverse_std = 1 / sqrt(running_variance + epsilon). */
+/** Statistics for evaluation and for frozen layers:
+ * mean = running_mean, inverse_std = 1 / sqrt(running_variance + epsilon). */
 void sm_batch_norm_from_running(int channels, const float *running_mean, const float *running_variance, float epsilon,
                                 float *mean, float *inverse_std);
 
@@ -53,7 +59,8 @@ void sm_batch_norm_apply(size_t rows, int channels, const float *input, const fl
                          int threads);
 
 /** With g = grad_output where `output` is positive (everywhere if `output` is NULL), and 0 elsewhere:
- * sums[c] = sum_r g[r,c], sums[channels + c] = sum_r g[r,c] * xhat[r,c], accumulated in double, rows in groups of four in float.
+ * sums[c] = sum_r g[r,c], sums[channels + c] = sum_r g[r,c] * xhat[r,c], accumulated in double, rows in groups of
+ * four in float.
  *
  * \param [in]  output  what sm_batch_norm_apply() wrote with relu = 1, or NULL without ReLU
  * \param [out] sums    2 * channels doubles */
@@ -68,7 +75,8 @@ void sm_batch_norm_backward_parameters(int channels, const double *sums, float b
                                        float *grad_shift);
 
 /** grad_input = beta * grad_input + scale * inverse_std * (g - sums[c] / count - xhat * sums[channels + c] / count);
- * with statistics that were constants (evaluation mode, frozen) grad_input = beta * grad_input + scale * inverse_std * g.
+ * with statistics that were constants (evaluation mode, frozen)
+ * grad_input = beta * grad_input + scale * inverse_std * g.
  *
  * The gradient of a residual is g itself: sm_relu_backward(), called before this one if grad_input is grad_output.
  *

@@ -1,7 +1,8 @@
 /** \file
  * Dropout (Srivastava et al. 2014, scaled in training): output = input / (1 - p) with probability 1 - p, else 0.
  *
- * No mask is stored: an element is kept if Philox, keyed by the seed and counted by (element, sample, step, op), draws at least p.
+ * No mask is stored: an element is kept if Philox, keyed by the seed and counted by (element, sample, step, op),
+ * draws at least p.
  * Forward and backward, and any split of the global batch over ranks and threads, see the same mask.
  * In evaluation there is nothing to do. batch = 0 is legal. No allocation. */
 #ifndef SIGMATIC_OPS_DROPOUT_H

@@ -1,8 +1,9 @@
 /** \file
- * 2-D max pooling of NHWC activations, as PyTorch means it: padding never wins, the first maximum (in row order of the window)
- * gets the gradient, NaN is larger than everything.
+ * 2-D max pooling of NHWC activations, as PyTorch means it: padding never wins, the first maximum (in row order of
+ * the window) gets the gradient, NaN is larger than everything.
  *
- *   output[n,y,x,c] = max over i,j inside the image of input[n, y*stride - pad_top + i*dilation, x*stride - pad_left + j*dilation, c]
+ *   output[n,y,x,c] = max over i,j inside the image of input[n, y*stride - pad_top + i*dilation,
+ *                                                                x*stride - pad_left + j*dilation, c]
  *
  * A window without any pixel of the image gives -infinity and no gradient.
  * batch = 0 is legal. No allocation; the bits do not depend on the number of threads. */
@@ -36,8 +37,8 @@ sm_max_pool_shape sm_max_pool_square(int height, int width, int channels, int ke
 
 /** \param [in]  input   (batch, height, width, channels)
  * \param [out] output  (batch, out_height, out_width, channels), not overlapping input
- * \param [out] index   as many int32: the winner as y * width + x within its image and channel (-1: no pixel), which the
- *                      backward needs; NULL: not wanted */
+ * \param [out] index   as many int32: the winner as y * width + x within its image and channel (-1: no pixel), which
+ *                      the backward needs; NULL: not wanted */
 void sm_max_pool_forward(const sm_max_pool_shape *shape, int batch, const float *input, float *output, int32_t *index,
                          int threads);
 

@@ -2,8 +2,8 @@
  * Bilinear resizing of NHWC activations to a given size, up or down, without antialiasing, as PyTorch's
  * interpolate(size=..., mode="bilinear", align_corners=...).
  *
- * Each axis: the output pixel o lies at s(o) in the input and mixes the pixels floor(s) and floor(s) + 1 (clamped to the last)
- * with the weights 1 - (s - floor(s)) and s - floor(s), where
+ * Each axis: the output pixel o lies at s(o) in the input and mixes the pixels floor(s) and floor(s) + 1 (clamped to
+ * the last) with the weights 1 - (s - floor(s)) and s - floor(s), where
  *   align_corners = 0:  s(o) = max(0, (o + 1/2) * in / out - 1/2)      half-pixel centres
  *   align_corners = 1:  s(o) = o * (in - 1) / (out - 1), 0 if out = 1  the corner pixels' centres coincide
  * A 1 x 1 input is broadcast. The backward is the exact transpose.
@@ -28,7 +28,8 @@ typedef struct sm_resize_shape {
 /** \return bytes of workspace for the forward (index and weight tables, one mixed row a thread); any batch. */
 size_t sm_resize_forward_workspace_bytes(const sm_resize_shape *shape, int threads);
 
-/** \return bytes of workspace for the backward (the tables, one image reduced along its rows); any batch, any threads. */
+/** \return bytes of workspace for the backward (the tables, one image reduced along its rows); any batch, any
+ * threads. */
 size_t sm_resize_backward_workspace_bytes(const sm_resize_shape *shape);
 
 /** \param [in]  input      (batch, height, width, channels)

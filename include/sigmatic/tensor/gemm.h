@@ -1,8 +1,8 @@
 /** \file
  * Matrix products on row-major float arrays, by BLIS. The only way to BLIS in the project.
  *
- * Every call runs in the calling thread alone, whatever the environment says about BLIS's own threads, and may be made from
- * several threads at once: parallelism lies outside. The bits are a function of shape, operands and CPU. */
+ * Every call runs in the calling thread alone, whatever the environment says about BLIS's own threads, and may be
+ * made from several threads at once: parallelism lies outside. The bits are a function of shape, operands and CPU. */
 #ifndef SIGMATIC_TENSOR_GEMM_H
 #define SIGMATIC_TENSOR_GEMM_H
 
@@ -27,7 +27,8 @@ void sm_gemm(int transpose_a, int transpose_b, int64_t m, int64_t n, int64_t k, 
 /** BLIS's float micro-kernel for this CPU and the block sizes that go with it.
  *
  * It multiplies an A panel (k columns of MR rows: a[p * pack_mr + i]) by a B panel (k rows of NR columns:
- * b[p * pack_nr + j]). Panels must be 64-byte aligned, and unused rows and columns of a panel must hold finite numbers. */
+ * b[p * pack_nr + j]). Panels must be 64-byte aligned, and unused rows and columns of a panel must hold finite
+ * numbers. */
 typedef struct sm_gemm_kernel {
     int mr, nr;           /**< rows and columns of the register tile */
     int pack_mr, pack_nr; /**< floats from one p to the next in a panel: mr and nr, or a little more */
