@@ -23,7 +23,7 @@ typedef struct bn_config {
 
 /* Kept from forward to backward. */
 typedef struct bn_state {
-    sm_operand mean, inverse_std, mask;
+    sm_operand mean, inverse_std;
     int add_output, relu_output; /* values of the fused group; -1 = not in it */
     int residual;                /* value added before the ReLU; -1 */
 } bn_state;
@@ -154,6 +154,24 @@ static void fuse(sm_lowering *lowering, const sm_op *op, bn_state *state)
     }
 }
 
+/* \return the value that the op, with what it took over, computes */
+static int output_of(const sm_op *op, const bn_state *state)
+{
+    return state->relu_output >= 0 ? state->relu_output : op->output;
+}
+
+static void emit_apply(sm_lowering *lowering, const sm_op *op, const bn_config *config, const char *label, int in_place_of)
+{
+    const bn_state *state = sm_lowering_state(lowering, op, sizeof *state);
+    sm_operand input = sm_lowering_value(lowering, op->inputs[0]);
+    sm_operand residual = state->residual >= 0 ? sm_lowering_value(lowering, state->residual) : sm_lowering_none();
+    sm_lowering_emit(lowering, &(sm_step){.run = run_apply, .label = label, .config = config,
+                                          .operand = {input, state->mean, state->inverse_std,
+                                                      sm_lowering_parameter(lowering, op->parameters[0]),
+                                                      sm_lowering_parameter(lowering, op->parameters[1]), residual,
+                                                      sm_lowering_define(lowering, output_of(op, state), in_place_of)}});
+}
+
 static void forward(sm_lowering *lowering, const sm_op *op)
 {
     bn_state *state = sm_lowering_state(lowering, op, sizeof *state);
@@ -176,23 +194,28 @@ static void forward(sm_lowering *lowering, const sm_op *op)
                                           .operand = {sums, state->mean, state->inverse_std,
                                                       sm_lowering_running(lowering, op->buffers[0]),
                                                       sm_lowering_running(lowering, op->buffers[1])}});
-    sm_operand residual = state->residual >= 0 ? sm_lowering_value(lowering, state->residual) : sm_lowering_none();
-    sm_operand output = sm_lowering_define(lowering, state->relu_output >= 0 ? state->relu_output : op->output, op->inputs[0]);
-    state->mask = state->relu_output >= 0 ? output : sm_lowering_none();
-    sm_lowering_emit(lowering, &(sm_step){.run = run_apply, .label = "apply", .config = config,
-                                          .operand = {input, state->mean, state->inverse_std,
-                                                      sm_lowering_parameter(lowering, op->parameters[0]),
-                                                      sm_lowering_parameter(lowering, op->parameters[1]), residual, output}});
+    emit_apply(lowering, op, config, "apply", op->inputs[0]);
+    if (sm_lowering_options(lowering)->training && !sm_lowering_options(lowering)->keep_normalised && state->residual < 0) {
+        sm_lowering_forget(lowering, output_of(op, state), op);
+    }
+}
+
+/* Half of what a plain plan keeps is normalised activations, which one pass over the convolution's output gives again. */
+static void recompute(sm_lowering *lowering, const sm_op *op)
+{
+    const bn_state *state = sm_lowering_state(lowering, op, sizeof *state);
+    emit_apply(lowering, op, config_of(lowering, op, state->relu_output >= 0), "apply again", -1);
 }
 
 /* With a residual the masked gradient is wanted by both addends: it is written out once. */
-static void backward_residual(sm_lowering *lowering, const sm_op *op, bn_state *state, const bn_config *config)
+static void backward_residual(sm_lowering *lowering, const sm_op *op, const bn_state *state, const bn_config *config)
 {
     float beta;
+    sm_operand mask = sm_lowering_value(lowering, state->relu_output);
     sm_operand grad_output = sm_lowering_value_gradient(lowering, state->relu_output);
     sm_operand masked = sm_lowering_write_gradient(lowering, state->add_output, state->relu_output, &beta);
     sm_lowering_emit(lowering, &(sm_step){.run = run_mask, .label = "backward relu", .config = config, .beta = beta,
-                                          .operand = {state->mask, grad_output, masked}});
+                                          .operand = {mask, grad_output, masked}});
     sm_lowering_pass_gradient(lowering, state->residual, state->add_output);
     if (sm_lowering_wants_gradient(lowering, op->output)) {
         sm_lowering_pass_gradient(lowering, op->output, state->add_output);
@@ -201,7 +224,7 @@ static void backward_residual(sm_lowering *lowering, const sm_op *op, bn_state *
 
 static void backward(sm_lowering *lowering, const sm_op *op)
 {
-    bn_state *state = sm_lowering_state(lowering, op, sizeof *state);
+    const bn_state *state = sm_lowering_state(lowering, op, sizeof *state);
     const bn_config *config = config_of(lowering, op, 0);
     int upstream = op->output;
     sm_operand mask = sm_lowering_none();
@@ -209,7 +232,7 @@ static void backward(sm_lowering *lowering, const sm_op *op)
         backward_residual(lowering, op, state, config);
     } else if (state->relu_output >= 0) {
         upstream = state->relu_output;
-        mask = state->mask;
+        mask = sm_lowering_value(lowering, upstream);
     }
     if (!sm_lowering_wants_gradient(lowering, op->output)) {
         return;
@@ -250,7 +273,7 @@ static sm_status infer(const sm_graph *graph, const sm_op *op, sm_value_shape *o
 }
 
 static const sm_op_kind sm_batch_norm_kind = {
-    .name = "batch_norm", .saves_input = 1, .infer = infer, .forward = forward, .backward = backward};
+    .name = "batch_norm", .saves_input = 1, .infer = infer, .forward = forward, .backward = backward, .recompute = recompute};
 
 int sm_graph_batch_norm(sm_graph *graph, int input, const char *name, int always_sync)
 {

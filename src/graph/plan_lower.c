@@ -16,6 +16,7 @@ typedef struct value_state {
     int defined;
     int reads_left;      /* by consumers, by backward, as an output */
     int wants_gradient;
+    const sm_op *recomputed_by; /* NULL: kept */
     sm_operand gradient; /* NONE until the first writer */
 } value_state;
 
@@ -66,15 +67,30 @@ sm_operand sm_lowering_buffer(sm_lowering *lowering, size_t bytes_per_sample, si
 sm_operand sm_lowering_prepared(sm_lowering *lowering, size_t bytes)
 {
     size_t *end = &lowering->plan->region_bytes[SM_REGION_PREPARED];
+    if (lowering->plan->options.training) {
+        return sm_lowering_buffer(lowering, 0, bytes);
+    }
     sm_operand operand = {SM_REGION_PREPARED, *end, -1};
     *end += sm_round_up(bytes, SM_ALIGNMENT_BYTES);
     return operand;
 }
 
-sm_operand sm_lowering_value(const sm_lowering *lowering, int value)
+sm_operand sm_lowering_value(sm_lowering *lowering, int value)
 {
-    assert(lowering->values[value].defined);
-    return lowering->values[value].place;
+    value_state *state = &lowering->values[value];
+    if (!state->defined && state->recomputed_by) {
+        int op = lowering->op;
+        lowering->op = (int)(state->recomputed_by - lowering->graph->ops);
+        state->recomputed_by->kind->recompute(lowering, state->recomputed_by);
+        lowering->op = op;
+    }
+    assert(state->defined);
+    return state->place;
+}
+
+void sm_lowering_forget(sm_lowering *lowering, int value, const sm_op *op)
+{
+    lowering->values[value].recomputed_by = op;
 }
 
 int sm_lowering_is_defined(const sm_lowering *lowering, int value)
@@ -283,7 +299,7 @@ void sm_lowering_emit(sm_lowering *lowering, const sm_step *step)
 
 void sm_lowering_emit_prepare(sm_lowering *lowering, const sm_step *step)
 {
-    append(lowering, SM_PASS_PREPARE, step);
+    append(lowering, lowering->plan->options.training ? lowering->pass : SM_PASS_PREPARE, step);
 }
 
 static int is_trained_op(const sm_lowering *lowering, const sm_op *op)
@@ -347,6 +363,9 @@ static void lower_backward(sm_lowering *lowering)
     const sm_graph *graph = lowering->graph;
     sm_plan *plan = lowering->plan;
     lowering->pass = SM_PASS_BACKWARD;
+    for (int v = 0; v < graph->value_count; v++) {
+        lowering->values[v].defined = !lowering->values[v].recomputed_by;
+    }
     for (int i = 0; i < graph->output_count; i++) {
         int value = graph->outputs[i].value;
         if (lowering->values[value].wants_gradient) {

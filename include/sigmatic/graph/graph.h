@@ -44,6 +44,7 @@ typedef struct sm_op_kind {
     double (*macs)(const sm_graph *graph, const sm_op *op);
     void (*forward)(sm_lowering *lowering, const sm_op *op);  /**< emits forward steps */
     void (*backward)(sm_lowering *lowering, const sm_op *op); /**< emits backward steps; only called if something before it is trained */
+    void (*recompute)(sm_lowering *lowering, const sm_op *op); /**< emits, into the backward list, what gives again the value that forward did not keep (sm_lowering_forget). NULL = never used */
 } sm_op_kind;
 
 enum { SM_OP_INPUTS = 8 };

@@ -19,11 +19,15 @@ sm_operand sm_lowering_none(void);
 /** \return a new planned buffer of bytes_per_sample * capacity + bytes_fixed; it lives from its first to its last use. */
 sm_operand sm_lowering_buffer(sm_lowering *lowering, size_t bytes_per_sample, size_t bytes_fixed);
 
-/** \return a place in the prepared region. */
+/** \return a place for packed weights. Inference keeps them from step to step (prepared region); training packs them right before their use,
+ * as they change with every step: a place that is free again afterwards. */
 sm_operand sm_lowering_prepared(sm_lowering *lowering, size_t bytes);
 
-/** \return the place of a value that is already computed. */
-sm_operand sm_lowering_value(const sm_lowering *lowering, int value);
+/** \return the place of a value that is already computed; in backward, one that was forgotten is first recomputed. */
+sm_operand sm_lowering_value(sm_lowering *lowering, int value);
+
+/** Says in forward that a value is not kept for backward: `op` recomputes it at its first use there, the same bits. */
+void sm_lowering_forget(sm_lowering *lowering, int value, const sm_op *op);
 
 /** Gives the value a place: that of `input` if nobody reads that any more after the op being lowered (in place), else a new one. \param input  value, or -1 = never in place */
 sm_operand sm_lowering_define(sm_lowering *lowering, int value, int input);
@@ -60,7 +64,7 @@ const void *sm_lowering_config(sm_lowering *lowering, const void *config, size_t
 
 /** Appends a step to the list being made (forward or backward), for the op being lowered. */
 void sm_lowering_emit(sm_lowering *lowering, const sm_step *step);
-/** Appends a step that packs weights. */
+/** Appends a step that packs weights: to the list of its own in inference, in front of its user in training. */
 void sm_lowering_emit_prepare(sm_lowering *lowering, const sm_step *step);
 
 /** beta of a step at run time. */

@@ -47,6 +47,7 @@ typedef struct sm_plan_options {
     sm_batch_norm_mode batch_norm;
     int exact_kernels;  /**< no Winograd F(4x4) */
     const char *conv2d_algorithm; /**< this one wherever it can; NULL = the cheapest */
+    int keep_normalised; /**< keep normalised activations for backward instead of recomputing them from the convolutions' outputs */
     int no_reuse;       /**< every value in a place of its own (for tests) */
     int no_fusion;      /**< one step an op (for tests) */
 } sm_plan_options;
@@ -105,7 +106,7 @@ size_t sm_plan_region_bytes(const sm_plan *plan, sm_region region);
 
 /** \return place of output i's values (capacity, H, W, C) float in the run's memory, valid from the end of forward until backward begins (inference: until the next run). */
 float *sm_plan_output(const sm_plan *plan, const sm_run *run, int output);
-/** \return place of its seed gradient, to be written between forward and backward. */
+/** \return place of its seed gradient, to be written between forward and backward; NULL if nothing that it depends on is trained. */
 float *sm_plan_output_gradient(const sm_plan *plan, const sm_run *run, int output);
 
 /** Packs the weights; after parameters changed, before the next forward. */
