@@ -148,10 +148,12 @@ static void seed_gradients(sm_trainer *trainer, const sm_batch *batch)
     size_t pixels = (size_t)batch->count_local * (size_t)batch->height * (size_t)batch->width;
     for (int i = 0; i < session->task_count; i++) {
         double scale = trainer->active[i] ? trainer->weights.weight[i] / (double)trainer->valid[i] : 0;
-        session->tasks[i]->kind->loss_backward(session->tasks[i], pixels, sm_plan_output(trainer->engine->plan, &trainer->engine->run, i),
-                                               batch->target[i], inverse_temperature(trainer, i), scale,
-                                               sm_plan_output_gradient(trainer->engine->plan, &trainer->engine->run, i),
-                                               session->settings.threads);
+        float *gradient = sm_plan_output_gradient(trainer->engine->plan, &trainer->engine->run, i);
+        if (gradient) {
+            session->tasks[i]->kind->loss_backward(session->tasks[i], pixels, sm_plan_output(trainer->engine->plan, &trainer->engine->run, i),
+                                                   batch->target[i], inverse_temperature(trainer, i), scale, gradient,
+                                                   session->settings.threads);
+        }
     }
 }
 
@@ -224,7 +226,8 @@ static void update(sm_trainer *trainer, double learning_rate, double norm)
                    trainer->state[0] ? trainer->state[0] + offset : NULL);
     }
     if (trainer->average) {
-        double decay = sm_ema_decay_at(trainer->optimizer->ema_decay, trainer->step);
+        int64_t earlier_updates = trainer->step - 1 - trainer->skipped;
+        double decay = sm_ema_decay_at(trainer->optimizer->ema_decay, earlier_updates);
         sm_ema_update(trainer->average, session->values, parameter_floats(trainer), decay, threads);
     }
 }
