@@ -310,9 +310,7 @@ int main(int argc, char **argv)
     sm_test_begin(&argc, &argv);
     vectors = sm_format("%s/onnx.h5", sm_test_folder());
     int code = export_vectors(vectors);
-    if (code == PACKAGE_MISSING) {
-        printf("skipped: libonnx-testdata is not installed\n");
-    } else {
+    if (code != PACKAGE_MISSING) {
         SM_TEST(vectors_are_read);
         SM_TEST(convolutions);
         SM_TEST(max_pooling);
@@ -326,5 +324,9 @@ int main(int argc, char **argv)
     int failed = sm_test_end();
     (void)sm_h5_close(file);
     sm_free(vectors);
-    return failed && code != PACKAGE_MISSING;
+    if (code == PACKAGE_MISSING) {
+        printf("skipped: libonnx-testdata is not installed\n");
+        return 0;
+    }
+    return failed;
 }
