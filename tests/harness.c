@@ -30,8 +30,7 @@ void sm_test_begin(int *argc, char ***argv)
 
 void sm_test_add(const char *name, void (*test)(void))
 {
-    CU_ADD_TEST(suite, test);
-    (void)name;
+    CU_add_test(suite, name, test);
 }
 
 static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *where)
