@@ -232,7 +232,7 @@ static void pack_span(const float *source_row, int x, int width, int channels, i
 {
     int begin = clamp(-x * channels, from, to), end = clamp((width - x) * channels, begin, to);
     memset(out, 0, (size_t)(begin - from) * sizeof *out);
-    memcpy(out + (begin - from), source_row + (ptrdiff_t)x * channels + begin, (size_t)(end - begin) * sizeof *out);
+    memcpy(out + (begin - from), source_row + ((ptrdiff_t)x * channels + begin), (size_t)(end - begin) * sizeof *out);
     memset(out + (end - from), 0, (size_t)(to - end) * sizeof *out);
 }
 

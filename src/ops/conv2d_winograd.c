@@ -248,11 +248,10 @@ static void tile_pixels(const float *image, int height, int width, int channels,
 {
     for (int i = 0; i < size; i++) {
         int row = y + i * dilation_y;
-        const float *line = image + (ptrdiff_t)row * width * channels;
         for (int j = 0; j < size; j++) {
             int column = x + j * dilation_x;
             int inside = row >= 0 && row < height && column >= 0 && column < width;
-            pixels[i * size + j] = inside ? line + (ptrdiff_t)column * channels : outside;
+            pixels[i * size + j] = inside ? image + ((size_t)row * width + column) * channels : outside;
         }
     }
 }
