@@ -310,13 +310,9 @@ static void nothing_found_says_what_was_looked_for(void)
     sm_free(output);
 }
 
-static void scenes_speak_of_the_same_classes(void)
+static void label_ids_and_train_ids_are_inverse(void)
 {
-    CU_ASSERT_FATAL((int)SM_SCENE_CLASSES == (int)SM_CITYSCAPES_CLASSES);
-    for (int c = 0; c < SM_SCENE_CLASSES; c++) {
-        CU_ASSERT(strcmp(sm_scene_classes[c].name, sm_cityscapes_classes.names[c]) == 0);
-        CU_ASSERT(memcmp(sm_scene_classes[c].colour, sm_cityscapes_classes.palette[c], 3) == 0);
-        CU_ASSERT(sm_scene_classes[c].is_thing == sm_cityscapes_classes.thing[c]);
+    for (int c = 0; c < SM_CITYSCAPES_CLASSES; c++) {
         CU_ASSERT(sm_cityscapes_train_id(sm_cityscapes_label_id[c]) == c);
     }
 }
@@ -330,6 +326,6 @@ int main(int argc, char **argv)
     SM_TEST(a_frame_without_labels_is_all_invalid);
     SM_TEST(bad_files_are_named);
     SM_TEST(nothing_found_says_what_was_looked_for);
-    SM_TEST(scenes_speak_of_the_same_classes);
+    SM_TEST(label_ids_and_train_ids_are_inverse);
     return sm_test_end();
 }

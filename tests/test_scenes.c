@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/data/cityscapes.h>
 #include <sigmatic/data/scenes.h>
 
 #include <math.h>
@@ -168,7 +169,7 @@ static void every_class_occurs(void)
     }
     for (int c = 0; c < SM_SCENE_CLASSES; c++) {
         CU_ASSERT(counts[c] > 0 || c == TRAIN);
-        CU_ASSERT(sm_scene_classes[c].is_thing == (c >= FIRST_THING));
+        CU_ASSERT(sm_cityscapes_classes.thing[c] == (c >= FIRST_THING));
     }
     double all = (double)SCENES * (double)pixels(&options);
     CU_ASSERT((double)counts[ROAD] > 0.2 * all && (double)counts[ROAD] < 0.5 * all);

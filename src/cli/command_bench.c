@@ -86,12 +86,7 @@ static sm_status make_config(bench *b, const char *dataset)
 static sm_status make_loader(bench *b)
 {
     const sm_session *session = b->session;
-    size_t tasks = (size_t)session->task_count;
-    b->builders = sm_alloc(tasks * sizeof *b->builders);
-    for (size_t i = 0; i < tasks; i++) {
-        const sm_task *task = session->tasks[i];
-        b->builders[i] = (sm_target_builder){task->kind->build_target, task, task->kind->target_bytes_per_pixel};
-    }
+    b->builders = sm_session_target_builders(session);
     sm_loader_options options = {.dataset = b->dataset, .builders = b->builders, .task_count = session->task_count,
                                  .batch = session->settings.batch, .rank = sm_comm_rank(b->comm), .size = sm_comm_size(b->comm),
                                  .seed = 1, .order = SM_LOADER_SHUFFLED, .out_height = (int)b->options->height,

@@ -13,28 +13,6 @@
 static const double BASELINE_METRES = 0.209313;
 static const double FX_PIXELS_OF_2048 = 2262.52;
 
-const sm_scene_class sm_scene_classes[SM_SCENE_CLASSES] = {
-    {"road",          {128, 64, 128},  0},
-    {"sidewalk",      {244, 35, 232},  0},
-    {"building",      {70, 70, 70},    0},
-    {"wall",          {102, 102, 156}, 0},
-    {"fence",         {190, 153, 153}, 0},
-    {"pole",          {153, 153, 153}, 0},
-    {"traffic light", {250, 170, 30},  0},
-    {"traffic sign",  {220, 220, 0},   0},
-    {"vegetation",    {107, 142, 35},  0},
-    {"terrain",       {152, 251, 152}, 0},
-    {"sky",           {70, 130, 180},  0},
-    {"person",        {220, 20, 60},   1},
-    {"rider",         {255, 0, 0},     1},
-    {"car",           {0, 0, 142},     1},
-    {"truck",         {0, 0, 70},      1},
-    {"bus",           {0, 60, 100},    1},
-    {"train",         {0, 80, 100},    1},
-    {"motorcycle",    {0, 0, 230},     1},
-    {"bicycle",       {119, 11, 32},   1},
-};
-
 sm_scene_options sm_scene_options_default(void)
 {
     return (sm_scene_options){.height = 128, .width = 256, .difficulty = 1};

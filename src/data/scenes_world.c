@@ -1,5 +1,7 @@
 #include "data/scenes_world.h"
 
+#include <sigmatic/data/cityscapes.h>
+
 #include <assert.h>
 #include <math.h>
 
@@ -28,7 +30,7 @@ static void *grown(void *items, int count, int *capacity, size_t item_bytes)
 int sm_scene_add_object(sm_scene_world *world, int semantic)
 {
     world->objects = grown(world->objects, world->object_count, &world->object_capacity, sizeof *world->objects);
-    bool is_thing = sm_scene_classes[semantic == SM_SCENE_IGNORE ? SM_ROAD : semantic].is_thing;
+    bool is_thing = sm_cityscapes_classes.thing[semantic == SM_SCENE_IGNORE ? SM_ROAD : semantic];
     world->objects[world->object_count] =
         (sm_scene_object){.semantic = (uint8_t)semantic, .instance = is_thing ? (uint16_t)++world->instance_count : 0};
     return world->object_count++;

@@ -25,13 +25,12 @@ sm_status sm_evaluator_new(sm_session *session, sm_dataset *dataset, int height,
     sm_evaluator *e = sm_alloc_zeroed(sizeof *e);
     e->session = session;
     e->dataset = dataset;
-    e->builders = sm_alloc(tasks * sizeof *e->builders);
+    e->builders = sm_session_target_builders(session);
     e->logits = sm_alloc_zeroed(tasks * sizeof *e->logits);
     e->first_count = sm_alloc_zeroed((tasks + 1) * sizeof *e->first_count);
     e->first_sum = sm_alloc_zeroed((tasks + 1) * sizeof *e->first_sum);
     for (size_t i = 0; i < tasks; i++) {
         const sm_task *task = session->tasks[i];
-        e->builders[i] = (sm_target_builder){task->kind->build_target, task, task->kind->target_bytes_per_pixel};
         e->first_count[i + 1] = e->first_count[i] + task->kind->metric_counts(task);
         e->first_sum[i + 1] = e->first_sum[i] + task->kind->metric_sums(task);
         e->value_count += metric_count(task);
@@ -87,17 +86,10 @@ static void add_metrics(sm_evaluator *e, const sm_batch *batch, const float *con
 
 static void run_network(sm_evaluator *e, const sm_batch *batch)
 {
-    sm_run *run = &e->engine->run;
-    union {
-        const float *read;
-        char *base;
-    } image = {.read = batch->image}; /* steps only read the input region */
-    run->base[SM_REGION_INPUT] = image.base;
-    run->batch = batch->count_local;
-    run->batch_global = batch->count_global;
-    sm_plan_forward(e->engine->plan, run);
+    sm_engine_set_batch(e->engine, batch, batch->count_global);
+    sm_plan_forward(e->engine->plan, &e->engine->run);
     for (int i = 0; i < e->session->task_count; i++) {
-        e->logits[i] = sm_plan_output(e->engine->plan, run, i);
+        e->logits[i] = sm_plan_output(e->engine->plan, &e->engine->run, i);
     }
 }
 

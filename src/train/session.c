@@ -204,3 +204,25 @@ float *sm_session_log_variance(const sm_session *session, int task)
 {
     return session->values + session->parameters->parameters.items[session->log_variances[task]].offset;
 }
+
+void sm_engine_set_batch(sm_engine *engine, const sm_batch *batch, int64_t batch_global)
+{
+    union {
+        const float *read;
+        char *base;
+    } image = {.read = batch->image}; /* steps only read the input region */
+    engine->run.base[SM_REGION_INPUT] = image.base;
+    engine->run.batch = batch->count_local;
+    engine->run.batch_global = batch_global;
+    engine->run.first_sample = batch->first_local;
+}
+
+sm_target_builder *sm_session_target_builders(const sm_session *session)
+{
+    sm_target_builder *builders = sm_alloc((size_t)session->task_count * sizeof *builders);
+    for (int i = 0; i < session->task_count; i++) {
+        const sm_task *task = session->tasks[i];
+        builders[i] = (sm_target_builder){task->kind->build_target, task, task->kind->target_bytes_per_pixel};
+    }
+    return builders;
+}

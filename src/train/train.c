@@ -63,12 +63,7 @@ static void describe_loader(training *t)
 {
     const sm_session *session = t->session;
     const sm_settings *settings = &session->settings;
-    size_t tasks = (size_t)session->task_count;
-    t->builders = sm_alloc(tasks * sizeof *t->builders);
-    for (size_t i = 0; i < tasks; i++) {
-        const sm_task *task = session->tasks[i];
-        t->builders[i] = (sm_target_builder){task->kind->build_target, task, task->kind->target_bytes_per_pixel};
-    }
+    t->builders = sm_session_target_builders(session);
     t->loader_options = (sm_loader_options){.dataset = t->train, .builders = t->builders, .task_count = session->task_count,
                                             .batch = settings->batch, .rank = sm_comm_rank(t->comm), .size = sm_comm_size(t->comm),
                                             .seed = settings->seed, .order = SM_LOADER_SHUFFLED, .augmentation = &t->augmentation,

@@ -246,14 +246,7 @@ static int all_finite(const sm_trainer *trainer)
 static void set_run(sm_trainer *trainer, const sm_batch *batch, int64_t samples_of_statistics)
 {
     sm_run *run = &trainer->engine->run;
-    union {
-        const float *read;
-        char *base;
-    } image = {.read = batch->image}; /* steps only read the input region */
-    run->base[SM_REGION_INPUT] = image.base;
-    run->batch = batch->count_local;
-    run->batch_global = samples_of_statistics;
-    run->first_sample = batch->first_local;
+    sm_engine_set_batch(trainer->engine, batch, samples_of_statistics);
     run->step = (uint64_t)trainer->step;
     run->accumulate = batch->micro_batch > 0;
     run->reduce = sm_comm_size(trainer->session->comm) > 1 ? reduce_statistics : NULL;

@@ -19,21 +19,12 @@ extern "C" {
 #endif
 
 enum {
-    SM_SCENE_CLASSES = 19,
+    SM_SCENE_CLASSES = 19, /**< Cityscapes' train ids: sm_cityscapes_classes */
     SM_SCENE_IGNORE = 255,
     SM_SCENE_MIN_SIDE = 32,   /**< smallest height and width */
     SM_SCENE_MAX_SIDE = 8192, /**< largest height and width */
     SM_SCENE_MAX_DIFFICULTY = 2
 };
-
-/** A Cityscapes class; its train id is its place in sm_scene_classes. */
-typedef struct sm_scene_class {
-    const char *name;
-    uint8_t colour[3]; /**< of the Cityscapes palette */
-    uint8_t is_thing;  /**< 1: has instances (ids 11 .. 18) */
-} sm_scene_class;
-
-extern const sm_scene_class sm_scene_classes[SM_SCENE_CLASSES];
 
 typedef struct sm_scene_options {
     int height, width; /**< pixels, each in [SM_SCENE_MIN_SIDE, SM_SCENE_MAX_SIDE] */

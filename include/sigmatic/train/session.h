@@ -4,7 +4,7 @@
 #define SIGMATIC_TRAIN_SESSION_H
 
 #include <sigmatic/comm/comm.h>
-#include <sigmatic/data/dataset.h>
+#include <sigmatic/data/loader.h>
 #include <sigmatic/graph/plan.h>
 #include <sigmatic/model/network.h>
 #include <sigmatic/task/task.h>
@@ -56,6 +56,12 @@ void sm_engine_free(sm_engine *engine);
 
 /** Gives the engine its addresses; after all engines of the session are made. */
 void sm_engine_bind(sm_session *session, sm_engine *engine);
+
+/** Lets the next run read this batch: images, number of samples, their place. \param batch_global  samples behind synchronised statistics */
+void sm_engine_set_batch(sm_engine *engine, const sm_batch *batch, int64_t batch_global);
+
+/** \return what a loader needs to know of the tasks, one a task, freed with sm_free(). */
+sm_target_builder *sm_session_target_builders(const sm_session *session);
 
 /** \return s of a task. */
 float *sm_session_log_variance(const sm_session *session, int task);
