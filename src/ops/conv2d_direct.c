@@ -283,18 +283,6 @@ typedef struct weight_job {
     float *panels_a, *panels_b, *arranged;
 } weight_job;
 
-/* Copies `columns` floats, filled up with zeros to `width`. A constant size is copied without a call. */
-static inline void copy_padded(const float *from, int columns, int width, float *to)
-{
-    enum { USUAL_WIDTH = 32 };
-    if (columns == USUAL_WIDTH && width == USUAL_WIDTH) {
-        memcpy(to, from, USUAL_WIDTH * sizeof *to);
-    } else {
-        memcpy(to, from, (size_t)columns * sizeof *to);
-        memset(to + columns, 0, (size_t)(width - columns) * sizeof *to);
-    }
-}
-
 /* grad_output of `count` pixels: [panel][pixel][tile_columns] */
 static void pack_grad_output(const weight_job *j, size_t first, int count)
 {
@@ -303,10 +291,7 @@ static void pack_grad_output(const weight_job *j, size_t first, int count)
     sm_region_pixels(j->region, j->shape->out_height, j->shape->out_width, first, count, pixels);
     for (int k = 0; k < count; k++) {
         const float *from = j->run->grad_output + pixels[k] * j->shape->channels_out + j->first_column;
-        for (int column = 0; column < j->columns; column += width) {
-            copy_padded(from + column, smaller(width, j->columns - column), width,
-                        j->panels_b + (size_t)column * PIXELS_NOW + (size_t)k * width);
-        }
+        sm_split_row(j->columns, from, width, j->panels_b + (size_t)k * width, (size_t)PIXELS_NOW * width);
     }
 }
 

@@ -227,13 +227,23 @@ static int clamp(int value, int low, int high)
     return value < low ? low : value > high ? high : value;
 }
 
+static inline void fill_zeros(float *out, int count)
+{
+    if (count > 0) {
+        memset(out, 0, (size_t)count * sizeof *out);
+    }
+}
+
 /* Copies floats from .. to of a span that starts at pixel `x` of a source row; outside the row they are zero. */
-static void pack_span(const float *source_row, int x, int width, int channels, int from, int to, float *out)
+static inline void pack_span(const float *source_row, int x, int width, int channels, int from, int to, float *out)
 {
     int begin = clamp(-x * channels, from, to), end = clamp((width - x) * channels, begin, to);
-    memset(out, 0, (size_t)(begin - from) * sizeof *out);
-    memcpy(out + (begin - from), source_row + ((ptrdiff_t)x * channels + begin), (size_t)(end - begin) * sizeof *out);
-    memset(out + (end - from), 0, (size_t)(to - end) * sizeof *out);
+    fill_zeros(out, begin - from);
+    if (end > begin) {
+        memcpy(out + (begin - from), source_row + ((ptrdiff_t)x * channels + begin),
+               (size_t)(end - begin) * sizeof *out);
+    }
+    fill_zeros(out + (end - from), to - end);
 }
 
 void sm_region_pack(const sm_region *region, const float *source, size_t first_row, int rows, int first, int depth,
@@ -252,7 +262,7 @@ void sm_region_pack(const sm_region *region, const float *source, size_t first_r
             int y = at.y * region->y->source_step + span->offset_y;
             int x = at.x * region->x->source_step + span->offset_x;
             if (y < 0 || y >= region->height) {
-                memset(out, 0, (size_t)(to - from) * sizeof *out);
+                fill_zeros(out, to - from);
             } else {
                 const float *source_row =
                     source + (at.image * region->height + y) * (size_t)region->width * region->channels;

@@ -1,5 +1,7 @@
 #include "ops/pack.h"
 
+#include <sigmatic/base/clones.h>
+
 enum { SQUARE = 16 };
 
 static void transpose_part(int rows, int columns, const float *from, size_t from_stride, float *to, size_t to_stride)
@@ -41,5 +43,30 @@ void sm_transpose(int rows, int columns, const float *from, size_t from_stride, 
                 transpose_part(down, across, source, from_stride, target, to_stride);
             }
         }
+    }
+}
+
+static inline __attribute__((always_inline)) void split_row(int columns, const float *from, const int width, float *to,
+                                                            size_t stride)
+{
+    for (; columns >= width; columns -= width, from += width, to += stride) {
+        for (int j = 0; j < width; j++) {
+            to[j] = from[j];
+        }
+    }
+    for (int j = 0; columns > 0 && j < width; j++) {
+        to[j] = j < columns ? from[j] : 0;
+    }
+}
+
+/* The usual widths are constants, so that their loops become a few vectors. */
+SM_CLONES void sm_split_row(int columns, const float *from, int width, float *to, size_t stride)
+{
+    if (width == 32) {
+        split_row(columns, from, 32, to, stride);
+    } else if (width == 16) {
+        split_row(columns, from, 16, to, stride);
+    } else {
+        split_row(columns, from, width, to, stride);
     }
 }
