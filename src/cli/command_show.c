@@ -156,20 +156,24 @@ done:
 static sm_status show_steps(const sm_h5 *file, size_t rows)
 {
     sm_status status = SM_OK;
-    series seconds = {0}, loss = {0}, speed = {0}, applied = {0};
+    series seconds = {0}, loss = {0}, speed = {0};
+    int64_t *applied = sm_alloc((rows + 1) * sizeof *applied), skipped = 0;
     SM_TRY(read_series(file, "/steps/seconds", rows, &seconds));
     SM_TRY(read_series(file, "/steps/loss", rows, &loss));
     SM_TRY(read_series(file, "/steps/images_per_second", rows, &speed));
-    SM_TRY(read_series(file, "/steps/applied", rows, &applied));
-    printf("%s: %zu steps in %.0f s, %.1f images/s, %.0f skipped\n", sm_h5_path(file), rows, seconds.values[rows - 1], last_mean(&speed),
-           (double)rows * (1 - mean_of(&applied, 0, rows)));
+    SM_TRY(sm_h5_read_rows(file, "/steps/applied", SM_H5_INT64, 0, rows, 1, applied));
+    for (size_t i = 0; i < rows; i++) {
+        skipped += !applied[i];
+    }
+    printf("%s: %zu steps in %.0f s, %.1f images/s, %lld skipped\n", sm_h5_path(file), rows, seconds.values[rows - 1],
+           last_mean(&speed), (long long)skipped);
     printf("  total loss %.4g\n         ", last_mean(&loss));
     print_sparkline(&loss);
 done:
     sm_free(seconds.values);
     sm_free(loss.values);
     sm_free(speed.values);
-    sm_free(applied.values);
+    sm_free(applied);
     return status;
 }
 
