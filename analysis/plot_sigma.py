@@ -121,13 +121,14 @@ def draw_total(axes, runs, window):
     for run in runs:
         axes.plot(run.step, run.total, color=run.colour, linewidth=0.5, alpha=0.25)
         axes.plot(run.step, common.smooth(run.total, window), color=run.colour)
-    axes.axhline(0, color=FAINT, linewidth=0.8)
     totals = numpy.concatenate([common.smooth(run.total, window) for run in runs])
     totals = totals[numpy.isfinite(totals)]
     if len(totals):  # the first steps may be far above everything else
         low, high = totals.min(), numpy.percentile(totals, 99.5)
         margin = 0.08 * (high - low) + 1e-9
-        axes.set_ylim(min(low - margin, 0), max(high + margin, 0))
+        axes.set_ylim(low - margin, high + margin)
+        if low < 0:
+            axes.axhline(0, color=FAINT, linewidth=0.8)
     axes.set(title="total loss", xlabel="step")
 
 
@@ -183,13 +184,15 @@ def main():
     parser.add_argument("runs", nargs="+", metavar="RUN.h5")
     parser.add_argument("--labels", help="one a run, separated by commas")
     parser.add_argument("-o", "--output", default="sigma.png")
-    parser.add_argument("--smooth", type=int, default=50, metavar="STEPS", help="window of the means (%(default)s)")
+    parser.add_argument("--smooth", type=int, default=50, metavar="STEPS",
+                        help="window of the means, at most a tenth of the longest run (%(default)s)")
     arguments = parser.parse_args()
     labels = common.labels_of(arguments.runs, arguments.labels)
     runs = [Run(path, label, common.COLOURS[i % len(common.COLOURS)])
             for i, (path, label) in enumerate(zip(arguments.runs, labels))]
-    print_table(runs, arguments.smooth)
-    draw(runs, arguments.smooth, arguments.output)
+    window = max(1, min(arguments.smooth, max(len(run.step) for run in runs) // 10))
+    print_table(runs, window)
+    draw(runs, window, arguments.output)
 
 
 if __name__ == "__main__":

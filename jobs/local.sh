@@ -40,7 +40,7 @@ else
     export OMP_PROC_BIND=false
 fi
 
-run= interrupted= asked= stop= reminder=
+run='' interrupted='' asked='' stop='' reminder=''
 # mpirun answers TERM by killing within seconds and exits 1; USR1 reaches the ranks, and their 75 comes back. While mpirun
 # is still starting them it gets lost: hence the reminders.
 ask() {

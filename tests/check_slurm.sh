@@ -115,7 +115,7 @@ tear_down() {
     done
     if [ "$code" -ne 0 ]; then
         echo "---- the end of the logs ----" >&2
-        tail -n 25 "$scratch"/work/logs/*.out "$scratch"/log/slurmctld.log 2>/dev/null >&2
+        tail -n 25 "$scratch"/work/logs/*.out "$scratch"/log/slurmctld.log >&2 2>/dev/null
     fi
     if [ -n "${KEEP:-}" ]; then
         echo "kept: $scratch"
@@ -146,6 +146,7 @@ field() { scontrol show job "$1" -o | tr ' ' '\n' | sed -n "s/^$2=//p" | head -1
 state_is() { [ "$(field "$1" JobState)" = "$2" ]; }
 ended() { case $(field "$1" JobState) in COMPLETED | FAILED | CANCELLED | TIMEOUT | NODE_FAIL) ;; *) return 1 ;; esac; }
 log_of() { cat "logs/sigmatic-$1.out" 2>/dev/null; }
+is_at_start() { log_of "$1" | grep -q "job $1, start $2,"; } # the script listens from before this line on
 is_training() { log_of "$1" | grep -q "^step [0-9]*/"; }
 expect() { # what, found, expected
     [ "$2" = "$3" ] || fail "$1 is '$2', expected '$3'"
@@ -194,7 +195,7 @@ first=$(ls run/checkpoints | sed -n 's/^step-0*\([0-9]*\)\.h5$/\1/p' | tail -1)
 say "checkpoint of step $first"
 
 # A second warning while the step starts must not be lost or fail the job.
-wait_for 90 "job $job starts again" state_is "$job" RUNNING
+wait_for 90 "job $job starts again" is_at_start "$job" 2
 scancel --batch --signal=USR1 "$job"
 wait_for 60 "job $job is queued for the third time" state_is "$job" PENDING
 say 'pre-empted while starting: queued again'
