@@ -172,9 +172,9 @@ static void clear_untouched_gradients(machine *m, float poison)
     }
 }
 
-/* Forward, seed gradients, backward. Whatever a step must not read before somebody wrote it holds `poison`: activations,
- * workspace, packed weights, gradients (unless they are added to), samples beyond the batch. Running statistics start
- * afresh. */
+/* Forward, seed gradients, backward. Whatever a step must not read before somebody wrote it holds `poison`:
+ * activations, workspace, packed weights, gradients (unless they are added to), samples beyond the batch. Running
+ * statistics start afresh. */
 static result execute(machine *m, int batch, float poison)
 {
     result r = {.output_count = m->graph->output_count};
@@ -307,8 +307,9 @@ static void small_network(sm_graph *graph, unsigned variant)
     }
 }
 
-/* One value x read by two or by five ops, 1x1 convolutions among them (where beta = 0 twice would lose a gradient). With
- * `copies` each reader has an x of its own, computed by a convolution and normalisation of its own (stem0, stem1, ...). */
+/* One value x read by two or by five ops, 1x1 convolutions among them (where beta = 0 twice would lose a gradient).
+ * With `copies` each reader has an x of its own, computed by a convolution and normalisation of its own (stem0, stem1,
+ * ...). */
 static void fan_out(sm_graph *graph, int readers, int copies)
 {
     int input = sm_graph_input(graph, (sm_value_shape){7, 9, 3});
@@ -661,8 +662,8 @@ static void check_slope(machine *m, const sm_slice *slice)
     }
     result_free(&r);
     double found = (moved_loss(m, slice, direction, 1, &size) - moved_loss(m, slice, direction, -1, &size)) / 2;
-    /* no truncation, for the loss is linear in each slice; rounding of outputs of that size, weighted by normal numbers,
-     * through up to 18 ops */
+    /* no truncation, for the loss is linear in each slice; rounding of outputs of that size, weighted by normal
+     * numbers, through up to 18 ops */
     SM_TEST_AT_MOST(fabs(found - promised), 1e-5 * sqrt(size));
     sm_free(direction);
 }

@@ -1,0 +1,624 @@
+/* ranks: 1 2 3 4 */
+/* Training steps over ranks. The oracle is mostly the run of one rank on the same global batches (rank 0 alone,
+ * sm_comm_self). */
+#include "tiny_run.h"
+
+#include <sigmatic/io/h5.h>
+#include <sigmatic/optim/ema.h>
+
+#include <stdio.h>
+
+/* ---- what a run of some steps leaves ---- */
+
+typedef struct outcome {
+    int steps;
+    size_t floats, buffer_floats;
+    float *before, *values, *buffers, *momentum;
+    double loss[8][TINY_TASKS], norm[8];
+} outcome;
+
+static void outcome_free(outcome *o)
+{
+    sm_free(o->before);
+    sm_free(o->values);
+    sm_free(o->buffers);
+    sm_free(o->momentum);
+}
+
+static void record_steps(tiny_run *run, int steps, outcome *o)
+{
+    *o = (outcome){.steps = steps, .floats = tiny_parameter_floats(run), .buffer_floats = tiny_buffer_floats(run)};
+    o->before = tiny_copy(run->session->values, o->floats);
+    for (int i = 0; i < steps; i++) {
+        tiny_steps(run, 1);
+        memcpy(o->loss[i], run->trainer->loss, sizeof o->loss[i]);
+        o->norm[i] = run->trainer->record.gradient_norm;
+        CU_ASSERT(run->trainer->record.applied);
+    }
+    o->values = tiny_copy(run->session->values, o->floats);
+    o->buffers = tiny_copy(run->session->buffers, o->buffer_floats);
+    o->momentum = tiny_copy(run->trainer->state[0], o->floats);
+}
+
+/* What rank 0 did alone, told to everybody. */
+static void share_outcome(outcome *o)
+{
+    int is_root = sm_comm_rank(test_comm) == 0;
+    outcome root = *o;
+    sm_comm_broadcast(test_comm, &root, sizeof root, 0);
+    float **const from[] = {&o->before, &o->values, &o->momentum, &o->buffers};
+    float **const to[] = {&root.before, &root.values, &root.momentum, &root.buffers};
+    for (int i = 0; i < 4; i++) {
+        size_t bytes = (i < 3 ? root.floats : root.buffer_floats) * sizeof(float);
+        *to[i] = is_root ? *from[i] : sm_alloc(bytes);
+        sm_comm_broadcast(test_comm, *to[i], bytes, 0);
+    }
+    *o = root;
+}
+
+/* One way to make some steps. */
+typedef struct way {
+    const char *const *sets;
+    int alone;                      /* rank 0 works on the whole batch; else all ranks together */
+    void (*prepare)(tiny_run *run); /* before the first step; or NULL */
+} way;
+
+static outcome record(const way *w, int steps, const char *seed)
+{
+    tiny_run run;
+    outcome o = {0};
+    sm_config *config = tiny_config(w->sets);
+    SM_TEST_OK(sm_config_set(config, seed));
+    if (!w->alone || sm_comm_rank(test_comm) == 0) {
+        tiny_open(&run, w->alone ? sm_comm_self() : test_comm, config);
+        if (w->prepare) {
+            w->prepare(&run);
+        }
+        record_steps(&run, steps, &o);
+        tiny_close(&run);
+    } else {
+        sm_config_free(config);
+    }
+    if (w->alone) {
+        share_outcome(&o);
+    }
+    return o;
+}
+
+/* ---- comparing two of them ---- */
+
+/* ||a - b|| relative to the update of b, beyond what the parameters' own rounding (float, once a step) can differ by. */
+static double update_error(const outcome *a, const outcome *b, const sm_slice *slice)
+{
+    double difference = 0, update = 0, size = 0;
+    for (size_t i = slice->offset; i < slice->offset + slice->count; i++) {
+        difference += pow((double)a->values[i] - b->values[i], 2);
+        update += pow((double)b->values[i] - b->before[i], 2);
+        size += pow(b->values[i], 2);
+    }
+    return fmax(0, sqrt(difference) - 6e-8 * a->steps * sqrt(size)) / sqrt(update);
+}
+
+/* Of the branch that is normalised by the batch at hand whatever the mode. */
+static int is_pooled(const sm_slice *slice)
+{
+    return strncmp(slice->name, "aspp.convs.4.2.", 15) == 0;
+}
+
+typedef struct worst {
+    double error;
+    const char *where;
+} worst;
+
+static void note(worst *w, double error, const char *where)
+{
+    if (!(error <= w->error)) {
+        *w = (worst){error, where};
+    }
+}
+
+/* The largest relative difference of the updates p_after - p_before of any tensor, its momentum, a running statistic, a
+ * loss or a gradient norm. */
+static worst difference(const sm_parameters *parameters, const outcome *a, const outcome *b, int same_statistics)
+{
+    worst w = {0, "nothing"};
+    for (int i = 0; i < parameters->parameters.count; i++) {
+        const sm_slice *slice = &parameters->parameters.items[i];
+        if (!slice->frozen) {
+            note(&w, update_error(a, b, slice), slice->name);
+            note(&w, sm_test_relative_error(a->momentum + slice->offset, b->momentum + slice->offset, slice->count),
+                 slice->name);
+        }
+    }
+    for (int i = 0; i < parameters->buffers.count; i++) {
+        const sm_slice *slice = &parameters->buffers.items[i];
+        if (same_statistics || !is_pooled(slice)) {
+            note(&w, sm_test_relative_error(a->buffers + slice->offset, b->buffers + slice->offset, slice->count),
+                 slice->name);
+        }
+    }
+    for (int i = 0; i < a->steps; i++) {
+        for (int task = 0; task < TINY_TASKS; task++) {
+            note(&w, fabs(a->loss[i][task] / b->loss[i][task] - 1), "a loss");
+        }
+        note(&w, fabs(a->norm[i] / b->norm[i] - 1), "the gradient norm");
+    }
+    return w;
+}
+
+/* Expects the same steps from both ways, for most of three seeds: once in a while an activation lies within rounding of
+ * 0 and a ReLU's gradient is there for one of them and not for the other. A mistake is there for every seed. */
+static void expect_same_steps(const way *one, const way *other, int steps, int same_statistics, double bound)
+{
+    static const char *const seeds[] = {"run.seed=1", "run.seed=2", "run.seed=3"};
+    int good = 0;
+    worst found[3];
+    tiny_run run;
+    tiny_open(&run, test_comm, tiny_config(one->sets));
+    for (int i = 0; i < 3; i++) {
+        outcome a = record(one, steps, seeds[i]), b = record(other, steps, seeds[i]);
+        CU_ASSERT(a.floats == b.floats && tiny_same_bits(a.before, b.before, a.floats));
+        found[i] = difference(run.session->parameters, &a, &b, same_statistics);
+        good += found[i].error <= bound;
+        tiny_same_on_all_ranks(a.values, a.floats);
+        tiny_same_on_all_ranks(a.buffers, a.buffer_floats);
+        tiny_same_on_all_ranks(a.momentum, a.floats);
+        outcome_free(&a);
+        outcome_free(&b);
+    }
+    CU_ASSERT(good >= 2);
+    for (int i = 0; i < 3 && good < 2 && sm_comm_rank(test_comm) == 0; i++) {
+        fprintf(stderr, "%s: %s differs by %g, at most %g expected\n", seeds[i], found[i].where, found[i].error, bound);
+    }
+    tiny_close(&run);
+}
+
+/* ---- ranks ---- */
+
+/* Small images, so that few activations can lie near 0, and small steps, so that rounding (1e-6 after the first) does
+ * not grow. */
+#define QUIET "data.height=32", "data.width=48", "optimizer.learning_rate=0.0005"
+
+/* 13 samples: batches of 5, 5, 3, 5, 5 (the third leaves rank 3 of 4 without samples), or of 7, 6, 7, 6, 7, split
+ * unevenly over 2 and more ranks; and each sample has other numbers of valid pixels. */
+static void any_number_of_ranks_makes_the_same_updates(void)
+{
+    static const char *const fives[] = {QUIET, "run.batch=5", NULL}, *const sevens[] = {QUIET, "run.batch=7",
+                                                                                        "optimizer.clip_norm=2", NULL};
+    expect_same_steps(&(way){.sets = fives}, &(way){.sets = fives, .alone = 1}, 5, 1, 1e-4);
+    expect_same_steps(&(way){.sets = sevens}, &(way){.sets = sevens, .alone = 1}, 5, 1, 1e-4);
+}
+
+static void one_step_differs_by_rounding_alone(void)
+{
+    static const char *const fives[] = {QUIET, "run.batch=5", NULL};
+    expect_same_steps(&(way){.sets = fives}, &(way){.sets = fives, .alone = 1}, 1, 1, 1e-5);
+}
+
+/* The pooled branch does not say anything any more: for two images its normalisation gives +-1, and its gradient is
+ * rounding. */
+static void silence_pooled_branch(tiny_run *run)
+{
+    const sm_slice *scale = sm_slices_find(&run->session->parameters->parameters, "aspp.convs.4.2.weight");
+    memset(run->session->values + scale->offset, 0, scale->count * sizeof(float));
+}
+
+static void ranks_without_samples_change_nothing(void)
+{
+    static const char *const sets[] = {QUIET, "run.batch=2", "model.freeze=aspp.convs.4.*", NULL};
+    expect_same_steps(&(way){.sets = sets, .prepare = silence_pooled_branch},
+                      &(way){.sets = sets, .alone = 1, .prepare = silence_pooled_branch}, 3, 1, 1e-4);
+}
+
+static void a_repeat_has_the_same_bits(void)
+{
+    static const char *const plain[] = {NULL};
+    static const char *const other[] = {"optimizer.kind=adamw",
+                                        "model.dropout=0.3",
+                                        "optimizer.ema_decay=0.9",
+                                        "distributed.batch_norm=local",
+                                        "distributed.exact_kernels=false",
+                                        NULL};
+    const char *const *const cases[] = {plain, other};
+    for (int i = 0; i < 2; i++) {
+        way w = {.sets = cases[i]};
+        outcome a = record(&w, 5, "run.seed=1"), b = record(&w, 5, "run.seed=1");
+        CU_ASSERT(tiny_same_bits(a.values, b.values, a.floats));
+        CU_ASSERT(tiny_same_bits(a.momentum, b.momentum, a.floats));
+        CU_ASSERT(tiny_same_bits(a.buffers, b.buffers, a.buffer_floats));
+        CU_ASSERT(memcmp(a.loss, b.loss, sizeof a.loss) == 0);
+        outcome_free(&a);
+        outcome_free(&b);
+    }
+}
+
+/* ---- batches that somebody changed ---- */
+
+typedef struct changed_source {
+    tiny_run *run;
+    void (*change)(sm_batch *batch, float *image, void *const *target);
+    float *image;
+    void *target[TINY_TASKS];
+    int64_t valid[TINY_TASKS];
+    sm_batch batch;
+} changed_source;
+
+static sm_status next_changed(void *user, const sm_batch **batch)
+{
+    changed_source *s = user;
+    sm_status status = sm_loader_next(s->run->loader, batch);
+    if (status != SM_OK || !*batch) {
+        return status;
+    }
+    s->batch = **batch;
+    size_t pixels = (size_t)s->batch.count_local * (size_t)s->batch.height * (size_t)s->batch.width;
+    sm_free(s->image);
+    s->image = tiny_copy(s->batch.image, 3 * pixels);
+    for (int i = 0; i < TINY_TASKS; i++) {
+        size_t bytes = pixels * (size_t)s->run->builders[i].bytes_per_pixel;
+        sm_free(s->target[i]);
+        s->target[i] = memcpy(sm_alloc(bytes), s->batch.target[i], bytes);
+        s->valid[i] = s->batch.valid[i];
+    }
+    s->batch.image = s->image;
+    s->batch.target = (const void *const *)s->target;
+    s->batch.valid = s->batch.valid_step = s->valid;
+    s->change(&s->batch, s->image, s->target);
+    *batch = &s->batch;
+    return SM_OK;
+}
+
+static void changed_step(tiny_run *run, void (*change)(sm_batch *, float *, void *const *))
+{
+    changed_source source = {.run = run, .change = change};
+    int done;
+    SM_TEST_OK(sm_trainer_step_from(run->trainer, next_changed, &source, 0, &done));
+    sm_free(source.image);
+    for (int i = 0; i < TINY_TASKS; i++) {
+        sm_free(source.target[i]);
+    }
+}
+
+static void hide_instances(sm_batch *batch, float *image, void *const *target)
+{
+    (void)image;
+    size_t floats = 2 * (size_t)batch->count_local * (size_t)batch->height * (size_t)batch->width;
+    for (size_t i = 0; i < floats; i++) {
+        ((float *)target[1])[i] = NAN;
+    }
+    ((int64_t *)batch->valid)[1] = 0;
+}
+
+static int belongs_to_instance(const sm_slice *slice)
+{
+    return strstr(slice->name, ".instance") != NULL;
+}
+
+/* Momentum from earlier steps must not move what the step does not train. */
+static void a_task_without_targets_adds_nothing(void)
+{
+    tiny_run run;
+    tiny_open(&run, test_comm, tiny_config(NULL));
+    tiny_steps(&run, 2);
+    outcome before, after;
+    record_steps(&run, 0, &before);
+    int64_t *updates = memcpy(sm_alloc(93 * sizeof *updates), run.trainer->segment_steps, 93 * sizeof *updates);
+    changed_step(&run, hide_instances);
+    record_steps(&run, 0, &after);
+    const sm_slices *slices = &run.session->parameters->parameters;
+    CU_ASSERT(slices->count == 93);
+    for (int i = 0; i < slices->count; i++) {
+        const sm_slice *slice = &slices->items[i];
+        int same_value = tiny_same_bits(before.values + slice->offset, after.values + slice->offset, slice->count);
+        int same_momentum =
+            tiny_same_bits(before.momentum + slice->offset, after.momentum + slice->offset, slice->count);
+        CU_ASSERT(same_value == belongs_to_instance(slice) && same_momentum == belongs_to_instance(slice));
+        CU_ASSERT(run.trainer->segment_steps[i] - updates[i] == !belongs_to_instance(slice));
+    }
+    const sm_step_record *record = &run.trainer->record;
+    CU_ASSERT(record->applied && isnan(record->task_loss[1]) && isnan(record->weight[1]) &&
+              isfinite(record->task_loss[0]));
+    /* the total has no term of it, not even s/2 */
+    double s0 = record->log_variance[0], s2 = record->log_variance[2];
+    double total = exp(-s0) * record->task_loss[0] + s0 / 2 + exp(-s2 / 2) * record->task_loss[2] + s2 / 2;
+    SM_TEST_AT_MOST(fabs(record->loss - total), 1e-12);
+    sm_free(updates);
+    outcome_free(&before);
+    outcome_free(&after);
+    tiny_close(&run);
+}
+
+static void hide_instances_of_rank_0(sm_batch *batch, float *image, void *const *target)
+{
+    if (batch->first_local == 0) {
+        hide_instances(batch, image, target);
+    }
+}
+
+static void keep_all(sm_batch *batch, float *image, void *const *target)
+{
+    (void)batch;
+    (void)image;
+    (void)target;
+}
+
+/* One rank's pixels may be enough: the task is trained everywhere. */
+static void a_task_with_targets_on_one_rank_is_trained(void)
+{
+    if (sm_comm_size(test_comm) == 1) {
+        return;
+    }
+    tiny_run run;
+    tiny_open(&run, test_comm, tiny_config(NULL));
+    int64_t all, some;
+    changed_step(&run, keep_all);
+    all = run.trainer->valid[1];
+    tiny_close(&run);
+    tiny_open(&run, test_comm, tiny_config(NULL));
+    changed_step(&run, hide_instances_of_rank_0);
+    some = run.trainer->valid[1];
+    CU_ASSERT(some > 0 && some < all && run.trainer->active[1] && run.trainer->record.applied);
+    CU_ASSERT(*sm_session_log_variance(run.session, 1) != 0);
+    tiny_same_on_all_ranks(run.session->values, tiny_parameter_floats(&run));
+    tiny_close(&run);
+}
+
+/* ---- numbers that are none ---- */
+
+static void spoil_last_rank(sm_batch *batch, float *image, void *const *target)
+{
+    (void)target;
+    if (sm_comm_rank(test_comm) == sm_comm_size(test_comm) - 1 && batch->count_local > 0) {
+        image[7] = NAN;
+    }
+}
+
+static void expect_skipped(tiny_run *run, void (*change)(sm_batch *, float *, void *const *))
+{
+    outcome before, after;
+    int64_t step = run->trainer->step, position = run->trainer->position, skipped = run->trainer->skipped;
+    record_steps(run, 0, &before);
+    changed_step(run, change);
+    record_steps(run, 0, &after);
+    CU_ASSERT(!run->trainer->record.applied && run->trainer->skipped == skipped + 1 && run->trainer->step == step + 1);
+    CU_ASSERT(run->trainer->position > position);
+    CU_ASSERT(tiny_same_bits(before.values, after.values, before.floats));
+    CU_ASSERT(tiny_same_bits(before.momentum, after.momentum, before.floats));
+    CU_ASSERT(tiny_same_bits(before.buffers, after.buffers, before.buffer_floats));
+    outcome_free(&before);
+    outcome_free(&after);
+}
+
+static void a_nan_on_one_rank_skips_the_step_on_all(void)
+{
+    static const char *const modes[] = {"distributed.batch_norm=sync", "distributed.batch_norm=local",
+                                        "distributed.batch_norm=frozen"};
+    for (int i = 0; i < 3; i++) {
+        const char *const sets[] = {modes[i], "optimizer.ema_decay=0.9", NULL};
+        tiny_run run;
+        tiny_open(&run, test_comm, tiny_config(sets));
+        tiny_steps(&run, 1);
+        expect_skipped(&run, spoil_last_rank);
+        CU_ASSERT(run.trainer->skipped_in_a_row == 1);
+        tiny_steps(&run, 1);
+        CU_ASSERT(run.trainer->record.applied && run.trainer->skipped == 1 && run.trainer->skipped_in_a_row == 0);
+        tiny_same_on_all_ranks(run.session->values, tiny_parameter_floats(&run));
+        tiny_close(&run);
+    }
+}
+
+/* The losses are finite, their gradients overflow: found by the vote on the gradients. */
+static void gradients_that_overflow_skip_the_step(void)
+{
+    static const char *const sets[] = {"weighting.method=fixed", "task.semantic.weight=1e200", NULL};
+    tiny_run run;
+    tiny_open(&run, test_comm, tiny_config(sets));
+    expect_skipped(&run, keep_all);
+    CU_ASSERT(isfinite(run.trainer->record.loss) && !isfinite(run.trainer->record.gradient_norm));
+    run.trainer->skipped_in_a_row = 99;
+    int done;
+    CU_ASSERT(sm_trainer_step(run.trainer, run.loader, 0, &done) == SM_ERR_NUMERIC);
+    SM_TEST_MESSAGE("100 steps in a row");
+    tiny_close(&run);
+}
+
+/* ---- log-variances ---- */
+
+/* Nothing but s learns, from all 13 samples at once: the losses are constant, and s must settle where the closed form
+ * says, on every number of ranks (a term added once a rank would move it). */
+static void log_variances_settle_at_their_minimisers(void)
+{
+#define CONSTANT                                                                                                       \
+    "model.freeze=backbone.*, aspp.*, decoders.*", "distributed.batch_norm=frozen", "data.flip=false",                 \
+        "data.height=32", "data.width=48", "run.batch=13", "schedule.kind=constant", "optimizer.learning_rate=0.0025"
+    static const char *const one[] = {CONSTANT,
+                                      "task.semantic.log_variance=-2",
+                                      "task.instance.log_variance=2",
+                                      "task.depth.log_variance=5",
+                                      "task.depth.loss=l2",
+                                      NULL};
+    static const char *const two[] = {CONSTANT,
+                                      "task.semantic.log_variance=5",
+                                      "task.instance.log_variance=-2",
+                                      "task.depth.log_variance=0",
+                                      "task.instance.likelihood=paper_l1",
+                                      "task.depth.likelihood=paper_l1",
+                                      NULL};
+    const char *const *const cases[] = {one, two};
+    for (int i = 0; i < 2; i++) {
+        tiny_run run;
+        tiny_open(&run, test_comm, tiny_config(cases[i]));
+        tiny_steps(&run, 1);
+        double first[TINY_TASKS];
+        memcpy(first, run.trainer->loss, sizeof first);
+        tiny_steps(&run, 119);
+        for (int task = 0; task < TINY_TASKS; task++) {
+            const sm_weighted_task *weighted = &run.session->weighting->tasks[task];
+            SM_TEST_AT_MOST(fabs(run.trainer->loss[task] / first[task] - 1), 1e-6); /* another order of samples */
+            double expected = weighted->likelihood->minimiser(first[task], weighted->dimensions);
+            SM_TEST_AT_MOST(fabs(*sm_session_log_variance(run.session, task) - expected), 1e-2);
+        }
+        tiny_close(&run);
+    }
+}
+
+/* ---- micro-batches, averages, running statistics ---- */
+
+/* With frozen statistics nothing but the pooled branch sees more than its own sample. */
+static void micro_batches_add_up_to_the_batch(void)
+{
+#define SILENCED QUIET, "model.freeze=aspp.convs.4.*", "distributed.batch_norm=frozen", "run.batch=7"
+    static const char *const whole[] = {SILENCED, NULL};
+    static const char *const halves[] = {SILENCED, "distributed.micro_batches=2", NULL};
+    static const char *const thirds[] = {SILENCED, "distributed.micro_batches=3", NULL};
+    way all = {.sets = whole, .alone = 1, .prepare = silence_pooled_branch};
+    expect_same_steps(&(way){.sets = halves, .prepare = silence_pooled_branch}, &all, 3, 0, 1e-5);
+    expect_same_steps(&(way){.sets = thirds, .prepare = silence_pooled_branch}, &all, 3, 0, 1e-5);
+}
+
+/* average += (1 - d) (parameters - average) after every applied update, d = min(decay, (1 + t) / (10 + t)), t updates
+ * before it. */
+static void the_average_follows_the_applied_updates(void)
+{
+    static const char *const sets[] = {"optimizer.ema_decay=0.3", NULL};
+    tiny_run run;
+    tiny_open(&run, test_comm, tiny_config(sets));
+    size_t floats = tiny_parameter_floats(&run);
+    double *expected = sm_alloc(floats * sizeof *expected);
+    for (size_t i = 0; i < floats; i++) {
+        expected[i] = run.session->values[i];
+    }
+    for (int t = 0; t < 4; t++) {
+        tiny_steps(&run, 1);
+        double decay = sm_ema_decay_at(0.3, t);
+        for (size_t i = 0; i < floats; i++) {
+            expected[i] += (1 - decay) * (run.session->values[i] - expected[i]);
+        }
+        if (t == 0) {
+            expect_skipped(&run, spoil_last_rank);
+        }
+    }
+    double largest = 0;
+    for (size_t i = 0; i < floats; i++) {
+        largest = fmax(largest, fabs(run.trainer->average[i] - expected[i]) / (1 + fabs(expected[i])));
+    }
+    SM_TEST_AT_MOST(largest, 1e-6); /* four roundings of a float */
+    sm_free(expected);
+    tiny_close(&run);
+}
+
+/* The mean of means is the mean of all: the first layer sees the same images in both modes. */
+static void local_statistics_are_averaged_over_ranks(void)
+{
+    static const char *const sets[] = {"distributed.batch_norm=local", NULL};
+    outcome local = record(&(way){.sets = sets}, 1, "run.seed=1"), global = record(&(way){.alone = 1}, 1, "run.seed=1");
+    tiny_same_on_all_ranks(local.buffers, local.buffer_floats);
+    tiny_run run;
+    tiny_open(&run, test_comm, tiny_config(sets));
+    const sm_slices *buffers = &run.session->parameters->buffers;
+    const sm_slice *mean = sm_slices_find(buffers, "backbone.bn1.running_mean"),
+                   *variance = sm_slices_find(buffers, "backbone.bn1.running_var");
+    SM_TEST_AT_MOST(sm_test_relative_error(local.buffers + mean->offset, global.buffers + mean->offset, mean->count),
+                    1e-5);
+    /* the variance between ranks is missing */
+    double error =
+        sm_test_relative_error(local.buffers + variance->offset, global.buffers + variance->offset, variance->count);
+    CU_ASSERT(sm_comm_size(test_comm) == 1 ? error == 0 : error > 1e-6);
+    tiny_steps(&run, 3);
+    tiny_same_on_all_ranks(run.session->buffers, tiny_buffer_floats(&run));
+    tiny_same_on_all_ranks(run.session->values, tiny_parameter_floats(&run));
+    outcome_free(&local);
+    outcome_free(&global);
+    tiny_close(&run);
+}
+
+static void frozen_statistics_stay(void)
+{
+    static const char *const sets[] = {"distributed.batch_norm=frozen", NULL};
+    tiny_run run;
+    tiny_open(&run, test_comm, tiny_config(sets));
+    const sm_slices *buffers = &run.session->parameters->buffers;
+    float *before = tiny_copy(run.session->buffers, tiny_buffer_floats(&run));
+    tiny_steps(&run, 2);
+    for (int i = 0; i < buffers->count; i++) {
+        const sm_slice *slice = &buffers->items[i];
+        CU_ASSERT(tiny_same_bits(before + slice->offset, run.session->buffers + slice->offset, slice->count) ==
+                  !is_pooled(slice));
+    }
+    sm_free(before);
+    tiny_close(&run);
+}
+
+/* A decoder that is not trained needs no gradient of its output. */
+static void a_frozen_decoder_is_no_obstacle(void)
+{
+    static const char *const sets[] = {"model.freeze=backbone.*, aspp.*, decoders.depth.*", NULL};
+    tiny_run run;
+    tiny_open(&run, test_comm, tiny_config(sets));
+    outcome o;
+    record_steps(&run, 2, &o);
+    const sm_slices *slices = &run.session->parameters->parameters;
+    for (int i = 0; i < slices->count; i++) {
+        const sm_slice *slice = &slices->items[i];
+        CU_ASSERT(tiny_same_bits(o.before + slice->offset, o.values + slice->offset, slice->count) == slice->frozen);
+    }
+    outcome_free(&o);
+    tiny_close(&run);
+}
+
+/* ---- evaluation ---- */
+
+static void evaluate_after_steps(sm_comm *comm, const char *const *sets, double *values)
+{
+    tiny_run run;
+    tiny_open(&run, comm, tiny_config(sets));
+    CU_ASSERT(sm_evaluator_value_count(run.evaluator) == 6);
+    SM_TEST_OK(sm_evaluator_run(run.evaluator, &(sm_evaluation){0}, values));
+    double again[6];
+    SM_TEST_OK(sm_evaluator_run(run.evaluator, &(sm_evaluation){0}, again));
+    CU_ASSERT(memcmp(values, again, sizeof again) == 0);
+    tiny_close(&run);
+}
+
+/* Seven samples over 1 to 4 ranks, in batches of 5 over all. Shares of pixels are quotients of integers: the same bits;
+ * sums of errors are added in another order. */
+static void any_number_of_ranks_measures_the_same(void)
+{
+    static const char *const sets[] = {"distributed.batch_norm=sync", NULL};
+    double alone[6], together[6];
+    sm_free(tiny_dataset());
+    if (sm_comm_rank(test_comm) == 0) {
+        evaluate_after_steps(sm_comm_self(), sets, alone);
+    }
+    sm_comm_broadcast(test_comm, alone, sizeof alone, 0);
+    evaluate_after_steps(test_comm, sets, together);
+    for (int i = 0; i < 6; i++) {
+        CU_ASSERT(isfinite(alone[i]));
+        if (i < 2) {
+            CU_ASSERT(alone[i] == together[i]);
+        }
+        SM_TEST_AT_MOST(fabs(together[i] / alone[i] - 1), 1e-6);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    sm_h5_begin();
+    sm_test_begin(&argc, &argv);
+    SM_TEST(any_number_of_ranks_makes_the_same_updates);
+    SM_TEST(one_step_differs_by_rounding_alone);
+    SM_TEST(ranks_without_samples_change_nothing);
+    SM_TEST(a_repeat_has_the_same_bits);
+    SM_TEST(a_task_without_targets_adds_nothing);
+    SM_TEST(a_task_with_targets_on_one_rank_is_trained);
+    SM_TEST(a_nan_on_one_rank_skips_the_step_on_all);
+    SM_TEST(gradients_that_overflow_skip_the_step);
+    SM_TEST(log_variances_settle_at_their_minimisers);
+    SM_TEST(micro_batches_add_up_to_the_batch);
+    SM_TEST(the_average_follows_the_applied_updates);
+    SM_TEST(local_statistics_are_averaged_over_ranks);
+    SM_TEST(frozen_statistics_stay);
+    SM_TEST(a_frozen_decoder_is_no_obstacle);
+    SM_TEST(any_number_of_ranks_measures_the_same);
+    return sm_test_end();
+}
