@@ -136,7 +136,7 @@ check-mpich: ## build against MPICH and serial HDF5 and run a part of the tests
 
 lint: ## static analysis
 	@$(call setup,lint check)
-	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 -Iinclude -Isrc \
+	cppcheck --quiet --std=c11 --enable=performance,portability --inline-suppr --error-exitcode=1 -Iinclude -Isrc \
 	         --suppress=missingIncludeSystem --suppress=invalidPointerCast \
 	         --suppress=memleak:src/base/memory.c --suppress=nullPointerArithmeticRedundantCheck:src/base/memory.c $(wildcard src/*/*.c)
 	clang-format --dry-run -Werror $(FORMATTED)
