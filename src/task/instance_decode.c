@@ -63,7 +63,7 @@ static int is_peak(const accumulator *votes, const bin *smooth, int row, int col
             }
             int there = r * votes->columns + c;
             if (smooth[there].votes > smooth[here].votes ||
-                (smooth[there].votes == smooth[here].votes && there < here)) {
+                (there < here && smooth[there].votes == smooth[here].votes)) {
                 return 0;
             }
         }
