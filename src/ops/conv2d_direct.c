@@ -6,6 +6,7 @@
 #include "ops/conv2d_region.h"
 #include "ops/microkernel.h"
 #include "ops/pack.h"
+#include "ops/whole.h"
 
 #include <sigmatic/base/memory.h>
 
@@ -24,22 +25,6 @@ enum {
     WEIGHT_FLOATS = PANELS_A_FLOATS + PANELS_B_FLOATS + SM_BLOCK_FLOATS
 };
 
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
-static int divide_up(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
-/* Part `index` of `parts` of 0 .. total - 1 starts here. */
-static size_t part_begin(size_t total, int parts, int index)
-{
-    return total * (size_t)index / (size_t)parts;
-}
-
 /* ---- weights, packed --------------------------------------------------------------------------------------------- */
 
 /* [panel of tile_columns result channels][tap in the order of the regions][source channel][tile_columns] */
@@ -55,7 +40,7 @@ static layout layout_of(const sm_conv2d_shape *s, sm_conv2d_pass pass)
     layout l = {.source_channels = back ? s->channels_out : s->channels_in,
                 .result_channels = back ? s->channels_in : s->channels_out};
     int columns = sm_microkernel_get()->tile_columns;
-    l.panels = divide_up(l.result_channels, columns);
+    l.panels = sm_divide_up(l.result_channels, columns);
     l.panel_floats = (size_t)s->kernel_height * s->kernel_width * l.source_channels * columns;
     return l;
 }
@@ -66,44 +51,49 @@ size_t sm_conv2d_direct_prepared(const sm_conv2d_shape *shape, sm_conv2d_pass pa
     return pass == SM_CONV2D_BACKWARD_WEIGHT ? 0 : (size_t)l.panels * l.panel_floats * sizeof(float);
 }
 
-/* Rows of `columns` floats, `stride` apart, to rows of `width`, filled up with zeros. */
-static void copy_rows(int rows, int columns, const float *from, size_t stride, int width, float *to)
+/* Weights of one tap for the forward pass: its rows first .. + count of output channels, cut into panels. */
+static void prepare_forward(const layout *l, const float *tap, int first, int count, float *to)
 {
-    for (int k = 0; k < rows; k++) {
-        memcpy(to + (size_t)k * width, from + k * stride, (size_t)columns * sizeof *to);
-        memset(to + (size_t)k * width + columns, 0, (size_t)(width - columns) * sizeof *to);
+    int width = sm_microkernel_get()->tile_columns;
+    for (int c = first; c < first + count; c++) {
+        sm_split_row(l->result_channels, tap + (size_t)c * l->result_channels, width, to + (size_t)c * width,
+                     l->panel_floats);
     }
 }
 
-/* The same of the transpose: element (k, j) comes from from[j * stride + k]. */
-static void copy_columns(int rows, int columns, const float *from, size_t stride, int width, float *to)
+/* The same for the data gradient: one panel, transposed. */
+static void prepare_backward(const layout *l, const float *tap, int panel, float *to)
 {
+    int width = sm_microkernel_get()->tile_columns;
+    int column = panel * width, columns = sm_smaller(width, l->result_channels - column);
     if (columns < width) {
-        memset(to, 0, (size_t)rows * width * sizeof *to);
+        memset(to, 0, (size_t)l->source_channels * width * sizeof *to);
     }
-    sm_transpose(rows, columns, from, stride, to, (size_t)width);
+    sm_transpose(l->source_channels, columns, tap + (size_t)column * l->source_channels, (size_t)l->source_channels, to,
+                 (size_t)width);
 }
 
 void sm_conv2d_direct_prepare(const sm_conv2d_shape *s, sm_conv2d_pass pass, const float *weight, void *prepared,
                               int threads)
 {
+    enum { CHANNELS_A_PART = 64 };
     layout l = layout_of(s, pass);
     int width = sm_microkernel_get()->tile_columns, taps = s->kernel_height * s->kernel_width;
+    int parts = pass == SM_CONV2D_FORWARD ? sm_divide_up(l.source_channels, CHANNELS_A_PART) : l.panels;
     int order_y[SM_REGION_KERNEL_MAX], order_x[SM_REGION_KERNEL_MAX];
     sm_region_tap_order(s->kernel_height, s->stride_height, s->dilation_height, s->pad_top, pass, order_y);
     sm_region_tap_order(s->kernel_width, s->stride_width, s->dilation_width, s->pad_left, pass, order_x);
 #pragma omp parallel for collapse(2) num_threads(threads)
-    for (int panel = 0; panel < l.panels; panel++) {
-        for (int slot = 0; slot < taps; slot++) {
+    for (int slot = 0; slot < taps; slot++) {
+        for (int part = 0; part < parts; part++) {
             int tap = order_y[slot / s->kernel_width] * s->kernel_width + order_x[slot % s->kernel_width];
-            int column = panel * width, columns = smaller(width, l.result_channels - column);
             const float *from = weight + (size_t)tap * s->channels_in * s->channels_out;
-            float *to = (float *)prepared + panel * l.panel_floats + (size_t)slot * l.source_channels * width;
+            float *to = (float *)prepared + (size_t)slot * l.source_channels * width;
             if (pass == SM_CONV2D_FORWARD) {
-                copy_rows(l.source_channels, columns, from + column, (size_t)s->channels_out, width, to);
+                int first = sm_piece_begin(l.source_channels, parts, part);
+                prepare_forward(&l, from, first, sm_piece_begin(l.source_channels, parts, part + 1) - first, to);
             } else {
-                copy_columns(l.source_channels, columns, from + (size_t)column * s->channels_out,
-                             (size_t)s->channels_out, width, to);
+                prepare_backward(&l, from, part, to + part * l.panel_floats);
             }
         }
     }
@@ -120,7 +110,8 @@ typedef struct job {
     const float *source;
     layout weights;
     int result_height, result_width;
-    size_t rows, first_block, last_block, blocks; /* all rows of the region; blocks of rows of this thread, of all */
+    size_t rows;                         /* of the region */
+    int blocks, first_block, last_block; /* of rows: of the region, of this thread */
     int first_panel, last_panel;
     float *block, *arranged;
 } job;
@@ -139,7 +130,7 @@ static depth_piece piece_at(const sm_conv2d_shape *s, const sm_region *region, i
     int row = first / x_floats, within = first % x_floats;
     size_t slot = (size_t)(region->y->rank + row) * s->kernel_width + region->x->rank;
     int left = region->x->taps == s->kernel_width ? region->depth - first : x_floats - within;
-    int depth = divide_up(left, divide_up(left, SM_TILE_DEPTH));
+    int depth = sm_divide_up(left, sm_divide_up(left, SM_TILE_DEPTH));
     return (depth_piece){first, depth, slot * region->channels + within};
 }
 
@@ -150,7 +141,7 @@ static void multiply_rows(const job *j, depth_piece piece, int rows, float *cons
     int width = j->kernel->tile_columns;
     for (int panel = first_panel; panel < last_panel; panel++) {
         const float *b = (const float *)j->run->prepared + panel * j->weights.panel_floats + piece.weight_row * width;
-        int column = panel * width, columns = smaller(width, j->weights.result_channels - column);
+        int column = panel * width, columns = sm_smaller(width, j->weights.result_channels - column);
         j->kernel->multiply_block(rows, columns, piece.depth, a, SM_BLOCK_STRIDE, b, c, (size_t)column, accumulate);
     }
 }
@@ -159,7 +150,7 @@ static void multiply_rows(const job *j, depth_piece piece, int rows, float *cons
 static void begin_rows(const job *j, int rows, float *const *c, int first_panel, int last_panel)
 {
     int begin = first_panel * j->kernel->tile_columns;
-    int end = smaller(last_panel * j->kernel->tile_columns, j->weights.result_channels);
+    int end = sm_smaller(last_panel * j->kernel->tile_columns, j->weights.result_channels);
     for (int i = 0; i < rows; i++) {
         for (int o = begin; o < end; o++) {
             c[i][o] = (j->run->beta == 0 ? 0 : c[i][o]) + (j->run->bias ? j->run->bias[o] : 0);
@@ -167,10 +158,15 @@ static void begin_rows(const job *j, int rows, float *const *c, int first_panel,
     }
 }
 
-static void run_block(const job *j, depth_piece piece, size_t block, int first_panel, int last_panel)
+static size_t block_begin(const job *j, int block)
 {
-    size_t first_row = part_begin(j->rows, (int)j->blocks, (int)block);
-    int rows = (int)(part_begin(j->rows, (int)j->blocks, (int)block + 1) - first_row);
+    return j->rows * (size_t)block / (size_t)j->blocks;
+}
+
+static void run_block(const job *j, depth_piece piece, int block, int first_panel, int last_panel)
+{
+    size_t first_row = block_begin(j, block);
+    int rows = (int)(block_begin(j, block + 1) - first_row);
     size_t pixels[SM_TILE_ROWS_MAX];
     float *c[SM_TILE_ROWS_MAX];
     sm_region_pixels(j->region, j->result_height, j->result_width, first_row, rows, pixels);
@@ -206,8 +202,8 @@ static void run_region(const job *j)
         depth_piece piece = j->region->depth ? piece_at(j->shape, j->region, first) : (depth_piece){0, 0, 0};
         int panels_now = panels_at_once(j->kernel, piece.depth);
         for (int panel = j->first_panel; panel < j->last_panel; panel += panels_now) {
-            for (size_t block = j->first_block; block < j->last_block; block++) {
-                run_block(j, piece, block, panel, smaller(panel + panels_now, j->last_panel));
+            for (int block = j->first_block; block < j->last_block; block++) {
+                run_block(j, piece, block, panel, sm_smaller(panel + panels_now, j->last_panel));
             }
         }
         first += piece.depth;
@@ -235,13 +231,13 @@ static int threads_along_rows(size_t rows, size_t columns, int threads)
 static void share_region(job *j, int thread, int threads)
 {
     j->rows = sm_region_rows(j->region, j->run->batch);
-    j->blocks = (j->rows + j->kernel->tile_rows - 1) / j->kernel->tile_rows;
+    j->blocks = (int)((j->rows + j->kernel->tile_rows - 1) / j->kernel->tile_rows);
     int along = threads_along_rows(j->rows, (size_t)j->weights.result_channels, threads);
     int across = threads / along;
-    j->first_block = part_begin(j->blocks, along, thread % along);
-    j->last_block = part_begin(j->blocks, along, thread % along + 1);
-    j->first_panel = (int)part_begin((size_t)j->weights.panels, across, thread / along);
-    j->last_panel = (int)part_begin((size_t)j->weights.panels, across, thread / along + 1);
+    j->first_block = sm_piece_begin(j->blocks, along, thread % along);
+    j->last_block = sm_piece_begin(j->blocks, along, thread % along + 1);
+    j->first_panel = sm_piece_begin(j->weights.panels, across, thread / along);
+    j->last_panel = sm_piece_begin(j->weights.panels, across, thread / along + 1);
 }
 
 static void run_pixels(const sm_conv2d_shape *s, sm_conv2d_pass pass, int split, const sm_conv2d_operands *run)
@@ -297,10 +293,10 @@ static void pack_grad_output(const weight_job *j, size_t first, int count)
 
 static void multiply_panels(const weight_job *j, int count, int accumulate)
 {
-    int groups = divide_up(j->rows, j->kernel->tile_rows), width = j->kernel->tile_columns;
+    int groups = sm_divide_up(j->rows, j->kernel->tile_rows), width = j->kernel->tile_columns;
     for (int group = 0; group < groups; group++) {
-        int begin = (int)part_begin((size_t)j->rows, groups, group);
-        int rows = (int)part_begin((size_t)j->rows, groups, group + 1) - begin;
+        int begin = sm_piece_begin(j->rows, groups, group);
+        int rows = sm_piece_begin(j->rows, groups, group + 1) - begin;
         float *c[SM_TILE_ROWS_MAX];
         for (int i = 0; i < rows; i++) {
             c[i] = j->result + (size_t)(j->first_row + begin + i) * j->shape->channels_out + j->first_column;
@@ -311,7 +307,7 @@ static void multiply_panels(const weight_job *j, int count, int accumulate)
             a = j->arranged;
         }
         for (int column = 0; column < j->columns; column += width) {
-            j->kernel->multiply_panel(rows, smaller(width, j->columns - column), count, a, j->stride,
+            j->kernel->multiply_panel(rows, sm_smaller(width, j->columns - column), count, a, j->stride,
                                       j->panels_b + (size_t)column * PIXELS_NOW, c, (size_t)column, accumulate);
         }
     }
@@ -340,8 +336,8 @@ typedef struct weight_cut {
 static weight_cut cut_weight(int rows, int columns, int regions, int threads)
 {
     const sm_microkernel *kernel = sm_microkernel_get();
-    weight_cut cut = {divide_up(rows, ROWS_NOW), divide_up(columns, COLUMNS_NOW)};
-    int most = divide_up(rows, kernel->tile_rows);
+    weight_cut cut = {sm_divide_up(rows, ROWS_NOW), sm_divide_up(columns, COLUMNS_NOW)};
+    int most = sm_divide_up(rows, kernel->tile_rows);
     while (cut.row_parts < most && cut.row_parts * cut.column_parts * regions % threads != 0 &&
            cut.row_parts * cut.column_parts * regions < 4 * threads) {
         cut.row_parts++;
@@ -356,7 +352,7 @@ static void run_weight(const sm_conv2d_shape *s, int split, const sm_conv2d_oper
     int regions = cut.y_count * cut.x_count, width = sm_microkernel_get()->tile_columns;
     int region_rows = s->kernel_height * s->kernel_width * s->channels_in / regions;
     weight_cut parts = cut_weight(region_rows, s->channels_out, regions, run->threads);
-    int jobs = parts.row_parts * parts.column_parts, panels = divide_up(s->channels_out, width);
+    int jobs = parts.row_parts * parts.column_parts, panels = sm_divide_up(s->channels_out, width);
 #pragma omp parallel for num_threads(run->threads) schedule(dynamic)
     for (int index = 0; index < regions * jobs; index++) {
         float *mine = (float *)run->workspace + (size_t)omp_get_thread_num() * WEIGHT_FLOATS;
@@ -364,12 +360,11 @@ static void run_weight(const sm_conv2d_shape *s, int split, const sm_conv2d_oper
         sm_region region;
         sm_region_make(s, SM_CONV2D_BACKWARD_WEIGHT, &cut, index / jobs, &region);
         weight_job j = {.shape = s, .region = &region, .run = run, .kernel = sm_microkernel_get()};
-        j.first_row = (int)part_begin((size_t)region_rows, parts.row_parts, row_part);
-        j.rows = (int)part_begin((size_t)region_rows, parts.row_parts, row_part + 1) - j.first_row;
-        j.first_column = (int)part_begin((size_t)panels, parts.column_parts, column_part) * width;
-        j.columns =
-            smaller((int)part_begin((size_t)panels, parts.column_parts, column_part + 1) * width, s->channels_out) -
-            j.first_column;
+        j.first_row = sm_piece_begin(region_rows, parts.row_parts, row_part);
+        j.rows = sm_piece_begin(region_rows, parts.row_parts, row_part + 1) - j.first_row;
+        j.first_column = sm_piece_begin(panels, parts.column_parts, column_part) * width;
+        j.columns = sm_smaller(sm_piece_begin(panels, parts.column_parts, column_part + 1) * width, s->channels_out) -
+                    j.first_column;
         j.stride = sm_round_up((size_t)j.rows, 16) | 16; /* an odd number of cache lines */
         j.result = run->result +
                    (size_t)(region.y->tap[0] * s->kernel_width + region.x->tap[0]) * s->channels_in * s->channels_out;
@@ -397,7 +392,7 @@ static const double span_cost = 600;      /* of one piece of memory copied */
 static double padded_columns(int columns)
 {
     int half = sm_microkernel_get()->tile_columns / 2;
-    return half > 0 ? (double)divide_up(columns, half) * half : columns;
+    return half > 0 ? (double)sm_divide_up(columns, half) * half : columns;
 }
 
 /* Cost of one region, rows x depth x columns. */
@@ -408,11 +403,11 @@ static double region_cost(const sm_conv2d_shape *s, sm_conv2d_pass pass, const s
     double multiply = multiply_cost * rows * depth * padded_columns(columns);
     int once = pass == SM_CONV2D_BACKWARD_WEIGHT
                    ? COLUMNS_NOW
-                   : panels_at_once(sm_microkernel_get(), smaller(region->depth, SM_TILE_DEPTH)) *
+                   : panels_at_once(sm_microkernel_get(), sm_smaller(region->depth, SM_TILE_DEPTH)) *
                          sm_microkernel_get()->tile_columns;
-    double copies = divide_up(columns, once) * rows * (copy_cost * depth + span_cost * region->spans);
+    double copies = sm_divide_up(columns, once) * rows * (copy_cost * depth + span_cost * region->spans);
     if (pass == SM_CONV2D_BACKWARD_WEIGHT) {
-        double panels = divide_up(region->depth, ROWS_NOW) * rows * (copy_cost * columns + span_cost);
+        double panels = sm_divide_up(region->depth, ROWS_NOW) * rows * (copy_cost * columns + span_cost);
         return 1.1 * multiply + copies + panels;
     }
     return multiply + copies;

@@ -9,6 +9,7 @@
 #include "ops/conv2d_algorithms.h"
 #include "ops/microkernel.h"
 #include "ops/pack.h"
+#include "ops/whole.h"
 
 #include <sigmatic/base/memory.h>
 
@@ -37,26 +38,11 @@ typedef struct tile_axis {
     int count;                   /* tiles */
 } tile_axis;
 
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
-static int divide_up(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
-static int part_begin(int total, int parts, int index)
-{
-    return (int)((long long)total * index / parts);
-}
-
 static tile_axis tile_axis_of(int size, int dilation, int tile)
 {
     tile_axis a = {.size = size, .dilation = dilation, .tile = tile, .long_phases = size % dilation};
-    a.short_tiles = divide_up(size / dilation, tile);
-    a.long_tiles = divide_up(size / dilation + 1, tile);
+    a.short_tiles = sm_divide_up(size / dilation, tile);
+    a.long_tiles = sm_divide_up(size / dilation + 1, tile);
     a.count = a.long_phases * a.long_tiles + (dilation - a.long_phases) * a.short_tiles;
     return a;
 }
@@ -106,6 +92,7 @@ static geometry geometry_of(const sm_conv2d_shape *s, sm_conv2d_pass pass, const
 typedef struct job_cut {
     int row_parts, column_parts;
     int panels;
+    int is_by_rows; /* jobs of the same rows follow each other, else those of the same columns */
 } job_cut;
 
 /* Cost of a job in multiply-adds of the micro-kernel at full speed, measured with the AVX-512 kernel: products, the
@@ -119,15 +106,15 @@ static double job_cost(double points, double rows, double columns, double depth)
 static job_cut cut_jobs(const blocking *block, int rows, int columns, int depth, int threads)
 {
     int width = sm_microkernel_get()->tile_columns;
-    job_cut best = {0, 0, divide_up(columns, width)};
+    job_cut best = {.panels = sm_divide_up(columns, width)};
     double least = 0;
-    int row_least = divide_up(rows, block->rows), column_least = divide_up(best.panels, block->columns / width);
-    for (int row_parts = row_least; row_parts <= smaller(row_least + threads, rows); row_parts++) {
-        for (int column_parts = column_least; column_parts <= smaller(column_least + threads, best.panels);
+    int row_least = sm_divide_up(rows, block->rows), column_least = sm_divide_up(best.panels, block->columns / width);
+    for (int row_parts = row_least; row_parts <= sm_smaller(row_least + threads, rows); row_parts++) {
+        for (int column_parts = column_least; column_parts <= sm_smaller(column_least + threads, best.panels);
              column_parts++) {
-            double cost = divide_up(row_parts * column_parts, threads) *
-                          job_cost(block->points, divide_up(rows, row_parts),
-                                   divide_up(best.panels, column_parts) * width, depth);
+            double cost = sm_divide_up(row_parts * column_parts, threads) *
+                          job_cost(block->points, sm_divide_up(rows, row_parts),
+                                   sm_divide_up(best.panels, column_parts) * width, depth);
             if (least == 0 || cost < least) {
                 least = cost;
                 best.row_parts = row_parts;
@@ -135,13 +122,15 @@ static job_cut cut_jobs(const blocking *block, int rows, int columns, int depth,
             }
         }
     }
+    /* What is transformed again: the source for each part of the columns, or the factor for each part of the rows. */
+    best.is_by_rows = rows * (best.column_parts - 1) > columns * (best.row_parts - 1);
     return best;
 }
 
 /* \return the size of pieces of the depth: equal ones, whole vectors; it does not depend on the number of threads */
 static int depth_piece(int depth)
 {
-    return (int)sm_round_up((size_t)divide_up(depth, divide_up(depth, DEPTH_NOW)), LINE);
+    return (int)sm_round_up((size_t)sm_divide_up(depth, sm_divide_up(depth, DEPTH_NOW)), LINE);
 }
 
 /* ---- buffers ----------------------------------------------------------------------------------------------------- */
@@ -175,8 +164,8 @@ static size_t sums_floats(const blocking *block)
 
 static size_t source_floats(const blocking *block)
 {
-    int rows = block->rows > DEPTH_NOW ? block->rows : DEPTH_NOW;
-    return rows * row_stride(block, (size_t)(DEPTH_NOW > block->rows ? DEPTH_NOW : block->rows));
+    int most = sm_larger(block->rows, DEPTH_NOW); /* rows and depth change places for the weight gradient */
+    return most * row_stride(block, (size_t)most);
 }
 
 static size_t factor_floats(const blocking *block)
@@ -191,8 +180,7 @@ static size_t turned_floats(const blocking *block)
 
 static size_t zeros_floats(const geometry *g)
 {
-    int channels = g->source_channels > g->result_channels ? g->source_channels : g->result_channels;
-    return sm_round_up((size_t)channels, LINE);
+    return sm_round_up((size_t)sm_larger(g->source_channels, g->result_channels), LINE);
 }
 
 static size_t thread_floats(const geometry *g)
@@ -229,7 +217,9 @@ typedef struct job {
     int first_column, columns; /* result channels */
     int panels;                /* of this job */
     size_t sums_stride;        /* floats between rows of buffer.sums */
-    int held; /* first_column (weight gradient: first_row) of what is still in buffer.factor (source), or -1 */
+    int depth;                 /* channels, or tiles */
+    int is_weight;             /* gradient */
+    int held_row, held_column; /* what is still in buffer.source and buffer.factor, or -1 */
 } job;
 
 typedef struct origin {
@@ -242,16 +232,46 @@ static origin origin_of(const geometry *g, int tile)
     return (origin){tile / g->tiles, tile_begin(&g->y, within / g->x.count), tile_begin(&g->x, within % g->x.count)};
 }
 
-/* Pointers to `size` x `size` pixels, from (y, x) on and the dilation apart; `outside` where there is none. */
-static void tile_pixels(const float *image, int height, int width, int channels, int y, int x, int dilation_y,
-                        int dilation_x, int size, const float *outside, const float **pixels)
+/* An operand whose pixels tiles are made of. */
+typedef struct plane {
+    const float *image; /* and first channel */
+    int height, width, channels;
+    int dilation_y, dilation_x;
+} plane;
+
+static plane source_plane(const geometry *g, const float *source, int image, int channel)
 {
+    size_t image_floats = (size_t)g->source_height * g->source_width * g->source_channels;
+    return (plane){source + image * image_floats + channel,
+                   g->source_height,
+                   g->source_width,
+                   g->source_channels,
+                   g->y.dilation,
+                   g->x.dilation};
+}
+
+static plane result_plane(const geometry *g, const float *result, int image, int channel)
+{
+    size_t image_floats = (size_t)g->result_height * g->result_width * g->result_channels;
+    return (plane){result + image * image_floats + channel,
+                   g->result_height,
+                   g->result_width,
+                   g->result_channels,
+                   g->y.dilation,
+                   g->x.dilation};
+}
+
+/* Pointers to `size` x `size` pixels, from (y, x) on and the dilation apart; `outside` where there is none. */
+static void tile_pixels(const plane *p, int y, int x, int size, const float *outside, const float **pixels)
+{
+    int reach_y = (size - 1) * p->dilation_y, reach_x = (size - 1) * p->dilation_x;
+    int all = y >= 0 && x >= 0 && y + reach_y < p->height && x + reach_x < p->width;
     for (int i = 0; i < size; i++) {
-        int row = y + i * dilation_y;
+        int row = y + i * p->dilation_y;
         for (int j = 0; j < size; j++) {
-            int column = x + j * dilation_x;
-            int inside = row >= 0 && row < height && column >= 0 && column < width;
-            pixels[i * size + j] = inside ? image + ((size_t)row * width + column) * channels : outside;
+            int column = x + j * p->dilation_x;
+            int inside = all || (row >= 0 && row < p->height && column >= 0 && column < p->width);
+            pixels[i * size + j] = inside ? p->image + ((size_t)row * p->width + column) * p->channels : outside;
         }
     }
 }
@@ -261,14 +281,12 @@ static void tile_pixels(const float *image, int height, int width, int channels,
 static void transform_source(const job *j, int first, int count, int channel, int depth)
 {
     const geometry *g = j->geometry;
-    size_t image_floats = (size_t)g->source_height * g->source_width * g->source_channels;
     size_t points_stride = sm_round_up((size_t)depth, LINE), stride = row_stride(&g->block, (size_t)depth);
     for (int tile = 0; tile < count; tile++) {
         const float *pixels[SM_WINOGRAD_POINTS_MAX];
         origin at = origin_of(g, first + tile);
-        tile_pixels(j->source + at.image * image_floats + channel, g->source_height, g->source_width,
-                    g->source_channels, at.y - g->pad_y, at.x - g->pad_x, g->y.dilation, g->x.dilation,
-                    g->block.tile + 2, j->buffer.zeros, pixels);
+        plane source = source_plane(g, j->source, at.image, channel);
+        tile_pixels(&source, at.y - g->pad_y, at.x - g->pad_x, g->block.tile + 2, j->buffer.zeros, pixels);
         j->transform->input(pixels, depth, j->buffer.source + tile * stride, points_stride);
     }
 }
@@ -310,14 +328,12 @@ static void transform_grad_output(const job *j, int first, int count)
     const geometry *g = j->geometry;
     int width = j->kernel->tile_columns;
     sm_panelled columns = {width, (size_t)count * width};
-    size_t image_floats = (size_t)g->result_height * g->result_width * g->result_channels;
     size_t point_stride = factor_stride(j->panels, count, width);
     for (int tile = 0; tile < count; tile++) {
         const float *pixels[SM_WINOGRAD_POINTS_MAX];
         origin at = origin_of(g, first + tile);
-        tile_pixels(j->run->grad_output + at.image * image_floats + j->first_column, g->result_height, g->result_width,
-                    g->result_channels, at.y, at.x, g->y.dilation, g->x.dilation, g->block.tile, j->buffer.zeros,
-                    pixels);
+        plane grad = result_plane(g, j->run->grad_output, at.image, j->first_column);
+        tile_pixels(&grad, at.y, at.x, g->block.tile, j->buffer.zeros, pixels);
         j->transform->grad_output(pixels, j->columns, j->buffer.factor + (size_t)tile * width, point_stride, columns);
     }
 }
@@ -327,12 +343,13 @@ static void transform_grad_output(const job *j, int first, int count)
 static void multiply_points(const job *j, int depth, size_t point_stride, size_t a_row, size_t a_step, int accumulate)
 {
     const geometry *g = j->geometry;
-    int width = j->kernel->tile_columns, groups = divide_up(j->rows, j->kernel->tile_rows);
+    int width = j->kernel->tile_columns, groups = sm_divide_up(j->rows, j->kernel->tile_rows);
     sm_microkernel_multiply *multiply = a_step == 1 ? j->kernel->multiply_block : j->kernel->multiply_panel;
     for (int point = 0; point < g->block.points; point++) {
         const float *factor = j->buffer.factor + point * factor_stride(j->panels, depth, width);
         for (int group = 0; group < groups; group++) {
-            int begin = part_begin(j->rows, groups, group), rows = part_begin(j->rows, groups, group + 1) - begin;
+            int begin = sm_piece_begin(j->rows, groups, group),
+                rows = sm_piece_begin(j->rows, groups, group + 1) - begin;
             const float *a = j->buffer.source + point * point_stride + begin * a_row;
             float *c[SM_TILE_ROWS_MAX];
             for (int i = 0; i < rows; i++) {
@@ -343,8 +360,8 @@ static void multiply_points(const job *j, int depth, size_t point_stride, size_t
                 a = j->buffer.arranged;
             }
             for (int panel = 0; panel < j->panels; panel++) {
-                multiply(rows, width, depth, a, a_step == 1 ? a_row : a_step, factor + (size_t)panel * depth * width, c,
-                         (size_t)panel * width, accumulate);
+                multiply(rows, sm_smaller(width, j->columns - panel * width), depth, a, a_step == 1 ? a_row : a_step,
+                         factor + (size_t)panel * depth * width, c, (size_t)panel * width, accumulate);
             }
         }
     }
@@ -354,58 +371,76 @@ static void multiply_points(const job *j, int depth, size_t point_stride, size_t
 static void transform_output(const job *j)
 {
     const geometry *g = j->geometry;
-    size_t image_floats = (size_t)g->result_height * g->result_width * g->result_channels;
     for (int row = 0; row < j->rows; row++) {
         float *pixels[SM_WINOGRAD_POINTS_MAX];
         origin at = origin_of(g, j->first_row + row);
-        tile_pixels(j->run->result + at.image * image_floats + j->first_column, g->result_height, g->result_width,
-                    g->result_channels, at.y, at.x, g->y.dilation, g->x.dilation, g->block.tile, NULL,
-                    (const float **)pixels);
+        plane result = result_plane(g, j->run->result, at.image, j->first_column);
+        tile_pixels(&result, at.y, at.x, g->block.tile, NULL, (const float **)pixels);
         j->transform->output(j->buffer.sums + row * j->sums_stride, (size_t)j->panels * j->kernel->tile_columns,
                              j->columns, j->run->bias ? j->run->bias + j->first_column : NULL, j->run->beta != 0,
                              pixels);
     }
 }
 
-static void run_pixels_job(job *j)
+/* The one place where rows of the weight gradient are stored. */
+static void transform_grad_weight(const job *j)
 {
     const geometry *g = j->geometry;
-    int step = depth_piece(g->source_channels);
-    int keeps_weight = step >= g->source_channels && j->first_column == j->held;
-    for (int channel = 0; channel < g->source_channels; channel += step) {
-        int depth = smaller(step, g->source_channels - channel);
-        transform_source(j, j->first_row, j->rows, channel, depth);
-        if (!keeps_weight) {
-            transform_weight(j, channel, depth);
-        }
-        multiply_points(j, depth, sm_round_up((size_t)depth, LINE), row_stride(&g->block, (size_t)depth), 1,
-                        channel > 0);
-    }
-    j->held = j->first_column;
-    transform_output(j);
-}
-
-static void run_weight_job(job *j)
-{
-    const geometry *g = j->geometry;
-    int tiles = j->run->batch * g->tiles, step = depth_piece(tiles);
-    int keeps_source = step >= tiles && j->first_row == j->held;
-    for (int tile = 0; tile < tiles; tile += step) {
-        int depth = smaller(step, tiles - tile);
-        if (!keeps_source) {
-            transform_source(j, tile, depth, j->first_row, j->rows);
-        }
-        transform_grad_output(j, tile, depth);
-        multiply_points(j, depth, sm_round_up((size_t)j->rows, LINE), 1, row_stride(&g->block, (size_t)j->rows),
-                        tile > 0);
-    }
-    j->held = j->first_row;
     size_t tap_stride = (size_t)g->source_channels * g->result_channels;
     for (int row = 0; row < j->rows; row++) {
         j->transform->grad_weight(j->buffer.sums + row * j->sums_stride, (size_t)j->panels * j->kernel->tile_columns,
                                   j->columns, j->run->beta != 0,
                                   j->run->result + (size_t)(j->first_row + row) * g->result_channels + j->first_column,
                                   tap_stride);
+    }
+}
+
+/* Forward and data gradient: the depth is channels. */
+static void add_channels(const job *j, int first, int depth, int has_source, int has_factor)
+{
+    if (!has_source) {
+        transform_source(j, j->first_row, j->rows, first, depth);
+    }
+    if (!has_factor) {
+        transform_weight(j, first, depth);
+    }
+    multiply_points(j, depth, sm_round_up((size_t)depth, LINE), row_stride(&j->geometry->block, (size_t)depth), 1,
+                    first > 0);
+}
+
+/* Weight gradient: the depth is tiles. */
+static void add_tiles(const job *j, int first, int depth, int has_source, int has_factor)
+{
+    if (!has_source) {
+        transform_source(j, first, depth, j->first_row, j->rows);
+    }
+    if (!has_factor) {
+        transform_grad_output(j, first, depth);
+    }
+    multiply_points(j, depth, sm_round_up((size_t)j->rows, LINE), 1, row_stride(&j->geometry->block, (size_t)j->rows),
+                    first > 0);
+}
+
+/* A factor of the last job is used again if it is the same, which it can only be if the depth is one piece. */
+static void run_job(job *j)
+{
+    int step = depth_piece(j->depth), is_whole = step >= j->depth;
+    int has_source = is_whole && j->held_row == j->first_row,
+        has_factor = is_whole && j->held_column == j->first_column;
+    for (int first = 0; first < j->depth; first += step) {
+        int depth = sm_smaller(step, j->depth - first);
+        if (j->is_weight) {
+            add_tiles(j, first, depth, has_source, has_factor);
+        } else {
+            add_channels(j, first, depth, has_source, has_factor);
+        }
+    }
+    j->held_row = j->first_row;
+    j->held_column = j->first_column;
+    if (j->is_weight) {
+        transform_grad_weight(j);
+    } else {
+        transform_output(j);
     }
 }
 
@@ -430,7 +465,8 @@ static void run_winograd(const sm_conv2d_shape *s, sm_conv2d_pass pass, const bl
         }
         return;
     }
-    job_cut cut = cut_jobs(block, rows, g.result_channels, is_weight ? tiles : g.source_channels, run->threads);
+    int depth = is_weight ? tiles : g.source_channels;
+    job_cut cut = cut_jobs(block, rows, g.result_channels, depth, run->threads);
 #pragma omp parallel num_threads(run->threads)
     {
         job j = {.shape = s,
@@ -438,26 +474,25 @@ static void run_winograd(const sm_conv2d_shape *s, sm_conv2d_pass pass, const bl
                  .geometry = &g,
                  .kernel = sm_microkernel_get(),
                  .transform = transform_of(block->tile),
-                 .held = -1,
                  .buffer = buffers_of(&g, run->workspace, omp_get_thread_num()),
                  .source = pass == SM_CONV2D_BACKWARD_DATA ? run->grad_output : run->input,
-                 .turned = pass == SM_CONV2D_BACKWARD_DATA};
+                 .turned = pass == SM_CONV2D_BACKWARD_DATA,
+                 .depth = depth,
+                 .is_weight = is_weight,
+                 .held_row = -1,
+                 .held_column = -1};
 #pragma omp for schedule(static)
         for (int index = 0; index < cut.row_parts * cut.column_parts; index++) {
-            int row_part = is_weight ? index / cut.column_parts : index % cut.row_parts;
-            int column_part = is_weight ? index % cut.column_parts : index / cut.row_parts;
-            int first_panel = part_begin(cut.panels, cut.column_parts, column_part);
-            j.first_row = part_begin(rows, cut.row_parts, row_part);
-            j.rows = part_begin(rows, cut.row_parts, row_part + 1) - j.first_row;
+            int row_part = cut.is_by_rows ? index / cut.column_parts : index % cut.row_parts;
+            int column_part = cut.is_by_rows ? index % cut.column_parts : index / cut.row_parts;
+            int first_panel = sm_piece_begin(cut.panels, cut.column_parts, column_part);
+            j.first_row = sm_piece_begin(rows, cut.row_parts, row_part);
+            j.rows = sm_piece_begin(rows, cut.row_parts, row_part + 1) - j.first_row;
             j.first_column = first_panel * width;
-            j.panels = part_begin(cut.panels, cut.column_parts, column_part + 1) - first_panel;
-            j.columns = smaller(j.panels * width, g.result_channels - j.first_column);
+            j.panels = sm_piece_begin(cut.panels, cut.column_parts, column_part + 1) - first_panel;
+            j.columns = sm_smaller(j.panels * width, g.result_channels - j.first_column);
             j.sums_stride = row_stride(block, (size_t)j.panels * width);
-            if (is_weight) {
-                run_weight_job(&j);
-            } else {
-                run_pixels_job(&j);
-            }
+            run_job(&j);
         }
     }
 }
@@ -489,8 +524,8 @@ static double cost(const sm_conv2d_shape *s, sm_conv2d_pass pass, int batch, int
     int rows = is_weight ? g.source_channels : tiles, depth = is_weight ? tiles : g.source_channels;
     job_cut cut = cut_jobs(&g.block, rows, g.result_channels, depth, 1);
     int width = sm_microkernel_get()->tile_columns;
-    double one = job_cost(g.block.points, divide_up(rows, cut.row_parts),
-                          divide_up(cut.panels, cut.column_parts) * width, depth);
+    double one = job_cost(g.block.points, sm_divide_up(rows, cut.row_parts),
+                          sm_divide_up(cut.panels, cut.column_parts) * width, depth);
     return one * cut.row_parts * cut.column_parts / (batch > 0 ? batch : 1);
 }
 
