@@ -1,3 +1,4 @@
+#include <sigmatic/base/memory.h>
 #include <sigmatic/train/settings.h>
 #include <sigmatic/train/train.h>
 
@@ -14,13 +15,14 @@ sm_status command_train(command_context *context, int argc, char **argv)
     sm_train_options options = {0};
     const char *path = NULL;
     argument_list sets = {0};
-    int help, help_config = 0;
+    int help, help_config = 0, print_config = 0;
     const argument table[] = {
         {"CONFIG?", ARGUMENT_POSITIONAL, &path, NULL, "the run's configuration (INI); see --help-config"},
         {"set", ARGUMENT_LIST, &sets, "SECTION.KEY=VALUE", "override a key; may be repeated"},
         {"resume", ARGUMENT_TEXT, &options.resume, "auto|FILE", "go on from the run folder's newest checkpoint, or from a file"},
         {"overwrite", ARGUMENT_FLAG, &options.overwrite, NULL, "replace what an earlier run left in the run folder"},
         {"dry-run", ARGUMENT_FLAG, &options.dry_run, NULL, "print ops, parameters, memory and FLOPs, then stop"},
+        {"print-config", ARGUMENT_FLAG, &print_config, NULL, "print the resolved configuration and stop"},
         {"help-config", ARGUMENT_FLAG, &help_config, NULL, "list every section and key with default, range and meaning"},
         {0},
     };
@@ -38,6 +40,14 @@ sm_status command_train(command_context *context, int argc, char **argv)
         SM_TRY(sm_fail(SM_ERR_USAGE, "train: CONFIG is missing; see 'sigmatic train --help'"));
     }
     SM_TRY(sm_comm_agree(context->comm, command_config(path, NULL, &sets, &config)));
+    if (print_config) {
+        if (sm_comm_rank(context->comm) == 0) {
+            char *text = sm_config_text(config);
+            fputs(text, stdout);
+            sm_free(text);
+        }
+        goto done;
+    }
     status = sm_train(config, context->comm, &options, &context->started);
 done:
     sm_config_free(config);

@@ -184,7 +184,10 @@ sm_status sm_dataset_writer_create(const char *path, const sm_dataset_spec *spec
 {
     assert(spec->split_count >= 1 && (spec->classes || !(spec->maps & SM_MAP_SEMANTIC)));
     char *partial = partial_path(path);
-    sm_status status = create_file(partial, spec);
+    sm_status status = sm_make_folder_of(path);
+    if (status == SM_OK) {
+        status = create_file(partial, spec);
+    }
     sm_free(partial);
     return status == SM_OK ? sm_dataset_writer_attach(path, spec, out) : status;
 }

@@ -171,6 +171,18 @@ sm_status sm_file_read_text(const char *path, char **text)
 }
 
 /* A rename is on the disk only when the folder is. Some file systems cannot sync a folder: EINVAL is no failure. */
+sm_status sm_make_folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash || slash == path) {
+        return SM_OK;
+    }
+    char *folder = sm_format("%.*s", (int)(slash - path), path);
+    sm_status status = sm_make_folders(folder);
+    sm_free(folder);
+    return status;
+}
+
 static sm_status sync_folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');

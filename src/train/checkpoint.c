@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char FORMAT[] = "sigmatic-checkpoint";
+static const char FORMAT[] = "sigmatic-checkpoint", UPDATES[] = "/optimizer/updates";
 enum { FORMAT_VERSION = 1, PATH_BYTES = SM_NAME_BYTES + 64 };
 
 /* ---- one tensor ---- */
@@ -31,28 +31,46 @@ done:
     return status;
 }
 
-static sm_status read_tensor(const sm_h5 *file, const char *object, const sm_slice *slice, float *flat)
+/* Files of others may come without. */
+static sm_status check_checksum(const sm_h5 *file, const char *object, const void *values, size_t bytes)
 {
     sm_status status = SM_OK;
-    size_t shape[4];
     int64_t expected;
-    float *values = sm_alloc(slice->count * sizeof *values);
-    for (int d = 0; d < slice->dimensions; d++) {
-        shape[d] = (size_t)slice->shape[d];
-    }
-    SM_TRY(sm_h5_read(file, object, SM_H5_FLOAT, slice->dimensions, shape, values));
     if (sm_h5_has_attribute(file, object, "crc32c")) {
         SM_TRY(sm_h5_read_attribute_int64(file, object, "crc32c", &expected));
-        uint32_t found = sm_crc32c(0, values, slice->count * sizeof *values);
+        uint32_t found = sm_crc32c(0, values, bytes);
         if (found != (uint32_t)expected) {
             SM_TRY(sm_fail(SM_ERR_INPUT, "%s: %s is damaged: checksum %08x expected, %08x found", sm_h5_path(file), object,
                            (unsigned)expected, (unsigned)found));
         }
     }
+done:
+    return status;
+}
+
+static sm_status read_tensor(const sm_h5 *file, const char *object, const sm_slice *slice, float *flat)
+{
+    sm_status status = SM_OK;
+    size_t shape[4];
+    float *values = sm_alloc(slice->count * sizeof *values);
+    for (int d = 0; d < slice->dimensions; d++) {
+        shape[d] = (size_t)slice->shape[d];
+    }
+    SM_TRY(sm_h5_read(file, object, SM_H5_FLOAT, slice->dimensions, shape, values));
+    SM_TRY(check_checksum(file, object, values, slice->count * sizeof *values));
     sm_slice_import(slice, values, flat);
 done:
     sm_free(values);
     return status;
+}
+
+static int has_shape(const sm_h5_info *info, const sm_slice *slice)
+{
+    int same = info->rank == slice->dimensions;
+    for (int d = 0; same && d < info->rank; d++) {
+        same = info->shape[d] == (size_t)slice->shape[d];
+    }
+    return same;
 }
 
 /* Where a parameter stands below a group; log-variances have a group of their own beside /model. */
@@ -75,6 +93,24 @@ static sm_status write_one(sm_h5 *file, const char *object, const sm_slice *slic
 static sm_status read_one(sm_h5 *file, const char *object, const sm_slice *slice, float *flat)
 {
     return read_tensor(file, object, slice, flat);
+}
+
+/* A tensor that is missing or has another shape is another network's; one that cannot be read later on is damaged. */
+static sm_status match_one(sm_h5 *file, const char *object, const sm_slice *slice, float *flat)
+{
+    sm_status status = SM_OK;
+    sm_h5_info info;
+    (void)flat;
+    if (!sm_h5_has_dataset(file, object)) {
+        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: has no %s, which the configured network needs: a checkpoint of another model", sm_h5_path(file), object));
+    }
+    SM_TRY(sm_h5_query(file, object, &info));
+    if (!has_shape(&info, slice)) {
+        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: %s has %zu numbers, or in another shape than the configured network's %zu: a checkpoint of another model",
+                       sm_h5_path(file), object, info.count, slice->count));
+    }
+done:
+    return status;
 }
 
 static sm_status each_tensor(tensor_function function, sm_h5 *file, const char *group, const sm_slices *slices, float *flat)
@@ -149,7 +185,8 @@ static sm_status build(const sm_trainer *trainer, const char *path, const char *
     SM_TRY(write_attributes(file, trainer, fingerprint, best_metric));
     SM_TRY(network_tensors(write_one, file, trainer->session));
     SM_TRY(optimizer_tensors(write_one, file, trainer));
-    SM_TRY(sm_h5_write(file, "/optimizer/updates", SM_H5_INT64, 1, &slices, trainer->segment_steps));
+    SM_TRY(sm_h5_write(file, UPDATES, SM_H5_INT64, 1, &slices, trainer->segment_steps));
+    SM_TRY(sm_h5_write_attribute_int64(file, UPDATES, "crc32c", sm_crc32c(0, trainer->segment_steps, slices * sizeof(int64_t))));
     *out = file;
     file = NULL;
 done:
@@ -208,11 +245,6 @@ static sm_status check_count(const sm_h5 *file, const sm_session *session)
     return status;
 }
 
-static sm_status check_same_model(sm_status status)
-{
-    return status == SM_ERR_INPUT ? sm_fail(status, "%s (a checkpoint of another model?)", sm_error_message()) : status;
-}
-
 static sm_status load_file(sm_session *session, sm_trainer *trainer, const char *path, int use_average)
 {
     sm_status status = SM_OK;
@@ -220,14 +252,16 @@ static sm_status load_file(sm_session *session, sm_trainer *trainer, const char 
     SM_TRY(sm_h5_open(path, &file));
     SM_TRY(check_format(file));
     SM_TRY(check_count(file, session));
-    SM_TRY(check_same_model(network_tensors(read_one, file, session)));
+    SM_TRY(network_tensors(match_one, file, session));
+    SM_TRY(network_tensors(read_one, file, session));
     if (use_average && sm_h5_has_group(file, "/ema")) {
         SM_TRY(each_tensor(read_one, file, "/ema", &session->parameters->parameters, session->values));
     }
     if (trainer) {
         size_t slices = (size_t)session->parameters->parameters.count;
         SM_TRY(optimizer_tensors(read_one, file, trainer));
-        SM_TRY(sm_h5_read(file, "/optimizer/updates", SM_H5_INT64, 1, &slices, trainer->segment_steps));
+        SM_TRY(sm_h5_read(file, UPDATES, SM_H5_INT64, 1, &slices, trainer->segment_steps));
+        SM_TRY(check_checksum(file, UPDATES, trainer->segment_steps, slices * sizeof(int64_t)));
         SM_TRY(sm_h5_read_attribute_int64(file, "/", "step", &trainer->step));
         SM_TRY(sm_h5_read_attribute_int64(file, "/", "samples_seen", &trainer->position));
         SM_TRY(sm_h5_read_attribute_int64(file, "/", "skipped", &trainer->skipped));
@@ -282,11 +316,7 @@ static sm_status load_matching(const sm_h5 *file, const sm_slices *slices, float
             continue;
         }
         SM_TRY(sm_h5_query(file, object, &info));
-        int same = info.rank == slice->dimensions;
-        for (int d = 0; same && d < info.rank; d++) {
-            same = info.shape[d] == (size_t)slice->shape[d];
-        }
-        if (same) {
+        if (has_shape(&info, slice)) {
             SM_TRY(read_tensor(file, object, slice, flat));
             ++*loaded;
         }
@@ -355,34 +385,81 @@ void sm_checkpoint_info_free(sm_checkpoint_info *info)
 
 /* ---- the folder ---- */
 
+/* Reads every dataset below a group that has a checksum. */
+static sm_status verify_group(const sm_h5 *file, const char *group)
+{
+    sm_status status = SM_OK;
+    char **names = NULL, *object = NULL;
+    void *values = NULL;
+    size_t count = 0;
+    SM_TRY(sm_h5_list(file, group, &names, &count));
+    for (size_t i = 0; i < count; i++) {
+        sm_h5_info info;
+        sm_free(object);
+        object = sm_format("%s/%s", strcmp(group, "/") == 0 ? "" : group, names[i]);
+        if (sm_h5_has_group(file, object)) {
+            SM_TRY(verify_group(file, object));
+            continue;
+        }
+        SM_TRY(sm_h5_query(file, object, &info));
+        size_t bytes = info.count * sm_h5_type_bytes(info.type);
+        values = sm_realloc(values, bytes);
+        SM_TRY(sm_h5_read(file, object, info.type, info.rank, info.shape, values));
+        SM_TRY(check_checksum(file, object, values, bytes));
+    }
+done:
+    sm_free(values);
+    sm_free(object);
+    sm_free(names);
+    return status;
+}
+
+static sm_status verify(const char *path)
+{
+    sm_status status = SM_OK;
+    sm_h5 *file = NULL;
+    SM_TRY(sm_h5_open(path, &file));
+    SM_TRY(check_format(file));
+    SM_TRY(verify_group(file, "/"));
+done:
+    sm_h5_close(file);
+    return status;
+}
+
 static int is_step_file(const char *name)
 {
     return fnmatch("step-*.h5", name, 0) == 0;
 }
 
-char *sm_checkpoint_latest(const char *folder)
+sm_status sm_checkpoint_latest(const char *folder, char **out)
 {
-    char **names = NULL, *found = NULL;
+    sm_status status = SM_OK;
+    char **names = NULL;
     size_t count = 0;
-    if (!sm_folder_exists(folder) || sm_folder_list(folder, &names, &count) != SM_OK) {
-        return NULL;
+    int damaged = 0;
+    *out = NULL;
+    if (sm_folder_exists(folder)) {
+        SM_TRY(sm_folder_list(folder, &names, &count));
     }
-    for (size_t i = count; i-- > 0 && !found;) { /* sorted by name, which is by step */
+    for (size_t i = count; i-- > 0 && !*out;) { /* sorted by name, which is by step */
         if (!is_step_file(names[i])) {
             continue;
         }
         char *path = sm_format("%s/%s", folder, names[i]);
-        sm_checkpoint_info info;
-        if (sm_checkpoint_read_info(path, &info) == SM_OK) {
-            sm_checkpoint_info_free(&info);
-            found = path;
+        if (verify(path) == SM_OK) {
+            *out = path;
         } else {
             sm_log_warning("passing over a checkpoint: %s", sm_error_message());
+            damaged++;
             sm_free(path);
         }
     }
+    if (damaged && !*out) {
+        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: none of the %d checkpoints can be read", folder, damaged));
+    }
+done:
     sm_free(names);
-    return found;
+    return status;
 }
 
 sm_status sm_checkpoint_prune(const char *folder, int keep)

@@ -37,6 +37,7 @@ static sm_status create_file(sm_predictions *p, const sm_dataset *dataset, const
     for (size_t i = 0; i < n; i++) {
         names[i] = sm_dataset_name(dataset, (int64_t)i);
     }
+    SM_TRY(sm_make_folder_of(path));
     SM_TRY(sm_h5_create(path, SM_H5_EARLIEST, &file));
     SM_TRY(sm_h5_write_attribute_text(file, "/", "format", "sigmatic-predictions"));
     SM_TRY(sm_h5_write_attribute_int64(file, "/", "format_version", 1));

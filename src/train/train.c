@@ -151,13 +151,14 @@ static sm_status find_checkpoint(const training *t, char *path, size_t path_byte
         snprintf(path, path_bytes, "%s", t->options->resume);
         return SM_OK;
     }
-    char *folder = path_in(t, "checkpoints"), *latest = sm_checkpoint_latest(folder);
+    char *folder = path_in(t, "checkpoints"), *latest = NULL;
+    sm_status status = sm_checkpoint_latest(folder, &latest);
     if (latest) {
         snprintf(path, path_bytes, "%s", latest);
     }
     sm_free(folder);
     sm_free(latest);
-    return SM_OK;
+    return status;
 }
 
 static sm_status check_dataset(const training *t, const char *path, double *best_metric)
@@ -362,7 +363,6 @@ static sm_status start(training *t)
     SM_TRY(sm_comm_agree(t->comm, sm_loader_new(&t->loader_options, &t->loader)));
     t->progress = sm_progress_new(t->session, t->steps, t->trainer->step);
     t->begin_seconds = sm_seconds();
-    sm_stop_signal_install();
     sm_log_info("%d rank%s x %d thread%s, %lld samples, global batch %d, steps %lld to %lld, folder %s", sm_comm_size(t->comm),
                 sm_comm_size(t->comm) > 1 ? "s" : "", t->session->settings.threads, t->session->settings.threads > 1 ? "s" : "",
                 (long long)sm_dataset_count(t->train), t->session->settings.batch, (long long)t->trainer->step + 1, (long long)t->steps,
@@ -409,6 +409,9 @@ sm_status sm_train(const sm_config *config, sm_comm *comm, const sm_train_option
     sm_status status = SM_OK;
     training t = {.config = config, .comm = comm, .options = options, .evaluated_step = -1, .saved_step = -1};
     *started = 0;
+    if (!options->dry_run) {
+        sm_stop_signal_install(); /* before the first step too: the run then stops after it */
+    }
     SM_TRY(open_data(&t));
     SM_TRY(sm_session_new(config, comm, t.train, &t.session));
     SM_TRY(make_engines(&t));

@@ -24,6 +24,9 @@ sm_status sm_file_size(const char *path, uint64_t *bytes);
 /** Makes a folder and those above it; existing ones are fine. */
 sm_status sm_make_folders(const char *path);
 
+/** Makes the folder that `path` will lie in, and those above it. */
+sm_status sm_make_folder_of(const char *path);
+
 /** Removes a file, or a folder with all it holds (links are not followed). Nothing there is fine. */
 sm_status sm_remove_tree(const char *path);
 
