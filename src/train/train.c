@@ -226,13 +226,19 @@ done:
 static sm_status open_log(training *t)
 {
     sm_status status = SM_OK;
+    sm_run_log_kept kept = {0};
     if (is_root(t)) {
         char *path = path_in(t, "run.h5");
         const char *split = t->validation ? sm_config_text_of(t->config, "data", "validation_split") : NULL;
-        status = sm_run_log_open(path, t->session, split, t->trainer->step, &t->earlier_seconds, &t->log);
+        status = sm_run_log_open(path, t->session, split, t->trainer->step, &kept, &t->log);
         sm_free(path);
     }
-    return sm_comm_agree(t->comm, status);
+    SM_TRY(sm_comm_agree(t->comm, status));
+    sm_comm_broadcast(t->comm, &kept, sizeof kept, 0);
+    t->earlier_seconds = kept.seconds;
+    t->evaluated_step = kept.evaluated_step;
+done:
+    return status;
 }
 
 /* ---- what happens between steps ---- */
@@ -324,6 +330,12 @@ static sm_status run_steps(training *t)
     sm_status status = SM_OK;
     const sm_settings *settings = &t->session->settings;
     sm_status own = SM_OK; /* of rank 0's log */
+    int64_t stop = sm_stop_signal_seen();
+    sm_comm_max_int64(t->comm, &stop, 1);
+    if (stop) {
+        SM_TRY(sm_fail(SM_PREEMPTED, "asked to stop before step %lld: nothing new to save, continue with --resume auto",
+                       (long long)t->trainer->step + 1));
+    }
     while (t->trainer->step < t->steps) {
         int done;
         SM_TRY(sm_trainer_step(t->trainer, t->loader, sm_stop_signal_seen(), &done));
@@ -410,7 +422,7 @@ sm_status sm_train(const sm_config *config, sm_comm *comm, const sm_train_option
     training t = {.config = config, .comm = comm, .options = options, .evaluated_step = -1, .saved_step = -1};
     *started = 0;
     if (!options->dry_run) {
-        sm_stop_signal_install(); /* before the first step too: the run then stops after it */
+        sm_stop_signal_install();
     }
     SM_TRY(open_data(&t));
     SM_TRY(sm_session_new(config, comm, t.train, &t.session));
