@@ -106,7 +106,7 @@ static sm_status open_bench(bench *b)
     sm_status status = SM_OK;
     char dataset[300], log[300];
     const char *const paths[] = {dataset};
-    double seconds;
+    sm_run_log_kept kept;
     SM_TRY(make_folder(b));
     snprintf(dataset, sizeof dataset, "%s/scenes.h5", b->folder);
     snprintf(log, sizeof log, "%s/run.h5", b->folder);
@@ -115,7 +115,7 @@ static sm_status open_bench(bench *b)
     SM_TRY(sm_comm_agree(b->comm, sm_dataset_open(paths, 1, "train", &b->dataset)));
     SM_TRY(sm_session_new(b->config, b->comm, b->dataset, &b->session));
     SM_TRY(sm_comm_agree(b->comm, make_loader(b)));
-    SM_TRY(sm_comm_agree(b->comm, sm_comm_rank(b->comm) == 0 ? sm_run_log_open(log, b->session, NULL, 0, &seconds, &b->log) : SM_OK));
+    SM_TRY(sm_comm_agree(b->comm, sm_comm_rank(b->comm) == 0 ? sm_run_log_open(log, b->session, NULL, 0, &kept, &b->log) : SM_OK));
 done:
     return status;
 }

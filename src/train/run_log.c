@@ -102,8 +102,8 @@ done:
     return status;
 }
 
-/* Copies the rows of the old log up to `last_step`. */
-static sm_status copy_rows(sm_run_log *log, const sm_h5 *old, table *t, int64_t last_step, double *seconds)
+/* Copies the rows of the old log up to `last_step`. \param [out] kept_step  of the last row copied; untouched if there is none */
+static sm_status copy_rows(sm_run_log *log, const sm_h5 *old, table *t, int64_t last_step, int64_t *kept_step, double *seconds)
 {
     sm_status status = SM_OK;
     sm_h5_info info;
@@ -118,6 +118,9 @@ static sm_status copy_rows(sm_run_log *log, const sm_h5 *old, table *t, int64_t 
     SM_TRY(sm_h5_read_rows(old, t->columns[0].path, SM_H5_INT64, 0, info.count, 1, steps));
     while (kept < info.count && steps[kept] <= last_step) {
         kept++;
+    }
+    if (kept > 0) {
+        *kept_step = steps[kept - 1];
     }
     rows = sm_alloc((kept + 1) * sizeof(double));
     for (int i = 0; i < t->count && kept > 0; i++) {
@@ -178,13 +181,14 @@ done:
     return status;
 }
 
-sm_status sm_run_log_open(const char *path, const sm_session *session, const char *split, int64_t resume_step, double *seconds, sm_run_log **out)
+sm_status sm_run_log_open(const char *path, const sm_session *session, const char *split, int64_t resume_step, sm_run_log_kept *kept, sm_run_log **out)
 {
     sm_status status = SM_OK;
     sm_h5 *old = NULL;
     char *partial = sm_format("%s.partial", path);
     sm_run_log *log = sm_alloc_zeroed(sizeof *log);
-    *seconds = 0;
+    int64_t last_step;
+    *kept = (sm_run_log_kept){0};
     log->task_count = session->task_count;
     log->flushed_seconds = sm_seconds();
     name_columns(log, session, split);
@@ -194,8 +198,8 @@ sm_status sm_run_log_open(const char *path, const sm_session *session, const cha
     SM_TRY(write_attributes(log->file, session));
     if (resume_step > 0 && sm_file_exists(path)) {
         SM_TRY(sm_h5_open(path, &old));
-        SM_TRY(copy_rows(log, old, &log->steps, resume_step, seconds));
-        SM_TRY(copy_rows(log, old, &log->evaluations, resume_step, seconds));
+        SM_TRY(copy_rows(log, old, &log->steps, resume_step, &last_step, &kept->seconds));
+        SM_TRY(copy_rows(log, old, &log->evaluations, resume_step, &kept->evaluated_step, &kept->seconds));
     }
     SM_TRY(sm_h5_flush(log->file));
     SM_TRY(sm_file_rename(partial, path));

@@ -36,9 +36,10 @@ sm_status sm_checkpoint_load(sm_session *session, sm_trainer *trainer, const cha
 /** Starts from the tensors of a checkpoint whose names and shapes agree; says how many did. SM_ERR_INPUT if none. Collective. */
 sm_status sm_checkpoint_load_pretrained(sm_session *session, const char *path);
 
-/** \return path of the newest checkpoint `step-*.h5` of a folder that can be read, freed with sm_free(); NULL if there is none.
- * Unreadable ones are passed over with a warning. By one rank. */
-char *sm_checkpoint_latest(const char *folder);
+/** Finds the newest checkpoint `step-*.h5` of a folder that is whole (every checksum is verified); damaged ones are passed over with a warning. By one rank.
+ * \param [out] out  its path, freed with sm_free(); NULL if the folder has none or does not exist
+ * \return SM_ERR_INPUT if there are some, but none is whole */
+sm_status sm_checkpoint_latest(const char *folder, char **out);
 
 /** Removes all `step-*.h5` but the `keep` newest. By one rank. */
 sm_status sm_checkpoint_prune(const char *folder, int keep);

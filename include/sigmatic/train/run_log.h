@@ -23,12 +23,18 @@ typedef struct sm_step_record {
     double *task_loss, *weight, *log_variance, *sigma; /**< as used in the step */
 } sm_step_record;
 
+/** Where a continued log stands; all zero for a new one. */
+typedef struct sm_run_log_kept {
+    double seconds;          /**< of the last kept row */
+    int64_t evaluated_step;  /**< of the last kept evaluation */
+} sm_run_log_kept;
+
 /** Opens a new log, or continues one.
  *
- * \param split          name of the validation split, for its group; NULL = none
- * \param resume_step    0: a new file; else rows of `path` after this step are dropped, the others kept
- * \param [out] seconds  of the last kept row; 0 for a new file */
-sm_status sm_run_log_open(const char *path, const sm_session *session, const char *split, int64_t resume_step, double *seconds, sm_run_log **out);
+ * \param split        name of the validation split, for its group; NULL = none
+ * \param resume_step  0: a new file; else rows of `path` after this step are dropped, the others kept
+ * \param [out] kept   what the kept rows end with */
+sm_status sm_run_log_open(const char *path, const sm_session *session, const char *split, int64_t resume_step, sm_run_log_kept *kept, sm_run_log **out);
 
 /** Adds a row; written out every few seconds. */
 sm_status sm_run_log_step(sm_run_log *log, const sm_step_record *record);
