@@ -296,10 +296,7 @@ static void small_network(sm_graph *graph, unsigned variant)
                                                            "pooled.norm", variant == 0));
     x = sm_graph_concat(graph, branches, 3);
     for (int task = 0; task < 2; task++) {
-        const char *const names[2][2] = {
-            {"left",  "left.last" },
-            {"right", "right.last"}
-        };
+        const char *const names[2][2] = {{"left", "left.last"}, {"right", "right.last"}};
         y = sm_graph_relu(graph, conv_norm(graph, x, names[task][0], 7, 3, 1, 1));
         y = sm_graph_dropout(graph, y, variant ? 0 : 0.3);
         y = conv(graph, y, names[task][1], 2 + task, 1, 1, 1, 1);
@@ -450,10 +447,10 @@ static const struct {
     graph_builder build;
     unsigned variants;
 } graphs[] = {
-    {"small network", small_network,  2  },
-    {"fan-out",       fan_out_shared, 6  },
-    {"perceptron",    perceptron,     2  },
-    {"random",        random_graph,   150},
+    {"small network", small_network, 2},
+    {"fan-out", fan_out_shared, 6},
+    {"perceptron", perceptron, 2},
+    {"random", random_graph, 150},
 };
 enum { GRAPHS = sizeof graphs / sizeof *graphs };
 
@@ -498,6 +495,18 @@ static void nothing_is_read_before_it_is_written(void)
 {
     compare_forms(&training, 0, &training, NAN);
     compare_forms(&training, 0, &training, 1e30f); /* where a comparison (ReLU, max pool) would hide a NaN */
+}
+
+static void recomputing_changes_nothing(void)
+{
+    sm_plan_options keeping = training;
+    keeping.keep_normalised = 1;
+    compare_forms(&training, NAN, &keeping, NAN);
+    machine recomputes = machine_new(small_network, 0, &training), keeps = machine_new(small_network, 0, &keeping);
+    size_t less = sm_plan_region_bytes(recomputes.plan, SM_REGION_ACTIVATIONS);
+    CU_ASSERT(less < sm_plan_region_bytes(keeps.plan, SM_REGION_ACTIVATIONS));
+    machine_free(&recomputes);
+    machine_free(&keeps);
 }
 
 /* Bit for bit: the fused pass rounds where the separate passes store (normalised value, sum, masked gradient), and adds
@@ -915,14 +924,8 @@ static void another_image_size_finds_the_same_slices(void)
 static void files_hold_channels_first(void)
 {
     sm_parameters *parameters = sm_parameters_new();
-    sm_slice convolution = {
-        .name = "c.weight", .dimensions = 4, .shape = {3, 2, 2, 3},
-                .layout = SM_LAYOUT_CONV2D
-    };
-    sm_slice matrix = {
-        .name = "l.weight", .dimensions = 2, .shape = {3, 5},
-                .layout = SM_LAYOUT_LINEAR
-    };
+    sm_slice convolution = {.name = "c.weight", .dimensions = 4, .shape = {3, 2, 2, 3}, .layout = SM_LAYOUT_CONV2D};
+    sm_slice matrix = {.name = "l.weight", .dimensions = 2, .shape = {3, 5}, .layout = SM_LAYOUT_LINEAR};
     sm_slice plain = {.name = "b.bias", .dimensions = 1, .shape = {7}};
     sm_parameters_add(parameters, &convolution);
     sm_parameters_add(parameters, &matrix);
@@ -1089,6 +1092,7 @@ int main(int argc, char **argv)
     sm_test_begin(&argc, &argv);
     SM_TEST(shared_memory_changes_nothing);
     SM_TEST(nothing_is_read_before_it_is_written);
+    SM_TEST(recomputing_changes_nothing);
     SM_TEST(fusion_changes_nothing);
     SM_TEST(results_of_a_real_network_are_finite);
     SM_TEST(sharing_memory_saves_memory);

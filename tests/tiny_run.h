@@ -14,7 +14,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { TINY_TRAIN = 13, TINY_VALIDATION = 7, TINY_TASKS = 3, TINY_SETS_MOST = 16 };
+enum { TINY_TRAIN = 13, TINY_VALIDATION = 7, TINY_TASKS = 3, TINY_TASKS_MOST = 4 };
 
 /** A run on the ranks of a communicator. */
 typedef struct tiny_run {
@@ -23,7 +23,7 @@ typedef struct tiny_run {
     sm_session *session;
     sm_trainer *trainer;
     sm_evaluator *evaluator;
-    sm_target_builder builders[TINY_TASKS];
+    sm_target_builder builders[TINY_TASKS_MOST];
     sm_loader_options options;
     sm_augmentation augmentation;
     sm_loader *loader;

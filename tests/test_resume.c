@@ -1,0 +1,634 @@
+/* ranks: 1 2 */
+/* Runs that go on: checkpoints, run logs, and files that must be refused. */
+#include "tiny_run.h"
+
+#include <sigmatic/data/sampler.h>
+#include <sigmatic/io/file.h>
+#include <sigmatic/io/h5.h>
+#include <sigmatic/train/checkpoint.h>
+#include <sigmatic/train/train.h>
+
+#include <stdio.h>
+
+static int is_root(void)
+{
+    return sm_comm_rank(test_comm) == 0;
+}
+
+/* ---- whole runs ---- */
+
+/* Runs sm_train() with `folder` (below the scratch folder) and more settings. */
+static sm_status train(const char *folder, const char *resume, const char *const *sets)
+{
+    sm_config *config = tiny_config(sets);
+    char *set = sm_format("run.folder=%s/%s", sm_test_folder(), folder);
+    SM_TEST_OK(sm_config_set(config, set));
+    int started;
+    sm_status status = sm_train(config, test_comm, &(sm_train_options){.resume = resume}, &started);
+    sm_config_free(config);
+    sm_free(set);
+    return status;
+}
+
+static char *path_in(const char *folder, const char *name)
+{
+    return sm_format("%s/%s/%s", sm_test_folder(), folder, name);
+}
+
+static void remove_in(const char *folder, const char *name)
+{
+    char *path = path_in(folder, name);
+    if (is_root()) {
+        SM_TEST_OK(sm_remove_tree(path));
+    }
+    sm_free(path);
+    sm_comm_barrier(test_comm);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    void *data = NULL;
+    size_t bytes;
+    SM_TEST_OK(sm_file_read(from, &data, &bytes));
+    SM_TEST_OK(sm_file_write_atomic(to, data, bytes));
+    sm_free(data);
+}
+
+static void copy_in(const char *from_folder, const char *to_folder, const char *name)
+{
+    char *from = path_in(from_folder, name), *to = path_in(to_folder, name),
+         *checkpoints = path_in(to_folder, "checkpoints");
+    if (is_root()) {
+        SM_TEST_OK(sm_make_folders(checkpoints));
+        copy_file(from, to);
+    }
+    sm_free(from);
+    sm_free(to);
+    sm_free(checkpoints);
+    sm_comm_barrier(test_comm);
+}
+
+/* ---- comparing files (rank 0) ---- */
+
+static sm_h5 *open_in(const char *folder, const char *name)
+{
+    char *path = path_in(folder, name);
+    sm_h5 *file = NULL;
+    if (sm_h5_open(path, &file) != SM_OK) {
+        sm_abort("%s", sm_error_message());
+    }
+    sm_free(path);
+    return file;
+}
+
+/* Numbers of a dataset as they lie in memory; `count` of 8 or 4 bytes. */
+static void *read_numbers(const sm_h5 *file, const char *object, size_t *bytes)
+{
+    sm_h5_info info;
+    SM_TEST_OK(sm_h5_query(file, object, &info));
+    *bytes = info.count * sm_h5_type_bytes(info.type);
+    void *data = sm_alloc(*bytes);
+    SM_TEST_OK(sm_h5_read(file, object, info.type, info.rank, info.shape, data));
+    return data;
+}
+
+/* Wall-clock time differs between runs. */
+static int is_time(const char *name)
+{
+    return strcmp(name, "seconds") == 0 || strcmp(name, "images_per_second") == 0;
+}
+
+/* Compares all datasets below a group by bits. \return how many */
+static int compare_group(const sm_h5 *a, const sm_h5 *b, const char *group)
+{
+    char **names = NULL, **others = NULL;
+    size_t count = 0, other_count = 0;
+    int compared = 0;
+    SM_TEST_OK(sm_h5_list(a, group, &names, &count));
+    SM_TEST_OK(sm_h5_list(b, group, &others, &other_count));
+    CU_ASSERT(count == other_count);
+    for (size_t i = 0; i < count; i++) {
+        char *object = sm_format("%s/%s", strcmp(group, "/") ? group : "", names[i]);
+        if (sm_h5_has_group(a, object)) {
+            compared += compare_group(a, b, object);
+        } else if (!is_time(names[i])) {
+            size_t bytes, other_bytes;
+            void *x = read_numbers(a, object, &bytes), *y = read_numbers(b, object, &other_bytes);
+            int same = bytes == other_bytes && memcmp(x, y, bytes) == 0;
+            if (!same) {
+                fprintf(stderr, "%s and %s: %s differs\n", sm_h5_path(a), sm_h5_path(b), object);
+            }
+            CU_ASSERT(same);
+            sm_free(x);
+            sm_free(y);
+            compared++;
+        }
+        sm_free(object);
+    }
+    sm_free(names);
+    sm_free(others);
+    return compared;
+}
+
+static void expect_same_file(const char *a_folder, const char *b_folder, const char *name, int least_datasets)
+{
+    if (is_root()) {
+        sm_h5 *a = open_in(a_folder, name), *b = open_in(b_folder, name);
+        CU_ASSERT(compare_group(a, b, "/") >= least_datasets);
+        sm_h5_close(a);
+        sm_h5_close(b);
+    }
+    sm_comm_barrier(test_comm);
+}
+
+static void expect_counts(const char *folder, const char *object, int64_t first, int64_t step, size_t expected)
+{
+    if (is_root()) {
+        sm_h5 *file = open_in(folder, "run.h5");
+        size_t bytes;
+        int64_t *rows = read_numbers(file, object, &bytes);
+        CU_ASSERT(bytes / sizeof *rows == expected);
+        for (size_t i = 0; i < bytes / sizeof *rows; i++) {
+            CU_ASSERT(rows[i] == first + (int64_t)i * step);
+        }
+        sm_free(rows);
+        sm_h5_close(file);
+    }
+    sm_comm_barrier(test_comm);
+}
+
+static void expect_attribute(const char *folder, const char *name, const char *attribute, int64_t expected)
+{
+    if (is_root()) {
+        sm_h5 *file = open_in(folder, name);
+        int64_t value = -1;
+        SM_TEST_OK(sm_h5_read_attribute_int64(file, "/", attribute, &value));
+        CU_ASSERT(value == expected);
+        sm_h5_close(file);
+    }
+}
+
+static void expect_status_file(const char *folder, const char *word)
+{
+    if (is_root()) {
+        char *path = path_in(folder, "status"), *text = NULL;
+        SM_TEST_OK(sm_file_read_text(path, &text));
+        CU_ASSERT(text && strncmp(text, word, strlen(word)) == 0);
+        sm_free(text);
+        sm_free(path);
+    }
+    sm_comm_barrier(test_comm);
+}
+
+/* ---- a resumed run is the run ---- */
+
+#define SIX "run.steps=6", "run.evaluate_interval=2", "checkpoint.interval=3", "checkpoint.keep_last=10"
+
+/* A run of six steps; a copy of it that lost what came after the checkpoint of step 3, but not the rows of its log; and
+ * that copy gone on. The 13 samples make three steps an epoch, so the resumed part starts in a new one; with a batch of
+ * 4 it starts inside one. */
+static void a_resumed_run_has_the_bits_of_the_whole(void)
+{
+    static const char *const plain[] = {SIX, NULL};
+    static const char *const other[] = {SIX,
+                                        "run.batch=4",
+                                        "optimizer.kind=adamw",
+                                        "optimizer.ema_decay=0.9",
+                                        "model.dropout=0.2",
+                                        "schedule.warmup_steps=4",
+                                        "distributed.batch_norm=local",
+                                        "task.semantic.likelihood=categorical_scaled",
+                                        NULL};
+    const char *const *const cases[] = {plain, other};
+    static const char *const whole[] = {"plain", "other"}, *const resumed[] = {"plain-resumed", "other-resumed"};
+    for (int i = 0; i < 2; i++) {
+        SM_TEST_OK(train(whole[i], NULL, cases[i]));
+        copy_in(whole[i], resumed[i], "checkpoints/step-00000003.h5");
+        copy_in(whole[i], resumed[i], "run.h5");
+        SM_TEST_OK(train(resumed[i], "auto", cases[i]));
+        expect_same_file(whole[i], resumed[i], "checkpoints/step-00000006.h5", 93 + 56 + 93 + 1);
+        expect_same_file(whole[i], resumed[i], "run.h5", 6 + 12 + 1);
+        expect_counts(resumed[i], "/steps/step", 1, 1, 6);
+        expect_counts(resumed[i], "/evaluations/val/step", 2, 2, 3);
+        expect_status_file(resumed[i], "done");
+    }
+    expect_attribute("plain-resumed", "checkpoints/step-00000006.h5", "step", 6);
+    expect_attribute("plain-resumed", "checkpoints/step-00000006.h5", "samples_seen", 26);
+    expect_attribute("other-resumed", "checkpoints/step-00000006.h5", "samples_seen", 21);
+}
+
+static void resuming_a_finished_run_adds_nothing(void)
+{
+    static const char *const sets[] = {SIX, NULL};
+    SM_TEST_OK(train("plain-resumed", "auto", sets));
+    expect_counts("plain-resumed", "/steps/step", 1, 1, 6);
+    expect_counts("plain-resumed", "/evaluations/val/step", 2, 2, 3);
+    expect_same_file("plain", "plain-resumed", "checkpoints/step-00000006.h5", 93);
+    expect_status_file("plain-resumed", "done");
+}
+
+static void a_finished_run_can_be_made_longer(void)
+{
+    static const char *const sets[] = {SIX, "run.steps=8", NULL};
+    SM_TEST_OK(train("plain-resumed", "auto", sets));
+    expect_counts("plain-resumed", "/steps/step", 1, 1, 8);
+    expect_counts("plain-resumed", "/evaluations/val/step", 2, 2, 4);
+}
+
+static void an_existing_run_is_not_touched(void)
+{
+    static const char *const sets[] = {SIX, NULL};
+    CU_ASSERT(train("plain", NULL, sets) == SM_ERR_USAGE);
+    SM_TEST_MESSAGE("/plain");
+    SM_TEST_MESSAGE("--resume auto");
+    expect_counts("plain", "/steps/step", 1, 1, 6);
+    expect_status_file("plain", "done");
+}
+
+static void nothing_to_resume_is_a_new_run(void)
+{
+    static const char *const sets[] = {"run.steps=1", NULL};
+    SM_TEST_OK(train("new", "auto", sets));
+    expect_counts("new", "/steps/step", 1, 1, 1);
+    expect_counts("new", "/evaluations/val/step", 1, 1, 1);
+}
+
+static void only_the_latest_checkpoints_are_kept(void)
+{
+    static const char *const sets[] = {"run.steps=5", "checkpoint.interval=1", "checkpoint.keep_last=2",
+                                       "checkpoint.keep_best=false", NULL};
+    SM_TEST_OK(train("pruned", NULL, sets));
+    if (is_root()) {
+        char *folder = path_in("pruned", "checkpoints"), **names = NULL;
+        size_t count = 0;
+        SM_TEST_OK(sm_folder_list(folder, &names, &count));
+        CU_ASSERT(count == 2 && strcmp(names[0], "step-00000004.h5") == 0 && strcmp(names[1], "step-00000005.h5") == 0);
+        sm_free(names);
+        sm_free(folder);
+    }
+    sm_comm_barrier(test_comm);
+}
+
+/* ---- another number of ranks ---- */
+
+/* Rank 0 makes two steps alone and saves. All ranks go on: with the next samples of the same order, and the losses that
+ * rank 0 alone goes on with. */
+static void another_number_of_ranks_goes_on_with_the_next_samples(void)
+{
+    static const char *const sets[] = {"optimizer.learning_rate=0.0005", NULL};
+    char *path = path_in("", "alone.h5");
+    tiny_run run;
+    double expected[2][TINY_TASKS] = {{0}};
+    sm_config *config = tiny_config(sets);
+    if (is_root()) {
+        tiny_open(&run, sm_comm_self(), config);
+        tiny_steps(&run, 2);
+        SM_TEST_OK(sm_checkpoint_save(run.trainer, path, NULL, sm_dataset_fingerprint(run.train), NAN));
+        for (int i = 0; i < 2; i++) {
+            tiny_steps(&run, 1);
+            memcpy(expected[i], run.trainer->loss, sizeof expected[i]);
+        }
+        tiny_close(&run);
+    } else {
+        sm_config_free(config);
+    }
+    sm_comm_broadcast(test_comm, expected, sizeof expected, 0);
+
+    tiny_open(&run, test_comm, tiny_config(sets));
+    SM_TEST_OK(sm_checkpoint_load(run.session, run.trainer, path, 0));
+    CU_ASSERT(run.trainer->step == 2 && run.trainer->position == 10);
+    tiny_start_loader(&run);
+    const sm_batch *batch;
+    SM_TEST_OK(sm_loader_next(run.loader, &batch));
+    CU_ASSERT(batch->position == 10 && batch->count_global == 3 && batch->epoch == 0);
+    for (int i = 0; i < batch->count_local; i++) {
+        CU_ASSERT(batch->sample_index[i] == sm_sampler_index(3, 0, TINY_TRAIN, 10 + batch->first_local + i));
+    }
+    tiny_start_loader(&run);
+    for (int i = 0; i < 2; i++) {
+        tiny_steps(&run, 1);
+        for (int task = 0; task < TINY_TASKS; task++) {
+            SM_TEST_AT_MOST(fabs(run.trainer->loss[task] / expected[i][task] - 1),
+                            1e-5); /* rounding of float sums in another order */
+        }
+    }
+    CU_ASSERT(run.trainer->position == 18);
+    tiny_same_on_all_ranks(run.session->values, tiny_parameter_floats(&run));
+    tiny_close(&run);
+    sm_free(path);
+}
+
+/* ---- refusals ---- */
+
+/* Loading "plain"'s last checkpoint into another network must fail on all ranks, naming the file and what differs. */
+static void expect_refused(const char *const *sets, const char *culprit)
+{
+    char *path = path_in("plain", "checkpoints/step-00000006.h5");
+    tiny_run run;
+    tiny_open(&run, test_comm, tiny_config(sets));
+    CU_ASSERT(sm_checkpoint_load(run.session, run.trainer, path, 0) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("step-00000006.h5");
+    SM_TEST_MESSAGE(culprit);
+    SM_TEST_MESSAGE("another model");
+    tiny_close(&run);
+    sm_free(path);
+}
+
+static void checkpoints_of_another_model_are_refused(void)
+{
+    static const char *const width[] = {"model.width=0.125", NULL}, *const depth[] = {"model.backbone=resnet34", NULL},
+                             *const shallow[] = {"model.project=true", NULL},
+                             *const task[] = {"task.more.kind=depth", NULL};
+    expect_refused(width, "/model/");
+    expect_refused(depth, "backbone.layer1.2.conv1.weight");
+    expect_refused(shallow, "aspp.project.0.weight");
+    expect_refused(task, "decoders.more.0.weight");
+}
+
+/* The file has a decoder more than the network. */
+static void a_checkpoint_with_more_tensors_is_refused(void)
+{
+    static const char *const more[] = {"task.more.kind=depth", "run.steps=1", "data.validation_split=", NULL};
+    SM_TEST_OK(train("more", NULL, more));
+    char *path = path_in("more", "checkpoints/step-00000001.h5");
+    tiny_run run;
+    tiny_open(&run, test_comm, tiny_config(NULL));
+    CU_ASSERT(sm_checkpoint_load(run.session, run.trainer, path, 0) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("/model/decoders.more.");
+    SM_TEST_MESSAGE("another model");
+    tiny_close(&run);
+    sm_free(path);
+}
+
+static void another_dataset_is_refused(void)
+{
+    static const char *const sets[] = {SIX, "data.train_split=val", NULL};
+    CU_ASSERT(train("plain-resumed", "auto", sets) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("step-00000008.h5");
+    SM_TEST_MESSAGE("order of samples");
+    SM_TEST_MESSAGE("7x64x96");
+}
+
+static void files_of_another_kind_are_refused(void)
+{
+    char *dataset = tiny_dataset();
+    tiny_run run;
+    tiny_open(&run, test_comm, tiny_config(NULL));
+    CU_ASSERT(sm_checkpoint_load(run.session, run.trainer, dataset, 0) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("tiny.h5");
+    SM_TEST_MESSAGE("sigmatic-dataset");
+    CU_ASSERT(sm_checkpoint_load(run.session, run.trainer, "no-such-file.h5", 0) == SM_ERR_IO);
+    SM_TEST_MESSAGE("no-such-file.h5");
+    char *nowhere = path_in("", "no-such-folder/x.h5");
+    CU_ASSERT(sm_checkpoint_save(run.trainer, nowhere, NULL, "", NAN) == SM_ERR_IO);
+    SM_TEST_MESSAGE("no-such-folder");
+    sm_free(nowhere);
+    sm_free(dataset);
+    tiny_close(&run);
+}
+
+/* ---- damage ---- */
+
+typedef struct damaged {
+    char *path; /* of the copy */
+    unsigned char *data;
+    size_t bytes;
+    tiny_run run;
+    float *values, *buffers, *state;
+    int64_t step, position;
+} damaged;
+
+static void flip(damaged *d, size_t at)
+{
+    sm_file *file = NULL;
+    d->data[at] ^= 0x10;
+    if (is_root()) {
+        SM_TEST_OK(sm_file_open_write(d->path, &file));
+        SM_TEST_OK(sm_file_pwrite(file, d->data + at, 1, at));
+        sm_file_close(file);
+    }
+    sm_comm_barrier(test_comm);
+}
+
+static void damaged_open(damaged *d)
+{
+    char *whole = path_in("plain", "checkpoints/step-00000006.h5");
+    *d = (damaged){.path = path_in("", "damaged.h5")};
+    void *data = NULL;
+    SM_TEST_OK(sm_file_read(whole, &data, &d->bytes));
+    d->data = data;
+    if (is_root()) {
+        copy_file(whole, d->path);
+    }
+    sm_comm_barrier(test_comm);
+    tiny_open(&d->run, test_comm, tiny_config(NULL));
+    SM_TEST_OK(sm_checkpoint_load(d->run.session, d->run.trainer, d->path, 0));
+    d->values = tiny_copy(d->run.session->values, tiny_parameter_floats(&d->run));
+    d->buffers = tiny_copy(d->run.session->buffers, tiny_buffer_floats(&d->run));
+    d->state = tiny_copy(d->run.trainer->state[0], tiny_parameter_floats(&d->run));
+    d->step = d->run.trainer->step;
+    d->position = d->run.trainer->position;
+    sm_free(whole);
+}
+
+static void damaged_close(damaged *d)
+{
+    tiny_close(&d->run);
+    sm_free(d->path);
+    sm_free(d->data);
+    sm_free(d->values);
+    sm_free(d->buffers);
+    sm_free(d->state);
+}
+
+static int loads_the_same(const damaged *d)
+{
+    const tiny_run *run = &d->run;
+    return run->trainer->step == d->step && run->trainer->position == d->position &&
+           run->trainer->segment_steps[0] == 6 && run->trainer->segment_steps[92] == 6 &&
+           tiny_same_bits(run->session->values, d->values, tiny_parameter_floats(run)) &&
+           tiny_same_bits(run->session->buffers, d->buffers, tiny_buffer_floats(run)) &&
+           tiny_same_bits(run->trainer->state[0], d->state, tiny_parameter_floats(run));
+}
+
+static void damage_inside_a_tensor_is_named(void)
+{
+    static const char *const tensors[] = {"/model/backbone.conv1.weight", "/model/backbone.layer4.1.bn2.running_var",
+                                          "/log_variance/depth", "/optimizer/momentum/decoders.semantic.3.bias",
+                                          "/optimizer/updates"};
+    damaged d;
+    damaged_open(&d);
+    for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++) {
+        uint64_t offset = 0;
+        if (is_root()) {
+            sm_h5 *file = NULL;
+            sm_h5_info info;
+            SM_TEST_OK(sm_h5_open(d.path, &file));
+            SM_TEST_OK(sm_h5_query(file, tensors[i], &info));
+            SM_TEST_OK(sm_h5_locate(file, tensors[i], info.type, info.rank, info.shape, &offset));
+            sm_h5_close(file);
+        }
+        sm_comm_broadcast(test_comm, &offset, sizeof offset, 0);
+        flip(&d, offset + 2);
+        CU_ASSERT(sm_checkpoint_load(d.run.session, d.run.trainer, d.path, 0) == SM_ERR_INPUT);
+        SM_TEST_MESSAGE("damaged.h5");
+        SM_TEST_MESSAGE(tensors[i]);
+        SM_TEST_MESSAGE("checksum");
+        flip(&d, offset + 2);
+    }
+    SM_TEST_OK(sm_checkpoint_load(d.run.session, d.run.trainer, d.path, 0));
+    CU_ASSERT(loads_the_same(&d));
+    damaged_close(&d);
+}
+
+/* A flipped bit anywhere is found, or was in a place that nobody reads. */
+static void damage_anywhere_changes_nothing_silently(void)
+{
+    damaged d;
+    int found = 0, flips = 0;
+    damaged_open(&d);
+    for (size_t at = 1; at < d.bytes; at += d.bytes / 97, flips++) {
+        flip(&d, at);
+        sm_status status = sm_checkpoint_load(d.run.session, d.run.trainer, d.path, 0);
+        if (status == SM_OK) {
+            int same = loads_the_same(&d);
+            if (!same) {
+                fprintf(stderr, "a flipped bit in byte %zu of %zu is not found\n", at, d.bytes);
+            }
+            CU_ASSERT(same);
+        } else {
+            CU_ASSERT(status == SM_ERR_INPUT || status == SM_ERR_IO);
+            SM_TEST_MESSAGE("damaged.h5");
+            found++;
+        }
+        flip(&d, at);
+    }
+    CU_ASSERT(found * 3 > flips); /* most of the file is tensors and their descriptions */
+    damaged_close(&d);
+}
+
+static void truncated_checkpoints_are_refused(void)
+{
+    damaged d;
+    damaged_open(&d);
+    const size_t lengths[] = {0, 1, 100, d.bytes / 3, d.bytes / 2, d.bytes - 1};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        if (is_root()) {
+            SM_TEST_OK(sm_file_write_atomic(d.path, d.data, lengths[i]));
+        }
+        sm_comm_barrier(test_comm);
+        CU_ASSERT(sm_checkpoint_load(d.run.session, d.run.trainer, d.path, 0) == SM_ERR_INPUT);
+        SM_TEST_MESSAGE("damaged.h5");
+    }
+    damaged_close(&d);
+}
+
+/* The newest file is cut off, the one before has a flipped bit in a tensor: the one before that is taken, and the end
+ * is that of the whole run. */
+static void an_unreadable_checkpoint_is_passed_over(void)
+{
+    static const char *const sets[] = {SIX, "checkpoint.interval=1", NULL};
+    SM_TEST_OK(train("every", NULL, sets));
+    expect_same_file("plain", "every", "checkpoints/step-00000006.h5", 93);
+    remove_in("every", "checkpoints/step-00000006.h5");
+    char *cut = path_in("every", "checkpoints/step-00000005.h5"),
+         *flipped = path_in("every", "checkpoints/step-00000004.h5");
+    if (is_root()) {
+        void *data = NULL;
+        size_t bytes;
+        SM_TEST_OK(sm_file_read(cut, &data, &bytes));
+        SM_TEST_OK(sm_file_write_atomic(cut, data, bytes / 2));
+        sm_free(data);
+        uint64_t offset;
+        sm_h5 *file = NULL;
+        sm_h5_info info;
+        SM_TEST_OK(sm_h5_open(flipped, &file));
+        SM_TEST_OK(sm_h5_query(file, "/model/backbone.conv1.weight", &info));
+        SM_TEST_OK(sm_h5_locate(file, "/model/backbone.conv1.weight", info.type, info.rank, info.shape, &offset));
+        sm_h5_close(file);
+        SM_TEST_OK(sm_file_read(flipped, &data, &bytes));
+        ((char *)data)[offset] ^= 1;
+        SM_TEST_OK(sm_file_write_atomic(flipped, data, bytes));
+        sm_free(data);
+    }
+    sm_comm_barrier(test_comm);
+    sm_free(cut);
+    sm_free(flipped);
+    SM_TEST_OK(train("every", "auto", sets));
+    expect_same_file("plain", "every", "checkpoints/step-00000006.h5", 93);
+    expect_counts("every", "/steps/step", 1, 1, 6);
+}
+
+static void nothing_readable_is_no_new_run(void)
+{
+    static const char *const sets[] = {SIX, NULL};
+    copy_in("plain", "ruined", "run.h5");
+    char *path = path_in("ruined", "checkpoints/step-00000003.h5");
+    if (is_root()) {
+        SM_TEST_OK(sm_file_write_atomic(path, "ruin", 4));
+    }
+    sm_comm_barrier(test_comm);
+    CU_ASSERT(train("ruined", "auto", sets) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("ruined/checkpoints");
+    expect_counts("ruined", "/steps/step", 1, 1, 6);
+    sm_free(path);
+}
+
+/* ---- starting from another run's weights ---- */
+
+static void weights_of_the_same_name_and_shape_start_a_run(void)
+{
+    static const char *const sets[] = {"task.more.kind=depth", NULL}, *const wide[] = {"model.width=0.25", NULL};
+    char *path = path_in("plain", "checkpoints/step-00000006.h5");
+    tiny_run run, same;
+    tiny_open(&same, test_comm, tiny_config(NULL));
+    SM_TEST_OK(sm_checkpoint_load(same.session, same.trainer, path, 0));
+    tiny_open(&run, test_comm, tiny_config(sets));
+    float *before = tiny_copy(run.session->values, tiny_parameter_floats(&run));
+    SM_TEST_OK(sm_checkpoint_load_pretrained(run.session, path));
+    const sm_slices *slices = &run.session->parameters->parameters;
+    for (int i = 0; i < slices->count; i++) {
+        const sm_slice *slice = &slices->items[i],
+                       *from = sm_slices_find(&same.session->parameters->parameters, slice->name);
+        const float *now = run.session->values + slice->offset;
+        if (from && !slice->log_variance) {
+            CU_ASSERT(tiny_same_bits(now, same.session->values + from->offset, slice->count));
+        } else {
+            CU_ASSERT(tiny_same_bits(now, before + slice->offset, slice->count));
+        }
+    }
+    CU_ASSERT(run.trainer->step == 0);
+    tiny_same_on_all_ranks(run.session->values, tiny_parameter_floats(&run));
+    sm_free(before);
+    tiny_close(&run);
+    tiny_close(&same);
+    tiny_open(&run, test_comm, tiny_config(wide));
+    sm_status status = sm_checkpoint_load_pretrained(run.session, path);
+    CU_ASSERT(status == SM_OK || status == SM_ERR_INPUT); /* the last layers' biases have the same shape */
+    tiny_close(&run);
+    sm_free(path);
+}
+
+int main(int argc, char **argv)
+{
+    sm_h5_begin();
+    sm_test_begin(&argc, &argv);
+    SM_TEST(a_resumed_run_has_the_bits_of_the_whole);
+    SM_TEST(resuming_a_finished_run_adds_nothing);
+    SM_TEST(a_finished_run_can_be_made_longer);
+    SM_TEST(an_existing_run_is_not_touched);
+    SM_TEST(nothing_to_resume_is_a_new_run);
+    SM_TEST(only_the_latest_checkpoints_are_kept);
+    SM_TEST(another_number_of_ranks_goes_on_with_the_next_samples);
+    SM_TEST(checkpoints_of_another_model_are_refused);
+    SM_TEST(a_checkpoint_with_more_tensors_is_refused);
+    SM_TEST(another_dataset_is_refused);
+    SM_TEST(files_of_another_kind_are_refused);
+    SM_TEST(damage_inside_a_tensor_is_named);
+    SM_TEST(damage_anywhere_changes_nothing_silently);
+    SM_TEST(truncated_checkpoints_are_refused);
+    SM_TEST(an_unreadable_checkpoint_is_passed_over);
+    SM_TEST(nothing_readable_is_no_new_run);
+    SM_TEST(weights_of_the_same_name_and_shape_start_a_run);
+    return sm_test_end();
+}
