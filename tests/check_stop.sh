@@ -1,0 +1,177 @@
+#!/usr/bin/env bash
+# Stops and kills training runs, and lets them go on: whatever happens, the run ends with the bits of one that nobody
+# disturbed. check_stop.sh PROGRAM; needs a Python with h5py; ends with "N passed, N failed".
+set -u
+program=$(realpath "$1")
+python=${PYTHON:-$(for p in python3 /usr/bin/python3; do $p -c 'import h5py' 2>/dev/null && echo $p && break; done)}
+[ -n "$python" ] || { echo "check_stop: no python with h5py" >&2; exit 2; }
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/sigmatic-stop.XXXXXX")
+launched=
+trap '[ -n "$launched" ] && kill "$launched" 2>/dev/null; rm -rf "$scratch"' EXIT
+cd "$scratch" || exit 1
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+export OMPI_MCA_btl_vader_single_copy_mechanism=${OMPI_MCA_btl_vader_single_copy_mechanism:-none}
+export OMP_NUM_THREADS=1 OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1
+MPIRUN=${MPIRUN:-mpirun} STEPS=90 LIMIT=60
+passed=0 failed=0
+
+expect() { # WHAT COMMAND...: counts a success or a failure
+    local what=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $what"
+        [ -f log ] && tail -n 8 log
+    fi
+}
+
+cat >tiny.ini <<INI
+[run]
+folder = run
+batch = 4
+steps = $STEPS
+evaluate_interval = 40
+progress_seconds = 0
+[model]
+backbone = resnet18
+width = 0.0625
+aspp_rates = 1,2,3
+[data]
+train = tiny.h5
+[task.semantic]
+kind = semantic
+[task.instance]
+kind = instance
+[task.depth]
+kind = depth
+[optimizer]
+ema_decay = 0.99
+[checkpoint]
+interval = 30
+INI
+
+run() { # RANKS FOLDER OPTIONS...: a command that replaces this shell, so that its process is the one launched
+    local ranks=$1 folder=$2
+    shift 2
+    local launcher=
+    [ "$ranks" -gt 1 ] && launcher="$MPIRUN -n $ranks"
+    exec timeout --foreground "$LIMIT" $launcher "$program" train tiny.ini --set "run.folder=$folder" "$@"
+}
+
+# Starts a run in the background and returns once some steps are made.
+launch() { # RANKS FOLDER
+    { (run "$1" "$2") >log 2>&1 </dev/null & } 2>/dev/null
+    launched=$!
+    for _ in $(seq 400); do
+        grep -q '^step 10/' log && return 0
+        kill -0 "$launched" 2>/dev/null || return 1
+        sleep 0.05
+    done
+    return 1
+}
+
+ended() { # the exit code of what was launched
+    wait "$launched" 2>/dev/null
+    code=$?
+    launched=
+}
+
+processes() { # PARENT: the training processes below it
+    local child
+    for child in $(pgrep -P "$1"); do
+        if [ "$(readlink "/proc/$child/exe")" = "$program" ]; then
+            echo "$child"
+        else
+            processes "$child"
+        fi
+    done
+}
+
+status_is() { grep -q "^$2" "$1/status"; }
+code_is() { [ "$code" -eq "$1" ] || { echo "exit code $code, $1 expected"; return 1; }; }
+resume() { (run "$1" "$2" --resume auto) >log 2>&1 </dev/null; code=$?; }
+
+cat >compare.py <<'PYTHON'
+import sys
+import h5py
+import numpy
+
+def datasets(path):
+    found = {}
+    with h5py.File(path, "r") as file:
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+def compare(one, other, ignored=()):
+    a, b = datasets(one), datasets(other)
+    bad = [n for n in sorted(a.keys() | b.keys()) if n.rsplit("/", 1)[-1] not in ignored and
+           (n not in a or n not in b or a[n].shape != b[n].shape or a[n].tobytes() != b[n].tobytes())]
+    if bad:
+        sys.exit(f"{one} and {other}: {len(bad)} of {len(a)} datasets differ, the first is {bad[0]}")
+
+whole, stopped, steps = sys.argv[1], sys.argv[2], int(sys.argv[3])
+name = f"checkpoints/step-{steps:08d}.h5"
+compare(f"{whole}/{name}", f"{stopped}/{name}")
+compare(f"{whole}/run.h5", f"{stopped}/run.h5", ("seconds", "images_per_second"))
+rows = datasets(f"{stopped}/run.h5")["steps/step"]
+if not numpy.array_equal(rows, numpy.arange(1, steps + 1)):
+    sys.exit(f"{stopped}/run.h5: steps are {rows}")
+PYTHON
+same() { "$python" compare.py "$1" "$2" "$STEPS"; }
+# The checkpoint was written right after the last step of the log: everybody stopped there.
+stopped_together() {
+    "$python" - "$1" <<'PYTHON'
+import glob, sys
+import h5py
+newest = sorted(glob.glob(f"{sys.argv[1]}/checkpoints/step-*.h5"))[-1]
+with h5py.File(newest, "r") as checkpoint, h5py.File(f"{sys.argv[1]}/run.h5", "r") as log:
+    step, rows = int(checkpoint.attrs["step"]), log["steps/step"][()]
+    if len(rows) != step or rows[-1] != step or step >= 90:
+        sys.exit(f"checkpoint of step {step}, {len(rows)} rows")
+PYTHON
+}
+
+# Whoever is told to stop, all ranks do.
+stop_and_go_on() { # NAME RANKS SIGNAL RECEIVER: "one" rank, or the "launcher", which tells all
+    local name=$1 ranks=$2 signal=$3 receiver=$4
+    expect "$name: starts" launch "$ranks" "$name"
+    case $receiver in
+    one) kill -s "$signal" "$(processes "$$" | tail -n 1)" ;;
+    launcher) kill -s "$signal" "$(pgrep -P "$launched" | head -n 1)" ;; # timeout's child: mpirun, or the program itself
+    esac
+    ended
+    expect "$name: exit code of a pre-empted run" code_is 75
+    expect "$name: status file" status_is "$name" pre-empted
+    expect "$name: all ranks stop after the same step" stopped_together "$name"
+    resume "$ranks" "$name"
+    expect "$name: goes on to its end" code_is 0
+    expect "$name: status file at the end" status_is "$name" done
+    expect "$name: ends with the bits of an undisturbed run" same "whole$ranks" "$name"
+}
+
+kill_and_go_on() { # NAME RANKS: as a lost node does
+    local name=$1 ranks=$2
+    expect "$name: starts" launch "$ranks" "$name"
+    kill -s KILL "$(processes "$$" | tail -n 1)"
+    ended
+    expect "$name: is no success" test "$code" -ne 0
+    expect "$name: its log can be read" "$program" show "$name/run.h5" >shown 2>&1
+    resume "$ranks" "$name"
+    expect "$name: goes on to its end" code_is 0
+    expect "$name: ends with the bits of an undisturbed run" same "whole$ranks" "$name"
+}
+
+"$program" data scenes tiny.h5 --train 13 --validation 5 --height 64 --width 96 >log 2>&1 || { cat log; exit 1; }
+for ranks in 1 2; do
+    (run $ranks whole$ranks) >log 2>&1 </dev/null
+    code=$?
+    expect "undisturbed run on $ranks" code_is 0
+done
+stop_and_go_on term-one 2 TERM one
+stop_and_go_on usr1-mpirun 2 USR1 launcher
+stop_and_go_on int-alone 1 INT launcher
+kill_and_go_on killed 2
+echo "check_stop: $passed passed, $failed failed"
+[ "$failed" -eq 0 ]
