@@ -3,16 +3,11 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/comm/comm.h>
 
-#include <limits.h>
-#include <mpi.h>
+#include "comm/meeting.h"
+#include "comm/stall_private.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-struct sm_comm {
-    MPI_Comm handle;
-    int rank, size;
-};
 
 static sm_comm world, self;
 
@@ -21,13 +16,34 @@ static void abort_all(void)
     MPI_Abort(MPI_COMM_WORLD, 1);
 }
 
-static void check(int code, const char *what)
+void sm_check_mpi(int code, const char *what)
 {
     if (code != MPI_SUCCESS) {
         char text[MPI_MAX_ERROR_STRING] = "";
         int length = 0;
         MPI_Error_string(code, text, &length);
         sm_abort("%s failed: %s", what, text);
+    }
+}
+
+/* ---- begin and end ---- */
+
+/* Where some ranks of a node cannot share memory (no room in /dev/shm, containers), each is a node. */
+static void find_nodes(void)
+{
+    sm_node_find(world.handle, &world.node);
+    if (world.size == 1) {
+        return;
+    }
+    world.meeting = sm_meeting_new(&world.node);
+    int shares = world.meeting != NULL;
+    sm_check_mpi(MPI_Allreduce(MPI_IN_PLACE, &shares, 1, MPI_INT, MPI_MIN, world.handle), "MPI_Allreduce");
+    if (!shares) {
+        sm_meeting_free(world.meeting);
+        sm_node shared = world.node;
+        sm_node_split(world.handle, &shared, 1, &world.node);
+        sm_node_free(&shared);
+        world.meeting = sm_meeting_new(&world.node);
     }
 }
 
@@ -40,17 +56,24 @@ void sm_comm_begin(int *argc, char ***argv)
         sm_abort("MPI_Init_thread failed or offers no MPI_THREAD_FUNNELED");
     }
     world.handle = MPI_COMM_WORLD;
-    check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
-    check(MPI_Comm_rank(MPI_COMM_WORLD, &world.rank), "MPI_Comm_rank");
-    check(MPI_Comm_size(MPI_COMM_WORLD, &world.size), "MPI_Comm_size");
-    self = (sm_comm){MPI_COMM_SELF, 0, 1};
-    check(MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+    sm_check_mpi(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+    sm_check_mpi(MPI_Comm_rank(MPI_COMM_WORLD, &world.rank), "MPI_Comm_rank");
+    sm_check_mpi(MPI_Comm_size(MPI_COMM_WORLD, &world.size), "MPI_Comm_size");
+    self = (sm_comm){.handle = MPI_COMM_SELF, .size = 1};
+    sm_check_mpi(MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
     sm_log_set_rank(world.rank, world.size);
     sm_abort_set_handler(abort_all);
+    find_nodes();
+    sm_stall_begin(&world);
 }
 
 void sm_comm_end(void)
 {
+    sm_comm_barrier(&world); /* with a clock, before calls that have none */
+    sm_meeting_free(world.meeting);
+    world.meeting = NULL;
+    sm_stall_end();
+    sm_node_free(&world.node);
     sm_abort_set_handler(NULL);
     MPI_Finalize();
 }
@@ -75,74 +98,75 @@ int sm_comm_size(const sm_comm *comm)
     return comm->size;
 }
 
-/* Every wait of the framework passes here, so that a clock can watch it. */
-static void wait_for(MPI_Request *request, const char *what)
-{
-    int finished = 0;
-    for (long polls = 0; !finished; polls++) {
-        check(MPI_Test(request, &finished, MPI_STATUS_IGNORE), what);
-    }
-}
+/* ---- messages ---- */
 
 void sm_comm_barrier(sm_comm *comm)
 {
-    MPI_Request request;
-    check(MPI_Ibarrier(comm->handle, &request), "MPI_Ibarrier");
-    wait_for(&request, "barrier");
+    int64_t nothing = 0;
+    sm_comm_max_int64(comm, &nothing, 1);
 }
 
 void sm_comm_broadcast(sm_comm *comm, void *data, size_t bytes, int root)
 {
     enum { PIECE_BYTES = 1 << 30 };
-    for (size_t begin = 0; begin < bytes; begin += PIECE_BYTES) {
-        size_t piece = bytes - begin < PIECE_BYTES ? bytes - begin : PIECE_BYTES;
-        check(MPI_Bcast((char *)data + begin, (int)piece, MPI_BYTE, root, comm->handle), "MPI_Bcast");
-    }
-}
-
-/* In pieces that stay in the cache: several messages of 1-4 MB are faster than a big one. */
-static void reduce(sm_comm *comm, void *values, size_t count, size_t bytes_each, MPI_Datatype type, MPI_Op operation)
-{
-    enum { PIECE_BYTES = 4 << 20 };
-    size_t piece = PIECE_BYTES / bytes_each;
     if (comm->size == 1) {
         return;
     }
-    for (size_t begin = 0; begin < count; begin += piece) {
-        size_t now = count - begin < piece ? count - begin : piece;
-        check(MPI_Allreduce(MPI_IN_PLACE, (char *)values + begin * bytes_each, (int)now, type, operation, comm->handle),
-              "MPI_Allreduce");
+    sm_stall_count_collective();
+    for (size_t begin = 0; begin < bytes; begin += PIECE_BYTES) {
+        size_t piece = bytes - begin < PIECE_BYTES ? bytes - begin : PIECE_BYTES;
+        MPI_Request request;
+        sm_check_mpi(MPI_Ibcast((char *)data + begin, (int)piece, MPI_BYTE, root, comm->handle, &request),
+                     "MPI_Ibcast");
+        sm_wait_for_request(&request, "a broadcast");
     }
+}
+
+static void reduce(sm_comm *comm, void *values, size_t count, const sm_meeting_operation *operation)
+{
+    if (comm->size == 1) {
+        return;
+    }
+    sm_stall_count_collective();
+    sm_meeting_reduce(comm->meeting, values, count, operation);
 }
 
 void sm_comm_sum_int64(sm_comm *comm, int64_t *values, size_t count)
 {
-    reduce(comm, values, count, sizeof *values, MPI_INT64_T, MPI_SUM);
+    reduce(comm, values, count, &sm_meeting_sum_int64);
 }
 
 void sm_comm_sum_double(sm_comm *comm, double *values, size_t count)
 {
-    reduce(comm, values, count, sizeof *values, MPI_DOUBLE, MPI_SUM);
+    reduce(comm, values, count, &sm_meeting_sum_double);
 }
 
 void sm_comm_sum_float(sm_comm *comm, float *values, size_t count)
 {
-    reduce(comm, values, count, sizeof *values, MPI_FLOAT, MPI_SUM);
+    reduce(comm, values, count, &sm_meeting_sum_float);
 }
 
 void sm_comm_max_int64(sm_comm *comm, int64_t *values, size_t count)
 {
-    reduce(comm, values, count, sizeof *values, MPI_INT64_T, MPI_MAX);
+    reduce(comm, values, count, &sm_meeting_max_int64);
 }
 
 void sm_comm_max_double(sm_comm *comm, double *values, size_t count)
 {
-    reduce(comm, values, count, sizeof *values, MPI_DOUBLE, MPI_MAX);
+    reduce(comm, values, count, &sm_meeting_max_double);
 }
 
 void sm_comm_gather_double(sm_comm *comm, const double *values, size_t count, double *all)
 {
-    check(MPI_Allgather(values, (int)count, MPI_DOUBLE, all, (int)count, MPI_DOUBLE, comm->handle), "MPI_Allgather");
+    if (comm->size == 1) {
+        memcpy(all, values, count * sizeof *values);
+        return;
+    }
+    sm_stall_count_collective();
+    MPI_Request request;
+    sm_check_mpi(MPI_Iallgather(values, (int)count, MPI_DOUBLE, all, (int)count, MPI_DOUBLE, comm->handle, &request),
+                 "MPI_Iallgather");
+    sm_wait_for_request(&request, "a gather");
 }
 
 sm_status sm_comm_agree(sm_comm *comm, sm_status status)

@@ -40,11 +40,12 @@ typedef struct sm_reduction_options {
     sm_reduction_mode mode;
     size_t bucket_bytes; /**< of one bucket; 0 = sm_reduction_default_bucket_bytes() */
     int compress; /**< messages carry bfloat16: every contribution from another rank (hierarchical: node) and the sum
-                     are rounded once to nearest even, added in float: |error| <= 2^-9 (sum over ranks |values_r| +
+                     are rounded once to nearest even, added in float: |error| <= 2^-8 (sum over ranks |values_r| +
                      |sum|) to first order, the same bits on every rank. Shared memory is never rounded */
     int ranks_per_node;  /**< 0: ranks share memory where they can; k: at most k consecutive ones do, as if nodes were
                             smaller (tests, sockets) */
     double poll_seconds; /**< least time between two polls of sm_reduction_progress(); 0 = 200 us */
+    int threads;         /**< for additions; 0 = 1 */
 } sm_reduction_options;
 
 size_t sm_reduction_default_bucket_bytes(sm_reduction_mode mode);

@@ -1,0 +1,170 @@
+/* Segments are POSIX shared memory instead of MPI_Win_allocate_shared(): a lack of room is an error code and not a hang
+ * or a SIGBUS, and each rank's own segment lies in its own NUMA domain. */
+#define _POSIX_C_SOURCE 200809L
+#include <sigmatic/base/memory.h>
+
+#include "comm/comm_private.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- which ranks share memory ---- */
+
+/* The node is known, its place among the others is not. */
+static void find_place(MPI_Comm all, sm_node *node)
+{
+    int rank, place[2] = {0, 0};
+    sm_check_mpi(MPI_Comm_rank(all, &rank), "MPI_Comm_rank");
+    sm_check_mpi(MPI_Comm_rank(node->comm, &node->rank), "MPI_Comm_rank");
+    sm_check_mpi(MPI_Comm_size(node->comm, &node->size), "MPI_Comm_size");
+    sm_check_mpi(MPI_Comm_split(all, node->rank == 0 ? 0 : MPI_UNDEFINED, rank, &node->leaders), "MPI_Comm_split");
+    if (node->rank == 0) {
+        sm_check_mpi(MPI_Comm_rank(node->leaders, &place[0]), "MPI_Comm_rank");
+        sm_check_mpi(MPI_Comm_size(node->leaders, &place[1]), "MPI_Comm_size");
+    }
+    sm_check_mpi(MPI_Bcast(place, 2, MPI_INT, 0, node->comm), "MPI_Bcast");
+    node->index = place[0];
+    node->count = place[1];
+}
+
+void sm_node_split(MPI_Comm all, const sm_node *from, int most_ranks, sm_node *node)
+{
+    int part = most_ranks > 0 ? from->rank / most_ranks : 0;
+    MPI_Comm comm;
+    sm_check_mpi(MPI_Comm_split(from->comm, part, from->rank, &comm), "MPI_Comm_split");
+    node->comm = comm;
+    find_place(all, node);
+}
+
+void sm_node_find(MPI_Comm all, sm_node *node)
+{
+    const char *most = getenv("SIGMATIC_RANKS_PER_NODE");
+    sm_node whole;
+    sm_check_mpi(MPI_Comm_split_type(all, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &whole.comm), "MPI_Comm_split_type");
+    sm_check_mpi(MPI_Comm_rank(whole.comm, &whole.rank), "MPI_Comm_rank");
+    sm_node_split(all, &whole, most ? atoi(most) : 0, node);
+    sm_check_mpi(MPI_Comm_free(&whole.comm), "MPI_Comm_free");
+}
+
+void sm_node_free(sm_node *node)
+{
+    if (node->comm) {
+        sm_check_mpi(MPI_Comm_free(&node->comm), "MPI_Comm_free");
+    }
+    if (node->leaders && node->leaders != MPI_COMM_NULL) {
+        sm_check_mpi(MPI_Comm_free(&node->leaders), "MPI_Comm_free");
+    }
+    *node = (sm_node){.size = 0};
+}
+
+/* ---- shared memory ---- */
+
+/* Names a segment; its first bytes repeat the name, so that a rank of another container with the same process ids is
+ * not believed. */
+typedef struct segment_name {
+    char text[56];
+} segment_name;
+
+static segment_name new_name(void)
+{
+    static int made;
+    segment_name name;
+    struct timespec now;
+    memset(&name, 0, sizeof name);
+    clock_gettime(CLOCK_REALTIME, &now);
+    snprintf(name.text, sizeof name.text, "/sigmatic-%ld-%d-%ld", (long)getpid(), made++,
+             now.tv_nsec ^ (now.tv_sec << 20));
+    return name;
+}
+
+/* The places of all pages are taken here: a full /dev/shm is an error now, not a signal later. */
+static char *create_segment(const segment_name *name, size_t bytes)
+{
+    int file = shm_open(name->text, O_CREAT | O_EXCL | O_RDWR, 0600);
+    void *base = MAP_FAILED;
+    if (file < 0) {
+        return NULL;
+    }
+    if (posix_fallocate(file, 0, (off_t)bytes) == 0) {
+        base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    }
+    close(file);
+    if (base == MAP_FAILED) {
+        shm_unlink(name->text);
+        return NULL;
+    }
+    return memcpy(base, name, sizeof *name);
+}
+
+static char *open_segment(const segment_name *name, size_t bytes)
+{
+    int file = shm_open(name->text, O_RDWR, 0);
+    if (file < 0) {
+        return NULL;
+    }
+    void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    close(file);
+    if (base == MAP_FAILED) {
+        return NULL;
+    }
+    if (memcmp(base, name, sizeof *name) != 0) {
+        munmap(base, bytes);
+        return NULL;
+    }
+    return base;
+}
+
+static int all_of_node(const sm_node *node, int holds)
+{
+    sm_check_mpi(MPI_Allreduce(MPI_IN_PLACE, &holds, 1, MPI_INT, MPI_MIN, node->comm), "MPI_Allreduce");
+    return holds;
+}
+
+int sm_shared_new(const sm_node *node, size_t bytes, sm_shared *shared)
+{
+    *shared = (sm_shared){.size = node->size, .bytes = bytes > sizeof(segment_name) ? bytes : sizeof(segment_name)};
+    if (node->size == 1) {
+        return 0;
+    }
+    segment_name own = new_name(), *names = sm_alloc((size_t)node->size * sizeof *names);
+    shared->base = sm_alloc_zeroed((size_t)node->size * sizeof *shared->base);
+    shared->base[node->rank] = create_segment(&own, shared->bytes);
+    int created = shared->base[node->rank] != NULL;
+    sm_check_mpi(MPI_Allgather(&own, sizeof own, MPI_BYTE, names, sizeof own, MPI_BYTE, node->comm), "MPI_Allgather");
+    int complete = all_of_node(node, created);
+    for (int i = 0; i < node->size && complete; i++) {
+        if (i != node->rank) {
+            shared->base[i] = open_segment(&names[i], shared->bytes);
+            complete = shared->base[i] != NULL;
+        }
+    }
+    complete = all_of_node(node, complete); /* everybody has opened it or nobody will */
+    if (created) {
+        shm_unlink(own.text);
+        memset(shared->base[node->rank], 0, sizeof own);
+    }
+    if (!complete) {
+        sm_shared_free(shared);
+    }
+    shared->is_shared = complete;
+    all_of_node(node, 1); /* nobody writes before the names are wiped */
+    sm_free(names);
+    return complete;
+}
+
+void sm_shared_free(sm_shared *shared)
+{
+    for (int i = 0; i < shared->size && shared->base; i++) {
+        if (shared->base[i]) {
+            munmap(shared->base[i], shared->bytes);
+        }
+    }
+    sm_free(shared->base);
+    shared->base = NULL;
+    shared->is_shared = 0;
+}

@@ -1,0 +1,437 @@
+/* A bucket passes, in the order of buckets, through stages that are numbers of buckets: ready (this rank's values are
+ * complete), added (this rank's share is the sum of the node), sent (between nodes), final (the sum over all is known
+ * to the node), done (it is in this rank's values). What the ranks of a node tell each other is four such numbers,
+ * counted on from reduction to reduction, each written by one rank. */
+#include <sigmatic/base/log.h>
+#include <sigmatic/base/memory.h>
+#include <sigmatic/base/timer.h>
+#include <sigmatic/comm/reduction.h>
+
+#include "comm/comm_private.h"
+#include "comm/exchange.h"
+#include "comm/reduction_kernels.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+enum { LINE_BYTES = 64, BUCKET_ALIGNMENT = 1024, SHARE_ALIGNMENT = 16, MOST_BUCKET_BYTES = 1 << 30 };
+
+const char *const sm_reduction_mode_names[SM_REDUCTION_MODES] = {"blocking", "overlapped", "hierarchical"};
+
+static const double default_poll_seconds = 200e-6;
+
+typedef struct counter {
+    _Alignas(LINE_BYTES) _Atomic uint64_t buckets;
+} counter;
+
+/* What a rank tells its node. */
+typedef struct told {
+    counter ready, added;
+    counter final; /* first rank, several nodes: the sum is in its window */
+    counter taken; /* the others: copied from there */
+} told;
+
+struct sm_reduction {
+    sm_comm *comm;
+    sm_reduction_options options;
+    sm_node node;
+    float *values;
+    size_t count, bucket_floats, buckets;
+    sm_shared told_memory, window_memory;
+    told **told;           /* by rank of the node */
+    float **windows;       /* by rank of the node; the own one is `values` unless staged */
+    int staged;            /* values are copied to and from the own window */
+    sm_exchange *exchange; /* first rank of the node, several nodes */
+    char *exchanged;       /* by bucket */
+    int moves;             /* between begin and finish */
+    uint64_t before;       /* buckets of earlier reductions */
+    size_t complete;       /* floats */
+    size_t ready, added, sent, final, done;
+    double polled_seconds, begin_seconds;
+    sm_reduction_bucket_times *times;
+    sm_reduction_statistics statistics;
+};
+
+/* ---- memory that reductions work on in place ---- */
+
+typedef struct allocation {
+    float *values;
+    size_t count;
+    sm_shared shared;
+    struct allocation *next;
+} allocation;
+
+static allocation *allocations;
+
+float *sm_reduction_alloc(sm_comm *comm, size_t count)
+{
+    allocation *a = sm_alloc_zeroed(sizeof *a);
+    a->count = count;
+    if (sm_comm_size(comm) > 1 && sm_shared_new(&comm->node, count * sizeof(float), &a->shared)) {
+        a->values = (float *)(void *)a->shared.base[comm->node.rank];
+    } else {
+        a->values = sm_alloc(count > 0 ? count * sizeof(float) : 1);
+    }
+    a->next = allocations;
+    allocations = a;
+    return a->values;
+}
+
+void sm_reduction_free_values(float *values)
+{
+    for (allocation **place = &allocations; *place; place = &(*place)->next) {
+        allocation *a = *place;
+        if (a->values == values) {
+            *place = a->next;
+            if (a->shared.is_shared) {
+                sm_shared_free(&a->shared);
+            } else {
+                sm_free(a->values);
+            }
+            sm_free(a);
+            return;
+        }
+    }
+}
+
+static const allocation *find_shared(const float *values, size_t count)
+{
+    const allocation *a = allocations;
+    while (a && (a->values != values || a->count < count || !a->shared.is_shared)) {
+        a = a->next;
+    }
+    return a;
+}
+
+/* ---- set up ---- */
+
+size_t sm_reduction_default_bucket_bytes(sm_reduction_mode mode)
+{
+    static const size_t bytes[SM_REDUCTION_MODES] = {4 << 20, 1 << 20, 1 << 20};
+    return bytes[mode];
+}
+
+static size_t first_of(const sm_reduction *r, size_t bucket)
+{
+    return bucket < r->buckets ? bucket * r->bucket_floats : r->count;
+}
+
+static size_t count_of(const sm_reduction *r, size_t bucket)
+{
+    return first_of(r, bucket + 1) - first_of(r, bucket);
+}
+
+/* \return 0 if a node has no memory to share */
+static int share_windows(sm_reduction *r)
+{
+    size_t ranks = (size_t)r->node.size;
+    r->told = sm_alloc_zeroed(ranks * sizeof *r->told);
+    r->windows = sm_alloc_zeroed(ranks * sizeof *r->windows);
+    r->windows[r->node.rank] = r->values;
+    if (ranks == 1) {
+        r->told[0] = sm_alloc_zeroed(sizeof **r->told);
+        return 1;
+    }
+    if (!sm_shared_new(&r->node, sizeof **r->told, &r->told_memory)) {
+        return 0;
+    }
+    const allocation *a = find_shared(r->values, r->count);
+    int in_place = a != NULL;
+    sm_check_mpi(MPI_Allreduce(MPI_IN_PLACE, &in_place, 1, MPI_INT, MPI_MIN, r->node.comm), "MPI_Allreduce");
+    r->staged = !in_place;
+    if (r->staged && !sm_shared_new(&r->node, r->count * sizeof(float), &r->window_memory)) {
+        return 0;
+    }
+    char **base = in_place ? a->shared.base + (r->comm->node.rank - r->node.rank) : r->window_memory.base;
+    for (size_t i = 0; i < ranks; i++) {
+        r->told[i] = (told *)(void *)r->told_memory.base[i];
+        r->windows[i] = (float *)(void *)base[i];
+    }
+    return 1;
+}
+
+static void release_windows(sm_reduction *r)
+{
+    if (r->node.size == 1 && r->told) {
+        sm_free(r->told[0]);
+    }
+    sm_shared_free(&r->told_memory);
+    sm_shared_free(&r->window_memory);
+    sm_free(r->told);
+    sm_free(r->windows);
+    r->told = NULL;
+    r->windows = NULL;
+    sm_node_free(&r->node);
+}
+
+static void lay_out(sm_reduction *r)
+{
+    int most = r->options.mode == SM_REDUCTION_HIERARCHICAL ? r->options.ranks_per_node : 1;
+    if (r->comm->size == 1) {
+        r->node = (sm_node){.size = 1, .count = 1};
+        share_windows(r);
+        return;
+    }
+    sm_comm_barrier(r->comm); /* with a clock, before calls that have none */
+    sm_node_split(r->comm->handle, &r->comm->node, most, &r->node);
+    int64_t fails = !share_windows(r);
+    sm_comm_max_int64(r->comm, &fails, 1);
+    if (fails) {
+        if (r->comm->rank == 0) {
+            sm_log_warning("the ranks of a node cannot share %zu MiB each (is /dev/shm full?): the hierarchical "
+                           "reduction uses messages inside nodes too",
+                           r->count * sizeof(float) >> 20);
+        }
+        release_windows(r);
+        r->staged = 0;
+        sm_node_split(r->comm->handle, &r->comm->node, 1, &r->node);
+        share_windows(r);
+    }
+}
+
+sm_status sm_reduction_new(sm_comm *comm, float *values, size_t count, const sm_reduction_options *options,
+                           sm_reduction **out)
+{
+    sm_reduction *r = sm_alloc_zeroed(sizeof *r);
+    size_t bytes = options->bucket_bytes > 0 ? options->bucket_bytes : sm_reduction_default_bucket_bytes(options->mode);
+    bytes = bytes < MOST_BUCKET_BYTES ? bytes : MOST_BUCKET_BYTES;
+    r->comm = comm;
+    r->options = *options;
+    r->options.poll_seconds = options->poll_seconds > 0 ? options->poll_seconds : default_poll_seconds;
+    r->options.threads = options->threads > 0 ? options->threads : 1;
+    r->values = values;
+    r->count = count;
+    r->bucket_floats = sm_round_up(bytes / sizeof(float) > 0 ? bytes / sizeof(float) : 1, BUCKET_ALIGNMENT);
+    r->buckets = (count + r->bucket_floats - 1) / r->bucket_floats;
+    r->times = sm_alloc_zeroed((r->buckets + 1) * sizeof *r->times);
+    r->exchanged = sm_alloc_zeroed(r->buckets + 1);
+    lay_out(r);
+    if (r->node.rank == 0 && r->node.count > 1) {
+        size_t most = count < r->bucket_floats ? count : r->bucket_floats;
+        r->exchange = sm_exchange_new(r->node.leaders, r->windows[0], most, options->compress, r->options.threads);
+    }
+    *out = r;
+    return SM_OK;
+}
+
+void sm_reduction_free(sm_reduction *r)
+{
+    if (!r) {
+        return;
+    }
+    sm_exchange_free(r->exchange);
+    release_windows(r);
+    sm_free(r->times);
+    sm_free(r->exchanged);
+    sm_free(r);
+}
+
+/* ---- the stages ---- */
+
+static void tell(counter *c, uint64_t buckets)
+{
+    atomic_store_explicit(&c->buckets, buckets, memory_order_release);
+}
+
+static uint64_t read(const counter *c)
+{
+    return atomic_load_explicit(&c->buckets, memory_order_acquire);
+}
+
+static told *own_told(const sm_reduction *r)
+{
+    return r->told[r->node.rank];
+}
+
+/* \return how many buckets of this reduction all ranks of the node have told of. `field`: offset of the counter. */
+static size_t all_told(const sm_reduction *r, size_t field)
+{
+    uint64_t least = UINT64_MAX;
+    for (int i = 0; i < r->node.size; i++) {
+        uint64_t buckets = read((const counter *)(const void *)((const char *)r->told[i] + field));
+        least = buckets < least ? buckets : least;
+    }
+    return least > r->before ? (size_t)(least - r->before) : 0;
+}
+
+static void take_complete(sm_reduction *r)
+{
+    while (r->ready < r->buckets && first_of(r, r->ready + 1) <= r->complete) {
+        size_t first = first_of(r, r->ready), count = count_of(r, r->ready);
+        if (r->staged) {
+            memcpy(r->windows[r->node.rank] + first, r->values + first, count * sizeof(float));
+        }
+        r->times[r->ready] =
+            (sm_reduction_bucket_times){.first = first, .count = count, .started_seconds = sm_seconds()};
+        r->ready++;
+        tell(&own_told(r)->ready, r->before + r->ready);
+    }
+}
+
+/* This rank adds its share of the bucket: for everyone, or with several nodes for the first rank. */
+static void add_share(const sm_reduction *r, size_t bucket)
+{
+    size_t ranks = (size_t)r->node.size, rank = (size_t)r->node.rank, count = count_of(r, bucket);
+    size_t begin = count * rank / ranks / SHARE_ALIGNMENT * SHARE_ALIGNMENT;
+    size_t end = rank + 1 == ranks ? count : count * (rank + 1) / ranks / SHARE_ALIGNMENT * SHARE_ALIGNMENT;
+    sm_add_in_order((const float *const *)r->windows, ranks, r->windows, r->node.count == 1 ? ranks : 1,
+                    first_of(r, bucket) + begin, end - begin, r->options.threads);
+}
+
+static void add_shares(sm_reduction *r)
+{
+    size_t ready = r->node.size > 1 ? all_told(r, offsetof(told, ready)) : r->ready;
+    ready = ready < r->ready ? ready : r->ready;
+    while (r->added < ready) {
+        if (r->node.size > 1) {
+            add_share(r, r->added);
+        }
+        r->added++;
+        tell(&own_told(r)->added, r->before + r->added);
+    }
+}
+
+static void exchange_with_nodes(sm_reduction *r)
+{
+    size_t added = all_told(r, offsetof(told, added));
+    sm_exchange_poll(r->exchange, r->exchanged);
+    while (r->sent < added && sm_exchange_has_room(r->exchange)) {
+        sm_exchange_start(r->exchange, r->sent, first_of(r, r->sent), count_of(r, r->sent));
+        r->sent++;
+    }
+    while (r->final < r->sent && r->exchanged[r->final]) {
+        r->final++;
+    }
+    tell(&own_told(r)->final, r->before + r->final);
+}
+
+static void find_final(sm_reduction *r)
+{
+    if (r->exchange) {
+        exchange_with_nodes(r);
+    } else if (r->node.count > 1) {
+        uint64_t final = read(&r->told[0]->final);
+        r->final = final > r->before ? (size_t)(final - r->before) : 0;
+    } else {
+        r->final = all_told(r, offsetof(told, added));
+    }
+}
+
+static void take_final(sm_reduction *r)
+{
+    int is_elsewhere = r->node.count > 1 && r->node.rank > 0;
+    const float *window = r->windows[is_elsewhere ? 0 : r->node.rank];
+    while (r->done < r->final) {
+        sm_reduction_bucket_times *times = &r->times[r->done];
+        if (is_elsewhere || r->staged) {
+            memcpy(r->values + times->first, window + times->first, times->count * sizeof(float));
+        }
+        times->finished_seconds = sm_seconds();
+        r->done++;
+        tell(&own_told(r)->taken, r->before + r->done);
+    }
+}
+
+static void advance(sm_reduction *r)
+{
+    take_complete(r);
+    add_shares(r);
+    find_final(r);
+    take_final(r);
+}
+
+/* ---- begin, progress, finish ---- */
+
+static void poll_now_and_then(void *user)
+{
+    sm_reduction *r = user;
+    double now = sm_seconds();
+    if (now - r->polled_seconds >= r->options.poll_seconds) {
+        advance(r);
+        r->polled_seconds = sm_seconds();
+    }
+}
+
+void sm_reduction_begin(sm_reduction *r)
+{
+    r->complete = r->ready = r->added = r->sent = r->final = r->done = 0;
+    r->statistics = (sm_reduction_statistics){.buckets = r->buckets};
+    memset(r->exchanged, 0, r->buckets);
+    r->moves = 1;
+    if (r->options.mode != SM_REDUCTION_BLOCKING) {
+        sm_poller_add(poll_now_and_then, r);
+    }
+}
+
+void sm_reduction_progress(sm_reduction *r, size_t complete)
+{
+    if (!r->moves || r->options.mode == SM_REDUCTION_BLOCKING) {
+        return;
+    }
+    double begin = sm_seconds();
+    r->complete = complete > r->complete ? complete : r->complete;
+    int starts = r->ready < r->buckets && first_of(r, r->ready + 1) <= r->complete;
+    if (starts || begin - r->polled_seconds >= r->options.poll_seconds) {
+        advance(r);
+        r->polled_seconds = sm_seconds();
+        r->statistics.polling_seconds += r->polled_seconds - begin;
+    }
+}
+
+static int next_is_done(void *user)
+{
+    sm_reduction *r = user;
+    size_t before = r->done;
+    if (r->done < r->buckets) {
+        advance(r);
+    }
+    return r->done > before || r->done == r->buckets;
+}
+
+/* The first rank's window is in use until the others of the node have taken the sums. */
+static int all_have_taken(void *user)
+{
+    const sm_reduction *r = user;
+    return all_told(r, offsetof(told, taken)) >= r->buckets;
+}
+
+static void close_statistics(sm_reduction *r, double begin)
+{
+    sm_reduction_statistics *s = &r->statistics;
+    double end = sm_seconds();
+    s->waited_seconds = end - begin;
+    for (size_t i = 0; i < r->buckets; i++) {
+        double moving = r->times[i].finished_seconds - r->times[0].started_seconds;
+        s->moving_seconds = moving > s->moving_seconds ? moving : s->moving_seconds;
+    }
+    s->hidden_seconds = s->moving_seconds > s->waited_seconds ? s->moving_seconds - s->waited_seconds : 0;
+    s->sent_bytes = r->exchange ? sm_exchange_take_sent_bytes(r->exchange) : 0;
+}
+
+void sm_reduction_finish(sm_reduction *r)
+{
+    double begin = sm_seconds();
+    sm_poller_remove(poll_now_and_then, r);
+    r->complete = r->count;
+    while (r->done < r->buckets) { /* the clock of a stall begins anew with every bucket */
+        sm_wait(next_is_done, r, &(sm_wait_reason){"bucket", (int64_t)r->done + 1, (int64_t)r->buckets});
+    }
+    if (r->node.count > 1 && r->node.rank == 0 && r->node.size > 1) {
+        sm_wait(all_have_taken, r,
+                &(sm_wait_reason){"the node to take bucket", (int64_t)r->buckets, (int64_t)r->buckets});
+    }
+    r->before += r->buckets;
+    r->moves = 0;
+    close_statistics(r, begin);
+}
+
+void sm_reduction_get_statistics(const sm_reduction *r, sm_reduction_statistics *statistics)
+{
+    *statistics = r->statistics;
+}
+
+const sm_reduction_bucket_times *sm_reduction_trace(const sm_reduction *r, size_t *count)
+{
+    *count = r->buckets;
+    return r->times;
+}

@@ -1,0 +1,55 @@
+#include "comm/reduction_kernels.h"
+
+#include <sigmatic/base/clones.h>
+
+#include <string.h>
+
+enum { BLOCK = 1024 }; /* the running sum stays in the first-level cache while the sources stream by */
+
+SM_CLONES static void add(float *restrict into, const float *restrict from, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        into[i] += from[i];
+    }
+}
+
+static void add_block(const float *const *from, size_t sources, float *const *to, size_t targets, size_t first,
+                      size_t count)
+{
+    float sum[BLOCK];
+    memcpy(sum, from[0] + first, count * sizeof *sum);
+    for (size_t s = 1; s < sources; s++) {
+        add(sum, from[s] + first, count);
+    }
+    for (size_t t = 0; t < targets; t++) {
+        memcpy(to[t] + first, sum, count * sizeof *sum);
+    }
+}
+
+void sm_add_in_order(const float *const *from, size_t sources, float *const *to, size_t targets, size_t first,
+                     size_t count, int threads)
+{
+    size_t blocks = (count + BLOCK - 1) / BLOCK;
+#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+    for (size_t b = 0; b < blocks; b++) {
+        add_block(from, sources, to, targets, first + b * BLOCK, count - b * BLOCK < BLOCK ? count - b * BLOCK : BLOCK);
+    }
+}
+
+SM_CLONES void sm_bfloat16_from_float(const float *from, uint16_t *to, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, from + i, sizeof bits);
+        uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16, quiet = bits >> 16 | 0x40u;
+        to[i] = (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u ? quiet : rounded);
+    }
+}
+
+SM_CLONES void sm_float_from_bfloat16(const uint16_t *from, float *to, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits = (uint32_t)from[i] << 16;
+        memcpy(to + i, &bits, sizeof bits);
+    }
+}
