@@ -44,7 +44,7 @@ static void plain_panel(int rows, int columns, int depth, const float *a, size_t
     plain_tile(rows, columns, depth, a, 1, stride, b, c, offset, accumulate);
 }
 
-/* ---- BLIS: its kernel wants A packed, and either C's rows or C's columns adjacent; for the latter we compute C^T = B^T A^T  */
+/* ---- BLIS: its kernel wants A packed, and C's rows or C's columns adjacent; for the latter: C^T = B^T A^T --------- */
 
 static int blis_rows(const sm_gemm_kernel *kernel)
 {
@@ -116,34 +116,34 @@ static int avx2_supported(void)
 static sm_microkernel kernels[] = {
 #if defined(__x86_64__) && defined(__GNUC__)
     {.name = "avx512",
-                                                .supported = avx512_supported,
-                                                .tile_rows = 14,
-                                                .tile_columns = 32,
-                                                .multiply_block = sm_multiply_block_avx512,
-                                                .multiply_panel = sm_multiply_panel_avx512,
-                                                .winograd = sm_winograd_avx512},
+     .supported = avx512_supported,
+     .tile_rows = 14,
+     .tile_columns = 32,
+     .multiply_block = sm_multiply_block_avx512,
+     .multiply_panel = sm_multiply_panel_avx512,
+     .winograd = sm_winograd_avx512},
     {.name = "avx2",
-                                                .supported = avx2_supported,
-                                                .tile_rows = 6,
-                                                .tile_columns = 16,
-                                                .multiply_block = sm_multiply_block_avx2,
-                                                .multiply_panel = sm_multiply_panel_avx2,
-                                                .winograd = sm_winograd_avx2},
+     .supported = avx2_supported,
+     .tile_rows = 6,
+     .tile_columns = 16,
+     .multiply_block = sm_multiply_block_avx2,
+     .multiply_panel = sm_multiply_panel_avx2,
+     .winograd = sm_winograd_avx2},
 #endif
     {.name = "blis",
-                                                .supported = blis_supported,
-                                                .multiply_block = blis_multiply,
-                                                .multiply_panel = blis_multiply,
-                                                .arrange = blis_arrange,
-                                                .winograd = sm_winograd_plain},
+     .supported = blis_supported,
+     .multiply_block = blis_multiply,
+     .multiply_panel = blis_multiply,
+     .arrange = blis_arrange,
+     .winograd = sm_winograd_plain},
     {.name = "plain",
-                                                .supported = plain_supported,
-                                                .tile_rows = PLAIN_ROWS,
-                                                .tile_columns = PLAIN_COLUMNS,
-                                                .multiply_block = plain_block,
-                                                .multiply_panel = plain_panel,
-                                                .winograd = sm_winograd_plain},
-    {.name = NULL                            },
+     .supported = plain_supported,
+     .tile_rows = PLAIN_ROWS,
+     .tile_columns = PLAIN_COLUMNS,
+     .multiply_block = plain_block,
+     .multiply_panel = plain_panel,
+     .winograd = sm_winograd_plain},
+    {.name = NULL},
 };
 
 static const sm_microkernel *selected;
