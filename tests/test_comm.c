@@ -38,10 +38,14 @@ static void one_failure_becomes_everyones(void)
     CU_ASSERT(sm_comm_agree(test_comm, own) == SM_ERR_INPUT);
     SM_TEST_MESSAGE("x.h5: no such thing");
     if (last > 0) {
-        char who[32];
-        snprintf(who, sizeof who, "rank %d", last);
+        char who[64];
+        snprintf(who, sizeof who, "rank %d: x.h5", last);
         SM_TEST_MESSAGE(who);
     }
+    /* now it is everybody's: agreeing again does not blame again */
+    CU_ASSERT(sm_comm_agree(test_comm, SM_ERR_INPUT) == SM_ERR_INPUT);
+    CU_ASSERT(strstr(sm_error_message(), "rank 0:") == NULL || last == 0);
+    SM_TEST_MESSAGE("x.h5: no such thing");
 }
 
 static void gather_keeps_the_order_of_ranks(void)

@@ -171,20 +171,21 @@ void sm_comm_gather_double(sm_comm *comm, const double *values, size_t count, do
 
 sm_status sm_comm_agree(sm_comm *comm, sm_status status)
 {
-    int64_t first_failed = status == SM_OK ? INT64_MIN : -(int64_t)comm->rank; /* maximum = lowest rank */
-    sm_comm_max_int64(comm, &first_failed, 1);
-    if (first_failed == INT64_MIN) {
+    /* maximum: the lowest failed rank; whether some rank is fine */
+    int64_t votes[2] = {status == SM_OK ? INT64_MIN : -(int64_t)comm->rank, status == SM_OK};
+    sm_comm_max_int64(comm, votes, 2);
+    if (votes[0] == INT64_MIN) {
         return SM_OK;
     }
-    int culprit = (int)-first_failed;
+    int culprit = (int)-votes[0];
     struct {
         sm_status status;
         char message[2048];
     } failure = {status, ""};
     strncpy(failure.message, sm_error_message(), sizeof failure.message - 1);
     sm_comm_broadcast(comm, &failure, sizeof failure, culprit);
-    if (comm->size == 1) {
-        return failure.status;
+    if (!votes[1]) { /* a wrong config is wrong everywhere; and who is to blame is said once */
+        return sm_fail(failure.status, "%s", failure.message);
     }
     return sm_fail(failure.status, "rank %d: %s", culprit, failure.message);
 }

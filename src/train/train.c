@@ -110,20 +110,32 @@ static void print_plan(const training *t)
 
 static const char *const folder_contents[] = {"run.h5", "checkpoints", "status"};
 
+/* What a start that failed left (a status, an empty folder) is no run. */
+static int holds_run(const training *t)
+{
+    char *log = path_in(t, "run.h5"), *checkpoints = path_in(t, "checkpoints"), **names = NULL;
+    size_t count = 0;
+    int holds = sm_file_exists(log);
+    if (!holds && sm_folder_exists(checkpoints)) {
+        holds = sm_folder_list(checkpoints, &names, &count) != SM_OK || count > 0;
+    }
+    sm_free(names);
+    sm_free(checkpoints);
+    sm_free(log);
+    return holds;
+}
+
 static sm_status refuse_or_clear_folder(const training *t)
 {
     sm_status status = SM_OK;
     char *path = NULL;
+    if (holds_run(t) && !t->options->overwrite) {
+        SM_TRY(sm_fail(SM_ERR_USAGE, "run folder %s holds a run already; continue it with --resume auto, replace it with --overwrite, or choose another with --set run.folder=...",
+                       t->session->settings.folder));
+    }
     for (size_t i = 0; i < sizeof folder_contents / sizeof *folder_contents; i++) {
         sm_free(path);
         path = path_in(t, folder_contents[i]);
-        if (!sm_file_exists(path)) {
-            continue;
-        }
-        if (!t->options->overwrite) {
-            SM_TRY(sm_fail(SM_ERR_USAGE, "run folder %s: %s exists already; continue it with --resume auto, replace it with --overwrite, or choose another with --set run.folder=...",
-                           t->session->settings.folder, folder_contents[i]));
-        }
         SM_TRY(sm_remove_tree(path));
     }
 done:

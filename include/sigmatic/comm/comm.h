@@ -54,7 +54,7 @@ void sm_comm_gather_double(sm_comm *comm, const double *values, size_t count, do
  *
  * \param status  this rank's outcome
  * \return SM_OK if it was SM_OK on all ranks; else, on every rank, the status of the lowest failed rank,
- *         whose message becomes sm_error_message() everywhere ("rank 3: ..." in front if there are several ranks). Collective. */
+ *         whose message becomes sm_error_message() everywhere, "rank 3: ..." in front unless all ranks failed (so that agreeing twice adds nothing). Collective. */
 sm_status sm_comm_agree(sm_comm *comm, sm_status status);
 
 /** \return "Open MPI v4.1.4, ..." */
