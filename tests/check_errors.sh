@@ -1,0 +1,184 @@
+#!/usr/bin/env bash
+# Wrong input through the program, on one rank and on several: the right exit code, one message that names the culprit,
+# and no rank left waiting. check_errors.sh PROGRAM; needs a Python with h5py; ends with "N passed, N failed".
+set -u
+program=$(realpath "$1")
+python=${PYTHON:-$(for p in python3 /usr/bin/python3; do $p -c 'import h5py' 2>/dev/null && echo $p && break; done)}
+[ -n "$python" ] || { echo "check_errors: no python with h5py" >&2; exit 2; }
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/sigmatic-errors.XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch" || exit 1
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+export OMPI_MCA_btl_vader_single_copy_mechanism=${OMPI_MCA_btl_vader_single_copy_mechanism:-none}
+export OMP_NUM_THREADS=1 OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1
+MPIRUN=${MPIRUN:-mpirun} RANKS=4 LIMIT=60 AT_ONCE=6
+
+# ---- one case ----
+
+problem() { echo "$1"; wrong=1; }
+
+check() { # RANKS OUT: runs the program with `arguments`; exit code 2, and one message with all `parts`
+    local ranks=$1 out=$2 launcher= found errors part wrong=0
+    [ "$ranks" -gt 1 ] && launcher="$MPIRUN -n $ranks"
+    timeout "$LIMIT" $launcher "$program" "${arguments[@]}" >"$out" 2>&1 </dev/null
+    found=$?
+    [ $found -eq 2 ] || problem "exit code $found, 2 expected"
+    errors=$(grep -c 'sigmatic: error:' "$out")
+    [ "$errors" -eq 1 ] || problem "$errors error messages, one expected"
+    for part in "${parts[@]}"; do
+        grep 'sigmatic: error:' "$out" | grep -qF -- "$part" || problem "the message lacks '$part'"
+    done
+    # the first part is the culprit: named, but not again and again
+    [ "$(grep 'sigmatic: error:' "$out" | grep -oF -- "${parts[0]}" | wc -l)" -le 1 ] || problem "'${parts[0]}' is named more than once"
+    if [ $wrong -eq 0 ]; then
+        echo PASSED
+    else
+        echo "FAILED on $ranks rank(s): sigmatic ${arguments[*]}"
+        head -n 12 "$out"
+    fi
+}
+
+# refuse PART... -- ARGUMENT...: on one rank and on several; several cases at once, since starting ranks is mostly waiting
+cases=0
+refuse() {
+    local parts=() arguments
+    while [ "$1" != -- ]; do
+        parts+=("$1")
+        shift
+    done
+    shift
+    arguments=("$@")
+    cases=$((cases + 1))
+    while [ "$(jobs -rp | wc -l)" -ge "$AT_ONCE" ]; do
+        wait -n
+    done
+    { check 1 "out.$cases.1"; check "$RANKS" "out.$cases.$RANKS"; } >"result.$cases" 2>&1 &
+}
+
+# ---- files ----
+
+"$program" data scenes good.h5 --train 4 --validation 2 --height 32 --width 32 >out 2>&1 || { cat out; exit 1; }
+cat >good.ini <<'INI'
+[run]
+folder = run
+batch = 4
+steps = 2
+[model]
+backbone = resnet18
+width = 0.0625
+[data]
+train = good.h5
+[task.semantic]
+kind = semantic
+[task.depth]
+kind = depth
+INI
+"$program" train good.ini >out 2>&1 || { cat out; exit 1; }
+checkpoint=run/checkpoints/step-00000002.h5
+
+head -c 20000 good.h5 >cut.h5
+head -c 100000 $checkpoint >cut_checkpoint.h5
+echo "no HDF5" >text.h5
+"$python" - <<'PYTHON'
+import shutil
+import h5py
+shutil.copy("good.h5", "flat.h5")
+with h5py.File("flat.h5", "r+") as file:
+    for split in ("train", "val"):
+        del file[f"{split}/disparity"]
+with h5py.File("foreign.h5", "w") as file:
+    file["x"] = 1
+PYTHON
+
+variant() { # NAME SED-SCRIPT: a config with a mistake
+    sed "$2" good.ini >"$1.ini"
+}
+variant unknown_key 's/^batch = 4/bacth = 4/'
+variant wrong_type 's/^batch = 4/batch = many/'
+variant out_of_range 's/^batch = 4/batch = 0/'
+variant twice 's/^batch = 4/batch = 4\nbatch = 8/'
+variant unknown_section 's/^\[model\]/[modle]/'
+variant no_length '/^steps/d'
+variant no_task '/^\[task/,$d'
+variant no_data '/^train/d'
+variant includes '1i include = nowhere.ini'
+printf 'folder = run\n' >no_section.ini
+
+root=cityscapes
+mkdir -p $root/leftImg8bit/train/aachen $root/gtFine/train/aachen
+echo "no PNG" >$root/leftImg8bit/train/aachen/aachen_000000_000019_leftImg8bit.png
+echo "no PNG" >$root/gtFine/train/aachen/aachen_000000_000019_gtFine_labelIds.png
+
+# ---- command line ----
+
+refuse "no command" --
+refuse "'trian'" "--help" -- trian good.ini
+refuse "--sett" "unknown option" -- train good.ini --sett run.batch=2
+refuse "--resume" "needs a value" -- train good.ini --resume
+refuse "'other.ini'" "unexpected" -- train good.ini other.ini
+refuse "CONFIG" "missing" -- train
+refuse "--overwrite" "no value" -- train good.ini --overwrite=yes
+refuse "'three'" "--train" "whole number" -- data scenes x.h5 --train three
+refuse "'nothing'" -- data nothing
+
+# ---- configuration ----
+
+refuse "unknown_key.ini:3" "bacth" "batch" -- train unknown_key.ini
+refuse "wrong_type.ini:3" "batch" "many" -- train wrong_type.ini
+refuse "out_of_range.ini:3" "batch" "0" "1" -- train out_of_range.ini
+refuse "twice.ini:4" "batch" -- train twice.ini
+refuse "unknown_section.ini:5" "modle" "model" -- train unknown_section.ini
+refuse "[run] steps" "epochs" -- train no_length.ini --overwrite
+refuse "[task.NAME]" -- train no_task.ini --overwrite
+refuse "[data] train" "required" -- train no_data.ini --overwrite
+refuse "includes.ini:1" "nowhere.ini" -- train includes.ini
+refuse "no_section.ini:1" -- train no_section.ini
+refuse "missing.ini" -- train missing.ini
+refuse "'bach'" "--set" "did you mean 'batch'" -- train good.ini --set run.bach=4
+refuse "run.batch" "=" -- train good.ini --set run.batch
+refuse "optimizer" "kind" "adam" "sgd" -- train good.ini --set optimizer.kind=adam
+refuse "output_stride" "12" -- train good.ini --overwrite --set model.output_stride=12
+refuse "[data] crop_width" "crop_height" -- train good.ini --overwrite --set data.crop_height=16
+refuse "'stem.*'" "freeze" -- train good.ini --overwrite --set 'model.freeze=stem.*'
+refuse "likelihood" "laplace" "cross_entropy" "categorical" -- train good.ini --overwrite --set task.semantic.likelihood=laplace
+refuse "conv2d_algorithm" "fft" -- train good.ini --overwrite --set distributed.conv2d_algorithm=fft
+refuse "log_variance" "30" -- train good.ini --overwrite --set task.depth.log_variance=30
+
+# ---- data ----
+
+refuse "absent.h5" -- train good.ini --overwrite --set data.train=absent.h5
+refuse "'depth'" "disparity" -- train good.ini --overwrite --set data.train=flat.h5
+refuse "cut.h5" "truncated" -- train good.ini --overwrite --set data.train=cut.h5
+refuse "text.h5" "HDF5" -- train good.ini --overwrite --set data.train=text.h5
+refuse "foreign.h5" -- train good.ini --overwrite --set data.train=foreign.h5
+refuse "$checkpoint" "sigmatic-checkpoint" -- train good.ini --overwrite --set data.train=$checkpoint
+refuse "'night'" "train" "val" -- train good.ini --overwrite --set data.train_split=night
+refuse "good.h5" "exists" -- data scenes good.h5
+refuse "16 x 256" "32" -- data scenes x.h5 --height 16
+refuse "aachen_000000_000019" "PNG" -- data cityscapes $root x.h5
+refuse "no_such_root" -- data cityscapes no_such_root x.h5
+refuse "absent.h5" -- data info absent.h5
+
+# ---- runs and checkpoints ----
+
+refuse "run folder run" "--resume auto" "--overwrite" -- train good.ini
+refuse "$checkpoint" "backbone.conv1.weight" "another model" -- train good.ini --resume $checkpoint --set run.folder=other1 --set model.width=0.125
+refuse "$checkpoint" "decoders.instance" "another model" -- train good.ini --resume $checkpoint --set run.folder=other2 --set task.instance.kind=instance
+refuse "cut_checkpoint.h5" "truncated" -- train good.ini --resume cut_checkpoint.h5 --set run.folder=other3
+refuse "absent.h5" -- train good.ini --resume absent.h5 --set run.folder=other4
+refuse "good.h5" "sigmatic-checkpoint" -- train good.ini --set model.pretrained=good.h5 --set run.folder=other5
+refuse "good.ini" "folder" -- train good.ini --set run.folder=good.ini/run
+refuse "text.h5" "HDF5" -- eval text.h5
+refuse "absent.h5" -- eval absent.h5
+refuse "'night'" -- eval $checkpoint --split night
+refuse "'depth'" "disparity" -- eval $checkpoint --data flat.h5
+refuse "--samples 0" -- eval $checkpoint --samples 0
+refuse "absent.h5" -- show absent.h5
+refuse "good.h5" "sigmatic-run" -- show good.h5
+
+wait
+passed=$(cat result.* | grep -c '^PASSED$')
+failed=$((2 * cases - passed))
+cat result.* | grep -v '^PASSED$'
+echo "check_errors: $passed passed, $failed failed"
+[ "$failed" -eq 0 ]
