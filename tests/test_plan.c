@@ -336,6 +336,23 @@ static void fan_out_copied(sm_graph *graph, unsigned readers)
     fan_out(graph, (int)readers, 1);
 }
 
+/* One convolution, normalisation and linear layer, each used twice; or two of each. */
+static void layers_used_twice(sm_graph *graph, unsigned copies)
+{
+    static const char *const names[2][3] = {{"conv0", "norm0", "linear0"}, {"conv1", "norm1", "linear1"}};
+    int x = sm_graph_input(graph, (sm_value_shape){5, 6, 3});
+    x = conv(graph, x, "first", 4, 3, 1, 1, 0);
+    for (int i = 0; i < 2; i++) {
+        const char *const *name = names[copies ? i : 0];
+        x = sm_graph_relu(graph, sm_graph_batch_norm(graph, conv(graph, x, name[0], 4, 3, 1, 1, 1), name[1], 1));
+    }
+    x = sm_graph_global_average_pool(graph, x);
+    for (int i = 0; i < 2; i++) {
+        x = sm_graph_linear(graph, x, names[copies ? i : 0][2], 4);
+    }
+    sm_graph_add_output(graph, "out", x);
+}
+
 static void perceptron(sm_graph *graph, unsigned variant)
 {
     int x = sm_graph_input(graph, (sm_value_shape){1, 1, 5});
@@ -447,10 +464,8 @@ static const struct {
     graph_builder build;
     unsigned variants;
 } graphs[] = {
-    {"small network", small_network, 2},
-    {"fan-out", fan_out_shared, 6},
-    {"perceptron", perceptron, 2},
-    {"random", random_graph, 150},
+    {"small network", small_network, 2}, {"fan-out", fan_out_shared, 6}, {"shared layers", layers_used_twice, 2},
+    {"perceptron", perceptron, 2},       {"random", random_graph, 150},
 };
 enum { GRAPHS = sizeof graphs / sizeof *graphs };
 
@@ -616,6 +631,43 @@ static void gradients_of_all_readers_add_up(void)
         machine_free(&shared);
         machine_free(&copied);
     }
+}
+
+static void layers_used_twice_add_their_gradients(void)
+{
+    static const char *const slices[2][5] = {
+        {"conv0.weight", "conv0.bias", "norm0.weight", "norm0.bias", "linear0.weight"},
+        {"conv1.weight", "conv1.bias", "norm1.weight", "norm1.bias", "linear1.weight"}};
+    machine shared = machine_new(layers_used_twice, 0, &training),
+            copied = machine_new(layers_used_twice, 1, &training);
+    float *flat = (float *)copied.run.base[SM_REGION_PARAMETERS];
+    CU_ASSERT(shared.parameters->parameters.count == 7 && copied.parameters->parameters.count == 13);
+    for (int i = 0; i < 5; i++) {
+        const sm_slice *from = sm_slices_find(&copied.parameters->parameters, slices[0][i]);
+        const sm_slice *to = sm_slices_find(&copied.parameters->parameters, slices[1][i]);
+        memcpy(flat + to->offset, flat + from->offset, from->count * sizeof *flat);
+    }
+    /* the copy's bias of the linear layer */
+    const sm_slice *from = sm_slices_find(&copied.parameters->parameters, "linear0.bias");
+    memcpy(flat + sm_slices_find(&copied.parameters->parameters, "linear1.bias")->offset, flat + from->offset,
+           from->count * sizeof *flat);
+    result a = execute(&shared, 3, NAN), b = execute(&copied, 3, NAN);
+    SM_TEST_AT_MOST(sm_test_max_error(a.output[0], b.output[0], a.output_floats[0]), 0);
+    for (int i = 0; i < 5; i++) {
+        float sum[144];
+        size_t count;
+        const float *one = slice_of(&copied, &b, slices[0][i], &count),
+                    *two = slice_of(&copied, &b, slices[1][i], &count);
+        for (size_t j = 0; j < count; j++) {
+            sum[j] = one[j] + two[j];
+        }
+        const float *both = slice_of(&shared, &a, slices[0][i], &count);
+        SM_TEST_AT_MOST(sm_test_relative_error(both, sum, count), 1e-5); /* another order of a few hundred additions */
+    }
+    result_free(&a);
+    result_free(&b);
+    machine_free(&shared);
+    machine_free(&copied);
 }
 
 /* ---- differences of the loss ---- */
@@ -1097,6 +1149,7 @@ int main(int argc, char **argv)
     SM_TEST(results_of_a_real_network_are_finite);
     SM_TEST(sharing_memory_saves_memory);
     SM_TEST(gradients_of_all_readers_add_up);
+    SM_TEST(layers_used_twice_add_their_gradients);
     SM_TEST(gradients_are_slopes_of_the_loss);
     SM_TEST(fewer_samples_give_the_numbers_of_a_smaller_plan);
     SM_TEST(a_rank_without_samples_contributes_zeros);

@@ -49,6 +49,9 @@ void sm_graph_add_output(sm_graph *graph, const char *name, int value)
     if (graph->status != SM_OK) {
         return;
     }
+    for (int i = 0; i < graph->output_count; i++) {
+        assert(graph->outputs[i].value != value && "a value has one seed gradient");
+    }
     graph->outputs = sm_realloc(graph->outputs, (size_t)(graph->output_count + 1) * sizeof *graph->outputs);
     sm_graph_output *output = &graph->outputs[graph->output_count++];
     snprintf(output->name, sizeof output->name, "%s", name);

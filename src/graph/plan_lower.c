@@ -390,6 +390,32 @@ static void lower_backward(sm_lowering *lowering)
     }
 }
 
+static int writes_gradient_at(const sm_step *step, size_t offset)
+{
+    for (int j = 0; j < SM_STEP_OPERANDS; j++) {
+        if (step->operand[j].region == SM_REGION_GRADIENTS && step->operand[j].offset == offset) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Ops may share a slice: the first step that writes its gradient overwrites, the others add. */
+static void add_to_shared_gradients(sm_plan *plan)
+{
+    sm_step_list *list = &plan->passes[SM_PASS_BACKWARD];
+    for (int i = 0; i < list->count; i++) {
+        sm_step *step = &list->items[i];
+        for (int j = 0; j < SM_STEP_OPERANDS && step->parameter_gradient; j++) {
+            for (int k = 0; k < i && step->operand[j].region == SM_REGION_GRADIENTS; k++) {
+                if (writes_gradient_at(&list->items[k], step->operand[j].offset)) {
+                    step->beta = 1;
+                }
+            }
+        }
+    }
+}
+
 /* The flat gradient is final up to the first float that a later step still writes. */
 static void mark_complete_gradients(sm_plan *plan)
 {
@@ -523,6 +549,7 @@ void sm_plan_lower(sm_plan *plan)
     }
     if (plan->options.training) {
         lower_backward(&lowering);
+        add_to_shared_gradients(plan);
         mark_complete_gradients(plan);
     }
     count_bytes(plan);
