@@ -153,6 +153,34 @@ done:
     return status;
 }
 
+/* Where the ranks' time goes: shares of the step, of the rank that waits least, the median one, the one that waits most. */
+static sm_status show_waits(const sm_h5 *file, size_t rows)
+{
+    static const char *const kinds[] = {"data", "communication"}, *const ranks[] = {"min", "median", "max"};
+    sm_status status = SM_OK;
+    series step = {0}, wait = {0};
+    if (!sm_h5_has_group(file, "/timing")) {
+        return SM_OK;
+    }
+    SM_TRY(read_series(file, "/timing/step_seconds", rows, &step));
+    printf("  %.4g s a step; ranks wait, min / median / max:", last_mean(&step));
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        printf("%s for %s", k ? "," : "", k ? "each other" : kinds[k]);
+        for (size_t r = 0; r < sizeof ranks / sizeof *ranks; r++) {
+            char object[96];
+            snprintf(object, sizeof object, "/timing/%s_wait_seconds_%s", kinds[k], ranks[r]);
+            sm_free(wait.values);
+            SM_TRY(read_series(file, object, rows, &wait));
+            printf("%s %.1f %%", r ? " /" : "", 100 * last_mean(&wait) / last_mean(&step));
+        }
+    }
+    printf("\n");
+done:
+    sm_free(step.values);
+    sm_free(wait.values);
+    return status;
+}
+
 static sm_status show_steps(const sm_h5 *file, size_t rows)
 {
     sm_status status = SM_OK;
@@ -167,6 +195,7 @@ static sm_status show_steps(const sm_h5 *file, size_t rows)
     }
     printf("%s: %zu steps in %.0f s, %.1f images/s, %lld skipped\n", sm_h5_path(file), rows, seconds.values[rows - 1],
            last_mean(&speed), (long long)skipped);
+    SM_TRY(show_waits(file, rows));
     printf("  total loss %.4g\n         ", last_mean(&loss));
     print_sparkline(&loss);
 done:
@@ -182,7 +211,8 @@ static sm_status count_rows(const sm_h5 *file, char *const *tasks, size_t task_c
 {
     sm_status status = SM_OK;
     sm_h5_info info;
-    SM_TRY(sm_h5_query(file, "/steps/images_per_second", &info));
+    const char *last = sm_h5_has_group(file, "/timing") ? "/timing/communication_wait_seconds_max" : "/steps/images_per_second";
+    SM_TRY(sm_h5_query(file, last, &info));
     *rows = info.count;
     for (size_t i = 0; i < task_count; i++) {
         char object[160];

@@ -13,6 +13,7 @@ sm_status command_train(command_context *context, int argc, char **argv)
     sm_status status = SM_OK;
     sm_config *config = NULL;
     sm_train_options options = {0};
+    const char *window = "10:12";
     const char *path = NULL;
     argument_list sets = {0};
     int help, help_config = 0, print_config = 0;
@@ -22,6 +23,8 @@ sm_status command_train(command_context *context, int argc, char **argv)
         {"resume", ARGUMENT_TEXT, &options.resume, "auto|FILE", "go on from the run folder's newest checkpoint, or from a file"},
         {"overwrite", ARGUMENT_FLAG, &options.overwrite, NULL, "replace what an earlier run left in the run folder"},
         {"dry-run", ARGUMENT_FLAG, &options.dry_run, NULL, "print ops, parameters, memory and FLOPs, then stop"},
+        {"trace", ARGUMENT_TEXT, &options.trace, "FILE", "write a timeline of some steps (chrome://tracing, Perfetto)"},
+        {"trace-steps", ARGUMENT_TEXT, &window, "A:B", "its steps (10:12)"},
         {"print-config", ARGUMENT_FLAG, &print_config, NULL, "print the resolved configuration and stop"},
         {"help-config", ARGUMENT_FLAG, &help_config, NULL, "list every section and key with default, range and meaning"},
         {0},
@@ -36,6 +39,12 @@ sm_status command_train(command_context *context, int argc, char **argv)
         }
         goto done;
     }
+    long long first, last;
+    if (sscanf(window, "%lld:%lld", &first, &last) != 2 || first < 1 || last < first) {
+        SM_TRY(sm_fail(SM_ERR_USAGE, "train: --trace-steps '%s': two step numbers FIRST:LAST expected", window));
+    }
+    options.trace_first = first;
+    options.trace_last = last;
     if (!path) {
         SM_TRY(sm_fail(SM_ERR_USAGE, "train: CONFIG is missing; see 'sigmatic train --help'"));
     }

@@ -36,12 +36,26 @@ struct sm_run_log {
     double flushed_seconds;
 };
 
+/* Seconds of the step as a whole, and what ranks waited in it for data and for each other: least, median and most over the ranks. */
 static const struct {
-    const char *name;
+    const char *path;
     sm_h5_type type;
 } step_columns[] = {
-    {"step", SM_H5_INT64},     {"epoch", SM_H5_INT64}, {"applied", SM_H5_INT64},        {"seconds", SM_H5_DOUBLE},
-    {"learning_rate", SM_H5_DOUBLE}, {"loss", SM_H5_DOUBLE}, {"gradient_norm", SM_H5_DOUBLE}, {"images_per_second", SM_H5_DOUBLE},
+    {"/steps/step", SM_H5_INT64},
+    {"/steps/epoch", SM_H5_INT64},
+    {"/steps/applied", SM_H5_INT64},
+    {"/steps/seconds", SM_H5_DOUBLE},
+    {"/steps/learning_rate", SM_H5_DOUBLE},
+    {"/steps/loss", SM_H5_DOUBLE},
+    {"/steps/gradient_norm", SM_H5_DOUBLE},
+    {"/steps/images_per_second", SM_H5_DOUBLE},
+    {"/timing/step_seconds", SM_H5_DOUBLE},
+    {"/timing/data_wait_seconds_min", SM_H5_DOUBLE},
+    {"/timing/data_wait_seconds_median", SM_H5_DOUBLE},
+    {"/timing/data_wait_seconds_max", SM_H5_DOUBLE},
+    {"/timing/communication_wait_seconds_min", SM_H5_DOUBLE},
+    {"/timing/communication_wait_seconds_median", SM_H5_DOUBLE},
+    {"/timing/communication_wait_seconds_max", SM_H5_DOUBLE},
 };
 static const char *const task_columns[] = {"loss", "weight", "log_variance", "sigma"};
 enum { STEP_COLUMNS = sizeof step_columns / sizeof *step_columns, TASK_COLUMNS = sizeof task_columns / sizeof *task_columns };
@@ -58,7 +72,7 @@ static void name_columns(sm_run_log *log, const sm_session *session, const char 
 {
     for (int i = 0; i < STEP_COLUMNS; i++) {
         column *c = add_column(&log->steps, step_columns[i].type);
-        snprintf(c->path, sizeof c->path, "/steps/%s", step_columns[i].name);
+        snprintf(c->path, sizeof c->path, "%s", step_columns[i].path);
     }
     for (int task = 0; task < session->task_count; task++) {
         for (int i = 0; i < TASK_COLUMNS; i++) {
@@ -237,8 +251,10 @@ static sm_status end_row(sm_run_log *log, table *t)
 
 sm_status sm_run_log_step(sm_run_log *log, const sm_step_record *r)
 {
-    const double values[STEP_COLUMNS] = {(double)r->step,  (double)r->epoch, r->applied,       r->seconds,
-                                         r->learning_rate, r->loss,          r->gradient_norm, r->images_per_second};
+    const double values[STEP_COLUMNS] = {(double)r->step, (double)r->epoch, r->applied, r->seconds, r->learning_rate, r->loss,
+                                         r->gradient_norm, r->images_per_second, r->step_seconds,
+                                         r->data_wait[0], r->data_wait[1], r->data_wait[2],
+                                         r->communication_wait[0], r->communication_wait[1], r->communication_wait[2]};
     const double *const task_values[TASK_COLUMNS] = {r->task_loss, r->weight, r->log_variance, r->sigma};
     int row = log->steps.waiting;
     for (int i = 0; i < STEP_COLUMNS; i++) {

@@ -160,7 +160,7 @@ sm_status sm_engine_new(sm_session *session, int height, int width, int capacity
                                           .batch_norm = settings->batch_norm, .exact_kernels = settings->exact_kernels,
                                           .conv2d_algorithm = settings->conv2d_algorithm},
                        &engine->plan));
-    for (int region = SM_REGION_GRADIENTS; region < SM_REGIONS; region++) {
+    for (int region = SM_REGION_PREPARED; region < SM_REGIONS; region++) {
         size_t bytes = sm_plan_region_bytes(engine->plan, (sm_region)region);
         if (bytes > session->memory_bytes[region]) {
             session->memory_bytes[region] = bytes;
@@ -184,13 +184,11 @@ void sm_engine_free(sm_engine *engine)
 
 void sm_engine_bind(sm_session *session, sm_engine *engine)
 {
-    static const sm_region shared[] = {SM_REGION_GRADIENTS, SM_REGION_PREPARED, SM_REGION_ACTIVATIONS, SM_REGION_WORKSPACE};
+    static const sm_region shared[] = {SM_REGION_PREPARED, SM_REGION_ACTIVATIONS, SM_REGION_WORKSPACE};
     for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
         sm_region region = shared[i];
         if (!session->memory[region]) {
-            /* gradients of frozen parameters are never written, but travel with the others */
-            session->memory[region] = region == SM_REGION_GRADIENTS ? sm_alloc_zeroed(session->memory_bytes[region])
-                                                                    : sm_alloc(session->memory_bytes[region]);
+            session->memory[region] = sm_alloc(session->memory_bytes[region]);
         }
         engine->run.base[region] = session->memory[region];
     }

@@ -1,6 +1,7 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/timer.h>
+#include <sigmatic/comm/stall.h>
 #include <sigmatic/data/data_options.h>
 #include <sigmatic/data/sampler.h>
 #include <sigmatic/io/file.h>
@@ -32,6 +33,7 @@ typedef struct training {
     int64_t steps, evaluated_step, saved_step;
     double best_metric;
     sm_run_log *log;         /* rank 0 */
+    sm_trace *trace;         /* NULL: none wanted */
     sm_progress *progress;
     double begin_seconds, earlier_seconds;
     int folder_ready;        /* the status file speaks for this run */
@@ -329,7 +331,7 @@ static sm_status log_step(training *t)
         sm_progress_step(t->progress, record);
         status = sm_run_log_step(t->log, record);
     }
-    return status; /* agreed on with the next step's first message */
+    return status;
 }
 
 static int is_due(int64_t interval, int64_t step)
@@ -350,7 +352,8 @@ static sm_status run_steps(training *t)
     }
     while (t->trainer->step < t->steps) {
         int done;
-        SM_TRY(sm_trainer_step(t->trainer, t->loader, sm_stop_signal_seen(), &done));
+        /* a log that cannot be written ends the run where all ranks agree on stopping */
+        SM_TRY(sm_trainer_step(t->trainer, t->loader, sm_stop_signal_seen() || own != SM_OK, &done));
         own = own == SM_OK ? log_step(t) : own;
         int64_t step = t->trainer->step;
         if (is_due(settings->evaluate_interval, step)) {
@@ -375,6 +378,15 @@ done:
     return status;
 }
 
+/* The last words of a run that a lost or stuck rank has ended. */
+static void report_stall(void *user, const char *message)
+{
+    const training *t = user;
+    if (is_root(t)) {
+        write_status(t, "stalled", message);
+    }
+}
+
 static sm_status start(training *t)
 {
     sm_status status = SM_OK;
@@ -386,6 +398,11 @@ static sm_status start(training *t)
     t->loader_options.start_position = t->trainer->position;
     SM_TRY(sm_comm_agree(t->comm, sm_loader_new(&t->loader_options, &t->loader)));
     t->progress = sm_progress_new(t->session, t->steps, t->trainer->step);
+    if (t->options->trace) {
+        t->trace = t->trainer->trace = sm_trace_new(t->options->trace_first, t->options->trace_last);
+    }
+    sm_comm_set_stall_report(report_stall, t);
+    sm_comm_set_stall_limit(t->session->settings.stall_seconds, t->session->settings.folder);
     t->begin_seconds = sm_seconds();
     sm_log_info("%d rank%s x %d thread%s, %lld samples, global batch %d, steps %lld to %lld, folder %s", sm_comm_size(t->comm),
                 sm_comm_size(t->comm) > 1 ? "s" : "", t->session->settings.threads, t->session->settings.threads > 1 ? "s" : "",
@@ -418,6 +435,7 @@ static sm_status finish(training *t, sm_status status)
 static void release(training *t)
 {
     sm_loader_free(t->loader);
+    sm_trace_free(t->trace);
     sm_progress_free(t->progress);
     sm_evaluator_free(t->evaluator);
     sm_trainer_free(t->trainer);
@@ -448,8 +466,14 @@ sm_status sm_train(const sm_config *config, sm_comm *comm, const sm_train_option
     if (*started) {
         status = run_steps(&t);
     }
+    sm_comm_set_stall_limit(0, NULL);
+    sm_comm_set_stall_report(NULL, NULL);
     if (t.folder_ready) {
         status = finish(&t, status);
+    }
+    if (t.trace && status == SM_OK) {
+        status = sm_trace_write(t.trace, comm, options->trace);
+        sm_log_info("timeline of steps %lld to %lld: %s", (long long)options->trace_first, (long long)options->trace_last, options->trace);
     }
 done:
     release(&t);

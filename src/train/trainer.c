@@ -1,10 +1,12 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/timer.h>
+#include <sigmatic/comm/stall.h>
 #include <sigmatic/optim/ema.h>
 #include <sigmatic/train/trainer.h>
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MOST_SKIPPED_IN_A_ROW = 100 };
@@ -36,6 +38,10 @@ sm_status sm_trainer_new(sm_session *session, int out_height, int out_width, int
     }
     trainer->segments = sm_alloc_zeroed(slices * sizeof *trainer->segments);
     trainer->segment_steps = sm_alloc_zeroed(slices * sizeof *trainer->segment_steps);
+    trainer->gradients = sm_reduction_alloc(session->comm, parameter_floats(trainer));
+    memset(trainer->gradients, 0, parameter_floats(trainer) * sizeof(float)); /* frozen ones are never written, but travel */
+    SM_TRY(sm_reduction_new(session->comm, trainer->gradients, parameter_floats(trainer), &session->settings.reduction, &trainer->reduction));
+    trainer->waits = sm_alloc_zeroed(2 * (size_t)sm_comm_size(session->comm) * sizeof *trainer->waits);
     trainer->buffers_before = sm_alloc(session->parameters->buffers.floats * sizeof(float));
     trainer->valid = sm_alloc_zeroed((tasks + 1) * sizeof *trainer->valid);
     trainer->sums = sm_alloc_zeroed((2 * tasks + 1) * sizeof *trainer->sums);
@@ -62,7 +68,9 @@ void sm_trainer_free(sm_trainer *trainer)
                             trainer->segment_steps,    trainer->buffers_before, trainer->valid,            trainer->sums,
                             trainer->active,           trainer->loss,           trainer->loss_slope,       trainer->log_variance,
                             trainer->weights.weight,   trainer->weights.slope,  trainer->record.task_loss, trainer->record.weight,
-                            trainer->record.log_variance, trainer->record.sigma};
+                            trainer->record.log_variance, trainer->record.sigma,        trainer->waits};
+    sm_reduction_free(trainer->reduction);
+    sm_reduction_free_values(trainer->gradients);
     for (size_t i = 0; i < sizeof memory / sizeof *memory; i++) {
         sm_free(memory[i]);
     }
@@ -75,6 +83,7 @@ void sm_trainer_free(sm_trainer *trainer)
 void sm_trainer_bind(sm_trainer *trainer)
 {
     sm_engine_bind(trainer->session, trainer->engine);
+    trainer->engine->run.base[SM_REGION_GRADIENTS] = (char *)trainer->gradients;
 }
 
 /* ---- reductions of the step ---- */
@@ -82,6 +91,17 @@ void sm_trainer_bind(sm_trainer *trainer)
 static void reduce_statistics(void *user, double *values, size_t count)
 {
     sm_comm_sum_double(((sm_trainer *)user)->session->comm, values, count);
+}
+
+static void send_gradients(void *user, size_t complete)
+{
+    sm_reduction_progress(((sm_trainer *)user)->reduction, complete);
+}
+
+static void trace_op(void *user, const sm_step *step, double begin, double end)
+{
+    const sm_trainer *trainer = user;
+    sm_trace_add(trainer->trace, SM_TRACE_OP, begin, end, "%s %s", trainer->engine->graph->ops[step->op].name, step->label);
 }
 
 /* Counts of valid pixels of the whole step; a rank whose loader failed says so in the same message. */
@@ -161,7 +181,7 @@ static void seed_gradients(sm_trainer *trainer, const sm_batch *batch)
 static void write_log_variance_gradients(sm_trainer *trainer)
 {
     const sm_session *session = trainer->session;
-    float *gradients = (float *)trainer->engine->run.base[SM_REGION_GRADIENTS];
+    float *gradients = trainer->gradients;
     double limit = session->weighting->gradient_limit;
     for (int i = 0; i < session->task_count; i++) {
         double slope = trainer->weights.slope[i];
@@ -213,7 +233,7 @@ static int network_segments(const sm_trainer *trainer)
 static void update(sm_trainer *trainer, double learning_rate, double norm)
 {
     sm_session *session = trainer->session;
-    const float *gradients = (const float *)trainer->engine->run.base[SM_REGION_GRADIENTS];
+    const float *gradients = trainer->gradients;
     int network = network_segments(trainer), threads = session->settings.threads;
     double clip = sm_gradient_clip_scale(norm, trainer->optimizer->clip_norm);
     sm_optimizer_step(trainer->optimizer, trainer->segments, network, learning_rate, clip, session->values, gradients, trainer->state,
@@ -250,6 +270,10 @@ static void set_run(sm_trainer *trainer, const sm_batch *batch, int64_t samples_
     run->step = (uint64_t)trainer->step;
     run->accumulate = batch->micro_batch > 0;
     run->reduce = sm_comm_size(trainer->session->comm) > 1 ? reduce_statistics : NULL;
+    run->progress = NULL;
+    if (trainer->trace) {
+        run->observe = trace_op;
+    }
     run->user = trainer;
 }
 
@@ -269,6 +293,7 @@ static void fill_record(sm_trainer *trainer, const sm_batch *batch, double learn
     const sm_weighting *weighting = trainer->session->weighting;
     sm_step_record *record = &trainer->record;
     double seconds = sm_seconds() - begin;
+    record->step_seconds = seconds;
     record->step = trainer->step;
     record->epoch = batch->epoch;
     record->applied = applied;
@@ -320,6 +345,7 @@ static sm_status run_micro_batches(sm_trainer *trainer, const batch_source *sour
         int last = (*batch)->micro_batch + 1 == (*batch)->micro_batches;
         set_run(trainer, *batch, micro_batch_samples(trainer, *batch));
         *rows += (*batch)->count_local;
+        sm_comm_set_phase("forward", trainer->step, (*batch)->micro_batch);
         sm_plan_forward(engine->plan, &engine->run);
         add_losses(trainer, *batch);
         if (last) {
@@ -334,6 +360,11 @@ static sm_status run_micro_batches(sm_trainer *trainer, const batch_source *sour
             write_log_variance_gradients(trainer);
         }
         seed_gradients(trainer, *batch);
+        if (last) { /* what later micro-batches add to is not final */
+            sm_reduction_begin(trainer->reduction);
+            engine->run.progress = send_gradients;
+        }
+        sm_comm_set_phase("backward", trainer->step, (*batch)->micro_batch);
         sm_plan_backward(engine->plan, &engine->run);
         if (last) {
             break;
@@ -344,14 +375,27 @@ done:
     return status;
 }
 
+static void trace_buckets(const sm_trainer *trainer)
+{
+    size_t count = 0;
+    const sm_reduction_bucket_times *buckets = trainer->trace ? sm_reduction_trace(trainer->reduction, &count) : NULL;
+    for (size_t i = 0; i < count; i++) {
+        sm_trace_add(trainer->trace, SM_TRACE_BUCKET, buckets[i].started_seconds, buckets[i].finished_seconds, "bucket %zu: %.2f MB", i,
+                     (double)buckets[i].count * sizeof(float) * 1e-6);
+    }
+}
+
 /* \return 0 if the summed gradients are not finite: nothing was updated. */
 static int reduce_and_update(sm_trainer *trainer, double learning_rate, int64_t rows, int64_t count_global, double *norm)
 {
     sm_session *session = trainer->session;
-    float *gradients = (float *)trainer->engine->run.base[SM_REGION_GRADIENTS];
-    sm_comm_sum_float(session->comm, gradients, parameter_floats(trainer));
+    double begin = sm_seconds();
+    sm_comm_set_phase("reduction", trainer->step, -1);
+    sm_reduction_finish(trainer->reduction);
+    sm_trace_add(trainer->trace, SM_TRACE_WAIT, begin, sm_seconds(), "end of the reduction");
+    trace_buckets(trainer);
     set_segments(trainer);
-    *norm = sm_gradient_norm(trainer->segments, network_segments(trainer), gradients, session->settings.threads);
+    *norm = sm_gradient_norm(trainer->segments, network_segments(trainer), trainer->gradients, session->settings.threads);
     int64_t broken = !isfinite(*norm);
     sm_comm_max_int64(session->comm, &broken, 1);
     if (broken) {
@@ -362,6 +406,36 @@ static int reduce_and_update(sm_trainer *trainer, double learning_rate, int64_t 
     }
     update(trainer, learning_rate, *norm);
     return 1;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void summarise(double *values, int count, double summary[3])
+{
+    qsort(values, (size_t)count, sizeof *values, by_value);
+    summary[0] = values[0];
+    summary[1] = values[count / 2];
+    summary[2] = values[count - 1];
+}
+
+/* Who waits for whom: one small message a step. */
+static void gather_waits(sm_trainer *trainer, double data_wait)
+{
+    int size = sm_comm_size(trainer->session->comm);
+    const double own[2] = {data_wait, sm_comm_take_waited_seconds()};
+    double *all = sm_alloc(2 * (size_t)size * sizeof *all);
+    sm_comm_gather_double(trainer->session->comm, own, 2, all);
+    for (int r = 0; r < size; r++) {
+        trainer->waits[r] = all[2 * r];
+        trainer->waits[size + r] = all[2 * r + 1];
+    }
+    summarise(trainer->waits, size, trainer->record.data_wait);
+    summarise(trainer->waits + size, size, trainer->record.communication_wait);
+    sm_free(all);
 }
 
 sm_status sm_trainer_step_from(sm_trainer *trainer, sm_batch_next next, void *user, int stop, int *done)
@@ -375,6 +449,10 @@ sm_status sm_trainer_step_from(sm_trainer *trainer, sm_batch_next next, void *us
     int64_t rows;
     int applied;
 
+    if (trainer->trace) {
+        sm_trace_begin_step(trainer->trace, session->comm, trainer->step + 1);
+    }
+    sm_comm_set_phase("data", trainer->step + 1, -1);
     SM_TRY(share_counts(trainer, &batch, next(user, &batch)));
     *done = !batch;
     if (*done) {
@@ -390,6 +468,11 @@ sm_status sm_trainer_step_from(sm_trainer *trainer, sm_batch_next next, void *us
     }
     trainer->position = batch->position + batch->count_global;
     fill_record(trainer, batch, learning_rate, norm, applied, begin);
+    gather_waits(trainer, batch->wait_seconds);
+    sm_trace_add(trainer->trace, SM_TRACE_STEP, begin, sm_seconds(), "step %lld", (long long)trainer->step);
+    if (session->settings.check_interval > 0 && trainer->step % session->settings.check_interval == 0) {
+        SM_TRY(sm_comm_checksum_agrees(session->comm, session->values, parameter_floats(trainer) * sizeof(float), "parameters"));
+    }
     if (trainer->skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW) {
         SM_TRY(sm_fail(SM_ERR_NUMERIC, "step %lld: %d steps in a row had non-finite losses or gradients", (long long)trainer->step,
                        MOST_SKIPPED_IN_A_ROW));

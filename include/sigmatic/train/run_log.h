@@ -20,6 +20,8 @@ typedef struct sm_step_record {
     int applied;    /**< 0 = skipped for non-finite numbers */
     double seconds; /**< since the run began, resumed parts included */
     double learning_rate, loss, gradient_norm, images_per_second;
+    double step_seconds;
+    double data_wait[3], communication_wait[3]; /**< seconds of the step: least, median and most over the ranks */
     double *task_loss, *weight, *log_variance, *sigma; /**< as used in the step */
 } sm_step_record;
 

@@ -4,6 +4,7 @@
 #define SIGMATIC_TRAIN_SETTINGS_H
 
 #include <sigmatic/base/status.h>
+#include <sigmatic/comm/reduction.h>
 #include <sigmatic/graph/plan.h>
 #include <sigmatic/io/config.h>
 
@@ -26,6 +27,9 @@ typedef struct sm_settings {
     sm_batch_norm_mode batch_norm;
     int exact_kernels;
     const char *conv2d_algorithm; /**< NULL = the cheapest */
+    sm_reduction_options reduction; /**< of the gradients */
+    double stall_seconds;        /**< longest wait for other ranks; 0 = no limit */
+    int64_t check_interval;      /**< steps between comparisons of the parameters over ranks; 0 = never */
     int64_t checkpoint_interval; /**< steps; 0 = at the end and when asked to stop */
     int keep_last;
     int keep_best;

@@ -7,11 +7,13 @@
 #ifndef SIGMATIC_TRAIN_TRAINER_H
 #define SIGMATIC_TRAIN_TRAINER_H
 
+#include <sigmatic/comm/reduction.h>
 #include <sigmatic/data/loader.h>
 #include <sigmatic/optim/optimizer.h>
 #include <sigmatic/optim/schedule.h>
 #include <sigmatic/train/run_log.h>
 #include <sigmatic/train/session.h>
+#include <sigmatic/train/trace.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -26,6 +28,10 @@ typedef struct sm_trainer {
     float *average;                /**< exponential moving average of the parameters; NULL = none */
     sm_segment *segments;          /**< one a slice, in the order of the slices */
     int64_t *segment_steps;        /**< updates of each slice */
+    float *gradients;              /**< in memory that the ranks of a node share if they can */
+    sm_reduction *reduction;       /**< of the gradients, while backward goes on */
+    sm_trace *trace;               /**< not owned; NULL = no timeline */
+    double *waits;                 /**< 2 a rank: waiting for data, for other ranks */
     float *buffers_before;         /**< running statistics before the step, to put back */
     /* position of the run, saved with a checkpoint */
     int64_t step;                  /**< attempted steps */
