@@ -223,16 +223,19 @@ static result execute(machine *m, int batch, float poison)
     return r;
 }
 
+static int same_floats(const float *a, size_t a_count, const float *b, size_t b_count)
+{
+    return a_count == b_count && (a_count == 0 || memcmp(a, b, a_count * sizeof *a) == 0);
+}
+
 static int same_bits(const result *a, const result *b)
 {
-    int same = a->output_count == b->output_count && a->gradient_floats == b->gradient_floats &&
-               a->buffer_floats == b->buffer_floats;
+    int same = a->output_count == b->output_count;
     for (int i = 0; same && i < a->output_count; i++) {
-        same = a->output_floats[i] == b->output_floats[i] &&
-               memcmp(a->output[i], b->output[i], a->output_floats[i] * sizeof(float)) == 0;
+        same = same_floats(a->output[i], a->output_floats[i], b->output[i], b->output_floats[i]);
     }
-    return same && memcmp(a->gradients, b->gradients, a->gradient_floats * sizeof(float)) == 0 &&
-           memcmp(a->buffers, b->buffers, a->buffer_floats * sizeof(float)) == 0;
+    return same && same_floats(a->gradients, a->gradient_floats, b->gradients, b->gradient_floats) &&
+           same_floats(a->buffers, a->buffer_floats, b->buffers, b->buffer_floats);
 }
 
 static int all_finite(const float *values, size_t count)
