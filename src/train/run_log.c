@@ -139,7 +139,13 @@ static sm_status copy_rows(sm_run_log *log, const sm_h5 *old, table *t, int64_t 
     rows = sm_alloc((kept + 1) * sizeof(double));
     for (int i = 0; i < t->count && kept > 0; i++) {
         const column *c = &t->columns[i];
-        SM_TRY(sm_h5_read_rows(old, c->path, c->type, 0, kept, 1, rows));
+        if (sm_h5_has_dataset(old, c->path)) {
+            SM_TRY(sm_h5_read_rows(old, c->path, c->type, 0, kept, 1, rows));
+        } else { /* a column that an older version did not write */
+            for (size_t r = 0; r < kept; r++) {
+                ((double *)rows)[r] = c->type == SM_H5_DOUBLE ? NAN : 0;
+            }
+        }
         SM_TRY(sm_h5_append_rows(log->file, c->path, c->type, kept, rows));
         if (strcmp(c->path, "/steps/seconds") == 0) {
             *seconds = ((double *)rows)[kept - 1];
