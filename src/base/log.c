@@ -24,12 +24,12 @@ int sm_log_is_live(void)
 }
 
 /* One write a line, so that lines of several ranks do not mix. */
-static void print_line(const char *prefix, const char *format, va_list arguments)
+static void print_line(const char *prefix, int names_rank, const char *format, va_list arguments)
 {
     char text[4096];
     vsnprintf(text, sizeof text, format, arguments);
     char who[48] = "";
-    if (*prefix && log_size > 1) {
+    if (*prefix && names_rank && log_size > 1) {
         snprintf(who, sizeof who, "rank %d: ", log_rank);
     }
     fprintf(stderr, "%s%s%s%s\n", line_open ? "\n" : "", prefix, who, text);
@@ -43,7 +43,7 @@ void sm_log_info(const char *format, ...)
     }
     va_list arguments;
     va_start(arguments, format);
-    print_line("", format, arguments);
+    print_line("", 0, format, arguments);
     va_end(arguments);
 }
 
@@ -51,7 +51,7 @@ void sm_log_warning(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    print_line("sigmatic: warning: ", format, arguments);
+    print_line("sigmatic: warning: ", 1, format, arguments);
     va_end(arguments);
 }
 
@@ -59,7 +59,18 @@ void sm_log_error(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    print_line("sigmatic: error: ", format, arguments);
+    print_line("sigmatic: error: ", 1, format, arguments);
+    va_end(arguments);
+}
+
+void sm_log_outcome(const char *format, ...)
+{
+    if (log_rank != 0) {
+        return;
+    }
+    va_list arguments;
+    va_start(arguments, format);
+    print_line("sigmatic: error: ", 0, format, arguments);
     va_end(arguments);
 }
 

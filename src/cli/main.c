@@ -71,12 +71,10 @@ int main(int argc, char **argv)
     sm_comm_begin(&argc, &argv);
     command_context context = {.comm = sm_comm_world()};
     sm_status status = sm_comm_agree(context.comm, dispatch(&context, argc, argv));
-    if (status != SM_OK && sm_comm_rank(context.comm) == 0) {
-        if (status == SM_PREEMPTED) {
-            sm_log_info("%s", sm_error_message());
-        } else {
-            sm_log_error("%s", sm_error_message());
-        }
+    if (status == SM_PREEMPTED) {
+        sm_log_info("%s", sm_error_message());
+    } else if (status != SM_OK) {
+        sm_log_outcome("%s", sm_error_message());
     }
     sm_comm_end();
     return sm_status_exit_code(status, context.started);

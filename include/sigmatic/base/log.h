@@ -22,6 +22,9 @@ void sm_log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)
 /** Printed by any rank: "sigmatic: error: ..." */
 void sm_log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/** What ended the program, once for all ranks (rank 0 prints): an error that sm_comm_agree() made everyone's. */
+void sm_log_outcome(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /** A live line: on a terminal it overwrites itself, elsewhere it is a plain line. Rank 0 only. `final` ends the line. */
 void sm_log_progress(int final, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
