@@ -12,17 +12,18 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_
 export OMPI_MCA_btl_vader_single_copy_mechanism=${OMPI_MCA_btl_vader_single_copy_mechanism:-none}
 export OMP_NUM_THREADS=1 OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1
 MPIRUN=${MPIRUN:-mpirun} RANKS=4 LIMIT=60 AT_ONCE=6
+command=$program code=2
 
 # ---- one case ----
 
 problem() { echo "$1"; wrong=1; }
 
-check() { # RANKS OUT: runs the program with `arguments`; exit code 2, and one message with all `parts`
+check() { # RANKS OUT: runs `command` with `arguments`; exit code `code`, and one message with all `parts`
     local ranks=$1 out=$2 launcher= found errors part wrong=0
     [ "$ranks" -gt 1 ] && launcher="$MPIRUN -n $ranks"
-    timeout "$LIMIT" $launcher "$program" "${arguments[@]}" >"$out" 2>&1 </dev/null
+    timeout "$LIMIT" $launcher "$command" "${arguments[@]}" >"$out" 2>&1 </dev/null
     found=$?
-    [ $found -eq 2 ] || problem "exit code $found, 2 expected"
+    [ $found -eq "$code" ] || problem "exit code $found, $code expected"
     errors=$(grep -c 'sigmatic: error:' "$out")
     [ "$errors" -eq 1 ] || problem "$errors error messages, one expected"
     for part in "${parts[@]}"; do
@@ -39,7 +40,7 @@ check() { # RANKS OUT: runs the program with `arguments`; exit code 2, and one m
 }
 
 # refuse PART... -- ARGUMENT...: on one rank and on several; several cases at once, since starting ranks is mostly waiting
-cases=0
+cases=0 checks=0
 refuse() {
     local parts=() arguments
     while [ "$1" != -- ]; do
@@ -48,7 +49,7 @@ refuse() {
     done
     shift
     arguments=("$@")
-    cases=$((cases + 1))
+    cases=$((cases + 1)) checks=$((checks + 2))
     while [ "$(jobs -rp | wc -l)" -ge "$AT_ONCE" ]; do
         wait -n
     done
@@ -176,9 +177,35 @@ refuse "--samples 0" -- eval $checkpoint --samples 0
 refuse "absent.h5" -- show absent.h5
 refuse "good.h5" "sigmatic-run" -- show good.h5
 
+# ---- a full disk: no file may grow beyond 20 MB, and the checkpoint has 48 ----
+
+cat >full_disk <<SH
+#!/usr/bin/env bash
+trap '' XFSZ
+ulimit -f 20000
+exec "$program" "\$@"
+SH
+chmod +x full_disk
+command=./full_disk code=1
+sed 's/^width.*/width = 0.5/; s/^folder.*/folder = full/' good.ini >full.ini
+refuse "step-00000002.h5" "full/checkpoints" "File too large" -- train full.ini --overwrite
 wait
+expect() { # WHAT COMMAND...: on the folder that the failed run left
+    cases=$((cases + 1)) checks=$((checks + 1))
+    local what=$1
+    shift
+    if "$@" >/dev/null 2>&1; then
+        echo PASSED
+    else
+        echo "FAILED: $what"
+    fi >"result.$cases"
+}
+expect "the status file tells" grep -q '^failed: .*File too large' full/status
+expect "nothing half-written is left" sh -c '[ -z "$(ls full/checkpoints)" ]'
+expect "the log can be read" "$program" show full/run.h5
+
 passed=$(cat result.* | grep -c '^PASSED$')
-failed=$((2 * cases - passed))
+failed=$((checks - passed))
 cat result.* | grep -v '^PASSED$'
 echo "check_errors: $passed passed, $failed failed"
 [ "$failed" -eq 0 ]
