@@ -43,8 +43,7 @@ static int remove_entry(const char *path, const struct stat *info, int kind, str
 
 int sm_test_end(void)
 {
-    CU_basic_set_mode(CU_BRM_SILENT);
-    CU_basic_run_tests();
+    CU_run_all_tests();
     int64_t counts[3] = {CU_get_number_of_failures(), CU_get_number_of_asserts(), CU_get_number_of_tests_failed()};
     if (CU_get_number_of_failures() > 0) {
         CU_basic_show_failures(CU_get_failure_list());
