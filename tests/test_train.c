@@ -211,6 +211,46 @@ static void ranks_without_samples_change_nothing(void)
                       &(way){.sets = sets, .alone = 1, .prepare = silence_pooled_branch}, 3, 1, 1e-4);
 }
 
+/* However gradients travel: all at once after backward, or in buckets while it runs, by messages or through shared
+ * memory; also with micro-batches, of which only the last one's gradients are final. Messages of any bucket size add in
+ * one order. */
+static void ways_of_summing_gradients_agree(void)
+{
+#define BUCKETS "distributed.bucket_mib=0.01", "distributed.micro_batches=2"
+    static const char *const blocking[] = {QUIET, BUCKETS, "distributed.reduction=blocking", NULL};
+    static const char *const overlapped[] = {QUIET, BUCKETS, "distributed.reduction=overlapped", NULL};
+    static const char *const large[] = {QUIET, "distributed.micro_batches=2", "distributed.reduction=overlapped", NULL};
+    static const char *const shared[] = {QUIET, BUCKETS, "distributed.reduction=hierarchical", NULL};
+    const char *const *const same[] = {overlapped, large};
+    outcome a = record(&(way){.sets = blocking}, 4, "run.seed=1");
+    for (int i = 0; i < 2; i++) {
+        outcome b = record(&(way){.sets = same[i]}, 4, "run.seed=1");
+        CU_ASSERT(tiny_same_bits(a.values, b.values, a.floats) && tiny_same_bits(a.momentum, b.momentum, a.floats));
+        outcome_free(&b);
+    }
+    outcome_free(&a);
+    expect_same_steps(&(way){.sets = shared}, &(way){.sets = blocking}, 1, 1, 1e-5);
+}
+
+static void parameters_that_drift_apart_are_noticed(void)
+{
+    static const char *const sets[] = {"distributed.check_interval=2", NULL};
+    int last = sm_comm_size(test_comm) - 1, done;
+    tiny_run run;
+    tiny_open(&run, test_comm, tiny_config(sets));
+    tiny_steps(&run, 2);
+    if (sm_comm_rank(test_comm) == last && last > 0) {
+        run.session->values[tiny_parameter_floats(&run) - 64] *= 1.000001f; /* a weight of the first layer */
+    }
+    tiny_steps(&run, 1);
+    sm_status status = sm_trainer_step(run.trainer, run.loader, 0, &done);
+    CU_ASSERT(last == 0 ? status == SM_OK : status != SM_OK);
+    if (last > 0) {
+        SM_TEST_MESSAGE("parameters");
+    }
+    tiny_close(&run);
+}
+
 static void a_repeat_has_the_same_bits(void)
 {
     static const char *const plain[] = {NULL};
@@ -609,6 +649,8 @@ int main(int argc, char **argv)
     SM_TEST(any_number_of_ranks_makes_the_same_updates);
     SM_TEST(one_step_differs_by_rounding_alone);
     SM_TEST(ranks_without_samples_change_nothing);
+    SM_TEST(ways_of_summing_gradients_agree);
+    SM_TEST(parameters_that_drift_apart_are_noticed);
     SM_TEST(a_repeat_has_the_same_bits);
     SM_TEST(a_task_without_targets_adds_nothing);
     SM_TEST(a_task_with_targets_on_one_rank_is_trained);
