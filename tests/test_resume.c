@@ -1,4 +1,5 @@
 /* ranks: 1 2 */
+#define _POSIX_C_SOURCE 200809L
 /* Runs that go on: checkpoints, run logs, and files that must be refused. */
 #include "tiny_run.h"
 
@@ -8,7 +9,9 @@
 #include <sigmatic/train/checkpoint.h>
 #include <sigmatic/train/train.h>
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static int is_root(void)
 {
@@ -18,16 +21,21 @@ static int is_root(void)
 /* ---- whole runs ---- */
 
 /* Runs sm_train() with `folder` (below the scratch folder) and more settings. */
-static sm_status train(const char *folder, const char *resume, const char *const *sets)
+static sm_status train_with(const char *folder, const sm_train_options *options, const char *const *sets)
 {
     sm_config *config = tiny_config(sets);
     char *set = sm_format("run.folder=%s/%s", sm_test_folder(), folder);
     SM_TEST_OK(sm_config_set(config, set));
     int started;
-    sm_status status = sm_train(config, test_comm, &(sm_train_options){.resume = resume}, &started);
+    sm_status status = sm_train(config, test_comm, options, &started);
     sm_config_free(config);
     sm_free(set);
     return status;
+}
+
+static sm_status train(const char *folder, const char *resume, const char *const *sets)
+{
+    return train_with(folder, &(sm_train_options){.resume = resume}, sets);
 }
 
 static char *path_in(const char *folder, const char *name)
@@ -68,6 +76,33 @@ static void copy_in(const char *from_folder, const char *to_folder, const char *
     sm_comm_barrier(test_comm);
 }
 
+/* The same, with what it writes to standard error (rank 0's warnings) kept: all `parts` must be in it. */
+static sm_status train_warning(const char *folder, const char *resume, const char *const *sets,
+                               const char *const *parts)
+{
+    char *path = sm_format("%s/warnings.%d", sm_test_folder(), sm_comm_rank(test_comm)), *text = NULL;
+    fflush(stderr);
+    int terminal = dup(STDERR_FILENO), file = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+    dup2(file, STDERR_FILENO);
+    sm_status status = train(folder, resume, sets);
+    fflush(stderr);
+    dup2(terminal, STDERR_FILENO);
+    close(terminal);
+    close(file);
+    char *message = sm_strdup(sm_error_message());
+    if (is_root()) {
+        SM_TEST_OK(sm_file_read_text(path, &text));
+        for (int i = 0; parts[i]; i++) {
+            CU_ASSERT(strstr(text, parts[i]) != NULL);
+        }
+    }
+    sm_fail(status, "%s", message);
+    sm_free(message);
+    sm_free(text);
+    sm_free(path);
+    return status;
+}
+
 /* ---- comparing files (rank 0) ---- */
 
 static sm_h5 *open_in(const char *folder, const char *name)
@@ -95,7 +130,8 @@ static void *read_numbers(const sm_h5 *file, const char *object, size_t *bytes)
 /* Wall-clock time differs between runs. */
 static int is_time(const char *object)
 {
-    return strncmp(object, "/timing/", 8) == 0 || strcmp(object, "/steps/seconds") == 0 || strcmp(object, "/steps/images_per_second") == 0;
+    return strncmp(object, "/timing/", 8) == 0 || strcmp(object, "/steps/seconds") == 0 ||
+           strcmp(object, "/steps/images_per_second") == 0;
 }
 
 /* Compares all datasets below a group by bits. \return how many */
@@ -251,6 +287,21 @@ static void nothing_to_resume_is_a_new_run(void)
     SM_TEST_OK(train("new", "auto", sets));
     expect_counts("new", "/steps/step", 1, 1, 1);
     expect_counts("new", "/evaluations/val/step", 1, 1, 1);
+}
+
+static void overwriting_replaces_a_run(void)
+{
+    static const char *const sets[] = {"run.steps=1", "run.seed=9", NULL};
+    SM_TEST_OK(train("replaced", NULL, (const char *const[]){"run.steps=3", NULL}));
+    SM_TEST_OK(train_with("replaced", &(sm_train_options){.overwrite = 1}, sets));
+    expect_counts("replaced", "/steps/step", 1, 1, 1);
+    expect_attribute("replaced", "checkpoints/step-00000001.h5", "seed", 9);
+    if (is_root()) {
+        char *old = path_in("replaced", "checkpoints/step-00000003.h5");
+        CU_ASSERT(!sm_file_exists(old));
+        sm_free(old);
+    }
+    sm_comm_barrier(test_comm);
 }
 
 static void only_the_latest_checkpoints_are_kept(void)
@@ -528,6 +579,8 @@ static void truncated_checkpoints_are_refused(void)
 static void an_unreadable_checkpoint_is_passed_over(void)
 {
     static const char *const sets[] = {SIX, "checkpoint.interval=1", NULL};
+    static const char *const warnings[] = {"passing over",     "step-00000005.h5", "truncated",
+                                           "step-00000004.h5", "checksum",         NULL};
     SM_TEST_OK(train("every", NULL, sets));
     expect_same_file("plain", "every", "checkpoints/step-00000006.h5", 93);
     remove_in("every", "checkpoints/step-00000006.h5");
@@ -554,7 +607,7 @@ static void an_unreadable_checkpoint_is_passed_over(void)
     sm_comm_barrier(test_comm);
     sm_free(cut);
     sm_free(flipped);
-    SM_TEST_OK(train("every", "auto", sets));
+    SM_TEST_OK(train_warning("every", "auto", sets, warnings));
     expect_same_file("plain", "every", "checkpoints/step-00000006.h5", 93);
     expect_counts("every", "/steps/step", 1, 1, 6);
 }
@@ -568,7 +621,8 @@ static void nothing_readable_is_no_new_run(void)
         SM_TEST_OK(sm_file_write_atomic(path, "ruin", 4));
     }
     sm_comm_barrier(test_comm);
-    CU_ASSERT(train("ruined", "auto", sets) == SM_ERR_INPUT);
+    static const char *const warnings[] = {"passing over", "step-00000003.h5", "HDF5", NULL};
+    CU_ASSERT(train_warning("ruined", "auto", sets, warnings) == SM_ERR_INPUT);
     SM_TEST_MESSAGE("ruined/checkpoints");
     expect_counts("ruined", "/steps/step", 1, 1, 6);
     sm_free(path);
@@ -618,6 +672,7 @@ int main(int argc, char **argv)
     SM_TEST(a_finished_run_can_be_made_longer);
     SM_TEST(an_existing_run_is_not_touched);
     SM_TEST(nothing_to_resume_is_a_new_run);
+    SM_TEST(overwriting_replaces_a_run);
     SM_TEST(only_the_latest_checkpoints_are_kept);
     SM_TEST(another_number_of_ranks_goes_on_with_the_next_samples);
     SM_TEST(checkpoints_of_another_model_are_refused);
