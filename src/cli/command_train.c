@@ -45,6 +45,9 @@ sm_status command_train(command_context *context, int argc, char **argv)
     }
     options.trace_first = first;
     options.trace_last = last;
+    if (options.resume && options.overwrite) {
+        SM_TRY(sm_fail(SM_ERR_USAGE, "train: --resume goes on with a run, --overwrite replaces it: only one of them expected"));
+    }
     if (!path) {
         SM_TRY(sm_fail(SM_ERR_USAGE, "train: CONFIG is missing; see 'sigmatic train --help'"));
     }

@@ -127,14 +127,19 @@ static int holds_run(const training *t)
     return holds;
 }
 
-static sm_status refuse_or_clear_folder(const training *t)
+static sm_status refuse_folder(const training *t)
+{
+    if (holds_run(t) && !t->options->overwrite && !t->options->resume) {
+        return sm_fail(SM_ERR_USAGE, "run folder %s holds a run already; continue it with --resume auto, replace it with --overwrite, or choose another with --set run.folder=...",
+                       t->session->settings.folder);
+    }
+    return SM_OK;
+}
+
+static sm_status clear_folder(const training *t)
 {
     sm_status status = SM_OK;
     char *path = NULL;
-    if (holds_run(t) && !t->options->overwrite) {
-        SM_TRY(sm_fail(SM_ERR_USAGE, "run folder %s holds a run already; continue it with --resume auto, replace it with --overwrite, or choose another with --set run.folder=...",
-                       t->session->settings.folder));
-    }
     for (size_t i = 0; i < sizeof folder_contents / sizeof *folder_contents; i++) {
         sm_free(path);
         path = path_in(t, folder_contents[i]);
@@ -190,12 +195,13 @@ done:
     return status;
 }
 
-static sm_status prepare_folder(training *t)
+/* Only when nothing can refuse the start any more: what an earlier run left is not lost to a wrong path. */
+static sm_status claim_folder(const training *t)
 {
     sm_status status = SM_OK;
     char *checkpoints = path_in(t, "checkpoints");
     if (!t->options->resume) {
-        SM_TRY(refuse_or_clear_folder(t));
+        SM_TRY(clear_folder(t));
     }
     SM_TRY(sm_make_folders(checkpoints));
     SM_TRY(write_status(t, "running", ""));
@@ -390,9 +396,10 @@ static void report_stall(void *user, const char *message)
 static sm_status start(training *t)
 {
     sm_status status = SM_OK;
-    SM_TRY(sm_comm_agree(t->comm, is_root(t) ? prepare_folder(t) : SM_OK));
-    t->folder_ready = 1;
+    SM_TRY(sm_comm_agree(t->comm, is_root(t) ? refuse_folder(t) : SM_OK));
     SM_TRY(load_start(t));
+    SM_TRY(sm_comm_agree(t->comm, is_root(t) ? claim_folder(t) : SM_OK));
+    t->folder_ready = 1;
     sm_trainer_bind(t->trainer);
     SM_TRY(open_log(t));
     t->loader_options.start_position = t->trainer->position;
