@@ -103,6 +103,12 @@ static sm_status evaluate(sm_comm *comm, const eval_options *options, const sm_c
     sm_augmentation augmentation;
     double *values = NULL, *trivial = NULL;
     SM_TRY(sm_comm_agree(comm, open_data(options, config, &train, &dataset)));
+    int64_t missing = !train; /* a training set that one rank cannot read is nobody's: all take the same statistics */
+    sm_comm_max_int64(comm, &missing, 1);
+    if (missing) {
+        sm_dataset_close(train);
+        train = NULL;
+    }
     const sm_dataset *reference = train ? train : dataset;
     SM_TRY(sm_comm_agree(comm, sm_data_augmentation(config, reference, &augmentation)));
     SM_TRY(sm_session_new(config, comm, dataset, &session));
