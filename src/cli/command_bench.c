@@ -36,6 +36,7 @@ typedef struct bench {
     sm_trainer *trainer;
     sm_loader *loader;
     sm_run_log *log;
+    sm_status log_status; /* of rank 0; the others learn it after the last step */
     sm_target_builder *builders;
     bench_layers *layers;
     double *seconds; /* a measured step */
@@ -142,8 +143,8 @@ static sm_status run_step(bench *b)
     sm_status status = SM_OK;
     int done;
     SM_TRY(sm_trainer_step(b->trainer, b->loader, 0, &done));
-    if (b->log) {
-        SM_TRY(sm_run_log_step(b->log, &b->trainer->record));
+    if (b->log && b->log_status == SM_OK) {
+        b->log_status = sm_run_log_step(b->log, &b->trainer->record);
     }
 done:
     return status;
@@ -164,6 +165,7 @@ static sm_status measure(bench *b)
         SM_TRY(run_step(b));
         b->seconds[i] = sm_seconds() - begin;
     }
+    SM_TRY(sm_comm_agree(b->comm, b->log_status));
     /* the job's step is the slowest rank's */
     sm_comm_max_double(b->comm, b->seconds, (size_t)b->options->steps);
 done:
