@@ -12,10 +12,15 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The largest image still has its pixels counted by an int. */
 static sm_status check_size(const char *command, long long height, long long width)
 {
-    if (height < 0 || width < 0 || height > 65535 || width > 65535) {
-        return sm_fail(SM_ERR_USAGE, "%s: --height %lld --width %lld: 0 to 65535 expected", command, height, width);
+    enum { MOST_PIXELS = 16384 };
+    if (height < 0 || width < 0 || height > MOST_PIXELS || width > MOST_PIXELS) {
+        return sm_fail(SM_ERR_USAGE, "%s: --height %lld --width %lld: 0 to %d expected", command, height, width, MOST_PIXELS);
+    }
+    if ((height == 0) != (width == 0)) {
+        return sm_fail(SM_ERR_USAGE, "%s: --height %lld --width %lld: both or none expected", command, height, width);
     }
     return SM_OK;
 }
