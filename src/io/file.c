@@ -170,7 +170,6 @@ sm_status sm_file_read_text(const char *path, char **text)
     return SM_OK;
 }
 
-/* A rename is on the disk only when the folder is. Some file systems cannot sync a folder: EINVAL is no failure. */
 sm_status sm_make_folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -183,6 +182,7 @@ sm_status sm_make_folder_of(const char *path)
     return status;
 }
 
+/* A rename is on the disk only when the folder is. Some file systems cannot sync a folder: EINVAL is no failure. */
 static sm_status sync_folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
