@@ -51,7 +51,7 @@ static sm_status apply_scale(const sm_config *config, const char *pair, sm_param
     const char *colon = strrchr(pair, ':');
     char *end = NULL;
     double scale = colon ? strtod(colon + 1, &end) : 0;
-    if (!colon || colon == pair || end == colon + 1 || *end || !(scale >= 0)) {
+    if (!colon || colon == pair || end == colon + 1 || *end || !(scale >= 0) || isinf(scale)) {
         return sm_config_fail(config, section, "learning_rate_scales", "'%s' is not pattern:factor", pair);
     }
     char *pattern = sm_format("%.*s", (int)(colon - pair), pair);
