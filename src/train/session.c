@@ -2,11 +2,11 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/train/session.h>
 
+#include <assert.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static void copy_classes(const sm_dataset *dataset, sm_class_info *classes)
 {
@@ -161,6 +161,7 @@ sm_status sm_engine_new(sm_session *session, int height, int width, int capacity
                                           .conv2d_algorithm = settings->conv2d_algorithm},
                        &engine->plan));
     for (int region = SM_REGION_PREPARED; region < SM_REGIONS; region++) {
+        assert(!session->memory[region] && "an engine is made before the first is bound");
         size_t bytes = sm_plan_region_bytes(engine->plan, (sm_region)region);
         if (bytes > session->memory_bytes[region]) {
             session->memory_bytes[region] = bytes;

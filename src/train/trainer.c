@@ -256,7 +256,7 @@ static int all_finite(const sm_trainer *trainer)
 {
     int finite = isfinite(trainer->weights.total);
     for (int i = 0; i < trainer->session->task_count; i++) {
-        finite = finite && isfinite(trainer->loss[i]) && isfinite(trainer->weights.weight[i]);
+        finite = finite && isfinite(trainer->loss[i]) && isfinite(trainer->weights.weight[i]) && isfinite(trainer->weights.slope[i]);
     }
     return finite;
 }

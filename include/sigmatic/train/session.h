@@ -15,8 +15,6 @@
 extern "C" {
 #endif
 
-enum { SM_OPTIMIZER_STATES = 2 };
-
 /** A network of one input size, ready to run: graph, plan and base addresses. */
 typedef struct sm_engine {
     sm_graph *graph;
@@ -49,7 +47,7 @@ typedef struct sm_session {
 sm_status sm_session_new(const sm_config *config, sm_comm *comm, const sm_dataset *dataset, sm_session **out);
 void sm_session_free(sm_session *session);
 
-/** Builds graph and plan for (height, width) images. The first engine made finishes the parameters.
+/** Builds graph and plan for (height, width) images. Before any engine of the session is bound: they share memory, made for the largest.
  * \param capacity  samples of one run on this rank */
 sm_status sm_engine_new(sm_session *session, int height, int width, int capacity, int training, sm_engine **out);
 void sm_engine_free(sm_engine *engine);

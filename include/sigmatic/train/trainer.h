@@ -24,7 +24,7 @@ typedef struct sm_trainer {
     sm_engine *engine;
     sm_optimizer *optimizer;
     sm_schedule *schedule;
-    float *state[SM_OPTIMIZER_STATES]; /**< flat, in the layout of the parameters */
+    float *state[SM_OPTIMIZER_STATES_MAX]; /**< flat, in the layout of the parameters */
     float *average;                /**< exponential moving average of the parameters; NULL = none */
     sm_segment *segments;          /**< one a slice, in the order of the slices */
     int64_t *segment_steps;        /**< updates of each slice */
@@ -53,7 +53,7 @@ typedef struct sm_trainer {
 sm_status sm_trainer_new(sm_session *session, int out_height, int out_width, int capacity, int64_t steps, sm_trainer **out);
 void sm_trainer_free(sm_trainer *trainer);
 
-/** Fills in segments after frozen parts or activity changed, and gives the engine its memory. Call once after all engines of the session are made. */
+/** Gives the engine its memory. Call once, after all engines of the session are made. */
 void sm_trainer_bind(sm_trainer *trainer);
 
 /** One step with the loader's next batch (all its micro-batches). Collective.
