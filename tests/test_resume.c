@@ -320,6 +320,29 @@ static void only_the_latest_checkpoints_are_kept(void)
     sm_comm_barrier(test_comm);
 }
 
+/* What came after the checkpoint that a run is taken back to would be resumed instead of the run. */
+static void a_run_taken_back_forgets_what_came_later(void)
+{
+    static const char *const six[] = {"run.steps=6", "checkpoint.interval=1", "checkpoint.keep_last=9",
+                                      "checkpoint.keep_best=false", NULL};
+    static const char *const four[] = {"run.steps=4", "checkpoint.interval=1", "checkpoint.keep_last=9",
+                                       "checkpoint.keep_best=false", NULL};
+    char *folder = path_in("back", "checkpoints"), *second = path_in("back", "checkpoints/step-00000002.h5");
+    SM_TEST_OK(train("back", NULL, six));
+    SM_TEST_OK(train("back", second, four));
+    if (is_root()) {
+        char **names = NULL;
+        size_t count = 0;
+        SM_TEST_OK(sm_folder_list(folder, &names, &count));
+        CU_ASSERT(count == 4 && strcmp(names[3], "step-00000004.h5") == 0);
+        sm_free(names);
+    }
+    sm_comm_barrier(test_comm);
+    expect_counts("back", "/steps/step", 1, 1, 4);
+    sm_free(folder);
+    sm_free(second);
+}
+
 /* ---- another number of ranks ---- */
 
 /* Rank 0 makes two steps alone and saves. All ranks go on: with the next samples of the same order, and the losses that
@@ -674,6 +697,7 @@ int main(int argc, char **argv)
     SM_TEST(nothing_to_resume_is_a_new_run);
     SM_TEST(overwriting_replaces_a_run);
     SM_TEST(only_the_latest_checkpoints_are_kept);
+    SM_TEST(a_run_taken_back_forgets_what_came_later);
     SM_TEST(another_number_of_ranks_goes_on_with_the_next_samples);
     SM_TEST(checkpoints_of_another_model_are_refused);
     SM_TEST(a_checkpoint_with_more_tensors_is_refused);

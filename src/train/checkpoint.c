@@ -8,6 +8,7 @@
 #include <fnmatch.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char FORMAT[] = "sigmatic-checkpoint", UPDATES[] = "/optimizer/updates";
@@ -462,7 +463,12 @@ done:
     return status;
 }
 
-sm_status sm_checkpoint_prune(const char *folder, int keep)
+static int64_t step_of_file(const char *name)
+{
+    return strtoll(name + strlen("step-"), NULL, 10);
+}
+
+sm_status sm_checkpoint_prune(const char *folder, int64_t step, int keep)
 {
     sm_status status = SM_OK;
     char **names = NULL;
@@ -470,7 +476,7 @@ sm_status sm_checkpoint_prune(const char *folder, int keep)
     int seen = 0;
     SM_TRY(sm_folder_list(folder, &names, &count));
     for (size_t i = count; i-- > 0;) {
-        if (is_step_file(names[i]) && ++seen > keep) {
+        if (is_step_file(names[i]) && (step_of_file(names[i]) > step || ++seen > keep)) {
             char *path = sm_format("%s/%s", folder, names[i]);
             status = sm_remove_tree(path);
             sm_free(path);

@@ -288,7 +288,7 @@ static sm_status save(training *t, int best)
     if (is_root(t)) {
         status = sm_run_log_flush(t->log);
         if (status == SM_OK) {
-            status = sm_checkpoint_prune(folder, t->session->settings.keep_last);
+            status = sm_checkpoint_prune(folder, t->trainer->step, t->session->settings.keep_last);
         }
     }
     status = sm_comm_agree(t->comm, status);
@@ -332,7 +332,7 @@ static sm_status log_step(training *t)
     record->seconds = run_seconds(t);
     if (is_root(t)) {
         if (!record->applied) {
-            sm_log_warning("step %lld skipped: non-finite %s", (long long)record->step, isnan(record->gradient_norm) ? "loss" : "gradient");
+            sm_log_warning("step %lld skipped: non-finite %s", (long long)record->step, isfinite(record->loss) ? "gradient" : "loss");
         }
         sm_progress_step(t->progress, record);
         status = sm_run_log_step(t->log, record);
@@ -370,7 +370,7 @@ static sm_status run_steps(training *t)
             SM_TRY(save(t, 0));
             SM_TRY(sm_fail(SM_PREEMPTED, "asked to stop: checkpoint of step %lld is written, continue with --resume auto", (long long)step));
         }
-        if (is_due(settings->checkpoint_interval, step)) {
+        if (is_due(settings->checkpoint_interval, step) && t->saved_step != step) {
             SM_TRY(sm_comm_agree(t->comm, own));
             SM_TRY(save(t, 0));
         }
@@ -480,7 +480,9 @@ sm_status sm_train(const sm_config *config, sm_comm *comm, const sm_train_option
     }
     if (t.trace && status == SM_OK) {
         status = sm_trace_write(t.trace, comm, options->trace);
-        sm_log_info("timeline of steps %lld to %lld: %s", (long long)options->trace_first, (long long)options->trace_last, options->trace);
+        if (status == SM_OK) {
+            sm_log_info("timeline of steps %lld to %lld: %s", (long long)options->trace_first, (long long)options->trace_last, options->trace);
+        }
     }
 done:
     release(&t);

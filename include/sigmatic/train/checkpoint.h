@@ -41,8 +41,9 @@ sm_status sm_checkpoint_load_pretrained(sm_session *session, const char *path);
  * \return SM_ERR_INPUT if there are some, but none is whole */
 sm_status sm_checkpoint_latest(const char *folder, char **out);
 
-/** Removes all `step-*.h5` but the `keep` newest. By one rank. */
-sm_status sm_checkpoint_prune(const char *folder, int keep);
+/** Removes all `step-*.h5` but the `keep` newest up to `step`. Later ones are of a run that was taken back to an earlier checkpoint: they
+ * would be resumed instead of this one. By one rank. */
+sm_status sm_checkpoint_prune(const char *folder, int64_t step, int keep);
 
 #ifdef __cplusplus
 }
