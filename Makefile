@@ -50,7 +50,7 @@ PYTHON ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import h5py, num
 
 .DEFAULT_GOAL := all
 .PHONY: all help demo demo-run check check-fast check-layers check-program check-analysis check-hosts check-slurm check-sanitizers \
-        check-mpich lint format install uninstall clean
+        check-mpich bench bench-run lint format install uninstall clean
 
 all: $(BUILD)/sigmatic $(BUILD)/libsigmatic.so ## build the program and the library
 	@mkdir -p build && ln -sfn $(notdir $(BUILD)) build/current
@@ -133,6 +133,15 @@ check-sanitizers: ## the unit tests under AddressSanitizer and UndefinedBehavior
 check-mpich: ## build against MPICH and serial HDF5 and run a part of the tests
 	@$(call setup,check mpich)
 	@MPIRUN=mpirun.mpich $(AGAIN) CC=mpicc.mpich HDF5_PACKAGE=hdf5-serial check-fast T=test_network
+
+bench: ## compare a training step with PyTorch: runs/bench.md; BENCH=--quick, or other flags of analysis/bench.py
+	@$(call setup,plot torch)
+	@$(AGAIN) bench-run
+
+PYTHON_TORCH ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import torch, torchvision' 2>/dev/null && echo $$p && break; done)
+
+bench-run: all
+	@$(or $(PYTHON_TORCH),python3) analysis/bench.py --program $(BUILD)/sigmatic --output runs/bench.md $(BENCH)
 
 lint: ## static analysis
 	@$(call setup,lint check)
