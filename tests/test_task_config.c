@@ -82,6 +82,24 @@ static void mistakes_name_the_key_and_what_is_allowed(void)
     sm_config_free(config);
 }
 
+/* Longer names would be cut where they are part of others, and two of them become one. */
+static void names_that_do_not_fit_are_refused(void)
+{
+    static const char *const names[] = {"step", "a234567890123456789012345678901234567890123456789"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *text = sm_format("[task.%s]\nkind = depth\n", names[i]);
+        sm_config *config = NULL;
+        sm_task *task = NULL;
+        SM_TEST_OK(sm_config_new(tables, &config));
+        SM_TEST_OK(sm_config_read_text(config, "test.ini", text));
+        CU_ASSERT_EQUAL(sm_task_new(config, names[i], &classes, &task), SM_ERR_CONFIG);
+        CU_ASSERT_PTR_NULL(task);
+        SM_TEST_MESSAGE(names[i]);
+        sm_config_free(config);
+        sm_free(text);
+    }
+}
+
 /* The choices of the keys are text; what they name are rows of tables. */
 static void choices_are_the_rows_of_the_tables(void)
 {
@@ -105,6 +123,7 @@ int main(int argc, char **argv)
     SM_TEST(defaults_follow_the_kind);
     SM_TEST(names_and_losses_are_free_where_they_fit);
     SM_TEST(mistakes_name_the_key_and_what_is_allowed);
+    SM_TEST(names_that_do_not_fit_are_refused);
     SM_TEST(choices_are_the_rows_of_the_tables);
     return sm_test_end();
 }

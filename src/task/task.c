@@ -114,6 +114,17 @@ static sm_status read_class_weights(const sm_config *config, const char *section
     return sum > 0 ? SM_OK : sm_config_fail(config, section, "class_weights", "expected at least one above 0");
 }
 
+/* Names are parts of parameter names and of groups in the run log, where "step" stands beside the tasks. */
+static sm_status check_name(const char *name)
+{
+    enum { MOST_CHARACTERS = 48 };
+    if (strlen(name) > MOST_CHARACTERS || strcmp(name, "step") == 0) {
+        return sm_fail(SM_ERR_CONFIG, "[task.%s]: expected a name of at most %d characters, and not 'step'", name,
+                       MOST_CHARACTERS);
+    }
+    return SM_OK;
+}
+
 sm_status sm_task_new(const sm_config *config, const char *name, const sm_class_info *classes, sm_task **out)
 {
     sm_status status = SM_OK;
@@ -121,6 +132,7 @@ sm_status sm_task_new(const sm_config *config, const char *name, const sm_class_
     sm_task *task = sm_alloc_zeroed(sizeof *task);
 
     *out = NULL;
+    SM_TRY(check_name(name));
     task->name = sm_strdup(name);
     task->kind = &sm_task_kinds[sm_config_choice(config, section, "kind")];
     task->classes = classes;
