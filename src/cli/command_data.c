@@ -99,14 +99,15 @@ done:
 /* ---- info ---- */
 
 typedef struct split_statistics {
-    int64_t pixels, class_pixels[256], ignored, instances, instance_pixels, disparity_pixels;
+    int64_t pixels, class_pixels[256], instances, instance_pixels, disparity_pixels;
     double disparity_sum;
+    uint8_t seen[65536]; /* instance ids of one sample */
 } split_statistics;
 
 static void count_sample(const sm_sample *sample, split_statistics *s)
 {
     int64_t pixels = (int64_t)sample->height * sample->width;
-    uint16_t largest = 0;
+    memset(s->seen, 0, sizeof s->seen);
     s->pixels += pixels;
     for (int64_t i = 0; i < pixels; i++) {
         if (sample->semantic) {
@@ -114,14 +115,14 @@ static void count_sample(const sm_sample *sample, split_statistics *s)
         }
         if (sample->instance && sample->instance[i]) {
             s->instance_pixels++;
-            largest = sample->instance[i] > largest ? sample->instance[i] : largest;
+            s->instances += !s->seen[sample->instance[i]];
+            s->seen[sample->instance[i]] = 1;
         }
         if (sample->disparity && !isnan(sample->disparity[i])) {
             s->disparity_pixels++;
             s->disparity_sum += sample->disparity[i];
         }
     }
-    s->instances += largest;
 }
 
 static double percent(int64_t part, int64_t whole)
