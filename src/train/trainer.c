@@ -29,6 +29,9 @@ sm_status sm_trainer_new(sm_session *session, int out_height, int out_width, int
                               session->weighting->kind->name));
     }
     SM_TRY(sm_engine_new(session, out_height, out_width, capacity, 1, &trainer->engine));
+    if (session->settings.batch == 1) {
+        sm_log_info("a global batch of 1 has no variance over images: the ASPP's pooled branch is normalised by its running statistics");
+    }
     for (int i = 0; i < trainer->optimizer->kind->state_count; i++) {
         trainer->state[i] = sm_alloc_zeroed(parameter_floats(trainer) * sizeof(float));
     }
