@@ -9,7 +9,8 @@ round by round, the other one first in every second round. Machines are noisy: o
 something, and the table shows its median and extremes over the rounds.
 
 Both sides train the same network (their counts of floating-point operations are compared) with the same losses and
-optimiser on equal batches, batch normalisation over each process's images, processes not bound to cores. The program's
+optimiser on equal batches, batch normalisation over each process's images, processes not bound to cores, in the same
+environment: where others load the cores, OMP_WAIT_POLICY=passive keeps the threads of both from spinning. The program's
 step has its loader, its checks and its run log in it, PyTorch's has not: the comparison favours PyTorch.
 
 Memory is the peak of what is resident without the pages of files (VmHWM - RssFile), summed over the processes of the
@@ -251,7 +252,9 @@ def head_of(options):
     return {"date": time.strftime("%Y-%m-%d"), "cpu": cpu_model(), "cores": len(os.sched_getaffinity(0)),
             "load": os.getloadavg()[0], "system": f"{platform.system()} {platform.release()}",
             "sigmatic": output_of(options.program, "--version").strip().splitlines(),
-            "torch": torch, "one_dnn": one_dnn, "python": platform.python_version(), "settings": vars(options)}
+            "torch": torch, "one_dnn": one_dnn, "python": platform.python_version(), "settings": vars(options),
+            "environment": {key: value for key, value in sorted(os.environ.items()) if key.startswith(("OMP_", "GOMP_"))
+                            and key != "OMP_NUM_THREADS"}}
 
 
 def name_of(case):
@@ -276,6 +279,7 @@ COLUMNS = ("network", "processes x threads", "PyTorch, ms an image", "Sigmatic, 
 def markdown(head, options, rows):
     sigmatic = ", ".join(line.split(", package")[0] for line in head["sigmatic"])
     extra = f" The program with {', '.join(options.set)}." if options.set else ""
+    extra += "".join(f" {key}={value}." for key, value in head["environment"].items())
     return "\n".join([
         f"A training step at {options.height}x{options.width}, {options.batch} images a process, float32. "
         f"Rounds: {options.rounds}; of each run the median of {options.steps} steps.{extra}",
