@@ -49,7 +49,7 @@ TESTS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SOURCES))
 PYTHON ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import h5py, numpy, matplotlib' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := all
-.PHONY: all help demo demo-run check check-fast check-layers check-program check-analysis check-hosts check-slurm check-sanitizers \
+.PHONY: all help demo demo-run check check-fast check-layers check-program check-analysis check-hosts check-hosts-run check-slurm check-sanitizers \
         check-mpich bench bench-run lint format install uninstall clean
 
 all: $(BUILD)/sigmatic $(BUILD)/libsigmatic.so ## build the program and the library
@@ -118,7 +118,9 @@ check-analysis: all ## the scripts of analysis/ on a tiny run
 
 check-hosts: ## train across hosts made of network namespaces, cut a link, see the diagnosis
 	@$(call setup,hosts)
-	@$(AGAIN) all
+	@$(AGAIN) check-hosts-run
+
+check-hosts-run: all
 	@tests/check_hosts.sh $(BUILD)/sigmatic
 
 check-slurm: ## submit, pre-empt, requeue and finish a job under a real Slurm
