@@ -87,6 +87,10 @@ shutil.copy("good.h5", "flat.h5")
 with h5py.File("flat.h5", "r+") as file:
     for split in ("train", "val"):
         del file[f"{split}/disparity"]
+shutil.copy("good.h5", "renamed.h5")
+with h5py.File("renamed.h5", "r+") as file:
+    names = list(file["val/semantic"].attrs["class_names"])
+    file["val/semantic"].attrs["class_names"] = ["lane"] + names[1:]
 with h5py.File("foreign.h5", "w") as file:
     file["x"] = 1
 PYTHON
@@ -153,9 +157,11 @@ refuse "cut.h5" "truncated" -- train good.ini --overwrite --set data.train=cut.h
 refuse "text.h5" "HDF5" -- train good.ini --overwrite --set data.train=text.h5
 refuse "foreign.h5" -- train good.ini --overwrite --set data.train=foreign.h5
 refuse "$checkpoint" "sigmatic-checkpoint" -- train good.ini --overwrite --set data.train=$checkpoint
+refuse "'lane'" "'road'" -- train good.ini --overwrite --set data.validation=renamed.h5
 refuse "'night'" "train" "val" -- train good.ini --overwrite --set data.train_split=night
 refuse "good.h5" "exists" -- data scenes good.h5
 refuse "16 x 256" "32" -- data scenes x.h5 --height 16
+refuse "--height 64" "both or none" -- data cityscapes $root x.h5 --height 64
 refuse "aachen_000000_000019" "PNG" -- data cityscapes $root x.h5
 refuse "no_such_root" -- data cityscapes no_such_root x.h5
 refuse "absent.h5" -- data info absent.h5

@@ -18,6 +18,26 @@ static int metric_count(const sm_task *task)
     return count;
 }
 
+/* Class ids are compared as numbers: they have to mean the same. */
+static sm_status check_classes(const sm_session *session, const sm_dataset *dataset)
+{
+    const sm_dataset_classes *found = sm_dataset_class_info(dataset);
+    const sm_class_info *learnt = &session->classes;
+    if (!found || learnt->count == 0) {
+        return SM_OK;
+    }
+    if (found->count != learnt->count) {
+        return sm_fail(SM_ERR_INPUT, "the evaluated dataset has %d classes, the training set %d", found->count, learnt->count);
+    }
+    for (int c = 0; c < found->count; c++) {
+        if (strcmp(found->names[c], learnt->names[c]) != 0) {
+            return sm_fail(SM_ERR_INPUT, "class %d of the evaluated dataset is '%s', but '%s' in the training set", c, found->names[c],
+                           learnt->names[c]);
+        }
+    }
+    return SM_OK;
+}
+
 sm_status sm_evaluator_new(sm_session *session, sm_dataset *dataset, int height, int width, const double mean[3], const double std[3], sm_evaluator **out)
 {
     sm_status status = SM_OK;
@@ -43,6 +63,7 @@ sm_status sm_evaluator_new(sm_session *session, sm_dataset *dataset, int height,
                                     .out_height = height, .out_width = width};
     memcpy(e->loader.mean, mean, sizeof e->loader.mean);
     memcpy(e->loader.std, std, sizeof e->loader.std);
+    SM_TRY(check_classes(session, dataset));
     SM_TRY(sm_engine_new(session, height, width, sm_loader_capacity(&e->loader), 0, &e->engine));
     *out = e;
     e = NULL;

@@ -14,7 +14,8 @@ typedef struct sm_evaluator sm_evaluator;
 
 /** Makes the inference engine for whole images of (height, width). Call before any engine of the session is bound.
  * \param dataset  kept by reference
- * \param mean, std  of the training set: what the network was trained with */
+ * \param mean, std  of the training set: what the network was trained with
+ * \return SM_ERR_INPUT if the dataset's classes are not those of the session */
 sm_status sm_evaluator_new(sm_session *session, sm_dataset *dataset, int height, int width, const double mean[3], const double std[3], sm_evaluator **out);
 void sm_evaluator_free(sm_evaluator *evaluator);
 
