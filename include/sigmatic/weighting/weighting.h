@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-/** One row of the table in paper.md: the objective term of a task as a function of its loss and its s.
+/** One row of the README's table: the objective term of a task as a function of its loss and its s.
  * L: the loss summed over D components, averaged over valid pixels. loss_slope: dL/ds at fixed logits (categorical_scaled only, else 0). */
 typedef struct sm_likelihood {
     const char *name;      /**< "categorical", "categorical_scaled", "gaussian", "laplace", "paper_l1" */
@@ -52,7 +52,7 @@ typedef struct sm_weighting_kind {
     const char *name;          /**< "uncertainty", "equal", "fixed" */
     const char *help;
     int learns_log_variances;  /**< s are parameters */
-    int needs_losses;          /**< weights depend on this step's losses or s: refused with gradient accumulation if they depend on losses */
+    int needs_losses;          /**< weights depend on this step's losses: refused with gradient accumulation */
     void (*weigh)(const sm_weighting *weighting, const double *loss, const double *loss_slope, const double *s, const int *active, sm_weights *out);
 } sm_weighting_kind;
 
