@@ -74,7 +74,7 @@ $(BUILD)/libsigmatic.a: $(call OBJECT,$(LIBRARY_SOURCES))
 
 $(BUILD)/libsigmatic.so: $(call OBJECT,$(LIBRARY_SOURCES))
 	$(call SAY,LINK $@)
-	$(Q)$(CC) $(SM_CFLAGS) $(CFLAGS) -shared $^ $(LDFLAGS) $(SM_LIBS) -o $@
+	$(Q)$(CC) $(SM_CFLAGS) $(CFLAGS) -shared -Wl,-soname,libsigmatic.so.0 $^ $(LDFLAGS) $(SM_LIBS) -o $@
 
 $(BUILD)/sigmatic: $(call OBJECT,$(PROGRAM_SOURCES)) $(BUILD)/libsigmatic.a
 	$(call SAY,LINK $@)
@@ -135,6 +135,8 @@ check-sanitizers: ## the unit tests under AddressSanitizer and UndefinedBehavior
 check-mpich: ## build against MPICH and serial HDF5 and run a part of the tests
 	@$(call setup,check mpich)
 	@MPIRUN=mpirun.mpich $(AGAIN) CC=mpicc.mpich HDF5_PACKAGE=hdf5-serial check-fast T=test_network
+	@MPIRUN=mpirun.mpich $(AGAIN) CC=mpicc.mpich HDF5_PACKAGE=hdf5-serial check-fast T=test_resume
+	@MPIRUN=mpirun.mpich $(AGAIN) CC=mpicc.mpich HDF5_PACKAGE=hdf5-serial check-fast T=test_comm
 
 bench: ## compare a training step with PyTorch: runs/bench.md; BENCH=--quick, or other flags of analysis/bench.py
 	@$(call setup,plot torch)
@@ -162,7 +164,9 @@ install: all ## program, library, headers and pkg-config file to $(DESTDIR)$(PRE
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	install -m 755 $(BUILD)/sigmatic $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 $(BUILD)/libsigmatic.a $(DESTDIR)$(PREFIX)/lib/
-	install -m 755 $(BUILD)/libsigmatic.so $(DESTDIR)$(PREFIX)/lib/
+	install -m 755 $(BUILD)/libsigmatic.so $(DESTDIR)$(PREFIX)/lib/libsigmatic.so.$(VERSION)
+	ln -sf libsigmatic.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libsigmatic.so.0
+	ln -sf libsigmatic.so.0 $(DESTDIR)$(PREFIX)/lib/libsigmatic.so
 	cd include && find sigmatic -name '*.h' -exec install -D -m 644 {} $(abspath $(DESTDIR))$(PREFIX)/include/{} \;
 	printf '%s\n' 'prefix=$(PREFIX)' 'Name: Sigmatic' 'Description: multi-task training that weighs its own losses' \
 	    'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lsigmatic' \
@@ -170,7 +174,7 @@ install: all ## program, library, headers and pkg-config file to $(DESTDIR)$(PRE
 
 uninstall: ## remove what install put there
 	rm -rf $(DESTDIR)$(PREFIX)/include/sigmatic $(DESTDIR)$(PREFIX)/bin/sigmatic \
-	       $(DESTDIR)$(PREFIX)/lib/libsigmatic.a $(DESTDIR)$(PREFIX)/lib/libsigmatic.so $(DESTDIR)$(PREFIX)/lib/pkgconfig/sigmatic.pc
+	       $(DESTDIR)$(PREFIX)/lib/libsigmatic.a $(wildcard $(DESTDIR)$(PREFIX)/lib/libsigmatic.so*) $(DESTDIR)$(PREFIX)/lib/pkgconfig/sigmatic.pc
 
 clean: ## remove what was built (not runs/)
 	rm -rf build

@@ -81,6 +81,11 @@ static sm_status show_task(const sm_h5 *file, const char *task, size_t rows)
     const sm_likelihood *likelihood = sm_likelihood_find(likelihood_name);
     double loss = last_mean(&columns[LOSS]), sigma = columns[SIGMA].values[rows - 1];
     double best = likelihood ? likelihood->sigma(likelihood->minimiser(loss, (int)dimensions)) : NAN;
+    if (isnan(sigma)) { /* a weighting that learns no sigma */
+        printf("\n%s\n  loss %.4g   weight %.4g\n  loss   ", task, loss, columns[WEIGHT].values[rows - 1]);
+        print_sparkline(&columns[LOSS]);
+        goto done;
+    }
     printf("\n%s (%s, sigma = %s)\n", task, likelihood_name, meaning);
     printf("  loss %.4g   weight %.4g   s %.4g   sigma %.4g   at minimum %.4g   ratio %.3f\n", loss, columns[WEIGHT].values[rows - 1],
            columns[LOG_VARIANCE].values[rows - 1], sigma, best, sigma / best);

@@ -368,6 +368,7 @@ sm_status sm_checkpoint_read_info(const char *path, sm_checkpoint_info *info)
     SM_TRY(sm_h5_read_attribute_int64(file, "/", "samples_seen", &info->samples_seen));
     SM_TRY(sm_h5_read_attribute_int64(file, "/", "skipped", &info->skipped));
     SM_TRY(sm_h5_read_attribute_int64(file, "/", "world_size", &info->world_size));
+    SM_TRY(sm_h5_read_attribute_int64(file, "/", "seed", &info->seed));
     SM_TRY(sm_h5_read_attribute_double(file, "/", "best_metric", &info->best_metric));
 done:
     sm_h5_close(file);
@@ -427,6 +428,12 @@ done:
     return status;
 }
 
+/* What a kill in the middle of writing leaves. */
+static int is_unfinished(const char *name)
+{
+    return fnmatch("*.h5.*.tmp", name, 0) == 0;
+}
+
 static int is_step_file(const char *name)
 {
     return fnmatch("step-*.h5", name, 0) == 0;
@@ -476,7 +483,8 @@ sm_status sm_checkpoint_prune(const char *folder, int64_t step, int keep)
     int seen = 0;
     SM_TRY(sm_folder_list(folder, &names, &count));
     for (size_t i = count; i-- > 0;) {
-        if (is_step_file(names[i]) && (step_of_file(names[i]) > step || ++seen > keep)) {
+        int surplus = is_step_file(names[i]) && (step_of_file(names[i]) > step || ++seen > keep);
+        if (surplus || is_unfinished(names[i])) {
             char *path = sm_format("%s/%s", folder, names[i]);
             status = sm_remove_tree(path);
             sm_free(path);

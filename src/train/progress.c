@@ -77,8 +77,10 @@ void sm_progress_step(sm_progress *progress, const sm_step_record *record)
     format_seconds(eta, per_step * (double)(progress->steps - record->step));
     int used = snprintf(line, sizeof line, "step %lld/%lld  loss %.3f", (long long)record->step, (long long)progress->steps, record->loss);
     for (int i = 0; i < progress->session->task_count && used < (int)sizeof line; i++) {
-        used += snprintf(line + used, sizeof line - (size_t)used, "  %s %.3f (sigma %.3f)", progress->session->tasks[i]->name,
-                         record->task_loss[i], record->sigma[i]);
+        used += snprintf(line + used, sizeof line - (size_t)used, "  %s %.3f", progress->session->tasks[i]->name, record->task_loss[i]);
+        if (progress->session->weighting->kind->learns_log_variances && used < (int)sizeof line) {
+            used += snprintf(line + used, sizeof line - (size_t)used, " (sigma %.3f)", record->sigma[i]);
+        }
     }
     if (used < (int)sizeof line) {
         snprintf(line + used, sizeof line - (size_t)used, "  %.1f images/s  ETA %s", record->images_per_second, eta);
@@ -89,6 +91,9 @@ void sm_progress_step(sm_progress *progress, const sm_step_record *record)
 void sm_progress_summary(const sm_progress *progress)
 {
     const sm_weighting *weighting = progress->session->weighting;
+    if (!weighting->kind->learns_log_variances) {
+        return;
+    }
     sm_log_info("%-14s %-20s %10s %10s %10s %12s %8s", "task", "likelihood", "loss", "s", "sigma", "at minimum", "ratio");
     for (int i = 0; i < weighting->count; i++) {
         const sm_weighted_task *task = &weighting->tasks[i];

@@ -14,7 +14,7 @@ typedef struct event {
 
 struct sm_trace {
     int64_t first_step, last_step;
-    int open;
+    int open, started;
     double origin; /* this rank's clock when the window opened */
     event *events;
     int64_t count, capacity;
@@ -41,7 +41,8 @@ void sm_trace_free(sm_trace *trace)
 int sm_trace_begin_step(sm_trace *trace, sm_comm *comm, int64_t step)
 {
     trace->open = step >= trace->first_step && step <= trace->last_step;
-    if (step == trace->first_step) {
+    if (trace->open && !trace->started) {
+        trace->started = 1;
         sm_comm_barrier(comm);
         trace->origin = sm_seconds();
     }

@@ -180,7 +180,7 @@ static sm_status find_checkpoint(const training *t, char *path, size_t path_byte
     return status;
 }
 
-static sm_status check_dataset(const training *t, const char *path, double *best_metric)
+static sm_status check_order(const training *t, const char *path, double *best_metric)
 {
     sm_status status = SM_OK;
     sm_checkpoint_info info;
@@ -189,6 +189,9 @@ static sm_status check_dataset(const training *t, const char *path, double *best
     if (strcmp(info.fingerprint, sm_dataset_fingerprint(t->train)) != 0) {
         status = sm_fail(SM_ERR_INPUT, "%s was trained on the dataset '%s', [data] train is '%s': the order of samples would not go on", path,
                          info.fingerprint, sm_dataset_fingerprint(t->train));
+    } else if (info.seed != (int64_t)t->session->settings.seed) {
+        status = sm_fail(SM_ERR_INPUT, "%s was trained with run.seed = %lld, the config says %lld: the order of samples would not go on", path,
+                         (long long)info.seed, (long long)t->session->settings.seed);
     }
     sm_checkpoint_info_free(&info);
 done:
@@ -218,7 +221,7 @@ static sm_status load_start(training *t)
     if (is_root(t)) {
         status = find_checkpoint(t, path, sizeof path);
         if (status == SM_OK && *path) {
-            status = check_dataset(t, path, &t->best_metric);
+            status = check_order(t, path, &t->best_metric);
         }
     }
     SM_TRY(sm_comm_agree(t->comm, status));

@@ -44,7 +44,7 @@ sm_status sm_trainer_new(sm_session *session, int out_height, int out_width, int
     trainer->gradients = sm_reduction_alloc(session->comm, parameter_floats(trainer));
     memset(trainer->gradients, 0, parameter_floats(trainer) * sizeof(float)); /* frozen ones are never written, but travel */
     SM_TRY(sm_reduction_new(session->comm, trainer->gradients, parameter_floats(trainer), &session->settings.reduction, &trainer->reduction));
-    trainer->waits = sm_alloc_zeroed(2 * (size_t)sm_comm_size(session->comm) * sizeof *trainer->waits);
+    trainer->waits = sm_alloc_zeroed(4 * (size_t)sm_comm_size(session->comm) * sizeof *trainer->waits);
     trainer->buffers_before = sm_alloc(session->parameters->buffers.floats * sizeof(float));
     trainer->valid = sm_alloc_zeroed((tasks + 1) * sizeof *trainer->valid);
     trainer->sums = sm_alloc_zeroed((2 * tasks + 1) * sizeof *trainer->sums);
@@ -208,6 +208,18 @@ static void average_running_statistics(sm_trainer *trainer, int64_t count_local,
     sm_comm_sum_float(session->comm, session->buffers, count);
 }
 
+/* A decoder that learnt nothing in this step keeps its running statistics too. */
+static void keep_inactive_statistics(sm_trainer *trainer)
+{
+    const sm_slices *buffers = &trainer->session->parameters->buffers;
+    for (int i = 0; i < buffers->count; i++) {
+        const sm_slice *slice = &buffers->items[i];
+        if (slice->task >= 0 && !trainer->active[slice->task]) {
+            memcpy(trainer->session->buffers + slice->offset, trainer->buffers_before + slice->offset, slice->count * sizeof(float));
+        }
+    }
+}
+
 /* ---- update ---- */
 
 static void set_segments(sm_trainer *trainer)
@@ -308,8 +320,9 @@ static void fill_record(sm_trainer *trainer, const sm_batch *batch, double learn
         int active = trainer->active[i];
         record->task_loss[i] = active ? trainer->loss[i] : NAN;
         record->weight[i] = active ? trainer->weights.weight[i] : NAN;
-        record->log_variance[i] = trainer->log_variance[i];
-        record->sigma[i] = weighting->tasks[i].likelihood->sigma(trainer->log_variance[i]);
+        int learned = weighting->kind->learns_log_variances;
+        record->log_variance[i] = learned ? trainer->log_variance[i] : NAN;
+        record->sigma[i] = learned ? weighting->tasks[i].likelihood->sigma(trainer->log_variance[i]) : NAN;
     }
 }
 
@@ -407,6 +420,7 @@ static int reduce_and_update(sm_trainer *trainer, double learning_rate, int64_t 
     if (session->settings.batch_norm == SM_BATCH_NORM_LOCAL && sm_comm_size(session->comm) > 1) {
         average_running_statistics(trainer, rows, count_global);
     }
+    keep_inactive_statistics(trainer);
     update(trainer, learning_rate, *norm);
     return 1;
 }
@@ -430,7 +444,7 @@ static void gather_waits(sm_trainer *trainer, double data_wait)
 {
     int size = sm_comm_size(trainer->session->comm);
     const double own[2] = {data_wait, sm_comm_take_waited_seconds()};
-    double *all = sm_alloc(2 * (size_t)size * sizeof *all);
+    double *all = trainer->waits + 2 * size;
     sm_comm_gather_double(trainer->session->comm, own, 2, all);
     for (int r = 0; r < size; r++) {
         trainer->waits[r] = all[2 * r];
@@ -438,7 +452,6 @@ static void gather_waits(sm_trainer *trainer, double data_wait)
     }
     summarise(trainer->waits, size, trainer->record.data_wait);
     summarise(trainer->waits + size, size, trainer->record.communication_wait);
-    sm_free(all);
 }
 
 sm_status sm_trainer_step_from(sm_trainer *trainer, sm_batch_next next, void *user, int stop, int *done)

@@ -15,7 +15,7 @@ extern "C" {
 typedef struct sm_checkpoint_info {
     char *config;       /**< resolved text */
     char *fingerprint;  /**< of the training set */
-    int64_t step, epoch, samples_seen, skipped, world_size;
+    int64_t step, epoch, samples_seen, skipped, world_size, seed;
     double best_metric; /**< NaN: none yet */
 } sm_checkpoint_info;
 

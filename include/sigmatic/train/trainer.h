@@ -31,7 +31,7 @@ typedef struct sm_trainer {
     float *gradients;              /**< in memory that the ranks of a node share if they can */
     sm_reduction *reduction;       /**< of the gradients, while backward goes on */
     sm_trace *trace;               /**< not owned; NULL = no timeline */
-    double *waits;                 /**< 2 a rank: waiting for data, for other ranks */
+    double *waits;                 /**< 2 a rank: waiting for data, for other ranks; and room to gather them */
     float *buffers_before;         /**< running statistics before the step, to put back */
     /* position of the run, saved with a checkpoint */
     int64_t step;                  /**< attempted steps */
