@@ -73,13 +73,7 @@ static void ramps_keep_their_closed_form(void)
         image[3 * i + 1] = (uint8_t)(4 * y);
         image[3 * i + 2] = (uint8_t)(x + 2 * y);
     }
-    static const double scales[5][2] = {
-        {1,    1  },
-        {2,    2  },
-        {1.37, 1.9},
-        {0.5,  0.5},
-        {0.25, 0.5}
-    };
+    static const double scales[5][2] = {{1, 1}, {2, 2}, {1.37, 1.9}, {0.5, 0.5}, {0.25, 0.5}};
     for (size_t s = 0; s < sizeof scales / sizeof *scales; s++) {
         for (int flip = 0; flip < 2; flip++) {
             sm_geometry geometry = {OH, OW, scales[s][0], scales[s][1], 7, 6.25, flip};
@@ -107,12 +101,10 @@ static void ramps_keep_their_closed_form(void)
 static void shrinking_agrees_with_pytorch(void)
 {
     enum { H = 7, W = 8, OH = 4, OW = 3 };
-    static const double expected[OH][OW] = {
-        {107.914787, 137.198413, 151.190476},
-        {119.875789, 118.14,     115.595789},
-        {155.618947, 118.197143, 134.092632},
-        {126.581454, 125.098639, 115.641604}
-    };
+    static const double expected[OH][OW] = {{107.914787, 137.198413, 151.190476},
+                                            {119.875789, 118.14, 115.595789},
+                                            {155.618947, 118.197143, 134.092632},
+                                            {126.581454, 125.098639, 115.641604}};
     uint8_t image[H * W * 3];
     for (int i = 0; i < H * W; i++) {
         memset(image + 3 * i, (37 * (i / W) + 101 * (i % W)) % 256, 3);

@@ -18,11 +18,7 @@
 enum { H = 12, W = 20, TRAIN = 11, VAL = 2, CLASSES = 3 };
 
 static const char class_names[CLASSES][SM_CLASS_NAME_BYTES] = {"road", "sky", "car"};
-static const uint8_t palette[CLASSES][3] = {
-    {128, 64,  128},
-    {70,  130, 180},
-    {0,   0,   142}
-};
+static const uint8_t palette[CLASSES][3] = {{128, 64, 128}, {70, 130, 180}, {0, 0, 142}};
 static const uint8_t thing[CLASSES] = {0, 0, 1};
 static const sm_dataset_classes classes = {CLASSES, class_names, palette, thing, 255};
 
@@ -82,10 +78,7 @@ static char *scratch(const char *name)
 
 static sm_status write_file(const char *path, unsigned maps, int64_t fail_at, int overwrite)
 {
-    const sm_dataset_split_spec splits[2] = {
-        {"train", TRAIN, train_names},
-        {"val",   VAL,   val_names  }
-    };
+    const sm_dataset_split_spec splits[2] = {{"train", TRAIN, train_names}, {"val", VAL, val_names}};
     const double mean[3] = {0.1, 0.2, 0.3}, std[3] = {0.4, 0.5, 0.6};
     sm_dataset_spec spec = {.source = "test",
                             .height = H,

@@ -34,10 +34,7 @@ static void fails(sm_status found, sm_status expected, const char *part)
 }
 
 static const char *const names[] = {"road", "", "caf\xC3\xA9 au lait"};
-static const float matrix[2][3] = {
-    {1, -2,     3.5f},
-    {0, 1e-30f, 7   }
-};
+static const float matrix[2][3] = {{1, -2, 3.5f}, {0, 1e-30f, 7}};
 static const size_t matrix_shape[2] = {2, 3};
 
 static void write_everything(sm_h5 *file)

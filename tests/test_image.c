@@ -106,10 +106,10 @@ static void every_truncation_is_noticed(void)
         size_t bytes, first;
         const char *part;
     } files[] = {
-        {palette_png,    sizeof palette_png,    8, "some.file: damaged PNG: the file is truncated"},
+        {palette_png, sizeof palette_png, 8, "some.file: damaged PNG: the file is truncated"},
         {interlaced_png, sizeof interlaced_png, 8, "some.file: damaged PNG: the file is truncated"},
-        {rgb_jpeg,       sizeof rgb_jpeg,       3, "some.file: damaged JPEG: "                    },
-        {grey_jpeg,      sizeof grey_jpeg,      3, "some.file: damaged JPEG: "                    },
+        {rgb_jpeg, sizeof rgb_jpeg, 3, "some.file: damaged JPEG: "},
+        {grey_jpeg, sizeof grey_jpeg, 3, "some.file: damaged JPEG: "},
     };
     size_t before = sm_memory_held_bytes();
     for (size_t f = 0; f < sizeof files / sizeof *files; f++) {

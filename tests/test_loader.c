@@ -109,10 +109,7 @@ static int64_t build_vectors(const void *user, const sm_sample *sample, const sm
 
 static const int64_t thousand = 1000;
 static const sm_target_builder builders[3] = {
-    {build_disparity, NULL,      4},
-    {build_index,     &thousand, 1},
-    {build_vectors,   NULL,      8}
-};
+    {build_disparity, NULL, 4}, {build_index, &thousand, 1}, {build_vectors, NULL, 8}};
 
 static sm_dataset *open_dataset(void)
 {
@@ -126,19 +123,17 @@ static sm_dataset *open_dataset(void)
 
 static sm_loader_options options_for(sm_dataset *dataset)
 {
-    return (sm_loader_options){
-        .dataset = dataset,
-        .builders = builders,
-        .task_count = 3,
-        .batch = 5,
-        .size = 1,
-        .seed = 4,
-        .epochs = 1,
-        .out_height = H,
-        .out_width = W,
-        .mean = {0, 0, 0},
-        .std = {1, 1, 1}
-    };
+    return (sm_loader_options){.dataset = dataset,
+                               .builders = builders,
+                               .task_count = 3,
+                               .batch = 5,
+                               .size = 1,
+                               .seed = 4,
+                               .epochs = 1,
+                               .out_height = H,
+                               .out_width = W,
+                               .mean = {0, 0, 0},
+                               .std = {1, 1, 1}};
 }
 
 static void every_sample_once_an_epoch_over_any_ranks(void)

@@ -55,14 +55,15 @@ static void make_config(network_case *c, const char *optimizer, const char *kern
     int64_t *rates;
     size_t count;
     SM_TEST_OK(sm_h5_read_attribute_int64s(c->file, "/", "rates", &rates, &count));
-    char *text = sm_format("[run]\nbatch = 4\nsteps = 10\n[distributed]\n%s\n[model]\nbackbone = %s\nwidth = 0.03125\noutput_stride = %d\n"
-                           "aspp_rates = %d,%d,%d\nproject = %s\n"
-                           "[task.semantic]\nkind = semantic\nlog_variance = 0.3\n[task.instance]\nkind = instance\nlog_variance = -0.2\n"
-                           "likelihood = %s\n[task.depth]\nkind = depth\nlog_variance = 0.5\nlikelihood = %s\n"
-                           "[weighting]\nlearning_rate_scale = 1\ngradient_limit = 0\n[schedule]\nkind = constant\n[optimizer]\n%s\n"
-                           "[data]\ntrain = none\n",
-                           kernels, backbone, (int)attribute(c->file, "output_stride"), (int)rates[0], (int)rates[1], (int)rates[2],
-                           attribute(c->file, "project") ? "true" : "false", likelihood, likelihood, optimizer);
+    char *text = sm_format(
+        "[run]\nbatch = 4\nsteps = 10\n[distributed]\n%s\n[model]\nbackbone = %s\nwidth = 0.03125\noutput_stride = %d\n"
+        "aspp_rates = %d,%d,%d\nproject = %s\n"
+        "[task.semantic]\nkind = semantic\nlog_variance = 0.3\n[task.instance]\nkind = instance\nlog_variance = -0.2\n"
+        "likelihood = %s\n[task.depth]\nkind = depth\nlog_variance = 0.5\nlikelihood = %s\n"
+        "[weighting]\nlearning_rate_scale = 1\ngradient_limit = 0\n[schedule]\nkind = constant\n[optimizer]\n%s\n"
+        "[data]\ntrain = none\n",
+        kernels, backbone, (int)attribute(c->file, "output_stride"), (int)rates[0], (int)rates[1], (int)rates[2],
+        attribute(c->file, "project") ? "true" : "false", likelihood, likelihood, optimizer);
     SM_TEST_OK(sm_config_new(sm_all_keys, &c->config));
     SM_TEST_OK(sm_config_read_text(c->config, "golden", text));
     SM_TEST_OK(sm_config_check(c->config));
@@ -103,9 +104,18 @@ static void make_batch(network_case *c)
         }
         sm_free(valid);
     }
-    c->batch = (sm_batch){.count_local = count, .first_local = first, .count_global = BATCH, .micro_batches = 1, .height = c->height,
-                          .width = c->width, .image = aligned, .target = c->targets, .valid = c->valid, .valid_step = c->valid,
-                          .sample_index = c->indices, .metres_pixels = c->metres};
+    c->batch = (sm_batch){.count_local = count,
+                          .first_local = first,
+                          .count_global = BATCH,
+                          .micro_batches = 1,
+                          .height = c->height,
+                          .width = c->width,
+                          .image = aligned,
+                          .target = c->targets,
+                          .valid = c->valid,
+                          .valid_step = c->valid,
+                          .sample_index = c->indices,
+                          .metres_pixels = c->metres};
 }
 
 /* A dataset of one empty sample, for its five classes. */
@@ -117,9 +127,16 @@ static sm_status empty_sample(void *user, int split, int64_t index, sm_sample *s
     (void)user;
     (void)split;
     (void)index;
-    *sample = (sm_sample){.height = 32, .width = 32, .image = no_pixels, .semantic = no_pixels, .instance = (const uint16_t *)(const void *)no_pixels,
-                          .disparity = (const float *)(const void *)no_pixels, .baseline_metres = NAN, .fx_pixels = NAN,
-                          .original_height = 32, .original_width = 32};
+    *sample = (sm_sample){.height = 32,
+                          .width = 32,
+                          .image = no_pixels,
+                          .semantic = no_pixels,
+                          .instance = (const uint16_t *)(const void *)no_pixels,
+                          .disparity = (const float *)(const void *)no_pixels,
+                          .baseline_metres = NAN,
+                          .fx_pixels = NAN,
+                          .original_height = 32,
+                          .original_width = 32};
     return SM_OK;
 }
 
@@ -130,8 +147,13 @@ static void a_dataset_gives_the_classes(void)
     static const char *const sample_names[] = {"0"};
     const sm_dataset_classes classes = {CLASSES, names, palette, thing, 255};
     const sm_dataset_split_spec split = {"train", 1, sample_names};
-    const sm_dataset_spec spec = {.source = "test", .height = 32, .width = 32, .maps = SM_MAP_SEMANTIC | SM_MAP_INSTANCE | SM_MAP_DISPARITY,
-                                  .classes = &classes, .splits = &split, .split_count = 1};
+    const sm_dataset_spec spec = {.source = "test",
+                                  .height = 32,
+                                  .width = 32,
+                                  .maps = SM_MAP_SEMANTIC | SM_MAP_INSTANCE | SM_MAP_DISPARITY,
+                                  .classes = &classes,
+                                  .splits = &split,
+                                  .split_count = 1};
     char *path = sm_format("%s/classes.h5", sm_test_folder());
     const char *paths[] = {path};
     SM_TEST_OK(sm_dataset_write(test_comm, path, &spec, 1, empty_sample, NULL));
@@ -181,7 +203,8 @@ static void step(network_case *c)
 }
 
 /* Compares every slice of a flat array with the file's tensor of that name; reports the worst. */
-static void compare_slices(const network_case *c, const char *group, const sm_slices *slices, const float *flat, double bound)
+static void compare_slices(const network_case *c, const char *group, const sm_slices *slices, const float *flat,
+                           double bound)
 {
     for (int i = 0; i < slices->count; i++) {
         const sm_slice *slice = &slices->items[i];
@@ -209,7 +232,9 @@ static void compare_outputs(const network_case *c, double bound)
         for (int i = 0; i < 2; i++) {
             int64_t local = 3 * i - c->batch.first_local;
             if (local >= 0 && local < c->batch.count_local) {
-                SM_TEST_AT_MOST(sm_test_relative_error(found + (size_t)local * floats, expected + (size_t)i * floats, floats), bound);
+                SM_TEST_AT_MOST(
+                    sm_test_relative_error(found + (size_t)local * floats, expected + (size_t)i * floats, floats),
+                    bound);
             }
         }
         sm_free(expected);
@@ -244,7 +269,8 @@ static void check_first_step(const char *name, const char *kernels, double bound
     }
     SM_TEST_AT_MOST(fabs(c->trainer->weights.total / golden_number(c->file, "", "total") - 1), bound);
     SM_TEST_AT_MOST(fabs(c->trainer->record.gradient_norm / golden_number(c->file, "", "gradient_norm") - 1), bound);
-    compare_slices(c, "/gradients", &c->session->parameters->parameters, (float *)c->trainer->engine->run.base[SM_REGION_GRADIENTS], bound);
+    compare_slices(c, "/gradients", &c->session->parameters->parameters,
+                   (float *)c->trainer->engine->run.base[SM_REGION_GRADIENTS], bound);
     compare_slices(c, "/buffers_after", &c->session->parameters->buffers, c->session->buffers, bound);
     close_case(c);
 }
@@ -300,7 +326,8 @@ static void fastest_kernels_agree_with_pytorch(void)
 }
 
 static const char sgd[] = "kind = sgd\nlearning_rate = 0.01\nmomentum = 0.9\nnesterov = true\nweight_decay = 1e-4\n";
-static const char adamw[] = "kind = adamw\nlearning_rate = 4e-3\nbeta1 = 0.9\nbeta2 = 0.999\nepsilon = 1e-2\nweight_decay = 1e-2\n";
+static const char adamw[] =
+    "kind = adamw\nlearning_rate = 4e-3\nbeta1 = 0.9\nbeta2 = 0.999\nepsilon = 1e-2\nweight_decay = 1e-2\n";
 
 static void ten_steps_of_sgd_make_the_same_updates(void)
 {

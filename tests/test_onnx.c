@@ -23,26 +23,26 @@ static sm_h5 *file;
 static const struct {
     const char *name, *reason;
 } left_out[] = {
-    {"/conv2d/pytorch-converted_test_Conv3d",              "three dimensions"        },
-    {"/conv2d/pytorch-converted_test_Conv1d_groups",       "groups"                  },
-    {"/conv2d/pytorch-converted_test_Conv2d_groups",       "groups"                  },
-    {"/conv2d/pytorch-converted_test_Conv2d_depthwise",    "groups"                  },
-    {"/max_pool/node_test_maxpool_3d",                     "three dimensions"        },
-    {"/max_pool/pytorch-converted_test_MaxPool3d",         "three dimensions"        },
-    {"/max_pool/node_test_maxpool_2d_uint8",               "not float"               },
-    {"/resize/node_test_resize_downsample_scales_cubic",   "cubic"                   },
-    {"/resize/node_test_resize_upsample_scales_cubic",     "cubic"                   },
-    {"/resize/node_test_resize_downsample_sizes_cubic",    "cubic"                   },
-    {"/resize/node_test_resize_upsample_sizes_cubic",      "cubic"                   },
-    {"/resize/node_test_resize_downsample_scales_nearest", "nearest pixel"           },
-    {"/resize/node_test_resize_upsample_scales_nearest",   "nearest pixel"           },
-    {"/resize/node_test_resize_downsample_sizes_nearest",  "nearest pixel"           },
-    {"/resize/node_test_resize_upsample_sizes_nearest",    "nearest pixel"           },
-    {"/resize/node_test_resize_tf_crop_and_resize",        "crops while resizing"    },
- /* 0.6 of 2 x 4 pixels is 1 x 2; positions there follow the factor 0.6, here the sizes. */
-    {"/resize/node_test_resize_downsample_scales_linear",  "positions from a factor" },
- /* To one pixel: the first one there; PyTorch itself mixes the middle two, as tests/golden/ops.h5 says. */
-    {"/resize/node_test_resize_downsample_sizes_linear",   "one pixel: not PyTorch's"},
+    {"/conv2d/pytorch-converted_test_Conv3d", "three dimensions"},
+    {"/conv2d/pytorch-converted_test_Conv1d_groups", "groups"},
+    {"/conv2d/pytorch-converted_test_Conv2d_groups", "groups"},
+    {"/conv2d/pytorch-converted_test_Conv2d_depthwise", "groups"},
+    {"/max_pool/node_test_maxpool_3d", "three dimensions"},
+    {"/max_pool/pytorch-converted_test_MaxPool3d", "three dimensions"},
+    {"/max_pool/node_test_maxpool_2d_uint8", "not float"},
+    {"/resize/node_test_resize_downsample_scales_cubic", "cubic"},
+    {"/resize/node_test_resize_upsample_scales_cubic", "cubic"},
+    {"/resize/node_test_resize_downsample_sizes_cubic", "cubic"},
+    {"/resize/node_test_resize_upsample_sizes_cubic", "cubic"},
+    {"/resize/node_test_resize_downsample_scales_nearest", "nearest pixel"},
+    {"/resize/node_test_resize_upsample_scales_nearest", "nearest pixel"},
+    {"/resize/node_test_resize_downsample_sizes_nearest", "nearest pixel"},
+    {"/resize/node_test_resize_upsample_sizes_nearest", "nearest pixel"},
+    {"/resize/node_test_resize_tf_crop_and_resize", "crops while resizing"},
+    /* 0.6 of 2 x 4 pixels is 1 x 2; positions there follow the factor 0.6, here the sizes. */
+    {"/resize/node_test_resize_downsample_scales_linear", "positions from a factor"},
+    /* To one pixel: the first one there; PyTorch itself mixes the middle two, as tests/golden/ops.h5 says. */
+    {"/resize/node_test_resize_downsample_sizes_linear", "one pixel: not PyTorch's"},
 };
 
 static int is_left_out(const golden_case *from)

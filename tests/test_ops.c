@@ -77,18 +77,8 @@ static const struct {
     size_t rows;
     int channels;
 } sizes[] = {
-    {1,     1  },
-    {1,     17 },
-    {2,     3  },
-    {7,     5  },
-    {15,    16 },
-    {33,    31 },
-    {5,     64 },
-    {100,   19 },
-    {3,     513},
-    {67,    129},
-    {301,   257},
-    {20000, 3  },
+    {1, 1},  {1, 17},   {2, 3},   {7, 5},    {15, 16},   {33, 31},
+    {5, 64}, {100, 19}, {3, 513}, {67, 129}, {301, 257}, {20000, 3},
 };
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
@@ -344,8 +334,8 @@ static void nan_reaches_the_statistics_and_the_output(void)
 /* ---- pooling ----------------------------------------------------------------------------------------------------- */
 
 static const sm_max_pool_shape pools[] = {
-    {.height = 1,         .width = 1, .channels = 1, .kernel_height = 1, .kernel_width = 1},
-    { .height = 9,
+    {.height = 1, .width = 1, .channels = 1, .kernel_height = 1, .kernel_width = 1},
+    {.height = 9,
      .width = 11,
      .channels = 17,
      .kernel_height = 3,
@@ -356,7 +346,7 @@ static const sm_max_pool_shape pools[] = {
      .pad_left = 1,
      .pad_bottom = 1,
      .pad_right = 1},
-    {                                                                        .height = 8,
+    {.height = 8,
      .width = 5,
      .channels = 3,
      .kernel_height = 2,
@@ -365,7 +355,7 @@ static const sm_max_pool_shape pools[] = {
      .dilation_width = 2,
      .pad_left = 2,
      .pad_bottom = 1},
-    {                                                                              .height = 7,
+    {.height = 7,
      .width = 6,
      .channels = 33,
      .kernel_height = 3,
@@ -373,7 +363,7 @@ static const sm_max_pool_shape pools[] = {
      .stride_height = 2,
      .stride_width = 2,
      .ceil_mode = 1},
-    {                                                                       .height = 2,
+    {.height = 2,
      .width = 3,
      .channels = 5,
      .kernel_height = 2,
@@ -382,7 +372,7 @@ static const sm_max_pool_shape pools[] = {
      .pad_left = 3,
      .pad_bottom = 3,
      .pad_right = 3}, /* windows that see nothing */
-    {                                                                       .height = 64,
+    {.height = 64,
      .width = 65,
      .channels = 20,
      .kernel_height = 3,
@@ -489,23 +479,10 @@ static void global_average_pool_equals_its_twin(void)
 /* ---- resize ------------------------------------------------------------------------------------------------------ */
 
 static const sm_resize_shape resizes[] = {
-    {1,  1,  1,   1,  1,   0},
-    {4,  6,  32,  48, 1,   0},
-    {4,  6,  32,  48, 2,   0},
-    {5,  3,  40,  24, 3,   0},
-    {3,  4,  24,  32, 4,   0},
-    {3,  4,  24,  32, 7,   0},
-    {3,  2,  24,  16, 19,  0},
-    {1,  1,  8,   9,  256, 0},
-    {2,  3,  5,   4,  65,  0},
-    {17, 13, 5,   4,  6,   0},
-    {9,  1,  3,   1,  33,  0},
-    {1,  9,  1,   2,  16,  0},
-    {40, 30, 160, 90, 3,   0},
-    {6,  6,  6,   6,  5,   0},
-    {2,  2,  1,   1,  2,   0},
-    {4,  6,  32,  1,  2,   0},
-    {4,  6,  1,   2,  1,   0},
+    {1, 1, 1, 1, 1, 0},   {4, 6, 32, 48, 1, 0},  {4, 6, 32, 48, 2, 0},    {5, 3, 40, 24, 3, 0}, {3, 4, 24, 32, 4, 0},
+    {3, 4, 24, 32, 7, 0}, {3, 2, 24, 16, 19, 0}, {1, 1, 8, 9, 256, 0},    {2, 3, 5, 4, 65, 0},  {17, 13, 5, 4, 6, 0},
+    {9, 1, 3, 1, 33, 0},  {1, 9, 1, 2, 16, 0},   {40, 30, 160, 90, 3, 0}, {6, 6, 6, 6, 5, 0},   {2, 2, 1, 1, 2, 0},
+    {4, 6, 32, 1, 2, 0},  {4, 6, 1, 2, 1, 0},
 };
 enum { RESIZES = sizeof resizes / sizeof *resizes };
 
@@ -592,15 +569,8 @@ static void one_pixel_is_broadcast_exactly(void)
 
 static void linear_equals_its_twin(void)
 {
-    static const int shapes[][3] = {
-        {1,   1,   1   },
-        {20,  1,   1024},
-        {3,   17,  5   },
-        {200, 33,  19  },
-        {5,   600, 515 },
-        {0,   4,   3   },
-        {395, 40,  530 }
-    };
+    static const int shapes[][3] = {{1, 1, 1},     {20, 1, 1024}, {3, 17, 5},    {200, 33, 19},
+                                    {5, 600, 515}, {0, 4, 3},     {395, 40, 530}};
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
         int n = shapes[s][0], in = shapes[s][1], out = shapes[s][2];
         size_t nx = (size_t)n * in, ny = (size_t)n * out, nw = (size_t)in * out;
@@ -815,11 +785,7 @@ static void dropout_masks_are_fair_and_independent(void)
 
 static void tensor_sizes(void)
 {
-    sm_tensor scalar =
-                  {
-                      .dtype = SM_F64
-    },
-              image = {.dtype = SM_BF16, .rank = 4, .shape = {2, 3, 5, 7}};
+    sm_tensor scalar = {.dtype = SM_F64}, image = {.dtype = SM_BF16, .rank = 4, .shape = {2, 3, 5, 7}};
     CU_ASSERT_EQUAL(sm_tensor_bytes(&scalar), 8);
     CU_ASSERT_EQUAL(sm_tensor_elements(&image), 210);
     CU_ASSERT_EQUAL(sm_tensor_bytes(&image), 420);

@@ -134,13 +134,7 @@ static void check_labels(const sm_scene_options *options, const sm_scene *scene)
 
 static void labels_agree_at_every_size_and_difficulty(void)
 {
-    static const int sizes[][2] = {
-        {32,  32 },
-        {33,  47 },
-        {64,  128},
-        {101, 199},
-        {150, 40 }
-    };
+    static const int sizes[][2] = {{32, 32}, {33, 47}, {64, 128}, {101, 199}, {150, 40}};
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
         for (int difficulty = 0; difficulty <= SM_SCENE_MAX_DIFFICULTY; difficulty++) {
             sm_scene_options options = sized(sizes[s][0], sizes[s][1]);

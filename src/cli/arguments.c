@@ -92,7 +92,8 @@ static sm_status parse_option(const char *command, const argument *table, int ar
     size_t length = equals ? (size_t)(equals - name) : strlen(name);
     const argument *a = find_option(table, name, length);
     if (!a) {
-        return sm_fail(SM_ERR_USAGE, "%s: unknown option --%.*s; see 'sigmatic %s --help'", command, (int)length, name, command);
+        return sm_fail(SM_ERR_USAGE, "%s: unknown option --%.*s; see 'sigmatic %s --help'", command, (int)length, name,
+                       command);
     }
     if (a->kind == ARGUMENT_FLAG) {
         *(int *)a->value = 1;
@@ -107,7 +108,8 @@ static sm_status parse_option(const char *command, const argument *table, int ar
     return set_value(command, a, argv[++*i]);
 }
 
-sm_status arguments_parse(const char *command, const char *summary, const argument *table, int argc, char **argv, int *help)
+sm_status arguments_parse(const char *command, const char *summary, const argument *table, int argc, char **argv,
+                          int *help)
 {
     sm_status status = SM_OK;
     int positionals = 0;
@@ -125,7 +127,8 @@ sm_status arguments_parse(const char *command, const char *summary, const argume
         } else {
             const argument *a = next_positional(table, positionals++);
             if (!a) {
-                SM_TRY(sm_fail(SM_ERR_USAGE, "%s: unexpected argument '%s'; see 'sigmatic %s --help'", command, argv[i], command));
+                SM_TRY(sm_fail(SM_ERR_USAGE, "%s: unexpected argument '%s'; see 'sigmatic %s --help'", command, argv[i],
+                               command));
             }
             SM_TRY(set_value(command, a, argv[i]));
         }

@@ -22,15 +22,16 @@ typedef struct argument_list {
 } argument_list;
 
 typedef struct argument {
-    const char *name;  /* "CONFIG", or "resume" for --resume; NULL ends the table */
+    const char *name; /* "CONFIG", or "resume" for --resume; NULL ends the table */
     argument_kind kind;
-    void *value;       /* by kind; holds the default */
+    void *value;         /* by kind; holds the default */
     const char *metavar; /* "FILE" of options with a value */
     const char *help;
 } argument;
 
 /** Parses argv[1..]. --help prints the usage and sets *help.
  * \return SM_ERR_USAGE naming the argument */
-sm_status arguments_parse(const char *command, const char *summary, const argument *table, int argc, char **argv, int *help);
+sm_status arguments_parse(const char *command, const char *summary, const argument *table, int argc, char **argv,
+                          int *help);
 
 #endif

@@ -63,7 +63,8 @@ static double peak_gflops(int threads)
         {
             float *memory = sm_alloc_zeroed(3 * SIDE * SIDE * sizeof *memory);
             for (int i = 0; i < REPEATS; i++) {
-                sm_gemm(0, 0, SIDE, SIDE, SIDE, 1, memory, SIDE, memory + SIDE * SIDE, SIDE, 0, memory + 2 * SIDE * SIDE, SIDE);
+                sm_gemm(0, 0, SIDE, SIDE, SIDE, 1, memory, SIDE, memory + SIDE * SIDE, SIDE, 0,
+                        memory + 2 * SIDE * SIDE, SIDE);
             }
             sm_free(memory);
         }
@@ -78,7 +79,8 @@ void bench_layers_print(const bench_layers *layers, int steps, int batch, double
     static const char *const pass_names[PASSES] = {"pack", "forward", "backward"};
     const sm_graph *graph = layers->engine->graph;
     double peak = peak_gflops(layers->engine->run.threads), sum = 0, pass_sum[PASSES] = {0};
-    fprintf(file, "\n%-36s %-20s %-14s %9s %9s %9s %7s %9s\n", "op", "step", "algorithm", "ms", "nominal", "executed", "of peak", "MB");
+    fprintf(file, "\n%-36s %-20s %-14s %9s %9s %9s %7s %9s\n", "op", "step", "algorithm", "ms", "nominal", "executed",
+            "of peak", "MB");
     for (int pass = 0; pass < PASSES; pass++) {
         for (int i = 0; i < layers->counts[pass]; i++) {
             const sm_step *step = &layers->steps[pass][i];
@@ -86,9 +88,11 @@ void bench_layers_print(const bench_layers *layers, int steps, int batch, double
             double milliseconds = 1e3 * layers->seconds[pass][i] / steps;
             double scale = 2e-6 * batch / milliseconds;
             pass_sum[pass] += milliseconds;
-            fprintf(file, "%-36s %-20s %-14s %9.3f", op->name, step->label, step->algorithm ? step->algorithm : "-", milliseconds);
+            fprintf(file, "%-36s %-20s %-14s %9.3f", op->name, step->label, step->algorithm ? step->algorithm : "-",
+                    milliseconds);
             if (step->macs > 0) {
-                fprintf(file, " %9.1f %9.1f %6.0f%%", step->macs * scale, step->macs_executed * scale, 100 * step->macs_executed * scale / peak);
+                fprintf(file, " %9.1f %9.1f %6.0f%%", step->macs * scale, step->macs_executed * scale,
+                        100 * step->macs_executed * scale / peak);
             } else {
                 fprintf(file, " %9s %9s %7s", "", "", "");
             }
@@ -100,5 +104,6 @@ void bench_layers_print(const bench_layers *layers, int steps, int batch, double
     for (int pass = 0; pass < PASSES; pass++) {
         fprintf(file, "%-10s %9.2f ms\n", pass_names[pass], pass_sum[pass]);
     }
-    fprintf(file, "%-10s %9.2f ms of %.2f: the rest is losses, reductions, update and log\n", "sum", sum, step_milliseconds);
+    fprintf(file, "%-10s %9.2f ms of %.2f: the rest is losses, reductions, update and log\n", "sum", sum,
+            step_milliseconds);
 }

@@ -73,12 +73,13 @@ static sm_status make_dataset(bench *b, const char *path)
 static sm_status make_config(bench *b, const char *dataset)
 {
     const bench_options *o = b->options;
-    char *text = sm_format("[run]\nbatch = %lld\nsteps = 1000000\n[data]\ntrain = %s\nvalidation_split =\n"
-                           "[model]\nbackbone = %s\nwidth = %.17g\noutput_stride = %lld\naspp_rates = %s\nproject = %s\n"
-                           "[distributed]\nbatch_norm = %s\nthreads = %lld\n"
-                           "[task.semantic]\nkind = semantic\n[task.instance]\nkind = instance\n[task.depth]\nkind = depth\n",
-                           o->batch * sm_comm_size(b->comm), dataset, o->backbone, o->multiplier, o->output_stride, o->rates,
-                           o->project ? "true" : "false", o->batch_norm, o->threads);
+    char *text =
+        sm_format("[run]\nbatch = %lld\nsteps = 1000000\n[data]\ntrain = %s\nvalidation_split =\n"
+                  "[model]\nbackbone = %s\nwidth = %.17g\noutput_stride = %lld\naspp_rates = %s\nproject = %s\n"
+                  "[distributed]\nbatch_norm = %s\nthreads = %lld\n"
+                  "[task.semantic]\nkind = semantic\n[task.instance]\nkind = instance\n[task.depth]\nkind = depth\n",
+                  o->batch * sm_comm_size(b->comm), dataset, o->backbone, o->multiplier, o->output_stride, o->rates,
+                  o->project ? "true" : "false", o->batch_norm, o->threads);
     sm_status status = command_config("bench", text, &o->sets, &b->config);
     sm_free(text);
     return status;
@@ -88,14 +89,22 @@ static sm_status make_loader(bench *b)
 {
     const sm_session *session = b->session;
     b->builders = sm_session_target_builders(session);
-    sm_loader_options options = {.dataset = b->dataset, .builders = b->builders, .task_count = session->task_count,
-                                 .batch = session->settings.batch, .rank = sm_comm_rank(b->comm), .size = sm_comm_size(b->comm),
-                                 .seed = 1, .order = SM_LOADER_SHUFFLED, .out_height = (int)b->options->height,
-                                 .out_width = (int)b->options->width, .micro_batches = session->settings.micro_batches};
+    sm_loader_options options = {.dataset = b->dataset,
+                                 .builders = b->builders,
+                                 .task_count = session->task_count,
+                                 .batch = session->settings.batch,
+                                 .rank = sm_comm_rank(b->comm),
+                                 .size = sm_comm_size(b->comm),
+                                 .seed = 1,
+                                 .order = SM_LOADER_SHUFFLED,
+                                 .out_height = (int)b->options->height,
+                                 .out_width = (int)b->options->width,
+                                 .micro_batches = session->settings.micro_batches};
     memcpy(options.mean, sm_dataset_mean(b->dataset), sizeof options.mean);
     memcpy(options.std, sm_dataset_std(b->dataset), sizeof options.std);
     sm_status status = SM_OK;
-    SM_TRY(sm_trainer_new(b->session, options.out_height, options.out_width, sm_loader_capacity(&options), 1000000, &b->trainer));
+    SM_TRY(sm_trainer_new(b->session, options.out_height, options.out_width, sm_loader_capacity(&options), 1000000,
+                          &b->trainer));
     sm_trainer_bind(b->trainer);
     SM_TRY(sm_loader_new(&options, &b->loader));
 done:
@@ -116,7 +125,8 @@ static sm_status open_bench(bench *b)
     SM_TRY(sm_comm_agree(b->comm, sm_dataset_open(paths, 1, "train", &b->dataset)));
     SM_TRY(sm_session_new(b->config, b->comm, b->dataset, &b->session));
     SM_TRY(sm_comm_agree(b->comm, make_loader(b)));
-    SM_TRY(sm_comm_agree(b->comm, sm_comm_rank(b->comm) == 0 ? sm_run_log_open(log, b->session, NULL, 0, &kept, &b->log) : SM_OK));
+    SM_TRY(sm_comm_agree(b->comm, sm_comm_rank(b->comm) == 0 ? sm_run_log_open(log, b->session, NULL, 0, &kept, &b->log)
+                                                             : SM_OK));
 done:
     return status;
 }
@@ -239,9 +249,11 @@ static sm_status report(bench *b)
     if (o->json) {
         status = sm_json_print(json, stdout);
     } else {
-        printf("%s %s, %d process%s x %d thread%s, batch %lld each: %.1f ms a step, %.1f ms an image, %.2f images/s, %.0f GFLOP/s nominal, %.0f MiB\n",
-               o->backbone, geometry, size, size > 1 ? "es" : "", b->session->settings.threads, b->session->settings.threads > 1 ? "s" : "",
-               o->batch, step, step / images, 1e3 * images / step, nominal_gflop_per_image(b) * 1e3 * images / step, memory[1]);
+        printf("%s %s, %d process%s x %d thread%s, batch %lld each: %.1f ms a step, %.1f ms an image, %.2f images/s, "
+               "%.0f GFLOP/s nominal, %.0f MiB\n",
+               o->backbone, geometry, size, size > 1 ? "es" : "", b->session->settings.threads,
+               b->session->settings.threads > 1 ? "s" : "", o->batch, step, step / images, 1e3 * images / step,
+               nominal_gflop_per_image(b) * 1e3 * images / step, memory[1]);
     }
     sm_json_free(json);
     if (b->layers) {
@@ -264,8 +276,16 @@ static sm_status check(const bench_options *o)
 sm_status command_bench(command_context *context, int argc, char **argv)
 {
     sm_status status = SM_OK;
-    bench_options options = {.backbone = "resnet50", .batch_norm = "local", .rates = "12,24,36", .height = 128, .width = 256, .batch = 2,
-                             .steps = 7, .warmup = 2, .output_stride = 8, .multiplier = 1};
+    bench_options options = {.backbone = "resnet50",
+                             .batch_norm = "local",
+                             .rates = "12,24,36",
+                             .height = 128,
+                             .width = 256,
+                             .batch = 2,
+                             .steps = 7,
+                             .warmup = 2,
+                             .output_stride = 8,
+                             .multiplier = 1};
     bench b = {.comm = context->comm, .options = &options};
     int help;
     const argument table[] = {
@@ -274,7 +294,8 @@ sm_status command_bench(command_context *context, int argc, char **argv)
         {"height", ARGUMENT_INTEGER, &options.height, "PIXELS", "of the images (128)"},
         {"width", ARGUMENT_INTEGER, &options.width, "PIXELS", "of the images (256)"},
         {"batch", ARGUMENT_INTEGER, &options.batch, "N", "images a process (2)"},
-        {"threads", ARGUMENT_INTEGER, &options.threads, "N", "OpenMP threads a process; 0 = OMP_NUM_THREADS, else 1 (0)"},
+        {"threads", ARGUMENT_INTEGER, &options.threads, "N",
+         "OpenMP threads a process; 0 = OMP_NUM_THREADS, else 1 (0)"},
         {"steps", ARGUMENT_INTEGER, &options.steps, "N", "measured steps; the median is reported (7)"},
         {"warmup", ARGUMENT_INTEGER, &options.warmup, "N", "steps before (2)"},
         {"multiplier", ARGUMENT_REAL, &options.multiplier, "X", "width multiplier of the network (1)"},
@@ -287,7 +308,8 @@ sm_status command_bench(command_context *context, int argc, char **argv)
         {"json", ARGUMENT_FLAG, &options.json, NULL, "print one JSON line"},
         {0},
     };
-    SM_TRY(command_arguments(context, "bench", "Measures a training step; under mpirun that of the whole job.", table, argc, argv, &help));
+    SM_TRY(command_arguments(context, "bench", "Measures a training step; under mpirun that of the whole job.", table,
+                             argc, argv, &help));
     if (help) {
         goto done;
     }

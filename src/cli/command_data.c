@@ -17,7 +17,8 @@ static sm_status check_size(const char *command, long long height, long long wid
 {
     enum { MOST_PIXELS = 16384 };
     if (height < 0 || width < 0 || height > MOST_PIXELS || width > MOST_PIXELS) {
-        return sm_fail(SM_ERR_USAGE, "%s: --height %lld --width %lld: 0 to %d expected", command, height, width, MOST_PIXELS);
+        return sm_fail(SM_ERR_USAGE, "%s: --height %lld --width %lld: 0 to %d expected", command, height, width,
+                       MOST_PIXELS);
     }
     if ((height == 0) != (width == 0)) {
         return sm_fail(SM_ERR_USAGE, "%s: --height %lld --width %lld: both or none expected", command, height, width);
@@ -29,7 +30,8 @@ static sm_status make_scenes(command_context *context, int argc, char **argv)
 {
     sm_status status = SM_OK;
     sm_scenes_dataset_options options = {.scene = sm_scene_options_default()};
-    long long train = 512, validation = 128, test = 0, height = options.scene.height, width = options.scene.width, seed = 1;
+    long long train = 512, validation = 128, test = 0, height = options.scene.height, width = options.scene.width,
+              seed = 1;
     int help;
     const argument table[] = {
         {"OUTPUT", ARGUMENT_POSITIONAL, &options.output, NULL, "dataset file to write (HDF5)"},
@@ -41,13 +43,16 @@ static sm_status make_scenes(command_context *context, int argc, char **argv)
         {"seed", ARGUMENT_INTEGER, &seed, "N", "names the set of scenes (1)"},
         {"difficulty", ARGUMENT_REAL, &options.scene.difficulty, "X", "0 easy to 2 (1)"},
         {"semantic-noise", ARGUMENT_REAL, &options.scene.semantic_noise, "RATE", "of wrong class labels, 0 to 1 (0)"},
-        {"disparity-noise", ARGUMENT_REAL, &options.scene.disparity_noise, "PIXELS", "standard deviation added to the disparity (0)"},
-        {"vector-noise", ARGUMENT_REAL, &options.scene.vector_noise, "PIXELS", "standard deviation added to the centroid vectors (0)"},
+        {"disparity-noise", ARGUMENT_REAL, &options.scene.disparity_noise, "PIXELS",
+         "standard deviation added to the disparity (0)"},
+        {"vector-noise", ARGUMENT_REAL, &options.scene.vector_noise, "PIXELS",
+         "standard deviation added to the centroid vectors (0)"},
         {"clean-evaluation", ARGUMENT_FLAG, &options.clean_evaluation, NULL, "label noise in the split train only"},
         {"overwrite", ARGUMENT_FLAG, &options.overwrite, NULL, "replace OUTPUT"},
         {0},
     };
-    SM_TRY(command_arguments(context, "data scenes", "Generates synthetic street scenes with exact labels; ranks share the work.", table, argc,
+    SM_TRY(command_arguments(context, "data scenes",
+                             "Generates synthetic street scenes with exact labels; ranks share the work.", table, argc,
                              argv, &help));
     if (help) {
         goto done;
@@ -62,8 +67,8 @@ static sm_status make_scenes(command_context *context, int argc, char **argv)
     double begin = sm_seconds();
     SM_TRY(sm_scenes_dataset_write(context->comm, &options));
     double seconds = sm_seconds() - begin;
-    sm_log_info("%s: %lld + %lld + %lld scenes of %lldx%lld in %.1f s (%.0f a second)", options.output, train, validation, test, height, width,
-                seconds, (double)(train + validation + test) / seconds);
+    sm_log_info("%s: %lld + %lld + %lld scenes of %lldx%lld in %.1f s (%.0f a second)", options.output, train,
+                validation, test, height, width, seconds, (double)(train + validation + test) / seconds);
 done:
     return status;
 }
@@ -79,11 +84,13 @@ static sm_status import_cityscapes(command_context *context, int argc, char **ar
         {"OUTPUT", ARGUMENT_POSITIONAL, &options.output, NULL, "dataset file to write (HDF5)"},
         {"height", ARGUMENT_INTEGER, &height, "PIXELS", "of the stored maps; 0 = as the images (0)"},
         {"width", ARGUMENT_INTEGER, &width, "PIXELS", "of the stored maps; 0 = as the images (0)"},
-        {"no-sky", ARGUMENT_FLAG, &no_sky, NULL, "keep the disparity map's values at sky instead of 0 (infinitely far)"},
+        {"no-sky", ARGUMENT_FLAG, &no_sky, NULL,
+         "keep the disparity map's values at sky instead of 0 (infinitely far)"},
         {"overwrite", ARGUMENT_FLAG, &options.overwrite, NULL, "replace OUTPUT"},
         {0},
     };
-    SM_TRY(command_arguments(context, "data cityscapes", "Imports Cityscapes at any size; ranks share the work.", table, argc, argv, &help));
+    SM_TRY(command_arguments(context, "data cityscapes", "Imports Cityscapes at any size; ranks share the work.", table,
+                             argc, argv, &help));
     if (help) {
         goto done;
     }
@@ -134,11 +141,11 @@ static void print_split(const char *split, const sm_dataset *dataset, const spli
 {
     int height, width;
     sm_dataset_max_size(dataset, &height, &width);
-    printf("\n%s: %lld samples, %dx%d, %s%s\n", split, (long long)sm_dataset_count(dataset), height, width, sm_dataset_fingerprint(dataset),
-           sm_dataset_has_checksums(dataset) ? "" : " (no checksums)");
+    printf("\n%s: %lld samples, %dx%d, %s%s\n", split, (long long)sm_dataset_count(dataset), height, width,
+           sm_dataset_fingerprint(dataset), sm_dataset_has_checksums(dataset) ? "" : " (no checksums)");
     if (sm_dataset_has(dataset, "instance")) {
-        printf("  instances: %.1f an image, %.2f %% of the pixels\n", (double)s->instances / (double)sm_dataset_count(dataset),
-               percent(s->instance_pixels, s->pixels));
+        printf("  instances: %.1f an image, %.2f %% of the pixels\n",
+               (double)s->instances / (double)sm_dataset_count(dataset), percent(s->instance_pixels, s->pixels));
     }
     if (sm_dataset_has(dataset, "disparity")) {
         printf("  disparity: %.2f %% of the pixels valid, mean %.3f px\n", percent(s->disparity_pixels, s->pixels),
@@ -146,7 +153,8 @@ static void print_split(const char *split, const sm_dataset *dataset, const spli
     }
     const sm_dataset_classes *classes = sm_dataset_class_info(dataset);
     for (int c = 0; classes && c < classes->count; c++) {
-        printf("  class %3d %-16s %s %7.3f %%\n", c, classes->names[c], classes->thing[c] ? "thing" : "     ", percent(s->class_pixels[c], s->pixels));
+        printf("  class %3d %-16s %s %7.3f %%\n", c, classes->names[c], classes->thing[c] ? "thing" : "     ",
+               percent(s->class_pixels[c], s->pixels));
     }
     if (classes) {
         printf("  ignored                          %7.3f %%\n", percent(s->class_pixels[classes->ignore], s->pixels));
@@ -181,8 +189,11 @@ static sm_status describe(command_context *context, int argc, char **argv)
     char **splits = NULL;
     size_t count = 0;
     int help;
-    const argument table[] = {{"FILE", ARGUMENT_POSITIONAL, &path, NULL, "dataset file; every sample is read and its checksums verified"}, {0}};
-    SM_TRY(command_arguments(context, "data info", "Describes a dataset file: splits, sizes, class frequencies, valid pixels.", table, argc,
+    const argument table[] = {
+        {"FILE", ARGUMENT_POSITIONAL, &path, NULL, "dataset file; every sample is read and its checksums verified"},
+        {0}};
+    SM_TRY(command_arguments(context, "data info",
+                             "Describes a dataset file: splits, sizes, class frequencies, valid pixels.", table, argc,
                              argv, &help));
     if (help || sm_comm_rank(context->comm) != 0) {
         goto done;
@@ -225,5 +236,6 @@ sm_status command_data(command_context *context, int argc, char **argv)
         }
         return SM_OK;
     }
-    return sm_fail(SM_ERR_USAGE, "data: '%s' is not one of scenes, cityscapes, info; see 'sigmatic data --help'", argc > 1 ? argv[1] : "");
+    return sm_fail(SM_ERR_USAGE, "data: '%s' is not one of scenes, cityscapes, info; see 'sigmatic data --help'",
+                   argc > 1 ? argv[1] : "");
 }

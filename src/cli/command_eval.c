@@ -44,7 +44,8 @@ done:
     return status;
 }
 
-static sm_status open_data(const eval_options *options, const sm_config *config, sm_dataset **train, sm_dataset **dataset)
+static sm_status open_data(const eval_options *options, const sm_config *config, sm_dataset **train,
+                           sm_dataset **dataset)
 {
     sm_status status = SM_OK;
     const char *split = options->split ? options->split : sm_config_text_of(config, "data", "validation_split");
@@ -60,7 +61,8 @@ static sm_status open_data(const eval_options *options, const sm_config *config,
     } else {
         SM_TRY(sm_data_open_validation(config, dataset));
         if (!*dataset) {
-            SM_TRY(sm_fail(SM_ERR_USAGE, "eval: the checkpoint's config has no validation_split; name one with --split"));
+            SM_TRY(
+                sm_fail(SM_ERR_USAGE, "eval: the checkpoint's config has no validation_split; name one with --split"));
         }
     }
     /* the network learnt with the training set's mean and std; without that file the evaluated one's stand in */
@@ -78,7 +80,8 @@ static sm_status evaluate_trivial(sm_evaluator *evaluator, const sm_session *ses
     float **maps = sm_alloc_zeroed(tasks * sizeof *maps);
     const float **fixed = sm_alloc_zeroed(tasks * sizeof *fixed);
     if (!train) {
-        SM_TRY(sm_fail(SM_ERR_INPUT, "--trivial needs the training files of the checkpoint's config: %s", sm_error_message()));
+        SM_TRY(sm_fail(SM_ERR_INPUT, "--trivial needs the training files of the checkpoint's config: %s",
+                       sm_error_message()));
     }
     SM_TRY(sm_evaluator_learn_trivial(evaluator, train, maps));
     for (size_t i = 0; i < tasks; i++) {
@@ -112,18 +115,20 @@ static sm_status evaluate(sm_comm *comm, const eval_options *options, const sm_c
     const sm_dataset *reference = train ? train : dataset;
     SM_TRY(sm_comm_agree(comm, sm_data_augmentation(config, reference, &augmentation)));
     SM_TRY(sm_session_new(config, comm, dataset, &session));
-    SM_TRY(sm_comm_agree(comm, sm_evaluator_new(session, dataset, augmentation.height, augmentation.width, sm_dataset_mean(reference),
-                                                sm_dataset_std(reference), &evaluator)));
+    SM_TRY(sm_comm_agree(comm, sm_evaluator_new(session, dataset, augmentation.height, augmentation.width,
+                                                sm_dataset_mean(reference), sm_dataset_std(reference), &evaluator)));
     SM_TRY(sm_checkpoint_load(session, NULL, options->checkpoint, !options->no_average));
     size_t bytes = (size_t)sm_evaluator_value_count(evaluator) * sizeof(double);
     values = sm_alloc(bytes);
-    SM_TRY(sm_evaluator_run(evaluator, &(sm_evaluation){.predictions = options->predictions, .prediction_count = options->samples}, values));
+    SM_TRY(sm_evaluator_run(evaluator,
+                            &(sm_evaluation){.predictions = options->predictions, .prediction_count = options->samples},
+                            values));
     if (options->trivial) {
         trivial = sm_alloc(bytes);
         SM_TRY(evaluate_trivial(evaluator, session, train, trivial));
     }
-    sm_log_info("%s on %lld samples at %dx%d", options->checkpoint, (long long)sm_dataset_count(dataset), augmentation.height,
-                augmentation.width);
+    sm_log_info("%s on %lld samples at %dx%d", options->checkpoint, (long long)sm_dataset_count(dataset),
+                augmentation.height, augmentation.width);
     sm_evaluator_report(evaluator, values, trivial);
     if (options->predictions) {
         sm_log_info("predictions: %s", options->predictions);
@@ -146,16 +151,21 @@ sm_status command_eval(command_context *context, int argc, char **argv)
     int help;
     const argument table[] = {
         {"CHECKPOINT", ARGUMENT_POSITIONAL, &options.checkpoint, NULL, "runs/NAME/checkpoints/best.h5, or any other"},
-        {"data", ARGUMENT_TEXT, &options.data, "FILE", "dataset file; default: the validation files of the checkpoint's config"},
-        {"split", ARGUMENT_TEXT, &options.split, "NAME", "its split; default: validation_split of the checkpoint's config"},
-        {"predictions", ARGUMENT_TEXT, &options.predictions, "FILE", "write pictures and maps of the first samples (HDF5)"},
+        {"data", ARGUMENT_TEXT, &options.data, "FILE",
+         "dataset file; default: the validation files of the checkpoint's config"},
+        {"split", ARGUMENT_TEXT, &options.split, "NAME",
+         "its split; default: validation_split of the checkpoint's config"},
+        {"predictions", ARGUMENT_TEXT, &options.predictions, "FILE",
+         "write pictures and maps of the first samples (HDF5)"},
         {"samples", ARGUMENT_INTEGER, &options.samples, "N", "how many samples --predictions writes (8)"},
-        {"trivial", ARGUMENT_FLAG, &options.trivial, NULL, "compare with the trivial predictor, learnt from the training files of the config"},
+        {"trivial", ARGUMENT_FLAG, &options.trivial, NULL,
+         "compare with the trivial predictor, learnt from the training files of the config"},
         {"no-average", ARGUMENT_FLAG, &options.no_average, NULL, "use the last parameters, not their moving average"},
         {"set", ARGUMENT_LIST, &options.sets, "SECTION.KEY=VALUE", "override a key of the checkpoint's config"},
         {0},
     };
-    SM_TRY(command_arguments(context, "eval", "Evaluates a checkpoint; any number of ranks gives the same numbers.", table, argc, argv, &help));
+    SM_TRY(command_arguments(context, "eval", "Evaluates a checkpoint; any number of ranks gives the same numbers.",
+                             table, argc, argv, &help));
     if (!help) {
         if (options.samples < 1) {
             SM_TRY(sm_fail(SM_ERR_USAGE, "eval: --samples %lld: at least 1 expected", options.samples));

@@ -87,8 +87,8 @@ static sm_status show_task(const sm_h5 *file, const char *task, size_t rows)
         goto done;
     }
     printf("\n%s (%s, sigma = %s)\n", task, likelihood_name, meaning);
-    printf("  loss %.4g   weight %.4g   s %.4g   sigma %.4g   at minimum %.4g   ratio %.3f\n", loss, columns[WEIGHT].values[rows - 1],
-           columns[LOG_VARIANCE].values[rows - 1], sigma, best, sigma / best);
+    printf("  loss %.4g   weight %.4g   s %.4g   sigma %.4g   at minimum %.4g   ratio %.3f\n", loss,
+           columns[WEIGHT].values[rows - 1], columns[LOG_VARIANCE].values[rows - 1], sigma, best, sigma / best);
     printf("  sigma  ");
     print_sparkline(&columns[SIGMA]);
     printf("  loss   ");
@@ -142,7 +142,8 @@ static sm_status show_evaluations(const sm_h5 *file)
             continue;
         }
         SM_TRY(sm_h5_read_rows(file, object, SM_H5_INT64, info.count - 1, 1, 1, &step));
-        printf("\n%s after step %lld (%zu evaluation%s)\n", splits[i], (long long)step, info.count, info.count > 1 ? "s" : "");
+        printf("\n%s after step %lld (%zu evaluation%s)\n", splits[i], (long long)step, info.count,
+               info.count > 1 ? "s" : "");
         snprintf(object, sizeof object, "/evaluations/%s", splits[i]);
         sm_free(entries);
         SM_TRY(sm_h5_list(file, object, &entries, &entry_count));
@@ -216,7 +217,8 @@ static sm_status count_rows(const sm_h5 *file, char *const *tasks, size_t task_c
 {
     sm_status status = SM_OK;
     sm_h5_info info;
-    const char *last = sm_h5_has_group(file, "/timing") ? "/timing/communication_wait_seconds_max" : "/steps/images_per_second";
+    const char *last =
+        sm_h5_has_group(file, "/timing") ? "/timing/communication_wait_seconds_max" : "/steps/images_per_second";
     SM_TRY(sm_h5_query(file, last, &info));
     *rows = info.count;
     for (size_t i = 0; i < task_count; i++) {
@@ -269,8 +271,9 @@ sm_status command_show(command_context *context, int argc, char **argv)
         {"follow", ARGUMENT_FLAG, &follow, NULL, "show it again every two seconds until interrupted"},
         {0},
     };
-    SM_TRY(command_arguments(context, "show", "Shows each task's loss and sigma: last values and a sparkline of the run.", table, argc, argv,
-                             &help));
+    SM_TRY(command_arguments(context, "show",
+                             "Shows each task's loss and sigma: last values and a sparkline of the run.", table, argc,
+                             argv, &help));
     if (help || sm_comm_rank(context->comm) != 0) {
         goto done;
     }

@@ -20,13 +20,15 @@ sm_status command_train(command_context *context, int argc, char **argv)
     const argument table[] = {
         {"CONFIG?", ARGUMENT_POSITIONAL, &path, NULL, "the run's configuration (INI); see --help-config"},
         {"set", ARGUMENT_LIST, &sets, "SECTION.KEY=VALUE", "override a key; may be repeated"},
-        {"resume", ARGUMENT_TEXT, &options.resume, "auto|FILE", "go on from the run folder's newest checkpoint, or from a file"},
+        {"resume", ARGUMENT_TEXT, &options.resume, "auto|FILE",
+         "go on from the run folder's newest checkpoint, or from a file"},
         {"overwrite", ARGUMENT_FLAG, &options.overwrite, NULL, "replace what an earlier run left in the run folder"},
         {"dry-run", ARGUMENT_FLAG, &options.dry_run, NULL, "print ops, parameters, memory and FLOPs, then stop"},
         {"trace", ARGUMENT_TEXT, &options.trace, "FILE", "write a timeline of some steps (chrome://tracing, Perfetto)"},
         {"trace-steps", ARGUMENT_TEXT, &window, "A:B", "its steps (10:12)"},
         {"print-config", ARGUMENT_FLAG, &print_config, NULL, "print the resolved configuration and stop"},
-        {"help-config", ARGUMENT_FLAG, &help_config, NULL, "list every section and key with default, range and meaning"},
+        {"help-config", ARGUMENT_FLAG, &help_config, NULL,
+         "list every section and key with default, range and meaning"},
         {0},
     };
     SM_TRY(command_arguments(context, "train", "Trains a network as CONFIG says.", table, argc, argv, &help));
@@ -46,7 +48,8 @@ sm_status command_train(command_context *context, int argc, char **argv)
     options.trace_first = first;
     options.trace_last = last;
     if (options.resume && options.overwrite) {
-        SM_TRY(sm_fail(SM_ERR_USAGE, "train: --resume goes on with a run, --overwrite replaces it: only one of them expected"));
+        SM_TRY(sm_fail(SM_ERR_USAGE,
+                       "train: --resume goes on with a run, --overwrite replaces it: only one of them expected"));
     }
     if (!path) {
         SM_TRY(sm_fail(SM_ERR_USAGE, "train: CONFIG is missing; see 'sigmatic train --help'"));

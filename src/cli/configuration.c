@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-sm_status command_arguments(const command_context *context, const char *command, const char *summary, const argument *table, int argc, char **argv, int *help)
+sm_status command_arguments(const command_context *context, const char *command, const char *summary,
+                            const argument *table, int argc, char **argv, int *help)
 {
     if (sm_comm_rank(context->comm) != 0) { /* the others only need to know that --help was there */
         for (int i = 1; i < argc; i++) {

@@ -29,13 +29,16 @@ static void print_help(void)
     for (int i = 0; i < COMMANDS; i++) {
         printf("  %-8s %s\n", commands[i].name, commands[i].summary);
     }
-    printf("\n'sigmatic COMMAND --help' explains a command; 'sigmatic train --help-config' lists every key of a config.\n"
-           "exit codes: 0 done; 1 failed while running; 2 wrong usage, config or input; 3 stalled or lost rank; 75 pre-empted\n");
+    printf(
+        "\n'sigmatic COMMAND --help' explains a command; 'sigmatic train --help-config' lists every key of a config.\n"
+        "exit codes: 0 done; 1 failed while running; 2 wrong usage, config or input; 3 stalled or lost rank; 75 "
+        "pre-empted\n");
 }
 
 static void print_version(void)
 {
-    printf("sigmatic %s\nMPI: %s\nHDF5: %s\nBLIS: %s\n", SM_VERSION, sm_comm_library_version(), sm_h5_library_version(), sm_blis_version());
+    printf("sigmatic %s\nMPI: %s\nHDF5: %s\nBLIS: %s\n", SM_VERSION, sm_comm_library_version(), sm_h5_library_version(),
+           sm_blis_version());
 }
 
 static sm_status dispatch(command_context *context, int argc, char **argv)

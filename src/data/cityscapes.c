@@ -26,11 +26,11 @@ static const struct {
     const char *folder, *suffix, *what;
     unsigned map; /* of the dataset */
 } kinds[KINDS] = {
-    [IMAGE] = {"leftImg8bit", "_leftImg8bit.png",        "image",     0               },
-    [LABELS] = {"gtFine",      "_gtFine_labelIds.png",    "labels",    SM_MAP_SEMANTIC },
-    [INSTANCES] = {"gtFine",      "_gtFine_instanceIds.png", "instances", SM_MAP_INSTANCE },
-    [DISPARITY] = {"disparity",   "_disparity.png",          "disparity", SM_MAP_DISPARITY},
-    [CAMERA] = {"camera",      "_camera.json",            "camera",    0               },
+    [IMAGE] = {"leftImg8bit", "_leftImg8bit.png", "image", 0},
+    [LABELS] = {"gtFine", "_gtFine_labelIds.png", "labels", SM_MAP_SEMANTIC},
+    [INSTANCES] = {"gtFine", "_gtFine_instanceIds.png", "instances", SM_MAP_INSTANCE},
+    [DISPARITY] = {"disparity", "_disparity.png", "disparity", SM_MAP_DISPARITY},
+    [CAMERA] = {"camera", "_camera.json", "camera", 0},
 };
 
 /* One image and what there is beside it; sent between ranks as bytes. */
@@ -402,7 +402,7 @@ static const struct {
     int bits;
     void (*convert)(frame_importer *importer, const sm_image *map, const sm_geometry *whole);
 } maps[] = {
-    {LABELS,    8,  convert_labels   },
+    {LABELS, 8, convert_labels},
     {INSTANCES, 16, convert_instances},
     {DISPARITY, 16, convert_disparity},
 };

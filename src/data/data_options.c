@@ -3,24 +3,24 @@
 #include <stddef.h>
 
 const sm_key sm_data_keys[] = {
-    {"data", "train",            SM_KEY_TEXTS,   NULL,    0, 0,     NULL, NULL,    "dataset files to train on"                          },
-    {"data", "validation",       SM_KEY_TEXTS,   "",      0, 0,     NULL, NULL,    "dataset files to evaluate on; empty: those of train"},
-    {"data", "train_split",      SM_KEY_TEXT,    "train", 0, 0,     NULL, NULL,    "split of the training files"                        },
-    {"data", "validation_split", SM_KEY_TEXT,    "val",   0, 0,     NULL, NULL,    "split to evaluate on; empty: no evaluation"         },
-    {"data", "height",           SM_KEY_INTEGER, "0",     0, 16384, NULL, "px",    "images are scaled to it; 0: as stored"              },
-    {"data", "width",            SM_KEY_INTEGER, "0",     0, 16384, NULL, "px",    "images are scaled to it; 0: as stored"              },
-    {"data", "prefetch",         SM_KEY_INTEGER, "2",     1, 64,    NULL, "steps", "prepared ahead by the loader"                       },
-    {"data", "workers",          SM_KEY_INTEGER, "1",     1, 64,    NULL, NULL,    "loader threads a rank"                              },
-    {NULL,   NULL,               SM_KEY_BOOL,    NULL,    0, 0,     NULL, NULL,    NULL                                                 },
+    {"data", "train", SM_KEY_TEXTS, NULL, 0, 0, NULL, NULL, "dataset files to train on"},
+    {"data", "validation", SM_KEY_TEXTS, "", 0, 0, NULL, NULL, "dataset files to evaluate on; empty: those of train"},
+    {"data", "train_split", SM_KEY_TEXT, "train", 0, 0, NULL, NULL, "split of the training files"},
+    {"data", "validation_split", SM_KEY_TEXT, "val", 0, 0, NULL, NULL, "split to evaluate on; empty: no evaluation"},
+    {"data", "height", SM_KEY_INTEGER, "0", 0, 16384, NULL, "px", "images are scaled to it; 0: as stored"},
+    {"data", "width", SM_KEY_INTEGER, "0", 0, 16384, NULL, "px", "images are scaled to it; 0: as stored"},
+    {"data", "prefetch", SM_KEY_INTEGER, "2", 1, 64, NULL, "steps", "prepared ahead by the loader"},
+    {"data", "workers", SM_KEY_INTEGER, "1", 1, 64, NULL, NULL, "loader threads a rank"},
+    {NULL, NULL, SM_KEY_BOOL, NULL, 0, 0, NULL, NULL, NULL},
 };
 
 const sm_key sm_augmentation_keys[] = {
-    {"data", "crop_height", SM_KEY_INTEGER, "0",    0,   16384, NULL, "px", "of the random crop to train on; 0: no crop"   },
-    {"data", "crop_width",  SM_KEY_INTEGER, "0",    0,   16384, NULL, "px", "of the random crop to train on; 0: no crop"   },
-    {"data", "flip",        SM_KEY_BOOL,    "true", 0,   0,     NULL, NULL, "mirror half of the training images, at random"},
-    {"data", "scale_min",   SM_KEY_REAL,    "1",    0.1, 10,    NULL, NULL, "smallest random scale of training images"     },
-    {"data", "scale_max",   SM_KEY_REAL,    "1",    0.1, 10,    NULL, NULL, "largest random scale of training images"      },
-    {NULL,   NULL,          SM_KEY_BOOL,    NULL,   0,   0,     NULL, NULL, NULL                                           },
+    {"data", "crop_height", SM_KEY_INTEGER, "0", 0, 16384, NULL, "px", "of the random crop to train on; 0: no crop"},
+    {"data", "crop_width", SM_KEY_INTEGER, "0", 0, 16384, NULL, "px", "of the random crop to train on; 0: no crop"},
+    {"data", "flip", SM_KEY_BOOL, "true", 0, 0, NULL, NULL, "mirror half of the training images, at random"},
+    {"data", "scale_min", SM_KEY_REAL, "1", 0.1, 10, NULL, NULL, "smallest random scale of training images"},
+    {"data", "scale_max", SM_KEY_REAL, "1", 0.1, 10, NULL, NULL, "largest random scale of training images"},
+    {NULL, NULL, SM_KEY_BOOL, NULL, 0, 0, NULL, NULL, NULL},
 };
 
 static sm_status open_files(const sm_config *config, const char *key, const char *split, sm_dataset **out)

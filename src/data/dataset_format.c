@@ -6,11 +6,11 @@
 #include <string.h>
 
 const sm_map_kind sm_map_kinds[SM_DATASET_MAPS] = {
-    {"image",           SM_H5_U8,    3, 0,                      offsetof(sm_sample, image)          },
-    {"semantic",        SM_H5_U8,    0, SM_MAP_SEMANTIC,        offsetof(sm_sample, semantic)       },
-    {"instance",        SM_H5_U16,   0, SM_MAP_INSTANCE,        offsetof(sm_sample, instance)       },
+    {"image", SM_H5_U8, 3, 0, offsetof(sm_sample, image)},
+    {"semantic", SM_H5_U8, 0, SM_MAP_SEMANTIC, offsetof(sm_sample, semantic)},
+    {"instance", SM_H5_U16, 0, SM_MAP_INSTANCE, offsetof(sm_sample, instance)},
     {"instance_offset", SM_H5_FLOAT, 2, SM_MAP_INSTANCE_OFFSET, offsetof(sm_sample, instance_offset)},
-    {"disparity",       SM_H5_FLOAT, 0, SM_MAP_DISPARITY,       offsetof(sm_sample, disparity)      },
+    {"disparity", SM_H5_FLOAT, 0, SM_MAP_DISPARITY, offsetof(sm_sample, disparity)},
 };
 
 size_t sm_map_bytes(const sm_map_kind *kind, int height, int width)

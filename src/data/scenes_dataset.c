@@ -73,13 +73,11 @@ sm_status sm_scenes_dataset_write(sm_comm *comm, const sm_scenes_dataset_options
     int has_noise_map = scene->vector_noise > 0;
     const int64_t counts[SPLITS] = {options->train, options->validation, options->test};
     char **sample_names[SPLITS] = {NULL};
-    scene_writer generator = {
-        .scene = {.image = sm_alloc(area * 3),
-                  .semantic = sm_alloc(area),
-                  .instance = sm_alloc(area * sizeof(uint16_t)),
-                  .disparity = sm_alloc(area * sizeof(float)),
-                  .vector_noise_map = has_noise_map ? sm_alloc(area * 2 * sizeof(float)) : NULL}
-    };
+    scene_writer generator = {.scene = {.image = sm_alloc(area * 3),
+                                        .semantic = sm_alloc(area),
+                                        .instance = sm_alloc(area * sizeof(uint16_t)),
+                                        .disparity = sm_alloc(area * sizeof(float)),
+                                        .vector_noise_map = has_noise_map ? sm_alloc(area * 2 * sizeof(float)) : NULL}};
     sm_dataset_split_spec splits[SPLITS];
     int used = 0;
     for (int s = 0; s < SPLITS; s++) {

@@ -8,96 +8,33 @@
 #define COUNT_OF(array) ((int)(sizeof(array) / sizeof *(array)))
 
 /* Colours as displayed, 0..1. */
-static const float CAR_COLOURS[][3] = {
-    {0.12f, 0.12f, 0.13f},
-    {0.30f, 0.31f, 0.33f},
-    {0.55f, 0.56f, 0.58f},
-    {0.82f, 0.82f, 0.82f},
-    {0.14f, 0.19f, 0.36f},
-    {0.45f, 0.10f, 0.10f},
-    {0.20f, 0.30f, 0.24f},
-    {0.48f, 0.42f, 0.33f}
-};
+static const float CAR_COLOURS[][3] = {{0.12f, 0.12f, 0.13f}, {0.30f, 0.31f, 0.33f}, {0.55f, 0.56f, 0.58f},
+                                       {0.82f, 0.82f, 0.82f}, {0.14f, 0.19f, 0.36f}, {0.45f, 0.10f, 0.10f},
+                                       {0.20f, 0.30f, 0.24f}, {0.48f, 0.42f, 0.33f}};
 static const float COACH_COLOURS[][3] = {
-    {0.80f, 0.72f, 0.15f},
-    {0.70f, 0.16f, 0.15f},
-    {0.82f, 0.82f, 0.80f},
-    {0.20f, 0.35f, 0.60f},
-    {0.25f, 0.50f, 0.38f}
-};
+    {0.80f, 0.72f, 0.15f}, {0.70f, 0.16f, 0.15f}, {0.82f, 0.82f, 0.80f}, {0.20f, 0.35f, 0.60f}, {0.25f, 0.50f, 0.38f}};
 static const float CARGO_COLOURS[][3] = {
-    {0.80f, 0.80f, 0.78f},
-    {0.62f, 0.62f, 0.64f},
-    {0.25f, 0.35f, 0.55f},
-    {0.70f, 0.45f, 0.15f},
-    {0.35f, 0.42f, 0.32f}
-};
-static const float CLOTHES[][3] = {
-    {0.15f, 0.15f, 0.18f},
-    {0.20f, 0.24f, 0.40f},
-    {0.55f, 0.18f, 0.18f},
-    {0.70f, 0.68f, 0.62f},
-    {0.30f, 0.38f, 0.26f},
-    {0.45f, 0.36f, 0.27f},
-    {0.65f, 0.50f, 0.20f},
-    {0.35f, 0.35f, 0.38f}
-};
-static const float SKIN[][3] = {
-    {0.80f, 0.62f, 0.52f},
-    {0.68f, 0.50f, 0.40f},
-    {0.45f, 0.32f, 0.25f}
-};
+    {0.80f, 0.80f, 0.78f}, {0.62f, 0.62f, 0.64f}, {0.25f, 0.35f, 0.55f}, {0.70f, 0.45f, 0.15f}, {0.35f, 0.42f, 0.32f}};
+static const float CLOTHES[][3] = {{0.15f, 0.15f, 0.18f}, {0.20f, 0.24f, 0.40f}, {0.55f, 0.18f, 0.18f},
+                                   {0.70f, 0.68f, 0.62f}, {0.30f, 0.38f, 0.26f}, {0.45f, 0.36f, 0.27f},
+                                   {0.65f, 0.50f, 0.20f}, {0.35f, 0.35f, 0.38f}};
+static const float SKIN[][3] = {{0.80f, 0.62f, 0.52f}, {0.68f, 0.50f, 0.40f}, {0.45f, 0.32f, 0.25f}};
 static const float HAIR[][3] = {
-    {0.15f, 0.12f, 0.10f},
-    {0.35f, 0.25f, 0.16f},
-    {0.60f, 0.52f, 0.38f},
-    {0.50f, 0.50f, 0.50f}
-};
+    {0.15f, 0.12f, 0.10f}, {0.35f, 0.25f, 0.16f}, {0.60f, 0.52f, 0.38f}, {0.50f, 0.50f, 0.50f}};
 static const float LEAVES[][3] = {
-    {0.22f, 0.32f, 0.14f},
-    {0.28f, 0.38f, 0.18f},
-    {0.36f, 0.40f, 0.18f},
-    {0.18f, 0.27f, 0.16f}
-};
-static const float BARK[][3] = {
-    {0.28f, 0.23f, 0.18f},
-    {0.36f, 0.32f, 0.27f}
-};
+    {0.22f, 0.32f, 0.14f}, {0.28f, 0.38f, 0.18f}, {0.36f, 0.40f, 0.18f}, {0.18f, 0.27f, 0.16f}};
+static const float BARK[][3] = {{0.28f, 0.23f, 0.18f}, {0.36f, 0.32f, 0.27f}};
 static const float METAL[][3] = {
-    {0.42f, 0.43f, 0.44f},
-    {0.30f, 0.31f, 0.32f},
-    {0.25f, 0.30f, 0.26f},
-    {0.55f, 0.55f, 0.54f}
-};
-static const float DARK[][3] = {
-    {0.12f, 0.12f, 0.12f},
-    {0.16f, 0.17f, 0.16f}
-};
+    {0.42f, 0.43f, 0.44f}, {0.30f, 0.31f, 0.32f}, {0.25f, 0.30f, 0.26f}, {0.55f, 0.55f, 0.54f}};
+static const float DARK[][3] = {{0.12f, 0.12f, 0.12f}, {0.16f, 0.17f, 0.16f}};
 static const float FRAMES[][3] = {
-    {0.15f, 0.15f, 0.16f},
-    {0.50f, 0.15f, 0.15f},
-    {0.20f, 0.30f, 0.50f},
-    {0.60f, 0.60f, 0.60f}
-};
-static const float SIGN_RED[][3] = {
-    {0.75f, 0.12f, 0.12f}
-};
-static const float SIGN_BLUE[][3] = {
-    {0.12f, 0.28f, 0.62f}
-};
-static const float SIGN_YELLOW[][3] = {
-    {0.85f, 0.70f, 0.12f}
-};
-static const float SIGN_WHITE[][3] = {
-    {0.88f, 0.88f, 0.86f}
-};
+    {0.15f, 0.15f, 0.16f}, {0.50f, 0.15f, 0.15f}, {0.20f, 0.30f, 0.50f}, {0.60f, 0.60f, 0.60f}};
+static const float SIGN_RED[][3] = {{0.75f, 0.12f, 0.12f}};
+static const float SIGN_BLUE[][3] = {{0.12f, 0.28f, 0.62f}};
+static const float SIGN_YELLOW[][3] = {{0.85f, 0.70f, 0.12f}};
+static const float SIGN_WHITE[][3] = {{0.88f, 0.88f, 0.86f}};
 static const float CLUTTER[][3] = {
-    {0.25f, 0.35f, 0.25f},
-    {0.50f, 0.48f, 0.44f},
-    {0.65f, 0.35f, 0.15f},
-    {0.20f, 0.25f, 0.40f},
-    {0.70f, 0.70f, 0.68f}
-};
+    {0.25f, 0.35f, 0.25f}, {0.50f, 0.48f, 0.44f}, {0.65f, 0.35f, 0.15f}, {0.20f, 0.25f, 0.40f}, {0.70f, 0.70f, 0.68f}};
 
 static int plain_material(sm_scene_world *world, const float (*palette)[3], int count, float gloss)
 {
@@ -115,13 +52,13 @@ typedef struct sm_scene_car_model {
 } sm_scene_car_model;
 
 static const sm_scene_car_model car_models[] = {
-  /* length width height belt wheel  cabin back, front  roof back, front  closed */
+    /* length width height belt wheel  cabin back, front  roof back, front  closed */
     {4.60f, 1.80f, 1.44f, 0.88f, 0.32f, -1.75f, 1.00f, -1.10f, 0.25f, false}, /* saloon */
     {3.95f, 1.72f, 1.50f, 0.90f, 0.30f, -1.90f, 0.95f, -1.65f, 0.25f, false}, /* hatchback */
     {4.55f, 1.80f, 1.48f, 0.88f, 0.32f, -2.20f, 1.00f, -1.95f, 0.30f, false}, /* estate */
     {4.60f, 1.88f, 1.72f, 1.02f, 0.37f, -2.20f, 1.00f, -1.95f, 0.30f, false}, /* off-roader */
     {4.80f, 1.95f, 1.98f, 1.08f, 0.33f, -2.38f, 1.75f, -2.30f, 0.95f, false}, /* minibus */
-    {5.20f, 2.00f, 2.30f, 1.15f, 0.34f, -2.58f, 1.95f, -2.55f, 1.25f, true }, /* delivery van */
+    {5.20f, 2.00f, 2.30f, 1.15f, 0.34f, -2.58f, 1.95f, -2.55f, 1.25f, true},  /* delivery van */
 };
 
 /* size of trucks, buses and trams: half width, half length */
@@ -385,14 +322,8 @@ void sm_scene_add_two_wheeler(sm_scene_world *world, const sm_scene_frame *frame
         sm_scene_add_limb(world, object, rubber, frame, SM_SHAPE_CYLINDER, left, right, radius,
                           motorcycle ? SM_MASK_NONE : SM_MASK_SPOKES, SM_SHADOW_SUN);
     }
-    const float *tubes[][2] = {
-        {crank,  saddle   },
-        {crank,  handle   },
-        {saddle, back_hub },
-        {crank,  back_hub },
-        {handle, front_hub},
-        {saddle, handle   }
-    };
+    const float *tubes[][2] = {{crank, saddle},   {crank, handle},     {saddle, back_hub},
+                               {crank, back_hub}, {handle, front_hub}, {saddle, handle}};
     for (int i = 0; i < COUNT_OF(tubes); i++) {
         sm_scene_add_limb(world, object, paint, frame, SM_SHAPE_CYLINDER, tubes[i][0], tubes[i][1], tube, SM_MASK_NONE,
                           SM_SHADOW_SUN);
@@ -490,14 +421,9 @@ typedef struct sm_scene_sign_model {
 } sm_scene_sign_model;
 
 static const sm_scene_sign_model sign_models[] = {
-    {SIGN_RED,    SIGN_WHITE, 0, DISC    },
-    {SIGN_BLUE,   SIGN_WHITE, 1, DISC    },
-    {SIGN_RED,    SIGN_WHITE, 1, DISC    },
-    {SIGN_RED,    SIGN_WHITE, 0, TRIANGLE},
-    {SIGN_YELLOW, SIGN_WHITE, 0, PANEL   },
-    {SIGN_BLUE,   SIGN_WHITE, 2, PANEL   },
-    {SIGN_YELLOW, SIGN_RED,   2, PANEL   },
-    {SIGN_WHITE,  SIGN_BLUE,  2, PANEL   },
+    {SIGN_RED, SIGN_WHITE, 0, DISC},     {SIGN_BLUE, SIGN_WHITE, 1, DISC},    {SIGN_RED, SIGN_WHITE, 1, DISC},
+    {SIGN_RED, SIGN_WHITE, 0, TRIANGLE}, {SIGN_YELLOW, SIGN_WHITE, 0, PANEL}, {SIGN_BLUE, SIGN_WHITE, 2, PANEL},
+    {SIGN_YELLOW, SIGN_RED, 2, PANEL},   {SIGN_WHITE, SIGN_BLUE, 2, PANEL},
 };
 
 static void add_sign_face(sm_scene_world *world, const sm_scene_frame *frame, float middle,

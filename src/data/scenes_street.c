@@ -5,53 +5,20 @@
 
 #define COUNT_OF(array) ((int)(sizeof(array) / sizeof *(array)))
 
-static const float FACADES[][3] = {
-    {0.70f, 0.64f, 0.52f},
-    {0.66f, 0.66f, 0.64f},
-    {0.56f, 0.42f, 0.34f},
-    {0.50f, 0.28f, 0.22f},
-    {0.62f, 0.52f, 0.40f},
-    {0.78f, 0.76f, 0.70f},
-    {0.45f, 0.46f, 0.48f},
-    {0.56f, 0.60f, 0.62f}
-};
-static const float ROOFS[][3] = {
-    {0.42f, 0.22f, 0.17f},
-    {0.28f, 0.27f, 0.28f},
-    {0.36f, 0.30f, 0.27f}
-};
-static const float ASPHALT[][3] = {
-    {0.38f, 0.38f, 0.39f},
-    {0.44f, 0.43f, 0.43f},
-    {0.33f, 0.33f, 0.35f}
-};
+static const float FACADES[][3] = {{0.70f, 0.64f, 0.52f}, {0.66f, 0.66f, 0.64f}, {0.56f, 0.42f, 0.34f},
+                                   {0.50f, 0.28f, 0.22f}, {0.62f, 0.52f, 0.40f}, {0.78f, 0.76f, 0.70f},
+                                   {0.45f, 0.46f, 0.48f}, {0.56f, 0.60f, 0.62f}};
+static const float ROOFS[][3] = {{0.42f, 0.22f, 0.17f}, {0.28f, 0.27f, 0.28f}, {0.36f, 0.30f, 0.27f}};
+static const float ASPHALT[][3] = {{0.38f, 0.38f, 0.39f}, {0.44f, 0.43f, 0.43f}, {0.33f, 0.33f, 0.35f}};
 static const float PAVING[][3] = {
-    {0.52f, 0.50f, 0.48f},
-    {0.56f, 0.53f, 0.48f},
-    {0.47f, 0.46f, 0.46f},
-    {0.50f, 0.42f, 0.38f}
-};
+    {0.52f, 0.50f, 0.48f}, {0.56f, 0.53f, 0.48f}, {0.47f, 0.46f, 0.46f}, {0.50f, 0.42f, 0.38f}};
 static const float GRASS[][3] = {
-    {0.34f, 0.40f, 0.20f},
-    {0.40f, 0.42f, 0.24f},
-    {0.28f, 0.36f, 0.17f},
-    {0.46f, 0.40f, 0.28f}
-};
-static const float PAINT[][3] = {
-    {0.84f, 0.84f, 0.82f}
-};
+    {0.34f, 0.40f, 0.20f}, {0.40f, 0.42f, 0.24f}, {0.28f, 0.36f, 0.17f}, {0.46f, 0.40f, 0.28f}};
+static const float PAINT[][3] = {{0.84f, 0.84f, 0.82f}};
 static const float WALLS[][3] = {
-    {0.52f, 0.50f, 0.47f},
-    {0.60f, 0.56f, 0.48f},
-    {0.46f, 0.30f, 0.25f},
-    {0.42f, 0.42f, 0.42f}
-};
+    {0.52f, 0.50f, 0.47f}, {0.60f, 0.56f, 0.48f}, {0.46f, 0.30f, 0.25f}, {0.42f, 0.42f, 0.42f}};
 static const float FENCES[][3] = {
-    {0.40f, 0.30f, 0.22f},
-    {0.60f, 0.60f, 0.58f},
-    {0.24f, 0.30f, 0.25f},
-    {0.30f, 0.30f, 0.32f}
-};
+    {0.40f, 0.30f, 0.22f}, {0.60f, 0.60f, 0.58f}, {0.24f, 0.30f, 0.25f}, {0.30f, 0.30f, 0.32f}};
 
 static const float FAR_METRES = 110;
 
@@ -306,10 +273,10 @@ typedef struct sm_scene_character {
 } sm_scene_character;
 
 static const sm_scene_character characters[] = {
-    {0.80f, 0.10f, 0.08f, true }, /* town */
-    {0.65f, 0.13f, 0.15f, true }, /* edge of the town */
+    {0.80f, 0.10f, 0.08f, true},  /* town */
+    {0.65f, 0.13f, 0.15f, true},  /* edge of the town */
     {0.40f, 0.20f, 0.30f, false}, /* suburb */
-    {0.15f, 0.35f, 0.30f, true }, /* works */
+    {0.15f, 0.35f, 0.30f, true},  /* works */
     {0.05f, 0.15f, 0.25f, false}, /* park */
 };
 
@@ -348,10 +315,7 @@ static void add_far_end(sm_scene_world *world)
     for (float x = -90; x < 90;) {
         float step = sm_scene_range(world, 6, 16);
         float z = FAR_METRES + sm_scene_range(world, 5, 50);
-        sm_scene_frame frame = {
-            {x, 0, z},
-            1, 0
-        };
+        sm_scene_frame frame = {{x, 0, z}, 1, 0};
         if (sm_scene_chance(world, 0.6f)) {
             float height = sm_scene_range(world, 5, 14);
             sm_scene_add_tree(world, &frame, height, 0.42f * height);

@@ -438,11 +438,7 @@ void sm_scene_texture_sign(const sm_scene_material *material, sm_scene_sample *s
 /* A traffic light's head. size: half height, which lamp is on (0 red, 1 yellow, 2 green), middle height */
 void sm_scene_texture_lamp(const sm_scene_material *material, sm_scene_sample *sample)
 {
-    static const float lamps[3][3] = {
-        {0.9f,  0.03f, 0.02f},
-        {0.9f,  0.5f,  0.02f},
-        {0.03f, 0.8f,  0.25f}
-    };
+    static const float lamps[3][3] = {{0.9f, 0.03f, 0.02f}, {0.9f, 0.5f, 0.02f}, {0.03f, 0.8f, 0.25f}};
     float down = (material->size[2] + material->size[0] - sample->local[1]) / (2 * material->size[0]);
     float y = fraction(3 * down) - 0.5f, x = sample->local[0] / (0.6f * material->size[0]);
     int lamp = (int)(3 * sm_clamp01(down) * 0.999f);

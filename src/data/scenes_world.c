@@ -51,11 +51,9 @@ sm_scene_frame sm_scene_street_frame(const sm_scene_world *world, float lateral,
 {
     float slope = world->street.curvature * ahead;
     double angle = atan((double)slope) + heading;
-    return (sm_scene_frame){
-        .origin = {lateral + 0.5f * slope * ahead, height, ahead},
-        .cosine = (float)cos(angle),
-        .sine = (float)sin(angle)
-    };
+    return (sm_scene_frame){.origin = {lateral + 0.5f * slope * ahead, height, ahead},
+                            .cosine = (float)cos(angle),
+                            .sine = (float)sin(angle)};
 }
 
 static void to_world(const sm_scene_frame *frame, float x, float y, float z, float point[3])
@@ -173,11 +171,7 @@ static void keep_if_seen(sm_scene_world *world, sm_scene_primitive *primitive)
 
 static void set_frame_axes(sm_scene_primitive *primitive, const sm_scene_frame *frame)
 {
-    const float axes[3][3] = {
-        {frame->cosine, 0, -frame->sine },
-        {0,             1, 0            },
-        {frame->sine,   0, frame->cosine}
-    };
+    const float axes[3][3] = {{frame->cosine, 0, -frame->sine}, {0, 1, 0}, {frame->sine, 0, frame->cosine}};
     for (int i = 0; i < 3; i++) {
         primitive->origin[i] = frame->origin[i];
         for (int k = 0; k < 3; k++) {
@@ -208,14 +202,7 @@ void sm_scene_add_block(sm_scene_world *world, int object, int material, const s
                         const sm_scene_block *block, int shadows)
 {
     /* Three corners that span each face even if the top is a ridge or a point: two of the bottom, one of the top. */
-    static const int faces[6][3] = {
-        {0, 2, 4},
-        {1, 3, 5},
-        {0, 1, 2},
-        {4, 5, 6},
-        {0, 1, 4},
-        {2, 3, 6}
-    };
+    static const int faces[6][3] = {{0, 2, 4}, {1, 3, 5}, {0, 1, 2}, {4, 5, 6}, {0, 1, 4}, {2, 3, 6}};
     sm_scene_primitive primitive = {
         .shape = SM_SHAPE_HEXAHEDRON, .object = object, .material = material, .shadows = shadows};
     float top = fmaxf(block->half_width_top, 0.01f);
@@ -281,11 +268,9 @@ void sm_scene_add_ellipsoid(sm_scene_world *world, int object, int material, con
 {
     sm_scene_primitive primitive = {
         .shape = SM_SHAPE_ELLIPSOID, .mask = mask, .object = object, .material = material, .shadows = shadows};
-    const float half_axes[3][3] = {
-        {half[0] * frame->cosine, 0,       -half[0] * frame->sine },
-        {0,                       half[1], 0                      },
-        {half[2] * frame->sine,   0,       half[2] * frame->cosine}
-    };
+    const float half_axes[3][3] = {{half[0] * frame->cosine, 0, -half[0] * frame->sine},
+                                   {0, half[1], 0},
+                                   {half[2] * frame->sine, 0, half[2] * frame->cosine}};
     to_world(frame, centre[0], centre[1], centre[2], primitive.origin);
     add_unit_shape(world, &primitive, half_axes);
 }

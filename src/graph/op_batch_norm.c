@@ -70,8 +70,8 @@ static void run_finalise(const sm_step *step, const sm_run *run)
     if (uses_running(config, run)) {
         sm_batch_norm_from_running(config->channels, ADDRESS(3), ADDRESS(4), EPSILON, ADDRESS(1), ADDRESS(2));
     } else {
-        sm_batch_norm_finalise(config->channels, rows_behind_statistics(config, run), ADDRESS(0), EPSILON, MOMENTUM, ADDRESS(1),
-                               ADDRESS(2), ADDRESS(3), ADDRESS(4));
+        sm_batch_norm_finalise(config->channels, rows_behind_statistics(config, run), ADDRESS(0), EPSILON, MOMENTUM,
+                               ADDRESS(1), ADDRESS(2), ADDRESS(3), ADDRESS(4));
     }
 }
 
@@ -79,8 +79,8 @@ static void run_finalise(const sm_step *step, const sm_run *run)
 static void run_apply(const sm_step *step, const sm_run *run)
 {
     const bn_config *config = step->config;
-    sm_batch_norm_apply(local_rows(config, run), config->channels, ADDRESS(0), ADDRESS(1), ADDRESS(2), ADDRESS(3), ADDRESS(4),
-                        ADDRESS(5), config->relu, ADDRESS(6), run->threads);
+    sm_batch_norm_apply(local_rows(config, run), config->channels, ADDRESS(0), ADDRESS(1), ADDRESS(2), ADDRESS(3),
+                        ADDRESS(4), ADDRESS(5), config->relu, ADDRESS(6), run->threads);
 }
 
 /* 0 output, 1 grad_output, 2 result */
@@ -95,8 +95,8 @@ static void run_mask(const sm_step *step, const sm_run *run)
 static void run_backward_statistics(const sm_step *step, const sm_run *run)
 {
     const bn_config *config = step->config;
-    sm_batch_norm_backward_statistics(local_rows(config, run), config->channels, ADDRESS(0), ADDRESS(1), ADDRESS(2), ADDRESS(3),
-                                      ADDRESS(4), ADDRESS(5), run->threads);
+    sm_batch_norm_backward_statistics(local_rows(config, run), config->channels, ADDRESS(0), ADDRESS(1), ADDRESS(2),
+                                      ADDRESS(3), ADDRESS(4), ADDRESS(5), run->threads);
 }
 
 /* 0 sums, 1 grad_scale, 2 grad_shift */
@@ -110,8 +110,8 @@ static void run_backward_parameters(const sm_step *step, const sm_run *run)
 static void run_backward_apply(const sm_step *step, const sm_run *run)
 {
     const bn_config *config = step->config;
-    sm_batch_norm_backward_apply(local_rows(config, run), config->channels, ADDRESS(0), ADDRESS(1), ADDRESS(2), ADDRESS(3),
-                                 ADDRESS(4), ADDRESS(5), rows_behind_statistics(config, run),
+    sm_batch_norm_backward_apply(local_rows(config, run), config->channels, ADDRESS(0), ADDRESS(1), ADDRESS(2),
+                                 ADDRESS(3), ADDRESS(4), ADDRESS(5), rows_behind_statistics(config, run),
                                  uses_running(config, run) ? NULL : ADDRESS(6), step->beta, ADDRESS(7), run->threads);
 }
 
@@ -160,16 +160,20 @@ static int output_of(const sm_op *op, const bn_state *state)
     return state->relu_output >= 0 ? state->relu_output : op->output;
 }
 
-static void emit_apply(sm_lowering *lowering, const sm_op *op, const bn_config *config, const char *label, int in_place_of)
+static void emit_apply(sm_lowering *lowering, const sm_op *op, const bn_config *config, const char *label,
+                       int in_place_of)
 {
     const bn_state *state = sm_lowering_state(lowering, op, sizeof *state);
     sm_operand input = sm_lowering_value(lowering, op->inputs[0]);
     sm_operand residual = state->residual >= 0 ? sm_lowering_value(lowering, state->residual) : sm_lowering_none();
-    sm_lowering_emit(lowering, &(sm_step){.run = run_apply, .label = label, .config = config,
-                                          .operand = {input, state->mean, state->inverse_std,
-                                                      sm_lowering_parameter(lowering, op->parameters[0]),
-                                                      sm_lowering_parameter(lowering, op->parameters[1]), residual,
-                                                      sm_lowering_define(lowering, output_of(op, state), in_place_of)}});
+    sm_lowering_emit(lowering,
+                     &(sm_step){.run = run_apply,
+                                .label = label,
+                                .config = config,
+                                .operand = {input, state->mean, state->inverse_std,
+                                            sm_lowering_parameter(lowering, op->parameters[0]),
+                                            sm_lowering_parameter(lowering, op->parameters[1]), residual,
+                                            sm_lowering_define(lowering, output_of(op, state), in_place_of)}});
 }
 
 static void forward(sm_lowering *lowering, const sm_op *op)
@@ -185,17 +189,23 @@ static void forward(sm_lowering *lowering, const sm_op *op)
 
     if (config->statistics != STATISTICS_RUNNING) {
         sums = sm_lowering_buffer(lowering, 0, 2 * channels * sizeof(double));
-        sm_lowering_emit(lowering, &(sm_step){.run = run_statistics, .label = "statistics", .config = config, .operand = {input, sums}});
+        sm_lowering_emit(
+            lowering,
+            &(sm_step){.run = run_statistics, .label = "statistics", .config = config, .operand = {input, sums}});
     }
     if (config->statistics == STATISTICS_GLOBAL) {
-        sm_lowering_emit(lowering, &(sm_step){.run = run_reduce, .label = "reduce", .config = config, .operand = {sums}});
+        sm_lowering_emit(lowering,
+                         &(sm_step){.run = run_reduce, .label = "reduce", .config = config, .operand = {sums}});
     }
-    sm_lowering_emit(lowering, &(sm_step){.run = run_finalise, .label = "finalise", .config = config,
+    sm_lowering_emit(lowering, &(sm_step){.run = run_finalise,
+                                          .label = "finalise",
+                                          .config = config,
                                           .operand = {sums, state->mean, state->inverse_std,
                                                       sm_lowering_running(lowering, op->buffers[0]),
                                                       sm_lowering_running(lowering, op->buffers[1])}});
     emit_apply(lowering, op, config, "apply", op->inputs[0]);
-    if (sm_lowering_options(lowering)->training && !sm_lowering_options(lowering)->keep_normalised && state->residual < 0) {
+    if (sm_lowering_options(lowering)->training && !sm_lowering_options(lowering)->keep_normalised &&
+        state->residual < 0) {
         sm_lowering_forget(lowering, output_of(op, state), op);
     }
 }
@@ -214,7 +224,10 @@ static void backward_residual(sm_lowering *lowering, const sm_op *op, const bn_s
     sm_operand mask = sm_lowering_value(lowering, state->relu_output);
     sm_operand grad_output = sm_lowering_value_gradient(lowering, state->relu_output);
     sm_operand masked = sm_lowering_write_gradient(lowering, state->add_output, state->relu_output, &beta);
-    sm_lowering_emit(lowering, &(sm_step){.run = run_mask, .label = "backward relu", .config = config, .beta = beta,
+    sm_lowering_emit(lowering, &(sm_step){.run = run_mask,
+                                          .label = "backward relu",
+                                          .config = config,
+                                          .beta = beta,
                                           .operand = {mask, grad_output, masked}});
     sm_lowering_pass_gradient(lowering, state->residual, state->add_output);
     if (sm_lowering_wants_gradient(lowering, op->output)) {
@@ -240,24 +253,34 @@ static void backward(sm_lowering *lowering, const sm_op *op)
     sm_operand input = sm_lowering_value(lowering, op->inputs[0]);
     sm_operand grad_output = sm_lowering_value_gradient(lowering, upstream);
     sm_operand sums = sm_lowering_buffer(lowering, 0, 2 * (size_t)config->channels * sizeof(double));
-    int trained = sm_lowering_is_trained(lowering, op->parameters[0]) || sm_lowering_is_trained(lowering, op->parameters[1]);
+    int trained =
+        sm_lowering_is_trained(lowering, op->parameters[0]) || sm_lowering_is_trained(lowering, op->parameters[1]);
     int differentiates_statistics = config->statistics != STATISTICS_RUNNING;
 
     if (trained || differentiates_statistics) {
-        sm_lowering_emit(lowering, &(sm_step){.run = run_backward_statistics, .label = "backward statistics", .config = config,
-                                              .operand = {input, grad_output, mask, state->mean, state->inverse_std, sums}});
+        sm_lowering_emit(lowering,
+                         &(sm_step){.run = run_backward_statistics,
+                                    .label = "backward statistics",
+                                    .config = config,
+                                    .operand = {input, grad_output, mask, state->mean, state->inverse_std, sums}});
     }
     if (trained) {
-        sm_lowering_emit(lowering, &(sm_step){.run = run_backward_parameters, .label = "backward parameters", .config = config,
+        sm_lowering_emit(lowering, &(sm_step){.run = run_backward_parameters,
+                                              .label = "backward parameters",
+                                              .config = config,
                                               .parameter_gradient = 1,
                                               .operand = {sums, sm_lowering_gradient(lowering, op->parameters[0]),
                                                           sm_lowering_gradient(lowering, op->parameters[1])}});
     }
     if (sm_lowering_wants_gradient(lowering, op->inputs[0])) {
         if (config->statistics == STATISTICS_GLOBAL) {
-            sm_lowering_emit(lowering, &(sm_step){.run = run_reduce, .label = "backward reduce", .config = config, .operand = {sums}});
+            sm_lowering_emit(
+                lowering,
+                &(sm_step){.run = run_reduce, .label = "backward reduce", .config = config, .operand = {sums}});
         }
-        sm_step step = {.run = run_backward_apply, .label = "backward apply", .config = config,
+        sm_step step = {.run = run_backward_apply,
+                        .label = "backward apply",
+                        .config = config,
                         .operand = {input, grad_output, mask, state->mean, state->inverse_std,
                                     sm_lowering_parameter(lowering, op->parameters[0]),
                                     differentiates_statistics ? sums : sm_lowering_none()}};
@@ -272,8 +295,12 @@ static sm_status infer(const sm_graph *graph, const sm_op *op, sm_value_shape *o
     return SM_OK;
 }
 
-static const sm_op_kind sm_batch_norm_kind = {
-    .name = "batch_norm", .saves_input = 1, .infer = infer, .forward = forward, .backward = backward, .recompute = recompute};
+static const sm_op_kind sm_batch_norm_kind = {.name = "batch_norm",
+                                              .saves_input = 1,
+                                              .infer = infer,
+                                              .forward = forward,
+                                              .backward = backward,
+                                              .recompute = recompute};
 
 int sm_graph_batch_norm(sm_graph *graph, int input, const char *name, int always_sync)
 {
@@ -288,7 +315,9 @@ int sm_graph_batch_norm(sm_graph *graph, int input, const char *name, int always
     sm_op op = {.kind = &sm_batch_norm_kind, .inputs = {input}, .input_count = 1};
     snprintf(op.name, sizeof op.name, "%s", name);
     for (size_t i = 0; i < sizeof slices / sizeof *slices; i++) {
-        sm_slice slice = {.dimensions = 1, .shape = {graph->values[input].shape.channels}, .initial_mean = slices[i].value,
+        sm_slice slice = {.dimensions = 1,
+                          .shape = {graph->values[input].shape.channels},
+                          .initial_mean = slices[i].value,
                           .task = graph->task};
         snprintf(slice.name, sizeof slice.name, "%s.%s", name, slices[i].suffix);
         if (slices[i].is_buffer) {

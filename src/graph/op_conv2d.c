@@ -15,16 +15,17 @@ static sm_conv2d_shape shape_of(const sm_graph *graph, const sm_op *op)
 {
     const sm_conv2d_options *options = op->config;
     sm_value_shape input = graph->values[op->inputs[0]].shape;
-    return sm_conv2d_square(input.height, input.width, input.channels, options->channels, options->kernel, options->stride,
-                            options->pad, options->dilation);
+    return sm_conv2d_square(input.height, input.width, input.channels, options->channels, options->kernel,
+                            options->stride, options->pad, options->dilation);
 }
 
 static sm_status infer(const sm_graph *graph, const sm_op *op, sm_value_shape *output)
 {
     sm_conv2d_shape shape = shape_of(graph, op);
     if (!sm_conv2d_infer(&shape)) {
-        return sm_fail(SM_ERR_CONFIG, "%s: a %dx%d kernel with dilation %d and padding %d does not fit a %dx%d map", op->name,
-                       shape.kernel_height, shape.kernel_width, shape.dilation_height, shape.pad_top, shape.height, shape.width);
+        return sm_fail(SM_ERR_CONFIG, "%s: a %dx%d kernel with dilation %d and padding %d does not fit a %dx%d map",
+                       op->name, shape.kernel_height, shape.kernel_width, shape.dilation_height, shape.pad_top,
+                       shape.height, shape.width);
     }
     *output = (sm_value_shape){shape.out_height, shape.out_width, shape.channels_out};
     return SM_OK;
@@ -32,8 +33,8 @@ static sm_status infer(const sm_graph *graph, const sm_op *op, sm_value_shape *o
 
 static double macs_of(const sm_conv2d_shape *shape)
 {
-    return (double)shape->out_height * shape->out_width * shape->channels_out * shape->kernel_height * shape->kernel_width *
-           shape->channels_in;
+    return (double)shape->out_height * shape->out_width * shape->channels_out * shape->kernel_height *
+           shape->kernel_width * shape->channels_in;
 }
 
 static double macs(const sm_graph *graph, const sm_op *op)
@@ -73,11 +74,12 @@ static void run_bias(const sm_step *step, const sm_run *run)
 {
     const pass_config *config = step->config;
     size_t rows = (size_t)run->batch * (size_t)config->shape.out_height * (size_t)config->shape.out_width;
-    sm_bias_backward(rows, config->shape.channels_out, sm_operand_address(run, step->operand[4]), sm_step_beta(step, run),
-                     sm_operand_address(run, step->operand[5]), run->threads);
+    sm_bias_backward(rows, config->shape.channels_out, sm_operand_address(run, step->operand[4]),
+                     sm_step_beta(step, run), sm_operand_address(run, step->operand[5]), run->threads);
 }
 
-static const sm_conv2d_algorithm *choose(const sm_plan_options *options, const sm_conv2d_shape *shape, sm_conv2d_pass pass)
+static const sm_conv2d_algorithm *choose(const sm_plan_options *options, const sm_conv2d_shape *shape,
+                                         sm_conv2d_pass pass)
 {
     const sm_conv2d_algorithm *named = options->conv2d_algorithm ? sm_conv2d_find(options->conv2d_algorithm) : NULL;
     if (named && named->supports(shape, pass)) {

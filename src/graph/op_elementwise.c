@@ -16,8 +16,8 @@ static sm_status infer(const sm_graph *graph, const sm_op *op, sm_value_shape *o
     for (int i = 1; i < op->input_count; i++) {
         sm_value_shape shape = graph->values[op->inputs[i]].shape;
         if (shape.height != first.height || shape.width != first.width || shape.channels != first.channels) {
-            return sm_fail(SM_ERR_CONFIG, "%s: %dx%dx%d and %dx%dx%d cannot be added", op->name, first.height, first.width,
-                           first.channels, shape.height, shape.width, shape.channels);
+            return sm_fail(SM_ERR_CONFIG, "%s: %dx%dx%d and %dx%dx%d cannot be added", op->name, first.height,
+                           first.width, first.channels, shape.height, shape.width, shape.channels);
         }
     }
     *output = first;
@@ -52,22 +52,29 @@ static void relu_forward(sm_lowering *lowering, const sm_op *op)
 {
     sm_operand input = sm_lowering_value(lowering, op->inputs[0]);
     sm_operand output = sm_lowering_define(lowering, op->output, op->inputs[0]);
-    sm_lowering_emit(lowering, &(sm_step){.run = run_relu, .label = "forward", .config = floats_of(lowering, op), .operand = {input, output}});
+    sm_lowering_emit(
+        lowering,
+        &(sm_step){.run = run_relu, .label = "forward", .config = floats_of(lowering, op), .operand = {input, output}});
 }
 
 static void relu_backward(sm_lowering *lowering, const sm_op *op)
 {
-    sm_step step = {.run = run_relu_backward, .label = "backward", .config = floats_of(lowering, op),
-                    .operand = {sm_lowering_value(lowering, op->output), sm_lowering_value_gradient(lowering, op->output)}};
+    sm_step step = {
+        .run = run_relu_backward,
+        .label = "backward",
+        .config = floats_of(lowering, op),
+        .operand = {sm_lowering_value(lowering, op->output), sm_lowering_value_gradient(lowering, op->output)}};
     step.operand[2] = sm_lowering_write_gradient(lowering, op->inputs[0], op->output, &step.beta);
     sm_lowering_emit(lowering, &step);
 }
 
-const sm_op_kind sm_relu_kind = {.name = "relu", .saves_output = 1, .infer = infer, .forward = relu_forward, .backward = relu_backward};
+const sm_op_kind sm_relu_kind = {
+    .name = "relu", .saves_output = 1, .infer = infer, .forward = relu_forward, .backward = relu_backward};
 
 int sm_graph_relu(sm_graph *graph, int input)
 {
-    return sm_graph_append(graph, &(sm_op){.kind = &sm_relu_kind, .name = "relu", .inputs = {input}, .input_count = 1}, NULL, 0);
+    return sm_graph_append(graph, &(sm_op){.kind = &sm_relu_kind, .name = "relu", .inputs = {input}, .input_count = 1},
+                           NULL, 0);
 }
 
 /* ---- Add: 0 a, 1 b, 2 output ---- */
@@ -81,7 +88,9 @@ static void add_forward(sm_lowering *lowering, const sm_op *op)
 {
     sm_operand a = sm_lowering_value(lowering, op->inputs[0]), b = sm_lowering_value(lowering, op->inputs[1]);
     sm_operand output = sm_lowering_define(lowering, op->output, op->inputs[0]);
-    sm_lowering_emit(lowering, &(sm_step){.run = run_add, .label = "forward", .config = floats_of(lowering, op), .operand = {a, b, output}});
+    sm_lowering_emit(
+        lowering,
+        &(sm_step){.run = run_add, .label = "forward", .config = floats_of(lowering, op), .operand = {a, b, output}});
 }
 
 static void add_backward(sm_lowering *lowering, const sm_op *op)
@@ -94,7 +103,8 @@ const sm_op_kind sm_add_kind = {.name = "add", .infer = infer, .forward = add_fo
 
 int sm_graph_add(sm_graph *graph, int a, int b)
 {
-    return sm_graph_append(graph, &(sm_op){.kind = &sm_add_kind, .name = "add", .inputs = {a, b}, .input_count = 2}, NULL, 0);
+    return sm_graph_append(graph, &(sm_op){.kind = &sm_add_kind, .name = "add", .inputs = {a, b}, .input_count = 2},
+                           NULL, 0);
 }
 
 /* ---- Dropout: 0 input, 1 output; the identity when not training ---- */
@@ -113,15 +123,15 @@ static sm_dropout mask_of(const sm_step *step, const sm_run *run)
 static void run_dropout(const sm_step *step, const sm_run *run)
 {
     sm_dropout mask = mask_of(step, run);
-    sm_dropout_forward(&mask, (uint32_t)run->first_sample, run->batch, ((const dropout_config *)step->config)->floats, ADDRESS(0),
-                       ADDRESS(1), run->threads);
+    sm_dropout_forward(&mask, (uint32_t)run->first_sample, run->batch, ((const dropout_config *)step->config)->floats,
+                       ADDRESS(0), ADDRESS(1), run->threads);
 }
 
 static void run_dropout_backward(const sm_step *step, const sm_run *run)
 {
     sm_dropout mask = mask_of(step, run);
-    sm_dropout_backward(&mask, (uint32_t)run->first_sample, run->batch, ((const dropout_config *)step->config)->floats, ADDRESS(0),
-                        step->beta, ADDRESS(1), run->threads);
+    sm_dropout_backward(&mask, (uint32_t)run->first_sample, run->batch, ((const dropout_config *)step->config)->floats,
+                        ADDRESS(0), step->beta, ADDRESS(1), run->threads);
 }
 
 static const void *dropout_config_of(sm_lowering *lowering, const sm_op *op)
@@ -136,24 +146,30 @@ static void dropout_forward(sm_lowering *lowering, const sm_op *op)
     sm_operand input = sm_lowering_value(lowering, op->inputs[0]);
     sm_operand output = sm_lowering_define(lowering, op->output, op->inputs[0]);
     if (sm_lowering_options(lowering)->training || output.buffer != input.buffer) {
-        sm_lowering_emit(lowering, &(sm_step){.run = run_dropout, .label = "forward", .config = dropout_config_of(lowering, op),
+        sm_lowering_emit(lowering, &(sm_step){.run = run_dropout,
+                                              .label = "forward",
+                                              .config = dropout_config_of(lowering, op),
                                               .operand = {input, output}});
     }
 }
 
 static void dropout_backward(sm_lowering *lowering, const sm_op *op)
 {
-    sm_step step = {.run = run_dropout_backward, .label = "backward", .config = dropout_config_of(lowering, op),
+    sm_step step = {.run = run_dropout_backward,
+                    .label = "backward",
+                    .config = dropout_config_of(lowering, op),
                     .operand = {sm_lowering_value_gradient(lowering, op->output)}};
     step.operand[1] = sm_lowering_write_gradient(lowering, op->inputs[0], op->output, &step.beta);
     sm_lowering_emit(lowering, &step);
 }
 
-static const sm_op_kind sm_dropout_kind = {.name = "dropout", .infer = infer, .forward = dropout_forward, .backward = dropout_backward};
+static const sm_op_kind sm_dropout_kind = {
+    .name = "dropout", .infer = infer, .forward = dropout_forward, .backward = dropout_backward};
 
 int sm_graph_dropout(sm_graph *graph, int input, double probability)
 {
     float config = (float)probability;
-    return sm_graph_append(graph, &(sm_op){.kind = &sm_dropout_kind, .name = "dropout", .inputs = {input}, .input_count = 1}, &config,
-                           sizeof config);
+    return sm_graph_append(graph,
+                           &(sm_op){.kind = &sm_dropout_kind, .name = "dropout", .inputs = {input}, .input_count = 1},
+                           &config, sizeof config);
 }

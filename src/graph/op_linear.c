@@ -15,7 +15,8 @@ static sm_status infer(const sm_graph *graph, const sm_op *op, sm_value_shape *o
 {
     sm_value_shape input = graph->values[op->inputs[0]].shape;
     if (sm_value_pixels(input) != 1) {
-        return sm_fail(SM_ERR_CONFIG, "%s: a linear layer takes 1x1 maps, found %dx%d", op->name, input.height, input.width);
+        return sm_fail(SM_ERR_CONFIG, "%s: a linear layer takes 1x1 maps, found %dx%d", op->name, input.height,
+                       input.width);
     }
     *output = (sm_value_shape){1, 1, ((const linear_config *)op->config)->channels_out};
     return SM_OK;
@@ -32,21 +33,23 @@ static double macs(const sm_graph *graph, const sm_op *op)
 static void run_forward(const sm_step *step, const sm_run *run)
 {
     const linear_config *c = step->config;
-    sm_linear_forward(run->batch, c->channels_in, c->channels_out, ADDRESS(0), ADDRESS(1), ADDRESS(2), ADDRESS(3), run->threads);
+    sm_linear_forward(run->batch, c->channels_in, c->channels_out, ADDRESS(0), ADDRESS(1), ADDRESS(2), ADDRESS(3),
+                      run->threads);
 }
 
 /* 0 grad_output, 1 weight or input, 2 result */
 static void run_backward_data(const sm_step *step, const sm_run *run)
 {
     const linear_config *c = step->config;
-    sm_linear_backward_data(run->batch, c->channels_in, c->channels_out, ADDRESS(0), ADDRESS(1), step->beta, ADDRESS(2), run->threads);
+    sm_linear_backward_data(run->batch, c->channels_in, c->channels_out, ADDRESS(0), ADDRESS(1), step->beta, ADDRESS(2),
+                            run->threads);
 }
 
 static void run_backward_weight(const sm_step *step, const sm_run *run)
 {
     const linear_config *c = step->config;
-    sm_linear_backward_weight(run->batch, c->channels_in, c->channels_out, ADDRESS(1), ADDRESS(0), sm_step_beta(step, run), ADDRESS(2),
-                              run->threads);
+    sm_linear_backward_weight(run->batch, c->channels_in, c->channels_out, ADDRESS(1), ADDRESS(0),
+                              sm_step_beta(step, run), ADDRESS(2), run->threads);
 }
 
 static void run_backward_bias(const sm_step *step, const sm_run *run)
@@ -59,7 +62,9 @@ static void forward(sm_lowering *lowering, const sm_op *op)
 {
     const linear_config *c = op->config;
     sm_operand input = sm_lowering_value(lowering, op->inputs[0]);
-    sm_lowering_emit(lowering, &(sm_step){.run = run_forward, .label = "forward", .config = c,
+    sm_lowering_emit(lowering, &(sm_step){.run = run_forward,
+                                          .label = "forward",
+                                          .config = c,
                                           .macs = (double)c->channels_in * c->channels_out,
                                           .operand = {input, sm_lowering_parameter(lowering, op->parameters[0]),
                                                       sm_lowering_parameter(lowering, op->parameters[1]),
@@ -72,17 +77,27 @@ static void backward(sm_lowering *lowering, const sm_op *op)
     double count = (double)c->channels_in * c->channels_out;
     sm_operand grad_output = sm_lowering_value_gradient(lowering, op->output);
     if (sm_lowering_is_trained(lowering, op->parameters[1])) {
-        sm_lowering_emit(lowering, &(sm_step){.run = run_backward_bias, .label = "backward bias", .config = c, .parameter_gradient = 1,
-                                              .operand = {grad_output, sm_lowering_none(), sm_lowering_gradient(lowering, op->parameters[1])}});
+        sm_lowering_emit(lowering, &(sm_step){.run = run_backward_bias,
+                                              .label = "backward bias",
+                                              .config = c,
+                                              .parameter_gradient = 1,
+                                              .operand = {grad_output, sm_lowering_none(),
+                                                          sm_lowering_gradient(lowering, op->parameters[1])}});
     }
     if (sm_lowering_is_trained(lowering, op->parameters[0])) {
-        sm_lowering_emit(lowering, &(sm_step){.run = run_backward_weight, .label = "backward weight", .config = c, .macs = count,
+        sm_lowering_emit(lowering, &(sm_step){.run = run_backward_weight,
+                                              .label = "backward weight",
+                                              .config = c,
+                                              .macs = count,
                                               .parameter_gradient = 1,
                                               .operand = {grad_output, sm_lowering_value(lowering, op->inputs[0]),
                                                           sm_lowering_gradient(lowering, op->parameters[0])}});
     }
     if (sm_lowering_wants_gradient(lowering, op->inputs[0])) {
-        sm_step step = {.run = run_backward_data, .label = "backward data", .config = c, .macs = count,
+        sm_step step = {.run = run_backward_data,
+                        .label = "backward data",
+                        .config = c,
+                        .macs = count,
                         .operand = {grad_output, sm_lowering_parameter(lowering, op->parameters[0])}};
         step.operand[2] = sm_lowering_write_gradient(lowering, op->inputs[0], -1, &step.beta);
         sm_lowering_emit(lowering, &step);
@@ -98,8 +113,12 @@ int sm_graph_linear(sm_graph *graph, int input, const char *name, int channels)
         return -1;
     }
     linear_config config = {graph->values[input].shape.channels, channels};
-    sm_slice weight = {.dimensions = 2, .shape = {channels, config.channels_in}, .layout = SM_LAYOUT_LINEAR,
-                       .initial_std = (float)sqrt(2.0 / config.channels_in), .decay = 1, .task = graph->task};
+    sm_slice weight = {.dimensions = 2,
+                       .shape = {channels, config.channels_in},
+                       .layout = SM_LAYOUT_LINEAR,
+                       .initial_std = (float)sqrt(2.0 / config.channels_in),
+                       .decay = 1,
+                       .task = graph->task};
     sm_slice bias = {.dimensions = 1, .shape = {channels}, .task = graph->task};
     snprintf(weight.name, sizeof weight.name, "%s.weight", name);
     snprintf(bias.name, sizeof bias.name, "%s.bias", name);

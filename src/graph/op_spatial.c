@@ -25,7 +25,8 @@ static sm_max_pool_shape pool_shape(const sm_graph *graph, const sm_op *op)
 {
     const pool_options *options = op->config;
     sm_value_shape input = shape_of(graph, op, 0);
-    return sm_max_pool_square(input.height, input.width, input.channels, options->kernel, options->stride, options->pad);
+    return sm_max_pool_square(input.height, input.width, input.channels, options->kernel, options->stride,
+                              options->pad);
 }
 
 static sm_status pool_infer(const sm_graph *graph, const sm_op *op, sm_value_shape *output)
@@ -60,7 +61,8 @@ static void pool_forward(sm_lowering *lowering, const sm_op *op)
         *index = sm_lowering_buffer(lowering, sm_value_floats(graph->values[op->output].shape) * sizeof(int32_t), 0);
     }
     sm_operand input = sm_lowering_value(lowering, op->inputs[0]);
-    sm_lowering_emit(lowering, &(sm_step){.run = run_pool, .label = "forward",
+    sm_lowering_emit(lowering, &(sm_step){.run = run_pool,
+                                          .label = "forward",
                                           .config = sm_lowering_config(lowering, &shape, sizeof shape),
                                           .operand = {input, sm_lowering_define(lowering, op->output, -1), *index}});
 }
@@ -72,20 +74,24 @@ static void pool_backward(sm_lowering *lowering, const sm_op *op)
     }
     sm_max_pool_shape shape = pool_shape(sm_lowering_graph(lowering), op);
     sm_max_pool_infer(&shape);
-    sm_step step = {.run = run_pool_backward, .label = "backward", .config = sm_lowering_config(lowering, &shape, sizeof shape),
+    sm_step step = {.run = run_pool_backward,
+                    .label = "backward",
+                    .config = sm_lowering_config(lowering, &shape, sizeof shape),
                     .operand = {sm_lowering_value_gradient(lowering, op->output),
                                 *(sm_operand *)sm_lowering_state(lowering, op, sizeof(sm_operand))}};
     step.operand[2] = sm_lowering_write_gradient(lowering, op->inputs[0], -1, &step.beta);
     sm_lowering_emit(lowering, &step);
 }
 
-static const sm_op_kind sm_max_pool_kind = {.name = "max_pool", .infer = pool_infer, .forward = pool_forward, .backward = pool_backward};
+static const sm_op_kind sm_max_pool_kind = {
+    .name = "max_pool", .infer = pool_infer, .forward = pool_forward, .backward = pool_backward};
 
 int sm_graph_max_pool(sm_graph *graph, int input, int kernel, int stride, int pad)
 {
     pool_options options = {kernel, stride, pad};
-    return sm_graph_append(graph, &(sm_op){.kind = &sm_max_pool_kind, .name = "max_pool", .inputs = {input}, .input_count = 1}, &options,
-                           sizeof options);
+    return sm_graph_append(graph,
+                           &(sm_op){.kind = &sm_max_pool_kind, .name = "max_pool", .inputs = {input}, .input_count = 1},
+                           &options, sizeof options);
 }
 
 /* ---- global average pool: 0 input, 1 output; backward 0 grad_output, 1 result ---- */
@@ -99,14 +105,15 @@ static sm_status average_infer(const sm_graph *graph, const sm_op *op, sm_value_
 static void run_average(const sm_step *step, const sm_run *run)
 {
     const sm_value_shape *shape = step->config;
-    sm_global_average_pool_forward(run->batch, sm_value_pixels(*shape), shape->channels, ADDRESS(0), ADDRESS(1), run->threads);
+    sm_global_average_pool_forward(run->batch, sm_value_pixels(*shape), shape->channels, ADDRESS(0), ADDRESS(1),
+                                   run->threads);
 }
 
 static void run_average_backward(const sm_step *step, const sm_run *run)
 {
     const sm_value_shape *shape = step->config;
-    sm_global_average_pool_backward(run->batch, sm_value_pixels(*shape), shape->channels, ADDRESS(0), step->beta, ADDRESS(1),
-                                    run->threads);
+    sm_global_average_pool_backward(run->batch, sm_value_pixels(*shape), shape->channels, ADDRESS(0), step->beta,
+                                    ADDRESS(1), run->threads);
 }
 
 static const void *input_shape(sm_lowering *lowering, const sm_op *op)
@@ -118,7 +125,9 @@ static const void *input_shape(sm_lowering *lowering, const sm_op *op)
 static void average_forward(sm_lowering *lowering, const sm_op *op)
 {
     sm_operand input = sm_lowering_value(lowering, op->inputs[0]);
-    sm_lowering_emit(lowering, &(sm_step){.run = run_average, .label = "forward", .config = input_shape(lowering, op),
+    sm_lowering_emit(lowering, &(sm_step){.run = run_average,
+                                          .label = "forward",
+                                          .config = input_shape(lowering, op),
                                           .operand = {input, sm_lowering_define(lowering, op->output, -1)}});
 }
 
@@ -127,7 +136,9 @@ static void average_backward(sm_lowering *lowering, const sm_op *op)
     if (!sm_lowering_wants_gradient(lowering, op->inputs[0])) {
         return;
     }
-    sm_step step = {.run = run_average_backward, .label = "backward", .config = input_shape(lowering, op),
+    sm_step step = {.run = run_average_backward,
+                    .label = "backward",
+                    .config = input_shape(lowering, op),
                     .operand = {sm_lowering_value_gradient(lowering, op->output)}};
     step.operand[1] = sm_lowering_write_gradient(lowering, op->inputs[0], -1, &step.beta);
     sm_lowering_emit(lowering, &step);
@@ -139,7 +150,10 @@ static const sm_op_kind sm_global_average_pool_kind = {
 int sm_graph_global_average_pool(sm_graph *graph, int input)
 {
     return sm_graph_append(
-        graph, &(sm_op){.kind = &sm_global_average_pool_kind, .name = "global_average_pool", .inputs = {input}, .input_count = 1}, NULL, 0);
+        graph,
+        &(sm_op){
+            .kind = &sm_global_average_pool_kind, .name = "global_average_pool", .inputs = {input}, .input_count = 1},
+        NULL, 0);
 }
 
 /* ---- bilinear resize: 0 input, 1 output; backward 0 grad_output, 1 result ---- */
@@ -159,7 +173,8 @@ static sm_resize_shape resize_shape(const sm_graph *graph, const sm_op *op)
 {
     const resize_options *options = op->config;
     sm_value_shape input = shape_of(graph, op, 0);
-    return (sm_resize_shape){input.height, input.width, options->height, options->width, input.channels, options->align_corners};
+    return (sm_resize_shape){input.height,   input.width,    options->height,
+                             options->width, input.channels, options->align_corners};
 }
 
 static void run_resize(const sm_step *step, const sm_run *run)
@@ -169,16 +184,19 @@ static void run_resize(const sm_step *step, const sm_run *run)
 
 static void run_resize_backward(const sm_step *step, const sm_run *run)
 {
-    sm_resize_backward(step->config, run->batch, ADDRESS(0), step->beta, ADDRESS(1), run->base[SM_REGION_WORKSPACE], run->threads);
+    sm_resize_backward(step->config, run->batch, ADDRESS(0), step->beta, ADDRESS(1), run->base[SM_REGION_WORKSPACE],
+                       run->threads);
 }
 
 static void resize_forward(sm_lowering *lowering, const sm_op *op)
 {
     sm_resize_shape shape = resize_shape(sm_lowering_graph(lowering), op);
     sm_operand input = sm_lowering_value(lowering, op->inputs[0]);
-    sm_lowering_emit(lowering, &(sm_step){.run = run_resize, .label = "forward",
+    sm_lowering_emit(lowering, &(sm_step){.run = run_resize,
+                                          .label = "forward",
                                           .config = sm_lowering_config(lowering, &shape, sizeof shape),
-                                          .workspace_bytes = sm_resize_forward_workspace_bytes(&shape, sm_lowering_options(lowering)->threads),
+                                          .workspace_bytes = sm_resize_forward_workspace_bytes(
+                                              &shape, sm_lowering_options(lowering)->threads),
                                           .operand = {input, sm_lowering_define(lowering, op->output, -1)}});
 }
 
@@ -188,20 +206,24 @@ static void resize_backward(sm_lowering *lowering, const sm_op *op)
         return;
     }
     sm_resize_shape shape = resize_shape(sm_lowering_graph(lowering), op);
-    sm_step step = {.run = run_resize_backward, .label = "backward", .config = sm_lowering_config(lowering, &shape, sizeof shape),
+    sm_step step = {.run = run_resize_backward,
+                    .label = "backward",
+                    .config = sm_lowering_config(lowering, &shape, sizeof shape),
                     .workspace_bytes = sm_resize_backward_workspace_bytes(&shape),
                     .operand = {sm_lowering_value_gradient(lowering, op->output)}};
     step.operand[1] = sm_lowering_write_gradient(lowering, op->inputs[0], -1, &step.beta);
     sm_lowering_emit(lowering, &step);
 }
 
-static const sm_op_kind sm_resize_kind = {.name = "resize", .infer = resize_infer, .forward = resize_forward, .backward = resize_backward};
+static const sm_op_kind sm_resize_kind = {
+    .name = "resize", .infer = resize_infer, .forward = resize_forward, .backward = resize_backward};
 
 int sm_graph_resize(sm_graph *graph, int input, int height, int width, int align_corners)
 {
     resize_options options = {height, width, align_corners};
-    return sm_graph_append(graph, &(sm_op){.kind = &sm_resize_kind, .name = "resize", .inputs = {input}, .input_count = 1}, &options,
-                           sizeof options);
+    return sm_graph_append(graph,
+                           &(sm_op){.kind = &sm_resize_kind, .name = "resize", .inputs = {input}, .input_count = 1},
+                           &options, sizeof options);
 }
 
 /* ---- concat: 0 part, 1 whole; a 1 x 1 part is spread over the pixels ---- */
@@ -229,9 +251,11 @@ static void run_part(const sm_step *step, const sm_run *run)
 {
     const part_config *c = step->config;
     if (c->spread) {
-        sm_concat_broadcast(run->batch, c->pixels, c->channels, ADDRESS(0), c->channels_total, c->offset, ADDRESS(1), run->threads);
+        sm_concat_broadcast(run->batch, c->pixels, c->channels, ADDRESS(0), c->channels_total, c->offset, ADDRESS(1),
+                            run->threads);
     } else {
-        sm_concat_copy((size_t)run->batch * c->pixels, c->channels, ADDRESS(0), c->channels_total, c->offset, ADDRESS(1), run->threads);
+        sm_concat_copy((size_t)run->batch * c->pixels, c->channels, ADDRESS(0), c->channels_total, c->offset,
+                       ADDRESS(1), run->threads);
     }
 }
 
@@ -239,11 +263,11 @@ static void run_part_backward(const sm_step *step, const sm_run *run)
 {
     const part_config *c = step->config;
     if (c->spread) {
-        sm_concat_broadcast_backward(run->batch, c->pixels, c->channels, c->channels_total, c->offset, ADDRESS(1), step->beta,
-                                     ADDRESS(0), run->threads);
+        sm_concat_broadcast_backward(run->batch, c->pixels, c->channels, c->channels_total, c->offset, ADDRESS(1),
+                                     step->beta, ADDRESS(0), run->threads);
     } else {
-        sm_concat_extract((size_t)run->batch * c->pixels, c->channels, c->channels_total, c->offset, ADDRESS(1), step->beta,
-                          ADDRESS(0), run->threads);
+        sm_concat_extract((size_t)run->batch * c->pixels, c->channels, c->channels_total, c->offset, ADDRESS(1),
+                          step->beta, ADDRESS(0), run->threads);
     }
 }
 
@@ -259,8 +283,11 @@ static const void *part_config_of(sm_lowering *lowering, const sm_op *op, int in
 static void concat_forward(sm_lowering *lowering, const sm_op *op)
 {
     sm_operand whole = sm_lowering_define(lowering, op->output, -1);
-    for (int i = 0, offset = 0; i < op->input_count; offset += shape_of(sm_lowering_graph(lowering), op, i++).channels) {
-        sm_lowering_emit(lowering, &(sm_step){.run = run_part, .label = "forward", .config = part_config_of(lowering, op, i, offset),
+    for (int i = 0, offset = 0; i < op->input_count;
+         offset += shape_of(sm_lowering_graph(lowering), op, i++).channels) {
+        sm_lowering_emit(lowering, &(sm_step){.run = run_part,
+                                              .label = "forward",
+                                              .config = part_config_of(lowering, op, i, offset),
                                               .operand = {sm_lowering_value(lowering, op->inputs[i]), whole}});
     }
 }
@@ -268,9 +295,11 @@ static void concat_forward(sm_lowering *lowering, const sm_op *op)
 static void concat_backward(sm_lowering *lowering, const sm_op *op)
 {
     sm_operand whole = sm_lowering_value_gradient(lowering, op->output);
-    for (int i = 0, offset = 0; i < op->input_count; offset += shape_of(sm_lowering_graph(lowering), op, i++).channels) {
+    for (int i = 0, offset = 0; i < op->input_count;
+         offset += shape_of(sm_lowering_graph(lowering), op, i++).channels) {
         if (sm_lowering_wants_gradient(lowering, op->inputs[i])) {
-            sm_step step = {.run = run_part_backward, .label = "backward", .config = part_config_of(lowering, op, i, offset)};
+            sm_step step = {
+                .run = run_part_backward, .label = "backward", .config = part_config_of(lowering, op, i, offset)};
             step.operand[0] = sm_lowering_write_gradient(lowering, op->inputs[i], -1, &step.beta);
             step.operand[1] = whole;
             sm_lowering_emit(lowering, &step);
@@ -278,7 +307,8 @@ static void concat_backward(sm_lowering *lowering, const sm_op *op)
     }
 }
 
-static const sm_op_kind sm_concat_kind = {.name = "concat", .infer = concat_infer, .forward = concat_forward, .backward = concat_backward};
+static const sm_op_kind sm_concat_kind = {
+    .name = "concat", .infer = concat_infer, .forward = concat_forward, .backward = concat_backward};
 
 int sm_graph_concat(sm_graph *graph, const int *inputs, int count)
 {

@@ -4,9 +4,14 @@
 #include "graph/plan_internal.h"
 
 const char *const sm_region_names[SM_REGIONS] = {
-    [SM_REGION_NONE] = "none",           [SM_REGION_PARAMETERS] = "parameters",   [SM_REGION_GRADIENTS] = "gradients",
-    [SM_REGION_BUFFERS] = "buffers",     [SM_REGION_PREPARED] = "packed weights", [SM_REGION_INPUT] = "input",
-    [SM_REGION_ACTIVATIONS] = "activations", [SM_REGION_WORKSPACE] = "workspace",
+    [SM_REGION_NONE] = "none",
+    [SM_REGION_PARAMETERS] = "parameters",
+    [SM_REGION_GRADIENTS] = "gradients",
+    [SM_REGION_BUFFERS] = "buffers",
+    [SM_REGION_PREPARED] = "packed weights",
+    [SM_REGION_INPUT] = "input",
+    [SM_REGION_ACTIVATIONS] = "activations",
+    [SM_REGION_WORKSPACE] = "workspace",
 };
 
 sm_status sm_plan_new(const sm_graph *graph, const sm_plan_options *options, sm_plan **out)
@@ -31,7 +36,8 @@ sm_status sm_plan_new(const sm_graph *graph, const sm_plan_options *options, sm_
     plan->region_bytes[SM_REGION_PARAMETERS] = graph->parameters->parameters.floats * sizeof(float);
     plan->region_bytes[SM_REGION_GRADIENTS] = options->training ? plan->region_bytes[SM_REGION_PARAMETERS] : 0;
     plan->region_bytes[SM_REGION_BUFFERS] = graph->parameters->buffers.floats * sizeof(float);
-    plan->region_bytes[SM_REGION_INPUT] = sm_value_floats(graph->values[0].shape) * sizeof(float) * (size_t)options->capacity;
+    plan->region_bytes[SM_REGION_INPUT] =
+        sm_value_floats(graph->values[0].shape) * sizeof(float) * (size_t)options->capacity;
     sm_plan_lower(plan);
     *out = plan;
     return SM_OK;

@@ -14,17 +14,17 @@
 typedef struct value_state {
     sm_operand place;
     int defined;
-    int reads_left;      /* by consumers, by backward, as an output */
+    int reads_left; /* by consumers, by backward, as an output */
     int wants_gradient;
     const sm_op *recomputed_by; /* NULL: kept */
-    sm_operand gradient; /* NONE until the first writer */
+    sm_operand gradient;        /* NONE until the first writer */
 } value_state;
 
 typedef struct op_state {
-    int head;      /* op that does this op's work; itself unless absorbed */
-    int last;      /* of a head: the last op that it absorbed */
-    int lowered;   /* forward steps emitted */
-    void *memory;  /* sm_lowering_state() */
+    int head;     /* op that does this op's work; itself unless absorbed */
+    int last;     /* of a head: the last op that it absorbed */
+    int lowered;  /* forward steps emitted */
+    void *memory; /* sm_lowering_state() */
 } op_state;
 
 struct sm_lowering {
@@ -32,8 +32,8 @@ struct sm_lowering {
     const sm_graph *graph;
     value_state *values;
     op_state *ops;
-    int *readers;  /* of each buffer, as gradient */
-    int op;        /* being lowered */
+    int *readers; /* of each buffer, as gradient */
+    int op;       /* being lowered */
     int pass;
 };
 
@@ -218,14 +218,17 @@ static void set_gradient(sm_lowering *lowering, int value, sm_operand place)
 static void run_accumulate(const sm_step *step, const sm_run *run)
 {
     size_t count = *(const size_t *)step->config * (size_t)run->batch;
-    sm_accumulate(count, sm_operand_address(run, step->operand[0]), step->beta, sm_operand_address(run, step->operand[1]), run->threads);
+    sm_accumulate(count, sm_operand_address(run, step->operand[0]), step->beta,
+                  sm_operand_address(run, step->operand[1]), run->threads);
 }
 
 static void emit_accumulate(sm_lowering *lowering, int value, sm_operand from, float beta, sm_operand to)
 {
     size_t floats = sm_value_floats(lowering->graph->values[value].shape);
-    sm_lowering_emit(lowering, &(sm_step){.run = run_accumulate, .label = beta > 0 ? "add gradient" : "copy gradient",
-                                          .operand = {from, to}, .beta = beta,
+    sm_lowering_emit(lowering, &(sm_step){.run = run_accumulate,
+                                          .label = beta > 0 ? "add gradient" : "copy gradient",
+                                          .operand = {from, to},
+                                          .beta = beta,
                                           .config = sm_lowering_config(lowering, &floats, sizeof floats)});
 }
 
@@ -483,7 +486,8 @@ static size_t operand_bytes(const sm_plan *plan, const sm_step *step, sm_operand
     }
     for (int i = 0; i < op->parameter_count; i++) {
         const sm_slice *slice = &plan->graph->parameters->parameters.items[op->parameters[i]];
-        if ((operand.region == SM_REGION_PARAMETERS || operand.region == SM_REGION_GRADIENTS) && operand.offset == slice->offset * sizeof(float)) {
+        if ((operand.region == SM_REGION_PARAMETERS || operand.region == SM_REGION_GRADIENTS) &&
+            operand.offset == slice->offset * sizeof(float)) {
             return slice->count * sizeof(float);
         }
     }

@@ -26,15 +26,16 @@ static size_t parameters_of(const sm_plan *plan, const sm_op *op)
 static void print_ops(const sm_plan *plan, FILE *file)
 {
     const sm_graph *graph = plan->graph;
-    fprintf(file, "%-4s %-19s %-36s %16s %11s %10s  %s\n", "op", "kind", "name", "output", "parameters", "MMAC", 
+    fprintf(file, "%-4s %-19s %-36s %16s %11s %10s  %s\n", "op", "kind", "name", "output", "parameters", "MMAC",
             plan->options.training ? "forward / data / weight gradient" : "forward");
     for (int i = 0; i < graph->op_count; i++) {
         const sm_op *op = &graph->ops[i];
         sm_value_shape shape = graph->values[op->output].shape;
         char size[48];
         snprintf(size, sizeof size, "%dx%dx%d", shape.height, shape.width, shape.channels);
-        fprintf(file, "%-4d %-19s %-36s %16s %11zu %10.2f", i, op->kind->name, strcmp(op->name, op->kind->name) ? op->name : "", size,
-                parameters_of(plan, op), op->kind->macs ? op->kind->macs(graph, op) * 1e-6 : 0);
+        fprintf(file, "%-4d %-19s %-36s %16s %11zu %10.2f", i, op->kind->name,
+                strcmp(op->name, op->kind->name) ? op->name : "", size, parameters_of(plan, op),
+                op->kind->macs ? op->kind->macs(graph, op) * 1e-6 : 0);
         const char *forward = algorithm_of(plan, SM_PASS_FORWARD, i, "forward");
         if (forward[0] != '-') {
             fprintf(file, "  %s", forward);
@@ -63,21 +64,23 @@ static void print_totals(const sm_plan *plan, size_t optimizer_bytes, FILE *file
     for (int i = 0; i < parameters->parameters.count; i++) {
         *(parameters->parameters.items[i].frozen ? &frozen : &trained) += parameters->parameters.items[i].count;
     }
-    fprintf(file, "\nparameters: %zu trained, %zu frozen, in %d tensors\n", trained, frozen, parameters->parameters.count);
+    fprintf(file, "\nparameters: %zu trained, %zu frozen, in %d tensors\n", trained, frozen,
+            parameters->parameters.count);
     fprintf(file, "\n%-16s %12s\n", "memory region", "MiB");
     for (int region = SM_REGION_NONE + 1; region < SM_REGIONS; region++) {
         fprintf(file, "%-16s %12.2f\n", sm_region_names[region], (double)plan->region_bytes[region] / (1 << 20));
         total += plan->region_bytes[region];
     }
-    fprintf(file, "%-16s %12.2f\n%-16s %12.2f  a process, %d sample%s\n", "optimizer state", (double)optimizer_bytes / (1 << 20), "total",
-            (double)total / (1 << 20), plan->options.capacity, plan->options.capacity > 1 ? "s" : "");
+    fprintf(file, "%-16s %12.2f\n%-16s %12.2f  a process, %d sample%s\n", "optimizer state",
+            (double)optimizer_bytes / (1 << 20), "total", (double)total / (1 << 20), plan->options.capacity,
+            plan->options.capacity > 1 ? "s" : "");
     double forward[2], backward[2];
     sum_macs(plan, SM_PASS_FORWARD, &forward[0], &forward[1]);
     sum_macs(plan, SM_PASS_BACKWARD, &backward[0], &backward[1]);
     fprintf(file, "\nGFLOP an image: forward %.2f nominal, %.2f executed", 2e-9 * forward[0], 2e-9 * forward[1]);
     if (plan->options.training) {
-        fprintf(file, "; backward %.2f nominal, %.2f executed; step %.2f nominal, %.2f executed", 2e-9 * backward[0], 2e-9 * backward[1],
-                2e-9 * (forward[0] + backward[0]), 2e-9 * (forward[1] + backward[1]));
+        fprintf(file, "; backward %.2f nominal, %.2f executed; step %.2f nominal, %.2f executed", 2e-9 * backward[0],
+                2e-9 * backward[1], 2e-9 * (forward[0] + backward[0]), 2e-9 * (forward[1] + backward[1]));
     }
     fprintf(file, "\nsteps: %d packing, %d forward, %d backward\n", plan->passes[SM_PASS_PREPARE].count,
             plan->passes[SM_PASS_FORWARD].count, plan->passes[SM_PASS_BACKWARD].count);

@@ -60,15 +60,15 @@ static const struct {
     const char *expected; /* in messages */
     int is_list, has_limits;
 } types[] = {
-    [SM_KEY_BOOL] = {"bool",     "true or false",                0, 0},
-    [SM_KEY_INTEGER] = {"integer",  "an integer",                   0, 1},
-    [SM_KEY_REAL] = {"real",     "a number",                     0, 1},
-    [SM_KEY_TEXT] = {"text",     "text",                         0, 0},
-    [SM_KEY_CHOICE] = {"choice",   "a choice",                     0, 0},
-    [SM_KEY_PATH] = {"path",     "a path",                       0, 0},
+    [SM_KEY_BOOL] = {"bool", "true or false", 0, 0},
+    [SM_KEY_INTEGER] = {"integer", "an integer", 0, 1},
+    [SM_KEY_REAL] = {"real", "a number", 0, 1},
+    [SM_KEY_TEXT] = {"text", "text", 0, 0},
+    [SM_KEY_CHOICE] = {"choice", "a choice", 0, 0},
+    [SM_KEY_PATH] = {"path", "a path", 0, 0},
     [SM_KEY_INTEGERS] = {"integers", "integers separated by commas", 1, 1},
-    [SM_KEY_REALS] = {"reals",    "numbers separated by commas",  1, 1},
-    [SM_KEY_TEXTS] = {"texts",    "texts separated by commas",    1, 0},
+    [SM_KEY_REALS] = {"reals", "numbers separated by commas", 1, 1},
+    [SM_KEY_TEXTS] = {"texts", "texts separated by commas", 1, 0},
 };
 
 /* "0 .. 1", "at least 1", "at most 8" or "" into `out`. */

@@ -103,15 +103,15 @@ static const struct {
     H5T_class_t class;
     H5T_sign_t sign;
 } types[] = {
-    [SM_H5_FLOAT] = {"float32", 4, H5T_FLOAT,    H5T_SGN_ERROR},
-    [SM_H5_DOUBLE] = {"float64", 8, H5T_FLOAT,    H5T_SGN_ERROR},
-    [SM_H5_INT64] = {"int64",   8, H5T_INTEGER,  H5T_SGN_2    },
-    [SM_H5_INT32] = {"int32",   4, H5T_INTEGER,  H5T_SGN_2    },
-    [SM_H5_U8] = {"uint8",   1, H5T_INTEGER,  H5T_SGN_NONE },
-    [SM_H5_U16] = {"uint16",  2, H5T_INTEGER,  H5T_SGN_NONE },
-    [SM_H5_U32] = {"uint32",  4, H5T_INTEGER,  H5T_SGN_NONE },
-    [SM_H5_TEXT] = {"text",    0, H5T_STRING,   H5T_SGN_ERROR},
-    [SM_H5_OTHER] = {"other",   0, H5T_NO_CLASS, H5T_SGN_ERROR},
+    [SM_H5_FLOAT] = {"float32", 4, H5T_FLOAT, H5T_SGN_ERROR},
+    [SM_H5_DOUBLE] = {"float64", 8, H5T_FLOAT, H5T_SGN_ERROR},
+    [SM_H5_INT64] = {"int64", 8, H5T_INTEGER, H5T_SGN_2},
+    [SM_H5_INT32] = {"int32", 4, H5T_INTEGER, H5T_SGN_2},
+    [SM_H5_U8] = {"uint8", 1, H5T_INTEGER, H5T_SGN_NONE},
+    [SM_H5_U16] = {"uint16", 2, H5T_INTEGER, H5T_SGN_NONE},
+    [SM_H5_U32] = {"uint32", 4, H5T_INTEGER, H5T_SGN_NONE},
+    [SM_H5_TEXT] = {"text", 0, H5T_STRING, H5T_SGN_ERROR},
+    [SM_H5_OTHER] = {"other", 0, H5T_NO_CLASS, H5T_SGN_ERROR},
 };
 
 static const char *const class_names[] = {

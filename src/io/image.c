@@ -230,8 +230,8 @@ static const struct {
     size_t length;
     int (*read)(decoder *d);
 } kinds[] = {
-    {"PNG",  {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'}, 8, read_png },
-    {"JPEG", {0xff, 0xd8, 0xff},                            3, read_jpeg},
+    {"PNG", {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'}, 8, read_png},
+    {"JPEG", {0xff, 0xd8, 0xff}, 3, read_jpeg},
 };
 
 static void keep_high_bytes(sm_image *image)

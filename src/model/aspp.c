@@ -8,7 +8,10 @@ static int append_branch(sm_graph *graph, int input, int branch, int channels, i
     char conv[SM_NAME_BYTES], norm[SM_NAME_BYTES];
     snprintf(conv, sizeof conv, "aspp.convs.%d.0", branch);
     snprintf(norm, sizeof norm, "aspp.convs.%d.1", branch);
-    sm_conv2d_options options = {.channels = channels, .kernel = branch == 0 ? 1 : 3, .stride = 1, .dilation = rate,
+    sm_conv2d_options options = {.channels = channels,
+                                 .kernel = branch == 0 ? 1 : 3,
+                                 .stride = 1,
+                                 .dilation = rate,
                                  .pad = branch == 0 ? 0 : rate};
     return sm_conv_norm_relu_append(graph, input, conv, norm, &options);
 }
@@ -17,7 +20,8 @@ static int append_branch(sm_graph *graph, int input, int branch, int channels, i
 static int append_pooled_branch(sm_graph *graph, int input, int channels)
 {
     int x = sm_graph_global_average_pool(graph, input);
-    x = sm_graph_conv2d(graph, x, "aspp.convs.4.1", &(sm_conv2d_options){.channels = channels, .kernel = 1, .stride = 1, .dilation = 1});
+    x = sm_graph_conv2d(graph, x, "aspp.convs.4.1",
+                        &(sm_conv2d_options){.channels = channels, .kernel = 1, .stride = 1, .dilation = 1});
     x = sm_graph_batch_norm(graph, x, "aspp.convs.4.2", 1);
     return sm_graph_relu(graph, x);
 }
@@ -33,8 +37,9 @@ int sm_aspp_append(sm_graph *graph, int input, const sm_network_options *options
     branches[SM_ASPP_RATES + 1] = append_pooled_branch(graph, input, channels);
     int x = sm_graph_concat(graph, branches, SM_ASPP_RATES + 2);
     if (options->project) {
-        x = sm_conv_norm_relu_append(graph, x, "aspp.project.0", "aspp.project.1",
-                                     &(sm_conv2d_options){.channels = channels, .kernel = 1, .stride = 1, .dilation = 1});
+        x = sm_conv_norm_relu_append(
+            graph, x, "aspp.project.0", "aspp.project.1",
+            &(sm_conv2d_options){.channels = channels, .kernel = 1, .stride = 1, .dilation = 1});
     }
     return x;
 }

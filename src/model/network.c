@@ -11,14 +11,22 @@ static const char section[] = "model";
 const sm_key sm_model_keys[] = {
     {section, "backbone", SM_KEY_CHOICE, "resnet50", 0, 0, "resnet18|resnet34|resnet50|resnet101|resnet152", NULL,
      "the shared residual network"},
-    {section, "width", SM_KEY_REAL, "1", 0.01, 8, NULL, NULL, "multiplies the channels of backbone, ASPP and decoders (at least 4 remain)"},
-    {section, "output_stride", SM_KEY_INTEGER, "8", 8, 32, NULL, "pixels", "8, 16 or 32: size of the input over size of the features"},
-    {section, "aspp_rates", SM_KEY_INTEGERS, "12,24,36", 1, 1024, NULL, NULL, "dilations of the three 3x3 branches of the ASPP"},
-    {section, "project", SM_KEY_BOOL, "false", 0, 0, NULL, NULL, "1x1 convolution of the ASPP's 1280 channels down to 256, as DeepLabv3"},
-    {section, "align_corners", SM_KEY_BOOL, "false", 0, 0, NULL, NULL, "upsample so that the corner pixels' centres coincide"},
-    {section, "dropout", SM_KEY_REAL, "0", 0, 0.99, NULL, NULL, "probability of dropping a feature before each decoder's last layer"},
-    {section, "pretrained", SM_KEY_PATH, "", 0, 0, NULL, NULL, "checkpoint whose parameters of the same name and shape start the training"},
-    {section, "freeze", SM_KEY_TEXTS, "", 0, 0, NULL, NULL, "name patterns of parameters that are not trained: backbone.layer1.*"},
+    {section, "width", SM_KEY_REAL, "1", 0.01, 8, NULL, NULL,
+     "multiplies the channels of backbone, ASPP and decoders (at least 4 remain)"},
+    {section, "output_stride", SM_KEY_INTEGER, "8", 8, 32, NULL, "pixels",
+     "8, 16 or 32: size of the input over size of the features"},
+    {section, "aspp_rates", SM_KEY_INTEGERS, "12,24,36", 1, 1024, NULL, NULL,
+     "dilations of the three 3x3 branches of the ASPP"},
+    {section, "project", SM_KEY_BOOL, "false", 0, 0, NULL, NULL,
+     "1x1 convolution of the ASPP's 1280 channels down to 256, as DeepLabv3"},
+    {section, "align_corners", SM_KEY_BOOL, "false", 0, 0, NULL, NULL,
+     "upsample so that the corner pixels' centres coincide"},
+    {section, "dropout", SM_KEY_REAL, "0", 0, 0.99, NULL, NULL,
+     "probability of dropping a feature before each decoder's last layer"},
+    {section, "pretrained", SM_KEY_PATH, "", 0, 0, NULL, NULL,
+     "checkpoint whose parameters of the same name and shape start the training"},
+    {section, "freeze", SM_KEY_TEXTS, "", 0, 0, NULL, NULL,
+     "name patterns of parameters that are not trained: backbone.layer1.*"},
     {section, "learning_rate_scales", SM_KEY_TEXTS, "", 0, 0, NULL, NULL, "pattern:factor pairs: backbone.*:0.1"},
     {0},
 };
@@ -84,14 +92,15 @@ int sm_network_channels(int base, double width)
     return channels < 4 ? 4 : channels;
 }
 
-int sm_conv_norm_relu_append(sm_graph *graph, int input, const char *conv, const char *norm, const sm_conv2d_options *options)
+int sm_conv_norm_relu_append(sm_graph *graph, int input, const char *conv, const char *norm,
+                             const sm_conv2d_options *options)
 {
     int x = sm_graph_conv2d(graph, input, conv, options);
     return sm_graph_relu(graph, sm_graph_batch_norm(graph, x, norm, 0));
 }
 
-sm_status sm_network_build(const sm_network_options *options, int height, int width, int decoder_count, const sm_decoder *decoders,
-                           sm_parameters *parameters, sm_graph **out)
+sm_status sm_network_build(const sm_network_options *options, int height, int width, int decoder_count,
+                           const sm_decoder *decoders, sm_parameters *parameters, sm_graph **out)
 {
     sm_graph *graph = sm_graph_new(parameters);
     int x = sm_graph_input(graph, (sm_value_shape){height, width, 3});

@@ -29,13 +29,16 @@ static void part_name(char out[SM_NAME_BYTES], const block *b, const char *part)
     snprintf(out, SM_NAME_BYTES, "%s.%s", b->name, part);
 }
 
-static int conv_norm(sm_graph *graph, int input, const block *b, const char *conv, const char *norm, int channels, int kernel, int stride,
-                     int dilation)
+static int conv_norm(sm_graph *graph, int input, const block *b, const char *conv, const char *norm, int channels,
+                     int kernel, int stride, int dilation)
 {
     char name[SM_NAME_BYTES];
     part_name(name, b, conv);
     int x = sm_graph_conv2d(graph, input, name,
-                            &(sm_conv2d_options){.channels = channels, .kernel = kernel, .stride = stride, .dilation = dilation,
+                            &(sm_conv2d_options){.channels = channels,
+                                                 .kernel = kernel,
+                                                 .stride = stride,
+                                                 .dilation = dilation,
                                                  .pad = dilation * (kernel / 2)});
     part_name(name, b, norm);
     return sm_graph_batch_norm(graph, x, name, 0);
@@ -73,9 +76,10 @@ static const resnet_kind *find(const char *name)
 int sm_resnet_append(sm_graph *graph, int input, const sm_network_options *options)
 {
     const resnet_kind *kind = find(options->backbone);
-    int x = sm_conv_norm_relu_append(graph, input, "backbone.conv1", "backbone.bn1",
-                                     &(sm_conv2d_options){.channels = sm_network_channels(64, options->width), .kernel = 7, .stride = 2,
-                                                          .dilation = 1, .pad = 3});
+    int x = sm_conv_norm_relu_append(
+        graph, input, "backbone.conv1", "backbone.bn1",
+        &(sm_conv2d_options){
+            .channels = sm_network_channels(64, options->width), .kernel = 7, .stride = 2, .dilation = 1, .pad = 3});
     x = sm_graph_max_pool(graph, x, 3, 2, 1);
     int stride_so_far = 4, dilation = 1, channels_in = sm_network_channels(64, options->width);
     for (int layer = 0; layer < 4; layer++) {
@@ -86,7 +90,8 @@ int sm_resnet_append(sm_graph *graph, int input, const sm_network_options *optio
         }
         stride_so_far *= stride;
         for (int i = 0; i < kind->blocks[layer]; i++) {
-            block b = {.channels = sm_network_channels(64 << layer, options->width), .expansion = kind->bottleneck ? 4 : 1};
+            block b = {.channels = sm_network_channels(64 << layer, options->width),
+                       .expansion = kind->bottleneck ? 4 : 1};
             snprintf(b.name, sizeof b.name, "backbone.layer%d.%d", layer + 1, i);
             b.stride = i == 0 ? stride : 1;
             b.dilation = i == 0 ? first_dilation : dilation;

@@ -16,11 +16,9 @@ typedef struct mask_source {
 static mask_source source_of(const sm_dropout *dropout)
 {
     uint64_t key = dropout->seed ^ sm_hash("dropout");
-    return (mask_source){
-        .key = {(uint32_t)key, (uint32_t)(key >> 32)},
-        .threshold = (uint32_t)((double)dropout->probability * 0x1p32),
-        .scale = 1.0f / (1.0f - dropout->probability)
-    };
+    return (mask_source){.key = {(uint32_t)key, (uint32_t)(key >> 32)},
+                         .threshold = (uint32_t)((double)dropout->probability * 0x1p32),
+                         .scale = 1.0f / (1.0f - dropout->probability)};
 }
 
 int sm_dropout_keeps(const sm_dropout *dropout, uint32_t sample, size_t element)

@@ -6,13 +6,8 @@ static const struct {
     const char *name;
     size_t bytes;
 } dtypes[SM_DTYPES] = {
-    [SM_F32] = {"f32",  4},
-      [SM_BF16] = {"bf16", 2},
-      [SM_U8] = {"u8",   1},
-      [SM_U16] = {"u16",  2},
-    [SM_I32] = {"i32",  4},
-      [SM_I64] = {"i64",  8},
-      [SM_F64] = {"f64",  8},
+    [SM_F32] = {"f32", 4}, [SM_BF16] = {"bf16", 2}, [SM_U8] = {"u8", 1},   [SM_U16] = {"u16", 2},
+    [SM_I32] = {"i32", 4}, [SM_I64] = {"i64", 8},   [SM_F64] = {"f64", 8},
 };
 
 size_t sm_dtype_bytes(sm_dtype dtype)

@@ -41,8 +41,8 @@ static sm_status check_checksum(const sm_h5 *file, const char *object, const voi
         SM_TRY(sm_h5_read_attribute_int64(file, object, "crc32c", &expected));
         uint32_t found = sm_crc32c(0, values, bytes);
         if (found != (uint32_t)expected) {
-            SM_TRY(sm_fail(SM_ERR_INPUT, "%s: %s is damaged: checksum %08x expected, %08x found", sm_h5_path(file), object,
-                           (unsigned)expected, (unsigned)found));
+            SM_TRY(sm_fail(SM_ERR_INPUT, "%s: %s is damaged: checksum %08x expected, %08x found", sm_h5_path(file),
+                           object, (unsigned)expected, (unsigned)found));
         }
     }
 done:
@@ -103,18 +103,22 @@ static sm_status match_one(sm_h5 *file, const char *object, const sm_slice *slic
     sm_h5_info info;
     (void)flat;
     if (!sm_h5_has_dataset(file, object)) {
-        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: has no %s, which the configured network needs: a checkpoint of another model", sm_h5_path(file), object));
+        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: has no %s, which the configured network needs: a checkpoint of another model",
+                       sm_h5_path(file), object));
     }
     SM_TRY(sm_h5_query(file, object, &info));
     if (!has_shape(&info, slice)) {
-        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: %s has %zu numbers, or in another shape than the configured network's %zu: a checkpoint of another model",
+        SM_TRY(sm_fail(SM_ERR_INPUT,
+                       "%s: %s has %zu numbers, or in another shape than the configured network's %zu: a checkpoint of "
+                       "another model",
                        sm_h5_path(file), object, info.count, slice->count));
     }
 done:
     return status;
 }
 
-static sm_status each_tensor(tensor_function function, sm_h5 *file, const char *group, const sm_slices *slices, float *flat)
+static sm_status each_tensor(tensor_function function, sm_h5 *file, const char *group, const sm_slices *slices,
+                             float *flat)
 {
     sm_status status = SM_OK;
     for (int i = 0; i < slices->count; i++) {
@@ -177,7 +181,8 @@ done:
     return status;
 }
 
-static sm_status build(const sm_trainer *trainer, const char *path, const char *fingerprint, double best_metric, sm_h5 **out)
+static sm_status build(const sm_trainer *trainer, const char *path, const char *fingerprint, double best_metric,
+                       sm_h5 **out)
 {
     sm_status status = SM_OK;
     sm_h5 *file = NULL;
@@ -187,7 +192,8 @@ static sm_status build(const sm_trainer *trainer, const char *path, const char *
     SM_TRY(network_tensors(write_one, file, trainer->session));
     SM_TRY(optimizer_tensors(write_one, file, trainer));
     SM_TRY(sm_h5_write(file, UPDATES, SM_H5_INT64, 1, &slices, trainer->segment_steps));
-    SM_TRY(sm_h5_write_attribute_int64(file, UPDATES, "crc32c", sm_crc32c(0, trainer->segment_steps, slices * sizeof(int64_t))));
+    SM_TRY(sm_h5_write_attribute_int64(file, UPDATES, "crc32c",
+                                       sm_crc32c(0, trainer->segment_steps, slices * sizeof(int64_t))));
     *out = file;
     file = NULL;
 done:
@@ -195,7 +201,8 @@ done:
     return status;
 }
 
-sm_status sm_checkpoint_save(const sm_trainer *trainer, const char *path, const char *best_path, const char *fingerprint, double best_metric)
+sm_status sm_checkpoint_save(const sm_trainer *trainer, const char *path, const char *best_path,
+                             const char *fingerprint, double best_metric)
 {
     sm_status status = SM_OK;
     sm_h5 *file = NULL;
@@ -221,8 +228,8 @@ static sm_status check_format(const sm_h5 *file)
     SM_TRY(sm_h5_read_attribute_text(file, "/", "format", &format));
     SM_TRY(sm_h5_read_attribute_int64(file, "/", "format_version", &version));
     if (strcmp(format, FORMAT) != 0 || version != FORMAT_VERSION) {
-        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: format '%s' version %d expected, '%s' version %lld found", sm_h5_path(file), FORMAT,
-                       FORMAT_VERSION, format, (long long)version));
+        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: format '%s' version %d expected, '%s' version %lld found", sm_h5_path(file),
+                       FORMAT, FORMAT_VERSION, format, (long long)version));
     }
 done:
     sm_free(format);
@@ -234,11 +241,15 @@ static sm_status check_count(const sm_h5 *file, const sm_session *session)
 {
     char **names = NULL;
     size_t found, log_variances = (size_t)session->task_count;
-    size_t expected = (size_t)(session->parameters->parameters.count + session->parameters->buffers.count) - log_variances;
+    size_t expected =
+        (size_t)(session->parameters->parameters.count + session->parameters->buffers.count) - log_variances;
     sm_status status = sm_h5_list(file, "/model", &names, &found);
     for (size_t i = 0; status == SM_OK && i < found; i++) {
-        if (!sm_slices_find(&session->parameters->parameters, names[i]) && !sm_slices_find(&session->parameters->buffers, names[i])) {
-            status = sm_fail(SM_ERR_INPUT, "%s: holds /model/%s (%zu tensors), which the configured network (%zu tensors) does not have: a checkpoint of another model",
+        if (!sm_slices_find(&session->parameters->parameters, names[i]) &&
+            !sm_slices_find(&session->parameters->buffers, names[i])) {
+            status = sm_fail(SM_ERR_INPUT,
+                             "%s: holds /model/%s (%zu tensors), which the configured network (%zu tensors) does not "
+                             "have: a checkpoint of another model",
                              sm_h5_path(file), names[i], found, expected);
         }
     }
@@ -296,8 +307,10 @@ sm_status sm_checkpoint_load(sm_session *session, sm_trainer *trainer, const cha
         if (trainer->average) {
             sm_comm_broadcast(comm, trainer->average, bytes, 0);
         }
-        sm_comm_broadcast(comm, trainer->segment_steps, (size_t)session->parameters->parameters.count * sizeof(int64_t), 0);
-        int64_t *const positions[] = {&trainer->step, &trainer->position, &trainer->skipped, &trainer->skipped_in_a_row};
+        sm_comm_broadcast(comm, trainer->segment_steps, (size_t)session->parameters->parameters.count * sizeof(int64_t),
+                          0);
+        int64_t *const positions[] = {&trainer->step, &trainer->position, &trainer->skipped,
+                                      &trainer->skipped_in_a_row};
         for (size_t i = 0; i < sizeof positions / sizeof *positions; i++) {
             sm_comm_broadcast(comm, positions[i], sizeof(int64_t), 0);
         }
@@ -330,7 +343,8 @@ static sm_status load_pretrained_file(sm_session *session, const char *path)
 {
     sm_status status = SM_OK;
     sm_h5 *file = NULL;
-    int loaded = 0, wanted = session->parameters->parameters.count + session->parameters->buffers.count - session->task_count;
+    int loaded = 0,
+        wanted = session->parameters->parameters.count + session->parameters->buffers.count - session->task_count;
     SM_TRY(sm_h5_open(path, &file));
     SM_TRY(check_format(file));
     SM_TRY(load_matching(file, &session->parameters->parameters, session->values, &loaded));

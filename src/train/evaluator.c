@@ -27,18 +27,20 @@ static sm_status check_classes(const sm_session *session, const sm_dataset *data
         return SM_OK;
     }
     if (found->count != learnt->count) {
-        return sm_fail(SM_ERR_INPUT, "the evaluated dataset has %d classes, the training set %d", found->count, learnt->count);
+        return sm_fail(SM_ERR_INPUT, "the evaluated dataset has %d classes, the training set %d", found->count,
+                       learnt->count);
     }
     for (int c = 0; c < found->count; c++) {
         if (strcmp(found->names[c], learnt->names[c]) != 0) {
-            return sm_fail(SM_ERR_INPUT, "class %d of the evaluated dataset is '%s', but '%s' in the training set", c, found->names[c],
-                           learnt->names[c]);
+            return sm_fail(SM_ERR_INPUT, "class %d of the evaluated dataset is '%s', but '%s' in the training set", c,
+                           found->names[c], learnt->names[c]);
         }
     }
     return SM_OK;
 }
 
-sm_status sm_evaluator_new(sm_session *session, sm_dataset *dataset, int height, int width, const double mean[3], const double std[3], sm_evaluator **out)
+sm_status sm_evaluator_new(sm_session *session, sm_dataset *dataset, int height, int width, const double mean[3],
+                           const double std[3], sm_evaluator **out)
 {
     sm_status status = SM_OK;
     size_t tasks = (size_t)session->task_count;
@@ -57,10 +59,16 @@ sm_status sm_evaluator_new(sm_session *session, sm_dataset *dataset, int height,
     }
     e->counts = sm_alloc((e->first_count[tasks] + 1) * sizeof *e->counts);
     e->sums = sm_alloc((e->first_sum[tasks] + 1) * sizeof *e->sums);
-    e->loader = (sm_loader_options){.dataset = dataset, .builders = e->builders, .task_count = session->task_count,
-                                    .batch = session->settings.evaluate_batch, .rank = sm_comm_rank(session->comm),
-                                    .size = sm_comm_size(session->comm), .order = SM_LOADER_BLOCKS, .epochs = 1,
-                                    .out_height = height, .out_width = width};
+    e->loader = (sm_loader_options){.dataset = dataset,
+                                    .builders = e->builders,
+                                    .task_count = session->task_count,
+                                    .batch = session->settings.evaluate_batch,
+                                    .rank = sm_comm_rank(session->comm),
+                                    .size = sm_comm_size(session->comm),
+                                    .order = SM_LOADER_BLOCKS,
+                                    .epochs = 1,
+                                    .out_height = height,
+                                    .out_width = width};
     memcpy(e->loader.mean, mean, sizeof e->loader.mean);
     memcpy(e->loader.std, std, sizeof e->loader.std);
     SM_TRY(check_classes(session, dataset));
@@ -97,10 +105,11 @@ static void add_metrics(sm_evaluator *e, const sm_batch *batch, const float *con
     for (int n = 0; n < batch->count_local; n++) {
         for (int i = 0; i < e->session->task_count; i++) {
             const sm_task *task = e->session->tasks[i];
-            const char *target = (const char *)batch->target[i] + (size_t)n * pixels * (size_t)task->kind->target_bytes_per_pixel;
+            const char *target =
+                (const char *)batch->target[i] + (size_t)n * pixels * (size_t)task->kind->target_bytes_per_pixel;
             const float *map = fixed ? fixed[i] : e->logits[i] + (size_t)n * pixels * (size_t)task->channels;
-            task->kind->metric_add(task, batch->height, batch->width, map, target,
-                                   batch->metres_pixels[n], e->counts + e->first_count[i], e->sums + e->first_sum[i]);
+            task->kind->metric_add(task, batch->height, batch->width, map, target, batch->metres_pixels[n],
+                                   e->counts + e->first_count[i], e->sums + e->first_sum[i]);
         }
     }
 }
@@ -114,7 +123,8 @@ static void run_network(sm_evaluator *e, const sm_batch *batch)
     }
 }
 
-static sm_status run_batch(sm_evaluator *e, const sm_batch *batch, const sm_evaluation *evaluation, sm_predictions *predictions)
+static sm_status run_batch(sm_evaluator *e, const sm_batch *batch, const sm_evaluation *evaluation,
+                           sm_predictions *predictions)
 {
     sm_status status = SM_OK;
     if (!evaluation->fixed) {
@@ -150,7 +160,8 @@ sm_status sm_evaluator_run(sm_evaluator *e, const sm_evaluation *evaluation, dou
     int64_t total = sm_dataset_count(e->dataset);
     if (evaluation->predictions) {
         int64_t count = evaluation->prediction_count < total ? evaluation->prediction_count : total;
-        SM_TRY(sm_predictions_create(e->session, e->dataset, evaluation->predictions, count, e->engine->height, e->engine->width, &predictions));
+        SM_TRY(sm_predictions_create(e->session, e->dataset, evaluation->predictions, count, e->engine->height,
+                                     e->engine->width, &predictions));
     }
     sm_engine_bind(e->session, e->engine);
     if (evaluation->parameters) {
@@ -183,7 +194,8 @@ void sm_evaluator_report(const sm_evaluator *e, const double *values, const doub
         for (const sm_metric *m = task->kind->metrics; m->name && used < (int)sizeof line; m++, v++) {
             used += snprintf(line + used, sizeof line - (size_t)used, "  %s %.4g %s", m->name, values[v], m->unit);
             if (trivial && used < (int)sizeof line) {
-                used += snprintf(line + used, sizeof line - (size_t)used, " (trivial %.4g, %.2f x)", trivial[v], values[v] / trivial[v]);
+                used += snprintf(line + used, sizeof line - (size_t)used, " (trivial %.4g, %.2f x)", trivial[v],
+                                 values[v] / trivial[v]);
             }
         }
         sm_log_info("%s", line);

@@ -20,7 +20,7 @@ struct sm_predictions {
     int height, width;
     uint64_t *offsets; /* image, then MAPS a task */
     uint8_t *picture, *thing, *classes;
-    int semantic;      /* task that says where things are; -1 */
+    int semantic; /* task that says where things are; -1 */
 };
 
 static int is_class_map(const sm_task *task)
@@ -54,8 +54,8 @@ static sm_status create_file(sm_predictions *p, const sm_dataset *dataset, const
             int picture = m == TRUTH_PICTURE || m == PREDICTION_PICTURE, classes = is_class_map(task);
             size_t shape[] = {n, h, w, picture ? 3 : (size_t)task->channels};
             snprintf(object, sizeof object, "%s/%s", group, map_names[m]);
-            SM_TRY(sm_h5_create_contiguous(file, object, picture || classes ? SM_H5_U8 : SM_H5_FLOAT, !picture && classes ? 3 : 4, shape,
-                                           &p->offsets[1 + t * MAPS + m]));
+            SM_TRY(sm_h5_create_contiguous(file, object, picture || classes ? SM_H5_U8 : SM_H5_FLOAT,
+                                           !picture && classes ? 3 : 4, shape, &p->offsets[1 + t * MAPS + m]));
         }
     }
     SM_TRY(sm_h5_close(file));
@@ -66,7 +66,8 @@ done:
     return status;
 }
 
-sm_status sm_predictions_create(const sm_session *session, const sm_dataset *dataset, const char *path, int64_t count, int height, int width, sm_predictions **out)
+sm_status sm_predictions_create(const sm_session *session, const sm_dataset *dataset, const char *path, int64_t count,
+                                int height, int width, sm_predictions **out)
 {
     sm_status status = SM_OK;
     sm_comm *comm = session->comm;
@@ -131,8 +132,9 @@ sm_status sm_predictions_put(sm_predictions *p, const sm_batch *batch, int sampl
         const uint8_t *thing = NULL;
         if (p->semantic >= 0) {
             const sm_task *semantic = session->tasks[p->semantic];
-            sm_task_thing_mask(semantic, p->height, p->width, logits[p->semantic] + (size_t)sample * pixels * (size_t)semantic->channels,
-                               NULL, p->thing);
+            sm_task_thing_mask(semantic, p->height, p->width,
+                               logits[p->semantic] + (size_t)sample * pixels * (size_t)semantic->channels, NULL,
+                               p->thing);
             thing = p->thing;
         }
         task->kind->picture(task, p->height, p->width, NULL, target, NULL, p->picture);

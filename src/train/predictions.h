@@ -9,10 +9,12 @@
 typedef struct sm_predictions sm_predictions;
 
 /** Creates the file. Collective. */
-sm_status sm_predictions_create(const sm_session *session, const sm_dataset *dataset, const char *path, int64_t count, int height, int width, sm_predictions **out);
+sm_status sm_predictions_create(const sm_session *session, const sm_dataset *dataset, const char *path, int64_t count,
+                                int height, int width, sm_predictions **out);
 
 /** Writes one sample if it is among the first `count`. */
-sm_status sm_predictions_put(sm_predictions *predictions, const sm_batch *batch, int sample, const float *const *logits);
+sm_status sm_predictions_put(sm_predictions *predictions, const sm_batch *batch, int sample,
+                             const float *const *logits);
 
 /** Not collective. NULL is legal. */
 void sm_predictions_close(sm_predictions *predictions);

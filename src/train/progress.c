@@ -14,15 +14,16 @@ struct sm_progress {
     const sm_session *session;
     int64_t steps, first_step;
     double begin_seconds, shown_seconds;
-    double *loss;          /* smoothed, NaN before the first */
-    double *log_variance;  /* last */
+    double *loss;         /* smoothed, NaN before the first */
+    double *log_variance; /* last */
 };
 
 sm_progress *sm_progress_new(const sm_session *session, int64_t steps, int64_t first_step)
 {
     size_t tasks = (size_t)session->task_count;
     sm_progress *progress = sm_alloc_zeroed(sizeof *progress);
-    *progress = (sm_progress){.session = session, .steps = steps, .first_step = first_step, .begin_seconds = sm_seconds()};
+    *progress =
+        (sm_progress){.session = session, .steps = steps, .first_step = first_step, .begin_seconds = sm_seconds()};
     progress->loss = sm_alloc(tasks * sizeof *progress->loss);
     progress->log_variance = sm_alloc_zeroed(tasks * sizeof *progress->log_variance);
     for (size_t i = 0; i < tasks; i++) {
@@ -75,9 +76,11 @@ void sm_progress_step(sm_progress *progress, const sm_step_record *record)
     char line[2048], eta[32];
     double per_step = (now - progress->begin_seconds) / (double)(record->step - progress->first_step);
     format_seconds(eta, per_step * (double)(progress->steps - record->step));
-    int used = snprintf(line, sizeof line, "step %lld/%lld  loss %.3f", (long long)record->step, (long long)progress->steps, record->loss);
+    int used = snprintf(line, sizeof line, "step %lld/%lld  loss %.3f", (long long)record->step,
+                        (long long)progress->steps, record->loss);
     for (int i = 0; i < progress->session->task_count && used < (int)sizeof line; i++) {
-        used += snprintf(line + used, sizeof line - (size_t)used, "  %s %.3f", progress->session->tasks[i]->name, record->task_loss[i]);
+        used += snprintf(line + used, sizeof line - (size_t)used, "  %s %.3f", progress->session->tasks[i]->name,
+                         record->task_loss[i]);
         if (progress->session->weighting->kind->learns_log_variances && used < (int)sizeof line) {
             used += snprintf(line + used, sizeof line - (size_t)used, " (sigma %.3f)", record->sigma[i]);
         }
@@ -94,12 +97,13 @@ void sm_progress_summary(const sm_progress *progress)
     if (!weighting->kind->learns_log_variances) {
         return;
     }
-    sm_log_info("%-14s %-20s %10s %10s %10s %12s %8s", "task", "likelihood", "loss", "s", "sigma", "at minimum", "ratio");
+    sm_log_info("%-14s %-20s %10s %10s %10s %12s %8s", "task", "likelihood", "loss", "s", "sigma", "at minimum",
+                "ratio");
     for (int i = 0; i < weighting->count; i++) {
         const sm_weighted_task *task = &weighting->tasks[i];
         double s = progress->log_variance[i], sigma = task->likelihood->sigma(s);
         double best = task->likelihood->sigma(task->likelihood->minimiser(progress->loss[i], task->dimensions));
-        sm_log_info("%-14s %-20s %10.4f %10.4f %10.4f %12.4f %8.3f", task->name, task->likelihood->name, progress->loss[i], s, sigma, best,
-                    sigma / best);
+        sm_log_info("%-14s %-20s %10.4f %10.4f %10.4f %12.4f %8.3f", task->name, task->likelihood->name,
+                    progress->loss[i], s, sigma, best, sigma / best);
     }
 }

@@ -58,7 +58,10 @@ static const struct {
     {"/timing/communication_wait_seconds_max", SM_H5_DOUBLE},
 };
 static const char *const task_columns[] = {"loss", "weight", "log_variance", "sigma"};
-enum { STEP_COLUMNS = sizeof step_columns / sizeof *step_columns, TASK_COLUMNS = sizeof task_columns / sizeof *task_columns };
+enum {
+    STEP_COLUMNS = sizeof step_columns / sizeof *step_columns,
+    TASK_COLUMNS = sizeof task_columns / sizeof *task_columns
+};
 
 static column *add_column(table *t, sm_h5_type type)
 {
@@ -117,7 +120,8 @@ done:
 }
 
 /* Copies the rows of the old log up to `last_step`. \param [out] kept_step  of the last row copied; untouched if there is none */
-static sm_status copy_rows(sm_run_log *log, const sm_h5 *old, table *t, int64_t last_step, int64_t *kept_step, double *seconds)
+static sm_status copy_rows(sm_run_log *log, const sm_h5 *old, table *t, int64_t last_step, int64_t *kept_step,
+                           double *seconds)
 {
     sm_status status = SM_OK;
     sm_h5_info info;
@@ -201,7 +205,8 @@ done:
     return status;
 }
 
-sm_status sm_run_log_open(const char *path, const sm_session *session, const char *split, int64_t resume_step, sm_run_log_kept *kept, sm_run_log **out)
+sm_status sm_run_log_open(const char *path, const sm_session *session, const char *split, int64_t resume_step,
+                          sm_run_log_kept *kept, sm_run_log **out)
 {
     sm_status status = SM_OK;
     sm_h5 *old = NULL;
@@ -257,10 +262,21 @@ static sm_status end_row(sm_run_log *log, table *t)
 
 sm_status sm_run_log_step(sm_run_log *log, const sm_step_record *r)
 {
-    const double values[STEP_COLUMNS] = {(double)r->step, (double)r->epoch, r->applied, r->seconds, r->learning_rate, r->loss,
-                                         r->gradient_norm, r->images_per_second, r->step_seconds,
-                                         r->data_wait[0], r->data_wait[1], r->data_wait[2],
-                                         r->communication_wait[0], r->communication_wait[1], r->communication_wait[2]};
+    const double values[STEP_COLUMNS] = {(double)r->step,
+                                         (double)r->epoch,
+                                         r->applied,
+                                         r->seconds,
+                                         r->learning_rate,
+                                         r->loss,
+                                         r->gradient_norm,
+                                         r->images_per_second,
+                                         r->step_seconds,
+                                         r->data_wait[0],
+                                         r->data_wait[1],
+                                         r->data_wait[2],
+                                         r->communication_wait[0],
+                                         r->communication_wait[1],
+                                         r->communication_wait[2]};
     const double *const task_values[TASK_COLUMNS] = {r->task_loss, r->weight, r->log_variance, r->sigma};
     int row = log->steps.waiting;
     for (int i = 0; i < STEP_COLUMNS; i++) {

@@ -17,7 +17,8 @@ static void copy_classes(const sm_dataset *dataset, sm_class_info *classes)
     size_t count = (size_t)from->count;
     *classes = (sm_class_info){.count = from->count, .ignore = from->ignore};
     classes->names = memcpy(sm_alloc(count * sizeof *classes->names), from->names, count * sizeof *classes->names);
-    classes->palette = memcpy(sm_alloc(count * sizeof *classes->palette), from->palette, count * sizeof *classes->palette);
+    classes->palette =
+        memcpy(sm_alloc(count * sizeof *classes->palette), from->palette, count * sizeof *classes->palette);
     classes->thing = memcpy(sm_alloc(count), from->thing, count);
 }
 
@@ -27,7 +28,8 @@ static sm_status check_targets(const sm_session *session, const sm_dataset *data
     for (int i = 0; i < session->task_count; i++) {
         const char *map = session->tasks[i]->kind->target_dataset;
         if (dataset && !sm_dataset_has(dataset, map)) {
-            return sm_fail(SM_ERR_INPUT, "task '%s' learns from the map '%s', which no dataset file has", session->tasks[i]->name, map);
+            return sm_fail(SM_ERR_INPUT, "task '%s' learns from the map '%s', which no dataset file has",
+                           session->tasks[i]->name, map);
         }
     }
     return SM_OK;
@@ -49,7 +51,8 @@ static sm_status make_tasks(sm_session *session)
     session->task_count = count;
     for (int i = 0; i < count; i++) {
         names[i] = sm_config_instance(sections[i]);
-        SM_TRY(sm_task_new(session->config, names[i], session->classes.count ? &session->classes : NULL, &session->tasks[i]));
+        SM_TRY(sm_task_new(session->config, names[i], session->classes.count ? &session->classes : NULL,
+                           &session->tasks[i]));
         losses[i] = session->tasks[i]->loss;
         dimensions[i] = session->tasks[i]->channels;
         session->decoders[i] = (sm_decoder){session->tasks[i]->name, session->tasks[i]->channels};
@@ -69,10 +72,14 @@ static sm_status make_parameters(sm_session *session)
     sm_graph *graph = NULL;
     session->parameters = sm_parameters_new();
     int side = 16 * session->network.output_stride; /* any size gives the same parameters */
-    SM_TRY(sm_network_build(&session->network, side, side, session->task_count, session->decoders, session->parameters, &graph));
+    SM_TRY(sm_network_build(&session->network, side, side, session->task_count, session->decoders, session->parameters,
+                            &graph));
     session->log_variances = sm_alloc((size_t)session->task_count * sizeof *session->log_variances);
     for (int i = 0; i < session->task_count; i++) {
-        sm_slice slice = {.dimensions = 1, .shape = {1}, .task = i, .log_variance = 1,
+        sm_slice slice = {.dimensions = 1,
+                          .shape = {1},
+                          .task = i,
+                          .log_variance = 1,
                           .initial_mean = (float)session->weighting->tasks[i].initial_log_variance};
         snprintf(slice.name, sizeof slice.name, "log_variance.%s", session->tasks[i]->name);
         session->log_variances[i] = sm_parameters_add(session->parameters, &slice);
@@ -154,10 +161,14 @@ sm_status sm_engine_new(sm_session *session, int height, int width, int capacity
     const sm_settings *settings = &session->settings;
     engine->height = height;
     engine->width = width;
-    SM_TRY(sm_network_build(&session->network, height, width, session->task_count, session->decoders, session->parameters, &engine->graph));
+    SM_TRY(sm_network_build(&session->network, height, width, session->task_count, session->decoders,
+                            session->parameters, &engine->graph));
     SM_TRY(sm_plan_new(engine->graph,
-                       &(sm_plan_options){.capacity = capacity, .training = training, .threads = settings->threads,
-                                          .batch_norm = settings->batch_norm, .exact_kernels = settings->exact_kernels,
+                       &(sm_plan_options){.capacity = capacity,
+                                          .training = training,
+                                          .threads = settings->threads,
+                                          .batch_norm = settings->batch_norm,
+                                          .exact_kernels = settings->exact_kernels,
                                           .conv2d_algorithm = settings->conv2d_algorithm},
                        &engine->plan));
     for (int region = SM_REGION_PREPARED; region < SM_REGIONS; region++) {

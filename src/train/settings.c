@@ -1,8 +1,8 @@
 #include <sigmatic/data/data_options.h>
 #include <sigmatic/model/network.h>
+#include <sigmatic/ops/conv2d.h>
 #include <sigmatic/optim/optimizer.h>
 #include <sigmatic/optim/schedule.h>
-#include <sigmatic/ops/conv2d.h>
 #include <sigmatic/task/task.h>
 #include <sigmatic/train/settings.h>
 #include <sigmatic/weighting/weighting.h>
@@ -18,30 +18,41 @@ const sm_key sm_run_keys[] = {
     {run, "steps", SM_KEY_INTEGER, "0", 0, 1e12, NULL, NULL, "length of the run; 0 = by epochs"},
     {run, "epochs", SM_KEY_INTEGER, "0", 0, 1e9, NULL, NULL, "length of the run if steps = 0"},
     {run, "evaluate_interval", SM_KEY_INTEGER, "0", 0, 1e12, NULL, "steps", "between evaluations; 0 = only at the end"},
-    {run, "evaluate_batch", SM_KEY_INTEGER, "0", 0, 1e6, NULL, "images", "of one evaluation step over all ranks; 0 = batch"},
-    {run, "progress_seconds", SM_KEY_REAL, "10", 0, 1e6, NULL, "seconds", "between progress lines where there is no terminal"},
-    {distributed, "threads", SM_KEY_INTEGER, "0", 0, 4096, NULL, NULL, "OpenMP threads a rank; 0 = OMP_NUM_THREADS, else 1"},
+    {run, "evaluate_batch", SM_KEY_INTEGER, "0", 0, 1e6, NULL, "images",
+     "of one evaluation step over all ranks; 0 = batch"},
+    {run, "progress_seconds", SM_KEY_REAL, "10", 0, 1e6, NULL, "seconds",
+     "between progress lines where there is no terminal"},
+    {distributed, "threads", SM_KEY_INTEGER, "0", 0, 4096, NULL, NULL,
+     "OpenMP threads a rank; 0 = OMP_NUM_THREADS, else 1"},
     {distributed, "batch_norm", SM_KEY_CHOICE, "sync", 0, 0, "sync|local|frozen", NULL,
      "statistics of the global batch, of each rank's samples (running values averaged), or the running ones"},
     {distributed, "micro_batches", SM_KEY_INTEGER, "1", 1, 65536, NULL, NULL,
      "parts in which a rank works through its share of the batch (gradient accumulation)"},
-    {distributed, "exact_kernels", SM_KEY_BOOL, "false", 0, 0, NULL, NULL, "no kernel with more rounding than a direct sum (Winograd F(4x4))"},
-    {distributed, "conv2d_algorithm", SM_KEY_TEXT, "", 0, 0, NULL, NULL, "this convolution algorithm wherever it can; empty = the cheapest"},
+    {distributed, "exact_kernels", SM_KEY_BOOL, "false", 0, 0, NULL, NULL,
+     "no kernel with more rounding than a direct sum (Winograd F(4x4))"},
+    {distributed, "conv2d_algorithm", SM_KEY_TEXT, "", 0, 0, NULL, NULL,
+     "this convolution algorithm wherever it can; empty = the cheapest"},
     {distributed, "reduction", SM_KEY_CHOICE, "hierarchical", 0, 0, "blocking|overlapped|hierarchical", NULL,
      "when and how gradients travel: after backward, during it, or during it through shared memory inside a node"},
-    {distributed, "bucket_mib", SM_KEY_REAL, "0", 0, 4096, NULL, "MiB", "gradients that travel together; 0 = the mode's default"},
-    {distributed, "compress", SM_KEY_BOOL, "false", 0, 0, NULL, NULL, "messages of gradients carry bfloat16, sums are kept in float"},
+    {distributed, "bucket_mib", SM_KEY_REAL, "0", 0, 4096, NULL, "MiB",
+     "gradients that travel together; 0 = the mode's default"},
+    {distributed, "compress", SM_KEY_BOOL, "false", 0, 0, NULL, NULL,
+     "messages of gradients carry bfloat16, sums are kept in float"},
     {distributed, "stall_seconds", SM_KEY_REAL, "600", 0, 1e9, NULL, "seconds",
      "longest wait for other ranks: then the run names the missing ones and ends with exit code 3; 0 = no limit"},
-    {distributed, "check_interval", SM_KEY_INTEGER, "500", 0, 1e12, NULL, "steps", "between comparisons of the parameters over ranks; 0 = never"},
-    {checkpoint, "interval", SM_KEY_INTEGER, "0", 0, 1e12, NULL, "steps", "between checkpoints; 0 = at the end and when asked to stop"},
+    {distributed, "check_interval", SM_KEY_INTEGER, "500", 0, 1e12, NULL, "steps",
+     "between comparisons of the parameters over ranks; 0 = never"},
+    {checkpoint, "interval", SM_KEY_INTEGER, "0", 0, 1e12, NULL, "steps",
+     "between checkpoints; 0 = at the end and when asked to stop"},
     {checkpoint, "keep_last", SM_KEY_INTEGER, "2", 1, 1e6, NULL, NULL, "how many of the latest checkpoints stay"},
-    {checkpoint, "keep_best", SM_KEY_BOOL, "true", 0, 0, NULL, NULL, "best.h5 holds the best evaluation by the first task's first metric"},
+    {checkpoint, "keep_best", SM_KEY_BOOL, "true", 0, 0, NULL, NULL,
+     "best.h5 holds the best evaluation by the first task's first metric"},
     {0},
 };
 
-const sm_key *const sm_all_keys[] = {sm_run_keys,       sm_model_keys,     sm_data_keys,     sm_augmentation_keys, sm_task_keys,
-                                     sm_weighting_keys, sm_optimizer_keys, sm_schedule_keys, NULL};
+const sm_key *const sm_all_keys[] = {sm_run_keys,          sm_model_keys,    sm_data_keys,
+                                     sm_augmentation_keys, sm_task_keys,     sm_weighting_keys,
+                                     sm_optimizer_keys,    sm_schedule_keys, NULL};
 
 sm_status sm_settings_read(const sm_config *config, sm_settings *settings)
 {

@@ -102,7 +102,8 @@ sm_status sm_trace_write(sm_trace *trace, sm_comm *comm, const char *path)
     int own = sm_comm_rank(comm);
     sm_json *json = own == 0 ? sm_json_new() : NULL;
     sm_json *list = json ? sm_json_set_array(json, "traceEvents") : NULL;
-    for (int rank = 0; rank < sm_comm_size(comm); rank++) { /* one rank after the other tells all; only rank 0 keeps it */
+    for (int rank = 0; rank < sm_comm_size(comm);
+         rank++) { /* one rank after the other tells all; only rank 0 keeps it */
         int64_t count = trace->count;
         sm_comm_broadcast(comm, &count, sizeof count, rank);
         size_t bytes = (size_t)count * sizeof(event);

@@ -32,11 +32,11 @@ typedef struct training {
     double *values;          /* of the last evaluation */
     int64_t steps, evaluated_step, saved_step;
     double best_metric;
-    sm_run_log *log;         /* rank 0 */
-    sm_trace *trace;         /* NULL: none wanted */
+    sm_run_log *log; /* rank 0 */
+    sm_trace *trace; /* NULL: none wanted */
     sm_progress *progress;
     double begin_seconds, earlier_seconds;
-    int folder_ready;        /* the status file speaks for this run */
+    int folder_ready; /* the status file speaks for this run */
 } training;
 
 static int is_root(const training *t)
@@ -66,10 +66,17 @@ static void describe_loader(training *t)
     const sm_session *session = t->session;
     const sm_settings *settings = &session->settings;
     t->builders = sm_session_target_builders(session);
-    t->loader_options = (sm_loader_options){.dataset = t->train, .builders = t->builders, .task_count = session->task_count,
-                                            .batch = settings->batch, .rank = sm_comm_rank(t->comm), .size = sm_comm_size(t->comm),
-                                            .seed = settings->seed, .order = SM_LOADER_SHUFFLED, .augmentation = &t->augmentation,
-                                            .out_height = t->augmentation.crop_height, .out_width = t->augmentation.crop_width,
+    t->loader_options = (sm_loader_options){.dataset = t->train,
+                                            .builders = t->builders,
+                                            .task_count = session->task_count,
+                                            .batch = settings->batch,
+                                            .rank = sm_comm_rank(t->comm),
+                                            .size = sm_comm_size(t->comm),
+                                            .seed = settings->seed,
+                                            .order = SM_LOADER_SHUFFLED,
+                                            .augmentation = &t->augmentation,
+                                            .out_height = t->augmentation.crop_height,
+                                            .out_width = t->augmentation.crop_width,
                                             .micro_batches = settings->micro_batches,
                                             .prefetch = (int)sm_config_integer(t->config, "data", "prefetch"),
                                             .workers = (int)sm_config_integer(t->config, "data", "workers")};
@@ -84,11 +91,11 @@ static sm_status make_engines(training *t)
     int64_t count = sm_dataset_count(t->train);
     t->steps = settings->steps > 0 ? settings->steps : sm_sampler_steps(count, settings->batch, settings->epochs);
     describe_loader(t);
-    SM_TRY(sm_trainer_new(t->session, t->loader_options.out_height, t->loader_options.out_width, sm_loader_capacity(&t->loader_options),
-                          t->steps, &t->trainer));
+    SM_TRY(sm_trainer_new(t->session, t->loader_options.out_height, t->loader_options.out_width,
+                          sm_loader_capacity(&t->loader_options), t->steps, &t->trainer));
     if (t->validation) {
-        SM_TRY(sm_evaluator_new(t->session, t->validation, t->augmentation.height, t->augmentation.width, t->loader_options.mean,
-                                t->loader_options.std, &t->evaluator));
+        SM_TRY(sm_evaluator_new(t->session, t->validation, t->augmentation.height, t->augmentation.width,
+                                t->loader_options.mean, t->loader_options.std, &t->evaluator));
         t->values = sm_alloc_zeroed((size_t)sm_evaluator_value_count(t->evaluator) * sizeof *t->values);
     }
 done:
@@ -99,12 +106,13 @@ static void print_plan(const training *t)
 {
     size_t states = (size_t)t->trainer->optimizer->kind->state_count + (t->trainer->average != NULL);
     if (is_root(t)) {
-        printf("training plan, %d x %d images, %d of a global batch of %d on each of %d ranks, %d threads\n\n", t->loader_options.out_height,
-               t->loader_options.out_width, sm_loader_capacity(&t->loader_options), t->session->settings.batch, sm_comm_size(t->comm),
-               t->session->settings.threads);
-        sm_plan_print(t->trainer->engine->plan, states * t->session->parameters->parameters.floats * sizeof(float), stdout);
-        printf("\n%lld training samples (%s), %lld steps\n", (long long)sm_dataset_count(t->train), sm_dataset_fingerprint(t->train),
-               (long long)t->steps);
+        printf("training plan, %d x %d images, %d of a global batch of %d on each of %d ranks, %d threads\n\n",
+               t->loader_options.out_height, t->loader_options.out_width, sm_loader_capacity(&t->loader_options),
+               t->session->settings.batch, sm_comm_size(t->comm), t->session->settings.threads);
+        sm_plan_print(t->trainer->engine->plan, states * t->session->parameters->parameters.floats * sizeof(float),
+                      stdout);
+        printf("\n%lld training samples (%s), %lld steps\n", (long long)sm_dataset_count(t->train),
+               sm_dataset_fingerprint(t->train), (long long)t->steps);
     }
 }
 
@@ -130,7 +138,9 @@ static int holds_run(const training *t)
 static sm_status refuse_folder(const training *t)
 {
     if (holds_run(t) && !t->options->overwrite && !t->options->resume) {
-        return sm_fail(SM_ERR_USAGE, "run folder %s holds a run already; continue it with --resume auto, replace it with --overwrite, or choose another with --set run.folder=...",
+        return sm_fail(SM_ERR_USAGE,
+                       "run folder %s holds a run already; continue it with --resume auto, replace it with "
+                       "--overwrite, or choose another with --set run.folder=...",
                        t->session->settings.folder);
     }
     return SM_OK;
@@ -187,11 +197,15 @@ static sm_status check_order(const training *t, const char *path, double *best_m
     SM_TRY(sm_checkpoint_read_info(path, &info));
     *best_metric = info.best_metric;
     if (strcmp(info.fingerprint, sm_dataset_fingerprint(t->train)) != 0) {
-        status = sm_fail(SM_ERR_INPUT, "%s was trained on the dataset '%s', [data] train is '%s': the order of samples would not go on", path,
-                         info.fingerprint, sm_dataset_fingerprint(t->train));
+        status =
+            sm_fail(SM_ERR_INPUT,
+                    "%s was trained on the dataset '%s', [data] train is '%s': the order of samples would not go on",
+                    path, info.fingerprint, sm_dataset_fingerprint(t->train));
     } else if (info.seed != (int64_t)t->session->settings.seed) {
-        status = sm_fail(SM_ERR_INPUT, "%s was trained with run.seed = %lld, the config says %lld: the order of samples would not go on", path,
-                         (long long)info.seed, (long long)t->session->settings.seed);
+        status =
+            sm_fail(SM_ERR_INPUT,
+                    "%s was trained with run.seed = %lld, the config says %lld: the order of samples would not go on",
+                    path, (long long)info.seed, (long long)t->session->settings.seed);
     }
     sm_checkpoint_info_free(&info);
 done:
@@ -286,7 +300,8 @@ static sm_status save(training *t, int best)
     char name[64];
     snprintf(name, sizeof name, "checkpoints/step-%08lld.h5", (long long)t->trainer->step);
     char *path = path_in(t, name), *best_path = path_in(t, "checkpoints/best.h5"), *folder = path_in(t, "checkpoints");
-    SM_TRY(sm_checkpoint_save(t->trainer, path, best ? best_path : NULL, sm_dataset_fingerprint(t->train), t->best_metric));
+    SM_TRY(sm_checkpoint_save(t->trainer, path, best ? best_path : NULL, sm_dataset_fingerprint(t->train),
+                              t->best_metric));
     t->saved_step = t->trainer->step;
     if (is_root(t)) {
         status = sm_run_log_flush(t->log);
@@ -335,7 +350,8 @@ static sm_status log_step(training *t)
     record->seconds = run_seconds(t);
     if (is_root(t)) {
         if (!record->applied) {
-            sm_log_warning("step %lld skipped: non-finite %s", (long long)record->step, isfinite(record->loss) ? "gradient" : "loss");
+            sm_log_warning("step %lld skipped: non-finite %s", (long long)record->step,
+                           isfinite(record->loss) ? "gradient" : "loss");
         }
         sm_progress_step(t->progress, record);
         status = sm_run_log_step(t->log, record);
@@ -371,7 +387,9 @@ static sm_status run_steps(training *t)
         if (t->trainer->stop_requested && step < t->steps) {
             SM_TRY(sm_comm_agree(t->comm, own));
             SM_TRY(save(t, 0));
-            SM_TRY(sm_fail(SM_PREEMPTED, "asked to stop: checkpoint of step %lld is written, continue with --resume auto", (long long)step));
+            SM_TRY(sm_fail(SM_PREEMPTED,
+                           "asked to stop: checkpoint of step %lld is written, continue with --resume auto",
+                           (long long)step));
         }
         if (is_due(settings->checkpoint_interval, step) && t->saved_step != step) {
             SM_TRY(sm_comm_agree(t->comm, own));
@@ -414,9 +432,10 @@ static sm_status start(training *t)
     sm_comm_set_stall_report(report_stall, t);
     sm_comm_set_stall_limit(t->session->settings.stall_seconds, t->session->settings.folder);
     t->begin_seconds = sm_seconds();
-    sm_log_info("%d rank%s x %d thread%s, %lld samples, global batch %d, steps %lld to %lld, folder %s", sm_comm_size(t->comm),
-                sm_comm_size(t->comm) > 1 ? "s" : "", t->session->settings.threads, t->session->settings.threads > 1 ? "s" : "",
-                (long long)sm_dataset_count(t->train), t->session->settings.batch, (long long)t->trainer->step + 1, (long long)t->steps,
+    sm_log_info("%d rank%s x %d thread%s, %lld samples, global batch %d, steps %lld to %lld, folder %s",
+                sm_comm_size(t->comm), sm_comm_size(t->comm) > 1 ? "s" : "", t->session->settings.threads,
+                t->session->settings.threads > 1 ? "s" : "", (long long)sm_dataset_count(t->train),
+                t->session->settings.batch, (long long)t->trainer->step + 1, (long long)t->steps,
                 t->session->settings.folder);
 done:
     return status;
@@ -484,7 +503,8 @@ sm_status sm_train(const sm_config *config, sm_comm *comm, const sm_train_option
     if (t.trace && status == SM_OK) {
         status = sm_trace_write(t.trace, comm, options->trace);
         if (status == SM_OK) {
-            sm_log_info("timeline of steps %lld to %lld: %s", (long long)options->trace_first, (long long)options->trace_last, options->trace);
+            sm_log_info("timeline of steps %lld to %lld: %s", (long long)options->trace_first,
+                        (long long)options->trace_last, options->trace);
         }
     }
 done:

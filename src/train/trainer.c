@@ -16,7 +16,8 @@ static size_t parameter_floats(const sm_trainer *trainer)
     return trainer->session->parameters->parameters.floats;
 }
 
-sm_status sm_trainer_new(sm_session *session, int out_height, int out_width, int capacity, int64_t steps, sm_trainer **out)
+sm_status sm_trainer_new(sm_session *session, int out_height, int out_width, int capacity, int64_t steps,
+                         sm_trainer **out)
 {
     sm_status status = SM_OK;
     sm_trainer *trainer = sm_alloc_zeroed(sizeof *trainer);
@@ -25,12 +26,15 @@ sm_status sm_trainer_new(sm_session *session, int out_height, int out_width, int
     SM_TRY(sm_optimizer_new(session->config, &trainer->optimizer));
     SM_TRY(sm_schedule_new(session->config, trainer->optimizer->learning_rate, steps, &trainer->schedule));
     if (session->settings.micro_batches > 1 && session->weighting->kind->needs_losses) {
-        SM_TRY(sm_config_fail(session->config, "distributed", "micro_batches", "the weighting '%s' needs the losses of the whole batch before backward: micro_batches = 1 expected",
-                              session->weighting->kind->name));
+        SM_TRY(sm_config_fail(
+            session->config, "distributed", "micro_batches",
+            "the weighting '%s' needs the losses of the whole batch before backward: micro_batches = 1 expected",
+            session->weighting->kind->name));
     }
     SM_TRY(sm_engine_new(session, out_height, out_width, capacity, 1, &trainer->engine));
     if (session->settings.batch == 1) {
-        sm_log_info("a global batch of 1 has no variance over images: the ASPP's pooled branch is normalised by its running statistics");
+        sm_log_info("a global batch of 1 has no variance over images: the ASPP's pooled branch is normalised by its "
+                    "running statistics");
     }
     for (int i = 0; i < trainer->optimizer->kind->state_count; i++) {
         trainer->state[i] = sm_alloc_zeroed(parameter_floats(trainer) * sizeof(float));
@@ -42,16 +46,18 @@ sm_status sm_trainer_new(sm_session *session, int out_height, int out_width, int
     trainer->segments = sm_alloc_zeroed(slices * sizeof *trainer->segments);
     trainer->segment_steps = sm_alloc_zeroed(slices * sizeof *trainer->segment_steps);
     trainer->gradients = sm_reduction_alloc(session->comm, parameter_floats(trainer));
-    memset(trainer->gradients, 0, parameter_floats(trainer) * sizeof(float)); /* frozen ones are never written, but travel */
-    SM_TRY(sm_reduction_new(session->comm, trainer->gradients, parameter_floats(trainer), &session->settings.reduction, &trainer->reduction));
+    memset(trainer->gradients, 0,
+           parameter_floats(trainer) * sizeof(float)); /* frozen ones are never written, but travel */
+    SM_TRY(sm_reduction_new(session->comm, trainer->gradients, parameter_floats(trainer), &session->settings.reduction,
+                            &trainer->reduction));
     trainer->waits = sm_alloc_zeroed(4 * (size_t)sm_comm_size(session->comm) * sizeof *trainer->waits);
     trainer->buffers_before = sm_alloc(session->parameters->buffers.floats * sizeof(float));
     trainer->valid = sm_alloc_zeroed((tasks + 1) * sizeof *trainer->valid);
     trainer->sums = sm_alloc_zeroed((2 * tasks + 1) * sizeof *trainer->sums);
     trainer->active = sm_alloc_zeroed(tasks * sizeof *trainer->active);
-    double **arrays[] = {&trainer->loss,           &trainer->loss_slope,    &trainer->log_variance,  &trainer->weights.weight,
-                         &trainer->weights.slope,  &trainer->record.task_loss, &trainer->record.weight, &trainer->record.log_variance,
-                         &trainer->record.sigma};
+    double **arrays[] = {&trainer->loss,           &trainer->loss_slope,          &trainer->log_variance,
+                         &trainer->weights.weight, &trainer->weights.slope,       &trainer->record.task_loss,
+                         &trainer->record.weight,  &trainer->record.log_variance, &trainer->record.sigma};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
         *arrays[i] = sm_alloc_zeroed(tasks * sizeof(double));
     }
@@ -67,11 +73,25 @@ void sm_trainer_free(sm_trainer *trainer)
     if (!trainer) {
         return;
     }
-    void *const memory[] = {trainer->state[0],         trainer->state[1],       trainer->average,          trainer->segments,
-                            trainer->segment_steps,    trainer->buffers_before, trainer->valid,            trainer->sums,
-                            trainer->active,           trainer->loss,           trainer->loss_slope,       trainer->log_variance,
-                            trainer->weights.weight,   trainer->weights.slope,  trainer->record.task_loss, trainer->record.weight,
-                            trainer->record.log_variance, trainer->record.sigma,        trainer->waits};
+    void *const memory[] = {trainer->state[0],
+                            trainer->state[1],
+                            trainer->average,
+                            trainer->segments,
+                            trainer->segment_steps,
+                            trainer->buffers_before,
+                            trainer->valid,
+                            trainer->sums,
+                            trainer->active,
+                            trainer->loss,
+                            trainer->loss_slope,
+                            trainer->log_variance,
+                            trainer->weights.weight,
+                            trainer->weights.slope,
+                            trainer->record.task_loss,
+                            trainer->record.weight,
+                            trainer->record.log_variance,
+                            trainer->record.sigma,
+                            trainer->waits};
     sm_reduction_free(trainer->reduction);
     sm_reduction_free_values(trainer->gradients);
     for (size_t i = 0; i < sizeof memory / sizeof *memory; i++) {
@@ -104,7 +124,8 @@ static void send_gradients(void *user, size_t complete)
 static void trace_op(void *user, const sm_step *step, double begin, double end)
 {
     const sm_trainer *trainer = user;
-    sm_trace_add(trainer->trace, SM_TRACE_OP, begin, end, "%s %s", trainer->engine->graph->ops[step->op].name, step->label);
+    sm_trace_add(trainer->trace, SM_TRACE_OP, begin, end, "%s %s", trainer->engine->graph->ops[step->op].name,
+                 step->label);
 }
 
 /* Counts of valid pixels of the whole step; a rank whose loader failed says so in the same message. */
@@ -139,8 +160,9 @@ static void add_losses(sm_trainer *trainer, const sm_batch *batch)
     size_t pixels = (size_t)batch->count_local * (size_t)batch->height * (size_t)batch->width;
     for (int i = 0; i < session->task_count; i++) {
         const float *logits = sm_plan_output(trainer->engine->plan, &trainer->engine->run, i);
-        sm_loss_sums sums = session->tasks[i]->kind->loss_forward(session->tasks[i], pixels, logits, batch->target[i],
-                                                                  inverse_temperature(trainer, i), session->settings.threads);
+        sm_loss_sums sums =
+            session->tasks[i]->kind->loss_forward(session->tasks[i], pixels, logits, batch->target[i],
+                                                  inverse_temperature(trainer, i), session->settings.threads);
         trainer->sums[2 * i] += sums.loss;
         trainer->sums[2 * i + 1] += sums.slope;
     }
@@ -161,8 +183,8 @@ static void share_losses(sm_trainer *trainer, int stop)
 
 static void weigh(sm_trainer *trainer)
 {
-    sm_weighting_weigh(trainer->session->weighting, trainer->loss, trainer->loss_slope, trainer->log_variance, trainer->active,
-                       &trainer->weights);
+    sm_weighting_weigh(trainer->session->weighting, trainer->loss, trainer->loss_slope, trainer->log_variance,
+                       trainer->active, &trainer->weights);
 }
 
 static void seed_gradients(sm_trainer *trainer, const sm_batch *batch)
@@ -173,9 +195,9 @@ static void seed_gradients(sm_trainer *trainer, const sm_batch *batch)
         double scale = trainer->active[i] ? trainer->weights.weight[i] / (double)trainer->valid[i] : 0;
         float *gradient = sm_plan_output_gradient(trainer->engine->plan, &trainer->engine->run, i);
         if (gradient) {
-            session->tasks[i]->kind->loss_backward(session->tasks[i], pixels, sm_plan_output(trainer->engine->plan, &trainer->engine->run, i),
-                                                   batch->target[i], inverse_temperature(trainer, i), scale, gradient,
-                                                   session->settings.threads);
+            session->tasks[i]->kind->loss_backward(
+                session->tasks[i], pixels, sm_plan_output(trainer->engine->plan, &trainer->engine->run, i),
+                batch->target[i], inverse_temperature(trainer, i), scale, gradient, session->settings.threads);
         }
     }
 }
@@ -215,7 +237,8 @@ static void keep_inactive_statistics(sm_trainer *trainer)
     for (int i = 0; i < buffers->count; i++) {
         const sm_slice *slice = &buffers->items[i];
         if (slice->task >= 0 && !trainer->active[slice->task]) {
-            memcpy(trainer->session->buffers + slice->offset, trainer->buffers_before + slice->offset, slice->count * sizeof(float));
+            memcpy(trainer->session->buffers + slice->offset, trainer->buffers_before + slice->offset,
+                   slice->count * sizeof(float));
         }
     }
 }
@@ -233,9 +256,10 @@ static void set_segments(sm_trainer *trainer)
         if (slice->log_variance) {
             active = active && session->weighting->kind->learns_log_variances;
         }
-        trainer->segments[i] = (sm_segment){slice->offset, slice->count,
-                                            slice->log_variance ? (float)scale * slice->learning_rate_scale : slice->learning_rate_scale,
-                                            slice->decay, active};
+        trainer->segments[i] =
+            (sm_segment){slice->offset, slice->count,
+                         slice->log_variance ? (float)scale * slice->learning_rate_scale : slice->learning_rate_scale,
+                         slice->decay, active};
     }
 }
 
@@ -251,10 +275,10 @@ static void update(sm_trainer *trainer, double learning_rate, double norm)
     const float *gradients = trainer->gradients;
     int network = network_segments(trainer), threads = session->settings.threads;
     double clip = sm_gradient_clip_scale(norm, trainer->optimizer->clip_norm);
-    sm_optimizer_step(trainer->optimizer, trainer->segments, network, learning_rate, clip, session->values, gradients, trainer->state,
-                      trainer->segment_steps, threads);
-    sm_optimizer_step(trainer->optimizer, trainer->segments + network, session->task_count, learning_rate, 1, session->values, gradients,
-                      trainer->state, trainer->segment_steps + network, threads);
+    sm_optimizer_step(trainer->optimizer, trainer->segments, network, learning_rate, clip, session->values, gradients,
+                      trainer->state, trainer->segment_steps, threads);
+    sm_optimizer_step(trainer->optimizer, trainer->segments + network, session->task_count, learning_rate, 1,
+                      session->values, gradients, trainer->state, trainer->segment_steps + network, threads);
     for (int i = 0; i < session->task_count; i++) {
         size_t offset = session->parameters->parameters.items[session->log_variances[i]].offset;
         sm_project(session->values + offset, 1, session->weighting->lower, session->weighting->upper,
@@ -271,7 +295,8 @@ static int all_finite(const sm_trainer *trainer)
 {
     int finite = isfinite(trainer->weights.total);
     for (int i = 0; i < trainer->session->task_count; i++) {
-        finite = finite && isfinite(trainer->loss[i]) && isfinite(trainer->weights.weight[i]) && isfinite(trainer->weights.slope[i]);
+        finite = finite && isfinite(trainer->loss[i]) && isfinite(trainer->weights.weight[i]) &&
+                 isfinite(trainer->weights.slope[i]);
     }
     return finite;
 }
@@ -303,7 +328,8 @@ static int64_t micro_batch_samples(const sm_trainer *trainer, const sm_batch *ba
     return samples;
 }
 
-static void fill_record(sm_trainer *trainer, const sm_batch *batch, double learning_rate, double norm, int applied, double begin)
+static void fill_record(sm_trainer *trainer, const sm_batch *batch, double learning_rate, double norm, int applied,
+                        double begin)
 {
     const sm_weighting *weighting = trainer->session->weighting;
     sm_step_record *record = &trainer->record;
@@ -349,8 +375,8 @@ static void begin_step(sm_trainer *trainer)
  * earlier micro-batches do not depend on them (sm_trainer_new() refuses weightings that would).
  * \param [in,out] batch  the first micro-batch; then the last
  * \param [out] applied  0 if a loss is not finite */
-static sm_status run_micro_batches(sm_trainer *trainer, const batch_source *source, int stop, const sm_batch **batch, int64_t *rows,
-                                   int *applied)
+static sm_status run_micro_batches(sm_trainer *trainer, const batch_source *source, int stop, const sm_batch **batch,
+                                   int64_t *rows, int *applied)
 {
     sm_status status = SM_OK;
     sm_engine *engine = trainer->engine;
@@ -396,13 +422,14 @@ static void trace_buckets(const sm_trainer *trainer)
     size_t count = 0;
     const sm_reduction_bucket_times *buckets = trainer->trace ? sm_reduction_trace(trainer->reduction, &count) : NULL;
     for (size_t i = 0; i < count; i++) {
-        sm_trace_add(trainer->trace, SM_TRACE_BUCKET, buckets[i].started_seconds, buckets[i].finished_seconds, "bucket %zu: %.2f MB", i,
-                     (double)buckets[i].count * sizeof(float) * 1e-6);
+        sm_trace_add(trainer->trace, SM_TRACE_BUCKET, buckets[i].started_seconds, buckets[i].finished_seconds,
+                     "bucket %zu: %.2f MB", i, (double)buckets[i].count * sizeof(float) * 1e-6);
     }
 }
 
 /* \return 0 if the summed gradients are not finite: nothing was updated. */
-static int reduce_and_update(sm_trainer *trainer, double learning_rate, int64_t rows, int64_t count_global, double *norm)
+static int reduce_and_update(sm_trainer *trainer, double learning_rate, int64_t rows, int64_t count_global,
+                             double *norm)
 {
     sm_session *session = trainer->session;
     double begin = sm_seconds();
@@ -411,7 +438,8 @@ static int reduce_and_update(sm_trainer *trainer, double learning_rate, int64_t 
     sm_trace_add(trainer->trace, SM_TRACE_WAIT, begin, sm_seconds(), "end of the reduction");
     trace_buckets(trainer);
     set_segments(trainer);
-    *norm = sm_gradient_norm(trainer->segments, network_segments(trainer), trainer->gradients, session->settings.threads);
+    *norm =
+        sm_gradient_norm(trainer->segments, network_segments(trainer), trainer->gradients, session->settings.threads);
     int64_t broken = !isfinite(*norm);
     sm_comm_max_int64(session->comm, &broken, 1);
     if (broken) {
@@ -487,11 +515,12 @@ sm_status sm_trainer_step_from(sm_trainer *trainer, sm_batch_next next, void *us
     gather_waits(trainer, batch->wait_seconds);
     sm_trace_add(trainer->trace, SM_TRACE_STEP, begin, sm_seconds(), "step %lld", (long long)trainer->step);
     if (session->settings.check_interval > 0 && trainer->step % session->settings.check_interval == 0) {
-        SM_TRY(sm_comm_checksum_agrees(session->comm, session->values, parameter_floats(trainer) * sizeof(float), "parameters"));
+        SM_TRY(sm_comm_checksum_agrees(session->comm, session->values, parameter_floats(trainer) * sizeof(float),
+                                       "parameters"));
     }
     if (trainer->skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW) {
-        SM_TRY(sm_fail(SM_ERR_NUMERIC, "step %lld: %d steps in a row had non-finite losses or gradients", (long long)trainer->step,
-                       MOST_SKIPPED_IN_A_ROW));
+        SM_TRY(sm_fail(SM_ERR_NUMERIC, "step %lld: %d steps in a row had non-finite losses or gradients",
+                       (long long)trainer->step, MOST_SKIPPED_IN_A_ROW));
     }
 done:
     return status;

@@ -5,7 +5,8 @@
 #ifndef SIGMATIC_BASE_CLONES_H
 #define SIGMATIC_BASE_CLONES_H
 
-#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(SM_NO_CLONES)
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&          \
+    !defined(SM_NO_CLONES)
 #define SM_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define SM_CLONES

@@ -12,15 +12,15 @@ extern "C" {
 
 /** Views of the stored maps; NULL where the file has none. Memory belongs to whoever made the sample. */
 typedef struct sm_sample {
-    int64_t index;                 /**< in the split, over all files */
-    int height, width;             /**< of every map below, in pixels */
-    const uint8_t *image;          /**< (H,W,3) RGB */
-    const uint8_t *semantic;       /**< (H,W) class ids; 255 ignored */
-    const uint16_t *instance;      /**< (H,W) ids of thing instances; 0 none */
-    const float *instance_offset;  /**< (H,W,2) x then y, pixels added to each pixel's centroid vector (label noise) */
-    const float *disparity;        /**< (H,W) pixels at this resolution; NaN invalid */
-    double baseline_metres;        /**< NaN unknown */
-    double fx_pixels;              /**< at original_width; NaN unknown */
+    int64_t index;                /**< in the split, over all files */
+    int height, width;            /**< of every map below, in pixels */
+    const uint8_t *image;         /**< (H,W,3) RGB */
+    const uint8_t *semantic;      /**< (H,W) class ids; 255 ignored */
+    const uint16_t *instance;     /**< (H,W) ids of thing instances; 0 none */
+    const float *instance_offset; /**< (H,W,2) x then y, pixels added to each pixel's centroid vector (label noise) */
+    const float *disparity;       /**< (H,W) pixels at this resolution; NaN invalid */
+    double baseline_metres;       /**< NaN unknown */
+    double fx_pixels;             /**< at original_width; NaN unknown */
     int original_height, original_width;
 } sm_sample;
 
@@ -79,7 +79,8 @@ static inline int64_t sm_geometry_nearest(const sm_geometry *geometry, int heigh
  * \param [in]  sample    with the map that the task reads, or with NULL there (then everything is invalid)
  * \param [out] target    bytes_per_pixel * out_height * out_width bytes
  * \return the number of valid pixels */
-typedef int64_t (*sm_target_build)(const void *user, const sm_sample *sample, const sm_geometry *geometry, void *target);
+typedef int64_t (*sm_target_build)(const void *user, const sm_sample *sample, const sm_geometry *geometry,
+                                   void *target);
 
 /** What the loader needs to know of a task. */
 typedef struct sm_target_builder {

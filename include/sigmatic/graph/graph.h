@@ -42,9 +42,13 @@ typedef struct sm_op_kind {
     sm_status (*infer)(const sm_graph *graph, const sm_op *op, sm_value_shape *output);
     /** \return multiply-adds of the forward pass of one sample, counted as everybody counts them (no skipped taps). NULL = 0 */
     double (*macs)(const sm_graph *graph, const sm_op *op);
-    void (*forward)(sm_lowering *lowering, const sm_op *op);  /**< emits forward steps */
-    void (*backward)(sm_lowering *lowering, const sm_op *op); /**< emits backward steps; only called if something before it is trained */
-    void (*recompute)(sm_lowering *lowering, const sm_op *op); /**< emits, into the backward list, what gives again the value that forward did not keep (sm_lowering_forget). NULL = never used */
+    void (*forward)(sm_lowering *lowering, const sm_op *op); /**< emits forward steps */
+    void (*backward)(sm_lowering *lowering,
+                     const sm_op *op); /**< emits backward steps; only called if something before it is trained */
+    void (*recompute)(
+        sm_lowering *lowering,
+        const sm_op *
+            op); /**< emits, into the backward list, what gives again the value that forward did not keep (sm_lowering_forget). NULL = never used */
 } sm_op_kind;
 
 enum { SM_OP_INPUTS = 8 };
@@ -101,7 +105,7 @@ int sm_graph_append(sm_graph *graph, const sm_op *op, const void *config, size_t
 /** Convolution; parameters NAME.weight (and NAME.bias). Kaiming normal, fan out; `initial_std` > 0 replaces that. */
 typedef struct sm_conv2d_options {
     int channels, kernel, stride, dilation;
-    int pad;   /**< on every side */
+    int pad; /**< on every side */
     int bias;
     double initial_std;
 } sm_conv2d_options;

@@ -26,18 +26,18 @@ typedef enum sm_layout {
 } sm_layout;
 
 typedef struct sm_slice {
-    char name[SM_NAME_BYTES];  /**< PyTorch's: "backbone.layer1.0.conv1.weight" */
-    int dimensions, shape[4];  /**< as in files */
+    char name[SM_NAME_BYTES]; /**< PyTorch's: "backbone.layer1.0.conv1.weight" */
+    int dimensions, shape[4]; /**< as in files */
     sm_layout layout;
     float initial_mean, initial_std; /**< normal numbers; std 0 = constant */
-    int decay;                 /**< weight decay applies: conv and linear weights */
-    int task;                  /**< index of the task that owns it alone; -1 shared */
-    int log_variance;          /**< it is a task's s */
+    int decay;                       /**< weight decay applies: conv and linear weights */
+    int task;                        /**< index of the task that owns it alone; -1 shared */
+    int log_variance;                /**< it is a task's s */
     /* set by name patterns */
     int frozen;
     float learning_rate_scale;
     /* set by sm_parameters_finish() */
-    size_t offset, count;      /**< floats */
+    size_t offset, count; /**< floats */
 } sm_slice;
 
 /** One flat array. */

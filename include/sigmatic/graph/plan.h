@@ -40,16 +40,16 @@ typedef enum sm_batch_norm_mode {
 } sm_batch_norm_mode;
 
 typedef struct sm_plan_options {
-    int capacity;       /**< most samples that a run will have, 1 and more */
-    int batch_typical;  /**< samples to tune for; 0 = capacity */
-    int training;       /**< with backward */
+    int capacity;      /**< most samples that a run will have, 1 and more */
+    int batch_typical; /**< samples to tune for; 0 = capacity */
+    int training;      /**< with backward */
     int threads;
     sm_batch_norm_mode batch_norm;
-    int exact_kernels;  /**< no Winograd F(4x4) */
+    int exact_kernels;            /**< no Winograd F(4x4) */
     const char *conv2d_algorithm; /**< this one wherever it can; NULL = the cheapest */
     int keep_normalised; /**< keep normalised activations for backward instead of recomputing them from the convolutions' outputs */
-    int no_reuse;       /**< every value in a place of its own (for tests) */
-    int no_fusion;      /**< one step an op (for tests) */
+    int no_reuse;  /**< every value in a place of its own (for tests) */
+    int no_fusion; /**< one step an op (for tests) */
 } sm_plan_options;
 
 /** Where an operand lies: base of the region + offset. */
@@ -64,14 +64,17 @@ typedef struct sm_step sm_step;
 /** What a run of the steps is given. */
 typedef struct sm_run {
     char *base[SM_REGIONS];
-    int batch;             /**< local samples, 0..capacity */
-    int64_t batch_global;  /**< samples of all ranks */
-    int64_t first_sample;  /**< global number of this rank's first sample (names dropout masks) */
+    int batch;            /**< local samples, 0..capacity */
+    int64_t batch_global; /**< samples of all ranks */
+    int64_t first_sample; /**< global number of this rank's first sample (names dropout masks) */
     uint64_t seed, step;
-    int accumulate;        /**< parameter gradients add to what is there */
+    int accumulate; /**< parameter gradients add to what is there */
     int threads;
-    void (*reduce)(void *user, double *values, size_t count);      /**< sum over ranks; NULL = one rank. Collective */
-    void (*progress)(void *user, size_t gradients_complete);       /**< after each backward step: floats of the flat gradient that are final; or NULL */
+    void (*reduce)(void *user, double *values, size_t count); /**< sum over ranks; NULL = one rank. Collective */
+    void (*progress)(
+        void *user,
+        size_t
+            gradients_complete); /**< after each backward step: floats of the flat gradient that are final; or NULL */
     void (*observe)(void *user, const sm_step *step, double begin_seconds, double end_seconds); /**< or NULL */
     void *user;
 } sm_run;
@@ -80,17 +83,17 @@ enum { SM_STEP_OPERANDS = 10 };
 
 struct sm_step {
     void (*run)(const sm_step *step, const sm_run *run);
-    const char *label;     /**< "forward", "backward data", "reduce", ... */
-    const char *algorithm; /**< or NULL */
-    int op;                /**< index in the graph */
+    const char *label;                    /**< "forward", "backward data", "reduce", ... */
+    const char *algorithm;                /**< or NULL */
+    int op;                               /**< index in the graph */
     sm_operand operand[SM_STEP_OPERANDS]; /**< meaning: the op's */
-    float beta;            /**< of the result */
-    int parameter_gradient;/**< the result is one: `accumulate` makes beta 1 */
-    const void *config;    /**< owned by the plan */
-    double macs;           /**< nominal multiply-adds a sample */
+    float beta;                           /**< of the result */
+    int parameter_gradient;               /**< the result is one: `accumulate` makes beta 1 */
+    const void *config;                   /**< owned by the plan */
+    double macs;                          /**< nominal multiply-adds a sample */
     double macs_executed;
     size_t workspace_bytes;
-    size_t bytes;          /**< of all operands at full capacity, each counted once */
+    size_t bytes; /**< of all operands at full capacity, each counted once */
     size_t gradients_complete;
 };
 

@@ -17,13 +17,13 @@ enum { SM_ASPP_RATES = 3 };
 
 /** Section [model]. */
 typedef struct sm_network_options {
-    const char *backbone;      /**< "resnet18" ... "resnet152" */
-    double width;              /**< multiplies all channel counts, at least 4 remain */
-    int output_stride;         /**< 8, 16 or 32 */
-    int rates[SM_ASPP_RATES];  /**< of the ASPP's 3x3 branches */
-    int project;               /**< 1x1 convolution of the concatenation down to 256 (x width) */
-    int align_corners;         /**< of the upsampling to the input's size */
-    double dropout;            /**< before each decoder's last layer; 0 = none */
+    const char *backbone;     /**< "resnet18" ... "resnet152" */
+    double width;             /**< multiplies all channel counts, at least 4 remain */
+    int output_stride;        /**< 8, 16 or 32 */
+    int rates[SM_ASPP_RATES]; /**< of the ASPP's 3x3 branches */
+    int project;              /**< 1x1 convolution of the concatenation down to 256 (x width) */
+    int align_corners;        /**< of the upsampling to the input's size */
+    double dropout;           /**< before each decoder's last layer; 0 = none */
 } sm_network_options;
 
 extern const sm_key sm_model_keys[];
@@ -44,8 +44,8 @@ typedef struct sm_decoder {
 /** Builds the network for (height, width, 3) images; output i is decoder i's map at the input's size.
  * \param [in,out] parameters  slices are added, or found if another graph added them
  * \param [out] out            freed with sm_graph_free() */
-sm_status sm_network_build(const sm_network_options *options, int height, int width, int decoder_count, const sm_decoder *decoders,
-                           sm_parameters *parameters, sm_graph **out);
+sm_status sm_network_build(const sm_network_options *options, int height, int width, int decoder_count,
+                           const sm_decoder *decoders, sm_parameters *parameters, sm_graph **out);
 
 /** \return max(4, base * width rounded): channels of a layer under the width multiplier. */
 int sm_network_channels(int base, double width);
@@ -57,10 +57,12 @@ int sm_resnet_append(sm_graph *graph, int input, const sm_network_options *optio
 int sm_aspp_append(sm_graph *graph, int input, const sm_network_options *options);
 
 /** Appends one decoder: 3x3 convolution + BN + ReLU, 1x1 convolution, bilinear to (height, width). \return its value */
-int sm_decoder_append(sm_graph *graph, int input, const sm_network_options *options, const sm_decoder *decoder, int height, int width);
+int sm_decoder_append(sm_graph *graph, int input, const sm_network_options *options, const sm_decoder *decoder,
+                      int height, int width);
 
 /** Appends convolution NAME.<conv> + batch norm NAME.<norm> + ReLU, the building block of all parts. */
-int sm_conv_norm_relu_append(sm_graph *graph, int input, const char *conv, const char *norm, const sm_conv2d_options *options);
+int sm_conv_norm_relu_append(sm_graph *graph, int input, const char *conv, const char *norm,
+                             const sm_conv2d_options *options);
 
 #ifdef __cplusplus
 }

@@ -17,19 +17,20 @@ extern "C" {
 
 /** Geometry. Output size: floor((height + pad_top + pad_bottom - dilation_height * (kernel_height - 1) - 1) / stride_height) + 1. */
 typedef struct sm_conv2d_shape {
-    int height, width, channels_in;                     /**< of the input */
-    int out_height, out_width, channels_out;            /**< of the output: sm_conv2d_infer() */
-    int kernel_height, kernel_width;                    /**< 1 and more */
-    int stride_height, stride_width;                    /**< 1 and more */
-    int dilation_height, dilation_width;                /**< 1 and more */
-    int pad_top, pad_left, pad_bottom, pad_right;       /**< 0 and more */
+    int height, width, channels_in;               /**< of the input */
+    int out_height, out_width, channels_out;      /**< of the output: sm_conv2d_infer() */
+    int kernel_height, kernel_width;              /**< 1 and more */
+    int stride_height, stride_width;              /**< 1 and more */
+    int dilation_height, dilation_width;          /**< 1 and more */
+    int pad_top, pad_left, pad_bottom, pad_right; /**< 0 and more */
 } sm_conv2d_shape;
 
 /** Fills in out_height and out_width. \return 0 if the kernel does not fit (an output dimension below 1), else 1. */
 int sm_conv2d_infer(sm_conv2d_shape *shape);
 
 /** \return the shape with square kernel, stride and dilation and the same padding on all sides. */
-sm_conv2d_shape sm_conv2d_square(int height, int width, int channels_in, int channels_out, int kernel, int stride, int pad, int dilation);
+sm_conv2d_shape sm_conv2d_square(int height, int width, int channels_in, int channels_out, int kernel, int stride,
+                                 int pad, int dilation);
 
 /** The three computations of a convolution layer. */
 typedef enum sm_conv2d_pass { SM_CONV2D_FORWARD, SM_CONV2D_BACKWARD_DATA, SM_CONV2D_BACKWARD_WEIGHT } sm_conv2d_pass;
@@ -38,14 +39,14 @@ enum { SM_CONV2D_PASSES = 3 };
 /** Operands of one run. `batch` images, 0 is legal (weight gradients are then beta * what was there). */
 typedef struct sm_conv2d_operands {
     int batch;
-    const float *input;    /**< (batch, height, width, channels_in): FORWARD, BACKWARD_WEIGHT */
-    const float *weight;   /**< plain weights, or NULL if the algorithm reads `prepared` only: FORWARD, BACKWARD_DATA */
-    const void *prepared;  /**< what prepare() made of the weights, if prepared_bytes() > 0 */
-    const float *bias;     /**< channels_out, or NULL: FORWARD */
+    const float *input;   /**< (batch, height, width, channels_in): FORWARD, BACKWARD_WEIGHT */
+    const float *weight;  /**< plain weights, or NULL if the algorithm reads `prepared` only: FORWARD, BACKWARD_DATA */
+    const void *prepared; /**< what prepare() made of the weights, if prepared_bytes() > 0 */
+    const float *bias;    /**< channels_out, or NULL: FORWARD */
     const float *grad_output; /**< (batch, out_height, out_width, channels_out): both backwards */
-    float *result;         /**< output, grad_input or grad_weight ([kh][kw][ci][co]) */
-    float beta;            /**< result = beta * result + computed; 0 (what was there is never read, NaN included) or 1 */
-    void *workspace;       /**< workspace_bytes(), 64-byte aligned; contents undefined before and after */
+    float *result;            /**< output, grad_input or grad_weight ([kh][kw][ci][co]) */
+    float beta;      /**< result = beta * result + computed; 0 (what was there is never read, NaN included) or 1 */
+    void *workspace; /**< workspace_bytes(), 64-byte aligned; contents undefined before and after */
     int threads;
 } sm_conv2d_operands;
 
@@ -62,7 +63,8 @@ typedef struct sm_conv2d_algorithm {
     /** \return bytes of weights in the algorithm's own form; 0 if it reads plain weights. NULL = always 0. */
     size_t (*prepared_bytes)(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
     /** Packs plain weights; once a step, after the update. NULL if nothing is prepared. */
-    void (*prepare)(const sm_conv2d_shape *shape, sm_conv2d_pass pass, const float *weight, void *prepared, int threads);
+    void (*prepare)(const sm_conv2d_shape *shape, sm_conv2d_pass pass, const float *weight, void *prepared,
+                    int threads);
     /** \return bytes of workspace for up to `batch` images and `threads` threads. */
     size_t (*workspace_bytes)(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch, int threads);
     void (*run)(const sm_conv2d_shape *shape, sm_conv2d_pass pass, const sm_conv2d_operands *operands);
@@ -76,7 +78,8 @@ const sm_conv2d_algorithm *sm_conv2d_find(const char *name);
 
 /** \return the cheapest algorithm that supports this pass; never "reference" unless nothing else can. A pure function of its arguments and the CPU.
  * \param exact_only  leaves out algorithms whose rounding is worse than a direct sum's */
-const sm_conv2d_algorithm *sm_conv2d_choose(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch, int exact_only);
+const sm_conv2d_algorithm *sm_conv2d_choose(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch,
+                                            int exact_only);
 
 /** grad_bias[o] = beta * grad_bias[o] + sum over n,y,x of grad_output[n,y,x,o], summed in double.
  * \param [in] rows  n * y * x; may be 0 */

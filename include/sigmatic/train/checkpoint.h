@@ -13,14 +13,15 @@ extern "C" {
 
 /** What a checkpoint says beside the tensors. */
 typedef struct sm_checkpoint_info {
-    char *config;       /**< resolved text */
-    char *fingerprint;  /**< of the training set */
+    char *config;      /**< resolved text */
+    char *fingerprint; /**< of the training set */
     int64_t step, epoch, samples_seen, skipped, world_size, seed;
     double best_metric; /**< NaN: none yet */
 } sm_checkpoint_info;
 
 /** Writes `path`, and the same as `best_path` unless NULL. Collective; the same status on every rank. */
-sm_status sm_checkpoint_save(const sm_trainer *trainer, const char *path, const char *best_path, const char *fingerprint, double best_metric);
+sm_status sm_checkpoint_save(const sm_trainer *trainer, const char *path, const char *best_path,
+                             const char *fingerprint, double best_metric);
 
 /** Reads what a checkpoint says of itself, without tensors. By one rank; free with sm_checkpoint_info_free(). */
 sm_status sm_checkpoint_read_info(const char *path, sm_checkpoint_info *info);

@@ -16,7 +16,8 @@ typedef struct sm_evaluator sm_evaluator;
  * \param dataset  kept by reference
  * \param mean, std  of the training set: what the network was trained with
  * \return SM_ERR_INPUT if the dataset's classes are not those of the session */
-sm_status sm_evaluator_new(sm_session *session, sm_dataset *dataset, int height, int width, const double mean[3], const double std[3], sm_evaluator **out);
+sm_status sm_evaluator_new(sm_session *session, sm_dataset *dataset, int height, int width, const double mean[3],
+                           const double std[3], sm_evaluator **out);
 void sm_evaluator_free(sm_evaluator *evaluator);
 
 /** \return how many values sm_evaluator_run() gives: all metrics of task 0, then of task 1, ... */
@@ -24,10 +25,11 @@ int sm_evaluator_value_count(const sm_evaluator *evaluator);
 
 /** What to evaluate, and what to write. All zero: the session's parameters, nothing. */
 typedef struct sm_evaluation {
-    float *parameters;          /**< flat parameters to use; NULL = the session's */
-    const float *const *fixed;  /**< one map (H,W,D) a task that is predicted for every sample instead of the network's; or NULL */
-    const char *predictions;    /**< file to write (README: sigmatic-predictions), or NULL */
-    int64_t prediction_count;   /**< samples in it, the first ones of the split */
+    float *parameters; /**< flat parameters to use; NULL = the session's */
+    const float *const
+        *fixed; /**< one map (H,W,D) a task that is predicted for every sample instead of the network's; or NULL */
+    const char *predictions;  /**< file to write (README: sigmatic-predictions), or NULL */
+    int64_t prediction_count; /**< samples in it, the first ones of the split */
 } sm_evaluation;
 
 /** Evaluates. Collective.

@@ -15,7 +15,7 @@ typedef struct sm_run_log sm_run_log;
 
 /** One attempted step. Arrays have one entry a task; NaN where absent. */
 typedef struct sm_step_record {
-    int64_t step;   /**< attempts from 1 */
+    int64_t step; /**< attempts from 1 */
     int64_t epoch;
     int applied;    /**< 0 = skipped for non-finite numbers */
     double seconds; /**< since the run began, resumed parts included */
@@ -27,8 +27,8 @@ typedef struct sm_step_record {
 
 /** Where a continued log stands; all zero for a new one. */
 typedef struct sm_run_log_kept {
-    double seconds;          /**< of the last kept row */
-    int64_t evaluated_step;  /**< of the last kept evaluation */
+    double seconds;         /**< of the last kept row */
+    int64_t evaluated_step; /**< of the last kept evaluation */
 } sm_run_log_kept;
 
 /** Opens a new log, or continues one.
@@ -36,7 +36,8 @@ typedef struct sm_run_log_kept {
  * \param split        name of the validation split, for its group; NULL = none
  * \param resume_step  0: a new file; else rows of `path` after this step are dropped, the others kept
  * \param [out] kept   what the kept rows end with */
-sm_status sm_run_log_open(const char *path, const sm_session *session, const char *split, int64_t resume_step, sm_run_log_kept *kept, sm_run_log **out);
+sm_status sm_run_log_open(const char *path, const sm_session *session, const char *split, int64_t resume_step,
+                          sm_run_log_kept *kept, sm_run_log **out);
 
 /** Adds a row; written out every few seconds. */
 sm_status sm_run_log_step(sm_run_log *log, const sm_step_record *record);

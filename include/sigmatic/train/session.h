@@ -19,24 +19,24 @@ extern "C" {
 typedef struct sm_engine {
     sm_graph *graph;
     sm_plan *plan;
-    sm_run run;      /**< base addresses set; the caller sets batch, step, ... */
+    sm_run run; /**< base addresses set; the caller sets batch, step, ... */
     int height, width;
 } sm_engine;
 
 typedef struct sm_session {
-    sm_comm *comm;              /**< not owned */
-    const sm_config *config;    /**< not owned */
+    sm_comm *comm;           /**< not owned */
+    const sm_config *config; /**< not owned */
     sm_settings settings;
     sm_network_options network;
     int task_count;
     sm_task **tasks;
-    sm_decoder *decoders;       /**< one a task */
+    sm_decoder *decoders; /**< one a task */
     sm_weighting *weighting;
-    sm_class_info classes;      /**< of the dataset; count 0 = none */
+    sm_class_info classes; /**< of the dataset; count 0 = none */
     sm_parameters *parameters;
-    int *log_variances;         /**< one a task: index of its slice */
-    float *values, *buffers;    /**< flat parameters and running statistics */
-    void *memory[SM_REGIONS];   /**< regions that engines share, sized for the largest */
+    int *log_variances;       /**< one a task: index of its slice */
+    float *values, *buffers;  /**< flat parameters and running statistics */
+    void *memory[SM_REGIONS]; /**< regions that engines share, sized for the largest */
     size_t memory_bytes[SM_REGIONS];
 } sm_session;
 

@@ -15,22 +15,22 @@ extern "C" {
 #endif
 
 typedef struct sm_settings {
-    const char *folder;          /**< of the run */
+    const char *folder; /**< of the run */
     uint64_t seed;
-    int batch;                   /**< global */
-    int64_t steps, epochs;       /**< one of them is 0 until the dataset is known */
-    int64_t evaluate_interval;   /**< steps; 0 = at the end only */
-    int evaluate_batch;          /**< global; 0 = batch */
-    double progress_seconds;     /**< between plain lines */
-    int threads;                 /**< a rank */
+    int batch;                 /**< global */
+    int64_t steps, epochs;     /**< one of them is 0 until the dataset is known */
+    int64_t evaluate_interval; /**< steps; 0 = at the end only */
+    int evaluate_batch;        /**< global; 0 = batch */
+    double progress_seconds;   /**< between plain lines */
+    int threads;               /**< a rank */
     int micro_batches;
     sm_batch_norm_mode batch_norm;
     int exact_kernels;
-    const char *conv2d_algorithm; /**< NULL = the cheapest */
+    const char *conv2d_algorithm;   /**< NULL = the cheapest */
     sm_reduction_options reduction; /**< of the gradients */
-    double stall_seconds;        /**< longest wait for other ranks; 0 = no limit */
-    int64_t check_interval;      /**< steps between comparisons of the parameters over ranks; 0 = never */
-    int64_t checkpoint_interval; /**< steps; 0 = at the end and when asked to stop */
+    double stall_seconds;           /**< longest wait for other ranks; 0 = no limit */
+    int64_t check_interval;         /**< steps between comparisons of the parameters over ranks; 0 = never */
+    int64_t checkpoint_interval;    /**< steps; 0 = at the end and when asked to stop */
     int keep_last;
     int keep_best;
 } sm_settings;

@@ -17,7 +17,14 @@ extern "C" {
 typedef struct sm_trace sm_trace;
 
 /** What kind of work an event is; each kind is a lane of its rank. */
-typedef enum sm_trace_lane { SM_TRACE_STEP, SM_TRACE_OP, SM_TRACE_WAIT, SM_TRACE_BUCKET, SM_TRACE_IO, SM_TRACE_LANES } sm_trace_lane;
+typedef enum sm_trace_lane {
+    SM_TRACE_STEP,
+    SM_TRACE_OP,
+    SM_TRACE_WAIT,
+    SM_TRACE_BUCKET,
+    SM_TRACE_IO,
+    SM_TRACE_LANES
+} sm_trace_lane;
 
 /** \param first_step, last_step  the window, both included; steps count from 1 */
 sm_trace *sm_trace_new(int64_t first_step, int64_t last_step);

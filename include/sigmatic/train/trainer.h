@@ -20,37 +20,38 @@ extern "C" {
 #endif
 
 typedef struct sm_trainer {
-    sm_session *session;           /**< not owned */
+    sm_session *session; /**< not owned */
     sm_engine *engine;
     sm_optimizer *optimizer;
     sm_schedule *schedule;
     float *state[SM_OPTIMIZER_STATES_MAX]; /**< flat, in the layout of the parameters */
-    float *average;                /**< exponential moving average of the parameters; NULL = none */
-    sm_segment *segments;          /**< one a slice, in the order of the slices */
-    int64_t *segment_steps;        /**< updates of each slice */
-    float *gradients;              /**< in memory that the ranks of a node share if they can */
-    sm_reduction *reduction;       /**< of the gradients, while backward goes on */
-    sm_trace *trace;               /**< not owned; NULL = no timeline */
-    double *waits;                 /**< 2 a rank: waiting for data, for other ranks; and room to gather them */
-    float *buffers_before;         /**< running statistics before the step, to put back */
+    float *average;                        /**< exponential moving average of the parameters; NULL = none */
+    sm_segment *segments;                  /**< one a slice, in the order of the slices */
+    int64_t *segment_steps;                /**< updates of each slice */
+    float *gradients;                      /**< in memory that the ranks of a node share if they can */
+    sm_reduction *reduction;               /**< of the gradients, while backward goes on */
+    sm_trace *trace;                       /**< not owned; NULL = no timeline */
+    double *waits;                         /**< 2 a rank: waiting for data, for other ranks; and room to gather them */
+    float *buffers_before;                 /**< running statistics before the step, to put back */
     /* position of the run, saved with a checkpoint */
-    int64_t step;                  /**< attempted steps */
-    int64_t position;              /**< samples seen */
-    int64_t skipped;               /**< steps with non-finite numbers */
+    int64_t step;     /**< attempted steps */
+    int64_t position; /**< samples seen */
+    int64_t skipped;  /**< steps with non-finite numbers */
     int64_t skipped_in_a_row;
     /* of one step, one entry a task */
     int64_t *valid;
-    double *sums;                  /**< 2 a task: loss, slope; then the stop flag */
+    double *sums; /**< 2 a task: loss, slope; then the stop flag */
     double *loss, *loss_slope, *log_variance;
     int *active;
     sm_weights weights;
-    sm_step_record record;         /**< of the last step */
-    int stop_requested;            /**< some rank was asked to stop */
+    sm_step_record record; /**< of the last step */
+    int stop_requested;    /**< some rank was asked to stop */
 } sm_trainer;
 
 /** \param steps       of the whole run, for the schedule
  * \param out_height  size of the images that the loader delivers */
-sm_status sm_trainer_new(sm_session *session, int out_height, int out_width, int capacity, int64_t steps, sm_trainer **out);
+sm_status sm_trainer_new(sm_session *session, int out_height, int out_width, int capacity, int64_t steps,
+                         sm_trainer **out);
 void sm_trainer_free(sm_trainer *trainer);
 
 /** Gives the engine its memory. Call once, after all engines of the session are made. */

@@ -15,15 +15,16 @@ extern "C" {
 /** One row of the README's table: the objective term of a task as a function of its loss and its s.
  * L: the loss summed over D components, averaged over valid pixels. loss_slope: dL/ds at fixed logits (categorical_scaled only, else 0). */
 typedef struct sm_likelihood {
-    const char *name;      /**< "categorical", "categorical_scaled", "gaussian", "laplace", "paper_l1" */
-    const char *losses;    /**< losses it fits: "cross_entropy", "l1", "l2" joined by | */
-    const char *meaning;   /**< what sigma is: "standard deviation", "Laplace scale b", "softmax temperature", ... */
+    const char *name;    /**< "categorical", "categorical_scaled", "gaussian", "laplace", "paper_l1" */
+    const char *losses;  /**< losses it fits: "cross_entropy", "l1", "l2" joined by | */
+    const char *meaning; /**< what sigma is: "standard deviation", "Laplace scale b", "softmax temperature", ... */
     double (*term)(double loss, double s, int dimensions);
-    double (*weight)(double s);                                    /**< d term / d L */
+    double (*weight)(double s);                                                /**< d term / d L */
     double (*slope)(double loss, double loss_slope, double s, int dimensions); /**< d term / d s */
-    double (*minimiser)(double loss, int dimensions);              /**< s where the slope vanishes at this L; NaN if there is no closed form */
-    double (*sigma)(double s);                                     /**< what is reported: exp(s/2), ... */
-    int scales_logits;     /**< 1: the loss is taken of logits * exp(-s) */
+    double (*minimiser)(double loss,
+                        int dimensions); /**< s where the slope vanishes at this L; NaN if there is no closed form */
+    double (*sigma)(double s);           /**< what is reported: exp(s/2), ... */
+    int scales_logits;                   /**< 1: the loss is taken of logits * exp(-s) */
 } sm_likelihood;
 
 extern const sm_likelihood sm_likelihoods[]; /**< ends with a NULL name */
@@ -49,11 +50,12 @@ typedef struct sm_weights {
 
 /** One row of the table of weightings. */
 typedef struct sm_weighting_kind {
-    const char *name;          /**< "uncertainty", "equal", "fixed" */
+    const char *name; /**< "uncertainty", "equal", "fixed" */
     const char *help;
-    int learns_log_variances;  /**< s are parameters */
-    int needs_losses;          /**< weights depend on this step's losses: refused with gradient accumulation */
-    void (*weigh)(const sm_weighting *weighting, const double *loss, const double *loss_slope, const double *s, const int *active, sm_weights *out);
+    int learns_log_variances; /**< s are parameters */
+    int needs_losses;         /**< weights depend on this step's losses: refused with gradient accumulation */
+    void (*weigh)(const sm_weighting *weighting, const double *loss, const double *loss_slope, const double *s,
+                  const int *active, sm_weights *out);
 } sm_weighting_kind;
 
 extern const sm_weighting_kind sm_weighting_kinds[]; /**< ends with a NULL name */
@@ -73,11 +75,13 @@ extern const sm_key sm_weighting_keys[];
 /** \param loss_names  each task's loss ("cross_entropy", "l1", "l2"), which decides the default likelihood and which are allowed
  * \param dimensions  each task's D (ignored for cross_entropy: 1)
  * \return SM_ERR_CONFIG naming the key and what is allowed */
-sm_status sm_weighting_new(const sm_config *config, int count, const char *const *names, const char *const *loss_names, const int *dimensions, sm_weighting **out);
+sm_status sm_weighting_new(const sm_config *config, int count, const char *const *names, const char *const *loss_names,
+                           const int *dimensions, sm_weighting **out);
 void sm_weighting_free(sm_weighting *weighting);
 
 /** Computes total, weights and slopes of one step. An inactive task (no valid pixel in the global batch) adds nothing. */
-void sm_weighting_weigh(const sm_weighting *weighting, const double *loss, const double *loss_slope, const double *s, const int *active, sm_weights *out);
+void sm_weighting_weigh(const sm_weighting *weighting, const double *loss, const double *loss_slope, const double *s,
+                        const int *active, sm_weights *out);
 
 #ifdef __cplusplus
 }
