@@ -3,6 +3,7 @@
 
 VERSION := 0.1.0
 PREFIX  ?= /usr/local
+override PREFIX := $(abspath $(PREFIX))
 DESTDIR ?=
 
 # ---- tools and libraries: modules, Spack or Debian's pkg-config -------------------------------------------------
@@ -167,7 +168,7 @@ install: all ## program, library, headers and pkg-config file to $(DESTDIR)$(PRE
 	install -m 755 $(BUILD)/libsigmatic.so $(DESTDIR)$(PREFIX)/lib/libsigmatic.so.$(VERSION)
 	ln -sf libsigmatic.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libsigmatic.so.0
 	ln -sf libsigmatic.so.0 $(DESTDIR)$(PREFIX)/lib/libsigmatic.so
-	cd include && find sigmatic -name '*.h' -exec install -D -m 644 {} $(abspath $(DESTDIR))$(PREFIX)/include/{} \;
+	cd include && find sigmatic -name '*.h' -exec install -D -m 644 {} $(if $(DESTDIR),$(abspath $(DESTDIR)))$(PREFIX)/include/{} \;
 	printf '%s\n' 'prefix=$(PREFIX)' 'Name: Sigmatic' 'Description: multi-task training that weighs its own losses' \
 	    'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lsigmatic' \
 	    'Libs.private: $(SM_LIBS) $(OPENMP)' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/sigmatic.pc

@@ -1,8 +1,9 @@
-#define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE
 #include <sigmatic/base/log.h>
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static int log_rank, log_size = 1, log_quiet, line_open;
@@ -85,6 +86,10 @@ void sm_log_progress(int final, const char *format, ...)
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     if (sm_log_is_live()) {
+        struct winsize window;
+        if (ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 1 && window.ws_col <= sizeof text) {
+            text[window.ws_col - 1] = 0; /* a wrapped line could not be overwritten */
+        }
         fprintf(stderr, "\r\033[K%s%s", text, final ? "\n" : "");
         line_open = !final;
     } else {

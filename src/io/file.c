@@ -12,6 +12,7 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -254,6 +255,22 @@ sm_status sm_file_open_read(const char *path, sm_file **out)
 sm_status sm_file_open_write(const char *path, sm_file **out)
 {
     return open_file(path, O_RDWR, out);
+}
+
+sm_status sm_file_lock(const char *path, sm_file **out)
+{
+    int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (descriptor < 0) {
+        return refused(path, "cannot be made");
+    }
+    close(descriptor);
+    sm_status status = open_file(path, O_RDWR, out);
+    if (status == SM_OK && flock((*out)->descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        sm_file_close(*out);
+        *out = NULL;
+        status = sm_fail(SM_ERR_USAGE, "%s: another process holds this lock", path);
+    }
+    return status;
 }
 
 sm_status sm_file_pread(const sm_file *file, void *data, size_t bytes, uint64_t offset)

@@ -352,6 +352,9 @@ static sm_status load_pretrained_file(sm_session *session, const char *path)
     if (loaded == 0) {
         SM_TRY(sm_fail(SM_ERR_INPUT, "%s: no tensor has a name and shape of the configured network", path));
     }
+    if (2 * loaded < wanted) {
+        sm_log_warning("pretrained: %s fits badly, most tensors have other names or shapes", path);
+    }
     sm_log_info("pretrained: %d of %d tensors from %s", loaded, wanted, path);
 done:
     sm_h5_close(file);

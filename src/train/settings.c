@@ -43,7 +43,7 @@ const sm_key sm_run_keys[] = {
     {distributed, "check_interval", SM_KEY_INTEGER, "500", 0, 1e12, NULL, "steps",
      "between comparisons of the parameters over ranks; 0 = never"},
     {checkpoint, "interval", SM_KEY_INTEGER, "0", 0, 1e12, NULL, "steps",
-     "between checkpoints; 0 = at the end and when asked to stop"},
+     "between checkpoints; 0 = at the end, when asked to stop and with a best evaluation"},
     {checkpoint, "keep_last", SM_KEY_INTEGER, "2", 1, 1e6, NULL, NULL, "how many of the latest checkpoints stay"},
     {checkpoint, "keep_best", SM_KEY_BOOL, "true", 0, 0, NULL, NULL,
      "best.h5 holds the best evaluation by the first task's first metric"},

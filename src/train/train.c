@@ -30,13 +30,14 @@ typedef struct training {
     sm_trainer *trainer;
     sm_evaluator *evaluator; /* NULL: no validation */
     double *values;          /* of the last evaluation */
-    int64_t steps, evaluated_step, saved_step;
+    int64_t steps, first_step, evaluated_step, saved_step;
     double best_metric;
     sm_run_log *log; /* rank 0 */
     sm_trace *trace; /* NULL: none wanted */
     sm_progress *progress;
     double begin_seconds, earlier_seconds;
     int folder_ready; /* the status file speaks for this run */
+    sm_file *lock; /* rank 0: of the run folder, against a second run in it */
 } training;
 
 static int is_root(const training *t)
@@ -144,6 +145,21 @@ static sm_status refuse_folder(const training *t)
                        t->session->settings.folder);
     }
     return SM_OK;
+}
+
+/* A second run in the folder would take its files from under the first. */
+static sm_status lock_folder(training *t)
+{
+    sm_status status = SM_OK;
+    char *path = path_in(t, ".lock");
+    SM_TRY(sm_make_folders(t->session->settings.folder));
+    status = sm_file_lock(path, &t->lock);
+    if (status == SM_ERR_USAGE) {
+        sm_fail(status, "run folder %s is in use: another run is going on in it", t->session->settings.folder);
+    }
+done:
+    sm_free(path);
+    return status;
 }
 
 static sm_status clear_folder(const training *t)
@@ -410,7 +426,7 @@ static void report_stall(void *user, const char *message)
 {
     const training *t = user;
     if (is_root(t)) {
-        write_status(t, "stalled", message);
+        write_status(t, "failed", message);
     }
 }
 
@@ -418,6 +434,7 @@ static sm_status start(training *t)
 {
     sm_status status = SM_OK;
     SM_TRY(sm_comm_agree(t->comm, is_root(t) ? refuse_folder(t) : SM_OK));
+    SM_TRY(sm_comm_agree(t->comm, is_root(t) ? lock_folder(t) : SM_OK));
     SM_TRY(load_start(t));
     SM_TRY(sm_comm_agree(t->comm, is_root(t) ? claim_folder(t) : SM_OK));
     t->folder_ready = 1;
@@ -432,6 +449,11 @@ static sm_status start(training *t)
     sm_comm_set_stall_report(report_stall, t);
     sm_comm_set_stall_limit(t->session->settings.stall_seconds, t->session->settings.folder);
     t->begin_seconds = sm_seconds();
+    t->first_step = t->trainer->step;
+    if (t->first_step >= t->steps) {
+        sm_log_info("already complete: step %lld of %lld; more with --set run.steps=...", (long long)t->first_step, (long long)t->steps);
+        goto done;
+    }
     sm_log_info("%d rank%s x %d thread%s, %lld samples, global batch %d, steps %lld to %lld, folder %s",
                 sm_comm_size(t->comm), sm_comm_size(t->comm) > 1 ? "s" : "", t->session->settings.threads,
                 t->session->settings.threads > 1 ? "s" : "", (long long)sm_dataset_count(t->train),
@@ -451,7 +473,11 @@ static sm_status finish(training *t, sm_status status)
         const char *word = status == SM_OK ? "done" : status == SM_PREEMPTED ? "pre-empted" : "failed";
         sm_status written = write_status(t, word, why);
         closed = closed != SM_OK ? closed : written;
-        if (status == SM_OK && t->progress) {
+        if (status == SM_OK && t->trainer->skipped > 0) {
+            sm_log_warning("%lld of %lld steps were skipped: non-finite losses or gradients", (long long)t->trainer->skipped,
+                           (long long)t->trainer->step);
+        }
+        if (status == SM_OK && t->progress && t->first_step < t->steps) {
             sm_progress_summary(t->progress);
         } else {
             sm_fail(status, "%s", why); /* the message of what ended the run, not of closing files */
@@ -463,6 +489,7 @@ static sm_status finish(training *t, sm_status status)
 
 static void release(training *t)
 {
+    sm_file_close(t->lock);
     sm_loader_free(t->loader);
     sm_trace_free(t->trace);
     sm_progress_free(t->progress);
@@ -502,7 +529,10 @@ sm_status sm_train(const sm_config *config, sm_comm *comm, const sm_train_option
     }
     if (t.trace && status == SM_OK) {
         status = sm_trace_write(t.trace, comm, options->trace);
-        if (status == SM_OK) {
+        if (status == SM_OK && options->trace_first > t.steps) {
+            sm_log_warning("--trace: the run has %lld steps, none of %lld to %lld: an empty timeline", (long long)t.steps,
+                           (long long)options->trace_first, (long long)options->trace_last);
+        } else if (status == SM_OK) {
             sm_log_info("timeline of steps %lld to %lld: %s", (long long)options->trace_first,
                         (long long)options->trace_last, options->trace);
         }

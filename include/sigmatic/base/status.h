@@ -47,7 +47,7 @@ const char *sm_status_name(sm_status status);
 int sm_status_exit_code(sm_status status, int started);
 
 /** Ends every rank at once: prints the message, then calls the abort handler (MPI_Abort once comm is up), else abort(). */
-_Noreturn void sm_abort(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void sm_abort(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 /** Installs what sm_abort() calls last; comm installs MPI_Abort. NULL restores abort(). */
 void sm_abort_set_handler(void (*handler)(void));

@@ -56,6 +56,10 @@ sm_status sm_file_open_read(const char *path, sm_file **out);
 /** Opens an existing regular file to write into (pwrite); contents and size stay. */
 sm_status sm_file_open_write(const char *path, sm_file **out);
 
+/** Takes the file as a lock, making it if need be: until sm_file_close(), or the end of the process however it comes, no other process gets it.
+ * \return SM_ERR_USAGE if another process has it. Not on file systems that know no locks: there everybody gets it. */
+sm_status sm_file_lock(const char *path, sm_file **out);
+
 /** Reads exactly `bytes` bytes from position `offset`. A file that ends earlier is SM_ERR_INPUT "truncated". Any thread. */
 sm_status sm_file_pread(const sm_file *file, void *data, size_t bytes, uint64_t offset);
 
