@@ -103,4 +103,9 @@ while :; do
     restarts=$((restarts + 1))
     echo "start $((restarts + 1)): going on from the checkpoint" >&2
 done
+case $code in
+    0 | $PREEMPTED) ;;
+    13[79]) echo "a rank was killed (exit code $code): out of memory? The run can go on with --resume auto" >&2 ;;
+    *) echo "the run ended with exit code $code" >&2 ;;
+esac
 exit "$code"
