@@ -236,6 +236,8 @@ sm_status command_data(command_context *context, int argc, char **argv)
         }
         return SM_OK;
     }
-    return sm_fail(SM_ERR_USAGE, "data: '%s' is not one of scenes, cityscapes, info; see 'sigmatic data --help'",
-                   argc > 1 ? argv[1] : "");
+    if (argc < 2) {
+        return sm_fail(SM_ERR_USAGE, "data: COMMAND is missing: scenes, cityscapes or info; see 'sigmatic data --help'");
+    }
+    return sm_fail(SM_ERR_USAGE, "data: '%s' is not one of scenes, cityscapes, info; see 'sigmatic data --help'", argv[1]);
 }
