@@ -9,6 +9,7 @@
 #include <sigmatic/train/trainer.h>
 
 #include "cli/arguments.h"
+#include "cli/bench_allreduce.h"
 #include "cli/bench_layers.h"
 #include "cli/command.h"
 #include "cli/configuration.h"
@@ -21,7 +22,7 @@ typedef struct bench_options {
     const char *backbone, *batch_norm, *rates;
     long long height, width, batch, threads, steps, warmup, output_stride;
     double multiplier;
-    int step, project, json, layers;
+    int step, allreduce, project, json, layers;
     argument_list sets;
 } bench_options;
 
@@ -264,8 +265,8 @@ static sm_status report(bench *b)
 
 static sm_status check(const bench_options *o)
 {
-    if (!o->step) {
-        return sm_fail(SM_ERR_USAGE, "bench: say what to measure: --step; see 'sigmatic bench --help'");
+    if (!o->step && !o->allreduce) {
+        return sm_fail(SM_ERR_USAGE, "bench: say what to measure: --step or --allreduce; see 'sigmatic bench --help'");
     }
     if (o->batch < 1 || o->steps < 1 || o->warmup < 0 || o->threads < 0 || o->height < 32 || o->width < 32) {
         return sm_fail(SM_ERR_USAGE, "bench: --batch and --steps take 1 and more, --height and --width 32 and more");
@@ -290,6 +291,8 @@ sm_status command_bench(command_context *context, int argc, char **argv)
     int help;
     const argument table[] = {
         {"step", ARGUMENT_FLAG, &options.step, NULL, "measure training steps of the whole network on scenes"},
+        {"allreduce", ARGUMENT_FLAG, &options.allreduce, NULL,
+         "measure the ways to sum gradients over ranks, and recommend one (--steps: rounds)"},
         {"backbone", ARGUMENT_TEXT, &options.backbone, "NAME", "resnet18 ... resnet152 (resnet50)"},
         {"height", ARGUMENT_INTEGER, &options.height, "PIXELS", "of the images (128)"},
         {"width", ARGUMENT_INTEGER, &options.width, "PIXELS", "of the images (256)"},
@@ -314,6 +317,10 @@ sm_status command_bench(command_context *context, int argc, char **argv)
         goto done;
     }
     SM_TRY(check(&options));
+    if (options.allreduce) {
+        status = bench_allreduce(context->comm, (int)options.steps);
+        goto done;
+    }
     status = open_bench(&b);
     if (status == SM_OK) {
         status = measure(&b);

@@ -1,0 +1,11 @@
+/** \file
+ * Table of the ways to sum gradients over ranks: bandwidth by size, and what a config should say. */
+#ifndef SIGMATIC_CLI_BENCH_ALLREDUCE_H
+#define SIGMATIC_CLI_BENCH_ALLREDUCE_H
+
+#include <sigmatic/comm/comm.h>
+
+/** Measures and prints. Collective. \param rounds  of each size; the median counts */
+sm_status bench_allreduce(sm_comm *comm, int rounds);
+
+#endif
