@@ -37,7 +37,7 @@ typedef struct training {
     sm_progress *progress;
     double begin_seconds, earlier_seconds;
     int folder_ready; /* the status file speaks for this run */
-    sm_file *lock; /* rank 0: of the run folder, against a second run in it */
+    sm_file *lock;    /* rank 0: of the run folder, against a second run in it */
 } training;
 
 static int is_root(const training *t)
@@ -451,7 +451,8 @@ static sm_status start(training *t)
     t->begin_seconds = sm_seconds();
     t->first_step = t->trainer->step;
     if (t->first_step >= t->steps) {
-        sm_log_info("already complete: step %lld of %lld; more with --set run.steps=...", (long long)t->first_step, (long long)t->steps);
+        sm_log_info("already complete: step %lld of %lld; more with --set run.steps=...", (long long)t->first_step,
+                    (long long)t->steps);
         goto done;
     }
     sm_log_info("%d rank%s x %d thread%s, %lld samples, global batch %d, steps %lld to %lld, folder %s",
@@ -474,8 +475,8 @@ static sm_status finish(training *t, sm_status status)
         sm_status written = write_status(t, word, why);
         closed = closed != SM_OK ? closed : written;
         if (status == SM_OK && t->trainer->skipped > 0) {
-            sm_log_warning("%lld of %lld steps were skipped: non-finite losses or gradients", (long long)t->trainer->skipped,
-                           (long long)t->trainer->step);
+            sm_log_warning("%lld of %lld steps were skipped: non-finite losses or gradients",
+                           (long long)t->trainer->skipped, (long long)t->trainer->step);
         }
         if (status == SM_OK && t->progress && t->first_step < t->steps) {
             sm_progress_summary(t->progress);
@@ -530,8 +531,8 @@ sm_status sm_train(const sm_config *config, sm_comm *comm, const sm_train_option
     if (t.trace && status == SM_OK) {
         status = sm_trace_write(t.trace, comm, options->trace);
         if (status == SM_OK && options->trace_first > t.steps) {
-            sm_log_warning("--trace: the run has %lld steps, none of %lld to %lld: an empty timeline", (long long)t.steps,
-                           (long long)options->trace_first, (long long)options->trace_last);
+            sm_log_warning("--trace: the run has %lld steps, none of %lld to %lld: an empty timeline",
+                           (long long)t.steps, (long long)options->trace_first, (long long)options->trace_last);
         } else if (status == SM_OK) {
             sm_log_info("timeline of steps %lld to %lld: %s", (long long)options->trace_first,
                         (long long)options->trace_last, options->trace);
