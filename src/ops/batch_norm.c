@@ -136,10 +136,16 @@ static void all_sums(sums_kernel kernel, const sums_operands *from, double *sums
 {
     int slices = (from->channels + SLICE - 1) / SLICE;
     threads = sm_threads_worth(from->rows * (size_t)from->channels, threads);
-    int by_slice = threads > 1 && slices >= threads;
-#pragma omp parallel for num_threads(threads) schedule(static) if (by_slice)
+    if (threads > 1 && slices >= threads) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+        for (int slice = 0; slice < slices; slice++) {
+            slice_sums(kernel, from, slice * SLICE, sums, 1);
+        }
+        return;
+    }
+    /* not inside a region of one thread: a region within another starts its threads anew each time */
     for (int slice = 0; slice < slices; slice++) {
-        slice_sums(kernel, from, slice * SLICE, sums, by_slice ? 1 : threads);
+        slice_sums(kernel, from, slice * SLICE, sums, threads);
     }
 }
 
