@@ -14,19 +14,18 @@
 
 /* clang-format off */
 const sm_reduction_way sm_reduction_ways[SM_REDUCTION_WAYS] = {
-    /* name                             MPI blocks piece    ours: mode                    bucket     bfloat16 */
-    {"MPI_Allreduce, one call",          1, 1, 0,        {.mode = SM_REDUCTION_BLOCKING}},
-    {"MPI_Allreduce, 4 MiB",             1, 1, 4 * MIB,  {.mode = SM_REDUCTION_BLOCKING}},
-    {"MPI_Iallreduce, 4 MiB",            1, 0, 4 * MIB,  {.mode = SM_REDUCTION_BLOCKING}},
-    {"overlapped, 256 KiB",              0, 0, 0,        {.mode = SM_REDUCTION_OVERLAPPED, .bucket_bytes = 256 * KIB}},
-    {"overlapped, 1 MiB",                0, 0, 0,        {.mode = SM_REDUCTION_OVERLAPPED, .bucket_bytes = 1 * MIB}},
-    {"overlapped, 4 MiB",                0, 0, 0,        {.mode = SM_REDUCTION_OVERLAPPED, .bucket_bytes = 4 * MIB}},
-    {"overlapped, 16 MiB",               0, 0, 0,        {.mode = SM_REDUCTION_OVERLAPPED, .bucket_bytes = 16 * MIB}},
-    {"hierarchical, 256 KiB",            0, 0, 0,        {.mode = SM_REDUCTION_HIERARCHICAL, .bucket_bytes = 256 * KIB}},
-    {"hierarchical, 1 MiB",              0, 0, 0,        {.mode = SM_REDUCTION_HIERARCHICAL, .bucket_bytes = 1 * MIB}},
-    {"hierarchical, 4 MiB",              0, 0, 0,        {.mode = SM_REDUCTION_HIERARCHICAL, .bucket_bytes = 4 * MIB}},
-    {"hierarchical, 16 MiB",             0, 0, 0,        {.mode = SM_REDUCTION_HIERARCHICAL, .bucket_bytes = 16 * MIB}},
-    {"hierarchical, 1 MiB, bfloat16",    0, 0, 0,        {.mode = SM_REDUCTION_HIERARCHICAL, .bucket_bytes = 1 * MIB, .compress = 1}},
+    {"MPI_Allreduce, one call",         .is_mpi = 1, .blocks = 1},
+    {"MPI_Allreduce, 4 MiB",            .is_mpi = 1, .blocks = 1, .piece_bytes = 4 * MIB},
+    {"MPI_Iallreduce, 4 MiB",           .is_mpi = 1, .piece_bytes = 4 * MIB},
+    {"overlapped, 256 KiB",             .options = {.mode = SM_REDUCTION_OVERLAPPED, .bucket_bytes = 256 * KIB}},
+    {"overlapped, 1 MiB",               .options = {.mode = SM_REDUCTION_OVERLAPPED, .bucket_bytes = 1 * MIB}},
+    {"overlapped, 4 MiB",               .options = {.mode = SM_REDUCTION_OVERLAPPED, .bucket_bytes = 4 * MIB}},
+    {"overlapped, 16 MiB",              .options = {.mode = SM_REDUCTION_OVERLAPPED, .bucket_bytes = 16 * MIB}},
+    {"hierarchical, 256 KiB",           .options = {.mode = SM_REDUCTION_HIERARCHICAL, .bucket_bytes = 256 * KIB}},
+    {"hierarchical, 1 MiB",             .options = {.mode = SM_REDUCTION_HIERARCHICAL, .bucket_bytes = 1 * MIB}},
+    {"hierarchical, 4 MiB",             .options = {.mode = SM_REDUCTION_HIERARCHICAL, .bucket_bytes = 4 * MIB}},
+    {"hierarchical, 16 MiB",            .options = {.mode = SM_REDUCTION_HIERARCHICAL, .bucket_bytes = 16 * MIB}},
+    {"hierarchical, 1 MiB, bfloat16",   .options = {.mode = SM_REDUCTION_HIERARCHICAL, .bucket_bytes = 1 * MIB, .compress = 1}},
 };
 /* clang-format on */
 
