@@ -10,7 +10,10 @@
 
 #include <string.h>
 
-enum { PLACES = 8, SHARE_ALIGNMENT = 16, TAGS = 1 << 14 };
+/* On the way at a time: what a link of 10 Gbit/s carries in three polls 4 ms apart. */
+#define IN_FLIGHT_BYTES ((size_t)16 << 20)
+
+enum { FEWEST_PLACES = 4, MOST_PLACES = 64, SHARE_ALIGNMENT = 16, TAGS = 1 << 14 };
 
 typedef enum stage { FREE, COLLECTING, CLEARING, SPREADING } stage;
 
@@ -25,11 +28,11 @@ typedef struct place {
 
 struct sm_exchange {
     MPI_Comm comm;
-    int rank, size, compress, threads;
+    int rank, size, compress, threads, place_count;
     float *values;
     const float **sources;
     size_t longest_share, sent_bytes;
-    place places[PLACES];
+    place *places;
 };
 
 /* ---- set up ---- */
@@ -62,8 +65,11 @@ sm_exchange *sm_exchange_new(MPI_Comm comm, float *values, size_t most_count, in
     sm_check_mpi(MPI_Comm_rank(comm, &e->rank), "MPI_Comm_rank");
     sm_check_mpi(MPI_Comm_size(comm, &e->size), "MPI_Comm_size");
     e->sources = sm_alloc((size_t)e->size * sizeof *e->sources);
+    size_t wanted = IN_FLIGHT_BYTES / (most_count * sizeof(float) + 1);
+    e->place_count = wanted < FEWEST_PLACES ? FEWEST_PLACES : wanted > MOST_PLACES ? MOST_PLACES : (int)wanted;
+    e->places = sm_alloc_zeroed((size_t)e->place_count * sizeof *e->places);
     e->longest_share = most_count / (size_t)e->size + 2 * SHARE_ALIGNMENT;
-    for (int i = 0; i < PLACES; i++) {
+    for (int i = 0; i < e->place_count; i++) {
         make_place(e, &e->places[i], most_count);
     }
     return e;
@@ -71,7 +77,7 @@ sm_exchange *sm_exchange_new(MPI_Comm comm, float *values, size_t most_count, in
 
 void sm_exchange_free(sm_exchange *e)
 {
-    for (int i = 0; e && i < PLACES; i++) {
+    for (int i = 0; e && i < e->place_count; i++) {
         place *p = &e->places[i];
         void *memory[] = {p->collect_receive, p->collect_send, p->spread_receive, p->spread_send,
                           p->contributions,   p->sent,         p->received,       p->collected};
@@ -80,6 +86,7 @@ void sm_exchange_free(sm_exchange *e)
         }
     }
     if (e) {
+        sm_free(e->places);
         sm_free(e->sources);
     }
     sm_free(e);
@@ -238,9 +245,9 @@ static void move(sm_exchange *e, place *p)
 
 static place *free_place(const sm_exchange *e)
 {
-    for (int i = 0; i < PLACES; i++) {
+    for (int i = 0; i < e->place_count; i++) {
         if (e->places[i].stage == FREE) {
-            return (place *)&e->places[i];
+            return &e->places[i];
         }
     }
     return NULL;
@@ -262,7 +269,7 @@ void sm_exchange_start(sm_exchange *e, size_t bucket, size_t first, size_t count
 
 void sm_exchange_poll(sm_exchange *e, char *finished)
 {
-    for (int i = 0; i < PLACES; i++) {
+    for (int i = 0; i < e->place_count; i++) {
         place *p = &e->places[i];
         if (p->stage != FREE) {
             move(e, p);

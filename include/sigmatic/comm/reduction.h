@@ -38,7 +38,7 @@ extern const char *const sm_reduction_mode_names[SM_REDUCTION_MODES];
 
 typedef struct sm_reduction_options {
     sm_reduction_mode mode;
-    size_t bucket_bytes; /**< of one bucket; 0 = sm_reduction_default_bucket_bytes() */
+    size_t bucket_bytes; /**< of one bucket; 0 = 1 MiB, more from 64 nodes on so that no message is below 16 KiB */
     int compress; /**< messages carry bfloat16: every contribution from another rank (hierarchical: node) and the sum
                      are rounded once to nearest even, added in float: |error| <= 2^-8 (sum over ranks |values_r| +
                      |sum|) to first order, the same bits on every rank. Shared memory is never rounded */
@@ -47,8 +47,6 @@ typedef struct sm_reduction_options {
     double poll_seconds; /**< least time between two polls of sm_reduction_progress(); 0 = 200 us */
     int threads;         /**< for additions; 0 = 1 */
 } sm_reduction_options;
-
-size_t sm_reduction_default_bucket_bytes(sm_reduction_mode mode);
 
 /** What the last begin ... finish did on this rank. */
 typedef struct sm_reduction_statistics {
