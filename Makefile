@@ -60,9 +60,11 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s'|'
 
 # Kernels for one instruction set carry their own flags and are chosen at run time; nothing else is compiled for one CPU.
-ISA_FLAGS = $(if $(filter %_avx512bf16.c,$<),-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16 -mfma -mavx2,\
-            $(if $(filter %_avx512.c,$<),-mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mavx2,\
-            $(if $(filter %_avx2.c,$<),-mavx2 -mfma)))
+AVX512    := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mavx2
+ISA_FLAGS = $(if $(filter %_amx.c,$<),$(AVX512) -mavx512bf16 -mamx-tile -mamx-bf16,\
+            $(if $(filter %_avx512bf16.c,$<),$(AVX512) -mavx512bf16,\
+            $(if $(filter %_avx512.c,$<),$(AVX512),\
+            $(if $(filter %_avx2.c,$<),-mavx2 -mfma))))
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

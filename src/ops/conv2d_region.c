@@ -275,6 +275,16 @@ void sm_region_pack(const sm_region *region, const float *source, size_t first_r
     }
 }
 
+static int is_identity(const sm_region_axis *range, int size)
+{
+    return range->taps == 1 && range->offset[0] == 0 && range->source_step == 1 && range->count == size;
+}
+
+int sm_region_is_whole(const sm_region *region)
+{
+    return is_identity(region->y, region->height) && is_identity(region->x, region->width);
+}
+
 void sm_region_pixels(const sm_region *region, int height, int width, size_t first_row, int rows, size_t *pixels)
 {
     place at = place_of(region, first_row);

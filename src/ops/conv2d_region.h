@@ -65,6 +65,10 @@ static inline size_t sm_region_rows(const sm_region *region, int batch)
     return (size_t)batch * region->y->count * region->x->count;
 }
 
+/** \return 1 if the rows are all pixels of the source in their order, with their channels as depth: row r begins at
+ * source + r * channels. */
+int sm_region_is_whole(const sm_region *region);
+
 /** The one place where source pixels are packed: rows first_row .. + rows of the product, steps first .. + depth of
  * its depth. Element (row, k) goes to block[row * stride + k]; zero where a tap lies outside the source. */
 void sm_region_pack(const sm_region *region, const float *source, size_t first_row, int rows, int first, int depth,

@@ -1,0 +1,86 @@
+/** \file
+ * Matrix products of bfloat16 numbers with sums in float: one tile of
+ *
+ *   C[i][j] (+)= sum over k of A[i][k] * B[k][j],   i < rows, j < columns, k < depth
+ *
+ * A factor is one or three parts, x = x1 + x2 + x3 with x1 = bf16(x), x2 = bf16(x - x1), x3 = x - x1 - x2:
+ *   parts = 1  mixed precision: x1 alone, relative error 2^-9
+ *   parts = 3  a float's 24 bits; the six products xi * yj with i + j <= 4 leave out less than 2^-24 |x y|, which is
+ *              what a float's multiplication itself rounds away (Henry, Tang, Heinecke, Leveraging the bfloat16
+ *              Artificial Intelligence Datatype For Higher-Precision Computations, 2019)
+ * Non-finite elements make non-finite sums (an infinity may become NaN); elements below 2^-110 may count as zero.
+ *
+ * Each kernel packs both factors in an order of its own, in blocks of SM_BF16_STEPS steps of the depth. */
+#ifndef SIGMATIC_OPS_BF16_KERNEL_H
+#define SIGMATIC_OPS_BF16_KERNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    SM_BF16_STEPS = 32,   /**< of the depth, packed together */
+    SM_BF16_ROWS = 32,    /**< of a tile */
+    SM_BF16_COLUMNS = 32, /**< of a tile */
+    SM_BF16_PARTS_MAX = 3,
+};
+
+/** \return bytes of SM_BF16_ROWS packed rows, or SM_BF16_COLUMNS packed columns, of `depth` steps. */
+static inline size_t sm_bf16_packed_bytes(int parts, int depth)
+{
+    size_t blocks = ((size_t)depth + SM_BF16_STEPS - 1) / SM_BF16_STEPS;
+    return blocks * SM_BF16_STEPS * SM_BF16_ROWS * sizeof(uint16_t) * (size_t)parts;
+}
+
+typedef struct sm_bf16_kernel {
+    const char *name;
+    int parts_max;          /**< 1 or 3 */
+    int (*supported)(void); /**< by this CPU and system */
+    /** A thread's brackets around multiply(), NULL if nothing needs them. */
+    void (*begin)(void);
+    void (*end)(void);
+    /** Packs A: element (i, k) = a[i * row_stride + k]. Rows and steps up to whole tiles and blocks become zeros. */
+    void (*pack_rows)(int parts, int rows, int depth, const float *a, size_t row_stride, void *packed);
+    /** Packs A from what lies transposed: element (i, k) = a[k * step_stride + i]. */
+    void (*pack_rows_transposed)(int parts, int rows, int depth, const float *a, size_t step_stride, void *packed);
+    /** Packs B: element (k, j) = b[k * step_stride + j]. Columns and steps up to whole tiles and blocks become zeros.
+     */
+    void (*pack_columns)(int parts, int columns, int depth, const float *b, size_t step_stride, void *packed);
+    /** C (+)= A * B. Column j of row i is c[i][offset + j]. `accumulate` 0: the old C is not read. */
+    void (*multiply)(int parts, int rows, int columns, int depth, const void *a, const void *b, float *const *c,
+                     size_t offset, int accumulate);
+} sm_bf16_kernel;
+
+static inline void sm_bf16_kernel_begin(const sm_bf16_kernel *kernel)
+{
+    if (kernel->begin) {
+        kernel->begin();
+    }
+}
+
+static inline void sm_bf16_kernel_end(const sm_bf16_kernel *kernel)
+{
+    if (kernel->end) {
+        kernel->end();
+    }
+}
+
+/** \return the fastest kernel of this CPU for so many parts, or NULL if plain float arithmetic is faster: with three
+ * parts that is so wherever there are no matrix registers. One part always has a kernel. */
+const sm_bf16_kernel *sm_bf16_kernel_get(int parts);
+
+/** For tests: the kernel of that name ("amx", "avx512bf16", "plain"), NULL if there is none or the CPU cannot run it.
+ */
+const sm_bf16_kernel *sm_bf16_kernel_find(const char *name);
+
+/** For tests: makes sm_bf16_kernel_get() return it for any number of parts; NULL takes that back. */
+void sm_bf16_kernel_select(const sm_bf16_kernel *kernel);
+
+extern const sm_bf16_kernel sm_bf16_kernel_amx, sm_bf16_kernel_avx512bf16, sm_bf16_kernel_plain;
+
+/** Packing that the first two share: bf16_pack_avx512bf16.c. */
+void sm_bf16_pack_rows_avx512(int parts, int rows, int depth, const float *a, size_t row_stride, void *packed);
+void sm_bf16_pack_rows_transposed_avx512(int parts, int rows, int depth, const float *a, size_t step_stride,
+                                         void *packed);
+void sm_bf16_pack_columns_avx512(int parts, int columns, int depth, const float *b, size_t step_stride, void *packed);
+
+#endif

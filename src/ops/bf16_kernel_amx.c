@@ -1,0 +1,200 @@
+/* Tiles of 32 x 32 in four of AMX's eight matrix registers, two more hold A and two hold B. A block of 32 steps is, a
+ * part, two registers of A's rows and two of B's columns. */
+#define _GNU_SOURCE
+#if defined(__AMX_BF16__) && defined(__AVX512F__)
+#include "ops/bf16_kernel.h"
+
+#include <cpuid.h>
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <threads.h>
+#include <unistd.h>
+
+enum { LANES = 16, REGISTER_BYTES = 1024, LINE = 64 };
+
+/* ---- the CPU and the system -------------------------------------------------------------------------------------- */
+
+static int allowed;
+
+/* Linux hands out the registers on request, once a process. */
+static void request(void)
+{
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18, AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24 };
+    unsigned a, b, c, d;
+    allowed = __builtin_cpu_supports("avx512bw") && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & AMX_BF16) &&
+              (d & AMX_TILE) && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+}
+
+static int supported(void)
+{
+    static once_flag once = ONCE_FLAG_INIT;
+    call_once(&once, request);
+    return allowed;
+}
+
+/* ---- the product ------------------------------------------------------------------------------------------------- */
+
+typedef struct tile_configuration {
+    uint8_t palette, start_row, reserved[14];
+    uint16_t row_bytes[16];
+    uint8_t rows[16];
+} tile_configuration;
+
+static void begin(void)
+{
+    static const tile_configuration all_whole = {
+        .palette = 1, .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64}, .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
+    _tile_loadconfig(&all_whole);
+}
+
+static void end(void)
+{
+    _tile_release();
+}
+
+/* Registers 0-3: C, 4-5: A, 6-7: B. `tall`, `wide`: the second 16 rows, the second 16 columns exist. */
+#define LOAD_A(PART)                                                                                                   \
+    do {                                                                                                               \
+        _tile_loadd(4, a + (PART)*2 * REGISTER_BYTES, LINE);                                                           \
+        if (tall) {                                                                                                    \
+            _tile_loadd(5, a + (PART)*2 * REGISTER_BYTES + REGISTER_BYTES, LINE);                                      \
+        }                                                                                                              \
+    } while (0)
+#define LOAD_B(PART)                                                                                                   \
+    do {                                                                                                               \
+        _tile_loadd(6, b + (PART)*2 * REGISTER_BYTES, LINE);                                                           \
+        if (wide) {                                                                                                    \
+            _tile_loadd(7, b + (PART)*2 * REGISTER_BYTES + REGISTER_BYTES, LINE);                                      \
+        }                                                                                                              \
+    } while (0)
+#define MULTIPLY()                                                                                                     \
+    do {                                                                                                               \
+        _tile_dpbf16ps(0, 4, 6);                                                                                       \
+        if (wide) {                                                                                                    \
+            _tile_dpbf16ps(1, 4, 7);                                                                                   \
+        }                                                                                                              \
+        if (tall) {                                                                                                    \
+            _tile_dpbf16ps(2, 5, 6);                                                                                   \
+        }                                                                                                              \
+        if (tall && wide) {                                                                                            \
+            _tile_dpbf16ps(3, 5, 7);                                                                                   \
+        }                                                                                                              \
+    } while (0)
+
+static inline __mmask16 lanes(int count)
+{
+    return count >= LANES ? (__mmask16)0xffff : count <= 0 ? 0 : (__mmask16)((1u << count) - 1);
+}
+
+/* Registers 0-3 to memory, rows `stride` bytes apart, or back. */
+#define EACH_C(MOVE)                                                                                                   \
+    do {                                                                                                               \
+        MOVE(0, tile, stride);                                                                                         \
+        if (wide) {                                                                                                    \
+            MOVE(1, tile + LANES, stride);                                                                             \
+        }                                                                                                              \
+        if (tall) {                                                                                                    \
+            MOVE(2, (char *)tile + 16 * stride, stride);                                                               \
+        }                                                                                                              \
+        if (tall && wide) {                                                                                            \
+            MOVE(3, (char *)(tile + LANES) + 16 * stride, stride);                                                     \
+        }                                                                                                              \
+    } while (0)
+
+static inline __attribute__((always_inline)) void multiply_tile(const int count, const int tall, const int wide,
+                                                                int depth, const char *a, const char *b, float *tile,
+                                                                size_t stride, int accumulate)
+{
+    if (accumulate) {
+        EACH_C(_tile_loadd);
+    } else {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+    }
+    for (int k = 0; k < depth; k += SM_BF16_STEPS) {
+        LOAD_A(0);
+        if (count == 3) {
+            LOAD_B(2);
+            MULTIPLY();
+            LOAD_B(1);
+            MULTIPLY();
+        }
+        LOAD_B(0);
+        MULTIPLY();
+        if (count == 3) {
+            LOAD_A(2);
+            MULTIPLY();
+            LOAD_A(1);
+            MULTIPLY();
+            LOAD_B(1);
+            MULTIPLY();
+        }
+        a += (size_t)count * 2 * REGISTER_BYTES;
+        b += (size_t)count * 2 * REGISTER_BYTES;
+    }
+    EACH_C(_tile_stored);
+}
+
+static void add_tile(int rows, int columns, const float *tile, float *const *c, size_t offset, int accumulate)
+{
+    __mmask16 mask[2] = {lanes(columns), lanes(columns - LANES)};
+    for (int i = 0; i < rows; i++) {
+        for (int half = 0; half < 2; half++) {
+            float *to = c[i] + offset + half * LANES;
+            __m512 sum = _mm512_load_ps(tile + i * SM_BF16_COLUMNS + half * LANES);
+            if (accumulate) {
+                sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask[half], to));
+            }
+            _mm512_mask_storeu_ps(to, mask[half], sum);
+        }
+    }
+}
+
+static int is_evenly_spaced(int rows, float *const *c, ptrdiff_t stride)
+{
+    for (int i = 1; i < rows; i++) {
+        if (c[i] - c[i - 1] != stride) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Whole tiles of evenly spaced rows stay in registers from and to the result; others are computed aside and added. */
+static void multiply_amx(int count, int rows, int columns, int depth, const void *a, const void *b, float *const *c,
+                         size_t offset, int accumulate)
+{
+    _Alignas(LINE) float aside[SM_BF16_ROWS * SM_BF16_COLUMNS];
+    int tall = rows > 16, wide = columns > LANES;
+    int is_direct = rows % 16 == 0 && columns % LANES == 0 && is_evenly_spaced(rows, c, c[1] - c[0]);
+    float *tile = is_direct ? c[0] + offset : aside;
+    size_t stride = is_direct ? (size_t)(c[1] - c[0]) * sizeof(float) : SM_BF16_COLUMNS * sizeof(float);
+    for (int i = 0; i < rows; i++) {
+        _mm_prefetch(c[i] + offset, _MM_HINT_T0);
+        _mm_prefetch(c[i] + offset + LANES, _MM_HINT_T0);
+    }
+#define CASE(COUNT, TALL, WIDE)                                                                                        \
+    if (count == (COUNT) && tall == (TALL) && wide == (WIDE)) {                                                        \
+        multiply_tile(COUNT, TALL, WIDE, depth, a, b, tile, stride, is_direct &&accumulate);                           \
+    }
+    CASE(1, 0, 0)
+    CASE(1, 0, 1) CASE(1, 1, 0) CASE(1, 1, 1) CASE(3, 0, 0) CASE(3, 0, 1) CASE(3, 1, 0) CASE(3, 1, 1)
+#undef CASE
+        if (!is_direct)
+    {
+        add_tile(rows, columns, aside, c, offset, accumulate);
+    }
+}
+
+const sm_bf16_kernel sm_bf16_kernel_amx = {.name = "amx",
+                                           .parts_max = SM_BF16_PARTS_MAX,
+                                           .supported = supported,
+                                           .begin = begin,
+                                           .end = end,
+                                           .pack_rows = sm_bf16_pack_rows_avx512,
+                                           .pack_rows_transposed = sm_bf16_pack_rows_transposed_avx512,
+                                           .pack_columns = sm_bf16_pack_columns_avx512,
+                                           .multiply = multiply_amx};
+#endif

@@ -1,0 +1,170 @@
+/* Packing for the two kernels that multiply pairs of steps: matrix registers and vectors of dot products.
+ *
+ * Which steps form a pair is free as long as A and B agree: here k and k + 16, since then both halves of a pair come
+ * from whole vectors. A half of a tile, one part of one block of steps, is 16 lines of 16 pairs:
+ *   A: [block][part][half of the rows][row][pair]      B: [block][part][half of the columns][pair][column] */
+#if defined(__AVX512BF16__)
+#include "ops/bf16_kernel.h"
+
+#include <immintrin.h>
+
+enum { LANES = 16, PAIRS = 16, HALF_BYTES = 1024, PART = 2 * HALF_BYTES, LINE = 64 };
+
+/* The parts of a vector, each in the upper half of its float's bits. Rounding half away from zero instead of to even
+ * keeps all three exact. */
+typedef struct parts {
+    __m512i part[SM_BF16_PARTS_MAX];
+} parts;
+
+static inline __attribute__((always_inline)) parts split(const int count, __m512 x)
+{
+    const __m512i half = _mm512_set1_epi32(0x8000), upper = _mm512_set1_epi32((int)0xffff0000u);
+    parts p;
+    for (int i = 0; i < count - 1; i++) {
+        p.part[i] = _mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(x), half), upper);
+        x = _mm512_sub_ps(x, _mm512_castsi512_ps(p.part[i]));
+    }
+    p.part[count - 1] = _mm512_castps_si512(x);
+    return p;
+}
+
+/* One part of steps k (lower half) and k + 16 (upper half). The last part still has to be rounded if it is the only
+ * one; as the third it fits already. */
+static inline __attribute__((always_inline)) __m512i pair(const int count, __m512i lower, __m512i upper)
+{
+    if (count == 1) {
+        __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(_mm512_castsi512_ps(lower)));
+        __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(_mm512_castsi512_ps(upper)));
+        return _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+    }
+    return _mm512_mask_blend_epi16(0xaaaaaaaau, _mm512_srli_epi32(lower, 16), upper);
+}
+
+static inline __mmask16 lanes(int count)
+{
+    return count >= LANES ? (__mmask16)0xffff : count <= 0 ? 0 : (__mmask16)((1u << count) - 1);
+}
+
+static inline __attribute__((always_inline)) void pack_pair(const int count, __m512 lower, __m512 upper,
+                                                            size_t part_stride, char *to)
+{
+    parts low = split(count, lower), high = split(count, upper);
+    for (int p = 0; p < count; p++) {
+        _mm512_store_si512((__m512i *)(to + (size_t)p * part_stride), pair(count, low.part[p], high.part[p]));
+    }
+}
+
+static inline __attribute__((always_inline)) void pack_rows(const int count, int rows, int depth, const float *a,
+                                                            size_t row_stride, char *to)
+{
+    for (int k = 0; k < depth; k += SM_BF16_STEPS, to += count * PART) {
+        __mmask16 first = lanes(depth - k), second = lanes(depth - k - LANES);
+        for (int i = 0; i < SM_BF16_ROWS; i++) {
+            __m512 low = _mm512_setzero_ps(), high = low;
+            if (i < rows) {
+                low = _mm512_maskz_loadu_ps(first, a + (size_t)i * row_stride + k);
+                high = _mm512_maskz_loadu_ps(second, a + (size_t)i * row_stride + k + LANES);
+            }
+            pack_pair(count, low, high, PART, to + i * LINE);
+        }
+    }
+}
+
+void sm_bf16_pack_rows_avx512(int count, int rows, int depth, const float *a, size_t row_stride, void *packed)
+{
+    if (count == 1) {
+        pack_rows(1, rows, depth, a, row_stride, packed);
+    } else {
+        pack_rows(3, rows, depth, a, row_stride, packed);
+    }
+}
+
+static inline __attribute__((always_inline)) void pack_columns(const int count, int columns, int depth, const float *b,
+                                                               size_t step_stride, char *to)
+{
+    __mmask16 mask[2] = {lanes(columns), lanes(columns - LANES)};
+    for (int k = 0; k < depth; k += SM_BF16_STEPS, to += count * PART) {
+        for (int j = 0; j < PAIRS; j++) {
+            __mmask16 low_mask = k + j < depth ? 0xffff : 0, high_mask = k + j + PAIRS < depth ? 0xffff : 0;
+            const float *row = b + (size_t)(k + j) * step_stride;
+            for (int half = 0; half < 2; half++) {
+                __m512 low = _mm512_maskz_loadu_ps(mask[half] & low_mask, row + half * LANES);
+                __m512 high = _mm512_maskz_loadu_ps(mask[half] & high_mask, row + PAIRS * step_stride + half * LANES);
+                pack_pair(count, low, high, PART, to + half * HALF_BYTES + j * LINE);
+            }
+        }
+    }
+}
+
+void sm_bf16_pack_columns_avx512(int count, int columns, int depth, const float *b, size_t step_stride, void *packed)
+{
+    if (count == 1) {
+        pack_columns(1, columns, depth, b, step_stride, packed);
+    } else {
+        pack_columns(3, columns, depth, b, step_stride, packed);
+    }
+}
+
+/* 16 rows of 16 steps, which lie as 16 steps of 16 rows; what the masks leave out is zero. */
+static inline __attribute__((always_inline)) void load_turned(__mmask16 mask, int steps, const float *a,
+                                                              size_t step_stride, __m512 *r)
+{
+    __m512 t[16];
+#pragma GCC unroll 16
+    for (int k = 0; k < 16; k++) {
+        r[k] = _mm512_maskz_loadu_ps(k < steps ? mask : 0, a + (size_t)k * step_stride);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++) {
+        t[2 * i] = _mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+        t[2 * i + 1] = _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        __m512d b = _mm512_castps_pd(t[4 * i]), c = _mm512_castps_pd(t[4 * i + 2]);
+        __m512d d = _mm512_castps_pd(t[4 * i + 1]), e = _mm512_castps_pd(t[4 * i + 3]);
+        r[4 * i] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, c));
+        r[4 * i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, c));
+        r[4 * i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(d, e));
+        r[4 * i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(d, e));
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        t[i] = _mm512_shuffle_f32x4(r[i], r[4 + i], 0x88);
+        t[4 + i] = _mm512_shuffle_f32x4(r[i], r[4 + i], 0xdd);
+        t[8 + i] = _mm512_shuffle_f32x4(r[8 + i], r[12 + i], 0x88);
+        t[12 + i] = _mm512_shuffle_f32x4(r[8 + i], r[12 + i], 0xdd);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++) {
+        r[i] = _mm512_shuffle_f32x4(t[i], t[8 + i], 0x88);
+        r[8 + i] = _mm512_shuffle_f32x4(t[i], t[8 + i], 0xdd);
+    }
+}
+
+static inline __attribute__((always_inline)) void pack_rows_transposed(const int count, int rows, int depth,
+                                                                       const float *a, size_t step_stride, char *to)
+{
+    for (int k = 0; k < depth; k += SM_BF16_STEPS, to += count * PART) {
+        for (int half = 0; half < 2; half++) {
+            const float *from = a + (size_t)k * step_stride + half * LANES;
+            __m512 low[LANES], high[LANES];
+            load_turned(lanes(rows - half * LANES), depth - k, from, step_stride, low);
+            load_turned(lanes(rows - half * LANES), depth - k - PAIRS, from + PAIRS * step_stride, step_stride, high);
+            for (int i = 0; i < LANES; i++) {
+                pack_pair(count, low[i], high[i], PART, to + half * HALF_BYTES + i * LINE);
+            }
+        }
+    }
+}
+
+void sm_bf16_pack_rows_transposed_avx512(int count, int rows, int depth, const float *a, size_t step_stride,
+                                         void *packed)
+{
+    if (count == 1) {
+        pack_rows_transposed(1, rows, depth, a, step_stride, packed);
+    } else {
+        pack_rows_transposed(3, rows, depth, a, step_stride, packed);
+    }
+}
+#endif

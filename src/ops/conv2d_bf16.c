@@ -1,0 +1,451 @@
+/* "bf16x3_gemm", "bf16x3_taps", "bf16_gemm", "bf16_taps": as implicit_gemm and taps (conv2d_direct.c, conv2d_region.h),
+ * with factors that are three parts of bfloat16, or one (bf16_kernel.h). Packing a factor takes far longer than
+ * copying it, and both stay packed while they are used: weights in L2 until all rows have passed, a block of rows until
+ * the weights in L2 have passed (forward, data gradient); both sides of a rectangle of the result (weight gradient). */
+#include "ops/bf16_kernel.h"
+#include "ops/conv2d_algorithms.h"
+#include "ops/conv2d_region.h"
+#include "ops/pack.h"
+#include "ops/whole.h"
+
+#include <sigmatic/base/memory.h>
+
+#include <omp.h>
+#include <string.h>
+
+enum {
+    STEPS = SM_BF16_STEPS,
+    ROWS = SM_BF16_ROWS,
+    COLUMNS = SM_BF16_COLUMNS,
+    DEPTH_NOW = 512,                      /* of one piece of the product */
+    COLUMNS_NOW = 384,
+    PANELS_NOW = DEPTH_NOW * COLUMNS_NOW, /* elements of B that stay in L2 while all rows pass */
+    ROW_STRIDE = DEPTH_NOW + 16, /* floats: an odd number of cache lines */
+};
+
+/* ---- a thread's memory ------------------------------------------------------------------------------------------- */
+
+typedef struct buffers {
+    float *pixels; /* as they are: ROWS of a piece */
+    float *square; /* STEPS x COLUMNS */
+    char *a, *b;   /* packed: ROWS of a piece, PANELS_NOW */
+} buffers;
+
+enum {
+    PIXELS_BYTES = ROWS * ROW_STRIDE * sizeof(float),
+    SQUARE_BYTES = STEPS * COLUMNS * sizeof(float),
+    A_BYTES = SM_BF16_PARTS_MAX * sizeof(uint16_t) * ROWS * DEPTH_NOW,
+    B_BYTES = SM_BF16_PARTS_MAX * sizeof(uint16_t) * PANELS_NOW,
+};
+
+static buffers buffers_of(void *workspace, int thread)
+{
+    char *own = (char *)workspace + (size_t)thread * (PIXELS_BYTES + SQUARE_BYTES + A_BYTES + B_BYTES);
+    return (buffers){(float *)own, (float *)(own + PIXELS_BYTES), own + PIXELS_BYTES + SQUARE_BYTES,
+                     own + PIXELS_BYTES + SQUARE_BYTES + A_BYTES};
+}
+
+/* ---- forward and data gradient ----------------------------------------------------------------------------------- */
+
+/* What one thread computes of one region: rows and panels (of COLUMNS) of the result. */
+typedef struct job {
+    const sm_conv2d_shape *shape;
+    const sm_region *region;
+    const sm_conv2d_operands *run;
+    const sm_bf16_kernel *kernel;
+    sm_conv2d_pass pass;
+    int parts;
+    const float *source;
+    int result_height, result_width, result_channels;
+    int order_y[SM_REGION_KERNEL_MAX], order_x[SM_REGION_KERNEL_MAX]; /* of taps along the depth */
+    size_t first_row, last_row;
+    int first_panel, last_panel;
+    buffers own;
+} job;
+
+/* STEPS of the depth, from `step` of the packed order of taps on, COLUMNS of the result: as floats, in own.square. */
+static void gather_turned_weights(const job *j, int step, int steps, int column, int columns)
+{
+    const sm_conv2d_shape *s = j->shape;
+    int channels = j->region->channels;
+    for (int done = 0, now; done < steps; done += now) {
+        int slot = (step + done) / channels, channel = (step + done) % channels;
+        int tap = j->order_y[slot / s->kernel_width] * s->kernel_width + j->order_x[slot % s->kernel_width];
+        const float *from = j->run->weight + ((size_t)tap * s->channels_in + column) * s->channels_out + channel;
+        now = sm_smaller(steps - done, channels - channel);
+        sm_transpose(now, columns, from, (size_t)s->channels_out, j->own.square + (size_t)done * COLUMNS, COLUMNS);
+    }
+}
+
+/* Weights of a panel, steps of the packed order of taps, to `packed`. */
+static void pack_weights(const job *j, int step, int depth, int panel, char *packed)
+{
+    int column = panel * COLUMNS, columns = sm_smaller(COLUMNS, j->result_channels - column);
+    if (j->pass == SM_CONV2D_FORWARD) {
+        j->kernel->pack_columns(j->parts, columns, depth, j->run->weight + (size_t)step * j->result_channels + column,
+                                (size_t)j->result_channels, packed);
+        return;
+    }
+    for (int done = 0; done < depth; done += STEPS) {
+        int steps = sm_smaller(STEPS, depth - done);
+        gather_turned_weights(j, step + done, steps, column, columns);
+        j->kernel->pack_columns(j->parts, columns, steps, j->own.square, COLUMNS,
+                                packed + sm_bf16_packed_bytes(j->parts, done));
+    }
+}
+
+/* beta * result + bias, where the products do not begin from nothing */
+static void begin_rows(const job *j, int rows, float *const *c, int first_panel, int last_panel)
+{
+    int end = sm_smaller(last_panel * COLUMNS, j->result_channels);
+    for (int i = 0; i < rows; i++) {
+        for (int o = first_panel * COLUMNS; o < end; o++) {
+            c[i][o] = (j->run->beta == 0 ? 0 : c[i][o]) + (j->run->bias ? j->run->bias[o] : 0);
+        }
+    }
+}
+
+/* The one place where source pixels are packed. A region that is the whole source needs no copy before. */
+static void pack_pixels(const job *j, size_t first_row, int rows, int first, int depth)
+{
+    const sm_region *r = j->region;
+    if (sm_region_is_whole(r)) {
+        j->kernel->pack_rows(j->parts, rows, depth, j->source + first_row * r->channels + first, (size_t)r->channels,
+                             j->own.a);
+        return;
+    }
+    sm_region_pack(r, j->source, first_row, rows, first, depth, j->own.pixels, ROW_STRIDE);
+    j->kernel->pack_rows(j->parts, rows, depth, j->own.pixels, ROW_STRIDE, j->own.a);
+}
+
+/* A block of rows times the packed panels: the one place where output tiles are stored. */
+static void run_block(const job *j, size_t first_row, int rows, int first, int depth, int first_panel, int last_panel)
+{
+    size_t pixels[ROWS];
+    float *c[ROWS];
+    sm_region_pixels(j->region, j->result_height, j->result_width, first_row, rows, pixels);
+    for (int i = 0; i < rows; i++) {
+        c[i] = j->run->result + pixels[i] * j->result_channels;
+    }
+    int from_nothing = first == 0 && j->run->beta == 0 && !j->run->bias;
+    if (first == 0 && (j->run->bias || depth == 0)) {
+        begin_rows(j, rows, c, first_panel, last_panel);
+    }
+    if (depth == 0) {
+        return;
+    }
+    pack_pixels(j, first_row, rows, first, depth);
+    for (int panel = first_panel; panel < last_panel; panel++) {
+        int column = panel * COLUMNS, columns = sm_smaller(COLUMNS, j->result_channels - column);
+        const char *b = j->own.b + (size_t)(panel - first_panel) * sm_bf16_packed_bytes(j->parts, depth);
+        j->kernel->multiply(j->parts, rows, columns, depth, j->own.a, b, c, (size_t)column, !from_nothing);
+    }
+}
+
+/* A piece of a region's depth, whole blocks of steps, whose weights are one piece in the order of taps. */
+typedef struct piece {
+    int first, depth;
+    int step; /* in the order of all taps */
+} piece;
+
+static piece piece_at(const job *j, int first)
+{
+    const sm_region *r = j->region;
+    int x_floats = r->x->taps * r->channels;
+    int row = first / x_floats, within = first % x_floats;
+    int left = r->x->taps == j->shape->kernel_width ? r->depth - first : x_floats - within;
+    int depth = sm_divide_up(left, sm_divide_up(left, DEPTH_NOW));
+    depth = sm_smaller((int)sm_round_up((size_t)depth, STEPS), left);
+    int slot = (r->y->rank + row) * j->shape->kernel_width + r->x->rank;
+    return (piece){first, depth, slot * r->channels + within};
+}
+
+static void run_region(const job *j)
+{
+    int first = 0;
+    do {
+        piece now = j->region->depth ? piece_at(j, first) : (piece){0, 0, 0};
+        int panels_now = now.depth ? PANELS_NOW / COLUMNS / (int)sm_round_up((size_t)now.depth, STEPS) : j->last_panel;
+        for (int panel = j->first_panel; panel < j->last_panel; panel += panels_now) {
+            int end = sm_smaller(panel + panels_now, j->last_panel);
+            for (int p = panel; p < end && j->last_row > j->first_row; p++) {
+                pack_weights(j, now.step, now.depth, p,
+                             j->own.b + (size_t)(p - panel) * sm_bf16_packed_bytes(j->parts, now.depth));
+            }
+            for (size_t row = j->first_row; row < j->last_row; row += ROWS) {
+                int rows = j->last_row - row < ROWS ? (int)(j->last_row - row) : ROWS;
+                run_block(j, row, rows, first, now.depth, panel, end);
+            }
+        }
+        first += now.depth;
+    } while (first < j->region->depth);
+}
+
+/* Splits rows and panels over threads so that the elements that all of them pack together are few.
+ * \return threads along the rows; a divisor of `threads` */
+static int threads_along_rows(size_t rows, size_t columns, int threads)
+{
+    int best = threads;
+    double least = 0;
+    for (int along = threads; along >= 1; along--) {
+        if (threads % along == 0) {
+            double packed = (double)rows * (threads / along) + (double)columns * along;
+            if (along == threads || packed < least) {
+                best = along;
+                least = packed;
+            }
+        }
+    }
+    return best;
+}
+
+static void share_region(job *j, int thread, int threads)
+{
+    size_t rows = sm_region_rows(j->region, j->run->batch);
+    int blocks = (int)((rows + ROWS - 1) / ROWS), panels = sm_divide_up(j->result_channels, COLUMNS);
+    int along = threads_along_rows(rows, (size_t)j->result_channels, threads), across = threads / along;
+    size_t begin = (size_t)sm_piece_begin(blocks, along, thread % along) * ROWS;
+    size_t end = (size_t)sm_piece_begin(blocks, along, thread % along + 1) * ROWS;
+    j->first_row = begin < rows ? begin : rows;
+    j->last_row = end < rows ? end : rows;
+    j->first_panel = sm_piece_begin(panels, across, thread / along);
+    j->last_panel = sm_piece_begin(panels, across, thread / along + 1);
+}
+
+static void run_pixels(const sm_conv2d_shape *s, sm_conv2d_pass pass, int parts, int split,
+                       const sm_conv2d_operands *run)
+{
+    int back = pass == SM_CONV2D_BACKWARD_DATA;
+    sm_region_cut cut;
+    sm_region_cut_axes(s, pass, split, &cut);
+#pragma omp parallel num_threads(run->threads)
+    {
+        int thread = omp_get_thread_num();
+        sm_region region;
+        job j = {.shape = s, .region = &region, .run = run, .pass = pass, .parts = parts};
+        j.kernel = sm_bf16_kernel_get(parts);
+        j.source = back ? run->grad_output : run->input;
+        j.result_height = back ? s->height : s->out_height;
+        j.result_width = back ? s->width : s->out_width;
+        j.result_channels = back ? s->channels_in : s->channels_out;
+        j.own = buffers_of(run->workspace, thread);
+        sm_region_tap_order(s->kernel_height, s->stride_height, s->dilation_height, s->pad_top, pass, j.order_y);
+        sm_region_tap_order(s->kernel_width, s->stride_width, s->dilation_width, s->pad_left, pass, j.order_x);
+        sm_bf16_kernel_begin(j.kernel);
+        for (int index = 0; index < cut.y_count * cut.x_count; index++) {
+            sm_region_make(s, pass, &cut, index, &region);
+            share_region(&j, thread, omp_get_num_threads());
+            run_region(&j);
+        }
+        sm_bf16_kernel_end(j.kernel);
+    }
+}
+
+/* ---- weight gradient --------------------------------------------------------------------------------------------- */
+
+/* One rectangle of grad_weight: rows (tap, channel of the input) of one region, columns of the output's channels. */
+typedef struct weight_job {
+    const sm_conv2d_shape *shape;
+    const sm_region *region;
+    const sm_conv2d_operands *run;
+    const sm_bf16_kernel *kernel;
+    int parts;
+    int first_row, last_row, first_column, columns;
+    float *result; /* the region's first row */
+    buffers own;
+} weight_job;
+
+/* The input at `depth` pixels: ROWS of the region's rows, with pixels as depth. */
+static void pack_input(const weight_job *j, size_t first, int depth, int row, int rows)
+{
+    const sm_region *r = j->region;
+    if (sm_region_is_whole(r)) {
+        size_t stride = (size_t)r->channels;
+        j->kernel->pack_rows_transposed(j->parts, rows, depth, j->run->input + first * stride + row, stride, j->own.a);
+        return;
+    }
+    for (int done = 0; done < depth; done += STEPS) {
+        int steps = sm_smaller(STEPS, depth - done);
+        sm_region_pack(r, j->run->input, first + done, steps, row, rows, j->own.square, ROWS);
+        j->kernel->pack_rows_transposed(j->parts, rows, steps, j->own.square, ROWS,
+                                        j->own.a + sm_bf16_packed_bytes(j->parts, done));
+    }
+}
+
+/* grad_output at the same pixels: COLUMNS of its channels. */
+static void pack_grad_output(const weight_job *j, const size_t *pixels, int depth, int column, int columns, char *to)
+{
+    size_t stride = (size_t)j->shape->channels_out;
+    const float *grad = j->run->grad_output + column;
+    if (pixels[depth - 1] - pixels[0] == (size_t)(depth - 1)) {
+        j->kernel->pack_columns(j->parts, columns, depth, grad + pixels[0] * stride, stride, to);
+        return;
+    }
+    for (int done = 0; done < depth; done += STEPS) {
+        int steps = sm_smaller(STEPS, depth - done);
+        for (int k = 0; k < steps; k++) {
+            memcpy(j->own.square + (size_t)k * COLUMNS, grad + pixels[done + k] * stride,
+                   (size_t)columns * sizeof(float));
+        }
+        j->kernel->pack_columns(j->parts, columns, steps, j->own.square, COLUMNS,
+                                to + sm_bf16_packed_bytes(j->parts, done));
+    }
+}
+
+/* ROWS of the result (+)= the packed rows times all packed columns. */
+static void multiply_columns(const weight_job *j, int row, int rows, int depth, int accumulate)
+{
+    const char *b = j->own.b;
+    float *c[ROWS];
+    for (int i = 0; i < rows; i++) {
+        c[i] = j->result + (size_t)(row + i) * j->shape->channels_out + j->first_column;
+    }
+    for (int column = 0; column < j->columns; column += COLUMNS, b += sm_bf16_packed_bytes(j->parts, depth)) {
+        j->kernel->multiply(j->parts, rows, sm_smaller(COLUMNS, j->columns - column), depth, j->own.a, b, c,
+                            (size_t)column, accumulate);
+    }
+}
+
+static void run_weight_job(const weight_job *j)
+{
+    size_t pixel[DEPTH_NOW], pixels = sm_region_rows(j->region, j->run->batch);
+    for (size_t first = 0; first < pixels; first += DEPTH_NOW) {
+        int depth = pixels - first < DEPTH_NOW ? (int)(pixels - first) : DEPTH_NOW;
+        sm_region_pixels(j->region, j->shape->out_height, j->shape->out_width, first, depth, pixel);
+        char *b = j->own.b;
+        for (int column = 0; column < j->columns; column += COLUMNS, b += sm_bf16_packed_bytes(j->parts, depth)) {
+            pack_grad_output(j, pixel, depth, j->first_column + column, sm_smaller(COLUMNS, j->columns - column), b);
+        }
+        for (int row = j->first_row; row < j->last_row; row += ROWS) {
+            int rows = sm_smaller(ROWS, j->last_row - row);
+            pack_input(j, first, depth, row, rows);
+            multiply_columns(j, row, rows, depth, j->run->beta != 0 || first > 0);
+        }
+    }
+    for (int row = j->first_row; pixels == 0 && j->run->beta == 0 && row < j->last_row; row++) {
+        float *to = j->result + (size_t)row * j->shape->channels_out + j->first_column;
+        memset(to, 0, (size_t)j->columns * sizeof *to);
+    }
+}
+
+/* How one region's part of grad_weight is cut: whole tiles, no more columns than the buffer holds, and about as many
+ * rectangles for each thread. */
+typedef struct weight_cut {
+    int row_parts, column_parts;
+} weight_cut;
+
+static weight_cut cut_weight(int rows, int columns, int regions, int threads)
+{
+    int row_groups = sm_divide_up(rows, ROWS);
+    weight_cut cut = {1, sm_divide_up(columns, COLUMNS_NOW)};
+    while (cut.row_parts < row_groups && cut.row_parts * cut.column_parts * regions % threads != 0 &&
+           cut.row_parts * cut.column_parts * regions < 4 * threads) {
+        cut.row_parts++;
+    }
+    return cut;
+}
+
+static void run_weight(const sm_conv2d_shape *s, int parts, int split, const sm_conv2d_operands *run)
+{
+    sm_region_cut cut;
+    sm_region_cut_axes(s, SM_CONV2D_BACKWARD_WEIGHT, split, &cut);
+    int regions = cut.y_count * cut.x_count;
+    int region_rows = s->kernel_height * s->kernel_width * s->channels_in / regions;
+    int row_groups = sm_divide_up(region_rows, ROWS), column_groups = sm_divide_up(s->channels_out, COLUMNS);
+    weight_cut into = cut_weight(region_rows, s->channels_out, regions, run->threads);
+    int jobs = into.row_parts * into.column_parts;
+    const sm_bf16_kernel *kernel = sm_bf16_kernel_get(parts);
+#pragma omp parallel num_threads(run->threads)
+    {
+        sm_bf16_kernel_begin(kernel);
+#pragma omp for schedule(dynamic)
+        for (int index = 0; index < regions * jobs; index++) {
+            int row_part = index % jobs % into.row_parts, column_part = index % jobs / into.row_parts;
+            sm_region region;
+            sm_region_make(s, SM_CONV2D_BACKWARD_WEIGHT, &cut, index / jobs, &region);
+            weight_job j = {.shape = s, .region = &region, .run = run, .kernel = kernel, .parts = parts};
+            j.first_row = sm_piece_begin(row_groups, into.row_parts, row_part) * ROWS;
+            j.last_row = sm_smaller(sm_piece_begin(row_groups, into.row_parts, row_part + 1) * ROWS, region_rows);
+            j.first_column = sm_piece_begin(column_groups, into.column_parts, column_part) * COLUMNS;
+            int last_column = sm_piece_begin(column_groups, into.column_parts, column_part + 1) * COLUMNS;
+            j.columns = sm_smaller(last_column, s->channels_out) - j.first_column;
+            size_t tap = (size_t)region.y->tap[0] * s->kernel_width + region.x->tap[0];
+            j.result = run->result + tap * s->channels_in * s->channels_out;
+            j.own = buffers_of(run->workspace, omp_get_thread_num());
+            run_weight_job(&j);
+        }
+        sm_bf16_kernel_end(kernel);
+    }
+}
+
+/* ---- the table's columns ----------------------------------------------------------------------------------------- */
+
+/* Cost of the parts, in multiply-adds of the float micro-kernel at full speed, measured with matrix registers. */
+static const double multiply_cost[SM_BF16_PARTS_MAX + 1] = {0, .15, 0, .65};
+static const double pack_cost = 7;   /* of a float, rows or columns as they lie */
+static const double turn_cost = 12;  /* of a float whose rows and columns change places */
+static const double span_cost = 600; /* of one piece of memory copied */
+
+static double region_cost(const sm_conv2d_shape *s, sm_conv2d_pass pass, int parts, const sm_region *region, int batch)
+{
+    double rows = (double)sm_round_up(sm_region_rows(region, batch), ROWS), depth = region->depth;
+    int columns = pass == SM_CONV2D_BACKWARD_DATA ? s->channels_in : s->channels_out;
+    double multiply = multiply_cost[parts] * rows * (double)sm_round_up((size_t)region->depth, STEPS) *
+                      (double)sm_round_up((size_t)columns, COLUMNS / 2);
+    double spans = sm_region_is_whole(region) ? 0 : rows * span_cost * region->spans;
+    if (pass == SM_CONV2D_BACKWARD_WEIGHT) {
+        int column_parts = sm_divide_up(columns, COLUMNS_NOW);
+        return multiply + column_parts * (turn_cost * rows * depth + spans) + pack_cost * rows * columns;
+    }
+    int depth_now = sm_smaller(region->depth > 0 ? region->depth : 1, DEPTH_NOW);
+    int passes = sm_divide_up(columns, PANELS_NOW / depth_now);
+    double weights = (pass == SM_CONV2D_FORWARD ? pack_cost : turn_cost) * depth * columns;
+    return multiply + weights + passes * (pack_cost * rows * depth + spans);
+}
+
+static double cost(const sm_conv2d_shape *s, sm_conv2d_pass pass, int parts, int split, int batch)
+{
+    sm_region_cut cut;
+    sm_region region;
+    double sum = 0;
+    sm_region_cut_axes(s, pass, split, &cut);
+    for (int index = 0; index < cut.y_count * cut.x_count; index++) {
+        sm_region_make(s, pass, &cut, index, &region);
+        sum += region_cost(s, pass, parts, &region, batch > 0 ? batch : 1);
+    }
+    return (split ? 1.02 : 1) * sum / (batch > 0 ? batch : 1); /* ties go to the simpler algorithm */
+}
+
+static int supports(const sm_conv2d_shape *s, int parts)
+{
+    return sm_region_supports(s) && sm_bf16_kernel_get(parts);
+}
+
+size_t sm_conv2d_bf16_workspace(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch, int threads)
+{
+    (void)shape, (void)pass, (void)batch;
+    return (size_t)threads * (PIXELS_BYTES + SQUARE_BYTES + A_BYTES + B_BYTES);
+}
+
+#define COLUMNS_OF_TABLE(NAME, PARTS, SPLIT)                                                                           \
+    int sm_conv2d_##NAME##_supports(const sm_conv2d_shape *shape, sm_conv2d_pass pass)                                 \
+    {                                                                                                                  \
+        (void)pass;                                                                                                    \
+        return supports(shape, PARTS);                                                                                 \
+    }                                                                                                                  \
+    double sm_conv2d_##NAME##_cost(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch)                       \
+    {                                                                                                                  \
+        return cost(shape, pass, PARTS, SPLIT, batch);                                                                 \
+    }                                                                                                                  \
+    void sm_conv2d_##NAME##_run(const sm_conv2d_shape *shape, sm_conv2d_pass pass, const sm_conv2d_operands *operands) \
+    {                                                                                                                  \
+        if (pass == SM_CONV2D_BACKWARD_WEIGHT) {                                                                       \
+            run_weight(shape, PARTS, SPLIT, operands);                                                                 \
+        } else {                                                                                                       \
+            run_pixels(shape, pass, PARTS, SPLIT, operands);                                                           \
+        }                                                                                                              \
+    }
+COLUMNS_OF_TABLE(bf16x3_gemm, 3, 0)
+COLUMNS_OF_TABLE(bf16x3_taps, 3, 1)
+COLUMNS_OF_TABLE(bf16_gemm, 1, 0)
+COLUMNS_OF_TABLE(bf16_taps, 1, 1)
