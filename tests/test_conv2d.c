@@ -5,6 +5,7 @@
 #include <sigmatic/base/random.h>
 #include <sigmatic/ops/conv2d.h>
 
+#include "ops/bf16_kernel.h"
 #include "ops/microkernel.h"
 
 #include <float.h>
@@ -47,6 +48,31 @@ static void problem_free(problem *p)
     sm_free(p->output);
     sm_free(p->weight);
     sm_free(p->bias);
+}
+
+static float to_bf16(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;
+    memcpy(&x, &bits, sizeof bits);
+    return x;
+}
+
+/* \return the problem with every factor rounded: what algorithms of SM_CONV2D_BF16 compute exactly */
+static problem problem_rounded(sm_conv2d_shape shape, int batch, unsigned seed)
+{
+    problem p = problem_new(shape, batch, seed);
+    for (size_t i = 0; i < p.input_count; i++) {
+        p.input[i] = to_bf16(p.input[i]);
+    }
+    for (size_t i = 0; i < p.output_count; i++) {
+        p.output[i] = to_bf16(p.output[i]);
+    }
+    for (size_t i = 0; i < p.weight_count; i++) {
+        p.weight[i] = to_bf16(p.weight[i]);
+    }
+    return p;
 }
 
 static size_t result_count(const problem *p, sm_conv2d_pass pass)
@@ -123,7 +149,7 @@ static double terms(const sm_conv2d_shape *s, sm_conv2d_pass pass, int batch)
  * 5.7e-6), more for small K. */
 static double tolerance(const sm_conv2d_algorithm *algorithm, double count)
 {
-    return (algorithm->exact ? 4 : 40) * sqrt(count + 4) * FLT_EPSILON;
+    return (algorithm->precision == SM_CONV2D_FP32 ? 40 : 4) * sqrt(count + 4) * FLT_EPSILON;
 }
 
 static void describe(const sm_conv2d_algorithm *algorithm, const problem *p, sm_conv2d_pass pass)
@@ -145,15 +171,18 @@ static float *result_new(size_t count, float beta)
     return result;
 }
 
-static void compare_pass(const problem *p, sm_conv2d_pass pass, int with_bias, float beta, int threads)
+static void compare_pass(const problem *p, const problem *rounded, sm_conv2d_pass pass, int with_bias, float beta,
+                         int threads)
 {
     size_t count = result_count(p, pass);
-    float *expected = result_new(count, beta);
-    run(sm_conv2d_find("reference"), p, pass, with_bias, beta, expected, 1);
+    float *exact = result_new(count, beta), *of_rounded = result_new(count, beta);
+    run(sm_conv2d_find("reference"), p, pass, with_bias, beta, exact, 1);
+    run(sm_conv2d_find("reference"), rounded, pass, with_bias, beta, of_rounded, 1);
     for (const sm_conv2d_algorithm *algorithm = sm_conv2d_algorithms; algorithm->name; algorithm++) {
         if (!algorithm->supports(&p->shape, pass)) {
             continue;
         }
+        const float *expected = algorithm->precision == SM_CONV2D_BF16 ? of_rounded : exact;
         float *found = result_new(count, beta);
         run(algorithm, p, pass, with_bias, beta, found, threads);
         double error = count ? sm_test_max_error(found, expected, count) : 0, k = terms(&p->shape, pass, p->batch);
@@ -164,14 +193,18 @@ static void compare_pass(const problem *p, sm_conv2d_pass pass, int with_bias, f
         SM_TEST_AT_MOST(error, bound);
         sm_free(found);
     }
-    sm_free(expected);
+    sm_free(exact);
+    sm_free(of_rounded);
 }
 
-static void compare_all(const problem *p, int with_bias, float beta, int threads)
+static void compare_all(sm_conv2d_shape shape, int batch, unsigned seed, int with_bias, float beta, int threads)
 {
+    problem p = problem_new(shape, batch, seed), rounded = problem_rounded(shape, batch, seed);
     for (int pass = 0; pass < SM_CONV2D_PASSES; pass++) {
-        compare_pass(p, pass, with_bias, beta, threads);
+        compare_pass(&p, &rounded, pass, with_bias, beta, threads);
     }
+    problem_free(&p);
+    problem_free(&rounded);
 }
 
 static int pick(sm_random *random, const int *choices, int count)
@@ -208,47 +241,6 @@ static int random_shape(sm_random *random, sm_conv2d_shape *shape)
     return sm_conv2d_infer(shape);
 }
 
-static void every_algorithm_equals_the_reference(const char *kernel, int rounds, uint64_t stream)
-{
-    static const int batches[] = {1, 1, 3, 0};
-    if (!sm_microkernel_select(kernel)) {
-        printf("    (no %s here)\n", kernel);
-        return;
-    }
-    sm_random random = sm_random_new(11, stream, 0);
-    for (int done = 0; done < rounds;) {
-        sm_conv2d_shape shape;
-        if (!random_shape(&random, &shape)) {
-            continue;
-        }
-        problem p = problem_new(shape, pick(&random, batches, 4), (unsigned)done);
-        compare_all(&p, (int)sm_random_below(&random, 2), (float)sm_random_below(&random, 2), 1 + 2 * (done % 2));
-        problem_free(&p);
-        done++;
-    }
-    sm_microkernel_select(NULL);
-}
-
-static void every_algorithm_equals_the_reference_by_avx512(void)
-{
-    every_algorithm_equals_the_reference("avx512", 120, 1);
-}
-
-static void every_algorithm_equals_the_reference_by_avx2(void)
-{
-    every_algorithm_equals_the_reference("avx2", 60, 2);
-}
-
-static void every_algorithm_equals_the_reference_by_blis(void)
-{
-    every_algorithm_equals_the_reference("blis", 60, 3);
-}
-
-static void every_algorithm_equals_the_reference_by_plain_loops(void)
-{
-    every_algorithm_equals_the_reference("plain", 30, 4);
-}
-
 /* Deep enough for several pieces of the depth and several column blocks. */
 static sm_conv2d_shape large_shape(int kernel, int stride, int dilation)
 {
@@ -267,10 +259,81 @@ static void large_layers_equal_the_reference(void)
         sm_conv2d_square(70, 66, 3, 64, 7, 2, 3, 1),
     };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-        problem p = problem_new(shapes[i], 1, 50 + (unsigned)i);
-        compare_all(&p, 1, 1, 3);
-        problem_free(&p);
+        compare_all(shapes[i], 1, 50 + (unsigned)i, 1, 1, 3);
     }
+}
+
+static void every_algorithm_equals_the_reference(int rounds, uint64_t stream)
+{
+    static const int batches[] = {1, 1, 3, 0};
+    sm_random random = sm_random_new(11, stream, 0);
+    for (int done = 0; done < rounds;) {
+        sm_conv2d_shape shape;
+        if (!random_shape(&random, &shape)) {
+            continue;
+        }
+        int batch = pick(&random, batches, 4), with_bias = (int)sm_random_below(&random, 2);
+        float beta = (float)sm_random_below(&random, 2);
+        compare_all(shape, batch, (unsigned)done, with_bias, beta, 1 + 2 * (done % 2));
+        done++;
+    }
+}
+
+static void by_kernel(const char *name, int rounds, uint64_t stream)
+{
+    if (!sm_microkernel_select(name)) {
+        printf("    (no %s here)\n", name);
+        return;
+    }
+    every_algorithm_equals_the_reference(rounds, stream);
+    sm_microkernel_select(NULL);
+}
+
+static void by_bf16_kernel(const char *name, int rounds, uint64_t stream)
+{
+    sm_bf16_kernel_select(sm_bf16_kernel_find(name));
+    if (!sm_bf16_kernel_find(name)) {
+        printf("    (no %s here)\n", name);
+        return;
+    }
+    every_algorithm_equals_the_reference(rounds, stream);
+    large_layers_equal_the_reference();
+    sm_bf16_kernel_select(NULL);
+}
+
+static void every_algorithm_equals_the_reference_by_matrix_registers(void)
+{
+    by_bf16_kernel("amx", 80, 5);
+}
+
+static void every_algorithm_equals_the_reference_by_dot_products(void)
+{
+    by_bf16_kernel("avx512bf16", 40, 6);
+}
+
+static void every_algorithm_equals_the_reference_by_plain_bf16(void)
+{
+    by_bf16_kernel("plain", 40, 7);
+}
+
+static void every_algorithm_equals_the_reference_by_avx512(void)
+{
+    by_kernel("avx512", 120, 1);
+}
+
+static void every_algorithm_equals_the_reference_by_avx2(void)
+{
+    by_kernel("avx2", 60, 2);
+}
+
+static void every_algorithm_equals_the_reference_by_blis(void)
+{
+    by_kernel("blis", 60, 3);
+}
+
+static void every_algorithm_equals_the_reference_by_plain_loops(void)
+{
+    by_kernel("plain", 30, 4);
 }
 
 static void bits_do_not_depend_on_the_number_of_threads(void)
@@ -320,7 +383,7 @@ static void gradients_are_adjoint(void)
         if (!random_shape(&random, &shape)) {
             continue;
         }
-        problem p = problem_new(shape, 2, (unsigned)done++);
+        problem p = problem_rounded(shape, 2, (unsigned)done++);
         for (const sm_conv2d_algorithm *algorithm = sm_conv2d_algorithms; algorithm->name; algorithm++) {
             double product[SM_CONV2D_PASSES], size = 0;
             const float *other[SM_CONV2D_PASSES] = {p.output, p.input, p.weight};
@@ -385,10 +448,12 @@ static void the_chosen_algorithm_supports_the_pass(void)
             continue;
         }
         for (int pass = 0; pass < SM_CONV2D_PASSES; pass++) {
-            for (int exact = 0; exact <= 1; exact++) {
-                const sm_conv2d_algorithm *algorithm = sm_conv2d_choose(&shape, pass, 2, exact);
+            for (int precision = SM_CONV2D_EXACT; precision <= SM_CONV2D_BF16; precision++) {
+                const sm_conv2d_algorithm *algorithm =
+                    sm_conv2d_choose(&shape, pass, 2, (sm_conv2d_precision)precision);
                 CU_ASSERT_FATAL(algorithm != NULL && algorithm->supports(&shape, pass));
-                CU_ASSERT(!exact || algorithm->exact);
+                CU_ASSERT(precision == SM_CONV2D_BF16 ? algorithm->precision == SM_CONV2D_BF16
+                                                      : (int)algorithm->precision <= precision);
                 CU_ASSERT(strcmp(algorithm->name, "reference") != 0);
                 CU_ASSERT(algorithm->macs(&shape, pass) >= 0 && algorithm->cost(&shape, pass, 2) >= 0);
             }
@@ -443,6 +508,9 @@ int main(int argc, char **argv)
     SM_TEST(every_algorithm_equals_the_reference_by_avx2);
     SM_TEST(every_algorithm_equals_the_reference_by_blis);
     SM_TEST(every_algorithm_equals_the_reference_by_plain_loops);
+    SM_TEST(every_algorithm_equals_the_reference_by_matrix_registers);
+    SM_TEST(every_algorithm_equals_the_reference_by_dot_products);
+    SM_TEST(every_algorithm_equals_the_reference_by_plain_bf16);
     SM_TEST(large_layers_equal_the_reference);
     SM_TEST(bits_do_not_depend_on_the_number_of_threads);
     SM_TEST(gradients_are_adjoint);

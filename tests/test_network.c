@@ -56,7 +56,7 @@ static void make_config(network_case *c, const char *optimizer, const char *kern
     size_t count;
     SM_TEST_OK(sm_h5_read_attribute_int64s(c->file, "/", "rates", &rates, &count));
     char *text = sm_format(
-        "[run]\nbatch = 4\nsteps = 10\n[distributed]\n%s\n[model]\nbackbone = %s\nwidth = 0.03125\noutput_stride = %d\n"
+        "[run]\nbatch = 4\nsteps = 10\n%s\n[model]\nbackbone = %s\nwidth = 0.03125\noutput_stride = %d\n"
         "aspp_rates = %d,%d,%d\nproject = %s\n"
         "[task.semantic]\nkind = semantic\nlog_variance = 0.3\n[task.instance]\nkind = instance\nlog_variance = -0.2\n"
         "likelihood = %s\n[task.depth]\nkind = depth\nlog_variance = 0.5\nlikelihood = %s\n"
@@ -279,7 +279,7 @@ static void check_first_step(const char *name, const char *kernels, double bound
  * By direct sums: the golden's ReLU kinks are chosen to stand clear of their rounding, not of any mixture of algorithms. */
 static void check_ten_steps(const char *name, const char *optimizer, const char *group)
 {
-    network_case *c = open_case(name, optimizer, "conv2d_algorithm = implicit_gemm\nexact_kernels = true");
+    network_case *c = open_case(name, optimizer, "[distributed]\nconv2d_algorithm = implicit_gemm");
     const sm_slices *slices = &c->session->parameters->parameters;
     float *before = sm_alloc(slices->floats * sizeof *before);
     memcpy(before, c->session->values, slices->floats * sizeof *before);
@@ -300,29 +300,29 @@ static void check_ten_steps(const char *name, const char *optimizer, const char 
 /* float32 against float64 through some fifty layers: 1e-4 is the project's bound, direct sums stay near 1e-5. */
 static void bottlenecks_at_stride_8_agree_with_pytorch(void)
 {
-    check_first_step("network_os8.h5", "exact_kernels = true", 1e-4);
+    check_first_step("network_os8.h5", "precision = exact", 1e-4);
 }
 
 static void bottlenecks_at_stride_16_with_projection_agree_with_pytorch(void)
 {
-    check_first_step("network_os16.h5", "exact_kernels = true", 1e-4);
+    check_first_step("network_os16.h5", "precision = exact", 1e-4);
 }
 
 static void basic_blocks_with_a_rank_without_instances_agree_with_pytorch(void)
 {
-    check_first_step("network_resnet18_os8.h5", "exact_kernels = true", 1e-4);
+    check_first_step("network_resnet18_os8.h5", "precision = exact", 1e-4);
 }
 
 static void reference_kernels_agree_with_pytorch(void)
 {
-    check_first_step("network_resnet18_os8.h5", "conv2d_algorithm = reference", 1e-4);
+    check_first_step("network_resnet18_os8.h5", "[distributed]\nconv2d_algorithm = reference", 1e-4);
 }
 
 /* F(4x4) rounds some 30 times more than a direct sum. */
 static void fastest_kernels_agree_with_pytorch(void)
 {
-    check_first_step("network_os8.h5", "exact_kernels = false", 2e-3);
-    check_first_step("network_resnet18_os8.h5", "exact_kernels = false", 2e-3);
+    check_first_step("network_os8.h5", "precision = fp32", 2e-3);
+    check_first_step("network_resnet18_os8.h5", "precision = fp32", 2e-3);
 }
 
 static const char sgd[] = "kind = sgd\nlearning_rate = 0.01\nmomentum = 0.9\nnesterov = true\nweight_decay = 1e-4\n";

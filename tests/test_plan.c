@@ -26,7 +26,7 @@ typedef struct machine {
     int capacity;
 } machine;
 
-static const sm_plan_options training = {.capacity = 3, .training = 1, .threads = 1, .exact_kernels = 1};
+static const sm_plan_options training = {.capacity = 3, .training = 1, .threads = 1, .precision = SM_CONV2D_EXACT};
 
 /* Numbers of a slice that depend on its name alone; variances are positive. */
 static void fill_slices(const sm_slices *slices, float *flat)

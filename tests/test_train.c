@@ -258,7 +258,7 @@ static void a_repeat_has_the_same_bits(void)
                                         "model.dropout=0.3",
                                         "optimizer.ema_decay=0.9",
                                         "distributed.batch_norm=local",
-                                        "distributed.exact_kernels=false",
+                                        "run.precision=fp32",
                                         NULL};
     const char *const *const cases[] = {plain, other};
     for (int i = 0; i < 2; i++) {

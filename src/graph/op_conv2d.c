@@ -85,7 +85,7 @@ static const sm_conv2d_algorithm *choose(const sm_plan_options *options, const s
     if (named && named->supports(shape, pass)) {
         return named;
     }
-    return sm_conv2d_choose(shape, pass, options->batch_typical, options->exact_kernels);
+    return sm_conv2d_choose(shape, pass, options->batch_typical, options->precision);
 }
 
 static const char *const pass_labels[SM_CONV2D_PASSES] = {"forward", "backward data", "backward weight"};

@@ -6,7 +6,7 @@
 
 const sm_conv2d_algorithm sm_conv2d_algorithms[] = {
     {.name = "implicit_gemm",
-     .exact = 1,
+     .precision = SM_CONV2D_EXACT,
      .supports = sm_conv2d_direct_supports,
      .cost = sm_conv2d_gemm_cost,
      .macs = sm_conv2d_gemm_macs,
@@ -15,7 +15,7 @@ const sm_conv2d_algorithm sm_conv2d_algorithms[] = {
      .workspace_bytes = sm_conv2d_direct_workspace,
      .run = sm_conv2d_gemm_run},
     {.name = "taps",
-     .exact = 1,
+     .precision = SM_CONV2D_EXACT,
      .supports = sm_conv2d_direct_supports,
      .cost = sm_conv2d_taps_cost,
      .macs = sm_conv2d_taps_macs,
@@ -24,35 +24,49 @@ const sm_conv2d_algorithm sm_conv2d_algorithms[] = {
      .workspace_bytes = sm_conv2d_direct_workspace,
      .run = sm_conv2d_taps_run},
     {.name = "bf16x3_gemm",
-     .exact = 1,
+     .precision = SM_CONV2D_EXACT,
      .supports = sm_conv2d_bf16x3_gemm_supports,
      .cost = sm_conv2d_bf16x3_gemm_cost,
      .macs = sm_conv2d_gemm_macs,
      .workspace_bytes = sm_conv2d_bf16_workspace,
      .run = sm_conv2d_bf16x3_gemm_run},
     {.name = "bf16x3_taps",
-     .exact = 1,
+     .precision = SM_CONV2D_EXACT,
      .supports = sm_conv2d_bf16x3_taps_supports,
      .cost = sm_conv2d_bf16x3_taps_cost,
      .macs = sm_conv2d_taps_macs,
      .workspace_bytes = sm_conv2d_bf16_workspace,
      .run = sm_conv2d_bf16x3_taps_run},
     {.name = "winograd2",
-     .exact = 1,
+     .precision = SM_CONV2D_EXACT,
      .supports = sm_conv2d_winograd2_supports,
      .cost = sm_conv2d_winograd2_cost,
      .macs = sm_conv2d_winograd2_macs,
      .workspace_bytes = sm_conv2d_winograd2_workspace,
      .run = sm_conv2d_winograd2_run},
     {.name = "winograd4",
-     .exact = 0,
+     .precision = SM_CONV2D_FP32,
      .supports = sm_conv2d_winograd4_supports,
      .cost = sm_conv2d_winograd4_cost,
      .macs = sm_conv2d_winograd4_macs,
      .workspace_bytes = sm_conv2d_winograd4_workspace,
      .run = sm_conv2d_winograd4_run},
+    {.name = "bf16_gemm",
+     .precision = SM_CONV2D_BF16,
+     .supports = sm_conv2d_bf16_gemm_supports,
+     .cost = sm_conv2d_bf16_gemm_cost,
+     .macs = sm_conv2d_gemm_macs,
+     .workspace_bytes = sm_conv2d_bf16_workspace,
+     .run = sm_conv2d_bf16_gemm_run},
+    {.name = "bf16_taps",
+     .precision = SM_CONV2D_BF16,
+     .supports = sm_conv2d_bf16_taps_supports,
+     .cost = sm_conv2d_bf16_taps_cost,
+     .macs = sm_conv2d_taps_macs,
+     .workspace_bytes = sm_conv2d_bf16_workspace,
+     .run = sm_conv2d_bf16_taps_run},
     {.name = "reference",
-     .exact = 1,
+     .precision = SM_CONV2D_EXACT,
      .supports = sm_conv2d_reference_supports,
      .cost = sm_conv2d_reference_cost,
      .macs = sm_conv2d_reference_macs,
@@ -107,14 +121,18 @@ const sm_conv2d_algorithm *sm_conv2d_find(const char *name)
     return NULL;
 }
 
-const sm_conv2d_algorithm *sm_conv2d_choose(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch,
-                                            int exact_only)
+static int is_allowed(const sm_conv2d_algorithm *algorithm, sm_conv2d_precision precision)
 {
-    const sm_conv2d_algorithm *best = NULL;
+    return precision == SM_CONV2D_BF16 ? algorithm->precision == precision : algorithm->precision <= precision;
+}
+
+const sm_conv2d_algorithm *sm_conv2d_choose(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch,
+                                            sm_conv2d_precision precision)
+{
+    const sm_conv2d_algorithm *best = NULL, *last_resort = sm_conv2d_find("reference");
     double least = 0;
     for (const sm_conv2d_algorithm *algorithm = sm_conv2d_algorithms; algorithm->name; algorithm++) {
-        int last_resort = strcmp(algorithm->name, "reference") == 0;
-        if ((best && last_resort) || (exact_only && !algorithm->exact) || !algorithm->supports(shape, pass)) {
+        if (algorithm == last_resort || !is_allowed(algorithm, precision) || !algorithm->supports(shape, pass)) {
             continue;
         }
         double cost = algorithm->cost(shape, pass, batch);
@@ -123,5 +141,5 @@ const sm_conv2d_algorithm *sm_conv2d_choose(const sm_conv2d_shape *shape, sm_con
             least = cost;
         }
     }
-    return best;
+    return best ? best : last_resort;
 }

@@ -168,7 +168,7 @@ sm_status sm_engine_new(sm_session *session, int height, int width, int capacity
                                           .training = training,
                                           .threads = settings->threads,
                                           .batch_norm = settings->batch_norm,
-                                          .exact_kernels = settings->exact_kernels,
+                                          .precision = settings->precision,
                                           .conv2d_algorithm = settings->conv2d_algorithm},
                        &engine->plan));
     for (int region = SM_REGION_PREPARED; region < SM_REGIONS; region++) {

@@ -10,6 +10,7 @@
 
 #include <sigmatic/base/status.h>
 #include <sigmatic/graph/graph.h>
+#include <sigmatic/ops/conv2d.h>
 
 #include <stddef.h>
 #include <stdint.h>
@@ -45,7 +46,7 @@ typedef struct sm_plan_options {
     int training;      /**< with backward */
     int threads;
     sm_batch_norm_mode batch_norm;
-    int exact_kernels;            /**< no Winograd F(4x4) */
+    sm_conv2d_precision precision; /**< of convolutions */
     const char *conv2d_algorithm; /**< this one wherever it can; NULL = the cheapest */
     int keep_normalised; /**< keep normalised activations for backward instead of recomputing them from the convolutions' outputs */
     int no_reuse;  /**< every value in a place of its own (for tests) */

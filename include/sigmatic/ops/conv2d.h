@@ -50,10 +50,17 @@ typedef struct sm_conv2d_operands {
     int threads;
 } sm_conv2d_operands;
 
+/** How sums round. Asked of sm_conv2d_choose(), a precision allows the ones before it, but for bf16, which is itself. */
+typedef enum sm_conv2d_precision {
+    SM_CONV2D_EXACT, /**< no worse than a direct sum in float */
+    SM_CONV2D_FP32,  /**< in float, but some 30 times worse than a direct sum: Winograd F(4x4) */
+    SM_CONV2D_BF16   /**< both factors of each product rounded to bfloat16, sums as SM_CONV2D_EXACT */
+} sm_conv2d_precision;
+
 /** One way to compute one or more passes. */
 typedef struct sm_conv2d_algorithm {
     const char *name; /**< as in --dry-run and in the config */
-    int exact;        /**< rounding no worse than a direct sum in float; 0 for Winograd F(4x4) */
+    sm_conv2d_precision precision;
     /** \return 1 if it can compute this pass of this shape. */
     int (*supports)(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
     /** \return a cost estimate in fused multiply-adds at full speed for one image, to choose by; includes transforms and waste. */
@@ -77,9 +84,9 @@ extern const sm_conv2d_algorithm sm_conv2d_algorithms[];
 const sm_conv2d_algorithm *sm_conv2d_find(const char *name);
 
 /** \return the cheapest algorithm that supports this pass; never "reference" unless nothing else can. A pure function of its arguments and the CPU.
- * \param exact_only  leaves out algorithms whose rounding is worse than a direct sum's */
+ * \param precision  the worst that is allowed */
 const sm_conv2d_algorithm *sm_conv2d_choose(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch,
-                                            int exact_only);
+                                            sm_conv2d_precision precision);
 
 /** grad_bias[o] = beta * grad_bias[o] + sum over n,y,x of grad_output[n,y,x,o], summed in double.
  * \param [in] rows  n * y * x; may be 0 */

@@ -25,7 +25,7 @@ typedef struct sm_settings {
     int threads;               /**< a rank */
     int micro_batches;
     sm_batch_norm_mode batch_norm;
-    int exact_kernels;
+    sm_conv2d_precision precision;
     const char *conv2d_algorithm;   /**< NULL = the cheapest */
     sm_reduction_options reduction; /**< of the gradients */
     double stall_seconds;           /**< longest wait for other ranks; 0 = no limit */
