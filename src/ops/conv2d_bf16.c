@@ -328,8 +328,8 @@ static void run_weight_job(const weight_job *j)
     }
 }
 
-/* How one region's part of grad_weight is cut: whole tiles, no more columns than the buffer holds, and about as many
- * rectangles for each thread. */
+/* How one region's part of grad_weight is cut: whole tiles, no more columns than the buffer holds, and as few
+ * rectangles as give every thread as many, since each packs its columns for itself. */
 typedef struct weight_cut {
     int row_parts, column_parts;
 } weight_cut;
@@ -338,8 +338,7 @@ static weight_cut cut_weight(int rows, int columns, int regions, int threads)
 {
     int row_groups = sm_divide_up(rows, ROWS);
     weight_cut cut = {1, sm_divide_up(columns, COLUMNS_NOW)};
-    while (cut.row_parts < row_groups && cut.row_parts * cut.column_parts * regions % threads != 0 &&
-           cut.row_parts * cut.column_parts * regions < 4 * threads) {
+    while (cut.row_parts < row_groups && cut.row_parts * cut.column_parts * regions % threads != 0) {
         cut.row_parts++;
     }
     return cut;
