@@ -8,9 +8,7 @@
 
 /* ---- plain loops: what the others compute ------------------------------------------------------------------------ */
 
-enum { WIDTH = SM_BF16_ROWS };
-
-_Static_assert(SM_BF16_ROWS == SM_BF16_COLUMNS, "rows and columns are packed alike");
+enum { STEPS = SM_BF16_STEPS, COLUMNS = SM_BF16_COLUMNS };
 
 static uint16_t round_to_bf16(float x)
 {
@@ -30,63 +28,89 @@ static float float_of(uint16_t x)
     return value;
 }
 
-/* Element (i, k) at from[i * row_stride + k * step_stride] to [k][part][i]. */
-static void pack(int parts, int rows, int depth, const float *from, size_t row_stride, size_t step_stride, void *packed)
+static void split(float x, int parts, uint16_t *to, size_t stride)
 {
-    int whole = (depth + SM_BF16_STEPS - 1) / SM_BF16_STEPS * SM_BF16_STEPS;
-    for (int k = 0; k < whole; k++) {
-        uint16_t *to = (uint16_t *)packed + (size_t)k * parts * WIDTH;
-        for (int i = 0; i < WIDTH; i++) {
-            float left = i < rows && k < depth ? from[i * row_stride + k * step_stride] : 0;
-            for (int p = 0; p < parts; p++) {
-                to[p * WIDTH + i] = round_to_bf16(left);
-                left -= float_of(to[p * WIDTH + i]);
+    for (int p = 0; p < parts; p++) {
+        to[p * stride] = round_to_bf16(x);
+        x -= float_of(to[p * stride]);
+    }
+}
+
+static int whole_blocks(int depth)
+{
+    return (depth + SM_BF16_STEPS - 1) / SM_BF16_STEPS * SM_BF16_STEPS;
+}
+
+/* Element (i, k) at from[i * row_stride + k * step_stride] to row i: [block][part][step]. */
+static void pack_any_rows(int parts, int rows, int depth, const float *from, size_t row_stride, size_t step_stride,
+                          char *packed, size_t packed_stride)
+{
+    for (int i = 0; i < rows; i++) {
+        uint16_t *to = (uint16_t *)(packed + (size_t)i * packed_stride);
+        for (int k = 0; k < whole_blocks(depth); k++) {
+            float x = k < depth ? from[i * row_stride + k * step_stride] : 0;
+            split(x, parts, to + (size_t)(k - k % STEPS) * parts + k % STEPS, STEPS);
+        }
+    }
+}
+
+static void pack_rows(int parts, int rows, int depth, const float *a, size_t row_stride, char *packed,
+                      size_t packed_stride)
+{
+    pack_any_rows(parts, rows, depth, a, row_stride, 1, packed, packed_stride);
+}
+
+static void pack_rows_transposed(int parts, int rows, int depth, const float *a, size_t step_stride, char *packed,
+                                 size_t packed_stride)
+{
+    pack_any_rows(parts, rows, depth, a, 1, step_stride, packed, packed_stride);
+}
+
+/* [step][part][column] */
+static void pack_columns(int parts, int columns, int depth, const float *b, size_t step_stride, char *packed)
+{
+    uint16_t *to = (uint16_t *)packed;
+    for (int k = 0; k < whole_blocks(depth); k++, to += parts * COLUMNS) {
+        for (int j = 0; j < COLUMNS; j++) {
+            split(j < columns && k < depth ? b[(size_t)k * step_stride + j] : 0, parts, to + j, COLUMNS);
+        }
+    }
+}
+
+/* sum += value times one part of one step of B */
+static inline void add_products(float value, const uint16_t *b, float *sum)
+{
+    for (int j = 0; j < COLUMNS; j++) {
+        sum[j] += value * float_of(b[j]);
+    }
+}
+
+/* One row of the tile times all columns. */
+static inline void multiply_row(int parts, int row, const sm_bf16_factor *a, const char *b, float *sum)
+{
+    const uint16_t *right = (const uint16_t *)b;
+    for (int piece = 0; piece < a->count; piece++) {
+        const char *half = a->half[piece][row / SM_BF16_HALF_ROWS];
+        const uint16_t *left = (const uint16_t *)(half + (row % SM_BF16_HALF_ROWS) * a->stride);
+        for (int k = 0; k < whole_blocks(a->depth); k++, right += parts * COLUMNS) {
+            const uint16_t *step = left + (size_t)(k - k % STEPS) * parts + k % STEPS;
+            for (int p = parts - 1; p >= 0; p--) {
+                for (int q = parts - 1 - p; q >= 0; q--) {
+                    add_products(float_of(step[p * STEPS]), right + q * COLUMNS, sum);
+                }
             }
         }
     }
 }
 
-static void pack_rows(int parts, int rows, int depth, const float *a, size_t row_stride, void *packed)
-{
-    pack(parts, rows, depth, a, row_stride, 1, packed);
-}
-
-static void pack_across(int parts, int count, int depth, const float *from, size_t step_stride, void *packed)
-{
-    pack(parts, count, depth, from, 1, step_stride, packed);
-}
-
-/* sum += a b^T of one step and two parts */
-static inline void add_products(int rows, const uint16_t *a, const uint16_t *b, float sum[][WIDTH])
-{
-    float row[WIDTH];
-    for (int j = 0; j < WIDTH; j++) {
-        row[j] = float_of(b[j]);
-    }
-    for (int i = 0; i < rows; i++) {
-        float value = float_of(a[i]);
-        for (int j = 0; j < WIDTH; j++) {
-            sum[i][j] += value * row[j];
-        }
-    }
-}
-
-SM_CLONES static void multiply(int parts, int rows, int columns, int depth, const void *a, const void *b,
+SM_CLONES static void multiply(int parts, int rows, int columns, const sm_bf16_factor *a, const char *b,
                                float *const *c, size_t offset, int accumulate)
 {
-    float sum[SM_BF16_ROWS][WIDTH] = {{0}};
-    for (int k = 0; k < depth; k++) {
-        const uint16_t *left = (const uint16_t *)a + (size_t)k * parts * WIDTH;
-        const uint16_t *right = (const uint16_t *)b + (size_t)k * parts * WIDTH;
-        for (int p = parts - 1; p >= 0; p--) {
-            for (int q = parts - 1 - p; q >= 0; q--) {
-                add_products(rows, left + p * WIDTH, right + q * WIDTH, sum);
-            }
-        }
-    }
     for (int i = 0; i < rows; i++) {
+        float sum[COLUMNS] = {0};
+        multiply_row(parts, i, a, b, sum);
         for (int j = 0; j < columns; j++) {
-            c[i][offset + j] = (accumulate ? c[i][offset + j] : 0) + sum[i][j];
+            c[i][offset + j] = (accumulate ? c[i][offset + j] : 0) + sum[j];
         }
     }
 }
@@ -100,8 +124,8 @@ const sm_bf16_kernel sm_bf16_kernel_plain = {.name = "plain",
                                              .parts_max = SM_BF16_PARTS_MAX,
                                              .supported = always,
                                              .pack_rows = pack_rows,
-                                             .pack_rows_transposed = pack_across,
-                                             .pack_columns = pack_across,
+                                             .pack_rows_transposed = pack_rows_transposed,
+                                             .pack_columns = pack_columns,
                                              .multiply = multiply};
 
 /* ---- the table --------------------------------------------------------------------------------------------------- */

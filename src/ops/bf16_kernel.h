@@ -10,7 +10,8 @@
  *              Artificial Intelligence Datatype For Higher-Precision Computations, 2019)
  * Non-finite elements make non-finite sums (an infinity may become NaN); elements below 2^-110 may count as zero.
  *
- * Each kernel packs both factors in an order of its own, in blocks of SM_BF16_STEPS steps of the depth. */
+ * Each kernel packs both factors in an order of its own, in blocks of SM_BF16_STEPS steps of the depth. A row of A is
+ * one piece of memory, so that A may be any rows of something larger that was packed once: the pixels of an image. */
 #ifndef SIGMATIC_OPS_BF16_KERNEL_H
 #define SIGMATIC_OPS_BF16_KERNEL_H
 
@@ -18,18 +19,34 @@
 #include <stdint.h>
 
 enum {
-    SM_BF16_STEPS = 32,   /**< of the depth, packed together */
-    SM_BF16_ROWS = 32,    /**< of a tile */
-    SM_BF16_COLUMNS = 32, /**< of a tile */
+    SM_BF16_STEPS = 32,     /**< of the depth, packed together */
+    SM_BF16_ROWS = 32,      /**< of a tile */
+    SM_BF16_HALF_ROWS = 16, /**< of a tile that are evenly spaced */
+    SM_BF16_COLUMNS = 32,   /**< of a tile */
     SM_BF16_PARTS_MAX = 3,
 };
 
-/** \return bytes of SM_BF16_ROWS packed rows, or SM_BF16_COLUMNS packed columns, of `depth` steps. */
-static inline size_t sm_bf16_packed_bytes(int parts, int depth)
+/** \return bytes of a packed row of `depth` steps. */
+static inline size_t sm_bf16_row_bytes(int parts, int depth)
 {
     size_t blocks = ((size_t)depth + SM_BF16_STEPS - 1) / SM_BF16_STEPS;
-    return blocks * SM_BF16_STEPS * SM_BF16_ROWS * sizeof(uint16_t) * (size_t)parts;
+    return blocks * SM_BF16_STEPS * sizeof(uint16_t) * (size_t)parts;
 }
+
+/** \return bytes of SM_BF16_COLUMNS packed columns of `depth` steps. */
+static inline size_t sm_bf16_columns_bytes(int parts, int depth)
+{
+    return SM_BF16_COLUMNS * sm_bf16_row_bytes(parts, depth);
+}
+
+/** Rows of A for a tile: its depth is `count` pieces of `depth` steps each. The rows of a half of the tile lie `stride`
+ * bytes apart (a multiple of 64). */
+typedef struct sm_bf16_factor {
+    int count, depth;
+    size_t stride;
+    const char *(*half)[2]; /**< of each piece: the first row of each half; 64-byte aligned; always SM_BF16_HALF_ROWS
+                               rows can be read, what lies beyond `rows` does not matter */
+} sm_bf16_factor;
 
 typedef struct sm_bf16_kernel {
     const char *name;
@@ -38,15 +55,19 @@ typedef struct sm_bf16_kernel {
     /** A thread's brackets around multiply(), NULL if nothing needs them. */
     void (*begin)(void);
     void (*end)(void);
-    /** Packs A: element (i, k) = a[i * row_stride + k]. Rows and steps up to whole tiles and blocks become zeros. */
-    void (*pack_rows)(int parts, int rows, int depth, const float *a, size_t row_stride, void *packed);
+    /** Packs A: element (i, k) = a[i * row_stride + k], rows to packed + i * packed_stride. Steps up to whole blocks
+     * become zeros. */
+    void (*pack_rows)(int parts, int rows, int depth, const float *a, size_t row_stride, char *packed,
+                      size_t packed_stride);
     /** Packs A from what lies transposed: element (i, k) = a[k * step_stride + i]. */
-    void (*pack_rows_transposed)(int parts, int rows, int depth, const float *a, size_t step_stride, void *packed);
+    void (*pack_rows_transposed)(int parts, int rows, int depth, const float *a, size_t step_stride, char *packed,
+                                 size_t packed_stride);
     /** Packs B: element (k, j) = b[k * step_stride + j]. Columns and steps up to whole tiles and blocks become zeros.
      */
-    void (*pack_columns)(int parts, int columns, int depth, const float *b, size_t step_stride, void *packed);
-    /** C (+)= A * B. Column j of row i is c[i][offset + j]. `accumulate` 0: the old C is not read. */
-    void (*multiply)(int parts, int rows, int columns, int depth, const void *a, const void *b, float *const *c,
+    void (*pack_columns)(int parts, int columns, int depth, const float *b, size_t step_stride, char *packed);
+    /** C (+)= A * B; the pieces' columns follow each other. Column j of row i is c[i][offset + j]. `accumulate` 0: the
+     * old C is not read. */
+    void (*multiply)(int parts, int rows, int columns, const sm_bf16_factor *a, const char *b, float *const *c,
                      size_t offset, int accumulate);
 } sm_bf16_kernel;
 
@@ -78,9 +99,10 @@ void sm_bf16_kernel_select(const sm_bf16_kernel *kernel);
 extern const sm_bf16_kernel sm_bf16_kernel_amx, sm_bf16_kernel_avx512bf16, sm_bf16_kernel_plain;
 
 /** Packing that the first two share: bf16_pack_avx512bf16.c. */
-void sm_bf16_pack_rows_avx512(int parts, int rows, int depth, const float *a, size_t row_stride, void *packed);
+void sm_bf16_pack_rows_avx512(int parts, int rows, int depth, const float *a, size_t row_stride, char *packed,
+                              size_t packed_stride);
 void sm_bf16_pack_rows_transposed_avx512(int parts, int rows, int depth, const float *a, size_t step_stride,
-                                         void *packed);
-void sm_bf16_pack_columns_avx512(int parts, int columns, int depth, const float *b, size_t step_stride, void *packed);
+                                         char *packed, size_t packed_stride);
+void sm_bf16_pack_columns_avx512(int parts, int columns, int depth, const float *b, size_t step_stride, char *packed);
 
 #endif

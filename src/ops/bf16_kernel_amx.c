@@ -1,5 +1,5 @@
-/* Tiles of 32 x 32 in four of AMX's eight matrix registers, two more hold A and two hold B. A block of 32 steps is, a
- * part, two registers of A's rows and two of B's columns. */
+/* Tiles of 32 x 32 in four of AMX's eight matrix registers; two more hold half a tile's rows each of one part of A, two
+ * half its columns each of B. */
 #define _GNU_SOURCE
 #if defined(__AMX_BF16__) && defined(__AVX512F__)
 #include "ops/bf16_kernel.h"
@@ -55,9 +55,9 @@ static void end(void)
 /* Registers 0-3: C, 4-5: A, 6-7: B. `tall`, `wide`: the second 16 rows, the second 16 columns exist. */
 #define LOAD_A(PART)                                                                                                   \
     do {                                                                                                               \
-        _tile_loadd(4, a + (PART)*2 * REGISTER_BYTES, LINE);                                                           \
+        _tile_loadd(4, upper + (PART)*LINE, a->stride);                                                                \
         if (tall) {                                                                                                    \
-            _tile_loadd(5, a + (PART)*2 * REGISTER_BYTES + REGISTER_BYTES, LINE);                                      \
+            _tile_loadd(5, lower + (PART)*LINE, a->stride);                                                            \
         }                                                                                                              \
     } while (0)
 #define LOAD_B(PART)                                                                                                   \
@@ -101,19 +101,11 @@ static inline __mmask16 lanes(int count)
         }                                                                                                              \
     } while (0)
 
-static inline __attribute__((always_inline)) void multiply_tile(const int count, const int tall, const int wide,
-                                                                int depth, const char *a, const char *b, float *tile,
-                                                                size_t stride, int accumulate)
+static inline __attribute__((always_inline)) const char *
+multiply_piece(const int count, const int tall, const int wide, const sm_bf16_factor *a, int piece, const char *b)
 {
-    if (accumulate) {
-        EACH_C(_tile_loadd);
-    } else {
-        _tile_zero(0);
-        _tile_zero(1);
-        _tile_zero(2);
-        _tile_zero(3);
-    }
-    for (int k = 0; k < depth; k += SM_BF16_STEPS) {
+    const char *upper = a->half[piece][0], *lower = a->half[piece][1];
+    for (int k = 0; k < a->depth; k += SM_BF16_STEPS) {
         LOAD_A(0);
         if (count == 3) {
             LOAD_B(2);
@@ -131,8 +123,27 @@ static inline __attribute__((always_inline)) void multiply_tile(const int count,
             LOAD_B(1);
             MULTIPLY();
         }
-        a += (size_t)count * 2 * REGISTER_BYTES;
+        upper += count * LINE;
+        lower += count * LINE;
         b += (size_t)count * 2 * REGISTER_BYTES;
+    }
+    return b;
+}
+
+static inline __attribute__((always_inline)) void multiply_tile(const int count, const int tall, const int wide,
+                                                                const sm_bf16_factor *a, const char *b, float *tile,
+                                                                size_t stride, int accumulate)
+{
+    if (accumulate) {
+        EACH_C(_tile_loadd);
+    } else {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+    }
+    for (int piece = 0; piece < a->count; piece++) {
+        b = multiply_piece(count, tall, wide, a, piece, b);
     }
     EACH_C(_tile_stored);
 }
@@ -163,7 +174,7 @@ static int is_evenly_spaced(int rows, float *const *c, ptrdiff_t stride)
 }
 
 /* Whole tiles of evenly spaced rows stay in registers from and to the result; others are computed aside and added. */
-static void multiply_amx(int count, int rows, int columns, int depth, const void *a, const void *b, float *const *c,
+static void multiply_amx(int count, int rows, int columns, const sm_bf16_factor *a, const char *b, float *const *c,
                          size_t offset, int accumulate)
 {
     _Alignas(LINE) float aside[SM_BF16_ROWS * SM_BF16_COLUMNS];
@@ -177,10 +188,12 @@ static void multiply_amx(int count, int rows, int columns, int depth, const void
     }
 #define CASE(COUNT, TALL, WIDE)                                                                                        \
     if (count == (COUNT) && tall == (TALL) && wide == (WIDE)) {                                                        \
-        multiply_tile(COUNT, TALL, WIDE, depth, a, b, tile, stride, is_direct &&accumulate);                           \
+        multiply_tile(COUNT, TALL, WIDE, a, b, tile, stride, is_direct &&accumulate);                                  \
     }
     CASE(1, 0, 0)
-    CASE(1, 0, 1) CASE(1, 1, 0) CASE(1, 1, 1) CASE(3, 0, 0) CASE(3, 0, 1) CASE(3, 1, 0) CASE(3, 1, 1)
+    CASE(1, 0, 1)
+    CASE(1, 1, 0)
+    CASE(1, 1, 1) CASE(3, 0, 0) CASE(3, 0, 1) CASE(3, 1, 0) CASE(3, 1, 1)
 #undef CASE
         if (!is_direct)
     {

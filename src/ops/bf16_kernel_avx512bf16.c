@@ -2,6 +2,7 @@
  * faster). */
 #if defined(__AVX512BF16__)
 #include "ops/bf16_kernel.h"
+#include "ops/whole.h"
 
 #include <immintrin.h>
 
@@ -18,22 +19,31 @@ static inline __mmask16 lanes(int count)
     return count >= LANES ? (__mmask16)0xffff : count <= 0 ? 0 : (__mmask16)((1u << count) - 1);
 }
 
-static inline __attribute__((always_inline)) void multiply_rows(const int rows, int columns, int depth, const char *a,
-                                                                const char *b, float *const *c, size_t offset,
-                                                                int accumulate)
+/* One block of steps of row `first`, counted over all pieces. */
+static inline const char *line_of(const sm_bf16_factor *a, int first, int block)
+{
+    int blocks = sm_divide_up(a->depth, SM_BF16_STEPS);
+    const char *half = a->half[block / blocks][first / SM_BF16_HALF_ROWS];
+    return half + (first % SM_BF16_HALF_ROWS) * a->stride + (size_t)(block % blocks) * LINE;
+}
+
+static inline __attribute__((always_inline)) void multiply_rows(const int rows, int columns, int first,
+                                                                const sm_bf16_factor *a, const char *b, float *const *c,
+                                                                size_t offset, int accumulate)
 {
     __m512 sum[ROWS][2];
 #pragma GCC unroll 8
     for (int i = 0; i < rows; i++) {
         sum[i][0] = sum[i][1] = _mm512_setzero_ps();
     }
-    for (int k = 0; k < depth; k += SM_BF16_STEPS, a += 2 * HALF_BYTES, b += 2 * HALF_BYTES) {
+    for (int block = 0; block < a->count * sm_divide_up(a->depth, SM_BF16_STEPS); block++, b += 2 * HALF_BYTES) {
+        const char *row = line_of(a, first, block);
         for (int j = 0; j < PAIRS; j++) {
             __m512bh left = (__m512bh)_mm512_load_si512((const __m512i *)(b + j * LINE));
             __m512bh right = (__m512bh)_mm512_load_si512((const __m512i *)(b + HALF_BYTES + j * LINE));
 #pragma GCC unroll 8
             for (int i = 0; i < rows; i++) {
-                __m512bh pair = (__m512bh)_mm512_set1_epi32(*(const int *)(a + i * LINE + j * 4));
+                __m512bh pair = (__m512bh)_mm512_set1_epi32(*(const int *)(row + i * a->stride + j * 4));
                 sum[i][0] = _mm512_dpbf16_ps(sum[i][0], pair, left);
                 sum[i][1] = _mm512_dpbf16_ps(sum[i][1], pair, right);
             }
@@ -50,16 +60,15 @@ static inline __attribute__((always_inline)) void multiply_rows(const int rows, 
     }
 }
 
-static void multiply(int parts, int rows, int columns, int depth, const void *a, const void *b, float *const *c,
+static void multiply(int parts, int rows, int columns, const sm_bf16_factor *a, const char *b, float *const *c,
                      size_t offset, int accumulate)
 {
     (void)parts;
     for (int first = 0; first < rows; first += ROWS) {
-        const char *from = (const char *)a + first * LINE; /* the halves of 16 rows follow each other */
         switch (rows - first < ROWS ? rows - first : ROWS) {
 #define CASE(COUNT)                                                                                                    \
     case COUNT:                                                                                                        \
-        multiply_rows(COUNT, columns, depth, from, b, c + first, offset, accumulate);                                  \
+        multiply_rows(COUNT, columns, first, a, b, c + first, offset, accumulate);                                     \
         break;
             CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
 #undef CASE

@@ -1,14 +1,14 @@
 /* Packing for the two kernels that multiply pairs of steps: matrix registers and vectors of dot products.
  *
  * Which steps form a pair is free as long as A and B agree: here k and k + 16, since then both halves of a pair come
- * from whole vectors. A half of a tile, one part of one block of steps, is 16 lines of 16 pairs:
- *   A: [block][part][half of the rows][row][pair]      B: [block][part][half of the columns][pair][column] */
+ * from whole vectors. A line is 16 pairs.
+ *   a row of A: [block][part][pair]      B: [block][part][half of the columns][pair][column] */
 #if defined(__AVX512BF16__)
 #include "ops/bf16_kernel.h"
 
 #include <immintrin.h>
 
-enum { LANES = 16, PAIRS = 16, HALF_BYTES = 1024, PART = 2 * HALF_BYTES, LINE = 64 };
+enum { LANES = 16, PAIRS = 16, HALF_BYTES = 1024, COLUMNS_PART = 2 * HALF_BYTES, LINE = 64 };
 
 /* The parts of a vector, each in the upper half of its float's bits. Rounding half away from zero instead of to even
  * keeps all three exact. */
@@ -55,27 +55,25 @@ static inline __attribute__((always_inline)) void pack_pair(const int count, __m
 }
 
 static inline __attribute__((always_inline)) void pack_rows(const int count, int rows, int depth, const float *a,
-                                                            size_t row_stride, char *to)
+                                                            size_t row_stride, char *to, size_t stride)
 {
-    for (int k = 0; k < depth; k += SM_BF16_STEPS, to += count * PART) {
+    for (int k = 0; k < depth; k += SM_BF16_STEPS, to += count * LINE) {
         __mmask16 first = lanes(depth - k), second = lanes(depth - k - LANES);
-        for (int i = 0; i < SM_BF16_ROWS; i++) {
-            __m512 low = _mm512_setzero_ps(), high = low;
-            if (i < rows) {
-                low = _mm512_maskz_loadu_ps(first, a + (size_t)i * row_stride + k);
-                high = _mm512_maskz_loadu_ps(second, a + (size_t)i * row_stride + k + LANES);
-            }
-            pack_pair(count, low, high, PART, to + i * LINE);
+        for (int i = 0; i < rows; i++) {
+            __m512 low = _mm512_maskz_loadu_ps(first, a + (size_t)i * row_stride + k);
+            __m512 high = _mm512_maskz_loadu_ps(second, a + (size_t)i * row_stride + k + LANES);
+            pack_pair(count, low, high, LINE, to + (size_t)i * stride);
         }
     }
 }
 
-void sm_bf16_pack_rows_avx512(int count, int rows, int depth, const float *a, size_t row_stride, void *packed)
+void sm_bf16_pack_rows_avx512(int count, int rows, int depth, const float *a, size_t row_stride, char *packed,
+                              size_t packed_stride)
 {
     if (count == 1) {
-        pack_rows(1, rows, depth, a, row_stride, packed);
+        pack_rows(1, rows, depth, a, row_stride, packed, packed_stride);
     } else {
-        pack_rows(3, rows, depth, a, row_stride, packed);
+        pack_rows(3, rows, depth, a, row_stride, packed, packed_stride);
     }
 }
 
@@ -83,20 +81,20 @@ static inline __attribute__((always_inline)) void pack_columns(const int count, 
                                                                size_t step_stride, char *to)
 {
     __mmask16 mask[2] = {lanes(columns), lanes(columns - LANES)};
-    for (int k = 0; k < depth; k += SM_BF16_STEPS, to += count * PART) {
+    for (int k = 0; k < depth; k += SM_BF16_STEPS, to += count * COLUMNS_PART) {
         for (int j = 0; j < PAIRS; j++) {
             __mmask16 low_mask = k + j < depth ? 0xffff : 0, high_mask = k + j + PAIRS < depth ? 0xffff : 0;
             const float *row = b + (size_t)(k + j) * step_stride;
             for (int half = 0; half < 2; half++) {
                 __m512 low = _mm512_maskz_loadu_ps(mask[half] & low_mask, row + half * LANES);
                 __m512 high = _mm512_maskz_loadu_ps(mask[half] & high_mask, row + PAIRS * step_stride + half * LANES);
-                pack_pair(count, low, high, PART, to + half * HALF_BYTES + j * LINE);
+                pack_pair(count, low, high, COLUMNS_PART, to + half * HALF_BYTES + j * LINE);
             }
         }
     }
 }
 
-void sm_bf16_pack_columns_avx512(int count, int columns, int depth, const float *b, size_t step_stride, void *packed)
+void sm_bf16_pack_columns_avx512(int count, int columns, int depth, const float *b, size_t step_stride, char *packed)
 {
     if (count == 1) {
         pack_columns(1, columns, depth, b, step_stride, packed);
@@ -142,29 +140,29 @@ static inline __attribute__((always_inline)) void load_turned(__mmask16 mask, in
     }
 }
 
-static inline __attribute__((always_inline)) void pack_rows_transposed(const int count, int rows, int depth,
-                                                                       const float *a, size_t step_stride, char *to)
+static inline __attribute__((always_inline)) void
+pack_rows_transposed(const int count, int rows, int depth, const float *a, size_t step_stride, char *to, size_t stride)
 {
-    for (int k = 0; k < depth; k += SM_BF16_STEPS, to += count * PART) {
-        for (int half = 0; half < 2; half++) {
-            const float *from = a + (size_t)k * step_stride + half * LANES;
+    for (int k = 0; k < depth; k += SM_BF16_STEPS, to += count * LINE) {
+        for (int row = 0; row < rows; row += LANES) {
+            const float *from = a + (size_t)k * step_stride + row;
             __m512 low[LANES], high[LANES];
-            load_turned(lanes(rows - half * LANES), depth - k, from, step_stride, low);
-            load_turned(lanes(rows - half * LANES), depth - k - PAIRS, from + PAIRS * step_stride, step_stride, high);
+            load_turned(lanes(rows - row), depth - k, from, step_stride, low);
+            load_turned(lanes(rows - row), depth - k - PAIRS, from + PAIRS * step_stride, step_stride, high);
             for (int i = 0; i < LANES; i++) {
-                pack_pair(count, low[i], high[i], PART, to + half * HALF_BYTES + i * LINE);
+                pack_pair(count, low[i], high[i], LINE, to + (size_t)(row + i) * stride);
             }
         }
     }
 }
 
 void sm_bf16_pack_rows_transposed_avx512(int count, int rows, int depth, const float *a, size_t step_stride,
-                                         void *packed)
+                                         char *packed, size_t packed_stride)
 {
     if (count == 1) {
-        pack_rows_transposed(1, rows, depth, a, step_stride, packed);
+        pack_rows_transposed(1, rows, depth, a, step_stride, packed, packed_stride);
     } else {
-        pack_rows_transposed(3, rows, depth, a, step_stride, packed);
+        pack_rows_transposed(3, rows, depth, a, step_stride, packed, packed_stride);
     }
 }
 #endif

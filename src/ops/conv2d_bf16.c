@@ -1,7 +1,10 @@
 /* "bf16x3_gemm", "bf16x3_taps", "bf16_gemm", "bf16_taps": as implicit_gemm and taps (conv2d_direct.c, conv2d_region.h),
  * with factors that are three parts of bfloat16, or one (bf16_kernel.h). Packing a factor takes far longer than
- * copying it, and both stay packed while they are used: weights in L2 until all rows have passed, a block of rows until
- * the weights in L2 have passed (forward, data gradient); both sides of a rectangle of the result (weight gradient). */
+ * copying it, so both stay packed while they are used:
+ *   forward, data gradient   weights in L2 until all rows have passed, a block of rows until the weights in L2 have
+ *                            passed; where several taps read the same pixels, a band of the image, which the taps
+ *                            then read shifted
+ *   weight gradient          grad_output in L2 until all rows of the result have passed */
 #include "ops/bf16_kernel.h"
 #include "ops/conv2d_algorithms.h"
 #include "ops/conv2d_region.h"
@@ -16,11 +19,15 @@
 enum {
     STEPS = SM_BF16_STEPS,
     ROWS = SM_BF16_ROWS,
+    HALF_ROWS = SM_BF16_HALF_ROWS,
     COLUMNS = SM_BF16_COLUMNS,
     DEPTH_NOW = 512,                      /* of one piece of the product */
-    COLUMNS_NOW = 384,
-    PANELS_NOW = DEPTH_NOW * COLUMNS_NOW, /* elements of B that stay in L2 while all rows pass */
-    ROW_STRIDE = DEPTH_NOW + 16, /* floats: an odd number of cache lines */
+    COLUMNS_NOW = 384,                    /* of B in L2 at that depth */
+    PANELS_NOW = DEPTH_NOW * COLUMNS_NOW, /* elements of B in L2 */
+    ROW_STRIDE = DEPTH_NOW + 16,          /* floats: an odd number of cache lines */
+    LINE = 64,                            /* bytes, added to packed rows for the same reason */
+    TAPS_MAX = SM_REGION_KERNEL_MAX * SM_REGION_KERNEL_MAX,
+    ELEMENT_BYTES = SM_BF16_PARTS_MAX * sizeof(uint16_t)
 };
 
 /* ---- a thread's memory ------------------------------------------------------------------------------------------- */
@@ -28,21 +35,29 @@ enum {
 typedef struct buffers {
     float *pixels; /* as they are: ROWS of a piece */
     float *square; /* STEPS x COLUMNS */
-    char *a, *b;   /* packed: ROWS of a piece, PANELS_NOW */
+    char *a, *b;   /* packed: ROWS of a piece, or a band of an image; PANELS_NOW */
 } buffers;
 
 enum {
     PIXELS_BYTES = ROWS * ROW_STRIDE * sizeof(float),
     SQUARE_BYTES = STEPS * COLUMNS * sizeof(float),
-    A_BYTES = SM_BF16_PARTS_MAX * sizeof(uint16_t) * ROWS * DEPTH_NOW,
-    B_BYTES = SM_BF16_PARTS_MAX * sizeof(uint16_t) * PANELS_NOW,
+    A_BYTES = 5 << 18,
+    B_BYTES = ELEMENT_BYTES * PANELS_NOW,
 };
+
+_Static_assert(A_BYTES >= ROWS * (ELEMENT_BYTES * DEPTH_NOW + LINE), "a holds a block of rows");
 
 static buffers buffers_of(void *workspace, int thread)
 {
     char *own = (char *)workspace + (size_t)thread * (PIXELS_BYTES + SQUARE_BYTES + A_BYTES + B_BYTES);
     return (buffers){(float *)own, (float *)(own + PIXELS_BYTES), own + PIXELS_BYTES + SQUARE_BYTES,
                      own + PIXELS_BYTES + SQUARE_BYTES + A_BYTES};
+}
+
+/* Bytes between packed rows. */
+static size_t row_stride(int parts, int depth)
+{
+    return sm_bf16_row_bytes(parts, depth) + LINE;
 }
 
 /* ---- forward and data gradient ----------------------------------------------------------------------------------- */
@@ -58,7 +73,7 @@ typedef struct job {
     const float *source;
     int result_height, result_width, result_channels;
     int order_y[SM_REGION_KERNEL_MAX], order_x[SM_REGION_KERNEL_MAX]; /* of taps along the depth */
-    size_t first_row, last_row;
+    size_t first_row, last_row; /* of the region's matrix; with bands: of all images */
     int first_panel, last_panel;
     buffers own;
 } job;
@@ -90,7 +105,7 @@ static void pack_weights(const job *j, int step, int depth, int panel, char *pac
         int steps = sm_smaller(STEPS, depth - done);
         gather_turned_weights(j, step + done, steps, column, columns);
         j->kernel->pack_columns(j->parts, columns, steps, j->own.square, COLUMNS,
-                                packed + sm_bf16_packed_bytes(j->parts, done));
+                                packed + sm_bf16_columns_bytes(j->parts, done));
     }
 }
 
@@ -111,14 +126,23 @@ static void pack_pixels(const job *j, size_t first_row, int rows, int first, int
     const sm_region *r = j->region;
     if (sm_region_is_whole(r)) {
         j->kernel->pack_rows(j->parts, rows, depth, j->source + first_row * r->channels + first, (size_t)r->channels,
-                             j->own.a);
+                             j->own.a, row_stride(j->parts, depth));
         return;
     }
     sm_region_pack(r, j->source, first_row, rows, first, depth, j->own.pixels, ROW_STRIDE);
-    j->kernel->pack_rows(j->parts, rows, depth, j->own.pixels, ROW_STRIDE, j->own.a);
+    j->kernel->pack_rows(j->parts, rows, depth, j->own.pixels, ROW_STRIDE, j->own.a, row_stride(j->parts, depth));
 }
 
-/* A block of rows times the packed panels: the one place where output tiles are stored. */
+/* ROWS packed rows as a factor of one piece. */
+static sm_bf16_factor block_of(int parts, int depth, const char *packed, const char *(*half)[2])
+{
+    size_t stride = row_stride(parts, depth);
+    half[0][0] = packed;
+    half[0][1] = packed + HALF_ROWS * stride;
+    return (sm_bf16_factor){.count = 1, .depth = depth, .stride = stride, .half = half};
+}
+
+/* A block of rows times the packed panels. */
 static void run_block(const job *j, size_t first_row, int rows, int first, int depth, int first_panel, int last_panel)
 {
     size_t pixels[ROWS];
@@ -135,10 +159,12 @@ static void run_block(const job *j, size_t first_row, int rows, int first, int d
         return;
     }
     pack_pixels(j, first_row, rows, first, depth);
+    const char *half[1][2];
+    sm_bf16_factor a = block_of(j->parts, depth, j->own.a, half);
     for (int panel = first_panel; panel < last_panel; panel++) {
         int column = panel * COLUMNS, columns = sm_smaller(COLUMNS, j->result_channels - column);
-        const char *b = j->own.b + (size_t)(panel - first_panel) * sm_bf16_packed_bytes(j->parts, depth);
-        j->kernel->multiply(j->parts, rows, columns, depth, j->own.a, b, c, (size_t)column, !from_nothing);
+        const char *b = j->own.b + (size_t)(panel - first_panel) * sm_bf16_columns_bytes(j->parts, depth);
+        j->kernel->multiply(j->parts, rows, columns, &a, b, c, (size_t)column, !from_nothing);
     }
 }
 
@@ -160,7 +186,7 @@ static piece piece_at(const job *j, int first)
     return (piece){first, depth, slot * r->channels + within};
 }
 
-static void run_region(const job *j)
+static void run_blocks(const job *j)
 {
     int first = 0;
     do {
@@ -170,7 +196,7 @@ static void run_region(const job *j)
             int end = sm_smaller(panel + panels_now, j->last_panel);
             for (int p = panel; p < end && j->last_row > j->first_row; p++) {
                 pack_weights(j, now.step, now.depth, p,
-                             j->own.b + (size_t)(p - panel) * sm_bf16_packed_bytes(j->parts, now.depth));
+                             j->own.b + (size_t)(p - panel) * sm_bf16_columns_bytes(j->parts, now.depth));
             }
             for (size_t row = j->first_row; row < j->last_row; row += ROWS) {
                 int rows = j->last_row - row < ROWS ? (int)(j->last_row - row) : ROWS;
@@ -180,6 +206,154 @@ static void run_region(const job *j)
         first += now.depth;
     } while (first < j->region->depth);
 }
+
+/* ---- forward and data gradient of several taps at stride 1: by bands of an image --------------------------------- */
+
+/* Result rows y .. + rows of an image, and what they read of some channels: packed pixels (height x width) from source
+ * (y + first_offset_y, first_offset_x) on, zero outside the source; whole halves of tiles can be read everywhere. */
+typedef struct band {
+    size_t image;
+    int y, rows;
+    int channel, channels;
+    int height, width;
+    size_t pixel_bytes;
+} band;
+
+static int reach(const sm_region_axis *range)
+{
+    return range->offset[range->taps - 1] - range->offset[0];
+}
+
+static int band_width(const sm_region *r)
+{
+    return (int)sm_round_up((size_t)r->x->count, HALF_ROWS) + reach(r->x);
+}
+
+/* \return result rows of a band with so many channels, 0 and less if not one fits */
+static int band_rows(const sm_region *r, int parts, int channels)
+{
+    return (int)(A_BYTES / (row_stride(parts, channels) * (size_t)band_width(r))) - reach(r->y);
+}
+
+/* \return channels of a band: many, but few enough for several rows; 0 if bands do not suit */
+static int band_channels(const sm_region *r, int parts)
+{
+    enum { REACH_MAX = 16, CHANNELS_MAX = 256, ROWS_WANTED = 4 };
+    int taps = r->y->taps * r->x->taps;
+    if (taps < 2 || r->y->count < 1 || r->x->count < 1 || r->channels < STEPS || r->y->source_step != 1 ||
+        r->x->source_step != 1 || r->y->step != 1 || r->x->step != 1 || reach(r->y) > REACH_MAX ||
+        reach(r->x) > REACH_MAX) {
+        return 0;
+    }
+    int least = sm_smaller(r->y->count, ROWS_WANTED);
+    for (int channels = CHANNELS_MAX; channels >= STEPS; channels /= 2) {
+        if (channels * taps * COLUMNS <= PANELS_NOW && channels < r->channels + STEPS &&
+            band_rows(r, parts, channels) >= (channels > STEPS ? least : 1)) {
+            return channels;
+        }
+    }
+    return 0;
+}
+
+static void pack_band(const job *j, const band *b)
+{
+    const sm_region *r = j->region;
+    int first_x = r->x->offset[0], begin = sm_larger(0, -first_x);
+    int end = sm_larger(begin, sm_smaller(b->width, r->width - first_x));
+    for (int row = 0; row < b->height; row++) {
+        int y = b->y + r->y->offset[0] + row;
+        char *to = j->own.a + (size_t)row * b->width * b->pixel_bytes;
+        if (y < 0 || y >= r->height) {
+            memset(to, 0, (size_t)b->width * b->pixel_bytes);
+            continue;
+        }
+        const float *from = j->source + ((b->image * r->height + y) * r->width + begin + first_x) * r->channels;
+        memset(to, 0, (size_t)begin * b->pixel_bytes);
+        j->kernel->pack_rows(j->parts, end - begin, b->channels, from + b->channel, (size_t)r->channels,
+                             to + (size_t)begin * b->pixel_bytes, b->pixel_bytes);
+        memset(to + (size_t)end * b->pixel_bytes, 0, (size_t)(b->width - end) * b->pixel_bytes);
+    }
+}
+
+/* Weights of a panel for all taps of a band. */
+static void pack_band_weights(const job *j, const band *b, int panel)
+{
+    const sm_region *r = j->region;
+    char *to = j->own.b;
+    for (int y = 0; y < r->y->taps; y++) {
+        for (int x = 0; x < r->x->taps; x++, to += sm_bf16_columns_bytes(j->parts, b->channels)) {
+            int slot = (r->y->rank + y) * j->shape->kernel_width + r->x->rank + x;
+            pack_weights(j, slot * r->channels + b->channel, b->channels, panel, to);
+        }
+    }
+}
+
+/* Half a tile is HALF_ROWS pixels of a result row; where they pass its end, they go to `aside`. */
+static void point_at_half(const job *j, const band *b, int index, int which, const char *(*half)[2], float **c,
+                          float *aside)
+{
+    const sm_region *r = j->region;
+    int halves_a_row = sm_divide_up(r->x->count, HALF_ROWS);
+    int y = index / halves_a_row, x = index % halves_a_row * HALF_ROWS;
+    for (int i = 0, tap = 0; i < r->y->taps; i++) {
+        for (int k = 0; k < r->x->taps; k++, tap++) {
+            int row = y + r->y->offset[i] - r->y->offset[0], column = x + r->x->offset[k] - r->x->offset[0];
+            half[tap][which] = j->own.a + ((size_t)row * b->width + column) * b->pixel_bytes;
+        }
+    }
+    float *first =
+        j->run->result + ((b->image * j->result_height + r->y->first + b->y + y) * j->result_width + r->x->first + x) *
+                             (size_t)j->result_channels;
+    for (int i = 0; i < HALF_ROWS; i++) {
+        c[which * HALF_ROWS + i] = x + i < r->x->count ? first + (size_t)i * j->result_channels : aside;
+    }
+}
+
+/* A band times one packed panel. */
+static void multiply_band(const job *j, const band *b, int panel)
+{
+    const sm_region *r = j->region;
+    const char *half[TAPS_MAX][2];
+    float *c[ROWS], *aside = j->own.pixels;
+    int column = panel * COLUMNS, columns = sm_smaller(COLUMNS, j->result_channels - column);
+    int halves = b->rows * sm_divide_up(r->x->count, HALF_ROWS), is_first = b->channel == 0;
+    sm_bf16_factor a = {r->y->taps * r->x->taps, b->channels, b->pixel_bytes, half};
+    for (int index = 0; index < halves; index += 2) {
+        int rows = index + 1 < halves ? ROWS : HALF_ROWS;
+        point_at_half(j, b, index, 0, half, c, aside);
+        point_at_half(j, b, rows == ROWS ? index + 1 : index, 1, half, c, aside);
+        if (is_first && j->run->bias) {
+            begin_rows(j, rows, c, panel, panel + 1);
+        }
+        j->kernel->multiply(j->parts, rows, columns, &a, j->own.b, c, (size_t)column,
+                            !is_first || j->run->beta != 0 || j->run->bias);
+    }
+}
+
+static void run_bands(const job *j, int channels)
+{
+    const sm_region *r = j->region;
+    band b = {.width = band_width(r), .pixel_bytes = row_stride(j->parts, channels)};
+    int most = band_rows(r, j->parts, channels);
+    for (size_t row = j->first_row; row < j->last_row; row += (size_t)b.rows) { /* rows of all images */
+        b.image = row / (size_t)r->y->count;
+        b.y = (int)(row % (size_t)r->y->count);
+        size_t left = j->last_row - row;
+        b.rows = sm_smaller(most, r->y->count - b.y);
+        b.rows = left < (size_t)b.rows ? (int)left : b.rows;
+        b.height = b.rows + reach(r->y);
+        for (b.channel = 0; b.channel < r->channels; b.channel += channels) {
+            b.channels = sm_smaller(channels, r->channels - b.channel);
+            pack_band(j, &b);
+            for (int panel = j->first_panel; panel < j->last_panel; panel++) {
+                pack_band_weights(j, &b, panel);
+                multiply_band(j, &b, panel);
+            }
+        }
+    }
+}
+
+/* ---- forward and data gradient: shares --------------------------------------------------------------------------- */
 
 /* Splits rows and panels over threads so that the elements that all of them pack together are few.
  * \return threads along the rows; a divisor of `threads` */
@@ -199,17 +373,31 @@ static int threads_along_rows(size_t rows, size_t columns, int threads)
     return best;
 }
 
-static void share_region(job *j, int thread, int threads)
+/* \param unit  rows that one thread computes together */
+static void share_region(job *j, size_t unit, int thread, int threads)
 {
     size_t rows = sm_region_rows(j->region, j->run->batch);
-    int blocks = (int)((rows + ROWS - 1) / ROWS), panels = sm_divide_up(j->result_channels, COLUMNS);
+    int units = (int)((rows + unit - 1) / unit), panels = sm_divide_up(j->result_channels, COLUMNS);
     int along = threads_along_rows(rows, (size_t)j->result_channels, threads), across = threads / along;
-    size_t begin = (size_t)sm_piece_begin(blocks, along, thread % along) * ROWS;
-    size_t end = (size_t)sm_piece_begin(blocks, along, thread % along + 1) * ROWS;
-    j->first_row = begin < rows ? begin : rows;
-    j->last_row = end < rows ? end : rows;
+    j->first_row = (size_t)sm_piece_begin(units, along, thread % along);
+    j->last_row = (size_t)sm_piece_begin(units, along, thread % along + 1);
     j->first_panel = sm_piece_begin(panels, across, thread / along);
     j->last_panel = sm_piece_begin(panels, across, thread / along + 1);
+}
+
+static void run_region(job *j, int thread, int threads)
+{
+    int channels = band_channels(j->region, j->parts);
+    if (channels > 0) {
+        share_region(j, (size_t)j->region->x->count, thread, threads);
+        run_bands(j, channels);
+        return;
+    }
+    share_region(j, ROWS, thread, threads);
+    size_t rows = sm_region_rows(j->region, j->run->batch);
+    j->first_row *= ROWS;
+    j->last_row = j->last_row * ROWS < rows ? j->last_row * ROWS : rows;
+    run_blocks(j);
 }
 
 static void run_pixels(const sm_conv2d_shape *s, sm_conv2d_pass pass, int parts, int split,
@@ -234,8 +422,7 @@ static void run_pixels(const sm_conv2d_shape *s, sm_conv2d_pass pass, int parts,
         sm_bf16_kernel_begin(j.kernel);
         for (int index = 0; index < cut.y_count * cut.x_count; index++) {
             sm_region_make(s, pass, &cut, index, &region);
-            share_region(&j, thread, omp_get_num_threads());
-            run_region(&j);
+            run_region(&j, thread, omp_get_num_threads());
         }
         sm_bf16_kernel_end(j.kernel);
     }
@@ -261,14 +448,15 @@ static void pack_input(const weight_job *j, size_t first, int depth, int row, in
     const sm_region *r = j->region;
     if (sm_region_is_whole(r)) {
         size_t stride = (size_t)r->channels;
-        j->kernel->pack_rows_transposed(j->parts, rows, depth, j->run->input + first * stride + row, stride, j->own.a);
+        j->kernel->pack_rows_transposed(j->parts, rows, depth, j->run->input + first * stride + row, stride, j->own.a,
+                                        row_stride(j->parts, depth));
         return;
     }
     for (int done = 0; done < depth; done += STEPS) {
         int steps = sm_smaller(STEPS, depth - done);
         sm_region_pack(r, j->run->input, first + done, steps, row, rows, j->own.square, ROWS);
         j->kernel->pack_rows_transposed(j->parts, rows, steps, j->own.square, ROWS,
-                                        j->own.a + sm_bf16_packed_bytes(j->parts, done));
+                                        j->own.a + sm_bf16_row_bytes(j->parts, done), row_stride(j->parts, depth));
     }
 }
 
@@ -288,21 +476,22 @@ static void pack_grad_output(const weight_job *j, const size_t *pixels, int dept
                    (size_t)columns * sizeof(float));
         }
         j->kernel->pack_columns(j->parts, columns, steps, j->own.square, COLUMNS,
-                                to + sm_bf16_packed_bytes(j->parts, done));
+                                to + sm_bf16_columns_bytes(j->parts, done));
     }
 }
 
 /* ROWS of the result (+)= the packed rows times all packed columns. */
 static void multiply_columns(const weight_job *j, int row, int rows, int depth, int accumulate)
 {
-    const char *b = j->own.b;
+    const char *b = j->own.b, *half[1][2];
+    sm_bf16_factor a = block_of(j->parts, depth, j->own.a, half);
     float *c[ROWS];
     for (int i = 0; i < rows; i++) {
         c[i] = j->result + (size_t)(row + i) * j->shape->channels_out + j->first_column;
     }
-    for (int column = 0; column < j->columns; column += COLUMNS, b += sm_bf16_packed_bytes(j->parts, depth)) {
-        j->kernel->multiply(j->parts, rows, sm_smaller(COLUMNS, j->columns - column), depth, j->own.a, b, c,
-                            (size_t)column, accumulate);
+    for (int column = 0; column < j->columns; column += COLUMNS, b += sm_bf16_columns_bytes(j->parts, depth)) {
+        j->kernel->multiply(j->parts, rows, sm_smaller(COLUMNS, j->columns - column), &a, b, c, (size_t)column,
+                            accumulate);
     }
 }
 
@@ -313,7 +502,7 @@ static void run_weight_job(const weight_job *j)
         int depth = pixels - first < DEPTH_NOW ? (int)(pixels - first) : DEPTH_NOW;
         sm_region_pixels(j->region, j->shape->out_height, j->shape->out_width, first, depth, pixel);
         char *b = j->own.b;
-        for (int column = 0; column < j->columns; column += COLUMNS, b += sm_bf16_packed_bytes(j->parts, depth)) {
+        for (int column = 0; column < j->columns; column += COLUMNS, b += sm_bf16_columns_bytes(j->parts, depth)) {
             pack_grad_output(j, pixel, depth, j->first_column + column, sm_smaller(COLUMNS, j->columns - column), b);
         }
         for (int row = j->first_row; row < j->last_row; row += ROWS) {
@@ -417,7 +606,8 @@ static double cost(const sm_conv2d_shape *s, sm_conv2d_pass pass, int parts, int
 
 static int supports(const sm_conv2d_shape *s, int parts)
 {
-    return sm_region_supports(s) && sm_bf16_kernel_get(parts);
+    int most_channels = sm_larger(s->channels_in, s->channels_out);
+    return sm_region_supports(s) && most_channels <= ROWS * ROW_STRIDE && sm_bf16_kernel_get(parts);
 }
 
 size_t sm_conv2d_bf16_workspace(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch, int threads)
