@@ -1,10 +1,9 @@
+#include "cli/bench_layers.h"
+#include "cli/fma_peak.h"
+
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/timer.h>
-#include <sigmatic/tensor/gemm.h>
 
-#include "cli/bench_layers.h"
-
-#include <omp.h>
 #include <string.h>
 
 enum { PASSES = 3 };
@@ -52,33 +51,11 @@ void bench_layers_free(bench_layers *layers)
     }
 }
 
-/* \return GFLOP/s of a matrix product that stays in L2, on all threads: what kernels can reach at best */
-static double peak_gflops(int threads)
-{
-    enum { SIDE = 192, REPEATS = 200 };
-    double best = 0;
-    for (int round = 0; round < 5; round++) {
-        double begin = sm_seconds();
-#pragma omp parallel num_threads(threads)
-        {
-            float *memory = sm_alloc_zeroed(3 * SIDE * SIDE * sizeof *memory);
-            for (int i = 0; i < REPEATS; i++) {
-                sm_gemm(0, 0, SIDE, SIDE, SIDE, 1, memory, SIDE, memory + SIDE * SIDE, SIDE, 0,
-                        memory + 2 * SIDE * SIDE, SIDE);
-            }
-            sm_free(memory);
-        }
-        double rate = 2e-9 * SIDE * SIDE * SIDE * REPEATS * threads / (sm_seconds() - begin);
-        best = rate > best ? rate : best;
-    }
-    return best;
-}
-
 void bench_layers_print(const bench_layers *layers, int steps, int batch, double step_milliseconds, FILE *file)
 {
     static const char *const pass_names[PASSES] = {"pack", "forward", "backward"};
     const sm_graph *graph = layers->engine->graph;
-    double peak = peak_gflops(layers->engine->run.threads), sum = 0, pass_sum[PASSES] = {0};
+    double peak = fma_peak_gflops(layers->engine->run.threads), sum = 0, pass_sum[PASSES] = {0};
     fprintf(file, "\n%-36s %-20s %-14s %9s %9s %9s %7s %9s\n", "op", "step", "algorithm", "ms", "nominal", "executed",
             "of peak", "MB");
     for (int pass = 0; pass < PASSES; pass++) {
@@ -100,7 +77,7 @@ void bench_layers_print(const bench_layers *layers, int steps, int batch, double
         }
         sum += pass_sum[pass];
     }
-    fprintf(file, "\npeak of a small matrix product on all threads: %.0f GFLOP/s\n", peak);
+    fprintf(file, "\npeak of float multiply-adds on all threads: %.0f GFLOP/s (matrix registers can pass it)\n", peak);
     for (int pass = 0; pass < PASSES; pass++) {
         fprintf(file, "%-10s %9.2f ms\n", pass_names[pass], pass_sum[pass]);
     }
