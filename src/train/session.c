@@ -169,6 +169,7 @@ sm_status sm_engine_new(sm_session *session, int height, int width, int capacity
                                           .threads = settings->threads,
                                           .batch_norm = settings->batch_norm,
                                           .precision = settings->precision,
+                                          .recompute = settings->recompute,
                                           .conv2d_algorithm = settings->conv2d_algorithm},
                        &engine->plan));
     for (int region = SM_REGION_PREPARED; region < SM_REGIONS; region++) {

@@ -49,6 +49,8 @@ typedef struct sm_plan_options {
     sm_conv2d_precision precision; /**< of convolutions */
     const char *conv2d_algorithm; /**< this one wherever it can; NULL = the cheapest */
     int keep_normalised; /**< keep normalised activations for backward instead of recomputing them from the convolutions' outputs */
+    int recompute; /**< keep of each segment of the graph only the values that leave it: those inside are computed again in
+                        backward, the same bits, statistics excepted (they are kept) */
     int no_reuse;  /**< every value in a place of its own (for tests) */
     int no_fusion; /**< one step an op (for tests) */
 } sm_plan_options;
