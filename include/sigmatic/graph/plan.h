@@ -125,8 +125,8 @@ void sm_plan_backward(const sm_plan *plan, const sm_run *run);
 /** The lists, for printing and measuring. pass: 0 prepare, 1 forward, 2 backward */
 const sm_step *sm_plan_steps(const sm_plan *plan, int pass, int *count);
 
-/** Prints the op table: name, output shape, parameters, multiply-adds, algorithms; the memory regions; totals. `optimizer_bytes`: state that the trainer adds. */
-void sm_plan_print(const sm_plan *plan, size_t optimizer_bytes, FILE *file);
+/** Prints the op table: name, output shape, parameters, multiply-adds, algorithms; totals. */
+void sm_plan_print(const sm_plan *plan, FILE *file);
 
 /** \return the bound address of an operand, NULL for SM_REGION_NONE. */
 static inline void *sm_operand_address(const sm_run *run, sm_operand operand)
