@@ -551,7 +551,10 @@ static void recomputing_segments_changes_nothing(void)
     recompute.no_reuse = with.no_reuse = 0;
     recompute.no_fusion = with.no_fusion = 1;
     compare_forms(&with, NAN, &recompute, NAN);
-    recompute.no_fusion = 0;
+    recompute.no_fusion = with.no_fusion = 0;
+    recompute.precision = with.precision = SM_CONV2D_BF16;
+    compare_forms(&with, NAN, &recompute, NAN);
+    recompute.precision = SM_CONV2D_EXACT;
     recompute.keep_normalised = 1;
     compare_forms(&training, NAN, &recompute, NAN);
 }

@@ -2,7 +2,10 @@
  *
  * A value's place is a buffer; several values share one when an op works in place. A gradient's place is a buffer too; several values share one when a gradient
  * is passed on unchanged (add). `readers` of a gradient buffer counts the values whose gradient it is and whose backward is still to come: it may be overwritten
- * only by its last reader, and is copied before something is added to it while others still read it. */
+ * only by its last reader, and is copied before something is added to it while others still read it.
+ *
+ * A forgotten value is computed again where backward first asks for it, from inputs that may be forgotten too: what leaves a segment is kept, so the chain ends
+ * there. Each is computed once more and then lives to its last use. */
 #include <sigmatic/base/memory.h>
 #include <sigmatic/ops/add.h>
 

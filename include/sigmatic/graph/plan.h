@@ -47,7 +47,7 @@ typedef struct sm_plan_options {
     int threads;
     sm_batch_norm_mode batch_norm;
     sm_conv2d_precision precision; /**< of convolutions */
-    const char *conv2d_algorithm; /**< this one wherever it can; NULL = the cheapest */
+    const char *conv2d_algorithm;  /**< this one wherever it can; NULL = the cheapest */
     int keep_normalised; /**< keep normalised activations for backward instead of recomputing them from the convolutions' outputs */
     int recompute; /**< keep of each segment of the graph only the values that leave it: those inside are computed again in
                         backward, the same bits, statistics excepted (they are kept) */
