@@ -112,10 +112,11 @@ check-fast: $(TESTS) $(BUILD)/sigmatic ## run the CUnit tests without set-up; T=
 check-layers: ## include directions between the layers
 	@tests/check_layers.sh
 
-check-program: all $(BUILD)/tests/test_stall ## bad input, stopping and stalling, through programs
+check-program: all $(BUILD)/tests/test_stall ## bad input, stopping, stalling and memory, through programs
 	@tests/check_errors.sh $(BUILD)/sigmatic
 	@tests/check_stop.sh $(BUILD)/sigmatic
 	@tests/check_stall.sh $(BUILD)/tests/test_stall
+	@tests/check_memory.sh $(BUILD)/sigmatic
 
 check-analysis: all ## the scripts of analysis/ on a tiny run
 	@PYTHON=$(PYTHON) tests/check_analysis.sh $(BUILD)/sigmatic

@@ -414,6 +414,26 @@ static void it_stops_at_any_time(void)
     sm_dataset_close(dataset);
 }
 
+/* All but the lists of slots and counts, which are below 4 KiB here. */
+static void its_size_is_known_before(void)
+{
+    sm_dataset *dataset = open_dataset();
+    for (int form = 0; form < 4; form++) {
+        sm_loader_options options = options_for(dataset);
+        options.prefetch = 1 + form;
+        options.workers = 1 + form % 2;
+        options.keep_pixels = form == 2;
+        options.out_width = form == 3 ? 3 * W : W;
+        sm_loader *loader;
+        size_t held = sm_memory_held_bytes();
+        SM_TEST_OK(sm_loader_new(&options, &loader));
+        size_t bytes = sm_memory_held_bytes() - held, known = sm_loader_bytes(&options);
+        CU_ASSERT(known <= bytes && bytes - known < 4096);
+        sm_loader_free(loader);
+    }
+    sm_dataset_close(dataset);
+}
+
 int main(int argc, char **argv)
 {
     sm_h5_begin();
@@ -426,5 +446,6 @@ int main(int argc, char **argv)
     SM_TEST(evaluation_scales_whole_images);
     SM_TEST(a_broken_file_is_reported_not_trained_on);
     SM_TEST(it_stops_at_any_time);
+    SM_TEST(its_size_is_known_before);
     return sm_test_end();
 }

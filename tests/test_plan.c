@@ -56,12 +56,25 @@ static void bind_memory(machine *m)
     fill_slices(&m->parameters->parameters, (float *)m->run.base[SM_REGION_PARAMETERS]);
 }
 
+/* Cuts the ops into segments of random lengths, with ops of no segment in between: any cut must give the same numbers. */
+static void cut_segments(sm_graph *graph)
+{
+    sm_random random = sm_random_new(11, (uint64_t)graph->op_count, 0);
+    for (int first = 0, segment = 1; first < graph->op_count; segment++) {
+        int end = first + 1 + (int)sm_random_below(&random, 8), outside = sm_random_below(&random, 5) == 0;
+        for (; first < end && first < graph->op_count; first++) {
+            graph->ops[first].segment = outside ? 0 : segment;
+        }
+    }
+}
+
 static machine machine_new_frozen(graph_builder build, unsigned variant, const sm_plan_options *options,
                                   const char *freeze)
 {
     machine m = {.parameters = sm_parameters_new(), .capacity = options->capacity};
     m.graph = sm_graph_new(m.parameters);
     build(m.graph, variant);
+    cut_segments(m.graph);
     if (freeze) {
         CU_ASSERT(sm_parameters_freeze(m.parameters, freeze) > 0);
     }
@@ -525,6 +538,55 @@ static void recomputing_changes_nothing(void)
     CU_ASSERT(less < sm_plan_region_bytes(keeps.plan, SM_REGION_ACTIVATIONS));
     machine_free(&recomputes);
     machine_free(&keeps);
+}
+
+static void recomputing_segments_changes_nothing(void)
+{
+    sm_plan_options recompute = training, with = training;
+    recompute.recompute = 1;
+    compare_forms(&training, NAN, &recompute, NAN);
+    compare_forms(&training, 0, &recompute, 1e30f);
+    recompute.no_reuse = with.no_reuse = 1;
+    compare_forms(&with, NAN, &recompute, NAN);
+    recompute.no_reuse = with.no_reuse = 0;
+    recompute.no_fusion = with.no_fusion = 1;
+    compare_forms(&with, NAN, &recompute, NAN);
+    recompute.no_fusion = with.no_fusion = 0;
+    recompute.precision = with.precision = SM_CONV2D_BF16;
+    compare_forms(&with, NAN, &recompute, NAN);
+    recompute.precision = SM_CONV2D_EXACT;
+    recompute.keep_normalised = 1;
+    compare_forms(&training, NAN, &recompute, NAN);
+}
+
+static int count_steps(const machine *m, int pass, const char *label, double *macs)
+{
+    int count, found = 0;
+    const sm_step *steps = sm_plan_steps(m->plan, pass, &count);
+    for (int i = 0; i < count; i++) {
+        found += strcmp(steps[i].label, label) == 0;
+        *macs += steps[i].macs;
+    }
+    return found;
+}
+
+/* Statistics, their sums over ranks and the running values are made once; nominal work does not grow. */
+static void recomputing_segments_repeats_no_statistics(void)
+{
+    sm_plan_options recompute = training;
+    recompute.recompute = 1;
+    static const char *const once[] = {"statistics", "reduce", "finalise", "backward reduce"};
+    machine a = machine_new(small_network, 0, &training), b = machine_new(small_network, 0, &recompute);
+    double macs[2] = {0, 0};
+    for (int pass = 1; pass <= 2; pass++) {
+        for (size_t i = 0; i < sizeof once / sizeof *once; i++) {
+            CU_ASSERT(count_steps(&a, pass, once[i], &macs[0]) == count_steps(&b, pass, once[i], &macs[1]));
+        }
+    }
+    CU_ASSERT(macs[0] == macs[1]);
+    CU_ASSERT(count_steps(&b, 2, "recompute", macs) > count_steps(&a, 2, "recompute", macs));
+    machine_free(&a);
+    machine_free(&b);
 }
 
 /* Bit for bit: the fused pass rounds where the separate passes store (normalised value, sum, masked gradient), and adds
@@ -1148,6 +1210,8 @@ int main(int argc, char **argv)
     SM_TEST(shared_memory_changes_nothing);
     SM_TEST(nothing_is_read_before_it_is_written);
     SM_TEST(recomputing_changes_nothing);
+    SM_TEST(recomputing_segments_changes_nothing);
+    SM_TEST(recomputing_segments_repeats_no_statistics);
     SM_TEST(fusion_changes_nothing);
     SM_TEST(results_of_a_real_network_are_finite);
     SM_TEST(sharing_memory_saves_memory);

@@ -607,7 +607,78 @@ static void a_frozen_decoder_is_no_obstacle(void)
     tiny_close(&run);
 }
 
+/* ---- memory ---- */
+
+static float *values_after_steps(const char *const *sets, int evaluates)
+{
+    tiny_run run;
+    double measured[6];
+    tiny_open(&run, test_comm, tiny_config(sets));
+    tiny_steps(&run, 2);
+    if (evaluates) {
+        SM_TEST_OK(sm_evaluator_run(run.evaluator, &(sm_evaluation){0}, measured));
+    }
+    tiny_steps(&run, 2);
+    float *values = tiny_copy(run.session->values, tiny_parameter_floats(&run));
+    tiny_close(&run);
+    return values;
+}
+
+/* Statistics are kept, so even their sums over ranks are the same. */
+static void recomputing_blocks_makes_the_same_updates(void)
+{
+    static const char *const keeps[] = {"distributed.recompute=none", "model.dropout=0.2", NULL};
+    static const char *const recomputes[] = {"distributed.recompute=blocks", "model.dropout=0.2", NULL};
+    tiny_run run;
+    tiny_open(&run, test_comm, tiny_config(keeps));
+    size_t count = tiny_parameter_floats(&run), kept = sm_engine_image_bytes(run.trainer->engine);
+    tiny_close(&run);
+    tiny_open(&run, test_comm, tiny_config(recomputes));
+    CU_ASSERT(sm_engine_image_bytes(run.trainer->engine) < kept);
+    tiny_close(&run);
+    float *a = values_after_steps(keeps, 0), *b = values_after_steps(recomputes, 0);
+    CU_ASSERT(tiny_same_bits(a, b, count));
+    sm_free(a);
+    sm_free(b);
+}
+
+/* Both work in the same memory. */
+static void an_evaluation_between_steps_changes_nothing(void)
+{
+    tiny_run run;
+    tiny_open(&run, test_comm, tiny_config(NULL));
+    size_t count = tiny_parameter_floats(&run);
+    CU_ASSERT(run.trainer->engine->run.base[SM_REGION_PREPARED] == run.session->memory);
+    tiny_close(&run);
+    float *a = values_after_steps(NULL, 0), *b = values_after_steps(NULL, 1);
+    CU_ASSERT(tiny_same_bits(a, b, count));
+    sm_free(a);
+    sm_free(b);
+}
+
 /* ---- evaluation ---- */
+
+/* Read in one go, and in bands of few positions: 13 samples of 1 and 4 bytes a position, and a count. */
+static void the_trivial_predictor_is_the_same_in_bands(void)
+{
+    tiny_run run;
+    float *whole[TINY_TASKS], *bands[TINY_TASKS];
+    tiny_open(&run, test_comm, tiny_config(NULL));
+    SM_TEST_OK(sm_evaluator_learn_trivial(run.evaluator, run.train, 1 << 30, whole));
+    SM_TEST_OK(sm_evaluator_learn_trivial(run.evaluator, run.train, 1000 * 69, bands));
+    for (int t = 0; t < TINY_TASKS; t++) {
+        size_t count = 64 * 96 * (size_t)run.session->tasks[t]->channels, set = 0;
+        CU_ASSERT(tiny_same_bits(whole[t], bands[t], count));
+        tiny_same_on_all_ranks(whole[t], count);
+        for (size_t i = 0; i < count; i++) {
+            set += whole[t][i] != 0;
+        }
+        CU_ASSERT(t == 1 ? set == 0 : set >= 64 * 96 / 2); /* the zero vector; a class everywhere, disparities */
+        sm_free(whole[t]);
+        sm_free(bands[t]);
+    }
+    tiny_close(&run);
+}
 
 static void evaluate_after_steps(sm_comm *comm, const char *const *sets, double *values)
 {
@@ -662,6 +733,9 @@ int main(int argc, char **argv)
     SM_TEST(local_statistics_are_averaged_over_ranks);
     SM_TEST(frozen_statistics_stay);
     SM_TEST(a_frozen_decoder_is_no_obstacle);
+    SM_TEST(recomputing_blocks_makes_the_same_updates);
+    SM_TEST(an_evaluation_between_steps_changes_nothing);
+    SM_TEST(the_trivial_predictor_is_the_same_in_bands);
     SM_TEST(any_number_of_ranks_measures_the_same);
     return sm_test_end();
 }

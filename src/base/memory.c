@@ -91,3 +91,19 @@ size_t sm_memory_held_bytes(void)
 {
     return held_bytes;
 }
+
+size_t sm_memory_status_bytes(const char *key)
+{
+    FILE *file = fopen("/proc/self/status", "r");
+    size_t length = strlen(key), kib = 0;
+    char line[256];
+    while (file && fgets(line, sizeof line, file)) {
+        if (strncmp(line, key, length) == 0 && line[length] == ':') {
+            kib = strtoul(line + length + 1, NULL, 10);
+        }
+    }
+    if (file) {
+        fclose(file);
+    }
+    return kib << 10;
+}

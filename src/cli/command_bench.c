@@ -189,23 +189,6 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* \return MiB of a line of /proc/self/status; 0 where there is none */
-static double status_mib(const char *key)
-{
-    FILE *file = fopen("/proc/self/status", "r");
-    char line[256];
-    long kib = 0;
-    while (file && fgets(line, sizeof line, file)) {
-        if (strncmp(line, key, strlen(key)) == 0) {
-            kib = strtol(line + strlen(key), NULL, 10);
-        }
-    }
-    if (file) {
-        fclose(file);
-    }
-    return (double)kib / 1024;
-}
-
 static double nominal_gflop_per_image(const bench *b)
 {
     double macs = 0;
@@ -224,7 +207,8 @@ static sm_status report(bench *b)
     sm_status status = SM_OK;
     const bench_options *o = b->options;
     int size = sm_comm_size(b->comm);
-    double memory[2] = {status_mib("VmHWM:"), status_mib("RssAnon:") + status_mib("RssShmem:")};
+    double memory[2] = {(double)sm_memory_status_bytes("VmHWM") / (1 << 20),
+                        (double)(sm_memory_status_bytes("RssAnon") + sm_memory_status_bytes("RssShmem")) / (1 << 20)};
     sm_comm_max_double(b->comm, memory, 2);
     if (sm_comm_rank(b->comm) != 0) {
         return SM_OK;

@@ -83,7 +83,7 @@ static sm_status evaluate_trivial(sm_evaluator *evaluator, const sm_session *ses
         SM_TRY(sm_fail(SM_ERR_INPUT, "--trivial needs the training files of the checkpoint's config: %s",
                        sm_error_message()));
     }
-    SM_TRY(sm_evaluator_learn_trivial(evaluator, train, maps));
+    SM_TRY(sm_evaluator_learn_trivial(evaluator, train, (size_t)1 << 30, maps));
     for (size_t i = 0; i < tasks; i++) {
         fixed[i] = maps[i];
     }

@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -68,8 +69,17 @@ static sm_status dispatch(command_context *context, int argc, char **argv)
     return sm_fail(SM_ERR_USAGE, "unknown command '%s'; see 'sigmatic --help'", name);
 }
 
+/* By itself the C library raises the size from which freed memory goes back to the system, after the first that does. */
+static void return_freed_memory(void)
+{
+#ifdef M_MMAP_THRESHOLD
+    mallopt(M_MMAP_THRESHOLD, 128 << 10);
+#endif
+}
+
 int main(int argc, char **argv)
 {
+    return_freed_memory();
     sm_h5_begin();
     sm_comm_begin(&argc, &argv);
     command_context context = {.comm = sm_comm_world()};

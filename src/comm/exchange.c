@@ -31,7 +31,7 @@ struct sm_exchange {
     int rank, size, compress, threads, place_count;
     float *values;
     const float **sources;
-    size_t longest_share, sent_bytes;
+    size_t most_count, longest_share, sent_bytes;
     place *places;
 };
 
@@ -62,6 +62,7 @@ sm_exchange *sm_exchange_new(MPI_Comm comm, float *values, size_t most_count, in
     e->values = values;
     e->compress = compress;
     e->threads = threads;
+    e->most_count = most_count;
     sm_check_mpi(MPI_Comm_rank(comm, &e->rank), "MPI_Comm_rank");
     sm_check_mpi(MPI_Comm_size(comm, &e->size), "MPI_Comm_size");
     e->sources = sm_alloc((size_t)e->size * sizeof *e->sources);
@@ -73,6 +74,13 @@ sm_exchange *sm_exchange_new(MPI_Comm comm, float *values, size_t most_count, in
         make_place(e, &e->places[i], most_count);
     }
     return e;
+}
+
+size_t sm_exchange_bytes(const sm_exchange *e)
+{
+    size_t wide = (size_t)e->size * e->longest_share;
+    size_t narrow = e->compress ? (2 * e->most_count + wide) * sizeof *e->places->sent : 0;
+    return (size_t)e->place_count * (wide * sizeof(float) + narrow);
 }
 
 void sm_exchange_free(sm_exchange *e)

@@ -233,6 +233,14 @@ void sm_reduction_free(sm_reduction *r)
     sm_free(r);
 }
 
+size_t sm_reduction_extra_bytes(const sm_reduction *r)
+{
+    size_t bytes = r->count * sizeof(float), share = bytes / (size_t)r->node.size;
+    size_t window = r->staged ? bytes : 0, others = (size_t)(r->node.size - 1) * share;
+    size_t sums = r->node.count > 1 && r->node.rank > 0 ? bytes - share : 0; /* read in the first rank's window */
+    return window + others + sums + (r->exchange ? sm_exchange_bytes(r->exchange) : 0);
+}
+
 /* ---- the stages ---- */
 
 static void tell(counter *c, uint64_t buckets)

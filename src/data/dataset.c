@@ -580,19 +580,35 @@ sm_sample sm_dataset_describe(const sm_dataset *dataset, int64_t index)
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
+/* Of one map of the largest sample. */
+static size_t most_bytes(const sm_dataset *dataset, int map)
+{
+    size_t most = 0;
+    for (int p = 0; p < dataset->part_count; p++) {
+        const file_part *part = &dataset->parts[p];
+        size_t bytes = part->has[map] ? sm_map_bytes(&sm_map_kinds[map], part->height, part->width) : 0;
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
 sm_sample_storage *sm_sample_storage_new(const sm_dataset *dataset)
 {
     sm_sample_storage *storage = sm_alloc_zeroed(sizeof *storage);
     for (int m = 0; m < SM_DATASET_MAPS; m++) {
-        size_t most = 0;
-        for (int p = 0; p < dataset->part_count; p++) {
-            const file_part *part = &dataset->parts[p];
-            size_t bytes = part->has[m] ? sm_map_bytes(&sm_map_kinds[m], part->height, part->width) : 0;
-            most = bytes > most ? bytes : most;
-        }
+        size_t most = most_bytes(dataset, m);
         storage->maps[m] = most > 0 ? sm_alloc(most) : NULL;
     }
     return storage;
+}
+
+size_t sm_sample_storage_bytes(const sm_dataset *dataset)
+{
+    size_t bytes = sizeof(sm_sample_storage);
+    for (int m = 0; m < SM_DATASET_MAPS; m++) {
+        bytes += most_bytes(dataset, m);
+    }
+    return bytes;
 }
 
 void sm_sample_storage_free(sm_sample_storage *storage)

@@ -86,6 +86,17 @@ int sm_loader_capacity(const sm_loader_options *options)
     return (share_of_batch(options) + parts - 1) / parts;
 }
 
+/* The one being used and those read ahead. */
+static int slot_count(const sm_loader_options *options)
+{
+    return (options->prefetch > 0 ? options->prefetch : 2) + 1;
+}
+
+static int worker_count(const sm_loader_options *options)
+{
+    return options->workers > 0 ? options->workers : 1;
+}
+
 static int64_t count_steps(const sm_loader_options *options)
 {
     int64_t count = sm_dataset_count(options->dataset), first, share;
@@ -296,6 +307,17 @@ static size_t workspace_floats(const sm_loader_options *options)
     return sm_image_sample_workspace(height, width, options->out_height, options->out_width, scale_min);
 }
 
+size_t sm_loader_bytes(const sm_loader_options *options)
+{
+    size_t pixel = 3 * sizeof(float) + (options->keep_pixels ? 3 : 0);
+    for (int k = 0; k < options->task_count; k++) {
+        pixel += (size_t)options->builders[k].bytes_per_pixel;
+    }
+    size_t slot = (size_t)share_of_batch(options) * (size_t)options->out_height * (size_t)options->out_width * pixel;
+    size_t worker = sm_sample_storage_bytes(options->dataset) + workspace_floats(options) * sizeof(float);
+    return (size_t)slot_count(options) * slot + (size_t)worker_count(options) * worker;
+}
+
 /* Signals are for the main thread: the threads start with all of them blocked. */
 static sm_status start_workers(sm_loader *loader, int count)
 {
@@ -330,7 +352,7 @@ sm_status sm_loader_new(const sm_loader_options *options, sm_loader **out)
     assert(!options->augmentation || (options->augmentation->crop_height == options->out_height &&
                                       options->augmentation->crop_width == options->out_width));
     size_t tasks = (size_t)options->task_count;
-    int worker_count = options->workers > 0 ? options->workers : 1;
+    int workers = worker_count(options);
     sm_loader *loader = sm_alloc_zeroed(sizeof *loader);
     loader->options = *options;
     if (options->augmentation) {
@@ -342,7 +364,7 @@ sm_status sm_loader_new(const sm_loader_options *options, sm_loader **out)
     loader->capacity = share_of_batch(options);
     loader->end_step = count_steps(options);
     loader->next_position = options->start_position;
-    loader->slot_count = (options->prefetch > 0 ? options->prefetch : 2) + 1;
+    loader->slot_count = slot_count(options);
     loader->slots = sm_alloc_zeroed((size_t)loader->slot_count * sizeof *loader->slots);
     for (int s = 0; s < loader->slot_count; s++) {
         make_slot(loader, &loader->slots[s]);
@@ -353,8 +375,8 @@ sm_status sm_loader_new(const sm_loader_options *options, sm_loader **out)
     pthread_mutex_init(&loader->lock, NULL);
     pthread_cond_init(&loader->work, NULL);
     pthread_cond_init(&loader->ready, NULL);
-    loader->workers = sm_alloc_zeroed((size_t)worker_count * sizeof *loader->workers);
-    sm_status status = start_workers(loader, worker_count);
+    loader->workers = sm_alloc_zeroed((size_t)workers * sizeof *loader->workers);
+    sm_status status = start_workers(loader, workers);
     if (status != SM_OK) {
         sm_loader_free(loader);
         loader = NULL;

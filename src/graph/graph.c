@@ -44,6 +44,17 @@ int sm_graph_input(sm_graph *graph, sm_value_shape shape)
     return add_value(graph, shape, -1);
 }
 
+void sm_graph_begin_segment(sm_graph *graph)
+{
+    assert(graph->segment == 0 && "segments do not nest");
+    graph->segment = ++graph->segment_count;
+}
+
+void sm_graph_end_segment(sm_graph *graph)
+{
+    graph->segment = 0;
+}
+
 void sm_graph_add_output(sm_graph *graph, const char *name, int value)
 {
     if (graph->status != SM_OK) {
@@ -66,6 +77,7 @@ int sm_graph_append(sm_graph *graph, const sm_op *op, const void *config, size_t
     graph->ops = sm_realloc(graph->ops, (size_t)(graph->op_count + 1) * sizeof *graph->ops);
     sm_op *added = &graph->ops[graph->op_count++];
     *added = *op;
+    added->segment = graph->segment;
     added->config = config_bytes ? memcpy(sm_alloc(config_bytes), config, config_bytes) : NULL;
     sm_value_shape shape;
     graph->status = added->kind->infer(graph, added, &shape);

@@ -160,15 +160,14 @@ static int output_of(const sm_op *op, const bn_state *state)
     return state->relu_output >= 0 ? state->relu_output : op->output;
 }
 
-static void emit_apply(sm_lowering *lowering, const sm_op *op, const bn_config *config, const char *label,
-                       int in_place_of)
+static void emit_apply(sm_lowering *lowering, const sm_op *op, const bn_config *config, int in_place_of)
 {
     const bn_state *state = sm_lowering_state(lowering, op, sizeof *state);
     sm_operand input = sm_lowering_value(lowering, op->inputs[0]);
     sm_operand residual = state->residual >= 0 ? sm_lowering_value(lowering, state->residual) : sm_lowering_none();
     sm_lowering_emit(lowering,
                      &(sm_step){.run = run_apply,
-                                .label = label,
+                                .label = "apply",
                                 .config = config,
                                 .operand = {input, state->mean, state->inverse_std,
                                             sm_lowering_parameter(lowering, op->parameters[0]),
@@ -203,7 +202,7 @@ static void forward(sm_lowering *lowering, const sm_op *op)
                                           .operand = {sums, state->mean, state->inverse_std,
                                                       sm_lowering_running(lowering, op->buffers[0]),
                                                       sm_lowering_running(lowering, op->buffers[1])}});
-    emit_apply(lowering, op, config, "apply", op->inputs[0]);
+    emit_apply(lowering, op, config, op->inputs[0]);
     if (sm_lowering_options(lowering)->training && !sm_lowering_options(lowering)->keep_normalised &&
         state->residual < 0) {
         sm_lowering_forget(lowering, output_of(op, state), op);
@@ -214,7 +213,7 @@ static void forward(sm_lowering *lowering, const sm_op *op)
 static void recompute(sm_lowering *lowering, const sm_op *op)
 {
     const bn_state *state = sm_lowering_state(lowering, op, sizeof *state);
-    emit_apply(lowering, op, config_of(lowering, op, state->relu_output >= 0), "apply again", -1);
+    emit_apply(lowering, op, config_of(lowering, op, state->relu_output >= 0), -1);
 }
 
 /* With a residual the masked gradient is wanted by both addends: it is written out once. */

@@ -159,8 +159,13 @@ static void backward(sm_lowering *lowering, const sm_op *op)
     }
 }
 
-static const sm_op_kind sm_conv2d_kind = {
-    .name = "conv2d", .saves_input = 1, .infer = infer, .macs = macs, .forward = forward, .backward = backward};
+static const sm_op_kind sm_conv2d_kind = {.name = "conv2d",
+                                          .saves_input = 1,
+                                          .infer = infer,
+                                          .macs = macs,
+                                          .forward = forward,
+                                          .backward = backward,
+                                          .recompute = forward};
 
 int sm_graph_conv2d(sm_graph *graph, int input, const char *name, const sm_conv2d_options *options)
 {

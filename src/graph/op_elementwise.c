@@ -68,8 +68,12 @@ static void relu_backward(sm_lowering *lowering, const sm_op *op)
     sm_lowering_emit(lowering, &step);
 }
 
-const sm_op_kind sm_relu_kind = {
-    .name = "relu", .saves_output = 1, .infer = infer, .forward = relu_forward, .backward = relu_backward};
+const sm_op_kind sm_relu_kind = {.name = "relu",
+                                 .saves_output = 1,
+                                 .infer = infer,
+                                 .forward = relu_forward,
+                                 .backward = relu_backward,
+                                 .recompute = relu_forward};
 
 int sm_graph_relu(sm_graph *graph, int input)
 {
@@ -99,7 +103,8 @@ static void add_backward(sm_lowering *lowering, const sm_op *op)
     sm_lowering_pass_gradient(lowering, op->inputs[1], op->output);
 }
 
-const sm_op_kind sm_add_kind = {.name = "add", .infer = infer, .forward = add_forward, .backward = add_backward};
+const sm_op_kind sm_add_kind = {
+    .name = "add", .infer = infer, .forward = add_forward, .backward = add_backward, .recompute = add_forward};
 
 int sm_graph_add(sm_graph *graph, int a, int b)
 {
@@ -163,8 +168,11 @@ static void dropout_backward(sm_lowering *lowering, const sm_op *op)
     sm_lowering_emit(lowering, &step);
 }
 
-static const sm_op_kind sm_dropout_kind = {
-    .name = "dropout", .infer = infer, .forward = dropout_forward, .backward = dropout_backward};
+static const sm_op_kind sm_dropout_kind = {.name = "dropout",
+                                           .infer = infer,
+                                           .forward = dropout_forward,
+                                           .backward = dropout_backward,
+                                           .recompute = dropout_forward};
 
 int sm_graph_dropout(sm_graph *graph, int input, double probability)
 {

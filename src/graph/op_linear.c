@@ -104,8 +104,13 @@ static void backward(sm_lowering *lowering, const sm_op *op)
     }
 }
 
-static const sm_op_kind sm_linear_kind = {
-    .name = "linear", .saves_input = 1, .infer = infer, .macs = macs, .forward = forward, .backward = backward};
+static const sm_op_kind sm_linear_kind = {.name = "linear",
+                                          .saves_input = 1,
+                                          .infer = infer,
+                                          .macs = macs,
+                                          .forward = forward,
+                                          .backward = backward,
+                                          .recompute = forward};
 
 int sm_graph_linear(sm_graph *graph, int input, const char *name, int channels)
 {

@@ -83,8 +83,11 @@ static void pool_backward(sm_lowering *lowering, const sm_op *op)
     sm_lowering_emit(lowering, &step);
 }
 
-static const sm_op_kind sm_max_pool_kind = {
-    .name = "max_pool", .infer = pool_infer, .forward = pool_forward, .backward = pool_backward};
+static const sm_op_kind sm_max_pool_kind = {.name = "max_pool",
+                                            .infer = pool_infer,
+                                            .forward = pool_forward,
+                                            .backward = pool_backward,
+                                            .recompute = pool_forward};
 
 int sm_graph_max_pool(sm_graph *graph, int input, int kernel, int stride, int pad)
 {
@@ -144,8 +147,11 @@ static void average_backward(sm_lowering *lowering, const sm_op *op)
     sm_lowering_emit(lowering, &step);
 }
 
-static const sm_op_kind sm_global_average_pool_kind = {
-    .name = "global_average_pool", .infer = average_infer, .forward = average_forward, .backward = average_backward};
+static const sm_op_kind sm_global_average_pool_kind = {.name = "global_average_pool",
+                                                       .infer = average_infer,
+                                                       .forward = average_forward,
+                                                       .backward = average_backward,
+                                                       .recompute = average_forward};
 
 int sm_graph_global_average_pool(sm_graph *graph, int input)
 {
@@ -215,8 +221,11 @@ static void resize_backward(sm_lowering *lowering, const sm_op *op)
     sm_lowering_emit(lowering, &step);
 }
 
-static const sm_op_kind sm_resize_kind = {
-    .name = "resize", .infer = resize_infer, .forward = resize_forward, .backward = resize_backward};
+static const sm_op_kind sm_resize_kind = {.name = "resize",
+                                          .infer = resize_infer,
+                                          .forward = resize_forward,
+                                          .backward = resize_backward,
+                                          .recompute = resize_forward};
 
 int sm_graph_resize(sm_graph *graph, int input, int height, int width, int align_corners)
 {
@@ -307,8 +316,11 @@ static void concat_backward(sm_lowering *lowering, const sm_op *op)
     }
 }
 
-static const sm_op_kind sm_concat_kind = {
-    .name = "concat", .infer = concat_infer, .forward = concat_forward, .backward = concat_backward};
+static const sm_op_kind sm_concat_kind = {.name = "concat",
+                                          .infer = concat_infer,
+                                          .forward = concat_forward,
+                                          .backward = concat_backward,
+                                          .recompute = concat_forward};
 
 int sm_graph_concat(sm_graph *graph, const int *inputs, int count)
 {

@@ -2,7 +2,10 @@
  *
  * A value's place is a buffer; several values share one when an op works in place. A gradient's place is a buffer too; several values share one when a gradient
  * is passed on unchanged (add). `readers` of a gradient buffer counts the values whose gradient it is and whose backward is still to come: it may be overwritten
- * only by its last reader, and is copied before something is added to it while others still read it. */
+ * only by its last reader, and is copied before something is added to it while others still read it.
+ *
+ * A forgotten value is computed again where backward first asks for it, from inputs that may be forgotten too: what leaves a segment is kept, so the chain ends
+ * there. Each is computed once more and then lives to its last use. */
 #include <sigmatic/base/memory.h>
 #include <sigmatic/ops/add.h>
 
@@ -16,6 +19,7 @@ typedef struct value_state {
     int defined;
     int reads_left; /* by consumers, by backward, as an output */
     int wants_gradient;
+    int forgettable;            /* inside a segment that is computed again */
     const sm_op *recomputed_by; /* NULL: kept */
     sm_operand gradient;        /* NONE until the first writer */
 } value_state;
@@ -35,6 +39,7 @@ struct sm_lowering {
     int *readers; /* of each buffer, as gradient */
     int op;       /* being lowered */
     int pass;
+    int recomputing; /* depth */
 };
 
 const sm_plan_options *sm_lowering_options(const sm_lowering *lowering)
@@ -81,7 +86,9 @@ sm_operand sm_lowering_value(sm_lowering *lowering, int value)
     if (!state->defined && state->recomputed_by) {
         int op = lowering->op;
         lowering->op = (int)(state->recomputed_by - lowering->graph->ops);
+        lowering->recomputing++;
         state->recomputed_by->kind->recompute(lowering, state->recomputed_by);
+        lowering->recomputing--;
         lowering->op = op;
     }
     assert(state->defined);
@@ -119,7 +126,7 @@ sm_operand sm_lowering_define(sm_lowering *lowering, int value, int input)
     value_state *state = &lowering->values[value];
     const sm_plan *plan = lowering->plan;
     state->defined = 1;
-    if (input >= 0 && !plan->options.no_reuse) {
+    if (input >= 0 && !plan->options.no_reuse && !lowering->recomputing) {
         sm_operand place = lowering->values[input].place;
         /* the op being lowered still has its own read of `input` on the count */
         if (place.buffer >= 0 && buffer_reads_left(lowering, place.buffer) == 1 &&
@@ -297,7 +304,12 @@ static void append(sm_lowering *lowering, int pass, const sm_step *step)
 
 void sm_lowering_emit(sm_lowering *lowering, const sm_step *step)
 {
-    append(lowering, lowering->pass, step);
+    sm_step emitted = *step;
+    if (lowering->recomputing) { /* work that nobody counts twice */
+        emitted.label = "recompute";
+        emitted.macs = 0;
+    }
+    append(lowering, lowering->pass, &emitted);
 }
 
 void sm_lowering_emit_prepare(sm_lowering *lowering, const sm_step *step)
@@ -315,6 +327,45 @@ static int is_trained_op(const sm_lowering *lowering, const sm_op *op)
     return 0;
 }
 
+static int segment_of(const sm_graph *graph, int value)
+{
+    int producer = graph->values[value].producer;
+    return producer >= 0 && graph->ops[producer].kind->recompute ? graph->ops[producer].segment : 0;
+}
+
+/* Values that are read inside their segment alone. */
+static void find_forgettable(sm_lowering *lowering)
+{
+    const sm_graph *graph = lowering->graph;
+    const sm_plan_options *options = &lowering->plan->options;
+    if (!options->recompute || !options->training) {
+        return;
+    }
+    for (int v = 0; v < graph->value_count; v++) {
+        lowering->values[v].forgettable = segment_of(graph, v) > 0 && graph->values[v].consumers > 0;
+    }
+    for (int i = 0; i < graph->op_count; i++) {
+        for (int j = 0; j < graph->ops[i].input_count; j++) {
+            int value = graph->ops[i].inputs[j];
+            lowering->values[value].forgettable &= graph->ops[i].segment == segment_of(graph, value);
+        }
+    }
+    for (int i = 0; i < graph->output_count; i++) {
+        lowering->values[graph->outputs[i].value].forgettable = 0;
+    }
+}
+
+/* Backward reads what is forgotten in another place; what its computation reads again has to stay. */
+static void count_backward_reads(sm_lowering *lowering, const sm_op *op, int wanted)
+{
+    value_state *output = &lowering->values[op->output];
+    for (int j = 0; j < op->input_count; j++) {
+        value_state *input = &lowering->values[op->inputs[j]];
+        input->reads_left += !input->forgettable && ((wanted && op->kind->saves_input) || output->forgettable);
+    }
+    output->reads_left += !output->forgettable && wanted && op->kind->saves_output;
+}
+
 /* Which values want gradients, and how often each is read. */
 static void count_reads(sm_lowering *lowering)
 {
@@ -328,15 +379,20 @@ static void count_reads(sm_lowering *lowering)
         }
         wanted |= wanted_below;
         lowering->values[op->output].wants_gradient = wanted;
-        if (wanted) {
-            for (int j = 0; j < op->input_count && op->kind->saves_input; j++) {
-                lowering->values[op->inputs[j]].reads_left++;
-            }
-            lowering->values[op->output].reads_left += op->kind->saves_output;
-        }
+        count_backward_reads(lowering, op, wanted);
     }
     for (int i = 0; i < graph->output_count; i++) {
         lowering->values[graph->outputs[i].value].reads_left++;
+    }
+}
+
+/* Of a group that was lowered as one, the last value. */
+static void forget_output(sm_lowering *lowering, const sm_op *head)
+{
+    int output = lowering->graph->ops[lowering->ops[lowering->op].last].output;
+    if (lowering->values[output].forgettable) {
+        assert(head->kind->recompute);
+        sm_lowering_forget(lowering, output, head);
     }
 }
 
@@ -348,6 +404,7 @@ static void lower_forward(sm_lowering *lowering)
         lowering->op = i;
         if (lowering->ops[i].head == i) {
             op->kind->forward(lowering, op);
+            forget_output(lowering, op);
         }
         end_reads(lowering, op);
     }
@@ -546,6 +603,7 @@ void sm_plan_lower(sm_plan *plan)
         plan->output_gradients[i] = sm_lowering_none();
     }
 
+    find_forgettable(&lowering);
     count_reads(&lowering);
     lower_forward(&lowering);
     for (int i = 0; i < graph->output_count; i++) {

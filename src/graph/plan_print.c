@@ -57,23 +57,15 @@ static void sum_macs(const sm_plan *plan, int pass, double *nominal, double *exe
     }
 }
 
-static void print_totals(const sm_plan *plan, size_t optimizer_bytes, FILE *file)
+static void print_totals(const sm_plan *plan, FILE *file)
 {
     const sm_parameters *parameters = plan->graph->parameters;
-    size_t trained = 0, frozen = 0, total = optimizer_bytes;
+    size_t trained = 0, frozen = 0;
     for (int i = 0; i < parameters->parameters.count; i++) {
         *(parameters->parameters.items[i].frozen ? &frozen : &trained) += parameters->parameters.items[i].count;
     }
     fprintf(file, "\nparameters: %zu trained, %zu frozen, in %d tensors\n", trained, frozen,
             parameters->parameters.count);
-    fprintf(file, "\n%-16s %12s\n", "memory region", "MiB");
-    for (int region = SM_REGION_NONE + 1; region < SM_REGIONS; region++) {
-        fprintf(file, "%-16s %12.2f\n", sm_region_names[region], (double)plan->region_bytes[region] / (1 << 20));
-        total += plan->region_bytes[region];
-    }
-    fprintf(file, "%-16s %12.2f\n%-16s %12.2f  a process, %d sample%s\n", "optimizer state",
-            (double)optimizer_bytes / (1 << 20), "total", (double)total / (1 << 20), plan->options.capacity,
-            plan->options.capacity > 1 ? "s" : "");
     double forward[2], backward[2];
     sum_macs(plan, SM_PASS_FORWARD, &forward[0], &forward[1]);
     sum_macs(plan, SM_PASS_BACKWARD, &backward[0], &backward[1]);
@@ -86,8 +78,8 @@ static void print_totals(const sm_plan *plan, size_t optimizer_bytes, FILE *file
             plan->passes[SM_PASS_FORWARD].count, plan->passes[SM_PASS_BACKWARD].count);
 }
 
-void sm_plan_print(const sm_plan *plan, size_t optimizer_bytes, FILE *file)
+void sm_plan_print(const sm_plan *plan, FILE *file)
 {
     print_ops(plan, file);
-    print_totals(plan, optimizer_bytes, file);
+    print_totals(plan, file);
 }

@@ -138,9 +138,7 @@ void sm_session_free(sm_session *session)
     for (int i = 0; i < session->task_count; i++) {
         sm_task_free(session->tasks[i]);
     }
-    for (int region = 0; region < SM_REGIONS; region++) {
-        sm_free(session->memory[region]);
-    }
+    sm_free(session->memory);
     sm_free(session->tasks);
     sm_free(session->decoders);
     sm_weighting_free(session->weighting);
@@ -154,6 +152,37 @@ void sm_session_free(sm_session *session)
     sm_free(session);
 }
 
+/* Regions of the session's memory, in their order there. */
+static const sm_region session_regions[] = {SM_REGION_PREPARED, SM_REGION_ACTIVATIONS, SM_REGION_WORKSPACE};
+enum { SESSION_REGIONS = sizeof session_regions / sizeof *session_regions, REGION_ALIGNMENT = 4096 };
+
+static size_t session_bytes(const sm_plan *plan)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < SESSION_REGIONS; i++) {
+        bytes += sm_round_up(sm_plan_region_bytes(plan, session_regions[i]), REGION_ALIGNMENT);
+    }
+    return bytes;
+}
+
+size_t sm_engine_memory_bytes(const sm_engine *engine)
+{
+    return session_bytes(engine->plan);
+}
+
+size_t sm_engine_image_bytes(const sm_engine *engine)
+{
+    sm_plan *larger = NULL;
+    sm_plan_options options = engine->options;
+    options.capacity++;
+    if (sm_plan_new(engine->graph, &options, &larger) != SM_OK) {
+        return 0;
+    }
+    size_t bytes = session_bytes(larger) - session_bytes(engine->plan);
+    sm_plan_free(larger);
+    return bytes;
+}
+
 sm_status sm_engine_new(sm_session *session, int height, int width, int capacity, int training, sm_engine **out)
 {
     sm_status status = SM_OK;
@@ -161,23 +190,19 @@ sm_status sm_engine_new(sm_session *session, int height, int width, int capacity
     const sm_settings *settings = &session->settings;
     engine->height = height;
     engine->width = width;
+    engine->options = (sm_plan_options){.capacity = capacity,
+                                        .training = training,
+                                        .threads = settings->threads,
+                                        .batch_norm = settings->batch_norm,
+                                        .precision = settings->precision,
+                                        .recompute = settings->recompute,
+                                        .conv2d_algorithm = settings->conv2d_algorithm};
+    assert(!session->memory && "an engine is made before the first is bound");
     SM_TRY(sm_network_build(&session->network, height, width, session->task_count, session->decoders,
                             session->parameters, &engine->graph));
-    SM_TRY(sm_plan_new(engine->graph,
-                       &(sm_plan_options){.capacity = capacity,
-                                          .training = training,
-                                          .threads = settings->threads,
-                                          .batch_norm = settings->batch_norm,
-                                          .precision = settings->precision,
-                                          .conv2d_algorithm = settings->conv2d_algorithm},
-                       &engine->plan));
-    for (int region = SM_REGION_PREPARED; region < SM_REGIONS; region++) {
-        assert(!session->memory[region] && "an engine is made before the first is bound");
-        size_t bytes = sm_plan_region_bytes(engine->plan, (sm_region)region);
-        if (bytes > session->memory_bytes[region]) {
-            session->memory_bytes[region] = bytes;
-        }
-    }
+    SM_TRY(sm_plan_new(engine->graph, &engine->options, &engine->plan));
+    size_t bytes = session_bytes(engine->plan);
+    session->memory_bytes = bytes > session->memory_bytes ? bytes : session->memory_bytes;
     *out = engine;
     engine = NULL;
 done:
@@ -196,13 +221,13 @@ void sm_engine_free(sm_engine *engine)
 
 void sm_engine_bind(sm_session *session, sm_engine *engine)
 {
-    static const sm_region shared[] = {SM_REGION_PREPARED, SM_REGION_ACTIVATIONS, SM_REGION_WORKSPACE};
-    for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
-        sm_region region = shared[i];
-        if (!session->memory[region]) {
-            session->memory[region] = sm_alloc(session->memory_bytes[region]);
-        }
-        engine->run.base[region] = session->memory[region];
+    if (!session->memory) {
+        session->memory = sm_alloc(session->memory_bytes);
+    }
+    char *next = session->memory;
+    for (int i = 0; i < SESSION_REGIONS; i++) {
+        engine->run.base[session_regions[i]] = next;
+        next += sm_round_up(sm_plan_region_bytes(engine->plan, session_regions[i]), REGION_ALIGNMENT);
     }
     engine->run.base[SM_REGION_PARAMETERS] = (char *)session->values;
     engine->run.base[SM_REGION_BUFFERS] = (char *)session->buffers;

@@ -7,6 +7,7 @@
 #include <sigmatic/io/file.h>
 #include <sigmatic/train/checkpoint.h>
 #include <sigmatic/train/evaluator.h>
+#include <sigmatic/train/memory_table.h>
 #include <sigmatic/train/stop_signal.h>
 #include <sigmatic/train/train.h>
 
@@ -32,6 +33,7 @@ typedef struct training {
     double *values;          /* of the last evaluation */
     int64_t steps, first_step, evaluated_step, saved_step;
     double best_metric;
+    sm_memory_table memory;
     sm_run_log *log; /* rank 0 */
     sm_trace *trace; /* NULL: none wanted */
     sm_progress *progress;
@@ -99,22 +101,31 @@ static sm_status make_engines(training *t)
                                 t->loader_options.mean, t->loader_options.std, &t->evaluator));
         t->values = sm_alloc_zeroed((size_t)sm_evaluator_value_count(t->evaluator) * sizeof *t->values);
     }
+    sm_memory_table_fill(t->trainer, &t->loader_options, t->evaluator, &t->memory);
 done:
     return sm_comm_agree(t->comm, status);
 }
 
 static void print_plan(const training *t)
 {
-    size_t states = (size_t)t->trainer->optimizer->kind->state_count + (t->trainer->average != NULL);
     if (is_root(t)) {
         printf("training plan, %d x %d images, %d of a global batch of %d on each of %d ranks, %d threads\n\n",
                t->loader_options.out_height, t->loader_options.out_width, sm_loader_capacity(&t->loader_options),
                t->session->settings.batch, sm_comm_size(t->comm), t->session->settings.threads);
-        sm_plan_print(t->trainer->engine->plan, states * t->session->parameters->parameters.floats * sizeof(float),
-                      stdout);
+        sm_plan_print(t->trainer->engine->plan, stdout);
+        sm_memory_table_print(&t->memory, stdout);
         printf("\n%lld training samples (%s), %lld steps\n", (long long)sm_dataset_count(t->train),
                sm_dataset_fingerprint(t->train), (long long)t->steps);
     }
+}
+
+/* On the rank that holds most. Collective. */
+static void report_memory(const training *t)
+{
+    size_t resident = sm_memory_status_bytes("RssAnon") + sm_memory_status_bytes("RssShmem");
+    double mib[2] = {(double)resident / (1 << 20), (double)t->memory.total / (1 << 20)};
+    sm_comm_max_double(t->comm, mib, 2);
+    sm_log_info("memory of a rank: %.0f MiB, %.0f planned", mib[0], mib[1]);
 }
 
 /* ---- the run folder (rank 0) ---- */
@@ -417,6 +428,7 @@ static sm_status run_steps(training *t)
     if (t->saved_step != t->trainer->step) {
         SM_TRY(save(t, 0));
     }
+    report_memory(t);
 done:
     return status;
 }

@@ -1,9 +1,11 @@
-/* The trivial predictor. Every rank reads the samples and keeps its rows of all targets, so that medians are exact; the maps are then put together by a sum. */
+/* The trivial predictor. Every rank reads the samples and keeps its positions of all targets, so that medians are exact; the maps are then put together by a sum.
+ * Many large samples are more than memory holds: they are then read again for each band of positions. */
 #include <sigmatic/base/memory.h>
 #include <sigmatic/data/sampler.h>
 
 #include "train/evaluator_private.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,50 +98,79 @@ static void predict(const kept *k, const share *s, float *map)
     }
 }
 
-sm_status sm_evaluator_learn_trivial(const sm_evaluator *e, sm_dataset *train, float **maps)
+/* Of one position: the targets of all samples, of all tasks. */
+static size_t bytes_of_position(const sm_session *session, size_t samples)
+{
+    size_t bytes = 0;
+    for (int t = 0; t < session->task_count; t++) {
+        const sm_task *task = session->tasks[t];
+        bytes += task->kind->target_bytes_per_pixel == 1 ? samples
+                 : task->channels == 1                   ? samples * sizeof(float) + sizeof(int)
+                                                         : 0;
+    }
+    return bytes;
+}
+
+/* Reads all samples and predicts the positions of `band`, the same few of every sample. */
+static sm_status learn_band(const sm_session *session, const sm_loader_options *options, const share *band,
+                            float *const *maps)
+{
+    sm_status status = SM_OK;
+    size_t tasks = (size_t)session->task_count;
+    sm_loader *loader = NULL;
+    kept *all = sm_alloc_zeroed(tasks * sizeof *all);
+    for (size_t t = 0; t < tasks; t++) {
+        all[t] = make_kept(session->tasks[t], band);
+    }
+    SM_TRY(sm_loader_new(options, &loader));
+    for (size_t seen = 0; seen < band->samples; seen++) {
+        const sm_batch *batch;
+        SM_TRY(sm_loader_next(loader, &batch));
+        assert(batch && "the loader walks through the whole set");
+        for (size_t t = 0; t < tasks; t++) {
+            keep_sample(&all[t], band, seen, batch->target[t]);
+        }
+    }
+    for (size_t t = 0; t < tasks; t++) {
+        predict(&all[t], band, maps[t]);
+    }
+done:
+    for (size_t t = 0; t < tasks; t++) {
+        free_kept(&all[t]);
+    }
+    sm_free(all);
+    sm_loader_free(loader);
+    return status;
+}
+
+sm_status sm_evaluator_learn_trivial(const sm_evaluator *e, sm_dataset *train, size_t most_bytes, float **maps)
 {
     sm_status status = SM_OK;
     const sm_session *session = e->session;
     sm_comm *comm = session->comm;
-    size_t tasks = (size_t)session->task_count, seen = 0;
     int64_t pixels = (int64_t)e->engine->height * e->engine->width;
-    share s = {.samples = (size_t)(sm_dataset_count(train) < MOST_SAMPLES ? sm_dataset_count(train) : MOST_SAMPLES)};
-    sm_sampler_share(pixels, sm_comm_rank(comm), sm_comm_size(comm), &s.first, &s.count);
-    kept *all = sm_alloc_zeroed(tasks * sizeof *all);
-    sm_loader *loader = NULL;
+    share own,
+        band = {.samples = (size_t)(sm_dataset_count(train) < MOST_SAMPLES ? sm_dataset_count(train) : MOST_SAMPLES)};
     sm_loader_options options = e->loader;
     options.dataset = train;
     options.rank = 0; /* every rank reads everything */
     options.size = 1;
     options.batch = 1;
     options.keep_pixels = 0;
-    for (size_t t = 0; t < tasks; t++) {
-        all[t] = make_kept(session->tasks[t], &s);
+    for (int t = 0; t < session->task_count; t++) {
+        maps[t] = sm_alloc_zeroed((size_t)pixels * (size_t)session->tasks[t]->channels * sizeof(float));
     }
-    SM_TRY(sm_loader_new(&options, &loader));
-    while (seen < s.samples) {
-        const sm_batch *batch;
-        SM_TRY(sm_loader_next(loader, &batch));
-        if (!batch) {
-            break;
-        }
-        for (size_t t = 0; t < tasks; t++) {
-            keep_sample(&all[t], &s, seen, batch->target[t]);
-        }
-        seen++;
+    sm_sampler_share(pixels, sm_comm_rank(comm), sm_comm_size(comm), &own.first, &own.count);
+    int64_t most = 1 + (int64_t)(most_bytes / (bytes_of_position(session, band.samples) + 1));
+    for (band.first = own.first; status == SM_OK && band.first < own.first + own.count; band.first += most) {
+        int64_t left = own.first + own.count - band.first;
+        band.count = left < most ? left : most;
+        status = learn_band(session, &options, &band, maps);
+    }
+    SM_TRY(sm_comm_agree(comm, status));
+    for (int t = 0; t < session->task_count; t++) {
+        sm_comm_sum_float(comm, maps[t], (size_t)pixels * (size_t)session->tasks[t]->channels);
     }
 done:
-    status = sm_comm_agree(comm, status);
-    for (size_t t = 0; t < tasks; t++) {
-        if (status == SM_OK) {
-            size_t floats = (size_t)pixels * (size_t)session->tasks[t]->channels;
-            maps[t] = sm_alloc_zeroed(floats * sizeof(float));
-            predict(&all[t], &s, maps[t]);
-            sm_comm_sum_float(comm, maps[t], floats);
-        }
-        free_kept(&all[t]);
-    }
-    sm_free(all);
-    sm_loader_free(loader);
     return status;
 }

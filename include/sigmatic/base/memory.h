@@ -33,6 +33,9 @@ void sm_free(void *memory);
 /** \return bytes now held through sm_alloc(). */
 size_t sm_memory_held_bytes(void);
 
+/** \return bytes in a line of /proc/self/status: "RssAnon", "RssShmem", "VmHWM" ...; 0 where there is none. */
+size_t sm_memory_status_bytes(const char *key);
+
 /** \return `value` rounded up to a multiple of `unit`. */
 static inline size_t sm_round_up(size_t value, size_t unit)
 {

@@ -82,6 +82,10 @@ sm_status sm_reduction_new(sm_comm *comm, float *values, size_t count, const sm_
 /** NULL is legal. Not between begin and finish. Collective. */
 void sm_reduction_free(sm_reduction *reduction);
 
+/** \return bytes that this rank holds or touches beside `values`: a window of its own, its share of the other windows of
+ * the node, buckets on the way. */
+size_t sm_reduction_extra_bytes(const sm_reduction *reduction);
+
 /** Nothing of `values` is final. Returns at once; no rank waits for another. Every rank must go through the same
  * sequence of begin and finish. */
 void sm_reduction_begin(sm_reduction *reduction);

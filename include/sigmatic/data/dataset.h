@@ -78,6 +78,9 @@ sm_sample sm_dataset_describe(const sm_dataset *dataset, int64_t index);
 /** \return memory for the largest sample; freed with sm_sample_storage_free(). */
 sm_sample_storage *sm_sample_storage_new(const sm_dataset *dataset);
 
+/** \return its size. */
+size_t sm_sample_storage_bytes(const sm_dataset *dataset);
+
 /** NULL is legal. */
 void sm_sample_storage_free(sm_sample_storage *storage);
 

@@ -60,6 +60,7 @@ struct sm_op {
     int output;                            /**< value id */
     int parameters[2], parameter_count;    /**< weight and bias, or scale and shift: indices into parameters */
     int buffers[2], buffer_count;          /**< running mean and variance */
+    int segment;                           /**< sm_graph_begin_segment(); 0 = none */
     void *config;                          /**< the kind's own struct, owned by the graph */
 };
 
@@ -82,7 +83,8 @@ struct sm_graph {
     int op_count;
     sm_graph_output *outputs;
     int output_count;
-    int task; /**< owner given to parameters that are added now; -1 = shared */
+    int task;                   /**< owner given to parameters that are added now; -1 = shared */
+    int segment, segment_count; /**< given to ops that are added now; how many there were */
     sm_status status;
 };
 
@@ -95,6 +97,11 @@ sm_status sm_graph_status(const sm_graph *graph);
 
 /** Adds the input: value 0. */
 int sm_graph_input(sm_graph *graph, sm_value_shape shape);
+
+/** Ops that are added from here to the end form a segment: a plan may keep only the values that leave it, and compute
+ * those inside again for backward (sm_plan_options.recompute). Segments follow each other, none lies in another. */
+void sm_graph_begin_segment(sm_graph *graph);
+void sm_graph_end_segment(sm_graph *graph);
 
 /** Names a value as an output. Outputs receive seed gradients in the order in which they are named. */
 void sm_graph_add_output(sm_graph *graph, const char *name, int value);

@@ -47,8 +47,10 @@ typedef struct sm_plan_options {
     int threads;
     sm_batch_norm_mode batch_norm;
     sm_conv2d_precision precision; /**< of convolutions */
-    const char *conv2d_algorithm; /**< this one wherever it can; NULL = the cheapest */
+    const char *conv2d_algorithm;  /**< this one wherever it can; NULL = the cheapest */
     int keep_normalised; /**< keep normalised activations for backward instead of recomputing them from the convolutions' outputs */
+    int recompute; /**< keep of each segment of the graph only the values that leave it: those inside are computed again in
+                        backward, the same bits, statistics excepted (they are kept) */
     int no_reuse;  /**< every value in a place of its own (for tests) */
     int no_fusion; /**< one step an op (for tests) */
 } sm_plan_options;
@@ -123,8 +125,8 @@ void sm_plan_backward(const sm_plan *plan, const sm_run *run);
 /** The lists, for printing and measuring. pass: 0 prepare, 1 forward, 2 backward */
 const sm_step *sm_plan_steps(const sm_plan *plan, int pass, int *count);
 
-/** Prints the op table: name, output shape, parameters, multiply-adds, algorithms; the memory regions; totals. `optimizer_bytes`: state that the trainer adds. */
-void sm_plan_print(const sm_plan *plan, size_t optimizer_bytes, FILE *file);
+/** Prints the op table: name, output shape, parameters, multiply-adds, algorithms; totals. */
+void sm_plan_print(const sm_plan *plan, FILE *file);
 
 /** \return the bound address of an operand, NULL for SM_REGION_NONE. */
 static inline void *sm_operand_address(const sm_run *run, sm_operand operand)

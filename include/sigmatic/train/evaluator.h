@@ -38,8 +38,9 @@ sm_status sm_evaluator_run(sm_evaluator *evaluator, const sm_evaluation *evaluat
 
 /** Learns the trivial predictor from a training set: the most frequent class at each position (of equals the first), the median of a
  * one-component regression at each position, the zero vector. Uses at most the first 2048 samples. Collective; the ranks share the rows.
- * \param [out] maps  one map (H,W,D) a task, the same on every rank; each freed with sm_free() */
-sm_status sm_evaluator_learn_trivial(const sm_evaluator *evaluator, sm_dataset *train, float **maps);
+ * \param most_bytes  of targets kept on a rank at a time: the samples are read once for each part of the positions that fits
+ * \param [out] maps  one map (H,W,D) a task, the same on every rank; each freed with sm_free(); NULL or valid on failure */
+sm_status sm_evaluator_learn_trivial(const sm_evaluator *evaluator, sm_dataset *train, size_t most_bytes, float **maps);
 
 /** Prints one line a task: "semantic: miou 61.3 %, ...". Rank 0.
  * \param trivial  values of the trivial predictor to compare with, or NULL */

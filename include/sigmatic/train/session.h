@@ -19,7 +19,8 @@ extern "C" {
 typedef struct sm_engine {
     sm_graph *graph;
     sm_plan *plan;
-    sm_run run; /**< base addresses set; the caller sets batch, step, ... */
+    sm_run run;              /**< base addresses set; the caller sets batch, step, ... */
+    sm_plan_options options; /**< of the plan */
     int height, width;
 } sm_engine;
 
@@ -34,10 +35,10 @@ typedef struct sm_session {
     sm_weighting *weighting;
     sm_class_info classes; /**< of the dataset; count 0 = none */
     sm_parameters *parameters;
-    int *log_variances;       /**< one a task: index of its slice */
-    float *values, *buffers;  /**< flat parameters and running statistics */
-    void *memory[SM_REGIONS]; /**< regions that engines share, sized for the largest */
-    size_t memory_bytes[SM_REGIONS];
+    int *log_variances;      /**< one a task: index of its slice */
+    float *values, *buffers; /**< flat parameters and running statistics */
+    char *memory;            /**< that engines share, as only one of them works at a time; of the largest one's size */
+    size_t memory_bytes;
 } sm_session;
 
 /** Reads the config and makes tasks, weighting and parameters (initialised, the same on every rank). Collective.
@@ -52,7 +53,13 @@ void sm_session_free(sm_session *session);
 sm_status sm_engine_new(sm_session *session, int height, int width, int capacity, int training, sm_engine **out);
 void sm_engine_free(sm_engine *engine);
 
-/** Gives the engine its addresses; after all engines of the session are made. */
+/** \return bytes of the session's memory that the engine works in: packed weights, activations, workspace. */
+size_t sm_engine_memory_bytes(const sm_engine *engine);
+/** \return how many more it were with one sample more. */
+size_t sm_engine_image_bytes(const sm_engine *engine);
+
+/** Gives the engine its addresses; after all engines of the session are made. What lies there is the engine's from
+ * sm_plan_prepare() until another engine runs. */
 void sm_engine_bind(sm_session *session, sm_engine *engine);
 
 /** Lets the next run read this batch: images, number of samples, their place. \param batch_global  samples behind synchronised statistics */

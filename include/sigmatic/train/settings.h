@@ -26,6 +26,7 @@ typedef struct sm_settings {
     int micro_batches;
     sm_batch_norm_mode batch_norm;
     sm_conv2d_precision precision;
+    int recompute;                  /**< values inside blocks are computed again in backward */
     const char *conv2d_algorithm;   /**< NULL = the cheapest */
     sm_reduction_options reduction; /**< of the gradients */
     double stall_seconds;           /**< longest wait for other ranks; 0 = no limit */

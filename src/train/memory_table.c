@@ -1,0 +1,83 @@
+/* The rows know the sizes of everything large. What the process holds beside them (program, MPI, HDF5, the plan's lists)
+ * is measured: it is what is resident now, less those rows that are in place already. */
+#include <sigmatic/base/memory.h>
+#include <sigmatic/train/memory_table.h>
+
+#include "train/evaluator_private.h"
+
+static void add_row(sm_memory_table *table, const char *name, size_t bytes)
+{
+    table->rows[table->count++] = (sm_memory_row){name, bytes};
+    table->total += bytes;
+}
+
+/* Everything with a number a parameter, and the running statistics: allocated and written when the trainer is made. */
+static void add_parameters(sm_memory_table *table, const sm_trainer *trainer)
+{
+    const sm_parameters *parameters = trainer->session->parameters;
+    size_t flat = parameters->parameters.floats * sizeof(float);
+    add_row(table, "parameters", flat);
+    add_row(table, "gradients", flat);
+    add_row(table, "optimizer state", flat * (size_t)trainer->optimizer->kind->state_count);
+    add_row(table, "moving average", trainer->average ? flat : 0);
+    add_row(table, "running statistics, twice", 2 * parameters->buffers.floats * sizeof(float));
+}
+
+static size_t resident_beside(size_t counted)
+{
+    size_t resident = sm_memory_status_bytes("RssAnon") + sm_memory_status_bytes("RssShmem");
+    return resident > counted ? resident - counted : 0;
+}
+
+static void add_engines(sm_memory_table *table, const sm_trainer *trainer, const sm_evaluator *evaluator)
+{
+    const sm_plan *plan = trainer->engine->plan;
+    size_t activations = sm_plan_region_bytes(plan, SM_REGION_ACTIVATIONS);
+    size_t workspace = sm_plan_region_bytes(plan, SM_REGION_WORKSPACE);
+    size_t training = sm_engine_memory_bytes(trainer->engine);
+    size_t evaluation = evaluator ? sm_engine_memory_bytes(evaluator->engine) : 0;
+    add_row(table, "activations", activations);
+    add_row(table, "workspace of all threads", workspace);
+    add_row(table, "evaluation, beyond these", evaluation > training ? evaluation - training : 0);
+}
+
+void sm_memory_table_fill(const sm_trainer *trainer, const sm_loader_options *loader, const sm_evaluator *evaluator,
+                          sm_memory_table *table)
+{
+    const sm_session *session = trainer->session;
+    *table = (sm_memory_table){.count = 0};
+    add_parameters(table, trainer);
+    size_t in_place = table->total;
+    add_engines(table, trainer, evaluator);
+    add_row(table, "batches read ahead", sm_loader_bytes(loader));
+    add_row(table, "reduction over ranks", sm_reduction_extra_bytes(trainer->reduction));
+    add_row(table, "program, MPI, HDF5, plan", resident_beside(in_place));
+
+    size_t flat = session->parameters->parameters.floats * sizeof(float);
+    size_t kept = 1 + (size_t)trainer->optimizer->kind->state_count + (trainer->average != NULL);
+    table->checkpoint = sm_comm_rank(session->comm) == 0 ? kept * flat : 0;
+    table->evaluation = evaluator ? sm_loader_bytes(&evaluator->loader) : 0;
+    sm_loader_options one_more = *loader;
+    one_more.batch += loader->size * (loader->micro_batches > 1 ? loader->micro_batches : 1);
+    table->image = sm_engine_image_bytes(trainer->engine) + (sm_loader_bytes(&one_more) - sm_loader_bytes(loader));
+}
+
+static double mib(size_t bytes)
+{
+    return (double)bytes / (1 << 20);
+}
+
+void sm_memory_table_print(const sm_memory_table *table, FILE *file)
+{
+    fprintf(file, "\n%-28s %10s\n", "memory of a process", "MiB");
+    for (int i = 0; i < table->count; i++) {
+        if (table->rows[i].bytes > 0) {
+            fprintf(file, "%-28s %10.2f\n", table->rows[i].name, mib(table->rows[i].bytes));
+        }
+    }
+    fprintf(file, "%-28s %10.2f  an image more on this rank: %.2f\n", "total", mib(table->total), mib(table->image));
+    if (table->evaluation > 0) {
+        fprintf(file, "%-28s %10.2f\n", "more while evaluating", mib(table->evaluation));
+    }
+    fprintf(file, "%-28s %10.2f\n", "more while rank 0 saves", mib(table->checkpoint));
+}
