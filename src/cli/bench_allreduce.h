@@ -5,7 +5,7 @@
 
 #include <sigmatic/comm/comm.h>
 
-/** Measures and prints. Collective. \param rounds  of each size; the median counts */
-sm_status bench_allreduce(sm_comm *comm, int rounds);
+/** Measures and prints. Collective. \param rounds  of each size; the median counts. \param json  a line of it instead of a table */
+sm_status bench_allreduce(sm_comm *comm, int rounds, int json);
 
 #endif

@@ -6,13 +6,11 @@
 
 #include <string.h>
 
-enum { PASSES = 3 };
-
 struct bench_layers {
     sm_engine *engine;
-    double *seconds[PASSES]; /* of each step of the plan */
-    const sm_step *steps[PASSES];
-    int counts[PASSES];
+    double *seconds[BENCH_PASSES]; /* of each step of the plan */
+    const sm_step *steps[BENCH_PASSES];
+    int counts[BENCH_PASSES];
 };
 
 static bench_layers *watched; /* one at a time: the observer's user is the trainer's */
@@ -20,7 +18,7 @@ static bench_layers *watched; /* one at a time: the observer's user is the train
 static void observe(void *user, const sm_step *step, double begin, double end)
 {
     (void)user;
-    for (int pass = 0; pass < PASSES; pass++) {
+    for (int pass = 0; pass < BENCH_PASSES; pass++) {
         const sm_step *first = watched->steps[pass];
         if (step >= first && step < first + watched->counts[pass]) {
             watched->seconds[pass][step - first] += end - begin;
@@ -32,7 +30,7 @@ bench_layers *bench_layers_new(sm_engine *engine)
 {
     bench_layers *layers = sm_alloc_zeroed(sizeof *layers);
     layers->engine = engine;
-    for (int pass = 0; pass < PASSES; pass++) {
+    for (int pass = 0; pass < BENCH_PASSES; pass++) {
         layers->steps[pass] = sm_plan_steps(engine->plan, pass, &layers->counts[pass]);
         layers->seconds[pass] = sm_alloc_zeroed((size_t)layers->counts[pass] * sizeof(double));
     }
@@ -44,21 +42,42 @@ bench_layers *bench_layers_new(sm_engine *engine)
 void bench_layers_free(bench_layers *layers)
 {
     if (layers) {
-        for (int pass = 0; pass < PASSES; pass++) {
+        for (int pass = 0; pass < BENCH_PASSES; pass++) {
             sm_free(layers->seconds[pass]);
         }
         sm_free(layers);
     }
 }
 
+double bench_layers_pass_seconds(const bench_layers *layers, bench_pass pass, int steps)
+{
+    double sum = 0;
+    for (int i = 0; i < layers->counts[pass]; i++) {
+        sum += layers->seconds[pass][i] / steps;
+    }
+    return sum;
+}
+
+int bench_layers_backward(const bench_layers *layers, int steps, double **seconds, size_t **complete)
+{
+    int count = layers->counts[BENCH_BACKWARD];
+    *seconds = sm_alloc((size_t)count * sizeof **seconds);
+    *complete = sm_alloc((size_t)count * sizeof **complete);
+    for (int i = 0; i < count; i++) {
+        (*seconds)[i] = layers->seconds[BENCH_BACKWARD][i] / steps;
+        (*complete)[i] = layers->steps[BENCH_BACKWARD][i].gradients_complete;
+    }
+    return count;
+}
+
 void bench_layers_print(const bench_layers *layers, int steps, int batch, double step_milliseconds, FILE *file)
 {
-    static const char *const pass_names[PASSES] = {"pack", "forward", "backward"};
+    static const char *const pass_names[BENCH_PASSES] = {"pack", "forward", "backward"};
     const sm_graph *graph = layers->engine->graph;
-    double peak = fma_peak_gflops(layers->engine->run.threads), sum = 0, pass_sum[PASSES] = {0};
+    double peak = fma_peak_gflops(layers->engine->run.threads), sum = 0, pass_sum[BENCH_PASSES] = {0};
     fprintf(file, "\n%-36s %-20s %-14s %9s %9s %9s %7s %9s\n", "op", "step", "algorithm", "ms", "nominal", "executed",
             "of peak", "MB");
-    for (int pass = 0; pass < PASSES; pass++) {
+    for (int pass = 0; pass < BENCH_PASSES; pass++) {
         for (int i = 0; i < layers->counts[pass]; i++) {
             const sm_step *step = &layers->steps[pass][i];
             const sm_op *op = &graph->ops[step->op];
@@ -78,7 +97,7 @@ void bench_layers_print(const bench_layers *layers, int steps, int batch, double
         sum += pass_sum[pass];
     }
     fprintf(file, "\npeak of float multiply-adds on all threads: %.0f GFLOP/s (matrix registers can pass it)\n", peak);
-    for (int pass = 0; pass < PASSES; pass++) {
+    for (int pass = 0; pass < BENCH_PASSES; pass++) {
         fprintf(file, "%-10s %9.2f ms\n", pass_names[pass], pass_sum[pass]);
     }
     fprintf(file, "%-10s %9.2f ms of %.2f: the rest is losses, reductions, update and log\n", "sum", sum,

@@ -1,193 +1,18 @@
-/* Measures a step that really trains: scenes through the loader, forward, losses, backward, reduction, update, run log. */
+/* What to measure, and the report of one step; the other reports are in files of their own. */
 #define _XOPEN_SOURCE 700
-#include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
-#include <sigmatic/base/timer.h>
-#include <sigmatic/data/scenes_dataset.h>
-#include <sigmatic/io/file.h>
 #include <sigmatic/io/json.h>
-#include <sigmatic/train/trainer.h>
 
-#include "cli/arguments.h"
 #include "cli/bench_allreduce.h"
-#include "cli/bench_layers.h"
+#include "cli/bench_replay.h"
+#include "cli/bench_run.h"
+#include "cli/bench_scaling.h"
 #include "cli/command.h"
 #include "cli/configuration.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-typedef struct bench_options {
-    const char *backbone, *batch_norm, *rates;
-    long long height, width, batch, threads, steps, warmup, output_stride;
-    double multiplier;
-    int step, allreduce, project, json, layers;
-    argument_list sets;
-} bench_options;
-
-/* One benchmark on one rank. */
-typedef struct bench {
-    sm_comm *comm;
-    const bench_options *options;
-    char folder[256]; /* scratch: dataset and run log */
-    sm_config *config;
-    sm_dataset *dataset;
-    sm_session *session;
-    sm_trainer *trainer;
-    sm_loader *loader;
-    sm_run_log *log;
-    sm_status log_status; /* of rank 0; the others learn it after the last step */
-    sm_target_builder *builders;
-    bench_layers *layers;
-    double *seconds; /* a measured step */
-} bench;
-
-static sm_status make_folder(bench *b)
-{
-    sm_status status = SM_OK;
-    const char *base = getenv("TMPDIR");
-    if (sm_comm_rank(b->comm) == 0) {
-        snprintf(b->folder, sizeof b->folder, "%.200s/sigmatic-bench-XXXXXX", base ? base : "/tmp");
-        if (!mkdtemp(b->folder)) {
-            status = sm_fail(SM_ERR_IO, "bench: no scratch folder %s", b->folder);
-        }
-    }
-    status = sm_comm_agree(b->comm, status);
-    sm_comm_broadcast(b->comm, b->folder, sizeof b->folder, 0);
-    return status;
-}
-
-static sm_status make_dataset(bench *b, const char *path)
-{
-    sm_scenes_dataset_options scenes = {.output = path, .scene = sm_scene_options_default(), .overwrite = 1};
-    int64_t global = b->options->batch * sm_comm_size(b->comm);
-    scenes.scene.height = (int)b->options->height;
-    scenes.scene.width = (int)b->options->width;
-    scenes.train = global < 8 ? 8 : global;
-    sm_log_set_quiet(1);
-    sm_status status = sm_scenes_dataset_write(b->comm, &scenes);
-    sm_log_set_quiet(0);
-    return status;
-}
-
-static sm_status make_config(bench *b, const char *dataset)
-{
-    const bench_options *o = b->options;
-    char *text =
-        sm_format("[run]\nbatch = %lld\nsteps = 1000000\n[data]\ntrain = %s\nvalidation_split =\n"
-                  "[model]\nbackbone = %s\nwidth = %.17g\noutput_stride = %lld\naspp_rates = %s\nproject = %s\n"
-                  "[distributed]\nbatch_norm = %s\nthreads = %lld\n"
-                  "[task.semantic]\nkind = semantic\n[task.instance]\nkind = instance\n[task.depth]\nkind = depth\n",
-                  o->batch * sm_comm_size(b->comm), dataset, o->backbone, o->multiplier, o->output_stride, o->rates,
-                  o->project ? "true" : "false", o->batch_norm, o->threads);
-    sm_status status = command_config("bench", text, &o->sets, &b->config);
-    sm_free(text);
-    return status;
-}
-
-static sm_status make_loader(bench *b)
-{
-    const sm_session *session = b->session;
-    b->builders = sm_session_target_builders(session);
-    sm_loader_options options = {.dataset = b->dataset,
-                                 .builders = b->builders,
-                                 .task_count = session->task_count,
-                                 .batch = session->settings.batch,
-                                 .rank = sm_comm_rank(b->comm),
-                                 .size = sm_comm_size(b->comm),
-                                 .seed = 1,
-                                 .order = SM_LOADER_SHUFFLED,
-                                 .out_height = (int)b->options->height,
-                                 .out_width = (int)b->options->width,
-                                 .micro_batches = session->settings.micro_batches};
-    memcpy(options.mean, sm_dataset_mean(b->dataset), sizeof options.mean);
-    memcpy(options.std, sm_dataset_std(b->dataset), sizeof options.std);
-    sm_status status = SM_OK;
-    SM_TRY(sm_trainer_new(b->session, options.out_height, options.out_width, sm_loader_capacity(&options), 1000000,
-                          &b->trainer));
-    sm_trainer_bind(b->trainer);
-    SM_TRY(sm_loader_new(&options, &b->loader));
-done:
-    return status;
-}
-
-static sm_status open_bench(bench *b)
-{
-    sm_status status = SM_OK;
-    char dataset[300], log[300];
-    const char *const paths[] = {dataset};
-    sm_run_log_kept kept;
-    SM_TRY(make_folder(b));
-    snprintf(dataset, sizeof dataset, "%s/scenes.h5", b->folder);
-    snprintf(log, sizeof log, "%s/run.h5", b->folder);
-    SM_TRY(make_dataset(b, dataset));
-    SM_TRY(sm_comm_agree(b->comm, make_config(b, dataset)));
-    SM_TRY(sm_comm_agree(b->comm, sm_dataset_open(paths, 1, "train", &b->dataset)));
-    SM_TRY(sm_session_new(b->config, b->comm, b->dataset, &b->session));
-    SM_TRY(sm_comm_agree(b->comm, make_loader(b)));
-    SM_TRY(sm_comm_agree(b->comm, sm_comm_rank(b->comm) == 0 ? sm_run_log_open(log, b->session, NULL, 0, &kept, &b->log)
-                                                             : SM_OK));
-done:
-    return status;
-}
-
-static void close_bench(bench *b)
-{
-    sm_run_log_close(b->log);
-    sm_loader_free(b->loader);
-    sm_trainer_free(b->trainer);
-    sm_session_free(b->session);
-    sm_dataset_close(b->dataset);
-    sm_config_free(b->config);
-    sm_free(b->builders);
-    sm_free(b->seconds);
-    bench_layers_free(b->layers);
-    sm_comm_barrier(b->comm);
-    if (sm_comm_rank(b->comm) == 0 && *b->folder) {
-        sm_remove_tree(b->folder);
-    }
-}
-
-static sm_status run_step(bench *b)
-{
-    sm_status status = SM_OK;
-    int done;
-    SM_TRY(sm_trainer_step(b->trainer, b->loader, 0, &done));
-    if (b->log && b->log_status == SM_OK) {
-        b->log_status = sm_run_log_step(b->log, &b->trainer->record);
-    }
-done:
-    return status;
-}
-
-static sm_status measure(bench *b)
-{
-    sm_status status = SM_OK;
-    b->seconds = sm_alloc((size_t)b->options->steps * sizeof *b->seconds);
-    for (long long i = 0; i < b->options->warmup; i++) {
-        SM_TRY(run_step(b));
-    }
-    if (b->options->layers) {
-        b->layers = bench_layers_new(b->trainer->engine);
-    }
-    for (long long i = 0; i < b->options->steps; i++) {
-        double begin = sm_seconds();
-        SM_TRY(run_step(b));
-        b->seconds[i] = sm_seconds() - begin;
-    }
-    SM_TRY(sm_comm_agree(b->comm, b->log_status));
-    /* the job's step is the slowest rank's */
-    sm_comm_max_double(b->comm, b->seconds, (size_t)b->options->steps);
-done:
-    return status;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static double nominal_gflop_per_image(const bench *b)
 {
@@ -213,8 +38,7 @@ static sm_status report(bench *b)
     if (sm_comm_rank(b->comm) != 0) {
         return SM_OK;
     }
-    qsort(b->seconds, (size_t)o->steps, sizeof *b->seconds, by_value);
-    double step = 1e3 * b->seconds[o->steps / 2], images = (double)(o->batch * size);
+    double step = 1e3 * bench_median(b->seconds, o->steps), images = (double)b->batch_global;
     char geometry[64];
     snprintf(geometry, sizeof geometry, "%lldx%lld", o->height, o->width);
     sm_json *json = sm_json_new();
@@ -231,6 +55,9 @@ static sm_status report(bench *b)
     sm_json_set_real(json, "rss_mib", memory[0]);
     sm_json_set_real(json, "anonymous_mib", memory[1]);
     sm_json_set_real(json, "loss", b->trainer->record.loss);
+    if (o->json && b->layers) {
+        bench_replay_set_profile(json, b);
+    }
     if (o->json) {
         status = sm_json_print(json, stdout);
     } else {
@@ -241,7 +68,7 @@ static sm_status report(bench *b)
                nominal_gflop_per_image(b) * 1e3 * images / step, memory[1]);
     }
     sm_json_free(json);
-    if (b->layers) {
+    if (b->layers && !o->json) {
         bench_layers_print(b->layers, (int)o->steps, (int)o->batch, step, stdout);
     }
     return status;
@@ -249,13 +76,29 @@ static sm_status report(bench *b)
 
 static sm_status check(const bench_options *o)
 {
-    if (!o->step && !o->allreduce) {
-        return sm_fail(SM_ERR_USAGE, "bench: say what to measure: --step or --allreduce; see 'sigmatic bench --help'");
+    if (o->step + o->allreduce + o->scaling + o->replay != 1) {
+        return sm_fail(SM_ERR_USAGE, "bench: say what to measure: one of --step, --allreduce, --scaling and --replay; "
+                                     "see 'sigmatic bench --help'");
+    }
+    if (o->reduction_share < 0 || o->batch_global < 0) {
+        return sm_fail(SM_ERR_USAGE, "bench: --reduction-share and --batch-global take 0 and more");
     }
     if (o->batch < 1 || o->steps < 1 || o->warmup < 0 || o->threads < 0 || o->height < 32 || o->width < 32) {
         return sm_fail(SM_ERR_USAGE, "bench: --batch and --steps take 1 and more, --height and --width 32 and more");
     }
     return SM_OK;
+}
+
+static sm_status measure_step(bench *b)
+{
+    sm_status status = SM_OK;
+    b->batch_global = b->options->batch * sm_comm_size(b->comm);
+    SM_TRY(bench_open(b));
+    SM_TRY(bench_measure(b));
+    SM_TRY(report(b));
+done:
+    bench_close(b);
+    return status;
 }
 
 sm_status command_bench(command_context *context, int argc, char **argv)
@@ -277,10 +120,19 @@ sm_status command_bench(command_context *context, int argc, char **argv)
         {"step", ARGUMENT_FLAG, &options.step, NULL, "measure training steps of the whole network on scenes"},
         {"allreduce", ARGUMENT_FLAG, &options.allreduce, NULL,
          "measure the ways to sum gradients over ranks, and recommend one (--steps: rounds)"},
+        {"scaling", ARGUMENT_FLAG, &options.scaling, NULL,
+         "measure steps on 1, 2, 4 ... all ranks, with --batch images each (weak) and --batch-global in all (strong)"},
+        {"replay", ARGUMENT_FLAG, &options.replay, NULL,
+         "measure a step on one rank, then sleep through it on all, with the real reduction of its gradients: what the "
+         "network between them hides and shows, without the cores to compute on"},
         {"backbone", ARGUMENT_TEXT, &options.backbone, "NAME", "resnet18 ... resnet152 (resnet50)"},
         {"height", ARGUMENT_INTEGER, &options.height, "PIXELS", "of the images (128)"},
         {"width", ARGUMENT_INTEGER, &options.width, "PIXELS", "of the images (256)"},
         {"batch", ARGUMENT_INTEGER, &options.batch, "N", "images a process (2)"},
+        {"batch-global", ARGUMENT_INTEGER, &options.batch_global, "N",
+         "images of a step of --scaling on any number of ranks (--batch times all ranks)"},
+        {"reduction-share", ARGUMENT_REAL, &options.reduction_share, "X",
+         "of --replay: stretch the computation until the reduction takes X of its backward pass; 0 = as measured (0)"},
         {"threads", ARGUMENT_INTEGER, &options.threads, "N",
          "OpenMP threads a process; 0 = OMP_NUM_THREADS, else 1 (0)"},
         {"steps", ARGUMENT_INTEGER, &options.steps, "N", "measured steps; the median is reported (7)"},
@@ -291,7 +143,8 @@ sm_status command_bench(command_context *context, int argc, char **argv)
         {"project", ARGUMENT_FLAG, &options.project, NULL, "project the ASPP's output to 256 channels"},
         {"batch-norm", ARGUMENT_TEXT, &options.batch_norm, "MODE", "sync, local or frozen (local)"},
         {"set", ARGUMENT_LIST, &options.sets, "SECTION.KEY=VALUE", "any other key of a config"},
-        {"layers", ARGUMENT_FLAG, &options.layers, NULL, "also print the time of every op and pass"},
+        {"layers", ARGUMENT_FLAG, &options.layers, NULL,
+         "also print the time of every op and pass (with --json: of backward, for analysis/scaling.py)"},
         {"json", ARGUMENT_FLAG, &options.json, NULL, "print one JSON line"},
         {0},
     };
@@ -302,17 +155,14 @@ sm_status command_bench(command_context *context, int argc, char **argv)
     }
     SM_TRY(check(&options));
     if (options.allreduce) {
-        status = bench_allreduce(context->comm, (int)options.steps);
-        goto done;
+        status = bench_allreduce(context->comm, (int)options.steps, options.json);
+    } else if (options.scaling) {
+        status = bench_scaling(context->comm, &options);
+    } else if (options.replay) {
+        status = bench_replay(context->comm, &options);
+    } else {
+        status = measure_step(&b);
     }
-    status = open_bench(&b);
-    if (status == SM_OK) {
-        status = measure(&b);
-    }
-    if (status == SM_OK) {
-        status = report(&b);
-    }
-    close_bench(&b);
 done:
     return status;
 }

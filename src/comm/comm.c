@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static sm_comm world, self;
 
@@ -29,22 +30,29 @@ void sm_check_mpi(int code, const char *what)
 /* ---- begin and end ---- */
 
 /* Where some ranks of a node cannot share memory (no room in /dev/shm, containers), each is a node. */
-static void find_nodes(void)
+static void find_nodes(sm_comm *comm)
 {
-    sm_node_find(world.handle, &world.node);
-    if (world.size == 1) {
+    sm_node_find(comm->handle, &comm->node);
+    if (comm->size == 1) {
         return;
     }
-    world.meeting = sm_meeting_new(&world.node);
-    int shares = world.meeting != NULL;
-    sm_check_mpi(MPI_Allreduce(MPI_IN_PLACE, &shares, 1, MPI_INT, MPI_MIN, world.handle), "MPI_Allreduce");
+    comm->meeting = sm_meeting_new(&comm->node);
+    int shares = comm->meeting != NULL;
+    sm_check_mpi(MPI_Allreduce(MPI_IN_PLACE, &shares, 1, MPI_INT, MPI_MIN, comm->handle), "MPI_Allreduce");
     if (!shares) {
-        sm_meeting_free(world.meeting);
-        sm_node shared = world.node;
-        sm_node_split(world.handle, &shared, 1, &world.node);
+        sm_meeting_free(comm->meeting);
+        sm_node shared = comm->node;
+        sm_node_split(comm->handle, &shared, 1, &comm->node);
         sm_node_free(&shared);
-        world.meeting = sm_meeting_new(&world.node);
+        comm->meeting = sm_meeting_new(&comm->node);
     }
+}
+
+static void find_place(sm_comm *comm, MPI_Comm handle)
+{
+    comm->handle = handle;
+    sm_check_mpi(MPI_Comm_rank(handle, &comm->rank), "MPI_Comm_rank");
+    sm_check_mpi(MPI_Comm_size(handle, &comm->size), "MPI_Comm_size");
 }
 
 void sm_comm_begin(int *argc, char ***argv)
@@ -58,15 +66,13 @@ void sm_comm_begin(int *argc, char ***argv)
     if (MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS || provided < MPI_THREAD_FUNNELED) {
         sm_abort("MPI_Init_thread failed or offers no MPI_THREAD_FUNNELED");
     }
-    world.handle = MPI_COMM_WORLD;
     sm_check_mpi(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
-    sm_check_mpi(MPI_Comm_rank(MPI_COMM_WORLD, &world.rank), "MPI_Comm_rank");
-    sm_check_mpi(MPI_Comm_size(MPI_COMM_WORLD, &world.size), "MPI_Comm_size");
+    find_place(&world, MPI_COMM_WORLD);
     self = (sm_comm){.handle = MPI_COMM_SELF, .size = 1};
     sm_check_mpi(MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
     sm_log_set_rank(world.rank, world.size);
     sm_abort_set_handler(abort_all);
-    find_nodes();
+    find_nodes(&world);
     sm_stall_begin(&world);
 }
 
@@ -91,6 +97,32 @@ sm_comm *sm_comm_self(void)
     return &self;
 }
 
+sm_comm *sm_comm_part_new(sm_comm *comm, int ranks)
+{
+    MPI_Comm handle;
+    sm_comm_barrier(comm); /* with a clock, before calls that have none */
+    sm_check_mpi(MPI_Comm_split(comm->handle, comm->rank < ranks ? 0 : MPI_UNDEFINED, comm->rank, &handle),
+                 "MPI_Comm_split");
+    if (handle == MPI_COMM_NULL) {
+        return NULL;
+    }
+    sm_comm *part = sm_alloc_zeroed(sizeof *part);
+    find_place(part, handle);
+    find_nodes(part);
+    return part;
+}
+
+void sm_comm_part_free(sm_comm *part)
+{
+    if (part) {
+        sm_comm_barrier(part);
+        sm_meeting_free(part->meeting);
+        sm_node_free(&part->node);
+        sm_check_mpi(MPI_Comm_free(&part->handle), "MPI_Comm_free");
+        sm_free(part);
+    }
+}
+
 int sm_comm_rank(const sm_comm *comm)
 {
     return comm->rank;
@@ -101,12 +133,40 @@ int sm_comm_size(const sm_comm *comm)
     return comm->size;
 }
 
+int sm_comm_nodes(const sm_comm *comm)
+{
+    return comm->size == 1 ? 1 : comm->node.count;
+}
+
 /* ---- messages ---- */
 
 void sm_comm_barrier(sm_comm *comm)
 {
     int64_t nothing = 0;
     sm_comm_max_int64(comm, &nothing, 1);
+}
+
+/* Tells a wait whether the others have come; the rank sleeps in between. */
+static int have_come(void *user)
+{
+    const struct timespec nap = {0, 5000000};
+    int finished = 0;
+    sm_check_mpi(MPI_Test(user, &finished, MPI_STATUS_IGNORE), "MPI_Test");
+    if (!finished) {
+        nanosleep(&nap, NULL);
+    }
+    return finished;
+}
+
+void sm_comm_barrier_asleep(sm_comm *comm)
+{
+    if (comm->size == 1) {
+        return;
+    }
+    MPI_Request request;
+    sm_stall_count_collective();
+    sm_check_mpi(MPI_Ibarrier(comm->handle, &request), "MPI_Ibarrier");
+    sm_wait(have_come, &request, &(sm_wait_reason){"the ranks at work", 0, 0});
 }
 
 void sm_comm_broadcast(sm_comm *comm, void *data, size_t bytes, int root)

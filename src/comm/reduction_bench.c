@@ -5,6 +5,7 @@
 
 #include "comm/comm_private.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -142,63 +143,225 @@ int sm_reduction_recommend(const double *seconds, int sizes)
     return best;
 }
 
-/* ---- behind a computation ---- */
+/* ---- a link ---- */
 
-static void compute(double seconds, int busy)
+enum { PIECE_BYTES = 1 << 18, PIECES = 32 };
+
+static void send_piece(const sm_comm *comm, int partner, const char *memory, int bytes, MPI_Request *request)
 {
-    struct timespec duration = {(time_t)seconds, (long)(1e9 * (seconds - (double)(time_t)seconds))};
-    double begin = sm_seconds();
-    if (!busy) {
-        nanosleep(&duration, NULL);
-    }
-    while (busy && sm_seconds() - begin < seconds) {
+    sm_check_mpi(MPI_Isend(memory, bytes, MPI_BYTE, partner, 0, comm->handle, request), "MPI_Isend");
+}
+
+static void receive_piece(const sm_comm *comm, int partner, char *memory, int bytes, MPI_Request *request)
+{
+    sm_check_mpi(MPI_Irecv(memory, bytes, MPI_BYTE, partner, 0, comm->handle, request), "MPI_Irecv");
+}
+
+/* A message there and one back. */
+static void go_round(const sm_comm *comm, int partner, char *memory, int bytes)
+{
+    MPI_Request request;
+    for (int half = 0; half < 2; half++) {
+        if ((half == 0) == (comm->rank == 0)) {
+            send_piece(comm, partner, memory, bytes, &request);
+        } else {
+            receive_piece(comm, partner, memory, bytes, &request);
+        }
+        sm_wait_for_request(&request, "a message of the benchmark");
     }
 }
 
-/* A step: ops, then the rest of the reduction; either may be left out. */
-static double run_step(sm_comm *comm, sm_reduction *reduction, size_t count, double compute_seconds, int ops, int busy)
+/* Both ways at once, so many that the link is never idle. */
+static void fill_link(const sm_comm *comm, int partner, char *memory)
 {
+    MPI_Request requests[2 * PIECES];
+    for (int i = 0; i < PIECES; i++) {
+        receive_piece(comm, partner, memory + (size_t)i * PIECE_BYTES, PIECE_BYTES, &requests[i]);
+    }
+    for (int i = 0; i < PIECES; i++) {
+        send_piece(comm, partner, memory + (size_t)(PIECES + i) * PIECE_BYTES, PIECE_BYTES, &requests[PIECES + i]);
+    }
+    for (int i = 0; i < 2 * PIECES; i++) {
+        sm_wait_for_request(&requests[i], "a message of the benchmark");
+    }
+}
+
+static sm_link measure_with(const sm_comm *comm, int partner)
+{
+    enum { ROUND_TRIPS = 100, WARM_UP = 10, MOST_FILLS = 64 };
+    const double least_seconds = 1; /* shaped links let a first burst pass */
+    char *memory = sm_alloc_zeroed((size_t)2 * PIECES * PIECE_BYTES);
+    int goes_on = 1, fills = 0;
+    double begin = 0, seconds = 0;
+    for (int i = -WARM_UP; i < ROUND_TRIPS; i++) {
+        begin = i <= 0 ? sm_seconds() : begin;
+        go_round(comm, partner, memory, 8);
+    }
+    sm_link link = {.latency_seconds = (sm_seconds() - begin) / ROUND_TRIPS / 2};
+    fill_link(comm, partner, memory);
+    begin = sm_seconds();
+    while (goes_on) {
+        fill_link(comm, partner, memory);
+        seconds = sm_seconds() - begin;
+        memory[0] = seconds < least_seconds && ++fills < MOST_FILLS; /* rank 0 decides */
+        go_round(comm, partner, memory, 1);
+        goes_on = memory[0];
+    }
+    link.bandwidth = (fills + 1) * (double)PIECES * PIECE_BYTES / seconds;
+    sm_free(memory);
+    return link;
+}
+
+/* The rank that rank 0 measures with. */
+static int find_partner(sm_comm *comm)
+{
+    int64_t partner = comm->node.count > 1 && comm->node.index > 0 ? -comm->rank : -(comm->size - 1);
+    sm_comm_max_int64(comm, &partner, 1);
+    return (int)-partner;
+}
+
+void sm_link_measure(sm_comm *comm, sm_link *link)
+{
+    *link = (sm_link){NAN, NAN};
+    if (comm->size > 1) {
+        int partner = find_partner(comm);
+        if (comm->rank == 0 || comm->rank == partner) {
+            *link = measure_with(comm, comm->rank == 0 ? partner : 0);
+        }
+        sm_comm_barrier_asleep(comm);
+        sm_comm_broadcast(comm, link, sizeof *link, 0);
+    }
+}
+
+/* ---- behind a computation ---- */
+
+static void sleep_for(double seconds)
+{
+    struct timespec duration = {(time_t)seconds, (long)(1e9 * (seconds - (double)(time_t)seconds))};
+    if (seconds > 0) {
+        nanosleep(&duration, NULL);
+    }
+}
+
+/* One step. Without a reduction there are no messages at all. */
+static double replay_step(sm_comm *comm, sm_reduction *reduction, const sm_replay *replay)
+{
+    double sums[4] = {0}, all[4], *gathered = sm_alloc(2 * (size_t)comm->size * sizeof *gathered);
     sm_comm_barrier(comm);
     double begin = sm_seconds();
     if (reduction) {
+        sm_comm_sum_double(comm, sums, 4);
+    }
+    sleep_for(replay->before_seconds);
+    if (reduction) {
+        sm_comm_sum_double(comm, sums, 4);
         sm_reduction_begin(reduction);
     }
-    for (int op = 0; op < ops; op++) {
-        compute(compute_seconds / ops, busy);
+    for (int op = 0; op < replay->ops; op++) {
+        sleep_for(replay->seconds[op]);
         if (reduction) {
-            sm_reduction_progress(reduction, (size_t)((double)count * (op + 1) / ops));
+            sm_reduction_progress(reduction, replay->complete[op]);
         }
     }
     if (reduction) {
         sm_reduction_finish(reduction);
+        sm_comm_sum_double(comm, sums, 1);
     }
+    sleep_for(replay->after_seconds);
+    if (reduction) {
+        memcpy(all, sums, sizeof all);
+        sm_comm_gather_double(comm, all, 2, gathered);
+    }
+    sm_free(gathered);
     return slowest_since(comm, begin);
 }
 
-sm_status sm_reduction_measure_overlap(sm_comm *comm, size_t bytes, const sm_reduction_options *options,
-                                       double compute_seconds, int ops, int busy, int rounds,
-                                       sm_reduction_overlap *overlap)
+static double blocking_round(sm_comm *comm, sm_reduction *reduction, size_t count)
+{
+    sm_comm_barrier(comm);
+    double begin = sm_seconds();
+    sum_by_reduction(reduction, count);
+    return slowest_since(comm, begin);
+}
+
+sm_status sm_reduction_measure_blocking(sm_comm *comm, size_t count, const sm_reduction_options *options, int rounds,
+                                        double *seconds)
 {
     sm_status status = SM_OK;
-    size_t count = bytes / sizeof(float);
     float *values = sm_reduction_alloc(comm, count);
-    double *times = sm_alloc(3 * (size_t)rounds * sizeof *times);
+    double *times = sm_alloc((size_t)rounds * sizeof *times);
     sm_reduction *reduction = NULL;
-    memset(values, 0, bytes);
+    memset(values, 0, count * sizeof *values);
     SM_TRY(sm_reduction_new(comm, values, count, options, &reduction));
-    run_step(comm, reduction, count, 0, 0, busy);
+    blocking_round(comm, reduction, count);
     for (int round = 0; round < rounds; round++) {
-        times[round] = run_step(comm, reduction, count, 0, 0, busy);
-        times[rounds + round] = run_step(comm, NULL, count, compute_seconds, ops, busy);
-        times[2 * rounds + round] = run_step(comm, reduction, count, compute_seconds, ops, busy);
+        times[round] = blocking_round(comm, reduction, count);
     }
-    overlap->alone_seconds = median(times, rounds);
-    overlap->compute_seconds = median(times + rounds, rounds);
-    overlap->step_seconds = median(times + 2 * rounds, rounds);
-    overlap->hidden = 1 - (overlap->step_seconds - overlap->compute_seconds) / overlap->alone_seconds;
+    *seconds = median(times, rounds);
 done:
     sm_reduction_free(reduction);
     sm_reduction_free_values(values);
     sm_free(times);
+    return status;
+}
+
+/* What is measured in each round, and how it is combined over ranks. */
+enum { BLOCKING, COMPUTE, STEP, BLOCKING_STEP, WAITED, POLLING, SENT, QUANTITIES };
+
+static void replay_round(sm_comm *comm, sm_reduction *const reductions[2], size_t count, const sm_replay *replay,
+                         double *quantities)
+{
+    sm_reduction_statistics statistics;
+    quantities[BLOCKING] = blocking_round(comm, reductions[0], count);
+    quantities[COMPUTE] = replay_step(comm, NULL, replay);
+    quantities[STEP] = replay_step(comm, reductions[0], replay);
+    sm_reduction_get_statistics(reductions[0], &statistics);
+    quantities[BLOCKING_STEP] = replay_step(comm, reductions[1], replay);
+    quantities[WAITED] = -statistics.waited_seconds; /* the least of all ranks */
+    quantities[POLLING] = statistics.polling_seconds;
+    quantities[SENT] = (double)statistics.sent_bytes;
+    sm_comm_max_double(comm, quantities, QUANTITIES);
+    quantities[WAITED] *= -1;
+}
+
+sm_status sm_reduction_replay(sm_comm *comm, size_t count, const sm_reduction_options *options, const sm_replay *replay,
+                              int rounds, sm_replay_times *times)
+{
+    sm_status status = SM_OK;
+    float *values = sm_reduction_alloc(comm, count);
+    double *all = sm_alloc(QUANTITIES * (size_t)rounds * sizeof *all), middle[QUANTITIES];
+    sm_reduction *reductions[2] = {NULL, NULL}; /* as wished; blocking */
+    sm_reduction_options blocking = *options;
+    sm_reduction_statistics statistics;
+    blocking.mode = SM_REDUCTION_BLOCKING;
+    memset(values, 0, count * sizeof *values);
+    SM_TRY(sm_reduction_new(comm, values, count, options, &reductions[0]));
+    SM_TRY(sm_reduction_new(comm, values, count, &blocking, &reductions[1]));
+    blocking_round(comm, reductions[0], count);
+    for (int round = 0; round < rounds; round++) {
+        double quantities[QUANTITIES];
+        replay_round(comm, reductions, count, replay, quantities);
+        for (int q = 0; q < QUANTITIES; q++) {
+            all[q * rounds + round] = quantities[q];
+        }
+    }
+    for (int q = 0; q < QUANTITIES; q++) {
+        middle[q] = median(all + q * rounds, rounds);
+    }
+    sm_reduction_get_statistics(reductions[0], &statistics);
+    *times = (sm_replay_times){.blocking_seconds = middle[BLOCKING],
+                               .compute_seconds = middle[COMPUTE],
+                               .step_seconds = middle[STEP],
+                               .blocking_step_seconds = middle[BLOCKING_STEP],
+                               .hidden = 1 - (middle[STEP] - middle[COMPUTE]) / middle[BLOCKING],
+                               .waited_seconds = middle[WAITED],
+                               .polling_seconds = middle[POLLING],
+                               .buckets = statistics.buckets,
+                               .sent_bytes = (size_t)middle[SENT]};
+done:
+    sm_reduction_free(reductions[0]);
+    sm_reduction_free(reductions[1]);
+    sm_reduction_free_values(values);
+    sm_free(all);
     return status;
 }

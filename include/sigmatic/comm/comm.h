@@ -28,11 +28,23 @@ sm_comm *sm_comm_world(void);
 /** \return this rank alone; owned by comm. What is collective over it needs no other rank. */
 sm_comm *sm_comm_self(void);
 
+/** \return the first `ranks` ranks of comm, freed with sm_comm_part_free(); NULL on the others. Collective over `comm`. */
+sm_comm *sm_comm_part_new(sm_comm *comm, int ranks);
+/** NULL is legal. Collective over `part`. */
+void sm_comm_part_free(sm_comm *part);
+
 int sm_comm_rank(const sm_comm *comm);
 int sm_comm_size(const sm_comm *comm);
 
+/** \return number of groups of ranks that share memory */
+int sm_comm_nodes(const sm_comm *comm);
+
 /** Waits for all ranks. Collective. */
 void sm_comm_barrier(sm_comm *comm);
+
+/** The same for ranks that have nothing to do meanwhile: they leave their cores to the others, and learn of the end
+ * some milliseconds late. Collective. */
+void sm_comm_barrier_asleep(sm_comm *comm);
 
 /** Copies `bytes` bytes from rank `root` to every rank (any size, in pieces below MPI's int limit). Collective. */
 void sm_comm_broadcast(sm_comm *comm, void *data, size_t bytes, int root);

@@ -31,20 +31,43 @@ sm_status sm_reduction_measure(sm_comm *comm, size_t bytes, int rounds, double *
  * seconds[size][way] by the sum over `sizes` of time over the best time of that size */
 int sm_reduction_recommend(const double *seconds, int sizes);
 
-typedef struct sm_reduction_overlap {
-    double alone_seconds;   /**< the reduction with nothing to hide behind */
-    double compute_seconds; /**< the computation without a reduction, as measured */
-    double step_seconds;    /**< both, overlapped */
-    double hidden;          /**< 1 - (step - compute) / alone */
-} sm_reduction_overlap;
+/** The way between rank 0 and the first rank of another node (on one node: the last rank). */
+typedef struct sm_link {
+    double latency_seconds; /**< of a message of 8 bytes, one way */
+    double bandwidth;       /**< bytes a second and direction, both directions at a time */
+} sm_link;
 
-/** A computation of `ops` ops with a poll after each, the array becoming complete evenly, and the reduction behind it.
- *
- * \param compute_seconds  of all ops; busy: in a loop, else asleep (more ranks than cores)
- * \param [out] overlap    medians, the same on every rank. Collective. */
-sm_status sm_reduction_measure_overlap(sm_comm *comm, size_t bytes, const sm_reduction_options *options,
-                                       double compute_seconds, int ops, int busy, int rounds,
-                                       sm_reduction_overlap *overlap);
+/** The same on every rank; NaN on one rank alone. Collective. */
+void sm_link_measure(sm_comm *comm, sm_link *link);
+
+/** A training step that is slept through: forward, the ops of backward with a poll after each, update. Its small sums
+ * over ranks (counts, losses, vote, waits) are real. */
+typedef struct sm_replay {
+    double before_seconds, after_seconds; /**< forward; update and all else */
+    int ops;
+    const double *seconds;  /**< of each op */
+    const size_t *complete; /**< floats of the array that are final after each op; never falls */
+} sm_replay;
+
+typedef struct sm_replay_times {
+    double blocking_seconds;      /**< the reduction with nothing to hide behind */
+    double compute_seconds;       /**< the step without any message, as slept */
+    double step_seconds;          /**< the step with the reduction behind it */
+    double blocking_step_seconds; /**< the same in the mode `blocking` */
+    double hidden;                /**< 1 - (step - compute) / blocking */
+    double waited_seconds;        /**< for the reduction after backward, of the rank that came last */
+    double polling_seconds;       /**< what moving messages took from the computation, of the rank with the most */
+    size_t buckets, sent_bytes;   /**< bytes: of the rank that sends most */
+} sm_replay_times;
+
+/** \param count  floats of the array
+ * \param [out] times  medians over rounds of the slowest rank, the same on every rank. Collective. */
+sm_status sm_reduction_replay(sm_comm *comm, size_t count, const sm_reduction_options *options, const sm_replay *replay,
+                              int rounds, sm_replay_times *times);
+
+/** The reduction alone, as blocking_seconds. Collective. */
+sm_status sm_reduction_measure_blocking(sm_comm *comm, size_t count, const sm_reduction_options *options, int rounds,
+                                        double *seconds);
 
 #ifdef __cplusplus
 }
