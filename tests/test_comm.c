@@ -57,6 +57,25 @@ static void gather_keeps_the_order_of_ranks(void)
     }
 }
 
+/* Parts are communicators of their own; who is not in one sleeps. */
+static void the_first_ranks_make_a_part(void)
+{
+    for (int ranks = 1; ranks <= sm_comm_size(test_comm); ranks++) {
+        sm_comm *part = sm_comm_part_new(test_comm, ranks);
+        CU_ASSERT((part != NULL) == (sm_comm_rank(test_comm) < ranks));
+        if (part) {
+            double one = 1;
+            CU_ASSERT(sm_comm_size(part) == ranks && sm_comm_rank(part) == sm_comm_rank(test_comm));
+            for (int i = 0; i < 3; i++, one = 1) {
+                sm_comm_sum_double(part, &one, 1);
+                CU_ASSERT(one == ranks);
+            }
+        }
+        sm_comm_part_free(part);
+        sm_comm_barrier_asleep(test_comm);
+    }
+}
+
 /* Only one rank enters: a message to another one would hang. */
 static void self_is_one_rank_alone(void)
 {
@@ -82,6 +101,7 @@ int main(int argc, char **argv)
     SM_TEST(broadcast_reaches_every_rank_from_any_root);
     SM_TEST(one_failure_becomes_everyones);
     SM_TEST(gather_keeps_the_order_of_ranks);
+    SM_TEST(the_first_ranks_make_a_part);
     SM_TEST(self_is_one_rank_alone);
     return sm_test_end();
 }

@@ -170,6 +170,7 @@ static void bits_depend_on_the_layout_alone(void)
         {.mode = SM_REDUCTION_BLOCKING, .bucket_bytes = BUCKET_BYTES},
         {.mode = SM_REDUCTION_OVERLAPPED, .bucket_bytes = BUCKET_BYTES},
         {.mode = SM_REDUCTION_OVERLAPPED, .bucket_bytes = 30000, .poll_seconds = 1e-9},
+        {.mode = SM_REDUCTION_OVERLAPPED, .bucket_bytes = 20000, .poll_seconds = 1e-6, .thread = 1},
         {.mode = SM_REDUCTION_HIERARCHICAL, .bucket_bytes = 20000, .ranks_per_node = 1}};
     for (unsigned i = 0; i < sizeof options / sizeof *options; i++) {
         reduce_once(i == 0 ? first : values, &options[i], i);
@@ -178,7 +179,8 @@ static void bits_depend_on_the_layout_alone(void)
     for (unsigned i = 0; i < 4; i++) {
         reduce_once(
             i == 0 ? first : values,
-            &(sm_reduction_options){.mode = SM_REDUCTION_HIERARCHICAL, .bucket_bytes = 4096 << i, .ranks_per_node = 2},
+            &(sm_reduction_options){
+                .mode = SM_REDUCTION_HIERARCHICAL, .bucket_bytes = 4096 << i, .ranks_per_node = 2, .thread = i % 2},
             i);
         CU_ASSERT(i == 0 || memcmp(first, values, MOST * sizeof *first) == 0);
     }
@@ -249,6 +251,41 @@ static void buckets_travel_while_the_array_fills(void)
         }
         CU_ASSERT(early == (modes[m] == SM_REDUCTION_BLOCKING ? 0 : (int)buckets - 1));
         CU_ASSERT(modes[m] == SM_REDUCTION_BLOCKING || statistics.hidden_seconds > 0);
+        sm_reduction_free(reduction);
+        sm_free(values);
+    }
+}
+
+/* Inside a long op nobody polls. Other sums meanwhile take turns with the thread. */
+static void a_thread_moves_buckets_during_long_ops(void)
+{
+    const int ranks_per_node[] = {1, 2};
+    for (int n = 0; n < 2 && sm_comm_size(test_comm) > ranks_per_node[n]; n++) {
+        float *values = sm_alloc(MOST * sizeof *values);
+        const sm_reduction_options options = {.mode = SM_REDUCTION_HIERARCHICAL,
+                                              .bucket_bytes = BUCKET_BYTES,
+                                              .ranks_per_node = ranks_per_node[n],
+                                              .thread = 1};
+        sm_reduction *reduction = new_reduction(values, MOST, &options);
+        for (int round = 0; round < 2; round++) {
+            fill(values, MOST, round);
+            sm_comm_barrier(test_comm);
+            sm_reduction_begin(reduction);
+            sm_reduction_progress(reduction, MOST - 1);
+            wait_for_seconds(0.25);
+            for (int i = 0; i < 50; i++) {
+                double one = 1;
+                sm_comm_sum_double(test_comm, &one, 1);
+                CU_ASSERT(one == sm_comm_size(test_comm));
+            }
+            double begin = sm_seconds();
+            sm_reduction_finish(reduction);
+            size_t buckets;
+            const sm_reduction_bucket_times *times = sm_reduction_trace(reduction, &buckets);
+            CU_ASSERT(times[buckets - 2].finished_seconds < begin);
+            SM_TEST_AT_MOST(worst_error(values, MOST, round, 0), float_bound());
+            CU_ASSERT(same_everywhere(values, MOST));
+        }
         sm_reduction_free(reduction);
         sm_free(values);
     }
@@ -347,6 +384,7 @@ int main(int argc, char **argv)
     SM_TEST(bits_depend_on_the_layout_alone);
     SM_TEST(a_rank_with_nan_makes_it_everyones);
     SM_TEST(buckets_travel_while_the_array_fills);
+    SM_TEST(a_thread_moves_buckets_during_long_ops);
     SM_TEST(a_wait_elsewhere_moves_buckets);
     SM_TEST(messages_are_as_long_as_said);
     SM_TEST(bfloat16_rounds_to_nearest_even);

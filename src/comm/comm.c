@@ -11,6 +11,14 @@
 #include <time.h>
 
 static sm_comm world, self;
+static int thread_level;
+
+pthread_mutex_t sm_comm_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+int sm_comm_takes_turns(void)
+{
+    return thread_level >= MPI_THREAD_SERIALIZED;
+}
 
 static void abort_all(void)
 {
@@ -62,8 +70,8 @@ void sm_comm_begin(int *argc, char ***argv)
     /* Messages of a bucket go out at once: with the handshake of longer ones every stage waits for one more poll of both
      * sides, and half of the overlap is lost. Half of the default bucket, what goes to the only other node, and a header. */
     setenv("OMPI_MCA_btl_tcp_eager_limit", "528384", 0);
-    int provided;
-    if (MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS || provided < MPI_THREAD_FUNNELED) {
+    if (MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &thread_level) != MPI_SUCCESS ||
+        thread_level < MPI_THREAD_FUNNELED) {
         sm_abort("MPI_Init_thread failed or offers no MPI_THREAD_FUNNELED");
     }
     sm_check_mpi(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
@@ -165,8 +173,10 @@ void sm_comm_barrier_asleep(sm_comm *comm)
     }
     MPI_Request request;
     sm_stall_count_collective();
+    pthread_mutex_lock(&sm_comm_mutex);
     sm_check_mpi(MPI_Ibarrier(comm->handle, &request), "MPI_Ibarrier");
     sm_wait(have_come, &request, &(sm_wait_reason){"the ranks at work", 0, 0});
+    pthread_mutex_unlock(&sm_comm_mutex);
 }
 
 void sm_comm_broadcast(sm_comm *comm, void *data, size_t bytes, int root)
@@ -176,6 +186,7 @@ void sm_comm_broadcast(sm_comm *comm, void *data, size_t bytes, int root)
         return;
     }
     sm_stall_count_collective();
+    pthread_mutex_lock(&sm_comm_mutex);
     for (size_t begin = 0; begin < bytes; begin += PIECE_BYTES) {
         size_t piece = bytes - begin < PIECE_BYTES ? bytes - begin : PIECE_BYTES;
         MPI_Request request;
@@ -183,6 +194,7 @@ void sm_comm_broadcast(sm_comm *comm, void *data, size_t bytes, int root)
                      "MPI_Ibcast");
         sm_wait_for_request(&request, "a broadcast");
     }
+    pthread_mutex_unlock(&sm_comm_mutex);
 }
 
 static void reduce(sm_comm *comm, void *values, size_t count, const sm_meeting_operation *operation)
@@ -191,7 +203,9 @@ static void reduce(sm_comm *comm, void *values, size_t count, const sm_meeting_o
         return;
     }
     sm_stall_count_collective();
+    pthread_mutex_lock(&sm_comm_mutex);
     sm_meeting_reduce(comm->meeting, values, count, operation);
+    pthread_mutex_unlock(&sm_comm_mutex);
 }
 
 void sm_comm_sum_int64(sm_comm *comm, int64_t *values, size_t count)
@@ -227,9 +241,11 @@ void sm_comm_gather_double(sm_comm *comm, const double *values, size_t count, do
     }
     sm_stall_count_collective();
     MPI_Request request;
+    pthread_mutex_lock(&sm_comm_mutex);
     sm_check_mpi(MPI_Iallgather(values, (int)count, MPI_DOUBLE, all, (int)count, MPI_DOUBLE, comm->handle, &request),
                  "MPI_Iallgather");
     sm_wait_for_request(&request, "a gather");
+    pthread_mutex_unlock(&sm_comm_mutex);
 }
 
 sm_status sm_comm_agree(sm_comm *comm, sm_status status)

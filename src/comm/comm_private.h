@@ -8,6 +8,7 @@
 #include "comm/node.h"
 
 #include <mpi.h>
+#include <pthread.h>
 
 struct sm_comm {
     MPI_Comm handle;
@@ -18,6 +19,13 @@ struct sm_comm {
 
 /** sm_abort() unless MPI succeeded. */
 void sm_check_mpi(int code, const char *what);
+
+/** MPI allows one thread at a time (MPI_THREAD_SERIALIZED): the main thread holds this in every call that sends or
+ * waits while a helper may be at work, sm_wait() and pollers included. Not recursive. */
+extern pthread_mutex_t sm_comm_mutex;
+
+/** \return 1 if threads other than the main one may call MPI, in turn */
+int sm_comm_takes_turns(void);
 
 /** What a rank waits for, for the diagnosis. */
 typedef struct sm_wait_reason {

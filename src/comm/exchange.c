@@ -28,7 +28,7 @@ typedef struct place {
 
 struct sm_exchange {
     MPI_Comm comm;
-    int rank, size, compress, threads, place_count;
+    int rank, size, compress, place_count;
     float *values;
     const float **sources;
     size_t most_count, longest_share, sent_bytes;
@@ -55,13 +55,12 @@ static void make_place(const sm_exchange *e, place *p, size_t most_count)
     }
 }
 
-sm_exchange *sm_exchange_new(MPI_Comm comm, float *values, size_t most_count, int compress, int threads)
+sm_exchange *sm_exchange_new(MPI_Comm comm, float *values, size_t most_count, int compress)
 {
     sm_exchange *e = sm_alloc_zeroed(sizeof *e);
     e->comm = comm;
     e->values = values;
     e->compress = compress;
-    e->threads = threads;
     e->most_count = most_count;
     sm_check_mpi(MPI_Comm_rank(comm, &e->rank), "MPI_Comm_rank");
     sm_check_mpi(MPI_Comm_size(comm, &e->size), "MPI_Comm_size");
@@ -189,7 +188,7 @@ static void collect(sm_exchange *e, place *p)
     p->stage = COLLECTING;
 }
 
-static void add_contributions(sm_exchange *e, place *p)
+static void add_contributions(sm_exchange *e, place *p, int threads)
 {
     size_t count = share_count(e, p, e->rank);
     float *own = share_values(e, p, e->rank);
@@ -200,7 +199,7 @@ static void add_contributions(sm_exchange *e, place *p)
         }
         e->sources[r] = r == e->rank ? own : contribution;
     }
-    sm_add_in_order(e->sources, (size_t)e->size, &own, 1, 0, count, e->threads);
+    sm_add_in_order(e->sources, (size_t)e->size, &own, 1, 0, count, threads);
     if (e->compress) { /* this rank too goes on with the rounded sum */
         uint16_t *rounded = p->sent + share_begin(e, p->count, e->rank);
         sm_bfloat16_from_float(own, rounded, count);
@@ -228,10 +227,10 @@ static void take_compressed_sums(sm_exchange *e, place *p)
 
 /* Goes through as many stages as it can. The sums of others may only be received where nothing is being sent from any
  * more. */
-static void move(sm_exchange *e, place *p)
+static void move(sm_exchange *e, place *p, int threads)
 {
     if (p->stage == COLLECTING && all_finished(e, p->collect_receive)) {
-        add_contributions(e, p);
+        add_contributions(e, p, threads);
         spread(e, p);
         p->stage = CLEARING;
     }
@@ -275,12 +274,12 @@ void sm_exchange_start(sm_exchange *e, size_t bucket, size_t first, size_t count
     collect(e, p);
 }
 
-void sm_exchange_poll(sm_exchange *e, char *finished)
+void sm_exchange_poll(sm_exchange *e, int threads, char *finished)
 {
     for (int i = 0; i < e->place_count; i++) {
         place *p = &e->places[i];
         if (p->stage != FREE) {
-            move(e, p);
+            move(e, p, threads);
             finished[p->bucket] = p->stage == FREE;
         }
     }

@@ -12,7 +12,7 @@ typedef struct sm_exchange sm_exchange;
  * \param values      all buckets are parts of it
  * \param most_count  floats of the largest bucket
  * \param compress    messages carry bfloat16 */
-sm_exchange *sm_exchange_new(MPI_Comm comm, float *values, size_t most_count, int compress, int threads);
+sm_exchange *sm_exchange_new(MPI_Comm comm, float *values, size_t most_count, int compress);
 /** NULL is legal. Nothing may be on the way. */
 /** \return bytes of the buckets on the way. */
 size_t sm_exchange_bytes(const sm_exchange *exchange);
@@ -26,8 +26,9 @@ int sm_exchange_has_room(const sm_exchange *exchange);
 void sm_exchange_start(sm_exchange *exchange, size_t bucket, size_t first, size_t count);
 
 /** Moves what is on the way.
+ * \param threads  for additions
  * \param [in,out] finished  by bucket: becomes 1 when its values are the sums */
-void sm_exchange_poll(sm_exchange *exchange, char *finished);
+void sm_exchange_poll(sm_exchange *exchange, int threads, char *finished);
 
 /** \return bytes sent since the last call */
 size_t sm_exchange_take_sent_bytes(sm_exchange *exchange);

@@ -2,6 +2,7 @@
  * complete), added (this rank's share is the sum of the node), sent (between nodes), final (the sum over all is known
  * to the node), done (it is in this rank's values). What the ranks of a node tell each other is four such numbers,
  * counted on from reduction to reduction, each written by one rank. */
+#define _POSIX_C_SOURCE 200809L
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/timer.h>
@@ -11,10 +12,12 @@
 #include "comm/exchange.h"
 #include "comm/reduction_kernels.h"
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 
-enum { LINE_BYTES = 64, BUCKET_ALIGNMENT = 1024, SHARE_ALIGNMENT = 16, MOST_BUCKET_BYTES = 1 << 30 };
+enum { LINE_BYTES = 64, BUCKET_ALIGNMENT = 1024, SHARE_ALIGNMENT = 16, MOST_BUCKET_BYTES = 1 << 30, HELPER_POLLS = 5 };
 
 const char *const sm_reduction_mode_names[SM_REDUCTION_MODES] = {"blocking", "overlapped", "hierarchical"};
 
@@ -38,18 +41,23 @@ struct sm_reduction {
     float *values;
     size_t count, bucket_floats, buckets;
     sm_shared told_memory, window_memory;
-    told **told;           /* by rank of the node */
-    float **windows;       /* by rank of the node; the own one is `values` unless staged */
-    int staged;            /* values are copied to and from the own window */
-    sm_exchange *exchange; /* first rank of the node, several nodes */
-    char *exchanged;       /* by bucket */
-    int moves;             /* between begin and finish */
-    uint64_t before;       /* buckets of earlier reductions */
-    size_t complete;       /* floats */
+    told **told;             /* by rank of the node */
+    float **windows;         /* by rank of the node; the own one is `values` unless staged */
+    int staged;              /* values are copied to and from the own window */
+    sm_exchange *exchange;   /* first rank of the node, several nodes */
+    char *exchanged;         /* by bucket */
+    int moves;               /* between begin and finish */
+    uint64_t before;         /* buckets of earlier reductions */
+    _Atomic size_t complete; /* floats */
     size_t ready, added, sent, final, done;
     double polled_seconds, begin_seconds;
     sm_reduction_bucket_times *times;
     sm_reduction_statistics statistics;
+    struct { /* all under sm_comm_mutex */
+        pthread_t thread;
+        pthread_cond_t changed;
+        int runs, is_wanted, must_end;
+    } helper;
 };
 
 /* ---- memory that reductions work on in place ---- */
@@ -184,61 +192,23 @@ static void lay_out(sm_reduction *r)
 }
 
 /* Measured over links of 0.1 and 1 Gbit/s and inside a node: between 256 KiB and 4 MiB the time hardly changes, and
- * more is left to wait for after the last op. */
-static size_t default_bucket_bytes(int nodes)
+ * more is left to wait for after the last op. Of few gradients that would still be a large part. */
+static size_t default_bucket_bytes(size_t bytes, int nodes)
 {
-    size_t least = 1 << 20, least_message = 16 << 10;
-    return least_message * (size_t)nodes > least ? least_message * (size_t)nodes : least;
+    const size_t most = 1 << 20, least = 128 << 10, least_message = 16 << 10, wanted = bytes / 32;
+    size_t bucket = wanted < least ? least : wanted > most ? most : wanted;
+    return least_message * (size_t)nodes > bucket ? least_message * (size_t)nodes : bucket;
 }
 
 static void cut_buckets(sm_reduction *r)
 {
-    size_t bytes = r->options.bucket_bytes > 0 ? r->options.bucket_bytes : default_bucket_bytes(r->node.count);
+    size_t bytes = r->options.bucket_bytes > 0 ? r->options.bucket_bytes
+                                               : default_bucket_bytes(r->count * sizeof(float), r->node.count);
     bytes = bytes < MOST_BUCKET_BYTES ? bytes : MOST_BUCKET_BYTES;
     r->bucket_floats = sm_round_up(bytes / sizeof(float) > 0 ? bytes / sizeof(float) : 1, BUCKET_ALIGNMENT);
     r->buckets = (r->count + r->bucket_floats - 1) / r->bucket_floats;
     r->times = sm_alloc_zeroed((r->buckets + 1) * sizeof *r->times);
     r->exchanged = sm_alloc_zeroed(r->buckets + 1);
-}
-
-sm_status sm_reduction_new(sm_comm *comm, float *values, size_t count, const sm_reduction_options *options,
-                           sm_reduction **out)
-{
-    sm_reduction *r = sm_alloc_zeroed(sizeof *r);
-    r->comm = comm;
-    r->options = *options;
-    r->options.poll_seconds = options->poll_seconds > 0 ? options->poll_seconds : default_poll_seconds;
-    r->options.threads = options->threads > 0 ? options->threads : 1;
-    r->values = values;
-    r->count = count;
-    lay_out(r);
-    cut_buckets(r);
-    if (r->node.rank == 0 && r->node.count > 1) {
-        size_t most = count < r->bucket_floats ? count : r->bucket_floats;
-        r->exchange = sm_exchange_new(r->node.leaders, r->windows[0], most, options->compress, r->options.threads);
-    }
-    *out = r;
-    return SM_OK;
-}
-
-void sm_reduction_free(sm_reduction *r)
-{
-    if (!r) {
-        return;
-    }
-    sm_exchange_free(r->exchange);
-    release_windows(r);
-    sm_free(r->times);
-    sm_free(r->exchanged);
-    sm_free(r);
-}
-
-size_t sm_reduction_extra_bytes(const sm_reduction *r)
-{
-    size_t bytes = r->count * sizeof(float), share = bytes / (size_t)r->node.size;
-    size_t window = r->staged ? bytes : 0, others = (size_t)(r->node.size - 1) * share;
-    size_t sums = r->node.count > 1 && r->node.rank > 0 ? bytes - share : 0; /* read in the first rank's window */
-    return window + others + sums + (r->exchange ? sm_exchange_bytes(r->exchange) : 0);
 }
 
 /* ---- the stages ---- */
@@ -284,32 +254,32 @@ static void take_complete(sm_reduction *r)
 }
 
 /* This rank adds its share of the bucket: for everyone, or with several nodes for the first rank. */
-static void add_share(const sm_reduction *r, size_t bucket)
+static void add_share(const sm_reduction *r, size_t bucket, int threads)
 {
     size_t ranks = (size_t)r->node.size, rank = (size_t)r->node.rank, count = count_of(r, bucket);
     size_t begin = count * rank / ranks / SHARE_ALIGNMENT * SHARE_ALIGNMENT;
     size_t end = rank + 1 == ranks ? count : count * (rank + 1) / ranks / SHARE_ALIGNMENT * SHARE_ALIGNMENT;
     sm_add_in_order((const float *const *)r->windows, ranks, r->windows, r->node.count == 1 ? ranks : 1,
-                    first_of(r, bucket) + begin, end - begin, r->options.threads);
+                    first_of(r, bucket) + begin, end - begin, threads);
 }
 
-static void add_shares(sm_reduction *r)
+static void add_shares(sm_reduction *r, int threads)
 {
     size_t ready = r->node.size > 1 ? all_told(r, offsetof(told, ready)) : r->ready;
     ready = ready < r->ready ? ready : r->ready;
     while (r->added < ready) {
         if (r->node.size > 1) {
-            add_share(r, r->added);
+            add_share(r, r->added, threads);
         }
         r->added++;
         tell(&own_told(r)->added, r->before + r->added);
     }
 }
 
-static void exchange_with_nodes(sm_reduction *r)
+static void exchange_with_nodes(sm_reduction *r, int threads)
 {
     size_t added = all_told(r, offsetof(told, added));
-    sm_exchange_poll(r->exchange, r->exchanged);
+    sm_exchange_poll(r->exchange, threads, r->exchanged);
     while (r->sent < added && sm_exchange_has_room(r->exchange)) {
         sm_exchange_start(r->exchange, r->sent, first_of(r, r->sent), count_of(r, r->sent));
         r->sent++;
@@ -320,10 +290,10 @@ static void exchange_with_nodes(sm_reduction *r)
     tell(&own_told(r)->final, r->before + r->final);
 }
 
-static void find_final(sm_reduction *r)
+static void find_final(sm_reduction *r, int threads)
 {
     if (r->exchange) {
-        exchange_with_nodes(r);
+        exchange_with_nodes(r, threads);
     } else if (r->node.count > 1) {
         uint64_t final = read(&r->told[0]->final);
         r->final = final > r->before ? (size_t)(final - r->before) : 0;
@@ -347,22 +317,126 @@ static void take_final(sm_reduction *r)
     }
 }
 
-static void advance(sm_reduction *r)
+/* Under sm_comm_mutex. */
+static void advance(sm_reduction *r, int threads)
 {
     take_complete(r);
-    add_shares(r);
-    find_final(r);
+    add_shares(r, threads);
+    find_final(r, threads);
     take_final(r);
+}
+
+/* ---- the thread ---- */
+
+/* Adds by itself: a second set of OpenMP threads would fight for the cores of the first. */
+static void *help(void *user)
+{
+    sm_reduction *r = user;
+    const struct timespec nap = {0, (long)(1e9 * HELPER_POLLS * r->options.poll_seconds)};
+    pthread_mutex_lock(&sm_comm_mutex);
+    while (!r->helper.must_end) {
+        if (!r->helper.is_wanted) {
+            pthread_cond_wait(&r->helper.changed, &sm_comm_mutex);
+            continue;
+        }
+        double begin = sm_seconds();
+        advance(r, 1);
+        r->polled_seconds = sm_seconds();
+        r->statistics.polling_seconds += r->polled_seconds - begin;
+        pthread_mutex_unlock(&sm_comm_mutex);
+        nanosleep(&nap, NULL);
+        pthread_mutex_lock(&sm_comm_mutex);
+    }
+    pthread_mutex_unlock(&sm_comm_mutex);
+    return NULL;
+}
+
+/* Signals are for the main thread. Without a thread there are still the polls between ops. */
+static void start_helper(sm_reduction *r)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_cond_init(&r->helper.changed, NULL);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    r->helper.runs = pthread_create(&r->helper.thread, NULL, help, r) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void want_helper(sm_reduction *r, int is_wanted)
+{
+    if (r->helper.runs) {
+        r->helper.is_wanted = is_wanted;
+        pthread_cond_signal(&r->helper.changed);
+    }
+}
+
+static void stop_helper(sm_reduction *r)
+{
+    if (r->helper.runs) {
+        pthread_mutex_lock(&sm_comm_mutex);
+        r->helper.must_end = 1;
+        pthread_cond_signal(&r->helper.changed);
+        pthread_mutex_unlock(&sm_comm_mutex);
+        pthread_join(r->helper.thread, NULL);
+        pthread_cond_destroy(&r->helper.changed);
+    }
+}
+
+/* ---- life ---- */
+
+sm_status sm_reduction_new(sm_comm *comm, float *values, size_t count, const sm_reduction_options *options,
+                           sm_reduction **out)
+{
+    sm_reduction *r = sm_alloc_zeroed(sizeof *r);
+    r->comm = comm;
+    r->options = *options;
+    r->options.poll_seconds = options->poll_seconds > 0 ? options->poll_seconds : default_poll_seconds;
+    r->options.threads = options->threads > 0 ? options->threads : 1;
+    r->values = values;
+    r->count = count;
+    lay_out(r);
+    cut_buckets(r);
+    if (r->node.rank == 0 && r->node.count > 1) {
+        size_t most = count < r->bucket_floats ? count : r->bucket_floats;
+        r->exchange = sm_exchange_new(r->node.leaders, r->windows[0], most, options->compress);
+    }
+    if (options->thread && r->node.count > 1 && options->mode != SM_REDUCTION_BLOCKING && sm_comm_takes_turns()) {
+        start_helper(r);
+    }
+    *out = r;
+    return SM_OK;
+}
+
+void sm_reduction_free(sm_reduction *r)
+{
+    if (!r) {
+        return;
+    }
+    stop_helper(r);
+    sm_exchange_free(r->exchange);
+    release_windows(r);
+    sm_free(r->times);
+    sm_free(r->exchanged);
+    sm_free(r);
+}
+
+size_t sm_reduction_extra_bytes(const sm_reduction *r)
+{
+    size_t bytes = r->count * sizeof(float), share = bytes / (size_t)r->node.size;
+    size_t window = r->staged ? bytes : 0, others = (size_t)(r->node.size - 1) * share;
+    size_t sums = r->node.count > 1 && r->node.rank > 0 ? bytes - share : 0; /* read in the first rank's window */
+    return window + others + sums + (r->exchange ? sm_exchange_bytes(r->exchange) : 0);
 }
 
 /* ---- begin, progress, finish ---- */
 
+/* During a wait of the main thread, which holds the mutex. */
 static void poll_now_and_then(void *user)
 {
     sm_reduction *r = user;
     double now = sm_seconds();
     if (now - r->polled_seconds >= r->options.poll_seconds) {
-        advance(r);
+        advance(r, r->options.threads);
         r->polled_seconds = sm_seconds();
     }
 }
@@ -375,6 +449,9 @@ void sm_reduction_begin(sm_reduction *r)
     r->moves = 1;
     if (r->options.mode != SM_REDUCTION_BLOCKING) {
         sm_poller_add(poll_now_and_then, r);
+        pthread_mutex_lock(&sm_comm_mutex);
+        want_helper(r, 1);
+        pthread_mutex_unlock(&sm_comm_mutex);
     }
 }
 
@@ -384,13 +461,19 @@ void sm_reduction_progress(sm_reduction *r, size_t complete)
         return;
     }
     double begin = sm_seconds();
-    r->complete = complete > r->complete ? complete : r->complete;
+    if (complete > r->complete) {
+        r->complete = complete;
+    }
+    if (pthread_mutex_trylock(&sm_comm_mutex) != 0) {
+        return; /* the helper is at it */
+    }
     int starts = r->ready < r->buckets && first_of(r, r->ready + 1) <= r->complete;
     if (starts || begin - r->polled_seconds >= r->options.poll_seconds) {
-        advance(r);
+        advance(r, r->options.threads);
         r->polled_seconds = sm_seconds();
         r->statistics.polling_seconds += r->polled_seconds - begin;
     }
+    pthread_mutex_unlock(&sm_comm_mutex);
 }
 
 static int next_is_done(void *user)
@@ -398,7 +481,7 @@ static int next_is_done(void *user)
     sm_reduction *r = user;
     size_t before = r->done;
     if (r->done < r->buckets) {
-        advance(r);
+        advance(r, r->options.threads);
     }
     return r->done > before || r->done == r->buckets;
 }
@@ -426,6 +509,8 @@ static void close_statistics(sm_reduction *r, double begin)
 void sm_reduction_finish(sm_reduction *r)
 {
     double begin = sm_seconds();
+    pthread_mutex_lock(&sm_comm_mutex);
+    want_helper(r, 0);
     sm_poller_remove(poll_now_and_then, r);
     r->complete = r->count;
     while (r->done < r->buckets) { /* the clock of a stall begins anew with every bucket */
@@ -438,6 +523,7 @@ void sm_reduction_finish(sm_reduction *r)
     r->before += r->buckets;
     r->moves = 0;
     close_statistics(r, begin);
+    pthread_mutex_unlock(&sm_comm_mutex);
 }
 
 void sm_reduction_get_statistics(const sm_reduction *r, sm_reduction_statistics *statistics)

@@ -188,18 +188,19 @@ static void fill_link(const sm_comm *comm, int partner, char *memory)
 
 static sm_link measure_with(const sm_comm *comm, int partner)
 {
-    enum { ROUND_TRIPS = 100, WARM_UP = 10, MOST_FILLS = 64 };
+    enum { ROUND_TRIPS = 100, MOST_FILLS = 64 };
     const double least_seconds = 1; /* shaped links let a first burst pass */
     char *memory = sm_alloc_zeroed((size_t)2 * PIECES * PIECE_BYTES);
+    sm_link link = {.latency_seconds = INFINITY};
     int goes_on = 1, fills = 0;
-    double begin = 0, seconds = 0;
-    for (int i = -WARM_UP; i < ROUND_TRIPS; i++) {
-        begin = i <= 0 ? sm_seconds() : begin;
+    for (int i = 0; i < ROUND_TRIPS; i++) {
+        double begin = sm_seconds();
         go_round(comm, partner, memory, 8);
+        double half = (sm_seconds() - begin) / 2;
+        link.latency_seconds = half < link.latency_seconds ? half : link.latency_seconds;
     }
-    sm_link link = {.latency_seconds = (sm_seconds() - begin) / ROUND_TRIPS / 2};
     fill_link(comm, partner, memory);
-    begin = sm_seconds();
+    double begin = sm_seconds(), seconds = 0;
     while (goes_on) {
         fill_link(comm, partner, memory);
         seconds = sm_seconds() - begin;

@@ -1,7 +1,7 @@
 /** \file
  * Ranks and the messages between them, for plain arrays: knows no tensors. The only user of MPI.
  *
- * A failing MPI call ends all ranks (sm_abort), so the calls below return nothing. Every function marked collective must be entered by every rank of the communicator, in the same order. Called from the main thread only (MPI_THREAD_FUNNELED). */
+ * A failing MPI call ends all ranks (sm_abort), so the calls below return nothing. Every function marked collective must be entered by every rank of the communicator, in the same order. Called from the main thread only; a reduction (reduction.h) may have a thread of its own that takes turns with it (MPI_THREAD_SERIALIZED). */
 #ifndef SIGMATIC_COMM_COMM_H
 #define SIGMATIC_COMM_COMM_H
 

@@ -4,8 +4,8 @@
  *     values[i] = sum over ranks r of values_r[i]      (a sum, never a mean: losses carry the global counts)
  *
  * The array fills from its start (gradients in backward order). sm_reduction_progress() starts the buckets that are
- * complete and moves those on the way: MPI moves nothing by itself, so the call belongs between any two ops, and inside
- * long ones.
+ * complete and moves those on the way: MPI moves nothing by itself, so the call belongs between any two ops. While long
+ * ones run, a thread that wakes every millisecond moves what has been started (options.thread).
  *
  * A bucket of n floats between P ranks takes two stages: everyone sends share q of its values to rank q, which adds the
  * P contributions in the order of ranks; then everyone sends its sum to all. 2 (P - 1) / P n floats leave each rank, as
@@ -38,7 +38,8 @@ extern const char *const sm_reduction_mode_names[SM_REDUCTION_MODES];
 
 typedef struct sm_reduction_options {
     sm_reduction_mode mode;
-    size_t bucket_bytes; /**< of one bucket; 0 = 1 MiB, more from 64 nodes on so that no message is below 16 KiB */
+    size_t
+        bucket_bytes; /**< of one bucket; 0 = 1 MiB, less of less than 32 MiB, more on many nodes so that no message is below 16 KiB */
     int compress; /**< messages carry bfloat16: every contribution from another rank (hierarchical: node) and the sum
                      are rounded once to nearest even, added in float: |error| <= 2^-8 (sum over ranks |values_r| +
                      |sum|) to first order, the same bits on every rank. Shared memory is never rounded */
@@ -46,6 +47,8 @@ typedef struct sm_reduction_options {
                             smaller (tests, sockets) */
     double poll_seconds; /**< least time between two polls of sm_reduction_progress(); 0 = 200 us */
     int threads;         /**< for additions; 0 = 1 */
+    int thread;          /**< between several nodes: one that moves messages in between; without effect if MPI gives
+                            no MPI_THREAD_SERIALIZED */
 } sm_reduction_options;
 
 /** What the last begin ... finish did on this rank. */
@@ -55,7 +58,8 @@ typedef struct sm_reduction_statistics {
     double moving_seconds;  /**< with a bucket on the way: from the first start to the end of the last */
     double waited_seconds;  /**< inside sm_reduction_finish() */
     double hidden_seconds;  /**< moving - waited, at least 0 */
-    double polling_seconds; /**< inside sm_reduction_progress(): what the overlap cost the computation */
+    double polling_seconds; /**< inside sm_reduction_progress() and in the thread: what the overlap cost the
+                               computation if it had no core to spare */
 } sm_reduction_statistics;
 
 /** One bucket of the last begin ... finish; times as sm_seconds(). */

@@ -33,7 +33,7 @@ int sm_reduction_recommend(const double *seconds, int sizes);
 
 /** The way between rank 0 and the first rank of another node (on one node: the last rank). */
 typedef struct sm_link {
-    double latency_seconds; /**< of a message of 8 bytes, one way */
+    double latency_seconds; /**< of a message of 8 bytes, one way: the least of many */
     double bandwidth;       /**< bytes a second and direction, both directions at a time */
 } sm_link;
 
