@@ -4,16 +4,21 @@
 #include "comm/exchange.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/timer.h>
 
 #include "comm/comm_private.h"
 #include "comm/reduction_kernels.h"
 
+#include <math.h>
 #include <string.h>
 
 /* On the way at a time: what a link of 10 Gbit/s carries in three polls 4 ms apart. */
 #define IN_FLIGHT_BYTES ((size_t)16 << 20)
 
-enum { FEWEST_PLACES = 4, MOST_PLACES = 64, SHARE_ALIGNMENT = 16, TAGS = 1 << 14 };
+/* Of a short queue: a bucket may take so many times as long as the quickest one did, and so much more. */
+static const double patience = 2, patience_seconds = 2e-3;
+
+enum { FEWEST_ALLOWED = 2, FEWEST_PLACES = 4, MOST_PLACES = 64, SHARE_ALIGNMENT = 16, TAGS = 1 << 14 };
 
 typedef enum stage { FREE, COLLECTING, CLEARING, SPREADING } stage;
 
@@ -21,6 +26,7 @@ typedef enum stage { FREE, COLLECTING, CLEARING, SPREADING } stage;
 typedef struct place {
     stage stage;
     size_t bucket, first, count;
+    double started_seconds;
     MPI_Request *collect_receive, *collect_send, *spread_receive, *spread_send;
     float *contributions;                  /* (ranks, longest share) */
     uint16_t *sent, *received, *collected; /* compressed: whole bucket out, whole bucket back, (ranks, longest share) */
@@ -28,7 +34,8 @@ typedef struct place {
 
 struct sm_exchange {
     MPI_Comm comm;
-    int rank, size, compress, place_count;
+    int rank, size, compress, short_queue, place_count, on_the_way;
+    double allowed, quickest_seconds; /* buckets on the way; seconds of a full one */
     float *values;
     const float **sources;
     size_t most_count, longest_share, sent_bytes;
@@ -55,19 +62,22 @@ static void make_place(const sm_exchange *e, place *p, size_t most_count)
     }
 }
 
-sm_exchange *sm_exchange_new(MPI_Comm comm, float *values, size_t most_count, int compress)
+sm_exchange *sm_exchange_new(MPI_Comm comm, float *values, size_t most_count, int compress, int short_queue)
 {
     sm_exchange *e = sm_alloc_zeroed(sizeof *e);
     e->comm = comm;
     e->values = values;
     e->compress = compress;
+    e->short_queue = short_queue;
     e->most_count = most_count;
+    e->quickest_seconds = INFINITY;
     sm_check_mpi(MPI_Comm_rank(comm, &e->rank), "MPI_Comm_rank");
     sm_check_mpi(MPI_Comm_size(comm, &e->size), "MPI_Comm_size");
     e->sources = sm_alloc((size_t)e->size * sizeof *e->sources);
     size_t wanted = IN_FLIGHT_BYTES / (most_count * sizeof(float) + 1);
     e->place_count = wanted < FEWEST_PLACES ? FEWEST_PLACES : wanted > MOST_PLACES ? MOST_PLACES : (int)wanted;
     e->places = sm_alloc_zeroed((size_t)e->place_count * sizeof *e->places);
+    e->allowed = short_queue ? FEWEST_PLACES : e->place_count;
     e->longest_share = most_count / (size_t)e->size + 2 * SHARE_ALIGNMENT;
     for (int i = 0; i < e->place_count; i++) {
         make_place(e, &e->places[i], most_count);
@@ -248,6 +258,20 @@ static void move(sm_exchange *e, place *p, int threads)
     }
 }
 
+/* One bucket more on the way while they come back quickly, fewer once they queue. The other ranks' delays are in it: who
+ * waits for them gains nothing by sending more. */
+static void adapt(sm_exchange *e, const place *p)
+{
+    double seconds = sm_seconds() - p->started_seconds;
+    if (!e->short_queue || p->count < e->most_count) {
+        return;
+    }
+    e->quickest_seconds = seconds < e->quickest_seconds ? seconds : e->quickest_seconds;
+    e->allowed += seconds < patience * e->quickest_seconds + patience_seconds ? 0.5 : -0.5;
+    e->allowed = e->allowed < FEWEST_ALLOWED ? FEWEST_ALLOWED : e->allowed;
+    e->allowed = e->allowed > e->place_count ? e->place_count : e->allowed;
+}
+
 /* ---- outside ---- */
 
 static place *free_place(const sm_exchange *e)
@@ -262,7 +286,7 @@ static place *free_place(const sm_exchange *e)
 
 int sm_exchange_has_room(const sm_exchange *e)
 {
-    return free_place(e) != NULL;
+    return e->on_the_way < (int)e->allowed && free_place(e) != NULL;
 }
 
 void sm_exchange_start(sm_exchange *e, size_t bucket, size_t first, size_t count)
@@ -271,6 +295,8 @@ void sm_exchange_start(sm_exchange *e, size_t bucket, size_t first, size_t count
     p->bucket = bucket;
     p->first = first;
     p->count = count;
+    p->started_seconds = sm_seconds();
+    e->on_the_way++;
     collect(e, p);
 }
 
@@ -280,7 +306,11 @@ void sm_exchange_poll(sm_exchange *e, int threads, char *finished)
         place *p = &e->places[i];
         if (p->stage != FREE) {
             move(e, p, threads);
-            finished[p->bucket] = p->stage == FREE;
+            if (p->stage == FREE) {
+                finished[p->bucket] = 1;
+                e->on_the_way--;
+                adapt(e, p);
+            }
         }
     }
 }

@@ -9,17 +9,19 @@
 typedef struct sm_exchange sm_exchange;
 
 /** \param comm        used by this exchange alone; not owned
+ * \param short_queue  starts no more buckets than keep the link busy under polls a millisecond apart: small sums wait
+ *                    behind what is on the way. Else as many as a link of 10 Gbit/s carries between polls far apart
  * \param values      all buckets are parts of it
  * \param most_count  floats of the largest bucket
  * \param compress    messages carry bfloat16 */
-sm_exchange *sm_exchange_new(MPI_Comm comm, float *values, size_t most_count, int compress);
+sm_exchange *sm_exchange_new(MPI_Comm comm, float *values, size_t most_count, int compress, int short_queue);
 /** NULL is legal. Nothing may be on the way. */
 /** \return bytes of the buckets on the way. */
 size_t sm_exchange_bytes(const sm_exchange *exchange);
 
 void sm_exchange_free(sm_exchange *exchange);
 
-/** \return 0 while as many buckets are on the way as there are places */
+/** \return 0 while as many buckets are on the way as may be */
 int sm_exchange_has_room(const sm_exchange *exchange);
 
 /** values[first .. first + count) begins to travel; every rank starts the same buckets in the same order. */

@@ -396,11 +396,12 @@ sm_status sm_reduction_new(sm_comm *comm, float *values, size_t count, const sm_
     r->count = count;
     lay_out(r);
     cut_buckets(r);
+    int helps = options->thread && r->node.count > 1 && options->mode != SM_REDUCTION_BLOCKING && sm_comm_takes_turns();
     if (r->node.rank == 0 && r->node.count > 1) {
         size_t most = count < r->bucket_floats ? count : r->bucket_floats;
-        r->exchange = sm_exchange_new(r->node.leaders, r->windows[0], most, options->compress);
+        r->exchange = sm_exchange_new(r->node.leaders, r->windows[0], most, options->compress, helps);
     }
-    if (options->thread && r->node.count > 1 && options->mode != SM_REDUCTION_BLOCKING && sm_comm_takes_turns()) {
+    if (helps) {
         start_helper(r);
     }
     *out = r;
