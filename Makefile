@@ -126,7 +126,7 @@ check-hosts: ## train across hosts made of network namespaces, cut a link, see t
 	@$(AGAIN) check-hosts-run
 
 check-hosts-run: all
-	@tests/check_hosts.sh $(BUILD)/sigmatic
+	@PYTHON=$(PYTHON) tests/check_hosts.sh $(BUILD)/sigmatic
 
 check-slurm: ## submit, pre-empt, requeue and finish a job under a real Slurm
 	@$(call setup,slurm plot)
