@@ -65,8 +65,6 @@ static void find_place(sm_comm *comm, MPI_Comm handle)
 
 void sm_comm_begin(int *argc, char ***argv)
 {
-    /* libnbc falls to a binomial tree below 4 ranks; the ring takes half the time on a wire. */
-    setenv("OMPI_MCA_coll_libnbc_iallreduce_algorithm", "1", 0);
     /* Messages of a bucket go out at once: with the handshake of longer ones every stage waits for one more poll of both
      * sides, and half of the overlap is lost. Half of the default bucket, what goes to the only other node, and a header. */
     setenv("OMPI_MCA_btl_tcp_eager_limit", "528384", 0);

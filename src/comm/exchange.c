@@ -18,7 +18,7 @@
 /* Of a short queue: a bucket may take so many times as long as the quickest one did, and so much more. */
 static const double patience = 2, patience_seconds = 2e-3;
 
-enum { FEWEST_ALLOWED = 2, FEWEST_PLACES = 4, MOST_PLACES = 64, SHARE_ALIGNMENT = 16, TAGS = 1 << 14 };
+enum { FEWEST_ALLOWED = 3, FEWEST_PLACES = 4, MOST_PLACES = 64, SHARE_ALIGNMENT = 16, TAGS = 1 << 14 };
 
 typedef enum stage { FREE, COLLECTING, CLEARING, SPREADING } stage;
 

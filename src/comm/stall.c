@@ -25,6 +25,10 @@ enum { EXIT_CODE = 3, GRACE_SECONDS = 5, MOST_NAMED = 8, MOST_POLLERS = 4, MESSA
 static const double tell_after_seconds = 1e-3;
 static double yield_after_seconds;
 
+/* A long wait leaves the core alone: the rank waited for, another job or the link's own work may want it. */
+static const double nap_after_seconds = 5e-3;
+static const struct timespec nap = {0, 50000};
+
 static struct {
     sm_comm *world;
     sm_shared shared;
@@ -523,6 +527,9 @@ void sm_wait(int (*finished)(void *user), void *user, const sm_wait_reason *reas
         double waited = sm_seconds() - begin;
         if (waited > yield_after_seconds) {
             sched_yield(); /* the rank waited for may want this core */
+        }
+        if (waited > nap_after_seconds) {
+            nanosleep(&nap, NULL);
         }
         for (int i = 0; i < stall.poller_count; i++) {
             stall.pollers[i].poll(stall.pollers[i].user);
