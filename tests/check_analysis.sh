@@ -45,6 +45,34 @@ expect "plot_sigma.py" "$PYTHON" "$here/../analysis/plot_sigma.py" "$scratch/run
 expect "sigma.png" is_picture "$scratch/sigma.png"
 expect "show_predictions.py" "$PYTHON" "$here/../analysis/show_predictions.py" "$scratch/predictions.h5" -o "$scratch/predictions.png"
 expect "predictions.png" is_picture "$scratch/predictions.png"
+expect "identities of scaling.py's model" "$PYTHON" - "$here/../analysis" <<'PY'
+import math, sys
+sys.path.insert(0, sys.argv[1])
+import scaling
+compute = scaling.even_compute(3.0, 200_000_000)
+blocking, flat, overlap, bfloat16 = scaling.WAYS
+ideal = scaling.Machine(latency=0, bandwidth=math.inf, poll=0, overhead=0)
+assert abs(scaling.compute_seconds(compute) - 3) < 1e-12
+for way in scaling.WAYS:
+    assert scaling.predict(compute, 1, 1, ideal, way).seconds == scaling.compute_seconds(compute)
+    for nodes in scaling.NODES:
+        assert abs(scaling.predict(compute, nodes, 1, ideal, way).seconds - 3) < 1e-12, (way, nodes)
+for nodes in scaling.NODES[1:]:
+    for bandwidth in 1e7, 1e8, 1e9, 1e10:
+        link = scaling.Machine(latency=2e-5, bandwidth=bandwidth)
+        step = {way: scaling.predict(compute, nodes, 4, link, way).seconds for way in scaling.WAYS}
+        assert 3 <= step[overlap] <= step[blocking] + 1e-12, (nodes, bandwidth, step)
+        assert step[bfloat16] <= step[overlap] <= step[flat] + 2e-3, (nodes, bandwidth, step)
+    wire = scaling.Machine(latency=0, bandwidth=1e8, poll=0, overhead=0)
+    whole, half = (scaling.predict(compute, nodes, 1, wire, way).reduction for way in (overlap, bfloat16))
+    assert abs(whole - 2 * half) < 1e-9, (nodes, whole, half)
+    least = 2 * 2e8 * (nodes - 1) / nodes / 1e8  # alone, the link is never idle
+    assert abs(whole - least) < 1e-9 * least, (nodes, whole, least)
+PY
+"$program" bench --step --layers --json --backbone resnet18 --multiplier 0.125 --height 64 --width 96 --steps 1 --warmup 0 \
+    >"$scratch/step.json" 2>/dev/null
+expect "scaling.py on a measured step" "$PYTHON" "$here/../analysis/scaling.py" --measure "$scratch/step.json" -o "$scratch/scaling.png"
+expect "scaling.png" is_picture "$scratch/scaling.png"
 expect "README's h5py reader" "$PYTHON" - "$scratch/run/run.h5" <<'PY'
 import sys, h5py
 with h5py.File(sys.argv[1]) as run:
