@@ -158,7 +158,7 @@ def take_measured(paths):
 
 # ---- model against runs --------------------------------------------------------------------------------------------
 
-Check = collections.namedtuple("Check", "link hosts label measured model hidden")
+Check = collections.namedtuple("Check", "link hosts label measured model hidden use")
 
 
 def check_run(run, options):
@@ -168,27 +168,26 @@ def check_run(run, options):
     machine = Machine(run["latency_us"] / 1e6, run["bandwidth_mb_s"] * 1e6, poll=options.poll, overhead=options.overhead,
                       node_bandwidth=options.node_bandwidth * 1e6 if options.node_bandwidth else math.inf)
     hierarchical, overlap = MODES[run["reduction"]]
-    total = gradient_bytes(compute)
-    bucket = run.get("bucket_bytes") or 0
     checks = []
     for kind, key in (("overlap" if overlap else "blocking", "ms_step"), ("blocking", "ms_blocking_step")):
         way = Way("", hierarchical and kind == "overlap", kind == "overlap", bool(run["compress"]))
-        model = predict(compute, run["nodes"], ranks, machine, way, bucket)
+        model = predict(compute, run["nodes"], ranks, machine, way, options.bucket_bytes)
         label = kind + (", bfloat16" if run["compress"] else "")
         checks.append(Check(run.get("link", f"{run['bandwidth_mb_s']:.0f} MB/s"), run["nodes"], label,
-                            run[key] / 1e3, model.seconds, run["hidden"] if key == "ms_step" else math.nan))
-    assert total > 0
+                            run[key] / 1e3, model.seconds, run["hidden"] if key == "ms_step" else math.nan,
+                            run["sent_bytes"] / (run["ms_blocking"] * 1e3) / run["bandwidth_mb_s"]))
     return checks
 
 
 def print_checks(checks):
     print(f"{'link':>9} {'hosts':>5}  {'reduction':20} {'measured s':>10} {'model s':>8} {'model / measured':>16} "
-          f"{'hidden':>7}")
+          f"{'hidden':>7} {'link':>6}")
     for check in checks:
         hidden = "" if math.isnan(check.hidden) else f"{100 * check.hidden:.1f} %"
         print(f"{check.link:>9} {check.hosts:5d}  {check.label:20} {check.measured:10.3f} {check.model:8.3f} "
-              f"{check.model / check.measured:16.3f} {hidden:>7}")
+              f"{check.model / check.measured:16.3f} {hidden:>7} {100 * check.use:5.0f}%")
     ratios = [check.model / check.measured for check in checks]
+    print("link: share of its measured bandwidth that the reduction alone got, all hosts sending to all")
     print(f"model / measured: {min(ratios):.3f} to {max(ratios):.3f}, median {numpy.median(ratios):.3f}")
 
 
@@ -216,6 +215,8 @@ def place_labels(axes, x, entries, least_gap):
             if overlap > 0:
                 heights[i - 1] -= overlap / 2
                 heights[i] += overlap / 2
+    for i in reversed(range(len(heights))):  # and not above the axes
+        heights[i] = min(heights[i], heights[i + 1] - least_gap if i + 1 < len(heights) else 100)
     for height, (_, label, colour) in zip(heights, entries):
         axes.annotate(label, (x, height), xytext=(6, 0), textcoords="offset points", color=colour, va="center",
                       fontsize=8, annotation_clip=False)
@@ -257,7 +258,7 @@ def draw_links(axes, common, ticker, compute, machine, options):
     node_axis(axes, ticker)
     axes.set_ylabel("")
     place_labels(axes, NODES[-1], entries, 6)
-    axes.set_title(f"{way.label}, by link")
+    axes.set_title("hierarchical overlap, by link")
 
 
 def draw_checks(axes, common, ticker, checks):
@@ -265,7 +266,7 @@ def draw_checks(axes, common, ticker, checks):
     high = max(max(check.measured, check.model) for check in checks) * 1.4
     axes.fill_between([low, high], [low * 0.9, high * 0.9], [low * 1.1, high * 1.1], color="#eef1f4", linewidth=0)
     axes.plot([low, high], [low, high], color=common.FAINT, linewidth=0.8)
-    axes.text(high / 1.15, high * 0.9 / 1.3, "10 % off", color=common.FAINT, fontsize=7.5, ha="right", va="top")
+    axes.text(0.97, 0.04, "shaded: within 10 %", color=common.FAINT, fontsize=8, ha="right", transform=axes.transAxes)
     labels = list(dict.fromkeys(check.label for check in checks))
     links = list(dict.fromkeys(check.link for check in checks))
     for label, colour in zip(labels, common.COLOURS):
@@ -281,7 +282,7 @@ def draw_checks(axes, common, ticker, checks):
     axes.legend(handles=handles, loc="upper left", handletextpad=0.2)
     axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal",
              xlabel="measured, s a step", ylabel="model, s a step",
-             title=f"model and {', '.join(str(n) for n in sorted({check.hosts for check in checks}))} hosts")
+             title=f"against runs on {', '.join(str(n) for n in sorted({check.hosts for check in checks}))} hosts")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter(ticker.FuncFormatter(lambda x, _: f"{x:g}"))
@@ -293,7 +294,7 @@ def draw(compute, machine, options, table, checks):
     from matplotlib import ticker
     common.set_style()
     panels = 2 + bool(checks)
-    figure, axes = common.pyplot.subplots(1, panels, figsize=(4.6 * panels, 3.6), layout="constrained")
+    figure, axes = common.pyplot.subplots(1, panels, figsize=(4.6 * panels, 3.5), layout="constrained")
     draw_ways(axes[0], common, ticker, compute, machine, options, table)
     draw_links(axes[1], common, ticker, compute, machine, options)
     if checks:
