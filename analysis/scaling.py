@@ -173,18 +173,19 @@ def check_run(run, options):
         way = Way("", hierarchical and kind == "overlap", kind == "overlap", bool(run["compress"]))
         model = predict(compute, run["nodes"], ranks, machine, way, options.bucket_bytes)
         label = kind + (", bfloat16" if run["compress"] else "")
-        checks.append(Check(run.get("link", f"{run['bandwidth_mb_s']:.0f} MB/s"), run["nodes"], label,
+        link = run.get("link", f"{run['bandwidth_mb_s']:.0f} MB/s")
+        checks.append(Check(link.replace("mbit", " Mbit/s").replace("gbit", " Gbit/s"), run["nodes"], label,
                             run[key] / 1e3, model.seconds, run["hidden"] if key == "ms_step" else math.nan,
                             run["sent_bytes"] / (run["ms_blocking"] * 1e3) / run["bandwidth_mb_s"]))
     return checks
 
 
 def print_checks(checks):
-    print(f"{'link':>9} {'hosts':>5}  {'reduction':20} {'measured s':>10} {'model s':>8} {'model / measured':>16} "
+    print(f"{'link':>10} {'hosts':>5}  {'reduction':20} {'measured s':>10} {'model s':>8} {'model / measured':>16} "
           f"{'hidden':>7} {'link':>6}")
     for check in checks:
         hidden = "" if math.isnan(check.hidden) else f"{100 * check.hidden:.1f} %"
-        print(f"{check.link:>9} {check.hosts:5d}  {check.label:20} {check.measured:10.3f} {check.model:8.3f} "
+        print(f"{check.link:>10} {check.hosts:5d}  {check.label:20} {check.measured:10.3f} {check.model:8.3f} "
               f"{check.model / check.measured:16.3f} {hidden:>7} {100 * check.use:5.0f}%")
     ratios = [check.model / check.measured for check in checks]
     print("link: share of its measured bandwidth that the reduction alone got, all hosts sending to all")

@@ -3,9 +3,10 @@
 # analysis/scaling.py --check: measure_scaling.sh PROGRAM OUTPUT.jsonl [FLAGS of sigmatic bench --replay]
 # One line of JSON a run. Needs root and iproute2; where namespaces or shaped links are not allowed it says so and passes.
 set -u
+mkdir -p "$(dirname "$2")"
 program=$(realpath "$1") output=$(realpath "$2")
 shift 2
-flags=${*:---backbone resnet18 --multiplier 0.5 --steps 3}
+given=$*
 . "$(dirname "$0")/hosts.sh"
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/sigmatic-scaling.XXXXXX")
 trap 'hosts_down; rm -rf "$scratch"' EXIT
@@ -19,14 +20,18 @@ for rate in ${RATES:-100mbit 1gbit}; do
         echo "skipped: shaped links are not allowed here: $(tail -n 1 "$scratch/setup")"
         exit 0
     fi
+    width=1
+    [ "$rate" = 100mbit ] && width=0.5 # a step of seconds, not of a minute
     for hosts in ${HOSTS:-2 4 8}; do
-        for extra in "" ${EXTRA:-}; do # "--set=distributed.compress=true"
-            if ! hosts_run 1 "$hosts" "$program" bench --replay --json "$flags" ${extra/=/ } >"$scratch/out" 2>"$scratch/log"; then
+        for compress in ${COMPRESS:-false true}; do
+            flags=${given:---backbone resnet18 --multiplier $width --steps 3 --warmup 1}
+            if ! hosts_run 1 "$hosts" "$program" bench --replay --json "$flags" \
+                --set distributed.compress=$compress >"$scratch/out" 2>"$scratch/log"; then
                 echo "failed on $hosts hosts at $rate: $(tail -n 3 "$scratch/log")"
                 exit 1
             fi
             sed -n "s/^{/{\"link\":\"$rate\",/p" "$scratch/out" >>"$output"
-            echo "$rate, $hosts hosts $extra"
+            echo "$rate, $hosts hosts, compress = $compress"
         done
     done
 done
