@@ -237,7 +237,9 @@ sm_status command_data(command_context *context, int argc, char **argv)
         return SM_OK;
     }
     if (argc < 2) {
-        return sm_fail(SM_ERR_USAGE, "data: COMMAND is missing: scenes, cityscapes or info; see 'sigmatic data --help'");
+        return sm_fail(SM_ERR_USAGE,
+                       "data: COMMAND is missing: scenes, cityscapes or info; see 'sigmatic data --help'");
     }
-    return sm_fail(SM_ERR_USAGE, "data: '%s' is not one of scenes, cityscapes, info; see 'sigmatic data --help'", argv[1]);
+    return sm_fail(SM_ERR_USAGE, "data: '%s' is not one of scenes, cityscapes, info; see 'sigmatic data --help'",
+                   argv[1]);
 }

@@ -193,7 +193,8 @@ static void multiply_amx(int count, int rows, int columns, const sm_bf16_factor 
     CASE(1, 0, 0)
     CASE(1, 0, 1)
     CASE(1, 1, 0)
-    CASE(1, 1, 1) CASE(3, 0, 0) CASE(3, 0, 1) CASE(3, 1, 0) CASE(3, 1, 1)
+    CASE(1, 1, 1)
+    CASE(3, 0, 0) CASE(3, 0, 1) CASE(3, 1, 0) CASE(3, 1, 1)
 #undef CASE
         if (!is_direct)
     {
