@@ -570,6 +570,7 @@ static void run_weight(const sm_conv2d_shape *s, int parts, int split, const sm_
 
 /* Cost of the parts, in multiply-adds of the float micro-kernel at full speed, measured with matrix registers. */
 static const double multiply_cost[SM_BF16_PARTS_MAX + 1] = {0, .15, 0, .65};
+static const double band_cost = .85; /* of the same where taps share packed pixels */
 static const double pack_cost = 7;   /* of a float, rows or columns as they lie */
 static const double turn_cost = 12;  /* of a float whose rows and columns change places */
 static const double span_cost = 600; /* of one piece of memory copied */
@@ -585,9 +586,14 @@ static double region_cost(const sm_conv2d_shape *s, sm_conv2d_pass pass, int par
         int column_parts = sm_divide_up(columns, COLUMNS_NOW);
         return multiply + column_parts * (turn_cost * rows * depth + spans) + pack_cost * rows * columns;
     }
+    double weights = (pass == SM_CONV2D_FORWARD ? pack_cost : turn_cost) * depth * columns;
+    int channels = band_channels(region, parts);
+    if (channels > 0) {
+        int bands = batch * sm_divide_up(region->y->count, band_rows(region, parts, channels));
+        return band_cost * multiply + bands * weights + pack_cost * rows * region->channels;
+    }
     int depth_now = sm_smaller(region->depth > 0 ? region->depth : 1, DEPTH_NOW);
     int passes = sm_divide_up(columns, PANELS_NOW / depth_now);
-    double weights = (pass == SM_CONV2D_FORWARD ? pack_cost : turn_cost) * depth * columns;
     return multiply + weights + passes * (pack_cost * rows * depth + spans);
 }
 
