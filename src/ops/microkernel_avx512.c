@@ -5,7 +5,9 @@
 
 #include <immintrin.h>
 
-enum { ROWS = 14, LANES = 16 };
+/* Rows are addressed from a few bases, each with the next two rows by the addressing modes: 14 addresses of their own
+ * would not fit the registers. The compiler must not see that they belong together. */
+enum { ROWS = 14, LANES = 16, ROWS_A_BASE = 3, BASES = 5 };
 
 static inline __attribute__((always_inline)) void multiply(const int rows, const int vectors, int depth, const float *a,
                                                            const size_t row_stride, const size_t step_stride,
@@ -20,18 +22,27 @@ static inline __attribute__((always_inline)) void multiply(const int rows, const
             sum[i][v] = _mm512_setzero_ps();
         }
     }
+    const float *base[BASES];
+#pragma GCC unroll 5
+    for (int i = 0; i < BASES; i++) {
+        base[i] = a + (size_t)(ROWS_A_BASE * i) * row_stride;
+        __asm__("" : "+r"(base[i]));
+    }
     for (int k = 0; k < depth; k++) {
         __m512 b0 = _mm512_loadu_ps(b);
         __m512 b1 = vectors > 1 ? _mm512_loadu_ps(b + LANES) : b0;
 #pragma GCC unroll 14
         for (int i = 0; i < rows; i++) {
-            __m512 value = _mm512_set1_ps(a[(size_t)i * row_stride]);
+            __m512 value = _mm512_set1_ps(base[i / ROWS_A_BASE][(size_t)(i % ROWS_A_BASE) * row_stride]);
             sum[i][0] = _mm512_fmadd_ps(value, b0, sum[i][0]);
             if (vectors > 1) {
                 sum[i][1] = _mm512_fmadd_ps(value, b1, sum[i][1]);
             }
         }
-        a += step_stride;
+#pragma GCC unroll 5
+        for (int i = 0; i < BASES; i++) {
+            base[i] += step_stride;
+        }
         b += 2 * LANES;
     }
 #pragma GCC unroll 14

@@ -126,15 +126,25 @@ INLINE void store(float *to, int count, vector value)
     }
 }
 
-/* ---- two dimensions, LANES channels: `count` of them are there
- * -------------------------------------------------------- First the columns, one after the other, to an array that
- * stays in L1; then its rows. */
+/* ---- two dimensions, LANES channels: `count` of them are there ---------------------------------------------------
+ * First the columns, one after the other, to an array that stays in L1; then its rows. The results go to lines that no
+ * longer are in L1: asked for before, they come together while the columns are computed. */
+
+INLINE void ask_for_points(const int m, const float *out, size_t point_stride)
+{
+    const int points = (m + 2) * (m + 2);
+#pragma GCC unroll 36
+    for (int point = 0; point < points; point++) {
+        __builtin_prefetch(out + point * point_stride, 1);
+    }
+}
 
 INLINE void input_group(const int m, const float *const *pixels, int channel, int count, float *out,
                         size_t point_stride)
 {
     const int n = m + 2;
     vector half[MAX_SIZE * MAX_SIZE];
+    ask_for_points(m, out + channel, point_stride);
 #pragma GCC unroll 6
     for (int j = 0; j < n; j++) {
         vector column[MAX_SIZE];
@@ -189,6 +199,7 @@ INLINE void grad_group(const int m, const float *const *pixels, int channel, int
 {
     const int n = m + 2;
     vector half[MAX_SIZE * MAX_TILE];
+    ask_for_points(m, out, point_stride);
 #pragma GCC unroll 4
     for (int j = 0; j < m; j++) {
         vector column[MAX_TILE];
@@ -214,6 +225,7 @@ INLINE void weight_group(const int m, const float *weight, size_t tap_stride, in
 {
     const int n = m + 2;
     vector half[MAX_SIZE * TAPS];
+    ask_for_points(m, out, point_stride);
 #pragma GCC unroll 3
     for (int j = 0; j < TAPS; j++) {
         vector column[TAPS];
