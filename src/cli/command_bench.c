@@ -71,16 +71,26 @@ static sm_status make_dataset(bench *b, const char *path)
     return status;
 }
 
+static int is_reproducible(const bench_options *o)
+{
+    int found = 0;
+    for (int i = 0; i < o->sets.count; i++) {
+        found |= strcmp(o->sets.items[i], "distributed.reproducible=true") == 0;
+    }
+    return found;
+}
+
 static sm_status make_config(bench *b, const char *dataset)
 {
     const bench_options *o = b->options;
+    const char *batch_norm = o->batch_norm ? o->batch_norm : is_reproducible(o) ? "sync" : "local";
     char *text =
         sm_format("[run]\nbatch = %lld\nsteps = 1000000\n[data]\ntrain = %s\nvalidation_split =\n"
                   "[model]\nbackbone = %s\nwidth = %.17g\noutput_stride = %lld\naspp_rates = %s\nproject = %s\n"
                   "[distributed]\nbatch_norm = %s\nthreads = %lld\n"
                   "[task.semantic]\nkind = semantic\n[task.instance]\nkind = instance\n[task.depth]\nkind = depth\n",
                   o->batch * sm_comm_size(b->comm), dataset, o->backbone, o->multiplier, o->output_stride, o->rates,
-                  o->project ? "true" : "false", o->batch_norm, o->threads);
+                  o->project ? "true" : "false", batch_norm, o->threads);
     sm_status status = command_config("bench", text, &o->sets, &b->config);
     sm_free(text);
     return status;
@@ -262,7 +272,6 @@ sm_status command_bench(command_context *context, int argc, char **argv)
 {
     sm_status status = SM_OK;
     bench_options options = {.backbone = "resnet50",
-                             .batch_norm = "local",
                              .rates = "12,24,36",
                              .height = 128,
                              .width = 256,
@@ -289,7 +298,8 @@ sm_status command_bench(command_context *context, int argc, char **argv)
         {"output-stride", ARGUMENT_INTEGER, &options.output_stride, "N", "8, 16 or 32 (8)"},
         {"rates", ARGUMENT_TEXT, &options.rates, "A,B,C", "dilations of the ASPP (12,24,36)"},
         {"project", ARGUMENT_FLAG, &options.project, NULL, "project the ASPP's output to 256 channels"},
-        {"batch-norm", ARGUMENT_TEXT, &options.batch_norm, "MODE", "sync, local or frozen (local)"},
+        {"batch-norm", ARGUMENT_TEXT, &options.batch_norm, "MODE",
+         "sync, local or frozen (local; sync where the sums are reproducible)"},
         {"set", ARGUMENT_LIST, &options.sets, "SECTION.KEY=VALUE", "any other key of a config"},
         {"layers", ARGUMENT_FLAG, &options.layers, NULL, "also print the time of every op and pass"},
         {"json", ARGUMENT_FLAG, &options.json, NULL, "print one JSON line"},
