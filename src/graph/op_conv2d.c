@@ -111,7 +111,8 @@ static const sm_conv2d_algorithm *choose(const sm_plan_options *options, const s
     if (named && named->supports(shape, pass)) {
         return named;
     }
-    return sm_conv2d_choose(shape, pass, options->batch_typical, options->precision);
+    int one_by_one = options->reproducible && pass == SM_CONV2D_BACKWARD_WEIGHT;
+    return sm_conv2d_choose(shape, pass, one_by_one ? 1 : options->batch_typical, options->precision);
 }
 
 static const char *const pass_labels[SM_CONV2D_PASSES] = {"forward", "backward data", "backward weight"};

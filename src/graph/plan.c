@@ -39,10 +39,8 @@ sm_status sm_plan_new(const sm_graph *graph, const sm_plan_options *options, sm_
     sm_plan *plan = sm_alloc_zeroed(sizeof *plan);
     plan->graph = graph;
     plan->options = *options;
-    if (options->reproducible) {
-        plan->options.batch_typical = 1; /* what every rank has, however many there are */
-    } else if (plan->options.batch_typical < 1) {
-        plan->options.batch_typical = options->capacity;
+    if (plan->options.batch_typical < 1) { /* reproducible: the capacity follows from the number of ranks */
+        plan->options.batch_typical = options->reproducible ? 1 : options->capacity;
     }
     size_t outputs = (size_t)graph->output_count;
     plan->outputs = sm_alloc_zeroed(outputs * sizeof *plan->outputs);

@@ -208,6 +208,13 @@ size_t sm_engine_image_bytes(const sm_engine *engine)
     return bytes;
 }
 
+/* \return samples of a rank to choose algorithms for: the choice may depend on the global batch, not on the ranks. */
+static int typical_batch(int batch_global)
+{
+    enum { USUAL = 4 };
+    return batch_global < USUAL ? batch_global : USUAL;
+}
+
 sm_status sm_engine_new(sm_session *session, int height, int width, int capacity, int training, sm_engine **out)
 {
     sm_status status = SM_OK;
@@ -222,6 +229,7 @@ sm_status sm_engine_new(sm_session *session, int height, int width, int capacity
                           .batch_norm = settings->batch_norm,
                           .precision = settings->precision,
                           .recompute = settings->recompute,
+                          .batch_typical = settings->reproducible ? typical_batch(settings->batch) : 0,
                           .reproducible = settings->reproducible,
                           .sum_nodes = session->sum_nodes,
                           .sum_bytes = sm_tree_sum_workspace_bytes(session->comm, session->sum_nodes, SIZE_MAX,

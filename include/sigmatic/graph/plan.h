@@ -43,7 +43,7 @@ typedef enum sm_batch_norm_mode {
 
 typedef struct sm_plan_options {
     int capacity;      /**< most samples that a run will have, 1 and more */
-    int batch_typical; /**< samples to tune for; 0 = capacity */
+    int batch_typical; /**< samples to tune for; 0 = capacity, 1 if reproducible */
     int training;      /**< with backward */
     int threads;
     sm_batch_norm_mode batch_norm;
