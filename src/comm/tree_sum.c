@@ -112,7 +112,7 @@ static void add_doubles(double *restrict to, const double *restrict from, size_t
 static const double *finish_doubles(const sm_tree_sum *sum, double *all, size_t count)
 {
     sm_sum_tree tree;
-    double *row[SM_SUM_TREE_DEPTH];
+    double *row[SM_SUM_TREE_DEPTH] = {NULL};
     sm_sum_tree_begin(&tree, sum->total);
     for (int r = 0; r < sum->comm->size; r++) {
         for (int j = 0; j < sum->counts[r]; j++) {
@@ -202,7 +202,7 @@ static void finish_floats(const sm_tree_sum *sum, float *const *nodes, size_t fi
     const sm_comm *comm = sum->comm;
     size_t count = (size_t)sum->share_counts[comm->rank], begin = first + (size_t)sum->share_begins[comm->rank];
     sm_sum_tree tree;
-    float *row[SM_SUM_TREE_DEPTH];
+    float *row[SM_SUM_TREE_DEPTH] = {NULL};
     sm_sum_tree_begin(&tree, sum->total);
     for (int r = 0; r < comm->size; r++) {
         for (int j = 0; j < sum->counts[r]; j++) {
