@@ -61,7 +61,7 @@ import numpy
 
 # What differs between two runs by right: times, where and on how many ranks they ran.
 OTHERS = ("timing/", "steps/seconds", "steps/images_per_second")
-ATTRIBUTES = ("step", "epoch", "samples_seen", "best_metric", "skipped_steps")
+ATTRIBUTES = ("step", "epoch", "samples_seen", "best_metric", "skipped", "seed")
 
 def datasets(path):
     found = {}
