@@ -40,16 +40,26 @@ static sm_status make_dataset(bench *b, const char *path)
     return status;
 }
 
+static int is_reproducible(const bench_options *o)
+{
+    int found = 0;
+    for (int i = 0; i < o->sets.count; i++) {
+        found |= strcmp(o->sets.items[i], "distributed.reproducible=true") == 0;
+    }
+    return found;
+}
+
 static sm_status make_config(bench *b, const char *dataset)
 {
     const bench_options *o = b->options;
+    const char *batch_norm = o->batch_norm ? o->batch_norm : is_reproducible(o) ? "sync" : "local";
     char *text =
         sm_format("[run]\nbatch = %lld\nsteps = 1000000\n[data]\ntrain = %s\nvalidation_split =\n"
                   "[model]\nbackbone = %s\nwidth = %.17g\noutput_stride = %lld\naspp_rates = %s\nproject = %s\n"
                   "[distributed]\nbatch_norm = %s\nthreads = %lld\n"
                   "[task.semantic]\nkind = semantic\n[task.instance]\nkind = instance\n[task.depth]\nkind = depth\n",
                   (long long)b->batch_global, dataset, o->backbone, o->multiplier, o->output_stride, o->rates,
-                  o->project ? "true" : "false", o->batch_norm, o->threads);
+                  o->project ? "true" : "false", batch_norm, o->threads);
     sm_status status = command_config("bench", text, &o->sets, &b->config);
     sm_free(text);
     return status;

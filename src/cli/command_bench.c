@@ -105,7 +105,6 @@ sm_status command_bench(command_context *context, int argc, char **argv)
 {
     sm_status status = SM_OK;
     bench_options options = {.backbone = "resnet50",
-                             .batch_norm = "local",
                              .rates = "12,24,36",
                              .height = 128,
                              .width = 256,
@@ -141,7 +140,8 @@ sm_status command_bench(command_context *context, int argc, char **argv)
         {"output-stride", ARGUMENT_INTEGER, &options.output_stride, "N", "8, 16 or 32 (8)"},
         {"rates", ARGUMENT_TEXT, &options.rates, "A,B,C", "dilations of the ASPP (12,24,36)"},
         {"project", ARGUMENT_FLAG, &options.project, NULL, "project the ASPP's output to 256 channels"},
-        {"batch-norm", ARGUMENT_TEXT, &options.batch_norm, "MODE", "sync, local or frozen (local)"},
+        {"batch-norm", ARGUMENT_TEXT, &options.batch_norm, "MODE",
+         "sync, local or frozen (local; sync where the sums are reproducible)"},
         {"set", ARGUMENT_LIST, &options.sets, "SECTION.KEY=VALUE", "any other key of a config"},
         {"layers", ARGUMENT_FLAG, &options.layers, NULL,
          "also print the time of every op and pass (with --json: of backward, for analysis/scaling.py)"},

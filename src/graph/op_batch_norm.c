@@ -19,6 +19,7 @@ typedef struct bn_config {
     size_t pixels;
     int channels, relu;
     statistics statistics;
+    int by_sample; /* sums are rows, one a sample, until they are reduced */
 } bn_config;
 
 /* Kept from forward to backward. */
@@ -45,20 +46,39 @@ static size_t local_rows(const bn_config *config, const sm_run *run)
     return (size_t)run->batch * config->pixels;
 }
 
+/* The sums are made in pieces, each a row of the result. */
+static int pieces(const bn_config *config, const sm_run *run)
+{
+    return config->by_sample ? run->batch : 1;
+}
+
+static size_t piece_rows(const bn_config *config, const sm_run *run)
+{
+    return config->by_sample ? config->pixels : local_rows(config, run);
+}
+
 #define ADDRESS(i) sm_operand_address(run, step->operand[i])
 
 /* 0 input, 1 sums */
 static void run_statistics(const sm_step *step, const sm_run *run)
 {
     const bn_config *config = step->config;
-    sm_batch_norm_statistics(local_rows(config, run), config->channels, ADDRESS(0), ADDRESS(1), run->threads);
+    const float *input = ADDRESS(0);
+    double *sums = ADDRESS(1);
+    size_t rows = piece_rows(config, run), channels = (size_t)config->channels;
+    for (int i = 0; i < pieces(config, run); i++) {
+        sm_batch_norm_statistics(rows, config->channels, input + (size_t)i * rows * channels,
+                                 sums + (size_t)i * 2 * channels, run->threads);
+    }
 }
 
 /* 0 sums */
 static void run_reduce(const sm_step *step, const sm_run *run)
 {
     const bn_config *config = step->config;
-    if (run->reduce) {
+    if (config->by_sample) {
+        sm_sum_sample_rows(run, ADDRESS(0), 2 * (size_t)config->channels);
+    } else if (run->reduce) {
         run->reduce(run->user, ADDRESS(0), 2 * (size_t)config->channels);
     }
 }
@@ -95,8 +115,15 @@ static void run_mask(const sm_step *step, const sm_run *run)
 static void run_backward_statistics(const sm_step *step, const sm_run *run)
 {
     const bn_config *config = step->config;
-    sm_batch_norm_backward_statistics(local_rows(config, run), config->channels, ADDRESS(0), ADDRESS(1), ADDRESS(2),
-                                      ADDRESS(3), ADDRESS(4), ADDRESS(5), run->threads);
+    const float *input = ADDRESS(0), *grad_output = ADDRESS(1), *mask = ADDRESS(2);
+    double *sums = ADDRESS(5);
+    size_t rows = piece_rows(config, run), channels = (size_t)config->channels;
+    for (int i = 0; i < pieces(config, run); i++) {
+        size_t begin = (size_t)i * rows * channels;
+        sm_batch_norm_backward_statistics(rows, config->channels, input + begin, grad_output + begin,
+                                          mask ? mask + begin : NULL, ADDRESS(3), ADDRESS(4),
+                                          sums + (size_t)i * 2 * channels, run->threads);
+    }
 }
 
 /* 0 sums, 1 grad_scale, 2 grad_shift */
@@ -104,6 +131,25 @@ static void run_backward_parameters(const sm_step *step, const sm_run *run)
 {
     const bn_config *config = step->config;
     sm_batch_norm_backward_parameters(config->channels, ADDRESS(0), sm_step_beta(step, run), ADDRESS(1), ADDRESS(2));
+}
+
+/* 0 rows of sums, not yet reduced */
+static void shift_of_sample(const void *config, const sm_step *step, const sm_run *run, int sample, float *result)
+{
+    size_t channels = (size_t)((const bn_config *)config)->channels;
+    const double *sums = ADDRESS(0);
+    for (size_t c = 0; c < channels; c++) {
+        result[c] = (float)sums[(size_t)sample * 2 * channels + c];
+    }
+}
+
+static void scale_of_sample(const void *config, const sm_step *step, const sm_run *run, int sample, float *result)
+{
+    size_t channels = (size_t)((const bn_config *)config)->channels;
+    const double *sums = ADDRESS(0);
+    for (size_t c = 0; c < channels; c++) {
+        result[c] = (float)sums[(size_t)sample * 2 * channels + channels + c];
+    }
 }
 
 /* 0 input, 1 grad_output, 2 mask, 3 mean, 4 inverse_std, 5 scale, 6 sums, 7 result */
@@ -120,13 +166,19 @@ static const bn_config *config_of(sm_lowering *lowering, const sm_op *op, int re
     const sm_plan_options *options = sm_lowering_options(lowering);
     sm_value_shape shape = sm_lowering_graph(lowering)->values[op->output].shape;
     int always_sync = *(const int *)op->config;
-    bn_config config = {sm_value_pixels(shape), shape.channels, relu, STATISTICS_RUNNING};
+    bn_config config = {sm_value_pixels(shape), shape.channels, relu, STATISTICS_RUNNING, options->reproducible};
     if (options->training && (always_sync || options->batch_norm == SM_BATCH_NORM_SYNC)) {
         config.statistics = STATISTICS_GLOBAL;
     } else if (options->training && options->batch_norm == SM_BATCH_NORM_LOCAL) {
         config.statistics = STATISTICS_LOCAL;
     }
     return sm_lowering_config(lowering, &config, sizeof config);
+}
+
+static sm_operand sums_buffer(sm_lowering *lowering, const bn_config *config)
+{
+    size_t bytes = 2 * (size_t)config->channels * sizeof(double);
+    return sm_lowering_buffer(lowering, config->by_sample ? bytes : 0, config->by_sample ? 0 : bytes);
 }
 
 /* Finds bn -> relu or bn -> add -> relu and takes it over. */
@@ -187,7 +239,7 @@ static void forward(sm_lowering *lowering, const sm_op *op)
     state->inverse_std = sm_lowering_buffer(lowering, 0, channels * sizeof(float));
 
     if (config->statistics != STATISTICS_RUNNING) {
-        sums = sm_lowering_buffer(lowering, 0, 2 * channels * sizeof(double));
+        sums = sums_buffer(lowering, config);
         sm_lowering_emit(
             lowering,
             &(sm_step){.run = run_statistics, .label = "statistics", .config = config, .operand = {input, sums}});
@@ -234,6 +286,17 @@ static void backward_residual(sm_lowering *lowering, const sm_op *op, const bn_s
     }
 }
 
+static void emit_parameter_by_sample(sm_lowering *lowering, int parameter, const bn_config *config, sm_operand sums,
+                                     sm_sample_summand *summand)
+{
+    sm_step step = {.label = "backward parameters",
+                    .config = config,
+                    .parameter_gradient = 1,
+                    .operand = {sums, sm_lowering_gradient(lowering, parameter)}};
+    sm_lowering_sum_samples(lowering, &step, parameter, summand);
+    sm_lowering_emit(lowering, &step);
+}
+
 static void backward(sm_lowering *lowering, const sm_op *op)
 {
     const bn_state *state = sm_lowering_state(lowering, op, sizeof *state);
@@ -251,7 +314,7 @@ static void backward(sm_lowering *lowering, const sm_op *op)
     }
     sm_operand input = sm_lowering_value(lowering, op->inputs[0]);
     sm_operand grad_output = sm_lowering_value_gradient(lowering, upstream);
-    sm_operand sums = sm_lowering_buffer(lowering, 0, 2 * (size_t)config->channels * sizeof(double));
+    sm_operand sums = sums_buffer(lowering, config);
     int trained =
         sm_lowering_is_trained(lowering, op->parameters[0]) || sm_lowering_is_trained(lowering, op->parameters[1]);
     int differentiates_statistics = config->statistics != STATISTICS_RUNNING;
@@ -263,7 +326,10 @@ static void backward(sm_lowering *lowering, const sm_op *op)
                                     .config = config,
                                     .operand = {input, grad_output, mask, state->mean, state->inverse_std, sums}});
     }
-    if (trained) {
+    if (trained && config->by_sample) {
+        emit_parameter_by_sample(lowering, op->parameters[1], config, sums, shift_of_sample);
+        emit_parameter_by_sample(lowering, op->parameters[0], config, sums, scale_of_sample);
+    } else if (trained) {
         sm_lowering_emit(lowering, &(sm_step){.run = run_backward_parameters,
                                               .label = "backward parameters",
                                               .config = config,

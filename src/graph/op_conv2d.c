@@ -78,6 +78,32 @@ static void run_bias(const sm_step *step, const sm_run *run)
                      sm_step_beta(step, run), sm_operand_address(run, step->operand[5]), run->threads);
 }
 
+/* The same of one sample, for sums in an order that does not depend on the batch. */
+static void weight_of_sample(const void *config, const sm_step *step, const sm_run *run, int sample, float *result)
+{
+    const pass_config *c = config;
+    const sm_conv2d_shape *s = &c->shape;
+    size_t input = (size_t)s->height * (size_t)s->width * (size_t)s->channels_in;
+    size_t output = (size_t)s->out_height * (size_t)s->out_width * (size_t)s->channels_out;
+    const sm_conv2d_operands operands = {
+        .batch = 1,
+        .input = (const float *)sm_operand_address(run, step->operand[0]) + (size_t)sample * input,
+        .grad_output = (const float *)sm_operand_address(run, step->operand[4]) + (size_t)sample * output,
+        .result = result,
+        .workspace = run->base[SM_REGION_WORKSPACE],
+        .threads = run->threads,
+    };
+    c->algorithm->run(s, c->pass, &operands);
+}
+
+static void bias_of_sample(const void *config, const sm_step *step, const sm_run *run, int sample, float *result)
+{
+    const sm_conv2d_shape *s = &((const pass_config *)config)->shape;
+    size_t rows = (size_t)s->out_height * (size_t)s->out_width, floats = rows * (size_t)s->channels_out;
+    const float *grad_output = sm_operand_address(run, step->operand[4]);
+    sm_bias_backward(rows, s->channels_out, grad_output + (size_t)sample * floats, 0, result, run->threads);
+}
+
 static const sm_conv2d_algorithm *choose(const sm_plan_options *options, const sm_conv2d_shape *shape,
                                          sm_conv2d_pass pass)
 {
@@ -85,7 +111,8 @@ static const sm_conv2d_algorithm *choose(const sm_plan_options *options, const s
     if (named && named->supports(shape, pass)) {
         return named;
     }
-    return sm_conv2d_choose(shape, pass, options->batch_typical, options->precision);
+    int one_by_one = options->reproducible && pass == SM_CONV2D_BACKWARD_WEIGHT;
+    return sm_conv2d_choose(shape, pass, one_by_one ? 1 : options->batch_typical, options->precision);
 }
 
 static const char *const pass_labels[SM_CONV2D_PASSES] = {"forward", "backward data", "backward weight"};
@@ -141,6 +168,9 @@ static void backward(sm_lowering *lowering, const sm_op *op)
         step.operand[4] = grad_output;
         step.operand[5] = sm_lowering_gradient(lowering, op->parameters[1]);
         step.parameter_gradient = 1;
+        if (sm_lowering_options(lowering)->reproducible) {
+            sm_lowering_sum_samples(lowering, &step, op->parameters[1], bias_of_sample);
+        }
         sm_lowering_emit(lowering, &step);
     }
     if (sm_lowering_is_trained(lowering, op->parameters[0])) {
@@ -149,6 +179,9 @@ static void backward(sm_lowering *lowering, const sm_op *op)
         step.operand[4] = grad_output;
         step.operand[5] = sm_lowering_gradient(lowering, op->parameters[0]);
         step.parameter_gradient = 1;
+        if (sm_lowering_options(lowering)->reproducible) {
+            sm_lowering_sum_samples(lowering, &step, op->parameters[0], weight_of_sample);
+        }
         sm_lowering_emit(lowering, &step);
     }
     if (sm_lowering_wants_gradient(lowering, op->inputs[0])) {

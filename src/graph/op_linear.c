@@ -37,11 +37,50 @@ static void run_forward(const sm_step *step, const sm_run *run)
                       run->threads);
 }
 
+/* Reproducible: BLIS takes its path, and with it the rounding, by the number of rows. */
+static void run_forward_by_sample(const sm_step *step, const sm_run *run)
+{
+    const linear_config *c = step->config;
+    const float *input = ADDRESS(0);
+    float *output = ADDRESS(3);
+    for (int i = 0; i < run->batch; i++) {
+        sm_linear_forward(1, c->channels_in, c->channels_out, input + (size_t)i * c->channels_in, ADDRESS(1),
+                          ADDRESS(2), output + (size_t)i * c->channels_out, run->threads);
+    }
+}
+
 /* 0 grad_output, 1 weight or input, 2 result */
 static void run_backward_data(const sm_step *step, const sm_run *run)
 {
     const linear_config *c = step->config;
     sm_linear_backward_data(run->batch, c->channels_in, c->channels_out, ADDRESS(0), ADDRESS(1), step->beta, ADDRESS(2),
+                            run->threads);
+}
+
+static void run_backward_data_by_sample(const sm_step *step, const sm_run *run)
+{
+    const linear_config *c = step->config;
+    const float *grad_output = ADDRESS(0);
+    float *result = ADDRESS(2);
+    for (int i = 0; i < run->batch; i++) {
+        sm_linear_backward_data(1, c->channels_in, c->channels_out, grad_output + (size_t)i * c->channels_out,
+                                ADDRESS(1), step->beta, result + (size_t)i * c->channels_in, run->threads);
+    }
+}
+
+static void weight_of_sample(const void *config, const sm_step *step, const sm_run *run, int sample, float *result)
+{
+    const linear_config *c = config;
+    const float *grad_output = ADDRESS(0), *input = ADDRESS(1);
+    sm_linear_backward_weight(1, c->channels_in, c->channels_out, input + (size_t)sample * c->channels_in,
+                              grad_output + (size_t)sample * c->channels_out, 0, result, run->threads);
+}
+
+static void bias_of_sample(const void *config, const sm_step *step, const sm_run *run, int sample, float *result)
+{
+    const linear_config *c = config;
+    const float *grad_output = ADDRESS(0);
+    sm_linear_backward_bias(1, c->channels_out, grad_output + (size_t)sample * c->channels_out, 0, result,
                             run->threads);
 }
 
@@ -61,8 +100,9 @@ static void run_backward_bias(const sm_step *step, const sm_run *run)
 static void forward(sm_lowering *lowering, const sm_op *op)
 {
     const linear_config *c = op->config;
+    int by_sample = sm_lowering_options(lowering)->reproducible;
     sm_operand input = sm_lowering_value(lowering, op->inputs[0]);
-    sm_lowering_emit(lowering, &(sm_step){.run = run_forward,
+    sm_lowering_emit(lowering, &(sm_step){.run = by_sample ? run_forward_by_sample : run_forward,
                                           .label = "forward",
                                           .config = c,
                                           .macs = (double)c->channels_in * c->channels_out,
@@ -71,30 +111,36 @@ static void forward(sm_lowering *lowering, const sm_op *op)
                                                       sm_lowering_define(lowering, op->output, -1)}});
 }
 
+static void emit_parameter_gradient(sm_lowering *lowering, int parameter, sm_step *step, sm_sample_summand *summand)
+{
+    step->parameter_gradient = 1;
+    step->operand[2] = sm_lowering_gradient(lowering, parameter);
+    if (sm_lowering_options(lowering)->reproducible) {
+        sm_lowering_sum_samples(lowering, step, parameter, summand);
+    }
+    sm_lowering_emit(lowering, step);
+}
+
 static void backward(sm_lowering *lowering, const sm_op *op)
 {
     const linear_config *c = op->config;
+    int by_sample = sm_lowering_options(lowering)->reproducible;
     double count = (double)c->channels_in * c->channels_out;
     sm_operand grad_output = sm_lowering_value_gradient(lowering, op->output);
     if (sm_lowering_is_trained(lowering, op->parameters[1])) {
-        sm_lowering_emit(lowering, &(sm_step){.run = run_backward_bias,
-                                              .label = "backward bias",
-                                              .config = c,
-                                              .parameter_gradient = 1,
-                                              .operand = {grad_output, sm_lowering_none(),
-                                                          sm_lowering_gradient(lowering, op->parameters[1])}});
+        sm_step step = {.run = run_backward_bias, .label = "backward bias", .config = c, .operand = {grad_output}};
+        emit_parameter_gradient(lowering, op->parameters[1], &step, bias_of_sample);
     }
     if (sm_lowering_is_trained(lowering, op->parameters[0])) {
-        sm_lowering_emit(lowering, &(sm_step){.run = run_backward_weight,
-                                              .label = "backward weight",
-                                              .config = c,
-                                              .macs = count,
-                                              .parameter_gradient = 1,
-                                              .operand = {grad_output, sm_lowering_value(lowering, op->inputs[0]),
-                                                          sm_lowering_gradient(lowering, op->parameters[0])}});
+        sm_step step = {.run = run_backward_weight,
+                        .label = "backward weight",
+                        .config = c,
+                        .macs = count,
+                        .operand = {grad_output, sm_lowering_value(lowering, op->inputs[0])}};
+        emit_parameter_gradient(lowering, op->parameters[0], &step, weight_of_sample);
     }
     if (sm_lowering_wants_gradient(lowering, op->inputs[0])) {
-        sm_step step = {.run = run_backward_data,
+        sm_step step = {.run = by_sample ? run_backward_data_by_sample : run_backward_data,
                         .label = "backward data",
                         .config = c,
                         .macs = count,

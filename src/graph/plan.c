@@ -12,7 +12,19 @@ const char *const sm_region_names[SM_REGIONS] = {
     [SM_REGION_INPUT] = "input",
     [SM_REGION_ACTIVATIONS] = "activations",
     [SM_REGION_WORKSPACE] = "workspace",
+    [SM_REGION_PARTIALS] = "partial sums",
 };
+
+static int shares_gradients(const sm_plan *plan)
+{
+    const sm_step_list *list = &plan->passes[SM_PASS_BACKWARD];
+    for (int i = 0; i < list->count; i++) {
+        if (list->items[i].parameter_gradient && list->items[i].beta > 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
 
 sm_status sm_plan_new(const sm_graph *graph, const sm_plan_options *options, sm_plan **out)
 {
@@ -27,8 +39,8 @@ sm_status sm_plan_new(const sm_graph *graph, const sm_plan_options *options, sm_
     sm_plan *plan = sm_alloc_zeroed(sizeof *plan);
     plan->graph = graph;
     plan->options = *options;
-    if (plan->options.batch_typical < 1) {
-        plan->options.batch_typical = options->capacity;
+    if (plan->options.batch_typical < 1) { /* reproducible: the capacity follows from the number of ranks */
+        plan->options.batch_typical = options->reproducible ? 1 : options->capacity;
     }
     size_t outputs = (size_t)graph->output_count;
     plan->outputs = sm_alloc_zeroed(outputs * sizeof *plan->outputs);
@@ -38,7 +50,15 @@ sm_status sm_plan_new(const sm_graph *graph, const sm_plan_options *options, sm_
     plan->region_bytes[SM_REGION_BUFFERS] = graph->parameters->buffers.floats * sizeof(float);
     plan->region_bytes[SM_REGION_INPUT] =
         sm_value_floats(graph->values[0].shape) * sizeof(float) * (size_t)options->capacity;
+    if (options->reproducible && options->training) {
+        size_t others = options->sum_nodes > 1 ? (size_t)options->sum_nodes - 1 : 0;
+        plan->region_bytes[SM_REGION_PARTIALS] = others * plan->region_bytes[SM_REGION_GRADIENTS] + options->sum_bytes;
+    }
     sm_plan_lower(plan);
+    if (options->reproducible && shares_gradients(plan)) {
+        sm_plan_free(plan);
+        return sm_fail(SM_ERR_CONFIG, "reproducible sums: a parameter of several ops has no gradient a sample");
+    }
     *out = plan;
     return SM_OK;
 }
@@ -64,6 +84,13 @@ void sm_plan_free(sm_plan *plan)
 size_t sm_plan_region_bytes(const sm_plan *plan, sm_region region)
 {
     return plan->region_bytes[region];
+}
+
+float *sm_plan_node_gradient(const sm_plan *plan, const sm_run *run, int node)
+{
+    size_t floats = plan->region_bytes[SM_REGION_GRADIENTS] / sizeof(float);
+    float *others = (float *)(void *)run->base[SM_REGION_PARTIALS];
+    return node > 0 ? others + (size_t)(node - 1) * floats : (float *)(void *)run->base[SM_REGION_GRADIENTS];
 }
 
 float *sm_plan_output(const sm_plan *plan, const sm_run *run, int output)

@@ -148,17 +148,26 @@ static inline __attribute__((always_inline)) void multiply_tile(const int count,
     EACH_C(_tile_stored);
 }
 
-static void add_tile(int rows, int columns, const float *tile, float *const *c, size_t offset, int accumulate)
+/* Copies what of the tile is in the result, and back. */
+static void fetch_tile(int rows, int columns, float *tile, float *const *c, size_t offset)
+{
+    __mmask16 mask[2] = {lanes(columns), lanes(columns - LANES)};
+    for (int i = 0; i < SM_BF16_ROWS; i++) {
+        for (int half = 0; half < 2; half++) {
+            __m512 old =
+                i < rows ? _mm512_maskz_loadu_ps(mask[half], c[i] + offset + half * LANES) : _mm512_setzero_ps();
+            _mm512_store_ps(tile + i * SM_BF16_COLUMNS + half * LANES, old);
+        }
+    }
+}
+
+static void put_tile(int rows, int columns, const float *tile, float *const *c, size_t offset)
 {
     __mmask16 mask[2] = {lanes(columns), lanes(columns - LANES)};
     for (int i = 0; i < rows; i++) {
         for (int half = 0; half < 2; half++) {
-            float *to = c[i] + offset + half * LANES;
-            __m512 sum = _mm512_load_ps(tile + i * SM_BF16_COLUMNS + half * LANES);
-            if (accumulate) {
-                sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask[half], to));
-            }
-            _mm512_mask_storeu_ps(to, mask[half], sum);
+            _mm512_mask_storeu_ps(c[i] + offset + half * LANES, mask[half],
+                                  _mm512_load_ps(tile + i * SM_BF16_COLUMNS + half * LANES));
         }
     }
 }
@@ -173,7 +182,8 @@ static int is_evenly_spaced(int rows, float *const *c, ptrdiff_t stride)
     return 1;
 }
 
-/* Whole tiles of evenly spaced rows stay in registers from and to the result; others are computed aside and added. */
+/* Whole tiles of evenly spaced rows go to and from the result directly, others by way of a copy. Both begin from what
+ * is there: which of the two a row meets depends on the batch and the threads, and its bits must not. */
 static void multiply_amx(int count, int rows, int columns, const sm_bf16_factor *a, const char *b, float *const *c,
                          size_t offset, int accumulate)
 {
@@ -186,9 +196,12 @@ static void multiply_amx(int count, int rows, int columns, const sm_bf16_factor 
         _mm_prefetch(c[i] + offset, _MM_HINT_T0);
         _mm_prefetch(c[i] + offset + LANES, _MM_HINT_T0);
     }
+    if (accumulate && !is_direct) {
+        fetch_tile(rows, columns, aside, c, offset);
+    }
 #define CASE(COUNT, TALL, WIDE)                                                                                        \
     if (count == (COUNT) && tall == (TALL) && wide == (WIDE)) {                                                        \
-        multiply_tile(COUNT, TALL, WIDE, a, b, tile, stride, is_direct &&accumulate);                                  \
+        multiply_tile(COUNT, TALL, WIDE, a, b, tile, stride, accumulate);                                              \
     }
     CASE(1, 0, 0)
     CASE(1, 0, 1)
@@ -198,7 +211,7 @@ static void multiply_amx(int count, int rows, int columns, const sm_bf16_factor 
 #undef CASE
         if (!is_direct)
     {
-        add_tile(rows, columns, aside, c, offset, accumulate);
+        put_tile(rows, columns, aside, c, offset);
     }
 }
 

@@ -1,5 +1,6 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/data/sampler.h>
 #include <sigmatic/train/evaluator.h>
 
 #include "train/evaluator_private.h"
@@ -39,6 +40,28 @@ static sm_status check_classes(const sm_session *session, const sm_dataset *data
     return SM_OK;
 }
 
+/* Sums over samples are made in one order, whatever the number of ranks. */
+static void make_sums(sm_evaluator *e)
+{
+    sm_comm *comm = e->session->comm;
+    int size = sm_comm_size(comm), most_nodes = 1;
+    size_t sums = e->first_sum[e->session->task_count];
+    int64_t total = sm_dataset_count(e->dataset);
+    sm_sum_node nodes[SM_SUM_TREE_DEPTH];
+    e->sums = sm_alloc((SM_SUM_TREE_DEPTH * sums + 1) * sizeof *e->sums);
+    e->blocks = sm_alloc(((size_t)size + 1) * sizeof *e->blocks);
+    for (int r = 0; r < size; r++) {
+        int64_t share;
+        sm_sampler_share(total, r, size, &e->blocks[r], &share);
+        e->blocks[r + 1] = e->blocks[r] + share;
+        int count = sm_sum_tree_nodes(total, e->blocks[r], e->blocks[r + 1], nodes);
+        most_nodes = count > most_nodes ? count : most_nodes;
+    }
+    e->ranks = sm_tree_sum_new(comm, most_nodes);
+    e->workspace = sm_alloc(sm_tree_sum_workspace_bytes(comm, most_nodes, sums, 0));
+    sm_tree_sum_set_blocks(e->ranks, e->blocks, e->workspace);
+}
+
 sm_status sm_evaluator_new(sm_session *session, sm_dataset *dataset, int height, int width, const double mean[3],
                            const double std[3], sm_evaluator **out)
 {
@@ -58,7 +81,7 @@ sm_status sm_evaluator_new(sm_session *session, sm_dataset *dataset, int height,
         e->value_count += metric_count(task);
     }
     e->counts = sm_alloc((e->first_count[tasks] + 1) * sizeof *e->counts);
-    e->sums = sm_alloc((e->first_sum[tasks] + 1) * sizeof *e->sums);
+    make_sums(e);
     e->loader = (sm_loader_options){.dataset = dataset,
                                     .builders = e->builders,
                                     .task_count = session->task_count,
@@ -90,6 +113,9 @@ void sm_evaluator_free(sm_evaluator *e)
         sm_free(e->first_sum);
         sm_free(e->counts);
         sm_free(e->sums);
+        sm_free(e->blocks);
+        sm_free(e->workspace);
+        sm_tree_sum_free(e->ranks);
         sm_free(e);
     }
 }
@@ -99,18 +125,34 @@ int sm_evaluator_value_count(const sm_evaluator *evaluator)
     return evaluator->value_count;
 }
 
+static void add_sums_of_sample(sm_evaluator *e)
+{
+    size_t count = e->first_sum[e->session->task_count];
+    double *top = e->sums + (size_t)e->tree.count * count;
+    for (int additions = sm_sum_tree_push(&e->tree, (sm_sum_node){0, e->position++}); additions > 0; additions--) {
+        double *below = top - count;
+        for (size_t i = 0; i < count; i++) {
+            below[i] += top[i];
+        }
+        top = below;
+    }
+}
+
 static void add_metrics(sm_evaluator *e, const sm_batch *batch, const float *const *fixed)
 {
-    size_t pixels = (size_t)batch->height * (size_t)batch->width;
+    size_t pixels = (size_t)batch->height * (size_t)batch->width, row = e->first_sum[e->session->task_count];
     for (int n = 0; n < batch->count_local; n++) {
+        double *sums = e->sums + (size_t)e->tree.count * row;
+        memset(sums, 0, row * sizeof *sums);
         for (int i = 0; i < e->session->task_count; i++) {
             const sm_task *task = e->session->tasks[i];
             const char *target =
                 (const char *)batch->target[i] + (size_t)n * pixels * (size_t)task->kind->target_bytes_per_pixel;
             const float *map = fixed ? fixed[i] : e->logits[i] + (size_t)n * pixels * (size_t)task->channels;
             task->kind->metric_add(task, batch->height, batch->width, map, target, batch->metres_pixels[n],
-                                   e->counts + e->first_count[i], e->sums + e->first_sum[i]);
+                                   e->counts + e->first_count[i], sums + e->first_sum[i]);
         }
+        add_sums_of_sample(e);
     }
 }
 
@@ -142,7 +184,7 @@ static void find_values(sm_evaluator *e, double *values)
 {
     size_t tasks = (size_t)e->session->task_count;
     sm_comm_sum_int64(e->session->comm, e->counts, e->first_count[tasks]);
-    sm_comm_sum_double(e->session->comm, e->sums, e->first_sum[tasks]);
+    sm_tree_sum_double(e->ranks, e->sums, e->first_sum[tasks]);
     for (size_t i = 0; i < tasks; i++) {
         const sm_task *task = e->session->tasks[i];
         task->kind->metric_values(task, e->counts + e->first_count[i], e->sums + e->first_sum[i], values);
@@ -168,7 +210,9 @@ sm_status sm_evaluator_run(sm_evaluator *e, const sm_evaluation *evaluation, dou
         e->engine->run.base[SM_REGION_PARAMETERS] = (char *)evaluation->parameters;
     }
     memset(e->counts, 0, e->first_count[tasks] * sizeof *e->counts);
-    memset(e->sums, 0, e->first_sum[tasks] * sizeof *e->sums);
+    memset(e->sums, 0, e->first_sum[tasks] * sizeof *e->sums); /* of a rank without samples */
+    sm_sum_tree_begin(&e->tree, total);
+    e->position = e->blocks[sm_comm_rank(e->session->comm)];
     e->loader.keep_pixels = evaluation->predictions != NULL;
     status = sm_loader_new(&e->loader, &loader);
     if (status == SM_OK && !evaluation->fixed) {

@@ -3,6 +3,8 @@
 #ifndef SIGMATIC_TRAIN_EVALUATOR_PRIVATE_H
 #define SIGMATIC_TRAIN_EVALUATOR_PRIVATE_H
 
+#include <sigmatic/base/sum_tree.h>
+#include <sigmatic/comm/tree_sum.h>
 #include <sigmatic/train/evaluator.h>
 
 struct sm_evaluator {
@@ -13,7 +15,12 @@ struct sm_evaluator {
     sm_target_builder *builders;
     size_t *first_count, *first_sum; /* one a task, and the end */
     int64_t *counts;
-    double *sums;
+    double *sums; /* rows: the places of the stack of `tree`, the order in which samples are added */
+    sm_sum_tree tree;
+    int64_t *blocks; /* where each rank's samples begin; and the end */
+    int64_t position;
+    sm_tree_sum *ranks;
+    void *workspace;      /* of `ranks` */
     const float **logits; /* one a task, of the batch at hand */
     int value_count;
 };

@@ -38,6 +38,7 @@ static void add_engines(sm_memory_table *table, const sm_trainer *trainer, const
     size_t evaluation = evaluator ? sm_engine_memory_bytes(evaluator->engine) : 0;
     add_row(table, "activations", activations);
     add_row(table, "workspace of all threads", workspace);
+    add_row(table, "partial sums", sm_plan_region_bytes(plan, SM_REGION_PARTIALS));
     add_row(table, "evaluation, beyond these", evaluation > training ? evaluation - training : 0);
 }
 
@@ -50,7 +51,7 @@ void sm_memory_table_fill(const sm_trainer *trainer, const sm_loader_options *lo
     size_t in_place = table->total;
     add_engines(table, trainer, evaluator);
     add_row(table, "batches read ahead", sm_loader_bytes(loader));
-    add_row(table, "reduction over ranks", sm_reduction_extra_bytes(trainer->reduction));
+    add_row(table, "reduction over ranks", trainer->reduction ? sm_reduction_extra_bytes(trainer->reduction) : 0);
     add_row(table, "program, MPI, HDF5, plan", resident_beside(in_place));
 
     size_t flat = session->parameters->parameters.floats * sizeof(float);

@@ -1,5 +1,8 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/sum_tree.h>
+#include <sigmatic/comm/tree_sum.h>
+#include <sigmatic/data/sampler.h>
 #include <sigmatic/train/session.h>
 
 #include <assert.h>
@@ -105,6 +108,26 @@ static void choose_threads(sm_session *session)
     omp_set_num_threads(*threads);
 }
 
+/* Over all batches up to the configured one: the last of an epoch is short. */
+static int most_sum_nodes(int batch, int ranks)
+{
+    enum { MOST_TRIED = 1024 }; /* larger batches by the bound */
+    sm_sum_node nodes[SM_SUM_TREE_DEPTH];
+    int most = 1, bound = 1;
+    for (int64_t share = (batch + ranks - 1) / ranks; share > 1; share /= 2) {
+        bound += 2;
+    }
+    for (int total = 1; ranks > 1 && batch <= MOST_TRIED && total <= batch; total++) {
+        for (int r = 0; r < ranks; r++) {
+            int64_t first, share;
+            sm_sampler_share(total, r, ranks, &first, &share);
+            int count = sm_sum_tree_nodes(total, first, first + share, nodes);
+            most = count > most ? count : most;
+        }
+    }
+    return ranks > 1 && batch > MOST_TRIED ? bound : most;
+}
+
 sm_status sm_session_new(const sm_config *config, sm_comm *comm, const sm_dataset *dataset, sm_session **out)
 {
     sm_status status = SM_OK;
@@ -112,6 +135,7 @@ sm_status sm_session_new(const sm_config *config, sm_comm *comm, const sm_datase
     session->config = config;
     session->comm = comm;
     SM_TRY(sm_settings_read(config, &session->settings));
+    session->sum_nodes = most_sum_nodes(session->settings.batch, sm_comm_size(comm));
     SM_TRY(sm_network_configure(config, &session->network));
     choose_threads(session);
     copy_classes(dataset, &session->classes);
@@ -153,7 +177,8 @@ void sm_session_free(sm_session *session)
 }
 
 /* Regions of the session's memory, in their order there. */
-static const sm_region session_regions[] = {SM_REGION_PREPARED, SM_REGION_ACTIVATIONS, SM_REGION_WORKSPACE};
+static const sm_region session_regions[] = {SM_REGION_PREPARED, SM_REGION_ACTIVATIONS, SM_REGION_WORKSPACE,
+                                            SM_REGION_PARTIALS};
 enum { SESSION_REGIONS = sizeof session_regions / sizeof *session_regions, REGION_ALIGNMENT = 4096 };
 
 static size_t session_bytes(const sm_plan *plan)
@@ -183,6 +208,13 @@ size_t sm_engine_image_bytes(const sm_engine *engine)
     return bytes;
 }
 
+/* \return samples of a rank to choose algorithms for: the choice may depend on the global batch, not on the ranks. */
+static int typical_batch(int batch_global)
+{
+    enum { USUAL = 4 };
+    return batch_global < USUAL ? batch_global : USUAL;
+}
+
 sm_status sm_engine_new(sm_session *session, int height, int width, int capacity, int training, sm_engine **out)
 {
     sm_status status = SM_OK;
@@ -190,13 +222,19 @@ sm_status sm_engine_new(sm_session *session, int height, int width, int capacity
     const sm_settings *settings = &session->settings;
     engine->height = height;
     engine->width = width;
-    engine->options = (sm_plan_options){.capacity = capacity,
-                                        .training = training,
-                                        .threads = settings->threads,
-                                        .batch_norm = settings->batch_norm,
-                                        .precision = settings->precision,
-                                        .recompute = settings->recompute,
-                                        .conv2d_algorithm = settings->conv2d_algorithm};
+    engine->options =
+        (sm_plan_options){.capacity = capacity,
+                          .training = training,
+                          .threads = settings->threads,
+                          .batch_norm = settings->batch_norm,
+                          .precision = settings->precision,
+                          .recompute = settings->recompute,
+                          .batch_typical = settings->reproducible ? typical_batch(settings->batch) : 0,
+                          .reproducible = settings->reproducible,
+                          .sum_nodes = session->sum_nodes,
+                          .sum_bytes = sm_tree_sum_workspace_bytes(session->comm, session->sum_nodes, SIZE_MAX,
+                                                                   session->parameters->parameters.floats),
+                          .conv2d_algorithm = settings->conv2d_algorithm};
     assert(!session->memory && "an engine is made before the first is bound");
     SM_TRY(sm_network_build(&session->network, height, width, session->task_count, session->decoders,
                             session->parameters, &engine->graph));

@@ -30,6 +30,8 @@ const sm_key sm_run_keys[] = {
      "statistics of the global batch, of each rank's samples (running values averaged), or the running ones"},
     {distributed, "micro_batches", SM_KEY_INTEGER, "1", 1, 65536, NULL, NULL,
      "parts in which a rank works through its share of the batch (gradient accumulation)"},
+    {distributed, "reproducible", SM_KEY_BOOL, "false", 0, 0, NULL, NULL,
+     "the same bits on any number of ranks and threads: sums over the batch, sample by sample, in one fixed order"},
     {distributed, "conv2d_algorithm", SM_KEY_TEXT, "", 0, 0, NULL, NULL,
      "this convolution algorithm wherever it can; empty = the cheapest"},
     {distributed, "recompute", SM_KEY_CHOICE, "none", 0, 0, "none|blocks", NULL,
@@ -60,6 +62,30 @@ const sm_key *const sm_all_keys[] = {sm_run_keys,          sm_model_keys,    sm_
                                      sm_augmentation_keys, sm_task_keys,     sm_weighting_keys,
                                      sm_optimizer_keys,    sm_schedule_keys, NULL};
 
+/* What would make the sums depend on the number of ranks. */
+static sm_status check_reproducible(const sm_config *config, const sm_settings *settings)
+{
+    if (settings->batch_norm == SM_BATCH_NORM_LOCAL) {
+        return sm_config_fail(
+            config, distributed, "batch_norm",
+            "statistics of each rank's samples depend on the number of ranks: with reproducible = true "
+            "expected sync or frozen");
+    }
+    if (settings->reduction.compress) {
+        return sm_config_fail(config, distributed, "compress",
+                              "how often bfloat16 rounds depends on the number of ranks: with reproducible = true "
+                              "expected false");
+    }
+    if (settings->micro_batches > 1) {
+        return sm_config_fail(
+            config, distributed, "micro_batches",
+            "parts of a rank's share depend on the number of ranks: with reproducible = true expected 1, "
+            "found %d",
+            settings->micro_batches);
+    }
+    return SM_OK;
+}
+
 sm_status sm_settings_read(const sm_config *config, sm_settings *settings)
 {
     *settings = (sm_settings){
@@ -75,6 +101,7 @@ sm_status sm_settings_read(const sm_config *config, sm_settings *settings)
         .micro_batches = (int)sm_config_integer(config, distributed, "micro_batches"),
         .batch_norm = (sm_batch_norm_mode)sm_config_choice(config, distributed, "batch_norm"),
         .precision = (sm_conv2d_precision)sm_config_choice(config, run, "precision"),
+        .reproducible = sm_config_bool(config, distributed, "reproducible"),
         .conv2d_algorithm = sm_config_text_of(config, distributed, "conv2d_algorithm"),
         .recompute = sm_config_choice(config, distributed, "recompute"),
         .reduction = {.mode = (sm_reduction_mode)sm_config_choice(config, distributed, "reduction"),
@@ -98,5 +125,5 @@ sm_status sm_settings_read(const sm_config *config, sm_settings *settings)
     } else if (!sm_conv2d_find(settings->conv2d_algorithm)) {
         return sm_config_fail(config, distributed, "conv2d_algorithm", "no such algorithm");
     }
-    return SM_OK;
+    return settings->reproducible ? check_reproducible(config, settings) : SM_OK;
 }

@@ -2,6 +2,8 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/timer.h>
 #include <sigmatic/comm/stall.h>
+#include <sigmatic/data/sampler.h>
+#include <sigmatic/graph/lowering.h>
 #include <sigmatic/optim/ema.h>
 #include <sigmatic/train/trainer.h>
 
@@ -14,6 +16,29 @@ enum { MOST_SKIPPED_IN_A_ROW = 100 };
 static size_t parameter_floats(const sm_trainer *trainer)
 {
     return trainer->session->parameters->parameters.floats;
+}
+
+static int is_reproducible(const sm_trainer *trainer)
+{
+    return trainer->session->settings.reproducible;
+}
+
+/* What adds gradients over ranks: buckets on their way while backward goes on, or a tree after it. */
+static sm_status make_sums(sm_trainer *trainer)
+{
+    sm_session *session = trainer->session;
+    size_t floats = parameter_floats(trainer), nodes = (size_t)session->sum_nodes;
+    sm_comm *sharing = is_reproducible(trainer) ? sm_comm_self() : session->comm;
+    trainer->gradients = sm_reduction_alloc(sharing, floats);
+    memset(trainer->gradients, 0, floats * sizeof(float)); /* frozen ones are never written, but travel */
+    if (!is_reproducible(trainer)) {
+        return sm_reduction_new(session->comm, trainer->gradients, floats, &session->settings.reduction,
+                                &trainer->reduction);
+    }
+    trainer->tree = sm_tree_sum_new(session->comm, session->sum_nodes);
+    trainer->blocks = sm_alloc_zeroed(((size_t)sm_comm_size(session->comm) + 1) * sizeof *trainer->blocks);
+    trainer->node_gradients = sm_alloc_zeroed(nodes * sizeof *trainer->node_gradients);
+    return SM_OK;
 }
 
 sm_status sm_trainer_new(sm_session *session, int out_height, int out_width, int capacity, int64_t steps,
@@ -45,15 +70,12 @@ sm_status sm_trainer_new(sm_session *session, int out_height, int out_width, int
     }
     trainer->segments = sm_alloc_zeroed(slices * sizeof *trainer->segments);
     trainer->segment_steps = sm_alloc_zeroed(slices * sizeof *trainer->segment_steps);
-    trainer->gradients = sm_reduction_alloc(session->comm, parameter_floats(trainer));
-    memset(trainer->gradients, 0,
-           parameter_floats(trainer) * sizeof(float)); /* frozen ones are never written, but travel */
-    SM_TRY(sm_reduction_new(session->comm, trainer->gradients, parameter_floats(trainer), &session->settings.reduction,
-                            &trainer->reduction));
+    SM_TRY(make_sums(trainer));
     trainer->waits = sm_alloc_zeroed(4 * (size_t)sm_comm_size(session->comm) * sizeof *trainer->waits);
     trainer->buffers_before = sm_alloc(session->parameters->buffers.floats * sizeof(float));
     trainer->valid = sm_alloc_zeroed((tasks + 1) * sizeof *trainer->valid);
-    trainer->sums = sm_alloc_zeroed((2 * tasks + 1) * sizeof *trainer->sums);
+    trainer->sums_count = 2 * tasks * (size_t)(is_reproducible(trainer) ? capacity : 1) + 1;
+    trainer->sums = sm_alloc_zeroed(trainer->sums_count * sizeof *trainer->sums);
     trainer->active = sm_alloc_zeroed(tasks * sizeof *trainer->active);
     double **arrays[] = {&trainer->loss,           &trainer->loss_slope,          &trainer->log_variance,
                          &trainer->weights.weight, &trainer->weights.slope,       &trainer->record.task_loss,
@@ -91,8 +113,11 @@ void sm_trainer_free(sm_trainer *trainer)
                             trainer->record.weight,
                             trainer->record.log_variance,
                             trainer->record.sigma,
-                            trainer->waits};
+                            trainer->waits,
+                            trainer->blocks,
+                            trainer->node_gradients};
     sm_reduction_free(trainer->reduction);
+    sm_tree_sum_free(trainer->tree);
     sm_reduction_free_values(trainer->gradients);
     for (size_t i = 0; i < sizeof memory / sizeof *memory; i++) {
         sm_free(memory[i]);
@@ -103,10 +128,27 @@ void sm_trainer_free(sm_trainer *trainer)
     sm_free(trainer);
 }
 
+/* Slices are in the order of adding: the network's first, then one log-variance a task. */
+static int network_segments(const sm_trainer *trainer)
+{
+    return trainer->session->parameters->parameters.count - trainer->session->task_count;
+}
+
+/* In memory it is the other way round. */
+static size_t first_network_float(const sm_trainer *trainer)
+{
+    return trainer->session->parameters->parameters.items[network_segments(trainer) - 1].offset;
+}
+
 void sm_trainer_bind(sm_trainer *trainer)
 {
     sm_engine_bind(trainer->session, trainer->engine);
     trainer->engine->run.base[SM_REGION_GRADIENTS] = (char *)trainer->gradients;
+    for (int i = 0; is_reproducible(trainer) && i < trainer->session->sum_nodes; i++) {
+        float *node = sm_plan_node_gradient(trainer->engine->plan, &trainer->engine->run, i);
+        memset(node, 0, parameter_floats(trainer) * sizeof *node);
+        trainer->node_gradients[i] = node + first_network_float(trainer);
+    }
 }
 
 /* ---- reductions of the step ---- */
@@ -114,6 +156,26 @@ void sm_trainer_bind(sm_trainer *trainer)
 static void reduce_statistics(void *user, double *values, size_t count)
 {
     sm_comm_sum_double(((sm_trainer *)user)->session->comm, values, count);
+}
+
+static void reduce_nodes(void *user, double *rows, size_t count)
+{
+    sm_tree_sum_double(((sm_trainer *)user)->tree, rows, count);
+}
+
+/* Which samples of the batch every rank has, for the sums of this step. */
+static void set_blocks(sm_trainer *trainer, int64_t count_global)
+{
+    int size = sm_comm_size(trainer->session->comm);
+    size_t others = (size_t)trainer->session->sum_nodes - 1;
+    char *partials = trainer->engine->run.base[SM_REGION_PARTIALS];
+    for (int r = 0; r < size; r++) {
+        int64_t share;
+        sm_sampler_share(count_global, r, size, &trainer->blocks[r], &share);
+        trainer->blocks[r + 1] = trainer->blocks[r] + share;
+    }
+    sm_tree_sum_set_blocks(trainer->tree, trainer->blocks,
+                           partials + others * parameter_floats(trainer) * sizeof(float));
 }
 
 static void send_gradients(void *user, size_t complete)
@@ -154,17 +216,40 @@ static double inverse_temperature(const sm_trainer *trainer, int task)
     return scaled ? exp(-trainer->log_variance[task]) : 1;
 }
 
-static void add_losses(sm_trainer *trainer, const sm_batch *batch)
+/* Samples whose losses and their gradients are computed together. */
+static int samples_at_once(const sm_trainer *trainer, const sm_batch *batch)
+{
+    return is_reproducible(trainer) ? 1 : batch->count_local;
+}
+
+static const void *target_of(const sm_batch *batch, const sm_task *task, int task_index, size_t first_pixel)
+{
+    return (const char *)batch->target[task_index] + first_pixel * (size_t)task->kind->target_bytes_per_pixel;
+}
+
+/* \param [in,out] sums  2 a task */
+static void add_losses_of(const sm_trainer *trainer, const sm_batch *batch, int first, int count, double *sums)
 {
     const sm_session *session = trainer->session;
-    size_t pixels = (size_t)batch->count_local * (size_t)batch->height * (size_t)batch->width;
+    size_t area = (size_t)batch->height * (size_t)batch->width, begin = (size_t)first * area;
     for (int i = 0; i < session->task_count; i++) {
+        const sm_task *task = session->tasks[i];
         const float *logits = sm_plan_output(trainer->engine->plan, &trainer->engine->run, i);
-        sm_loss_sums sums =
-            session->tasks[i]->kind->loss_forward(session->tasks[i], pixels, logits, batch->target[i],
-                                                  inverse_temperature(trainer, i), session->settings.threads);
-        trainer->sums[2 * i] += sums.loss;
-        trainer->sums[2 * i + 1] += sums.slope;
+        sm_loss_sums task_sums = task->kind->loss_forward(
+            task, (size_t)count * area, logits + begin * (size_t)task->channels, target_of(batch, task, i, begin),
+            inverse_temperature(trainer, i), session->settings.threads);
+        sums[2 * i] += task_sums.loss;
+        sums[2 * i + 1] += task_sums.slope;
+    }
+}
+
+/* Reproducible: a row of sums a sample. */
+static void add_losses(sm_trainer *trainer, const sm_batch *batch)
+{
+    int at_once = samples_at_once(trainer, batch);
+    size_t row = is_reproducible(trainer) ? 2 * (size_t)trainer->session->task_count : 0;
+    for (int first = 0; first < batch->count_local; first += at_once) {
+        add_losses_of(trainer, batch, first, at_once, trainer->sums + (size_t)first * row);
     }
 }
 
@@ -172,9 +257,16 @@ static void add_losses(sm_trainer *trainer, const sm_batch *batch)
 static void share_losses(sm_trainer *trainer, int stop)
 {
     size_t tasks = (size_t)trainer->session->task_count;
-    trainer->sums[2 * tasks] = stop;
-    sm_comm_sum_double(trainer->session->comm, trainer->sums, 2 * tasks + 1);
-    trainer->stop_requested |= trainer->sums[2 * tasks] > 0;
+    if (is_reproducible(trainer)) {
+        int64_t stops = stop;
+        sm_sum_sample_rows(&trainer->engine->run, trainer->sums, 2 * tasks);
+        sm_comm_max_int64(trainer->session->comm, &stops, 1);
+        trainer->stop_requested |= stops > 0;
+    } else {
+        trainer->sums[2 * tasks] = stop;
+        sm_comm_sum_double(trainer->session->comm, trainer->sums, 2 * tasks + 1);
+        trainer->stop_requested |= trainer->sums[2 * tasks] > 0;
+    }
     for (size_t i = 0; i < tasks; i++) {
         trainer->loss[i] = trainer->active[i] ? trainer->sums[2 * i] / (double)trainer->valid[i] : 0;
         trainer->loss_slope[i] = trainer->active[i] ? trainer->sums[2 * i + 1] / (double)trainer->valid[i] : 0;
@@ -187,22 +279,34 @@ static void weigh(sm_trainer *trainer)
                        trainer->active, &trainer->weights);
 }
 
-static void seed_gradients(sm_trainer *trainer, const sm_batch *batch)
+static void seed_gradients_of(const sm_trainer *trainer, const sm_batch *batch, int first, int count)
 {
     const sm_session *session = trainer->session;
-    size_t pixels = (size_t)batch->count_local * (size_t)batch->height * (size_t)batch->width;
+    size_t area = (size_t)batch->height * (size_t)batch->width, begin = (size_t)first * area;
     for (int i = 0; i < session->task_count; i++) {
+        const sm_task *task = session->tasks[i];
         double scale = trainer->active[i] ? trainer->weights.weight[i] / (double)trainer->valid[i] : 0;
         float *gradient = sm_plan_output_gradient(trainer->engine->plan, &trainer->engine->run, i);
+        const float *logits = sm_plan_output(trainer->engine->plan, &trainer->engine->run, i);
+        size_t offset = begin * (size_t)task->channels;
         if (gradient) {
-            session->tasks[i]->kind->loss_backward(
-                session->tasks[i], pixels, sm_plan_output(trainer->engine->plan, &trainer->engine->run, i),
-                batch->target[i], inverse_temperature(trainer, i), scale, gradient, session->settings.threads);
+            task->kind->loss_backward(task, (size_t)count * area, logits + offset, target_of(batch, task, i, begin),
+                                      inverse_temperature(trainer, i), scale, gradient + offset,
+                                      session->settings.threads);
         }
     }
 }
 
-/* d total/d s is the same number on every rank: rank 0 contributes it to the sum, the others zero. */
+static void seed_gradients(const sm_trainer *trainer, const sm_batch *batch)
+{
+    int at_once = samples_at_once(trainer, batch);
+    for (int first = 0; first < batch->count_local; first += at_once) {
+        seed_gradients_of(trainer, batch, first, at_once);
+    }
+}
+
+/* d total/d s is the same number on every rank: rank 0 contributes it to the sum, the others zero. The tree leaves it
+ * out. */
 static void write_log_variance_gradients(sm_trainer *trainer)
 {
     const sm_session *session = trainer->session;
@@ -214,7 +318,7 @@ static void write_log_variance_gradients(sm_trainer *trainer)
             slope = fmax(-limit, fmin(limit, slope));
         }
         size_t offset = session->parameters->parameters.items[session->log_variances[i]].offset;
-        gradients[offset] = sm_comm_rank(session->comm) == 0 ? (float)slope : 0;
+        gradients[offset] = sm_comm_rank(session->comm) == 0 || is_reproducible(trainer) ? (float)slope : 0;
     }
 }
 
@@ -263,12 +367,6 @@ static void set_segments(sm_trainer *trainer)
     }
 }
 
-/* Slices are in the order of adding: the network's first, then one log-variance a task. */
-static int network_segments(const sm_trainer *trainer)
-{
-    return trainer->session->parameters->parameters.count - trainer->session->task_count;
-}
-
 static void update(sm_trainer *trainer, double learning_rate, double norm)
 {
     sm_session *session = trainer->session;
@@ -310,6 +408,7 @@ static void set_run(sm_trainer *trainer, const sm_batch *batch, int64_t samples_
     run->step = (uint64_t)trainer->step;
     run->accumulate = batch->micro_batch > 0;
     run->reduce = sm_comm_size(trainer->session->comm) > 1 ? reduce_statistics : NULL;
+    run->reduce_nodes = run->reduce ? reduce_nodes : NULL;
     run->progress = NULL;
     if (trainer->trace) {
         run->observe = trace_op;
@@ -366,7 +465,7 @@ static void begin_step(sm_trainer *trainer)
         trainer->log_variance[i] = *sm_session_log_variance(session, (int)i);
         trainer->loss[i] = trainer->loss_slope[i] = 0;
     }
-    memset(trainer->sums, 0, (2 * tasks + 1) * sizeof *trainer->sums);
+    memset(trainer->sums, 0, trainer->sums_count * sizeof *trainer->sums);
     memcpy(trainer->buffers_before, session->buffers, session->parameters->buffers.floats * sizeof(float));
     trainer->step++;
 }
@@ -402,7 +501,7 @@ static sm_status run_micro_batches(sm_trainer *trainer, const batch_source *sour
             write_log_variance_gradients(trainer);
         }
         seed_gradients(trainer, *batch);
-        if (last) { /* what later micro-batches add to is not final */
+        if (last && trainer->reduction) { /* what later micro-batches add to is not final */
             sm_reduction_begin(trainer->reduction);
             engine->run.progress = send_gradients;
         }
@@ -420,7 +519,8 @@ done:
 static void trace_buckets(const sm_trainer *trainer)
 {
     size_t count = 0;
-    const sm_reduction_bucket_times *buckets = trainer->trace ? sm_reduction_trace(trainer->reduction, &count) : NULL;
+    const sm_reduction_bucket_times *buckets =
+        trainer->trace && trainer->reduction ? sm_reduction_trace(trainer->reduction, &count) : NULL;
     for (size_t i = 0; i < count; i++) {
         sm_trace_add(trainer->trace, SM_TRACE_BUCKET, buckets[i].started_seconds, buckets[i].finished_seconds,
                      "bucket %zu: %.2f MB", i, (double)buckets[i].count * sizeof(float) * 1e-6);
@@ -434,7 +534,12 @@ static int reduce_and_update(sm_trainer *trainer, double learning_rate, int64_t 
     sm_session *session = trainer->session;
     double begin = sm_seconds();
     sm_comm_set_phase("reduction", trainer->step, -1);
-    sm_reduction_finish(trainer->reduction);
+    if (trainer->reduction) {
+        sm_reduction_finish(trainer->reduction);
+    } else {
+        sm_tree_sum_float(trainer->tree, trainer->node_gradients,
+                          parameter_floats(trainer) - first_network_float(trainer));
+    }
     sm_trace_add(trainer->trace, SM_TRACE_WAIT, begin, sm_seconds(), "end of the reduction");
     trace_buckets(trainer);
     set_segments(trainer);
@@ -503,6 +608,9 @@ sm_status sm_trainer_step_from(sm_trainer *trainer, sm_batch_next next, void *us
         goto done;
     }
     begin_step(trainer);
+    if (trainer->tree) {
+        set_blocks(trainer, batch->count_global);
+    }
     SM_TRY(run_micro_batches(trainer, &source, stop, &batch, &rows, &applied));
     applied = applied && reduce_and_update(trainer, learning_rate, rows, batch->count_global, &norm);
     trainer->skipped_in_a_row = applied ? 0 : trainer->skipped_in_a_row + 1;

@@ -67,6 +67,19 @@ void sm_lowering_emit(sm_lowering *lowering, const sm_step *step);
 /** Appends a step that packs weights: to the list of its own in inference, in front of its user in training. */
 void sm_lowering_emit_prepare(sm_lowering *lowering, const sm_step *step);
 
+/** One sample's share of a parameter's gradient. `config` is the step's as it was emitted.
+ * \param [out] result  as many floats as the parameter has */
+typedef void sm_sample_summand(const void *config, const sm_step *step, const sm_run *run, int sample, float *result);
+
+/** Makes of a step that sums a parameter's gradient over samples one that adds summands in the order of
+ * base/sum_tree.h: a partial gradient for each maximal node of the run's samples (sm_plan_node_gradient()).
+ * \param [in,out] step  complete, not yet emitted; its operands name the gradient; workspace_bytes is what the summand
+ * needs */
+void sm_lowering_sum_samples(sm_lowering *lowering, sm_step *step, int parameter, sm_sample_summand *summand);
+
+/** The same for rows of doubles, (run->batch, count), one a sample: row 0 becomes the sum over all ranks. */
+void sm_sum_sample_rows(const sm_run *run, double *rows, size_t count);
+
 /** beta of a step at run time. */
 static inline float sm_step_beta(const sm_step *step, const sm_run *run)
 {

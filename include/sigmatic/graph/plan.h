@@ -29,6 +29,7 @@ typedef enum sm_region {
     SM_REGION_INPUT,       /**< the batch of images */
     SM_REGION_ACTIVATIONS, /**< values, gradients of values, statistics; places shared by lifetime */
     SM_REGION_WORKSPACE,   /**< scratch of the hungriest step */
+    SM_REGION_PARTIALS,    /**< reproducible sums: flat gradients of all tree nodes but the first, then `sum_bytes` */
     SM_REGIONS
 } sm_region;
 
@@ -42,7 +43,7 @@ typedef enum sm_batch_norm_mode {
 
 typedef struct sm_plan_options {
     int capacity;      /**< most samples that a run will have, 1 and more */
-    int batch_typical; /**< samples to tune for; 0 = capacity */
+    int batch_typical; /**< samples to tune for; 0 = capacity, 1 if reproducible */
     int training;      /**< with backward */
     int threads;
     sm_batch_norm_mode batch_norm;
@@ -51,8 +52,11 @@ typedef struct sm_plan_options {
     int keep_normalised; /**< keep normalised activations for backward instead of recomputing them from the convolutions' outputs */
     int recompute; /**< keep of each segment of the graph only the values that leave it: those inside are computed again in
                         backward, the same bits, statistics excepted (they are kept) */
-    int no_reuse;  /**< every value in a place of its own (for tests) */
-    int no_fusion; /**< one step an op (for tests) */
+    int reproducible; /**< sums over samples in the order of base/sum_tree.h, one summand a sample; algorithms chosen for one sample */
+    int sum_nodes;    /**< reproducible: most nodes of the tree that a run's samples are; 0 = 1, the whole batch */
+    size_t sum_bytes; /**< reproducible: what the caller needs to finish the sums, after the partial gradients */
+    int no_reuse;     /**< every value in a place of its own (for tests) */
+    int no_fusion;    /**< one step an op (for tests) */
 } sm_plan_options;
 
 /** Where an operand lies: base of the region + offset. */
@@ -74,6 +78,9 @@ typedef struct sm_run {
     int accumulate; /**< parameter gradients add to what is there */
     int threads;
     void (*reduce)(void *user, double *values, size_t count); /**< sum over ranks; NULL = one rank. Collective */
+    /** Reproducible instead of `reduce`: rows of `count`, the maximal nodes of the positions first_sample .. + batch of
+     * batch_global; the first row becomes the sum. NULL = one rank. Collective */
+    void (*reduce_nodes)(void *user, double *rows, size_t count);
     void (*progress)(
         void *user,
         size_t
@@ -106,6 +113,10 @@ typedef struct sm_plan sm_plan;
  * \return SM_ERR_CONFIG for options that do not fit */
 sm_status sm_plan_new(const sm_graph *graph, const sm_plan_options *options, sm_plan **out);
 void sm_plan_free(sm_plan *plan);
+
+/** \return where node `node` of the tree has its flat gradient: reproducible backward leaves one a maximal node of the
+ * run's samples, to be added in the order of base/sum_tree.h. Node 0 lies in the gradients. */
+float *sm_plan_node_gradient(const sm_plan *plan, const sm_run *run, int node);
 
 /** \return bytes of a region; the same for every plan of the same parameters in PARAMETERS, GRADIENTS, BUFFERS. */
 size_t sm_plan_region_bytes(const sm_plan *plan, sm_region region);

@@ -27,6 +27,7 @@ typedef struct sm_settings {
     sm_batch_norm_mode batch_norm;
     sm_conv2d_precision precision;
     int recompute;                  /**< values inside blocks are computed again in backward */
+    int reproducible;               /**< the same bits on any number of ranks and threads */
     const char *conv2d_algorithm;   /**< NULL = the cheapest */
     sm_reduction_options reduction; /**< of the gradients */
     double stall_seconds;           /**< longest wait for other ranks; 0 = no limit */

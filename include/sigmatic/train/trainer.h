@@ -8,6 +8,7 @@
 #define SIGMATIC_TRAIN_TRAINER_H
 
 #include <sigmatic/comm/reduction.h>
+#include <sigmatic/comm/tree_sum.h>
 #include <sigmatic/data/loader.h>
 #include <sigmatic/optim/optimizer.h>
 #include <sigmatic/optim/schedule.h>
@@ -29,10 +30,13 @@ typedef struct sm_trainer {
     sm_segment *segments;                  /**< one a slice, in the order of the slices */
     int64_t *segment_steps;                /**< updates of each slice */
     float *gradients;                      /**< in memory that the ranks of a node share if they can */
-    sm_reduction *reduction;               /**< of the gradients, while backward goes on */
-    sm_trace *trace;                       /**< not owned; NULL = no timeline */
-    double *waits;                         /**< 2 a rank: waiting for data, for other ranks; and room to gather them */
-    float *buffers_before;                 /**< running statistics before the step, to put back */
+    sm_reduction *reduction;               /**< of the gradients, while backward goes on; NULL: reproducible */
+    sm_tree_sum *tree;                     /**< reproducible: what finishes every sum over the batch; else NULL */
+    int64_t *blocks;        /**< reproducible: where each rank's samples of the batch begin; and the end */
+    float **node_gradients; /**< reproducible: flat gradients of this rank's nodes, log-variances left out */
+    sm_trace *trace;        /**< not owned; NULL = no timeline */
+    double *waits;          /**< 2 a rank: waiting for data, for other ranks; and room to gather them */
+    float *buffers_before;  /**< running statistics before the step, to put back */
     /* position of the run, saved with a checkpoint */
     int64_t step;     /**< attempted steps */
     int64_t position; /**< samples seen */
@@ -40,7 +44,8 @@ typedef struct sm_trainer {
     int64_t skipped_in_a_row;
     /* of one step, one entry a task */
     int64_t *valid;
-    double *sums; /**< 2 a task: loss, slope; then the stop flag */
+    double *sums; /**< 2 a task: loss, slope; then the stop flag. Reproducible: a row of 2 a task for each sample */
+    size_t sums_count;
     double *loss, *loss_slope, *log_variance;
     int *active;
     sm_weights weights;

@@ -1,0 +1,85 @@
+/* Sums over samples in the order of base/sum_tree.h. A stack of partial sums is kept as in a binary counter: a sample's
+ * summand is written to the top, then added to the one below as long as the two are siblings. What is left at the end
+ * are the maximal nodes; so the lower places of the stack are the partial gradients themselves, and only the places
+ * above them lie in the workspace. */
+#include <sigmatic/base/memory.h>
+#include <sigmatic/base/sum_tree.h>
+#include <sigmatic/ops/add.h>
+
+#include "graph/plan_internal.h"
+
+#include <assert.h>
+
+/* The config of a step that sums samples. */
+typedef struct sample_sum {
+    sm_sample_summand *summand;
+    const void *config;       /* the summand's */
+    sm_operand gradient;      /* of the first node; those of the others lie node_bytes apart among the partials */
+    size_t count, node_bytes; /* floats of the gradient; bytes of the flat gradient */
+    int nodes;                /* that have a partial gradient */
+    size_t scratch;           /* bytes: where the upper places begin in the workspace */
+} sample_sum;
+
+static float *place_of(const sample_sum *sum, const sm_run *run, int place)
+{
+    char *at = run->base[SM_REGION_GRADIENTS] + sum->gradient.offset;
+    if (place >= sum->nodes) {
+        size_t bytes = sm_round_up(sum->count * sizeof(float), SM_ALIGNMENT_BYTES);
+        at = run->base[SM_REGION_WORKSPACE] + sum->scratch + (size_t)(place - sum->nodes) * bytes;
+    } else if (place > 0) {
+        at = run->base[SM_REGION_PARTIALS] + (size_t)(place - 1) * sum->node_bytes + sum->gradient.offset;
+    }
+    return (float *)(void *)at;
+}
+
+static void run_sample_sum(const sm_step *step, const sm_run *run)
+{
+    const sample_sum *sum = step->config;
+    sm_sum_tree tree;
+    assert(!run->accumulate && "micro-batches have no place in the tree");
+    sm_sum_tree_begin(&tree, run->batch_global);
+    for (int i = 0; i < run->batch; i++) {
+        int top = tree.count;
+        sum->summand(sum->config, step, run, i, place_of(sum, run, top));
+        for (int additions = sm_sum_tree_push(&tree, (sm_sum_node){0, run->first_sample + i}); additions > 0;
+             additions--, top--) {
+            sm_accumulate(sum->count, place_of(sum, run, top), 1, place_of(sum, run, top - 1), run->threads);
+        }
+    }
+    assert(tree.count <= sum->nodes);
+}
+
+/* Places above those of the finished nodes: the levels of the node being made. */
+static size_t scratch_places(int capacity)
+{
+    size_t places = 0;
+    while ((int64_t)1 << places < capacity) {
+        places++;
+    }
+    return places;
+}
+
+void sm_lowering_sum_samples(sm_lowering *lowering, sm_step *step, int parameter, sm_sample_summand *summand)
+{
+    const sm_plan_options *options = sm_lowering_options(lowering);
+    const sm_slices *slices = &sm_lowering_graph(lowering)->parameters->parameters;
+    sample_sum sum = {.summand = summand,
+                      .config = step->config,
+                      .gradient = sm_lowering_gradient(lowering, parameter),
+                      .count = slices->items[parameter].count,
+                      .node_bytes = slices->floats * sizeof(float),
+                      .nodes = options->sum_nodes > 1 ? options->sum_nodes : 1,
+                      .scratch = sm_round_up(step->workspace_bytes, SM_ALIGNMENT_BYTES)};
+    step->run = run_sample_sum;
+    step->config = sm_lowering_config(lowering, &sum, sizeof sum);
+    step->workspace_bytes =
+        sum.scratch + scratch_places(options->capacity) * sm_round_up(sum.count * sizeof(float), SM_ALIGNMENT_BYTES);
+}
+
+void sm_sum_sample_rows(const sm_run *run, double *rows, size_t count)
+{
+    sm_sum_tree_add_rows(run->batch_global, run->first_sample, run->batch, count, rows);
+    if (run->reduce_nodes) {
+        run->reduce_nodes(run->user, rows, count);
+    }
+}
