@@ -130,6 +130,13 @@ const char *sm_test_folder(void)
     return folder;
 }
 
+int sm_test_rounds(int full)
+{
+    const char *share = getenv("SIGMATIC_TEST_SHARE");
+    int rounds = share ? (int)(full * atof(share)) : full;
+    return rounds > 0 ? rounds : 1;
+}
+
 void sm_test_fill(float *values, size_t count, unsigned seed)
 {
     sm_random random = sm_random_new(seed, 1, 0);
