@@ -111,7 +111,7 @@ check: ## set up and run every test
 	@$(AGAIN) check-fast check-layers check-program check-analysis
 
 check-fast: $(TESTS) $(BUILD)/sigmatic ## run the CUnit tests without set-up; T=name picks one
-	@PYTHON=$(PYTHON) tests/run.sh $(BUILD)/tests $(T)
+	@PYTHON=$(PYTHON) tests/run.sh $(BUILD)/tests "$(T)"
 
 check-layers: ## include directions between the layers
 	@tests/check_layers.sh
