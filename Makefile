@@ -137,9 +137,9 @@ check-slurm: ## submit, pre-empt, requeue and finish a job under a real Slurm
 	@$(AGAIN) all
 	@tests/check_slurm.sh
 
-check-sanitizers: ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+check-sanitizers: ## the unit tests under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer
 	@$(call setup,check plot)
-	@ASAN_OPTIONS=detect_leaks=0 $(AGAIN) SANITIZER=address,undefined OPTIMIZE=-O1 check-fast
+	@LSAN_OPTIONS=print_suppressions=0 $(AGAIN) SANITIZER=address,undefined OPTIMIZE=-O1 check-fast
 
 check-mpich: ## build against MPICH and serial HDF5 and run a part of the tests
 	@$(call setup,check mpich)
