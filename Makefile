@@ -45,7 +45,7 @@ comma    := ,
 
 # Kernels in x86's instructions are left out for other processors; BLIS's micro-kernel does their work there.
 MACHINE := $(or $(shell $(CC) -dumpmachine 2>/dev/null),$(shell uname -m))
-LIBRARY_SOURCES := $(filter-out src/cli/% $(if $(findstring x86_64,$(MACHINE)),,%_avx2.c %_avx512.c %_avx512bf16.c),$(wildcard src/*/*.c))
+LIBRARY_SOURCES := $(filter-out src/cli/% $(if $(findstring x86_64,$(MACHINE)),,%_avx2.c %_avx512.c %_avx512bf16.c %_amx.c),$(wildcard src/*/*.c))
 PROGRAM_SOURCES := $(wildcard src/cli/*.c)
 TEST_SOURCES    := $(wildcard tests/test_*.c)
 OBJECT = $(patsubst %.c,$(BUILD)/%.o,$(1))

@@ -341,7 +341,7 @@ static void every_algorithm_equals_the_reference_by_plain_loops(void)
 static void bits_do_not_depend_on_the_number_of_threads(void)
 {
     sm_random random = sm_random_new(12, 0, 0);
-    const int rounds = sm_test_rounds(25), large = sm_test_rounds(4);
+    const int rounds = sm_test_rounds(25), large = sm_test_rounds(5) - 1;
     for (int done = 0; done < rounds;) {
         sm_conv2d_shape shape = large_shape(3, 1 + done % 2, 1 + done % 3);
         if (done >= large && !random_shape(&random, &shape)) {
