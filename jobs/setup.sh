@@ -9,7 +9,7 @@ plot="python3 python3-h5py python3-numpy python3-matplotlib"
 slurm="munge slurmctld slurmd slurm-client"
 mpich="mpich libmpich-dev libhdf5-dev"
 lint="clang-format clang-tidy cppcheck"
-cross="gcc-aarch64-linux-gnu qemu-user-static libc6-dev-arm64-cross"
+cross="gcc-aarch64-linux-gnu qemu-user"
 torch="python3-torch python3-torchvision"
 hosts="iproute2"
 

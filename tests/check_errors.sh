@@ -91,6 +91,16 @@ shutil.copy("good.h5", "renamed.h5")
 with h5py.File("renamed.h5", "r+") as file:
     names = list(file["val/semantic"].attrs["class_names"])
     file["val/semantic"].attrs["class_names"] = ["lane"] + names[1:]
+shutil.copy("good.h5", "coloured.h5")
+with h5py.File("coloured.h5", "r+") as file:
+    file.attrs["mean"] = [0.5, 0.5, 0.5]
+shutil.copy("good.h5", "fewer.h5")
+with h5py.File("fewer.h5", "r+") as file:
+    attributes = file["val/semantic"].attrs
+    for name in ("class_names", "palette", "thing"):
+        values = attributes[name]
+        attributes[name] = values.reshape(len(attributes["thing"]) if name == "class_names" else 19, -1)[:3].ravel()
+    file["val/semantic"][...] = 0
 with h5py.File("foreign.h5", "w") as file:
     file["x"] = 1
 PYTHON
@@ -158,6 +168,7 @@ refuse "text.h5" "HDF5" -- train good.ini --overwrite --set data.train=text.h5
 refuse "foreign.h5" -- train good.ini --overwrite --set data.train=foreign.h5
 refuse "$checkpoint" "sigmatic-checkpoint" -- train good.ini --overwrite --set data.train=$checkpoint
 refuse "'lane'" "'road'" -- train good.ini --overwrite --set data.validation=renamed.h5
+refuse "coloured.h5" "mean 0.5 0.5 0.5" "good.h5" "0.485" -- train good.ini --overwrite --set data.train=good.h5,coloured.h5
 refuse "'night'" "train" "val" -- train good.ini --overwrite --set data.train_split=night
 refuse "good.h5" "exists" -- data scenes good.h5
 refuse "16 x 256" "32" -- data scenes x.h5 --height 16
@@ -179,6 +190,9 @@ refuse "text.h5" "HDF5" -- eval text.h5
 refuse "absent.h5" -- eval absent.h5
 refuse "'night'" -- eval $checkpoint --split night
 refuse "'depth'" "disparity" -- eval $checkpoint --data flat.h5
+refuse "fewer.h5" "3 classes" "$checkpoint" "19" -- eval $checkpoint --data fewer.h5
+refuse "good.ini" "folder" -- train good.ini --overwrite --set run.folder=other6 --trace good.ini/trace.json
+refuse "$root" "folder" -- train good.ini --overwrite --set run.folder=other6 --trace $root
 refuse "--samples 0" -- eval $checkpoint --samples 0
 refuse "absent.h5" -- show absent.h5
 refuse "good.h5" "sigmatic-run" -- show good.h5
@@ -195,6 +209,9 @@ chmod +x full_disk
 command=./full_disk code=1
 sed 's/^width.*/width = 0.5/; s/^folder.*/folder = full/' good.ini >full.ini
 refuse "step-00000002.h5" "full/checkpoints" "File too large" -- train full.ini --overwrite
+"$program" data scenes large.h5 --train 1 --validation 64 --height 128 --width 128 >out 2>&1 || cat out
+refuse "full.h5" "cannot be" -- data scenes full.h5 --train 200 --height 128 --width 128
+refuse "predicted.h5" "cannot be" -- eval $checkpoint --data large.h5 --set data.height=128 --set data.width=128 --predictions predicted.h5 --samples 64
 wait
 expect() { # WHAT COMMAND...: on the folder that the failed run left
     cases=$((cases + 1)) checks=$((checks + 1))
@@ -208,7 +225,22 @@ expect() { # WHAT COMMAND...: on the folder that the failed run left
 }
 expect "the status file tells" grep -q '^failed: .*File too large' full/status
 expect "nothing half-written is left" sh -c '[ -z "$(ls full/checkpoints)" ]'
+expect "no half of a dataset is left" sh -c '[ -z "$(ls | grep ^full.h5)" ]'
+expect "no half of the predictions is left" sh -c '[ -z "$(ls | grep ^predicted.h5)" ]'
 expect "the log can be read" "$program" show full/run.h5
+
+follow_away() { # the log cannot be read for a moment
+    cp full/run.h5 followed.h5
+    timeout 9 "$program" show followed.h5 --follow >follow.out 2>&1 &
+    local shown=$!
+    sleep 1
+    mv followed.h5 away.h5
+    sleep 3
+    mv away.h5 followed.h5
+    wait $shown
+    sed -n '/^waiting: followed.h5/,$p' follow.out | grep -q '^followed.h5: '
+}
+expect "show --follow waits for a log" follow_away
 
 passed=$(cat result.* | grep -c '^PASSED$')
 failed=$((checks - passed))

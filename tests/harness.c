@@ -13,6 +13,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __SANITIZE_ADDRESS__
+/* What AddressSanitizer asks every program for. The libraries' leaks are not ours; to see whose one is, it has to walk
+ * stacks without frame pointers. A test that allocates too often for that has a version of its own. */
+const char *__asan_default_options(void);
+const char *__lsan_default_suppressions(void);
+
+__attribute__((weak)) const char *__asan_default_options(void)
+{
+    return "fast_unwind_on_malloc=0";
+}
+
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libmpi\nleak:libopen-rte\nleak:libopen-pal\nleak:libevent\nleak:libhdf5\n";
+}
+#endif
+
 sm_comm *test_comm;
 static CU_pSuite suite;
 static const char *program;
@@ -128,6 +145,13 @@ const char *sm_test_folder(void)
         sm_comm_broadcast(test_comm, folder, sizeof folder, 0);
     }
     return folder;
+}
+
+int sm_test_rounds(int full)
+{
+    const char *share = getenv("SIGMATIC_TEST_SHARE");
+    int rounds = share ? (int)(full * atof(share)) : full;
+    return rounds > 0 ? rounds : 1;
 }
 
 void sm_test_fill(float *values, size_t count, unsigned seed)

@@ -41,6 +41,10 @@ void sm_test_message(const char *part, const char *file, int line);
 /** \return the path of a fresh scratch folder of this program (the same on every rank), removed at the end. */
 const char *sm_test_folder(void);
 
+/** \return how often to repeat something random or large: `full` times, or the share of that (at least once) that the
+ * environment's SIGMATIC_TEST_SHARE names, for processors that are emulated. */
+int sm_test_rounds(int full);
+
 /** Fills with standard normal numbers named by (seed). */
 void sm_test_fill(float *values, size_t count, unsigned seed);
 

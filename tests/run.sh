@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs every CUnit program of a folder (or only those whose name contains $2), each under the rank counts that the first
-# line of its source names ("ranks: 1 2 4"). Ends with "N passed, N failed"; fails if any failed or none ran.
+# Runs every CUnit program of a folder (or only those whose name contains a word of $2), each under the rank counts that
+# the first line of its source names ("ranks: 1 2 4"), up to MOST_RANKS. RUNNER is put before each program (an emulator).
+# Ends with "N passed, N failed"; fails if any failed or none ran.
 set -u
 folder=$1 only=${2:-}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -11,11 +12,16 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} OMPI_MCA_hwloc_base_binding_policy=
 passed=0 failed=0 broken=
 for source in "$here"/test_*.c; do
     name=$(basename "$source" .c)
-    [[ $name == *"$only"* ]] || continue
+    wanted=$([ -n "$only" ] || echo yes)
+    for word in $only; do
+        [[ $name == *"$word"* ]] && wanted=yes
+    done
+    [ "$wanted" ] || continue
     counts=$(sed -n '1s/.*ranks: *\([0-9 ]*\).*/\1/p' "$source")
     for ranks in ${counts:-1}; do
+        [ "$ranks" -le "${MOST_RANKS:-$ranks}" ] || continue
         begin=$SECONDS
-        if timeout "${TEST_TIMEOUT:-300}" ${MPIRUN:-mpirun} -n "$ranks" "$folder/$name" </dev/null; then
+        if timeout "${TEST_TIMEOUT:-300}" ${MPIRUN:-mpirun} -n "$ranks" ${RUNNER:-} "$folder/$name" </dev/null; then
             passed=$((passed + 1))
         else
             failed=$((failed + 1)) broken+=" $name($ranks)"

@@ -258,7 +258,8 @@ static void large_layers_equal_the_reference(void)
         sm_conv2d_square(28, 44, 40, 136, 3, 1, 1, 1), /* several jobs that share a factor */
         sm_conv2d_square(70, 66, 3, 64, 7, 2, 3, 1),
     };
-    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    const int count = sm_test_rounds(sizeof shapes / sizeof *shapes);
+    for (int i = 0; i < count; i++) {
         compare_all(shapes[i], 1, 50 + (unsigned)i, 1, 1, 3);
     }
 }
@@ -267,6 +268,7 @@ static void every_algorithm_equals_the_reference(int rounds, uint64_t stream)
 {
     static const int batches[] = {1, 1, 3, 0};
     sm_random random = sm_random_new(11, stream, 0);
+    rounds = sm_test_rounds(rounds);
     for (int done = 0; done < rounds;) {
         sm_conv2d_shape shape;
         if (!random_shape(&random, &shape)) {
@@ -339,9 +341,10 @@ static void every_algorithm_equals_the_reference_by_plain_loops(void)
 static void bits_do_not_depend_on_the_number_of_threads(void)
 {
     sm_random random = sm_random_new(12, 0, 0);
-    for (int done = 0; done < 25;) {
+    const int rounds = sm_test_rounds(25), large = sm_test_rounds(5) - 1;
+    for (int done = 0; done < rounds;) {
         sm_conv2d_shape shape = large_shape(3, 1 + done % 2, 1 + done % 3);
-        if (done > 3 && !random_shape(&random, &shape)) {
+        if (done >= large && !random_shape(&random, &shape)) {
             continue;
         }
         problem p = problem_new(shape, 2, (unsigned)done++);
@@ -378,7 +381,8 @@ static double inner_product(const float *a, const float *b, size_t count)
 static void gradients_are_adjoint(void)
 {
     sm_random random = sm_random_new(13, 0, 0);
-    for (int done = 0; done < 40;) {
+    const int rounds = sm_test_rounds(40);
+    for (int done = 0; done < rounds;) {
         sm_conv2d_shape shape;
         if (!random_shape(&random, &shape)) {
             continue;

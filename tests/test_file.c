@@ -85,7 +85,7 @@ static void a_file_is_written_at_once_or_not_at_all(void)
         setrlimit(RLIMIT_FSIZE, &limit);
         signal(SIGXFSZ, SIG_IGN);
         sm_status status = sm_file_write_atomic(in_folder("w/x"), large, sizeof large);
-        int good = status == SM_ERR_IO && strstr(sm_error_message(), "File too large (1000 of 5000 bytes");
+        int good = status == SM_ERR_WRITE && strstr(sm_error_message(), "File too large (1000 of 5000 bytes");
         _exit(good ? 0 : 1);
     }
     int how;
@@ -137,7 +137,7 @@ static void positions_are_read_and_written_exactly(void)
     SM_TEST_OK(sm_file_pread(file, read, 0, 10));
     fails(sm_file_pread(file, read, 8, 3), SM_ERR_INPUT, "p: truncated: 8 bytes expected at position 3, found 7");
     fails(sm_file_pread(file, read, 1, (uint64_t)1 << 40), SM_ERR_INPUT, "found 0");
-    fails(sm_file_pwrite(file, "x", 1, 0), SM_ERR_IO, "p: cannot be written: Bad file descriptor");
+    fails(sm_file_pwrite(file, "x", 1, 0), SM_ERR_WRITE, "p: cannot be written: Bad file descriptor");
     sm_file_close(file);
     sm_file_close(NULL);
     fails(sm_file_open_read(in_folder("none"), &file), SM_ERR_IO, "none: cannot be opened: No such file or directory");

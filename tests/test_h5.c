@@ -459,15 +459,15 @@ static void a_full_disk_is_a_message_and_the_first_failure_stays(void)
                 status = status ? status : sm_h5_flush(file);
             }
             if (kind) {
-                int good = status == SM_OK && sm_h5_write_image(file, in_folder("image.h5")) == SM_ERR_IO &&
+                int good = status == SM_OK && sm_h5_write_image(file, in_folder("image.h5")) == SM_ERR_WRITE &&
                            strstr(sm_error_message(), "File too large") && !sm_file_exists(in_folder("image.h5"));
                 _exit(good && sm_h5_close(file) == SM_OK ? 0 : 1);
             }
             snprintf(first, sizeof first, "%s", sm_error_message());
-            int good = status == SM_ERR_IO && strstr(first, "full.h5: ") && strstr(first, "(HDF5: File too large)");
-            good = good && sm_h5_append_rows(file, "/loss", SM_H5_DOUBLE, 1, rows) == SM_ERR_IO;
-            good = good && sm_h5_write_attribute_int64(file, "/", "step", 1) == SM_ERR_IO;
-            good = good && sm_h5_close(file) == SM_ERR_IO && strcmp(first, sm_error_message()) == 0;
+            int good = status == SM_ERR_WRITE && strstr(first, "full.h5: ") && strstr(first, "(HDF5: File too large)");
+            good = good && sm_h5_append_rows(file, "/loss", SM_H5_DOUBLE, 1, rows) == SM_ERR_WRITE;
+            good = good && sm_h5_write_attribute_int64(file, "/", "step", 1) == SM_ERR_WRITE;
+            good = good && sm_h5_close(file) == SM_ERR_WRITE && strcmp(first, sm_error_message()) == 0;
             _exit(good ? 0 : 1);
         }
         int how;
@@ -480,10 +480,10 @@ static void a_name_taken_twice_is_refused(void)
     sm_h5 *file = NULL;
     SM_TEST_OK(sm_h5_create_in_memory("memory", SM_H5_EARLIEST, &file));
     SM_TEST_OK(sm_h5_write(file, "/x", SM_H5_FLOAT, 2, matrix_shape, matrix));
-    fails(sm_h5_write(file, "/x", SM_H5_FLOAT, 2, matrix_shape, matrix), SM_ERR_IO,
+    fails(sm_h5_write(file, "/x", SM_H5_FLOAT, 2, matrix_shape, matrix), SM_ERR_WRITE,
           "memory: /x: the dataset cannot be made (HDF5: ");
-    fails(sm_h5_write(file, "/y", SM_H5_FLOAT, 2, matrix_shape, matrix), SM_ERR_IO, "memory: /x: ");
-    fails(sm_h5_close(file), SM_ERR_IO, "memory: /x: ");
+    fails(sm_h5_write(file, "/y", SM_H5_FLOAT, 2, matrix_shape, matrix), SM_ERR_WRITE, "memory: /x: ");
+    fails(sm_h5_close(file), SM_ERR_WRITE, "memory: /x: ");
 }
 
 static void attributes_by_h5py_are_understood(void)

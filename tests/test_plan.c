@@ -419,10 +419,14 @@ static int append_any(growth *g, int index)
     snprintf(name, sizeof name, "op%d", index);
     int spatial = sm_value_pixels(shape) > 1, channels = 1 + (int)sm_random_below(random, 6);
     switch (sm_random_below(random, g->linear ? 7 : 10)) {
-    case 0:
-        return spatial ? conv(graph, x, name, channels, 3, 1 + (int)sm_random_below(random, 2),
-                              1 + (int)sm_random_below(random, 2), (int)sm_random_below(random, 2))
-                       : sm_graph_linear(graph, x, name, channels);
+    case 0: {
+        if (!spatial) {
+            return sm_graph_linear(graph, x, name, channels);
+        }
+        int biased = (int)sm_random_below(random, 2), dilation = 1 + (int)sm_random_below(random, 2);
+        int stride = 1 + (int)sm_random_below(random, 2);
+        return conv(graph, x, name, channels, 3, stride, dilation, biased);
+    }
     case 1:
         return conv(graph, x, name, channels, 1, 1, 1, (int)sm_random_below(random, 2));
     case 2:

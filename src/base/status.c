@@ -20,6 +20,7 @@ static const struct {
     [SM_ERR_CONFIG] = {"configuration error", 2, 2},
     [SM_ERR_INPUT] = {"input error", 1, 2},
     [SM_ERR_IO] = {"file error", 1, 2},
+    [SM_ERR_WRITE] = {"write error", 1, 1},
     [SM_ERR_NUMERIC] = {"numeric error", 1, 1},
     [SM_ERR_COMM] = {"communication error", 1, 1},
     [SM_ERR_STALL] = {"stalled", 3, 3},

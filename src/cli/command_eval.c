@@ -97,6 +97,27 @@ done:
     return status;
 }
 
+/* Another number of classes makes another decoder: that is the dataset's doing, not the checkpoint's. */
+static sm_status check_classes(const eval_options *options, const sm_session *session, const sm_dataset *dataset)
+{
+    sm_status status = SM_OK;
+    const sm_dataset_classes *classes = sm_dataset_class_info(dataset);
+    for (int i = 0; classes && i < session->task_count; i++) {
+        const sm_task *task = session->tasks[i];
+        int learnt;
+        if (strcmp(task->kind->name, "semantic") != 0) {
+            continue;
+        }
+        SM_TRY(sm_checkpoint_task_channels(options->checkpoint, task->name, &learnt));
+        if (learnt > 0 && learnt != classes->count) {
+            SM_TRY(sm_fail(SM_ERR_INPUT, "%s has %d classes, but task '%s' of %s has learnt %d",
+                           sm_dataset_class_file(dataset), classes->count, task->name, options->checkpoint, learnt));
+        }
+    }
+done:
+    return status;
+}
+
 static sm_status evaluate(sm_comm *comm, const eval_options *options, const sm_config *config)
 {
     sm_status status = SM_OK;
@@ -115,6 +136,7 @@ static sm_status evaluate(sm_comm *comm, const eval_options *options, const sm_c
     const sm_dataset *reference = train ? train : dataset;
     SM_TRY(sm_comm_agree(comm, sm_data_augmentation(config, reference, &augmentation)));
     SM_TRY(sm_session_new(config, comm, dataset, &session));
+    SM_TRY(sm_comm_agree(comm, sm_comm_rank(comm) == 0 ? check_classes(options, session, dataset) : SM_OK));
     SM_TRY(sm_comm_agree(comm, sm_evaluator_new(session, dataset, augmentation.height, augmentation.width,
                                                 sm_dataset_mean(reference), sm_dataset_std(reference), &evaluator)));
     SM_TRY(sm_checkpoint_load(session, NULL, options->checkpoint, !options->no_average));

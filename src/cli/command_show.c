@@ -261,6 +261,24 @@ done:
     return status;
 }
 
+/* A log on a network file system, or one that a new run replaces, cannot be read now and then. */
+static sm_status show_again(const char *path)
+{
+    enum { TRIES = 30 };
+    sm_status status = SM_OK;
+    for (int tries = 0; tries < TRIES; tries++) {
+        fflush(stdout);
+        sleep(2);
+        printf(isatty(STDOUT_FILENO) ? "\033[H\033[2J" : "\n");
+        status = show_once(path);
+        if (status == SM_OK) {
+            return status;
+        }
+        printf("waiting: %s\n", sm_error_message());
+    }
+    return status;
+}
+
 sm_status command_show(command_context *context, int argc, char **argv)
 {
     sm_status status = SM_OK;
@@ -268,7 +286,8 @@ sm_status command_show(command_context *context, int argc, char **argv)
     int follow = 0, help;
     const argument table[] = {
         {"RUN.h5", ARGUMENT_POSITIONAL, &path, NULL, "run log: runs/NAME/run.h5; may still be growing"},
-        {"follow", ARGUMENT_FLAG, &follow, NULL, "show it again every two seconds until interrupted"},
+        {"follow", ARGUMENT_FLAG, &follow, NULL,
+         "show it again every two seconds until interrupted, or unreadable for a minute"},
         {0},
     };
     SM_TRY(command_arguments(context, "show",
@@ -279,10 +298,7 @@ sm_status command_show(command_context *context, int argc, char **argv)
     }
     SM_TRY(show_once(path));
     while (follow) {
-        fflush(stdout);
-        sleep(2);
-        printf(isatty(STDOUT_FILENO) ? "\033[H\033[2J" : "\n");
-        SM_TRY(show_once(path));
+        SM_TRY(show_again(path));
     }
 done:
     return status;

@@ -383,6 +383,25 @@ static sm_status check_same_classes(const sm_dataset *dataset)
     return SM_OK;
 }
 
+/* A network sees images by one mean and one standard deviation; those of the first file would silently be every file's. */
+static sm_status check_same_colours(const sm_dataset *dataset)
+{
+    const file_part *first = &dataset->parts[0];
+    for (int p = 1; p < dataset->part_count; p++) {
+        const file_part *other = &dataset->parts[p];
+        if (memcmp(other->mean, first->mean, sizeof first->mean) != 0 ||
+            memcmp(other->std, first->std, sizeof first->std) != 0) {
+            return sm_fail(SM_ERR_INPUT,
+                           "%s: mean %g %g %g, std %g %g %g, but %s has mean %g %g %g, std %g %g %g: one network needs "
+                           "the same in all its files",
+                           other->path, other->mean[0], other->mean[1], other->mean[2], other->std[0], other->std[1],
+                           other->std[2], first->path, first->mean[0], first->mean[1], first->mean[2], first->std[0],
+                           first->std[1], first->std[2]);
+        }
+    }
+    return SM_OK;
+}
+
 static void make_fingerprint(sm_dataset *dataset)
 {
     uint32_t crc = 0;
@@ -448,6 +467,7 @@ sm_status sm_dataset_open(const char *const *paths, int path_count, const char *
         SM_TRY(open_part(paths[p], split, &dataset->parts[p]));
     }
     SM_TRY(check_same_classes(dataset));
+    SM_TRY(check_same_colours(dataset));
     number_samples(dataset);
     make_fingerprint(dataset);
     *out = dataset;
@@ -507,14 +527,26 @@ int sm_dataset_has(const sm_dataset *dataset, const char *map)
     return 0;
 }
 
-const sm_dataset_classes *sm_dataset_class_info(const sm_dataset *dataset)
+static const file_part *part_with_classes(const sm_dataset *dataset)
 {
     for (int p = 0; p < dataset->part_count; p++) {
         if (dataset->parts[p].classes.count > 0) {
-            return &dataset->parts[p].classes;
+            return &dataset->parts[p];
         }
     }
     return NULL;
+}
+
+const sm_dataset_classes *sm_dataset_class_info(const sm_dataset *dataset)
+{
+    const file_part *part = part_with_classes(dataset);
+    return part ? &part->classes : NULL;
+}
+
+const char *sm_dataset_class_file(const sm_dataset *dataset)
+{
+    const file_part *part = part_with_classes(dataset);
+    return part ? part->path : NULL;
 }
 
 void sm_dataset_max_size(const sm_dataset *dataset, int *height, int *width)

@@ -441,8 +441,9 @@ static void add_traffic(sm_scene_world *world)
     }
     if (sm_scene_chance(world, 0.6f)) {
         sm_scene_vehicle kind = any_vehicle(world, 0.12f, 0.1f);
-        try_vehicle(world, kind, sm_scene_range(world, -0.3f, 0.3f), sm_scene_range(world, 9, 35),
-                    sm_scene_range(world, -0.05f, 0.05f));
+        float heading = sm_scene_range(world, -0.05f, 0.05f), z = sm_scene_range(world, 9, 35);
+        float lateral = sm_scene_range(world, -0.3f, 0.3f);
+        try_vehicle(world, kind, lateral, z, heading);
     }
     int oncoming = sm_scene_count(world, 0, 4);
     for (int i = 0; i < oncoming; i++) {

@@ -235,6 +235,25 @@ done:
     return status;
 }
 
+sm_status sm_file_check_writable(const char *path)
+{
+    sm_status status = SM_OK;
+    char *probe = sm_format("%s.%ld.tmp", path, (long)getpid());
+    SM_TRY(sm_make_folder_of(path));
+    if (sm_folder_exists(path)) {
+        SM_TRY(sm_fail(SM_ERR_IO, "%s: a folder, expected a file", path));
+    }
+    int descriptor = open(probe, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (descriptor < 0) {
+        SM_TRY(refused(path, "cannot be written"));
+    }
+    close(descriptor);
+    unlink(probe);
+done:
+    sm_free(probe);
+    return status;
+}
+
 static sm_status open_file(const char *path, int flags, sm_file **out)
 {
     int descriptor;
@@ -300,7 +319,7 @@ sm_status sm_file_pwrite(sm_file *file, const void *data, size_t bytes, uint64_t
             continue;
         }
         if (now <= 0) {
-            return sm_fail(SM_ERR_IO, "%s: cannot be written: %s (%zu of %zu bytes at position %llu)", file->path,
+            return sm_fail(SM_ERR_WRITE, "%s: cannot be written: %s (%zu of %zu bytes at position %llu)", file->path,
                            now < 0 ? strerror(errno) : "nothing more fits", done, bytes, (unsigned long long)offset);
         }
         done += (size_t)now;
@@ -310,7 +329,9 @@ sm_status sm_file_pwrite(sm_file *file, const void *data, size_t bytes, uint64_t
 
 sm_status sm_file_sync(sm_file *file)
 {
-    return fsync(file->descriptor) == 0 ? SM_OK : refused(file->path, "cannot be written");
+    return fsync(file->descriptor) == 0
+               ? SM_OK
+               : sm_fail(SM_ERR_WRITE, "%s: cannot be written: %s", file->path, strerror(errno));
 }
 
 void sm_file_close(sm_file *file)

@@ -82,12 +82,12 @@ sm_status sm_h5_fail(const sm_h5 *file, sm_status status, const char *object, co
 
 sm_status sm_h5_fail_write(sm_h5 *file, const char *object, const char *what)
 {
-    sm_h5_fail(file, SM_ERR_IO, object, what);
+    sm_h5_fail(file, SM_ERR_WRITE, object, what);
     if (file->failed == SM_OK) {
-        file->failed = SM_ERR_IO;
+        file->failed = SM_ERR_WRITE;
         file->failure = sm_strdup(sm_error_message());
     }
-    return SM_ERR_IO;
+    return SM_ERR_WRITE;
 }
 
 sm_status sm_h5_writable(const sm_h5 *file)

@@ -54,7 +54,7 @@ static sm_status write_whole(sm_h5 *file, const char *object, hid_t type, int ra
     }
     hid_t id = new_dataset(file, object, type, rank, wide, NULL, H5Pcreate(H5P_DATASET_CREATE));
     if (id < 0) {
-        return SM_ERR_IO;
+        return SM_ERR_WRITE;
     }
     if (H5Dwrite(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0) {
         status = sm_h5_fail_write(file, object, "cannot be written");
@@ -91,7 +91,7 @@ sm_status sm_h5_create_contiguous(sm_h5 *file, const char *object, sm_h5_type ty
     H5Pset_fill_time(properties, H5D_FILL_TIME_NEVER);
     hid_t id = new_dataset(file, object, sm_h5_native(type), rank, wide, NULL, properties);
     if (id < 0) {
-        return SM_ERR_IO;
+        return SM_ERR_WRITE;
     }
     if (offset) {
         *offset = H5Dget_offset(id);
@@ -111,7 +111,7 @@ sm_status sm_h5_create_rows(sm_h5 *file, const char *object, sm_h5_type type, si
     hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_chunk(properties, rank, chunk);
     hid_t id = new_dataset(file, object, sm_h5_native(type), rank, shape, largest, properties);
-    return id < 0 ? SM_ERR_IO : close_written(file, object, id, status);
+    return id < 0 ? SM_ERR_WRITE : close_written(file, object, id, status);
 }
 
 sm_status sm_h5_append_rows(sm_h5 *file, const char *object, sm_h5_type type, size_t count, const void *rows)

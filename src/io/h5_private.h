@@ -18,7 +18,7 @@ struct sm_h5 {
 /** Fails with "<path>: <object>: <what> (<HDF5's innermost reason>)". To be called before any further HDF5 call. */
 sm_status sm_h5_fail(const sm_h5 *file, sm_status status, const char *object, const char *what);
 
-/** The same for a write, remembered: SM_ERR_IO. */
+/** The same for a write, remembered: SM_ERR_WRITE. */
 sm_status sm_h5_fail_write(sm_h5 *file, const char *object, const char *what);
 
 /** \return SM_OK, or the file's first failure again. */

@@ -402,6 +402,25 @@ void sm_checkpoint_info_free(sm_checkpoint_info *info)
     *info = (sm_checkpoint_info){0};
 }
 
+sm_status sm_checkpoint_task_channels(const char *path, const char *task, int *channels)
+{
+    sm_status status = SM_OK;
+    sm_h5 *file = NULL;
+    sm_h5_info info;
+    char *object = sm_format("/model/decoders.%s.3.weight", task);
+    *channels = 0;
+    SM_TRY(sm_h5_open(path, &file));
+    SM_TRY(check_format(file));
+    if (sm_h5_has_dataset(file, object)) {
+        SM_TRY(sm_h5_query(file, object, &info));
+        *channels = info.rank > 0 ? (int)info.shape[0] : 0;
+    }
+done:
+    sm_h5_close(file);
+    sm_free(object);
+    return status;
+}
+
 /* ---- the folder ---- */
 
 /* Reads every dataset below a group that has a checksum. */
@@ -497,18 +516,21 @@ sm_status sm_checkpoint_prune(const char *folder, int64_t step, int keep)
     sm_status status = SM_OK;
     char **names = NULL;
     size_t count = 0;
-    int seen = 0;
+    char *path = NULL;
+    int whole = 0;
     SM_TRY(sm_folder_list(folder, &names, &count));
     for (size_t i = count; i-- > 0;) {
-        int surplus = is_step_file(names[i]) && (step_of_file(names[i]) > step || ++seen > keep);
-        if (surplus || is_unfinished(names[i])) {
-            char *path = sm_format("%s/%s", folder, names[i]);
-            status = sm_remove_tree(path);
-            sm_free(path);
-            SM_TRY(status);
+        int is_step = is_step_file(names[i]);
+        sm_free(path);
+        path = sm_format("%s/%s", folder, names[i]);
+        if (is_unfinished(names[i]) || (is_step && (step_of_file(names[i]) > step || whole >= keep))) {
+            SM_TRY(sm_remove_tree(path));
+        } else if (is_step && (step_of_file(names[i]) == step || verify(path) == SM_OK)) {
+            whole++;
         }
     }
 done:
+    sm_free(path);
     sm_free(names);
     return status;
 }

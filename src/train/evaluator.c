@@ -225,8 +225,7 @@ sm_status sm_evaluator_run(sm_evaluator *e, const sm_evaluation *evaluation, dou
     find_values(e, values);
 done:
     sm_loader_free(loader);
-    sm_predictions_close(predictions);
-    return status;
+    return sm_predictions_finish(predictions, status);
 }
 
 void sm_evaluator_report(const sm_evaluator *e, const double *values, const double *trivial)

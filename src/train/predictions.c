@@ -15,6 +15,7 @@ static const char *const map_names[MAPS] = {"truth_picture", "prediction_picture
 
 struct sm_predictions {
     const sm_session *session;
+    char *path, *partial; /* its name in the end, and until then */
     sm_file *file;
     int64_t count;
     int height, width;
@@ -28,17 +29,17 @@ static int is_class_map(const sm_task *task)
     return task->kind->target_bytes_per_pixel == 1;
 }
 
-static sm_status create_file(sm_predictions *p, const sm_dataset *dataset, const char *path)
+static sm_status create_file(sm_predictions *p, const sm_dataset *dataset)
 {
-    sm_status status = SM_OK;
+    sm_status status = SM_OK, closed;
     sm_h5 *file = NULL;
     size_t n = (size_t)p->count, h = (size_t)p->height, w = (size_t)p->width;
     const char **names = sm_alloc((n + 1) * sizeof *names);
     for (size_t i = 0; i < n; i++) {
         names[i] = sm_dataset_name(dataset, (int64_t)i);
     }
-    SM_TRY(sm_make_folder_of(path));
-    SM_TRY(sm_h5_create(path, SM_H5_EARLIEST, &file));
+    SM_TRY(sm_make_folder_of(p->path));
+    SM_TRY(sm_h5_create(p->partial, SM_H5_EARLIEST, &file));
     SM_TRY(sm_h5_write_attribute_text(file, "/", "format", "sigmatic-predictions"));
     SM_TRY(sm_h5_write_attribute_int64(file, "/", "format_version", 1));
     SM_TRY(sm_h5_write_texts(file, "/name", names, n));
@@ -58,12 +59,47 @@ static sm_status create_file(sm_predictions *p, const sm_dataset *dataset, const
                                            !picture && classes ? 3 : 4, shape, &p->offsets[1 + t * MAPS + m]));
         }
     }
-    SM_TRY(sm_h5_close(file));
-    file = NULL;
 done:
-    sm_h5_close(file);
+    closed = sm_h5_close(file);
     sm_free(names);
-    return status;
+    return status == SM_OK ? closed : status;
+}
+
+static void free_predictions(sm_predictions *p)
+{
+    sm_file_close(p->file);
+    sm_free(p->path);
+    sm_free(p->partial);
+    sm_free(p->offsets);
+    sm_free(p->picture);
+    sm_free(p->thing);
+    sm_free(p->classes);
+    sm_free(p);
+}
+
+sm_status sm_predictions_finish(sm_predictions *p, sm_status status)
+{
+    if (!p) {
+        return status;
+    }
+    sm_comm *comm = p->session->comm;
+    if (status == SM_OK && p->file) {
+        status = sm_file_sync(p->file);
+    }
+    status = sm_comm_agree(comm, status); /* nobody writes any more */
+    if (sm_comm_rank(comm) == 0) {
+        if (status == SM_OK) {
+            status = sm_file_rename(p->partial, p->path);
+        }
+        if (status != SM_OK) {
+            char *why = sm_strdup(sm_error_message()); /* removing may fail too and replace it */
+            sm_remove_tree(p->partial);
+            status = sm_fail(status, "%s", why);
+            sm_free(why);
+        }
+    }
+    free_predictions(p);
+    return sm_comm_agree(comm, status);
 }
 
 sm_status sm_predictions_create(const sm_session *session, const sm_dataset *dataset, const char *path, int64_t count,
@@ -74,6 +110,8 @@ sm_status sm_predictions_create(const sm_session *session, const sm_dataset *dat
     size_t pixels = (size_t)height * (size_t)width, offsets = 1 + MAPS * (size_t)session->task_count;
     sm_predictions *p = sm_alloc_zeroed(sizeof *p);
     *p = (sm_predictions){.session = session, .count = count, .height = height, .width = width, .semantic = -1};
+    p->path = sm_strdup(path);
+    p->partial = sm_format("%s.partial", path);
     p->offsets = sm_alloc_zeroed(offsets * sizeof *p->offsets);
     p->picture = sm_alloc(3 * pixels);
     p->thing = sm_alloc(pixels);
@@ -84,16 +122,15 @@ sm_status sm_predictions_create(const sm_session *session, const sm_dataset *dat
         }
     }
     if (sm_comm_rank(comm) == 0) {
-        status = create_file(p, dataset, path);
+        status = create_file(p, dataset);
     }
     SM_TRY(sm_comm_agree(comm, status));
     sm_comm_broadcast(comm, p->offsets, offsets * sizeof *p->offsets, 0);
-    SM_TRY(sm_comm_agree(comm, sm_file_open_write(path, &p->file)));
+    SM_TRY(sm_comm_agree(comm, sm_file_open_write(p->partial, &p->file)));
     *out = p;
     p = NULL;
 done:
-    sm_predictions_close(p);
-    return status;
+    return sm_predictions_finish(p, status);
 }
 
 static sm_status put(sm_predictions *p, int place, int64_t index, const void *data, size_t bytes)
@@ -151,16 +188,4 @@ sm_status sm_predictions_put(sm_predictions *p, const sm_batch *batch, int sampl
     }
 done:
     return status;
-}
-
-void sm_predictions_close(sm_predictions *p)
-{
-    if (p) {
-        sm_file_close(p->file);
-        sm_free(p->offsets);
-        sm_free(p->picture);
-        sm_free(p->thing);
-        sm_free(p->classes);
-        sm_free(p);
-    }
 }

@@ -8,7 +8,7 @@
 
 typedef struct sm_predictions sm_predictions;
 
-/** Creates the file. Collective. */
+/** Creates the file as `<path>.partial`. Collective; on failure nothing is left. */
 sm_status sm_predictions_create(const sm_session *session, const sm_dataset *dataset, const char *path, int64_t count,
                                 int height, int width, sm_predictions **out);
 
@@ -16,7 +16,9 @@ sm_status sm_predictions_create(const sm_session *session, const sm_dataset *dat
 sm_status sm_predictions_put(sm_predictions *predictions, const sm_batch *batch, int sample,
                              const float *const *logits);
 
-/** Not collective. NULL is legal. */
-void sm_predictions_close(sm_predictions *predictions);
+/** Gives the file its name if `status`, the same on every rank, says that all went well; removes it otherwise. Frees.
+ * Collective. NULL is legal.
+ * \return `status`, or what went wrong at the end; the same on every rank */
+sm_status sm_predictions_finish(sm_predictions *predictions, sm_status status);
 
 #endif

@@ -446,6 +446,9 @@ static sm_status start(training *t)
 {
     sm_status status = SM_OK;
     SM_TRY(sm_comm_agree(t->comm, is_root(t) ? refuse_folder(t) : SM_OK));
+    if (t->options->trace) {
+        SM_TRY(sm_comm_agree(t->comm, is_root(t) ? sm_file_check_writable(t->options->trace) : SM_OK));
+    }
     SM_TRY(sm_comm_agree(t->comm, is_root(t) ? lock_folder(t) : SM_OK));
     SM_TRY(load_start(t));
     SM_TRY(sm_comm_agree(t->comm, is_root(t) ? claim_folder(t) : SM_OK));

@@ -14,7 +14,8 @@ typedef enum sm_status {
     SM_ERR_USAGE,   /**< command line */
     SM_ERR_CONFIG,  /**< configuration: unknown key, wrong type, out of range */
     SM_ERR_INPUT,   /**< a file exists but is not what it should be */
-    SM_ERR_IO,      /**< missing file, permission, disk full */
+    SM_ERR_IO,      /**< missing file, permission */
+    SM_ERR_WRITE,   /**< a file that was being written could not take more: disk full, quota */
     SM_ERR_NUMERIC, /**< non-finite numbers that training cannot recover from */
     SM_ERR_COMM,    /**< a message between ranks failed */
     SM_ERR_STALL,   /**< a rank is lost or far too late */

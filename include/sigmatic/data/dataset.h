@@ -34,11 +34,11 @@ typedef struct sm_dataset sm_dataset;
 /** Memory that holds one sample of a dataset, for one thread. */
 typedef struct sm_sample_storage sm_sample_storage;
 
-/** Opens split `split` of the files; their samples follow one another in the order of `paths`. The files may differ in size and in the maps that they have; those with `semantic` must agree on its classes.
+/** Opens split `split` of the files; their samples follow one another in the order of `paths`. The files may differ in size and in the maps that they have; those with `semantic` must agree on its classes, and all on mean and standard deviation.
  *
  * \param path_count  at least 1
  * \return SM_ERR_IO: missing file; SM_ERR_INPUT: not a dataset file, another format version, no such split (the message lists those that exist),
- *         a map of wrong type or shape, truncated file, classes that differ */
+ *         a map of wrong type or shape, truncated file, classes or colour statistics that differ */
 sm_status sm_dataset_open(const char *const *paths, int path_count, const char *split, sm_dataset **out);
 
 /** NULL is legal. */
@@ -56,10 +56,13 @@ int sm_dataset_has(const sm_dataset *dataset, const char *map);
 /** \return the classes, owned by the dataset; NULL without a semantic map. */
 const sm_dataset_classes *sm_dataset_class_info(const sm_dataset *dataset);
 
+/** \return the file that the classes are read from, owned by the dataset; NULL without a semantic map. */
+const char *sm_dataset_class_file(const sm_dataset *dataset);
+
 /** The largest height and the largest width of any file. */
 void sm_dataset_max_size(const sm_dataset *dataset, int *height, int *width);
 
-/** \return three doubles: mean (standard deviation) of RGB / 255, of the first file. */
+/** \return three doubles: mean (standard deviation) of RGB / 255. */
 const double *sm_dataset_mean(const sm_dataset *dataset);
 const double *sm_dataset_std(const sm_dataset *dataset);
 

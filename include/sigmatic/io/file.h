@@ -1,5 +1,5 @@
 /** \file
- * Files and folders. Every message names the path and the system's reason (SM_ERR_IO), or what is wrong inside the file (SM_ERR_INPUT). Not collective; thread-safe unless two threads write the same path. */
+ * Files and folders. Every message names the path and the system's reason (SM_ERR_IO; SM_ERR_WRITE once it is being written), or what is wrong inside the file (SM_ERR_INPUT). Not collective; thread-safe unless two threads write the same path. */
 #ifndef SIGMATIC_IO_FILE_H
 #define SIGMATIC_IO_FILE_H
 
@@ -44,6 +44,9 @@ sm_status sm_file_read_text(const char *path, char **text);
 /** Writes a file so that `path` holds either the old or the new contents, also after a crash: temporary file in the same folder, fsync, rename, fsync of the folder. On failure (disk full) the temporary file is removed. */
 sm_status sm_file_write_atomic(const char *path, const void *data, size_t bytes);
 
+/** Tells before the work whether sm_file_write_atomic() could write `path`: makes its folder, and a file there that is removed at once. */
+sm_status sm_file_check_writable(const char *path);
+
 /** Moves what is at `from` to `to` in the same file system, replacing a file there, and syncs the folder of `to`. */
 sm_status sm_file_rename(const char *from, const char *to);
 
@@ -63,7 +66,7 @@ sm_status sm_file_lock(const char *path, sm_file **out);
 /** Reads exactly `bytes` bytes from position `offset`. A file that ends earlier is SM_ERR_INPUT "truncated". Any thread. */
 sm_status sm_file_pread(const sm_file *file, void *data, size_t bytes, uint64_t offset);
 
-/** Writes exactly `bytes` bytes at position `offset`; disk full and the like are SM_ERR_IO. Any thread. */
+/** Writes exactly `bytes` bytes at position `offset`; disk full and the like are SM_ERR_WRITE. Any thread. */
 sm_status sm_file_pwrite(sm_file *file, const void *data, size_t bytes, uint64_t offset);
 
 /** Waits until what was written is on the disk. */

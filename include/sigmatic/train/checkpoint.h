@@ -27,6 +27,9 @@ sm_status sm_checkpoint_save(const sm_trainer *trainer, const char *path, const 
 sm_status sm_checkpoint_read_info(const char *path, sm_checkpoint_info *info);
 void sm_checkpoint_info_free(sm_checkpoint_info *info);
 
+/** How many outputs a pixel (classes, components) the checkpoint's decoder of a task has; 0 if it has none of that name. By one rank. */
+sm_status sm_checkpoint_task_channels(const char *path, const char *task, int *channels);
+
 /** Loads parameters and running statistics (all of them; anything missing or of another shape is SM_ERR_INPUT naming it).
  *
  * \param trainer      also restores the optimiser's state, the average and the position of the run; NULL: only the network
@@ -42,8 +45,9 @@ sm_status sm_checkpoint_load_pretrained(sm_session *session, const char *path);
  * \return SM_ERR_INPUT if there are some, but none is whole */
 sm_status sm_checkpoint_latest(const char *folder, char **out);
 
-/** Removes all `step-*.h5` but the `keep` newest up to `step`. Later ones are of a run that was taken back to an earlier checkpoint: they
- * would be resumed instead of this one. By one rank. */
+/** Removes all `step-*.h5` but the `keep` newest whole ones up to `step`. Later ones are of a run that was taken back to an earlier checkpoint: they
+ * would be resumed instead of this one. Damaged ones do not count, but go as soon as `keep` newer ones are whole; that of `step` itself, just
+ * written, is taken to be whole, the others are read. By one rank. */
 sm_status sm_checkpoint_prune(const char *folder, int64_t step, int keep);
 
 #ifdef __cplusplus

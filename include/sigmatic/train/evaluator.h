@@ -28,7 +28,7 @@ typedef struct sm_evaluation {
     float *parameters; /**< flat parameters to use; NULL = the session's */
     const float *const
         *fixed; /**< one map (H,W,D) a task that is predicted for every sample instead of the network's; or NULL */
-    const char *predictions;  /**< file to write (README: sigmatic-predictions), or NULL */
+    const char *predictions;  /**< file to write (README: sigmatic-predictions), or NULL; on failure it is not there */
     int64_t prediction_count; /**< samples in it, the first ones of the split */
 } sm_evaluation;
 

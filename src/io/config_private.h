@@ -1,0 +1,83 @@
+/** \file
+ * What the files config*.c share: config.c holds sections and keys and answers questions, config_value.c knows what a text may be, config_read.c
+ * takes files and assignments apart. */
+#ifndef SIGMATIC_IO_CONFIG_PRIVATE_H
+#define SIGMATIC_IO_CONFIG_PRIVATE_H
+
+#include <sigmatic/io/config.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a key has: its text and, by type, what the text means. */
+typedef struct sm_config_value {
+    char *text;   /* NULL: a required key without a value */
+    char *origin; /* "file:line" or "--set"; NULL: the default */
+    int file;     /* number of the file (text, --set) that gave it */
+    int64_t integer;
+    double real;
+    size_t count;
+    int64_t *integers;
+    double *reals;
+    char **texts;
+} sm_config_value;
+
+typedef struct sm_config_entry {
+    char *section; /* as in the file: "task.semantic" */
+    const sm_key *key;
+    sm_config_value value;
+} sm_config_entry;
+
+struct sm_config {
+    const sm_key **keys; /* of all tables */
+    size_t key_count;
+    sm_config_entry *entries; /* by section in the order of their first mention, instances behind all others */
+    size_t entry_count;
+    char **instances; /* full names of the sections made from templates; those of one template side by side, in order */
+    size_t instance_count;
+    int files; /* given numbers so far */
+};
+
+/* The end of a section's declared name that stands for any identifier. */
+#define SM_CONFIG_TEMPLATE ".NAME"
+
+/** \name Values (config_value.c) */
+/** \{ */
+
+/** Room for the words that say why a text is not a value of a key. */
+typedef struct sm_config_reason {
+    char text[512];
+} sm_config_reason;
+
+/** Reads `text`, which has no blanks around it. \return NULL, or what would have been allowed (in `why`). */
+const char *sm_config_value_parse(const sm_key *key, const char *text, sm_config_value *v, sm_config_reason *why);
+void sm_config_value_clear(sm_config_value *v);
+
+/** \return what a value of the key may be: "expected an integer, at least 1". */
+const char *sm_config_allowed(const sm_key *key, sm_config_reason *why);
+
+/** Writes "0 .. 1", "at least 1", "at most 8" or "". \return `out` */
+const char *sm_config_limits(const sm_key *key, char *out, size_t bytes);
+
+/** \return "integer", ... as the reference says. */
+const char *sm_config_type_name(sm_key_type type);
+
+/** Copies text[0..length) without the blanks around it; freed with sm_free(). */
+char *sm_config_trimmed(const char *text, size_t length);
+/** \} */
+
+/** \name Sections and keys (config.c) */
+/** \{ */
+int sm_config_is_template(const char *section);
+
+/** Does [name] have the keys of the declared `section`? */
+int sm_config_section_matches(const char *section, const char *name);
+
+/** \return NULL if there is no such section or key. */
+sm_config_entry *sm_config_find(const sm_config *config, const char *section, const char *key);
+
+/** Gives [section] an entry with its default for each key that is declared for it. */
+void sm_config_add_section(sm_config *config, const char *section);
+/** \} */
+
+#endif

@@ -1,0 +1,429 @@
+/* Files, texts and --set into a config.
+ *
+ * inih splits "name = value" and takes comments off; the reader in front of it does what it does not: it refuses lines
+ * that inih would split, joins nothing (an indented line is a line of its own), and sees section lines, so that an empty or
+ * unknown section is noticed. */
+#define _XOPEN_SOURCE 700
+#include "io/config_private.h"
+
+#include <sigmatic/base/memory.h>
+#include <sigmatic/io/file.h>
+
+#include <ctype.h>
+#include <ini.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- names and messages ------------------------------------------------------------------------------------------ */
+
+/* \return the declared name ("task.NAME") of [section], or NULL. */
+static const char *declared_section(const sm_config *config, const char *section)
+{
+    for (size_t i = 0; i < config->key_count; i++) {
+        if (sm_config_section_matches(config->keys[i]->section, section)) {
+            return config->keys[i]->section;
+        }
+    }
+    return NULL;
+}
+
+static int has_instance(const sm_config *config, const char *section)
+{
+    for (size_t i = 0; i < config->instance_count; i++) {
+        if (strcmp(config->instances[i], section) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Levenshtein's distance, by rows; long texts count as far. */
+static size_t edit_distance(const char *a, const char *b)
+{
+    enum { LONGEST = 64 };
+    size_t rows[2][LONGEST + 1], length_a = strlen(a), length_b = strlen(b);
+    if (length_a > LONGEST || length_b > LONGEST) {
+        return LONGEST;
+    }
+    for (size_t j = 0; j <= length_b; j++) {
+        rows[0][j] = j;
+    }
+    for (size_t i = 1; i <= length_a; i++) {
+        const size_t *above = rows[(i - 1) % 2];
+        size_t *row = rows[i % 2];
+        row[0] = i;
+        for (size_t j = 1; j <= length_b; j++) {
+            size_t replaced = above[j - 1] + (a[i - 1] != b[j - 1]);
+            size_t removed = above[j] + 1, added = row[j - 1] + 1;
+            row[j] = replaced < removed ? replaced : removed;
+            row[j] = row[j] < added ? row[j] : added;
+        }
+    }
+    return rows[length_a % 2][length_b];
+}
+
+/* Keeps the candidate if it is nearer than the best so far and near enough to be meant. */
+static void consider(const char *found, const char *candidate, const char **best, size_t *best_distance)
+{
+    size_t distance = edit_distance(found, candidate);
+    size_t near_enough = 1 + strlen(found) / 3;
+    if (distance <= near_enough && (!*best || distance < *best_distance)) {
+        *best = candidate;
+        *best_distance = distance;
+    }
+}
+
+/* A position for messages: "file:line", "--set". */
+typedef struct {
+    const char *name;
+    int line; /* 0: none */
+} place;
+
+static char *place_text(place at)
+{
+    return at.line ? sm_format("%s:%d", at.name, at.line) : sm_strdup(at.name);
+}
+
+static sm_status fail_at(place at, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static sm_status fail_at(place at, const char *format, ...)
+{
+    char text[1536];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    return at.line ? sm_fail(SM_ERR_CONFIG, "%s:%d: %s", at.name, at.line, text)
+                   : sm_fail(SM_ERR_CONFIG, "%s: %s", at.name, text);
+}
+
+static void append(char **list, const char *before, const char *word, const char *behind)
+{
+    char *longer = sm_format("%s%s%s%s%s", *list, **list ? ", " : "", before, word, behind);
+    sm_free(*list);
+    *list = longer;
+}
+
+/* The declared sections, each once, as "[a], [b]". */
+static char *all_sections(const sm_config *config)
+{
+    char *list = sm_strdup("");
+    for (size_t i = 0; i < config->key_count; i++) {
+        int earlier = 0;
+        for (size_t j = 0; j < i && !earlier; j++) {
+            earlier = strcmp(config->keys[i]->section, config->keys[j]->section) == 0;
+        }
+        if (!earlier) {
+            append(&list, "[", config->keys[i]->section, "]");
+        }
+    }
+    return list;
+}
+
+static sm_status unknown_section(const sm_config *config, const char *section, place at)
+{
+    const char *best = NULL;
+    size_t distance = 0;
+    for (size_t i = 0; i < config->key_count; i++) {
+        const char *known = config->keys[i]->section;
+        size_t family = strlen(known) - (sm_config_is_template(known) ? strlen(SM_CONFIG_TEMPLATE) - 1 : 0);
+        if (sm_config_is_template(known) && strncmp(section, known, family) == 0) {
+            return fail_at(at, "[%s]: '%s' is not a name: expected a letter, then letters, digits and '_'", section,
+                           section + family);
+        }
+        consider(section, known, &best, &distance);
+    }
+    char *known = all_sections(config);
+    sm_status status = best ? fail_at(at, "unknown section [%s], did you mean [%s]?", section, best)
+                            : fail_at(at, "unknown section [%s], expected one of %s", section, known);
+    sm_free(known);
+    return status;
+}
+
+static char *all_keys_of(const sm_config *config, const char *section)
+{
+    char *list = sm_strdup("");
+    for (size_t i = 0; i < config->entry_count; i++) {
+        if (strcmp(config->entries[i].section, section) == 0) {
+            append(&list, "", config->entries[i].key->name, "");
+        }
+    }
+    return list;
+}
+
+static sm_status unknown_key(const sm_config *config, const char *section, const char *name, place at)
+{
+    const char *best = NULL;
+    size_t distance = 0;
+    for (size_t i = 0; i < config->entry_count; i++) {
+        if (strcmp(config->entries[i].section, section) == 0) {
+            consider(name, config->entries[i].key->name, &best, &distance);
+        }
+    }
+    if (best) {
+        return fail_at(at, "[%s] has no key '%s', did you mean '%s'?", section, name, best);
+    }
+    for (size_t i = 0; i < config->key_count; i++) {
+        if (strcmp(config->keys[i]->name, name) == 0) {
+            return fail_at(at, "[%s] has no key '%s', but [%s] has", section, name, config->keys[i]->section);
+        }
+    }
+    char *known = all_keys_of(config, section);
+    sm_status status = fail_at(at, "[%s] has no key '%s', expected one of %s", section, name, known);
+    sm_free(known);
+    return status;
+}
+
+static int same_family(const char *a, const char *b)
+{
+    size_t length = strcspn(a, ".");
+    return length == strcspn(b, ".") && strncmp(a, b, length) == 0;
+}
+
+static void add_instance(sm_config *config, const char *section)
+{
+    size_t at = config->instance_count++;
+    config->instances = sm_realloc(config->instances, config->instance_count * sizeof *config->instances);
+    int has_family = 0;
+    for (size_t i = 0; i < at; i++) {
+        has_family |= same_family(config->instances[i], section);
+    }
+    for (; has_family && !same_family(config->instances[at - 1], section); at--) {
+        config->instances[at] = config->instances[at - 1];
+    }
+    config->instances[at] = sm_strdup(section);
+    sm_config_add_section(config, section);
+}
+
+/* Checks that [section] is declared; makes it if it is a new instance. */
+static sm_status enter_section(sm_config *config, const char *section, place at)
+{
+    const char *declared = declared_section(config, section);
+    if (!declared) {
+        return unknown_section(config, section, at);
+    }
+    if (sm_config_is_template(declared) && !has_instance(config, section)) {
+        add_instance(config, section);
+    }
+    return SM_OK;
+}
+
+/* The resolved text must be readable again: no comment may begin inside a value, no line be too long. */
+enum { LONGEST_LINE = 199 };
+
+static const char *not_writable(const char *name, const char *text)
+{
+    for (const char *c = text; *c; c++) {
+        if (*c == '\n' || *c == '\r') {
+            return "a value has no line breaks";
+        }
+        if (*c == ';' && (c == text || isspace((unsigned char)c[-1]))) {
+            return "';' after a blank begins a comment";
+        }
+    }
+    return strlen(name) + 3 + strlen(text) > LONGEST_LINE ? "name and value have more than 199 characters" : NULL;
+}
+
+static sm_status assign(sm_config *config, const char *section, const char *name, const char *text, int file, place at)
+{
+    sm_config_entry *e = sm_config_find(config, section, name);
+    if (!e) {
+        return unknown_key(config, section, name, at);
+    }
+    if (e->value.file == file && e->value.origin) {
+        return fail_at(at, "[%s] %s stands twice in this file, first at %s", section, name, e->value.origin);
+    }
+    const char *problem = not_writable(name, text);
+    if (problem) {
+        return fail_at(at, "[%s] %s = %s: %s", section, name, text, problem);
+    }
+    sm_config_value parsed = {.origin = place_text(at), .file = file};
+    sm_config_reason why;
+    const char *allowed = sm_config_value_parse(e->key, text, &parsed, &why);
+    if (allowed) {
+        sm_config_value_clear(&parsed);
+        return fail_at(at, "[%s] %s = '%s': %s", section, name, text, allowed);
+    }
+    sm_config_value_clear(&e->value);
+    e->value = parsed;
+    return SM_OK;
+}
+
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
+
+/* The files that are being read, innermost first: a file among them may not be included again. */
+typedef struct chain {
+    const char *real_path;
+    const struct chain *outer;
+} chain;
+
+typedef struct {
+    sm_config *config;
+    const char *name;   /* for messages */
+    const chain *chain; /* NULL: text, which cannot include */
+    int file;
+    const char *next; /* text not read yet */
+    int line;         /* of the line handed out last */
+    char *section;    /* NULL before the first */
+    sm_status status;
+} reader;
+
+static place here(const reader *r)
+{
+    return (place){r->name, r->line};
+}
+
+/* A section line: checked and entered here, since inih tells of sections only with their first key. */
+static sm_status read_section(reader *r, const char *line)
+{
+    const char *end = strchr(line, ']');
+    if (!end) {
+        return fail_at(here(r), "'%s': ']' is missing", line);
+    }
+    const char *rest = end + 1 + strspn(end + 1, " \t");
+    if (*rest && *rest != ';' && *rest != '#') {
+        return fail_at(here(r), "'%s': nothing but a comment may follow ']'", line);
+    }
+    sm_free(r->section);
+    r->section = sm_config_trimmed(line + 1, (size_t)(end - line - 1));
+    return enter_section(r->config, r->section, here(r));
+}
+
+/* fgets() over the text, one line a call, for ini_parse_stream(). Blanks in front go (inih would join such a line to the
+ * one before). After a failure the text has ended. */
+static char *read_line(char *out, int bytes, void *stream)
+{
+    reader *r = stream;
+    if (r->status != SM_OK || *r->next == '\0') {
+        return NULL;
+    }
+    const char *line = r->next;
+    size_t length = strcspn(line, "\n");
+    r->next = line + length + (line[length] == '\n');
+    r->line++;
+    if (r->line == 1 && strncmp(line, "\xEF\xBB\xBF", 3) == 0) {
+        line += 3;
+        length -= 3;
+    }
+    char *text = sm_config_trimmed(line, length);
+    size_t longest = bytes - 1 < LONGEST_LINE ? (size_t)bytes - 1 : LONGEST_LINE;
+    if (strlen(text) > longest) {
+        r->status = fail_at(here(r), "the line has %zu characters, at most %zu are allowed", strlen(text), longest);
+    } else if (*text == '[') {
+        r->status = read_section(r, text);
+    }
+    snprintf(out, (size_t)bytes, "%s", *text == '[' ? "" : text);
+    sm_free(text);
+    return r->status == SM_OK ? out : NULL;
+}
+
+static sm_status read_file(sm_config *config, const char *path, const chain *outer);
+
+static sm_status include(reader *r, const char *path)
+{
+    if (!r->chain) {
+        return fail_at(here(r), "include is not possible here");
+    }
+    const char *slash = strrchr(r->name, '/');
+    int is_relative = *path != '/' && slash;
+    char *joined = sm_format("%.*s%s", is_relative ? (int)(slash - r->name) + 1 : 0, r->name, path);
+    sm_status status = SM_OK;
+    if (!sm_file_exists(joined)) {
+        status = fail_at(here(r), "include = %s: there is no file %s", path, joined);
+    } else {
+        char *real_path = realpath(joined, NULL);
+        for (const chain *c = r->chain; c && real_path && status == SM_OK; c = c->outer) {
+            if (strcmp(c->real_path, real_path) == 0) {
+                status = fail_at(here(r), "include = %s: %s is already being read: it includes itself", path, joined);
+            }
+        }
+        free(real_path);
+    }
+    if (status == SM_OK) {
+        status = read_file(r->config, joined, r->chain);
+    }
+    sm_free(joined);
+    return status;
+}
+
+static int read_pair(void *user, const char *section, const char *name, const char *text)
+{
+    reader *r = user;
+    (void)section; /* cut off at 50 characters by inih: the reader's own is whole */
+    if (r->section && strcmp(name, "include") == 0) {
+        r->status = fail_at(here(r), "include may only stand before the first [section]");
+    } else if (r->section) {
+        r->status = assign(r->config, r->section, name, text, r->file, here(r));
+    } else if (strcmp(name, "include") == 0) {
+        r->status = include(r, text);
+    } else {
+        r->status = fail_at(here(r), "'%s' stands before the first [section]; only include may", name);
+    }
+    return r->status == SM_OK;
+}
+
+static sm_status read_text(sm_config *config, const char *name, const char *text, const chain *files)
+{
+    reader r = {.config = config, .name = name, .chain = files, .file = ++config->files, .next = text};
+    int bad_line = ini_parse_stream(read_line, &r, read_pair, &r);
+    if (bad_line != 0 && (r.status == SM_OK || bad_line < r.line)) {
+        for (int line = 1; line < bad_line; line++) {
+            text += strcspn(text, "\n") + 1;
+        }
+        r.status = fail_at((place){name, bad_line}, "'%.*s' is neither [section] nor key = value",
+                           (int)strcspn(text, "\r\n"), text);
+    }
+    sm_free(r.section);
+    return r.status;
+}
+
+static sm_status read_file(sm_config *config, const char *path, const chain *outer)
+{
+    char *text = NULL;
+    sm_status status = sm_file_read_text(path, &text);
+    if (status == SM_OK) {
+        char *real_path = realpath(path, NULL);
+        status = read_text(config, path, text, &(chain){real_path ? real_path : path, outer});
+        free(real_path);
+    }
+    sm_free(text);
+    return status;
+}
+
+sm_status sm_config_read(sm_config *config, const char *path)
+{
+    return read_file(config, path, NULL);
+}
+
+sm_status sm_config_read_text(sm_config *config, const char *name, const char *text)
+{
+    return read_text(config, name, text, NULL);
+}
+
+sm_status sm_config_set(sm_config *config, const char *assignment)
+{
+    static const place at = {"--set", 0};
+    sm_status status = SM_OK;
+    char *name = NULL, *text = NULL;
+    const char *equals = strchr(assignment, '=');
+
+    if (!equals) {
+        return fail_at(at, "'%s': expected section.key=value", assignment);
+    }
+    name = sm_config_trimmed(assignment, (size_t)(equals - assignment));
+    text = sm_config_trimmed(equals + 1, strlen(equals + 1));
+    char *dot = strrchr(name, '.');
+    if (!dot || dot == name || dot[1] == '\0') {
+        status = fail_at(at, "'%s': expected section.key=value", assignment);
+        goto done;
+    }
+    *dot = '\0';
+    SM_TRY(enter_section(config, name, at));
+    SM_TRY(assign(config, name, dot + 1, text, ++config->files, at));
+done:
+    sm_free(name);
+    sm_free(text);
+    return status;
+}

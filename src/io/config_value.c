@@ -1,0 +1,201 @@
+/* What a text may be: types, limits, choices, lists. */
+#include "io/config_private.h"
+
+#include "io/string_list.h"
+
+#include <sigmatic/base/memory.h>
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const bool_words[] = {"false", "true", "no", "yes", "off", "on"}; /* odd ones are true */
+
+static const struct {
+    const char *name;     /* in the reference */
+    const char *expected; /* in messages */
+    int is_list, has_limits;
+} types[] = {
+    [SM_KEY_BOOL] = {"bool", "true or false", 0, 0},
+    [SM_KEY_INTEGER] = {"integer", "an integer", 0, 1},
+    [SM_KEY_REAL] = {"real", "a number", 0, 1},
+    [SM_KEY_TEXT] = {"text", "text", 0, 0},
+    [SM_KEY_CHOICE] = {"choice", "a choice", 0, 0},
+    [SM_KEY_PATH] = {"path", "a path", 0, 0},
+    [SM_KEY_INTEGERS] = {"integers", "integers separated by commas", 1, 1},
+    [SM_KEY_REALS] = {"reals", "numbers separated by commas", 1, 1},
+    [SM_KEY_TEXTS] = {"texts", "texts separated by commas", 1, 0},
+};
+
+const char *sm_config_limits(const sm_key *key, char *out, size_t bytes)
+{
+    *out = '\0';
+    if (!types[key->type].has_limits || !(key->min < key->max)) {
+        return out;
+    }
+    if (isinf(key->max)) {
+        snprintf(out, bytes, "at least %.15g", key->min);
+    } else if (isinf(key->min)) {
+        snprintf(out, bytes, "at most %.15g", key->max);
+    } else {
+        snprintf(out, bytes, "%.15g .. %.15g", key->min, key->max);
+    }
+    return out;
+}
+
+static int choice_position(const char *choices, const char *word)
+{
+    size_t length = strlen(word);
+    for (int position = 0;; position++) {
+        size_t choice = strcspn(choices, "|");
+        if (choice == length && memcmp(choices, word, length) == 0) {
+            return position;
+        }
+        if (choices[choice] == '\0') {
+            return -1;
+        }
+        choices += choice + 1;
+    }
+}
+
+const char *sm_config_allowed(const sm_key *key, sm_config_reason *why)
+{
+    char limits[64];
+    if (key->choices) {
+        snprintf(why->text, sizeof why->text, "expected %s%s", types[key->type].is_list ? "a list of " : "one of ",
+                 key->choices);
+    } else if (*sm_config_limits(key, limits, sizeof limits)) {
+        snprintf(why->text, sizeof why->text, "expected %s, %s%s", types[key->type].expected,
+                 types[key->type].is_list ? "each " : "", limits);
+    } else {
+        snprintf(why->text, sizeof why->text, "expected %s", types[key->type].expected);
+    }
+    return why->text;
+}
+
+static int within_limits(const sm_key *key, double number)
+{
+    return !(key->min < key->max) || (number >= key->min && number <= key->max);
+}
+
+static int parse_integer(const sm_key *key, const char *text, int64_t *out)
+{
+    char *end;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    *out = number;
+    return end != text && *end == '\0' && errno == 0 && !isspace((unsigned char)*text) &&
+           within_limits(key, (double)number);
+}
+
+static int parse_real(const sm_key *key, const char *text, double *out)
+{
+    char *end;
+    *out = strtod(text, &end);
+    int is_decimal = strspn(text, "0123456789+-.eE") == strlen(text); /* strtod() also takes nan, inf and hexadecimal */
+    return end != text && *end == '\0' && is_decimal && isfinite(*out) && within_limits(key, *out);
+}
+
+static int parse_bool(const char *text, int64_t *out)
+{
+    for (size_t i = 0; i < sizeof bool_words / sizeof *bool_words; i++) {
+        if (strcmp(text, bool_words[i]) == 0) {
+            *out = i % 2;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+void sm_config_value_clear(sm_config_value *v)
+{
+    sm_free(v->text);
+    sm_free(v->origin);
+    sm_free(v->integers);
+    sm_free(v->reals);
+    sm_free(v->texts);
+    *v = (sm_config_value){0};
+}
+
+char *sm_config_trimmed(const char *text, size_t length)
+{
+    while (length > 0 && isspace((unsigned char)*text)) {
+        text++;
+        length--;
+    }
+    while (length > 0 && isspace((unsigned char)text[length - 1])) {
+        length--;
+    }
+    return sm_format("%.*s", (int)length, text);
+}
+
+/* Splits at commas into v->texts; an empty text is an empty list. */
+static void split_list(const char *text, sm_config_value *v)
+{
+    size_t capacity = 1;
+    for (const char *c = text; *c; c++) {
+        capacity += *c == ',';
+    }
+    char **parts = sm_alloc(capacity * sizeof *parts);
+    size_t count = 0;
+    for (const char *c = text; *text != '\0';) {
+        size_t length = strcspn(c, ",");
+        parts[count++] = sm_config_trimmed(c, length);
+        if (c[length] == '\0') {
+            break;
+        }
+        c += length + 1;
+    }
+    v->texts = sm_strings_pack((const char *const *)parts, count);
+    v->count = count;
+    for (size_t i = 0; i < count; i++) {
+        sm_free(parts[i]);
+    }
+    sm_free(parts);
+}
+
+static int parse_list(const sm_key *key, sm_config_value *v)
+{
+    int good = 1;
+    split_list(v->text, v);
+    v->integers = sm_alloc_zeroed(v->count * sizeof *v->integers);
+    v->reals = sm_alloc_zeroed(v->count * sizeof *v->reals);
+    for (size_t i = 0; i < v->count && good; i++) {
+        const char *text = v->texts[i];
+        if (key->type == SM_KEY_INTEGERS) {
+            good = parse_integer(key, text, &v->integers[i]);
+        } else if (key->type == SM_KEY_REALS) {
+            good = parse_real(key, text, &v->reals[i]);
+        } else {
+            good = *text != '\0' && (!key->choices || choice_position(key->choices, text) >= 0);
+        }
+    }
+    return good;
+}
+
+const char *sm_config_value_parse(const sm_key *key, const char *text, sm_config_value *v, sm_config_reason *why)
+{
+    int good = 1;
+    v->text = sm_strdup(text);
+    if (types[key->type].is_list) {
+        good = parse_list(key, v);
+    } else if (key->type == SM_KEY_BOOL) {
+        good = parse_bool(text, &v->integer);
+    } else if (key->type == SM_KEY_INTEGER) {
+        good = parse_integer(key, text, &v->integer);
+    } else if (key->type == SM_KEY_REAL) {
+        good = parse_real(key, text, &v->real);
+    } else if (key->type == SM_KEY_CHOICE) {
+        v->integer = choice_position(key->choices, text);
+        good = v->integer >= 0;
+    }
+    return good ? NULL : sm_config_allowed(key, why);
+}
+
+const char *sm_config_type_name(sm_key_type type)
+{
+    return types[type].name;
+}
