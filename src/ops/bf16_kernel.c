@@ -41,38 +41,39 @@ static int whole_blocks(int depth)
     return (depth + SM_BF16_STEPS - 1) / SM_BF16_STEPS * SM_BF16_STEPS;
 }
 
-/* Element (i, k) at from[i * row_stride + k * step_stride] to row i: [block][part][step]. */
-static void pack_any_rows(int parts, int rows, int depth, const float *from, size_t row_stride, size_t step_stride,
-                          char *packed, size_t packed_stride)
+/* Step k of a row: [block][part][step]. */
+static void put_in_row(float x, int parts, int k, char *row)
 {
-    for (int i = 0; i < rows; i++) {
-        uint16_t *to = (uint16_t *)(packed + (size_t)i * packed_stride);
-        for (int k = 0; k < whole_blocks(depth); k++) {
-            float x = k < depth ? from[i * row_stride + k * step_stride] : 0;
-            split(x, parts, to + (size_t)(k - k % STEPS) * parts + k % STEPS, STEPS);
-        }
-    }
+    split(x, parts, (uint16_t *)row + (size_t)(k - k % STEPS) * parts + k % STEPS, STEPS);
 }
 
 static void pack_rows(int parts, int rows, int depth, const float *a, size_t row_stride, char *packed,
                       size_t packed_stride)
 {
-    pack_any_rows(parts, rows, depth, a, row_stride, 1, packed, packed_stride);
+    for (int i = 0; i < rows; i++) {
+        for (int k = 0; k < whole_blocks(depth); k++) {
+            put_in_row(k < depth ? a[i * row_stride + k] : 0, parts, k, packed + (size_t)i * packed_stride);
+        }
+    }
 }
 
-static void pack_rows_transposed(int parts, int rows, int depth, const float *a, size_t step_stride, char *packed,
+static void pack_rows_transposed(int parts, int rows, int depth, const float *const *steps, size_t offset, char *packed,
                                  size_t packed_stride)
 {
-    pack_any_rows(parts, rows, depth, a, 1, step_stride, packed, packed_stride);
+    for (int k = 0; k < whole_blocks(depth); k++) {
+        for (int i = 0; i < rows; i++) {
+            put_in_row(k < depth ? steps[k][offset + i] : 0, parts, k, packed + (size_t)i * packed_stride);
+        }
+    }
 }
 
 /* [step][part][column] */
-static void pack_columns(int parts, int columns, int depth, const float *b, size_t step_stride, char *packed)
+static void pack_columns(int parts, int columns, int depth, const float *const *steps, size_t offset, char *packed)
 {
     uint16_t *to = (uint16_t *)packed;
     for (int k = 0; k < whole_blocks(depth); k++, to += parts * COLUMNS) {
         for (int j = 0; j < COLUMNS; j++) {
-            split(j < columns && k < depth ? b[(size_t)k * step_stride + j] : 0, parts, to + j, COLUMNS);
+            split(j < columns && k < depth ? steps[k][offset + j] : 0, parts, to + j, COLUMNS);
         }
     }
 }

@@ -59,12 +59,12 @@ typedef struct sm_bf16_kernel {
      * become zeros. */
     void (*pack_rows)(int parts, int rows, int depth, const float *a, size_t row_stride, char *packed,
                       size_t packed_stride);
-    /** Packs A from what lies transposed: element (i, k) = a[k * step_stride + i]. */
-    void (*pack_rows_transposed)(int parts, int rows, int depth, const float *a, size_t step_stride, char *packed,
+    /** Packs A from what lies transposed and anywhere: element (i, k) = steps[k][offset + i]. */
+    void (*pack_rows_transposed)(int parts, int rows, int depth, const float *const *steps, size_t offset, char *packed,
                                  size_t packed_stride);
-    /** Packs B: element (k, j) = b[k * step_stride + j]. Columns and steps up to whole tiles and blocks become zeros.
+    /** Packs B: element (k, j) = steps[k][offset + j]. Columns and steps up to whole tiles and blocks become zeros.
      */
-    void (*pack_columns)(int parts, int columns, int depth, const float *b, size_t step_stride, char *packed);
+    void (*pack_columns)(int parts, int columns, int depth, const float *const *steps, size_t offset, char *packed);
     /** C (+)= A * B; the pieces' columns follow each other. Column j of row i is c[i][offset + j]. `accumulate` 0: the
      * old C is not read. */
     void (*multiply)(int parts, int rows, int columns, const sm_bf16_factor *a, const char *b, float *const *c,
@@ -101,8 +101,9 @@ extern const sm_bf16_kernel sm_bf16_kernel_amx, sm_bf16_kernel_avx512bf16, sm_bf
 /** Packing that the first two share: bf16_pack_avx512bf16.c. */
 void sm_bf16_pack_rows_avx512(int parts, int rows, int depth, const float *a, size_t row_stride, char *packed,
                               size_t packed_stride);
-void sm_bf16_pack_rows_transposed_avx512(int parts, int rows, int depth, const float *a, size_t step_stride,
+void sm_bf16_pack_rows_transposed_avx512(int parts, int rows, int depth, const float *const *steps, size_t offset,
                                          char *packed, size_t packed_stride);
-void sm_bf16_pack_columns_avx512(int parts, int columns, int depth, const float *b, size_t step_stride, char *packed);
+void sm_bf16_pack_columns_avx512(int parts, int columns, int depth, const float *const *steps, size_t offset,
+                                 char *packed);
 
 #endif

@@ -182,6 +182,21 @@ static int is_evenly_spaced(int rows, float *const *c, ptrdiff_t stride)
     return 1;
 }
 
+static inline __attribute__((always_inline)) void multiply_of_size(const int count, int tall, int wide,
+                                                                   const sm_bf16_factor *a, const char *b, float *tile,
+                                                                   size_t stride, int accumulate)
+{
+    if (tall && wide) {
+        multiply_tile(count, 1, 1, a, b, tile, stride, accumulate);
+    } else if (tall) {
+        multiply_tile(count, 1, 0, a, b, tile, stride, accumulate);
+    } else if (wide) {
+        multiply_tile(count, 0, 1, a, b, tile, stride, accumulate);
+    } else {
+        multiply_tile(count, 0, 0, a, b, tile, stride, accumulate);
+    }
+}
+
 /* Whole tiles of evenly spaced rows go to and from the result directly, others by way of a copy. Both begin from what
  * is there: which of the two a row meets depends on the batch and the threads, and its bits must not. */
 static void multiply_amx(int count, int rows, int columns, const sm_bf16_factor *a, const char *b, float *const *c,
@@ -199,18 +214,12 @@ static void multiply_amx(int count, int rows, int columns, const sm_bf16_factor 
     if (accumulate && !is_direct) {
         fetch_tile(rows, columns, aside, c, offset);
     }
-#define CASE(COUNT, TALL, WIDE)                                                                                        \
-    if (count == (COUNT) && tall == (TALL) && wide == (WIDE)) {                                                        \
-        multiply_tile(COUNT, TALL, WIDE, a, b, tile, stride, accumulate);                                              \
+    if (count == 1) {
+        multiply_of_size(1, tall, wide, a, b, tile, stride, accumulate);
+    } else {
+        multiply_of_size(3, tall, wide, a, b, tile, stride, accumulate);
     }
-    CASE(1, 0, 0)
-    CASE(1, 0, 1)
-    CASE(1, 1, 0)
-    CASE(1, 1, 1)
-    CASE(3, 0, 0) CASE(3, 0, 1) CASE(3, 1, 0) CASE(3, 1, 1)
-#undef CASE
-        if (!is_direct)
-    {
+    if (!is_direct) {
         put_tile(rows, columns, aside, c, offset);
     }
 }

@@ -7,6 +7,7 @@
 #include "ops/bf16_kernel.h"
 
 #include <immintrin.h>
+#include <stddef.h>
 
 enum { LANES = 16, PAIRS = 16, HALF_BYTES = 1024, COLUMNS_PART = 2 * HALF_BYTES, LINE = 64 };
 
@@ -77,40 +78,47 @@ void sm_bf16_pack_rows_avx512(int count, int rows, int depth, const float *a, si
     }
 }
 
-static inline __attribute__((always_inline)) void pack_columns(const int count, int columns, int depth, const float *b,
-                                                               size_t step_stride, char *to)
+static inline __attribute__((always_inline)) void pack_columns(const int count, int columns, int depth,
+                                                               const float *const *steps, size_t offset, char *to)
 {
     __mmask16 mask[2] = {lanes(columns), lanes(columns - LANES)};
     for (int k = 0; k < depth; k += SM_BF16_STEPS, to += count * COLUMNS_PART) {
         for (int j = 0; j < PAIRS; j++) {
-            __mmask16 low_mask = k + j < depth ? 0xffff : 0, high_mask = k + j + PAIRS < depth ? 0xffff : 0;
-            const float *row = b + (size_t)(k + j) * step_stride;
+            const float *first = k + j < depth ? steps[k + j] + offset : NULL;
+            const float *second = k + j + PAIRS < depth ? steps[k + j + PAIRS] + offset : NULL;
             for (int half = 0; half < 2; half++) {
-                __m512 low = _mm512_maskz_loadu_ps(mask[half] & low_mask, row + half * LANES);
-                __m512 high = _mm512_maskz_loadu_ps(mask[half] & high_mask, row + PAIRS * step_stride + half * LANES);
+                __m512 low = _mm512_setzero_ps(), high = low;
+                if (first) {
+                    low = _mm512_maskz_loadu_ps(mask[half], first + half * LANES);
+                }
+                if (second) {
+                    high = _mm512_maskz_loadu_ps(mask[half], second + half * LANES);
+                }
                 pack_pair(count, low, high, COLUMNS_PART, to + half * HALF_BYTES + j * LINE);
             }
         }
     }
 }
 
-void sm_bf16_pack_columns_avx512(int count, int columns, int depth, const float *b, size_t step_stride, char *packed)
+void sm_bf16_pack_columns_avx512(int count, int columns, int depth, const float *const *steps, size_t offset,
+                                 char *packed)
 {
     if (count == 1) {
-        pack_columns(1, columns, depth, b, step_stride, packed);
+        pack_columns(1, columns, depth, steps, offset, packed);
     } else {
-        pack_columns(3, columns, depth, b, step_stride, packed);
+        pack_columns(3, columns, depth, steps, offset, packed);
     }
 }
 
-/* 16 rows of 16 steps, which lie as 16 steps of 16 rows; what the masks leave out is zero. */
-static inline __attribute__((always_inline)) void load_turned(__mmask16 mask, int steps, const float *a,
-                                                              size_t step_stride, __m512 *r)
+/* 16 rows of 16 steps, which lie as 16 steps of 16 rows; rows that the mask leaves out and steps from `count` on are
+ * zero. */
+static inline __attribute__((always_inline)) void load_turned(__mmask16 mask, int count, const float *const *steps,
+                                                              size_t offset, __m512 *r)
 {
     __m512 t[16];
 #pragma GCC unroll 16
     for (int k = 0; k < 16; k++) {
-        r[k] = _mm512_maskz_loadu_ps(k < steps ? mask : 0, a + (size_t)k * step_stride);
+        r[k] = k < count ? _mm512_maskz_loadu_ps(mask, steps[k] + offset) : _mm512_setzero_ps();
     }
 #pragma GCC unroll 8
     for (int i = 0; i < 8; i++) {
@@ -140,15 +148,15 @@ static inline __attribute__((always_inline)) void load_turned(__mmask16 mask, in
     }
 }
 
-static inline __attribute__((always_inline)) void
-pack_rows_transposed(const int count, int rows, int depth, const float *a, size_t step_stride, char *to, size_t stride)
+static inline __attribute__((always_inline)) void pack_rows_transposed(const int count, int rows, int depth,
+                                                                       const float *const *steps, size_t offset,
+                                                                       char *to, size_t stride)
 {
     for (int k = 0; k < depth; k += SM_BF16_STEPS, to += count * LINE) {
         for (int row = 0; row < rows; row += LANES) {
-            const float *from = a + (size_t)k * step_stride + row;
             __m512 low[LANES], high[LANES];
-            load_turned(lanes(rows - row), depth - k, from, step_stride, low);
-            load_turned(lanes(rows - row), depth - k - PAIRS, from + PAIRS * step_stride, step_stride, high);
+            load_turned(lanes(rows - row), depth - k, steps + k, offset + (size_t)row, low);
+            load_turned(lanes(rows - row), depth - k - PAIRS, steps + k + PAIRS, offset + (size_t)row, high);
             for (int i = 0; i < LANES; i++) {
                 pack_pair(count, low[i], high[i], LINE, to + (size_t)(row + i) * stride);
             }
@@ -156,13 +164,13 @@ pack_rows_transposed(const int count, int rows, int depth, const float *a, size_
     }
 }
 
-void sm_bf16_pack_rows_transposed_avx512(int count, int rows, int depth, const float *a, size_t step_stride,
+void sm_bf16_pack_rows_transposed_avx512(int count, int rows, int depth, const float *const *steps, size_t offset,
                                          char *packed, size_t packed_stride)
 {
     if (count == 1) {
-        pack_rows_transposed(1, rows, depth, a, step_stride, packed, packed_stride);
+        pack_rows_transposed(1, rows, depth, steps, offset, packed, packed_stride);
     } else {
-        pack_rows_transposed(3, rows, depth, a, step_stride, packed, packed_stride);
+        pack_rows_transposed(3, rows, depth, steps, offset, packed, packed_stride);
     }
 }
 #endif

@@ -92,20 +92,29 @@ static void gather_turned_weights(const job *j, int step, int steps, int column,
     }
 }
 
+/* Pointers to rows `stride` floats apart. */
+static void point_at_rows(const float *first, size_t stride, int count, const float **rows)
+{
+    for (int i = 0; i < count; i++) {
+        rows[i] = first + (size_t)i * stride;
+    }
+}
+
 /* Weights of a panel, steps of the packed order of taps, to `packed`. */
 static void pack_weights(const job *j, int step, int depth, int panel, char *packed)
 {
+    const float *rows[DEPTH_NOW];
     int column = panel * COLUMNS, columns = sm_smaller(COLUMNS, j->result_channels - column);
     if (j->pass == SM_CONV2D_FORWARD) {
-        j->kernel->pack_columns(j->parts, columns, depth, j->run->weight + (size_t)step * j->result_channels + column,
-                                (size_t)j->result_channels, packed);
+        point_at_rows(j->run->weight + (size_t)step * j->result_channels, (size_t)j->result_channels, depth, rows);
+        j->kernel->pack_columns(j->parts, columns, depth, rows, (size_t)column, packed);
         return;
     }
+    point_at_rows(j->own.square, COLUMNS, STEPS, rows);
     for (int done = 0; done < depth; done += STEPS) {
         int steps = sm_smaller(STEPS, depth - done);
         gather_turned_weights(j, step + done, steps, column, columns);
-        j->kernel->pack_columns(j->parts, columns, steps, j->own.square, COLUMNS,
-                                packed + sm_bf16_columns_bytes(j->parts, done));
+        j->kernel->pack_columns(j->parts, columns, steps, rows, 0, packed + sm_bf16_columns_bytes(j->parts, done));
     }
 }
 
@@ -442,41 +451,50 @@ typedef struct weight_job {
     buffers own;
 } weight_job;
 
+/* What one tap of the region sees of the input: kept while its channels are packed. */
+typedef struct sight {
+    int tap;
+    const float *pixels[DEPTH_NOW];
+} sight;
+
 /* The input at `depth` pixels: ROWS of the region's rows, with pixels as depth. */
-static void pack_input(const weight_job *j, size_t first, int depth, int row, int rows)
+static void pack_input(const weight_job *j, size_t first, int depth, int row, int rows, sight *seen)
 {
     const sm_region *r = j->region;
-    if (sm_region_is_whole(r)) {
-        size_t stride = (size_t)r->channels;
-        j->kernel->pack_rows_transposed(j->parts, rows, depth, j->run->input + first * stride + row, stride, j->own.a,
-                                        row_stride(j->parts, depth));
+    int tap = row / r->channels;
+    size_t stride = row_stride(j->parts, depth);
+    if (row % r->channels + rows <= r->channels) { /* channels of one tap */
+        if (tap != seen->tap) {
+            sm_region_point(r, j->run->input, first, depth, tap / r->x->taps, tap % r->x->taps, j->own.pixels,
+                            seen->pixels);
+            seen->tap = tap;
+        }
+        j->kernel->pack_rows_transposed(j->parts, rows, depth, seen->pixels, (size_t)(row % r->channels), j->own.a,
+                                        stride);
         return;
     }
+    const float *copied[STEPS];
+    point_at_rows(j->own.square, ROWS, STEPS, copied);
     for (int done = 0; done < depth; done += STEPS) {
         int steps = sm_smaller(STEPS, depth - done);
         sm_region_pack(r, j->run->input, first + done, steps, row, rows, j->own.square, ROWS);
-        j->kernel->pack_rows_transposed(j->parts, rows, steps, j->own.square, ROWS,
-                                        j->own.a + sm_bf16_row_bytes(j->parts, done), row_stride(j->parts, depth));
+        j->kernel->pack_rows_transposed(j->parts, rows, steps, copied, 0, j->own.a + sm_bf16_row_bytes(j->parts, done),
+                                        stride);
     }
 }
 
-/* grad_output at the same pixels: COLUMNS of its channels. */
-static void pack_grad_output(const weight_job *j, const size_t *pixels, int depth, int column, int columns, char *to)
+/* grad_output at the same pixels: this job's columns. */
+static void pack_grad_output(const weight_job *j, size_t first, int depth)
 {
-    size_t stride = (size_t)j->shape->channels_out;
-    const float *grad = j->run->grad_output + column;
-    if (pixels[depth - 1] - pixels[0] == (size_t)(depth - 1)) {
-        j->kernel->pack_columns(j->parts, columns, depth, grad + pixels[0] * stride, stride, to);
-        return;
+    size_t pixel[DEPTH_NOW];
+    const float *pixels[DEPTH_NOW];
+    sm_region_pixels(j->region, j->shape->out_height, j->shape->out_width, first, depth, pixel);
+    for (int k = 0; k < depth; k++) {
+        pixels[k] = j->run->grad_output + pixel[k] * j->shape->channels_out + j->first_column;
     }
-    for (int done = 0; done < depth; done += STEPS) {
-        int steps = sm_smaller(STEPS, depth - done);
-        for (int k = 0; k < steps; k++) {
-            memcpy(j->own.square + (size_t)k * COLUMNS, grad + pixels[done + k] * stride,
-                   (size_t)columns * sizeof(float));
-        }
-        j->kernel->pack_columns(j->parts, columns, steps, j->own.square, COLUMNS,
-                                to + sm_bf16_columns_bytes(j->parts, done));
+    char *to = j->own.b;
+    for (int column = 0; column < j->columns; column += COLUMNS, to += sm_bf16_columns_bytes(j->parts, depth)) {
+        j->kernel->pack_columns(j->parts, sm_smaller(COLUMNS, j->columns - column), depth, pixels, (size_t)column, to);
     }
 }
 
@@ -497,17 +515,15 @@ static void multiply_columns(const weight_job *j, int row, int rows, int depth, 
 
 static void run_weight_job(const weight_job *j)
 {
-    size_t pixel[DEPTH_NOW], pixels = sm_region_rows(j->region, j->run->batch);
+    size_t pixels = sm_region_rows(j->region, j->run->batch);
+    memset(j->own.pixels, 0, (size_t)j->region->channels * sizeof *j->own.pixels); /* what lies outside the input */
     for (size_t first = 0; first < pixels; first += DEPTH_NOW) {
         int depth = pixels - first < DEPTH_NOW ? (int)(pixels - first) : DEPTH_NOW;
-        sm_region_pixels(j->region, j->shape->out_height, j->shape->out_width, first, depth, pixel);
-        char *b = j->own.b;
-        for (int column = 0; column < j->columns; column += COLUMNS, b += sm_bf16_columns_bytes(j->parts, depth)) {
-            pack_grad_output(j, pixel, depth, j->first_column + column, sm_smaller(COLUMNS, j->columns - column), b);
-        }
+        sight seen = {.tap = -1};
+        pack_grad_output(j, first, depth);
         for (int row = j->first_row; row < j->last_row; row += ROWS) {
             int rows = sm_smaller(ROWS, j->last_row - row);
-            pack_input(j, first, depth, row, rows);
+            pack_input(j, first, depth, row, rows, &seen);
             multiply_columns(j, row, rows, depth, j->run->beta != 0 || first > 0);
         }
     }

@@ -285,6 +285,19 @@ int sm_region_is_whole(const sm_region *region)
     return is_identity(region->y, region->height) && is_identity(region->x, region->width);
 }
 
+void sm_region_point(const sm_region *region, const float *source, size_t first_row, int rows, int tap_y, int tap_x,
+                     const float *outside, const float **pixels)
+{
+    place at = place_of(region, first_row);
+    for (int row = 0; row < rows; row++, next_place(region, &at)) {
+        int y = at.y * region->y->source_step + region->y->offset[tap_y];
+        int x = at.x * region->x->source_step + region->x->offset[tap_x];
+        int inside = y >= 0 && y < region->height && x >= 0 && x < region->width;
+        size_t pixel = (at.image * region->height + (size_t)y) * region->width + (size_t)x;
+        pixels[row] = inside ? source + pixel * region->channels : outside;
+    }
+}
+
 void sm_region_pixels(const sm_region *region, int height, int width, size_t first_row, int rows, size_t *pixels)
 {
     place at = place_of(region, first_row);

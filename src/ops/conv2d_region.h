@@ -74,6 +74,11 @@ int sm_region_is_whole(const sm_region *region);
 void sm_region_pack(const sm_region *region, const float *source, size_t first_row, int rows, int first, int depth,
                     float *block, size_t stride);
 
+/** The channels that rows first_row .. + rows read through tap (tap_y, tap_x) of the region: pointers into `source`, or
+ * `outside` where the tap lies outside of it. */
+void sm_region_point(const sm_region *region, const float *source, size_t first_row, int rows, int tap_y, int tap_x,
+                     const float *outside, const float **pixels);
+
 /** Pixel indices in the lattice's image (of `width`, `height` pixels) of rows first_row .. + rows. */
 void sm_region_pixels(const sm_region *region, int height, int width, size_t first_row, int rows, size_t *pixels);
 
