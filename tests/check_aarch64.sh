@@ -49,7 +49,7 @@ libraries=/usr/lib/$triplet
 export PKG_CONFIG_LIBDIR=$root$libraries/pkgconfig PKG_CONFIG_SYSROOT_DIR=$root
 programs=$(cd "$top/tests" && for word in $tests; do ls test_*"$word"*.c; done | sort -u | sed "s|\(.*\)\.c|$folder/build/tests/\1|")
 # shellcheck disable=SC2086
-make -C "$top" --no-print-directory -j"$(nproc)" SETUP=no BUILD="$folder/build" \
+make -s -C "$top" --no-print-directory -j"$(nproc)" SETUP=no BUILD="$folder/build" \
     CC="$triplet-gcc --sysroot=$root $(pkg-config --cflags ompi-c)" \
     BLIS_CFLAGS="-isystem $root/usr/include/$triplet/blis-openmp" BLIS_LIBS="-L$root$libraries/blis-openmp -lblis" \
     LDFLAGS="$(pkg-config --libs ompi-c) -Wl,-rpath,$libraries/blis-openmp" \

@@ -79,7 +79,7 @@ static void every_position_has_the_mode_and_the_median(void)
     everything all = read_everything(run.train);
     float *maps[TINY_TASKS_MOST] = {NULL};
     int classes = sm_dataset_class_info(run.train)->count, modes = 0, medians = 0, zeros = 0;
-    SM_TEST_OK(sm_evaluator_learn_trivial(run.evaluator, run.train, maps));
+    SM_TEST_OK(sm_evaluator_learn_trivial(run.evaluator, run.train, 1000 * 69, maps));
     for (size_t p = 0; p < all.pixels; p++) {
         modes += is_mode(&all, p, maps[SEMANTIC] + p * (size_t)classes, classes);
         medians += is_median(&all, p, maps[DEPTH][p]);
