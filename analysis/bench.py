@@ -3,7 +3,8 @@
 
     analysis/bench.py --program build/current/sigmatic --output runs/bench.md [--rounds 5] [--quick]
 
-For every backbone, the network without and with the ASPP's projection, and every layout of processes and threads:
+For every precision (bf16: mixed, PyTorch's autocast), backbone, the network without and with the ASPP's projection, and
+layout of processes and threads:
 PyTorch first runs once in each memory format, and the one with the fastest step is kept; then both sides run in turn,
 round by round, the other one first in every second round. Machines are noisy: only the ratio within a round means
 something, and the table shows its median and extremes over the rounds.
@@ -38,15 +39,17 @@ import time
 PEER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "torch_peer.py")
 FORMATS = ("contiguous", "channels_last")
 NETWORKS = ("paper", "projected")
+PRECISIONS = ("fp32", "bf16")
 POLL_SECONDS = 0.1
 
-Case = collections.namedtuple("Case", "backbone project processes threads")
+Case = collections.namedtuple("Case", "precision backbone project processes threads")
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", required=True, help="path of sigmatic")
     parser.add_argument("--output", default="runs/bench.md", help="the table; the runs go beside it, as .jsonl")
+    parser.add_argument("--precisions", default="fp32,bf16", help="of convolutions: fp32,bf16")
     parser.add_argument("--backbones", default="resnet18,resnet50,resnet101")
     parser.add_argument("--networks", default="paper,projected", help="without and with the ASPP's projection")
     parser.add_argument("--layouts", default="1x2,2x1", help="processes x threads of each: 1x2,2x1")
@@ -65,6 +68,8 @@ def arguments():
         parser.error(f"no program {options.program}")
     if options.rounds < 1 or not set(options.networks.split(",")) <= set(NETWORKS):
         parser.error(f"--rounds takes 1 and more, --networks {' and '.join(NETWORKS)}")
+    if not set(options.precisions.split(",")) <= set(PRECISIONS):
+        parser.error(f"--precisions takes {' and '.join(PRECISIONS)}")
     if options.quick:
         options.backbones, options.rounds, options.steps, options.warmup = "resnet18", 1, 3, 1
     return options
@@ -72,8 +77,9 @@ def arguments():
 
 def cases_of(options):
     layouts = [tuple(int(number) for number in layout.split("x")) for layout in options.layouts.split(",")]
-    return [Case(backbone, network == "projected", *layout) for backbone in options.backbones.split(",")
-            for network in options.networks.split(",") for layout in layouts]
+    return [Case(precision, backbone, network == "projected", *layout) for precision in options.precisions.split(",")
+            for backbone in options.backbones.split(",") for network in options.networks.split(",")
+            for layout in layouts]
 
 
 # ---- one run of one side -------------------------------------------------------------------------------------------
@@ -167,7 +173,8 @@ def common_flags(case, options):
 
 
 def run_program(case, options):
-    command = [options.program, "bench", "--step", "--json", "--batch-norm", "local", *common_flags(case, options)]
+    command = [options.program, "bench", "--step", "--json", "--batch-norm", "local", *common_flags(case, options),
+               "--set", f"run.precision={case.precision}"]
     for pair in options.set:
         command += ["--set", pair]
     environment = {"OMP_NUM_THREADS": str(case.threads)}
@@ -181,7 +188,7 @@ def run_program(case, options):
 def run_peer(case, options, memory_format):
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, PEER, "--format", memory_format, "--store", os.path.join(folder, "store")]
-        command += common_flags(case, options)
+        command += [*common_flags(case, options), "--precision", case.precision]
         shared = {"OMP_NUM_THREADS": str(case.threads), "WORLD_SIZE": str(case.processes),
                   "GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME", "lo")}
         environments = [{**shared, "RANK": str(rank)} for rank in range(case.processes)]
@@ -200,7 +207,8 @@ class Runs:
 
     def add(self, case, side, round_number, result):
         with open(self.path, "a") as file:
-            file.write(json.dumps({"side": side, "round": round_number, "project": case.project, **result}) + "\n")
+            file.write(json.dumps({"side": side, "round": round_number, "project": case.project,
+                                   "precision": case.precision, **result}) + "\n")
         turn = f"round {round_number}" if round_number else "trial"
         memory_format = f" {result['format']}" if "format" in result else ""
         print(f"{name_of(case)} {case.processes}x{case.threads} {turn}: {side}{memory_format} "
@@ -258,7 +266,7 @@ def head_of(options):
 
 
 def name_of(case):
-    return case.backbone + (" + projection" if case.project else "")
+    return case.backbone + (" + projection" if case.project else "") + (", bf16" if case.precision == "bf16" else "")
 
 
 def line_of(row):
@@ -281,7 +289,7 @@ def markdown(head, options, rows):
     extra = f" The program with {', '.join(options.set)}." if options.set else ""
     extra += "".join(f" {key}={value}." for key, value in head["environment"].items())
     return "\n".join([
-        f"A training step at {options.height}x{options.width}, {options.batch} images a process, float32. "
+        f"A training step at {options.height}x{options.width}, {options.batch} images a process. "
         f"Rounds: {options.rounds}; of each run the median of {options.steps} steps.{extra}",
         f"{head['cpu']}, {head['cores']} cores, load {head['load']:.1f} at the start, {head['system']}, "
         f"{head['date']}.",

@@ -41,6 +41,7 @@ def arguments():
     parser.add_argument("--steps", type=int, default=7, help="measured steps; the median is reported")
     parser.add_argument("--warmup", type=int, default=2, help="steps before")
     parser.add_argument("--format", default="contiguous", choices=FORMATS, help="memory format of images and weights")
+    parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"), help="bf16: autocast, weights stay float")
     parser.add_argument("--store", help="file through which several processes meet")
     return parser.parse_args()
 
@@ -94,8 +95,9 @@ def masked_l1(output, truth, valid):
 class Network(nn.Module):
     """Images and targets to the one loss: exp(-s) L + s/2 of the classes, exp(-s/2) L + D s/2 of D components."""
 
-    def __init__(self, backbone, project):
+    def __init__(self, backbone, project, precision):
         super().__init__()
+        self.autocast = precision == "bf16"
         self.backbone, channels = backbone_of(backbone)
         self.aspp = Pyramid(channels, project)
         self.decoders = nn.ModuleList(
@@ -109,7 +111,9 @@ class Network(nn.Module):
                 for decoder in self.decoders]
 
     def forward(self, images, targets):
-        semantic, instance, depth = self.outputs(images)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
+            outputs = self.outputs(images)
+        semantic, instance, depth = (output.float() for output in outputs)
         losses = (functional.cross_entropy(semantic, targets["semantic"], ignore_index=IGNORED),
                   masked_l1(instance, *targets["instance"]), masked_l1(depth, *targets["depth"]))
         s = self.log_variances
@@ -174,7 +178,7 @@ def main():
     rank, processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     torch.set_num_threads(options.threads)
     torch.manual_seed(1 + rank)
-    model = network = Network(options.backbone, options.project)
+    model = network = Network(options.backbone, options.project, options.precision)
     gflop = gflop_per_image(network, options.height, options.width)
     if options.batch == 1:
         network.aspp.branches[POOLED][2].eval()  # one value a channel has no variance
@@ -197,7 +201,8 @@ def main():
     if rank == 0:
         print(json.dumps({
             "backbone": options.backbone, "size": f"{options.height}x{options.width}", "procs": processes,
-            "threads": options.threads, "batch": options.batch, "format": options.format, "ms_step": step,
+            "threads": options.threads, "batch": options.batch, "format": options.format, "precision": options.precision,
+            "ms_step": step,
             "ms_min": min(durations), "ms_image": step / count, "images_s": 1e3 * count / step,
             "gflops_nominal": gflop * 1e3 * count / step, "loss": loss}))
 
