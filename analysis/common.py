@@ -13,6 +13,8 @@ from matplotlib import pyplot
 
 COLOURS = ("#2563a8", "#d1602b", "#2f8f5b", "#8a4fa3", "#b8901f", "#c23b5e", "#3a9ca6", "#6b6b6b")
 INK, FAINT = "#22262b", "#9aa1a9"
+UNITS = {"miou": "mean IoU, %", "pixel_accuracy": "pixel accuracy, %", "error_pixels": "mean error, px",
+         "error_metres": "mean error, m", "rms_pixels": "RMS error, px"}
 
 
 def set_style():
@@ -86,3 +88,18 @@ def trailing_mean(values, window):
     tail = numpy.asarray(values, float)[-max(window, 1):]
     tail = tail[numpy.isfinite(tail)]
     return tail.mean() if len(tail) else numpy.nan
+
+
+def log_scale(axes):
+    """Logarithmic, if there is anything positive to show, with readable numbers over less than two decades."""
+    values = numpy.concatenate([line.get_ydata() for line in axes.lines] or [[]])
+    values = values[numpy.isfinite(values) & (values > 0)]
+    if not len(values):
+        return
+    axes.set_yscale("log")
+    if values.max() < 100 * values.min():
+        plain = pyplot.matplotlib.ticker.FuncFormatter(lambda y, _: f"{y:g}")
+        subs = (1, 2, 3, 5, 7) if values.max() < 10 * values.min() else (1, 2, 5)
+        axes.yaxis.set_major_locator(pyplot.matplotlib.ticker.LogLocator(subs=subs))
+        axes.yaxis.set_major_formatter(plain)
+        axes.yaxis.set_minor_formatter(pyplot.matplotlib.ticker.NullFormatter())

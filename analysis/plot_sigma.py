@@ -23,8 +23,6 @@ MINIMISERS = {
     "paper_l1": lambda loss, dimensions: numpy.sqrt(loss),
 }
 METRICS = ("miou", "error_pixels")  # the ones that decide "best" come first
-UNITS = {"miou": "mean IoU, %", "pixel_accuracy": "pixel accuracy, %", "error_pixels": "mean error, px",
-         "error_metres": "mean error, m", "rms_pixels": "RMS error, px"}
 
 
 class Task:
@@ -92,21 +90,6 @@ def draw_metric(axes, run, name, window):
         axes.plot(steps, values, color=run.colour, marker="o", markersize=3.5, linewidth=1.2)
 
 
-def log_scale(axes):
-    """Logarithmic, if there is anything positive to show, with readable numbers over less than two decades."""
-    values = numpy.concatenate([line.get_ydata() for line in axes.lines] or [[]])
-    values = values[numpy.isfinite(values) & (values > 0)]
-    if not len(values):
-        return
-    axes.set_yscale("log")
-    if values.max() < 100 * values.min():
-        plain = pyplot.matplotlib.ticker.FuncFormatter(lambda y, _: f"{y:g}")
-        subs = (1, 2, 3, 5, 7) if values.max() < 10 * values.min() else (1, 2, 5)
-        axes.yaxis.set_major_locator(pyplot.matplotlib.ticker.LogLocator(subs=subs))
-        axes.yaxis.set_major_formatter(plain)
-        axes.yaxis.set_minor_formatter(pyplot.matplotlib.ticker.NullFormatter())
-
-
 def label_of(row, name, runs):
     """Label of the vertical axis."""
     task = next(run.tasks[name] for run in runs if name in run.tasks)
@@ -114,7 +97,7 @@ def label_of(row, name, runs):
     return {"sigma": f"sigma\n{task.meaning}" if task.meaning else "sigma",
             "loss": "loss" + (f", {task.unit}" if task.unit else ""),
             "weight": "weight, d total / d loss",
-            "metric": UNITS.get(metric, metric) if metric else ""}[row]
+            "metric": common.UNITS.get(metric, metric) if metric else ""}[row]
 
 
 def draw_total(axes, runs, window):
@@ -148,7 +131,7 @@ def draw(runs, window, output):
                 if name in run.tasks:
                     function(axes, run, name, window)
             if row != "metric":
-                log_scale(axes)
+                common.log_scale(axes)
             axes.set_ylabel(label_of(row, name, runs), fontsize=8)
             axes.set_xlim(-0.02 * last_step, 1.02 * last_step)
             if r == 0:

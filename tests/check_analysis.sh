@@ -81,5 +81,46 @@ with h5py.File(sys.argv[1]) as run:
         assert len(task["sigma"]) == 12 and (task["sigma"][:] > 0).all()
     assert list(run["evaluations/val/step"]) == [6, 12]
 PY
+
+compare() { # SEEDS FLAGS...
+    local seeds=$1
+    shift
+    "$PYTHON" "$here/../analysis/compare_kernels.py" "$scratch/tiny.ini" --program "$program" --folder "$scratch/kernels" --seeds "$seeds" \
+        --variant "direct: distributed.conv2d_algorithm=implicit_gemm" --variant "F(4x4): distributed.conv2d_algorithm=winograd4" \
+        --set run.steps=6 --set model.aspp_rates=1,2,3 "$@"
+}
+trained() { # COUNT SEEDS FLAGS...: that many runs were missing
+    local count=$1
+    shift
+    compare "$@" >"$scratch/compared" 2>&1
+    local code=$?
+    cat "$scratch/compared"
+    [ "$code" -eq 0 ] && [ "$(grep -c ': trains$' "$scratch/compared")" -eq "$count" ]
+}
+expect "compare_kernels.py trains every variant" trained 2 1
+expect "compare_kernels.py repeats nothing" trained 0 1
+expect "curves.png" is_picture "$scratch/kernels/curves.png"
+expect "table.md" grep -q '| depth | mean error, px | .* | unknown |' "$scratch/kernels/table.md"
+printf 'pre-empted\n' >"$scratch/kernels/direct-1/status"
+expect "compare_kernels.py repeats what did not end" trained 1 1
+expect "compare_kernels.py repeats what was configured otherwise" trained 2 1 --set optimizer.learning_rate=0.01
+expect "verdicts and table of made-up numbers" "$PYTHON" - "$here/../analysis" <<'PY'
+import sys
+sys.path.insert(0, sys.argv[1])
+from compare_kernels import Result, markdown, verdict
+
+seeds = [1.0, 2.0, 3.0]  # standard deviation 1
+cases = {"yes": ([1.9, 2.9, 3.9], [0.1, 1.1, 2.1], [3.0, 2.0, 1.0], seeds),
+         "no": ([2.1, 3.1, 4.1], [-0.1, 0.9, 1.9], [1.0, 2.0, 6.1], [1.0, 2.0, float("nan")])}
+for expected, others in cases.items():
+    for other in others:
+        assert verdict(seeds, other) == expected, (other, expected)
+assert verdict([1.0], [1.0]) == "unknown"
+
+runs = lambda numbers: [Result(range(10), {}, {}, {("depth", "error_pixels"): number}) for number in numbers]
+table = markdown({"a": runs(seeds), "b": runs([1.5, 2.0, 3.1]), "c": runs([4.0, 5.0, 6.0])}).splitlines()
+expected = ["depth", "mean error, px", "2.00 ± 1.00", "2.20 ± 0.82", "5.00 ± 1.00", "+0.20 ± 0.26", "yes", "+3.00 ± 0.00", "no"]
+assert table[2] == "| " + " | ".join(expected) + " |", table[2]
+PY
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
