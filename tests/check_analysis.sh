@@ -115,7 +115,7 @@ cases = {"yes": ([1.9, 2.9, 3.9], [0.1, 1.1, 2.1], [3.0, 2.0, 1.0], seeds),
 for expected, others in cases.items():
     for other in others:
         assert verdict(seeds, other) == expected, (other, expected)
-assert verdict([1.0], [1.0]) == "unknown"
+assert verdict([1.0, 1.0], [1.0, 1.0]) == "yes" and verdict([1.0], [1.0]) == "unknown"
 
 runs = lambda numbers: [Result(range(10), {}, {}, {("depth", "error_pixels"): number}) for number in numbers]
 table = markdown({"a": runs(seeds), "b": runs([1.5, 2.0, 3.1]), "c": runs([4.0, 5.0, 6.0])}).splitlines()
