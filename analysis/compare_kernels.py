@@ -206,7 +206,7 @@ def draw_curves(axes, steps, curves, colours, widths):
 
 
 def draw_losses(axes, steps, curves, colours):
-    widths = numpy.linspace(4, 1.2, len(curves))  # what is drawn later does not hide what lies below
+    widths = numpy.linspace(5, 1, len(curves))  # what is drawn later does not hide what lies below
     labels = draw_curves(axes, steps, curves, colours, widths)
     common.log_scale(axes)
     label_ends(axes, labels)
@@ -245,7 +245,7 @@ def draw(results, window, output):
                     ha="left")
     figure.canvas.draw()
     pixels = numpy.asarray(figure.canvas.buffer_rgba())[:, :, :3]
-    Image.fromarray(pixels.copy()).quantize(64).save(output, "png")  # a third of the size that more colours take
+    Image.fromarray(pixels.copy()).quantize(128).save(output, "png")  # a third of the size that more colours take
     print(f"wrote {output}")
 
 
