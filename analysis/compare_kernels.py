@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Shows what the arithmetic of convolutions does to training: the same runs with each variant of it, over several seeds.
+"""Shows what the arithmetic of convolutions does to training: the same runs with each variant of it, over some seeds.
 
     analysis/compare_kernels.py CONFIG --program build/current/sigmatic --folder runs/kernels [--seeds 3]
         [--set SECTION.KEY=VALUE ...] [--variant "NAME: SECTION.KEY=VALUE ..." ...] [--picture FILE.png]
