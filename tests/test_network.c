@@ -318,7 +318,7 @@ static void reference_kernels_agree_with_pytorch(void)
     check_first_step("network_resnet18_os8.h5", "[distributed]\nconv2d_algorithm = reference", 1e-4);
 }
 
-/* F(4x4) rounds some 30 times more than a direct sum. */
+/* F(4x4) rounds several times more than a direct sum. */
 static void fastest_kernels_agree_with_pytorch(void)
 {
     check_first_step("network_os8.h5", "precision = fp32", 2e-3);
