@@ -1,6 +1,7 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/sum_tree.h>
+#include <sigmatic/comm/cores.h>
 #include <sigmatic/comm/tree_sum.h>
 #include <sigmatic/data/sampler.h>
 #include <sigmatic/train/session.h>
@@ -148,6 +149,7 @@ done:
         sm_session_free(session);
         return status;
     }
+    sm_cores_check(comm, session->settings.threads);
     sm_comm_broadcast(comm, session->values, session->parameters->parameters.floats * sizeof(float), 0);
     sm_comm_broadcast(comm, session->buffers, session->parameters->buffers.floats * sizeof(float), 0);
     *out = session;

@@ -1,0 +1,70 @@
+#define _GNU_SOURCE
+#include <sigmatic/base/log.h>
+#include <sigmatic/base/memory.h>
+#include <sigmatic/comm/cores.h>
+
+#include "comm/comm_private.h"
+
+#ifdef __linux__
+#include <sched.h>
+
+enum { OWN_THREADS, OWN_CORES, NODE_THREADS, NODE_CORES, NODE, COUNTS };
+
+/* Cores are joined over the node as sets of bits: bound ranks have different ones, others the same. */
+static void count_cores(const sm_comm *comm, int threads, double counts[COUNTS])
+{
+    cpu_set_t own, together;
+    int threads_together = threads;
+    CPU_ZERO(&own);
+    sched_getaffinity(0, sizeof own, &own);
+    together = own;
+    if (comm->size > 1) {
+        MPI_Request request;
+        sm_check_mpi(MPI_Iallreduce(&own, &together, sizeof own, MPI_BYTE, MPI_BOR, comm->node.comm, &request),
+                     "MPI_Iallreduce");
+        sm_wait_for_request(&request, "the node's cores");
+        sm_check_mpi(MPI_Iallreduce(&threads, &threads_together, 1, MPI_INT, MPI_SUM, comm->node.comm, &request),
+                     "MPI_Iallreduce");
+        sm_wait_for_request(&request, "the node's threads");
+    }
+    counts[OWN_THREADS] = threads;
+    counts[OWN_CORES] = CPU_COUNT(&own);
+    counts[NODE_THREADS] = threads_together;
+    counts[NODE_CORES] = CPU_COUNT(&together);
+    counts[NODE] = comm->size > 1 ? comm->node.index : 0;
+}
+
+void sm_cores_check(sm_comm *comm, int threads)
+{
+    double counts[COUNTS], *all = sm_alloc((size_t)comm->size * sizeof counts);
+    int bound = -1, crowded = -1;
+    count_cores(comm, threads, counts);
+    sm_comm_gather_double(comm, counts, COUNTS, all);
+    for (int rank = comm->size - 1; rank >= 0; rank--) {
+        const double *of = all + (size_t)rank * COUNTS;
+        bound =
+            of[OWN_CORES] > 0 && of[OWN_THREADS] > of[OWN_CORES] && of[NODE_THREADS] <= of[NODE_CORES] ? rank : bound;
+        crowded = of[NODE_CORES] > 0 && of[NODE_THREADS] > of[NODE_CORES] ? rank : crowded;
+    }
+    if (comm->rank == 0 && bound >= 0) {
+        const double *of = all + (size_t)bound * COUNTS;
+        sm_log_warning(
+            "rank %d runs %.0f threads on %.0f of the node's %.0f cores: start mpirun with --bind-to none or "
+            "--map-by slot:PE=%.0f, or set distributed.threads = %.0f",
+            bound, of[OWN_THREADS], of[OWN_CORES], of[NODE_CORES], of[OWN_THREADS], of[OWN_CORES]);
+    }
+    if (comm->rank == 0 && crowded >= 0) {
+        const double *of = all + (size_t)crowded * COUNTS;
+        sm_log_warning(
+            "%.0f threads share %.0f core%s on the node of rank %d and will wait for each other's time slices: "
+            "start fewer ranks there, or set distributed.threads lower",
+            of[NODE_THREADS], of[NODE_CORES], of[NODE_CORES] == 1 ? "" : "s", crowded);
+    }
+    sm_free(all);
+}
+#else
+void sm_cores_check(sm_comm *comm, int threads)
+{
+    (void)comm, (void)threads;
+}
+#endif
