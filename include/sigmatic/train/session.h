@@ -64,7 +64,7 @@ void sm_session_settle(sm_session *session);
 /** Copies rank 0's numbers, one a parameter, in memory shared as that of `values`, to everyone. Collective. */
 void sm_session_broadcast(sm_session *session, float *numbers);
 
-/** Gives every rank parameters of its own. Before an engine is bound. Collective. */
+/** Gives every rank parameters of its own. Before an engine is bound; on all ranks or none. */
 void sm_session_stop_sharing(sm_session *session);
 
 /** Builds graph and plan for (height, width) images. Before any engine of the session is bound: they share memory, made for the largest.
