@@ -35,6 +35,16 @@ static CU_pSuite suite;
 static const char *program;
 static char folder[PATH_MAX];
 
+sm_comm *sm_test_nodes(int ranks_per_node)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%d", ranks_per_node);
+    setenv("SIGMATIC_RANKS_PER_NODE", text, 1);
+    sm_comm *comm = sm_comm_part_new(test_comm, sm_comm_size(test_comm));
+    unsetenv("SIGMATIC_RANKS_PER_NODE");
+    return comm;
+}
+
 void sm_test_begin(int *argc, char ***argv)
 {
     sm_comm_begin(argc, argv);

@@ -13,6 +13,10 @@
 /** The communicator of all ranks of the test program, valid between begin and end. */
 extern sm_comm *test_comm;
 
+/** \return all ranks, as if nodes had at most `ranks_per_node` of them (0: as they are); freed with sm_comm_part_free().
+ * Collective. */
+sm_comm *sm_test_nodes(int ranks_per_node);
+
 void sm_test_begin(int *argc, char ***argv);
 void sm_test_add(const char *name, void (*test)(void));
 #define SM_TEST(function) sm_test_add(#function, function)

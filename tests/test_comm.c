@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <sigmatic/base/status.h>
+#include <sigmatic/comm/node_memory.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -94,6 +95,46 @@ static void self_is_one_rank_alone(void)
     sm_comm_barrier(test_comm);
 }
 
+/* Each rank of a node writes its place, all read all of them, in turns that a barrier parts; nodes do not see each other. */
+static void memory_stands_once_a_node(void)
+{
+    enum { ROUNDS = 2000 };
+    for (int per_node = 0; per_node <= 2; per_node++) {
+        sm_comm *comm = sm_test_nodes(per_node);
+        int ranks = sm_comm_size(comm), rank = sm_comm_rank(comm), first = per_node ? rank / per_node * per_node : 0;
+        int size = per_node && ranks - first > per_node ? per_node : ranks - first, wrong = 0;
+        sm_node_memory *memory = sm_node_memory_new(comm, (size_t)ranks * sizeof(int64_t));
+        int64_t *places = sm_node_memory_base(memory);
+        CU_ASSERT(sm_node_memory_is_shared(memory) == (ranks > 1) && (uintptr_t)places % 64 == 0);
+        CU_ASSERT(sm_node_memory_rank(memory) == rank - first && sm_node_memory_size(memory) == size);
+        for (int i = 0; i < ranks; i++) {
+            wrong += places[i] != 0;
+        }
+        sm_comm_node_barrier(comm);
+        for (int round = 0; round < ROUNDS; round++) {
+            places[rank - first] = round * 100 + rank;
+            sm_comm_node_barrier(comm);
+            for (int i = 0; i < size; i++) {
+                wrong += places[i] != round * 100 + first + i;
+            }
+            sm_comm_node_barrier(comm);
+        }
+        if (sm_node_memory_rank(memory) == 0) {
+            for (int i = 0; i < ranks; i++) {
+                places[i] = rank == 0 ? 7 + i : -1;
+            }
+        }
+        sm_comm_broadcast_to_nodes(comm, places, (size_t)ranks * sizeof *places);
+        for (int i = 0; i < ranks; i++) {
+            wrong += places[i] != 7 + i;
+        }
+        CU_ASSERT(wrong == 0);
+        sm_node_memory_free(memory);
+        sm_comm_part_free(comm);
+    }
+    sm_node_memory_free(NULL);
+}
+
 int main(int argc, char **argv)
 {
     sm_test_begin(&argc, &argv);
@@ -103,5 +144,6 @@ int main(int argc, char **argv)
     SM_TEST(gather_keeps_the_order_of_ranks);
     SM_TEST(the_first_ranks_make_a_part);
     SM_TEST(self_is_one_rank_alone);
+    SM_TEST(memory_stands_once_a_node);
     return sm_test_end();
 }

@@ -154,6 +154,71 @@ static void hierarchical_sums_hold_for_any_size_of_nodes(void)
     }
 }
 
+/* Uneven shares of the ranks of a node, some empty. */
+static size_t share_begin(size_t count, int rank, int size)
+{
+    return rank == 0 ? 0 : rank == size ? count : count * (size_t)(rank / 2 * 2 + 1) / (size_t)(size + 1);
+}
+
+/* What a rank has no share of it may hold as it likes. */
+static void try_shares(sm_comm *comm, int rank, int size, size_t count, const sm_reduction_options *given, int shared)
+{
+    size_t shares[9];
+    for (int r = 0; r <= size; r++) {
+        shares[r] = share_begin(count, r, size);
+    }
+    sm_reduction_options options[] = {*given, *given};
+    options[1].shares = shares;
+    float *values[2];
+    for (int i = 0; i < 2; i++) {
+        sm_reduction *reduction = NULL;
+        values[i] = shared ? sm_reduction_alloc(comm, count + 1) : sm_alloc((count + 1) * sizeof(float));
+        values[i][count] = 123;
+        SM_TEST_OK(sm_reduction_new(comm, values[i], count, &options[i], &reduction));
+        for (int round = 0; round < 3; round++) {
+            fill(values[i], count, round);
+            run(reduction, count, 5);
+            size_t begin = i ? shares[rank] : 0, end = i ? shares[rank + 1] : count;
+            float *sum = sm_alloc((count + 1) * sizeof *sum);
+            for (size_t k = 0; k < count; k++) {
+                sum[k] = k >= begin && k < end ? values[i][k] : (float)sums[round][k];
+            }
+            SM_TEST_AT_MOST(worst_error(sum, count, round, options[i].compress), float_bound());
+            sm_free(sum);
+        }
+        CU_ASSERT(values[i][count] == 123);
+        sm_reduction_free(reduction);
+    }
+    size_t begin = shares[rank], length = shares[rank + 1] - begin;
+    CU_ASSERT(memcmp(values[0] + begin, values[1] + begin, length * sizeof(float)) == 0);
+    for (int i = 0; i < 2; i++) {
+        if (shared) {
+            sm_reduction_free_values(values[i]);
+        } else {
+            sm_free(values[i]);
+        }
+    }
+}
+
+/* As one node, and as nodes of two, of which the last may hold one. */
+static void ranks_that_need_a_share_get_it(void)
+{
+    for (int per_node = 0; per_node <= 2; per_node += 2) {
+        sm_comm *comm = sm_test_nodes(per_node);
+        int ranks = sm_comm_size(comm), place = per_node ? sm_comm_rank(comm) % per_node : sm_comm_rank(comm);
+        int left = ranks - (sm_comm_rank(comm) - place), size = per_node && left > per_node ? per_node : left;
+        for (int c = 0; c < COUNTS; c++) {
+            for (int mode = 0; mode < SM_REDUCTION_MODES; mode++) {
+                const sm_reduction_options options = {.mode = (sm_reduction_mode)mode, .bucket_bytes = BUCKET_BYTES};
+                try_shares(comm, place, size, counts[c], &options, mode % 2 == 0);
+            }
+            const sm_reduction_options copied = {.mode = SM_REDUCTION_HIERARCHICAL, .compress = 1};
+            try_shares(comm, place, size, counts[c], &copied, 0);
+        }
+        sm_comm_part_free(comm);
+    }
+}
+
 static void reduce_once(float *values, const sm_reduction_options *options, unsigned seed)
 {
     sm_reduction *reduction = new_reduction(values, MOST, options);
@@ -381,6 +446,7 @@ int main(int argc, char **argv)
     make_values();
     SM_TEST(sums_are_those_of_double_in_every_mode);
     SM_TEST(hierarchical_sums_hold_for_any_size_of_nodes);
+    SM_TEST(ranks_that_need_a_share_get_it);
     SM_TEST(bits_depend_on_the_layout_alone);
     SM_TEST(a_rank_with_nan_makes_it_everyones);
     SM_TEST(buckets_travel_while_the_array_fills);

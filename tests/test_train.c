@@ -232,12 +232,14 @@ static void ways_of_summing_gradients_agree(void)
     expect_same_steps(&(way){.sets = shared}, &(way){.sets = blocking}, 1, 1, 1e-5);
 }
 
+/* Of two nodes; within one they are the same memory. */
 static void parameters_that_drift_apart_are_noticed(void)
 {
     static const char *const sets[] = {"distributed.check_interval=2", NULL};
     int last = sm_comm_size(test_comm) - 1, done;
+    sm_comm *comm = sm_test_nodes((last + 2) / 2);
     tiny_run run;
-    tiny_open(&run, test_comm, tiny_config(sets));
+    tiny_open(&run, comm, tiny_config(sets));
     tiny_steps(&run, 2);
     if (sm_comm_rank(test_comm) == last && last > 0) {
         run.session->values[tiny_parameter_floats(&run) - 64] *= 1.000001f; /* a weight of the first layer */
@@ -249,6 +251,7 @@ static void parameters_that_drift_apart_are_noticed(void)
         SM_TEST_MESSAGE("parameters");
     }
     tiny_close(&run);
+    sm_comm_part_free(comm);
 }
 
 static void a_repeat_has_the_same_bits(void)
@@ -410,6 +413,14 @@ static void spoil_last_rank(sm_batch *batch, float *image, void *const *target)
     }
 }
 
+static void spoil_first_rank(sm_batch *batch, float *image, void *const *target)
+{
+    (void)target;
+    if (batch->first_local == 0 && batch->count_local > 0) {
+        image[7] = NAN;
+    }
+}
+
 static void expect_skipped(tiny_run *run, void (*change)(sm_batch *, float *, void *const *))
 {
     outcome before, after;
@@ -511,6 +522,67 @@ static void micro_batches_add_up_to_the_batch(void)
     way all = {.sets = whole, .alone = 1, .prepare = silence_pooled_branch};
     expect_same_steps(&(way){.sets = halves, .prepare = silence_pooled_branch}, &all, 3, 0, 1e-5);
     expect_same_steps(&(way){.sets = thirds, .prepare = silence_pooled_branch}, &all, 3, 0, 1e-5);
+}
+
+/* ---- parameters once a node ---- */
+
+static int same_runs(const tiny_run *a, const tiny_run *b)
+{
+    size_t floats = tiny_parameter_floats(a), steps = (size_t)a->session->parameters->parameters.count;
+    const sm_trainer *x = a->trainer, *y = b->trainer;
+    int same = tiny_same_bits(a->session->values, b->session->values, floats) &&
+               tiny_same_bits(a->session->buffers, b->session->buffers, tiny_buffer_floats(a)) &&
+               memcmp(x->segment_steps, y->segment_steps, steps * sizeof *x->segment_steps) == 0 &&
+               memcmp(&x->record.gradient_norm, &y->record.gradient_norm, sizeof(double)) == 0 && x->step == y->step &&
+               x->skipped == y->skipped && !x->average == !y->average &&
+               (!x->average || tiny_same_bits(x->average, y->average, floats));
+    for (int i = 0; i < x->optimizer->kind->state_count; i++) {
+        same = same && tiny_same_bits(x->state[i], y->state[i], floats);
+    }
+    return same;
+}
+
+/* Every rank for itself, or each a share for all of its node: the same bits. */
+static void expect_same_bits_if_shared(sm_comm *comm, const char *const *sets)
+{
+    tiny_run shared, own;
+    tiny_open(&shared, comm, tiny_config(sets));
+    tiny_open_as(&own, comm, tiny_config(sets), 0);
+    const sm_trainer *trainer = shared.trainer;
+    int ranks = sm_node_memory_size(trainer->shared);
+    CU_ASSERT(ranks > 1 || sm_comm_nodes(comm) > 1 || sm_comm_size(comm) == 1);
+    CU_ASSERT(sm_node_memory_size(own.trainer->shared) == 1 && sm_node_memory_size(shared.session->shared) == ranks);
+    CU_ASSERT(ranks == 1 || trainer->share_end - trainer->share_begin < tiny_parameter_floats(&shared));
+    for (int i = 0; i < 3; i++) {
+        tiny_steps(&shared, 1);
+        tiny_steps(&own, 1);
+        CU_ASSERT(same_runs(&shared, &own));
+        expect_skipped(&shared, spoil_first_rank);
+        expect_skipped(&own, spoil_first_rank);
+        CU_ASSERT(same_runs(&shared, &own));
+    }
+    sm_comm_barrier(comm); /* nobody reads any more what the next run may free */
+    tiny_close(&shared);
+    tiny_close(&own);
+}
+
+static void sharing_parameters_changes_no_bit(void)
+{
+    static const char *const plain[] = {NULL};
+    static const char *const average[] = {"optimizer.ema_decay=0.9", "optimizer.clip_norm=0.1",
+                                          "distributed.batch_norm=local", NULL};
+    static const char *const adamw[] = {"optimizer.kind=adamw", "optimizer.ema_decay=0.9",
+                                        "distributed.micro_batches=2", "distributed.bucket_mib=0.01", NULL};
+    static const char *const blocking[] = {"distributed.reduction=blocking", NULL};
+    static const char *const reproducible[] = {"distributed.reproducible=true", "optimizer.ema_decay=0.9", NULL};
+    const char *const *const all[] = {plain, average, adamw, blocking, reproducible};
+    for (int per_node = 0; per_node <= 2; per_node += 2) {
+        sm_comm *comm = sm_test_nodes(per_node);
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+            expect_same_bits_if_shared(comm, all[i]);
+        }
+        sm_comm_part_free(comm);
+    }
 }
 
 /* average += (1 - d) (parameters - average) after every applied update, d = min(decay, (1 + t) / (10 + t)), t updates
@@ -725,6 +797,7 @@ int main(int argc, char **argv)
     SM_TEST(gradients_that_overflow_skip_the_step);
     SM_TEST(log_variances_settle_at_their_minimisers);
     SM_TEST(micro_batches_add_up_to_the_batch);
+    SM_TEST(sharing_parameters_changes_no_bit);
     SM_TEST(the_average_follows_the_applied_updates);
     SM_TEST(local_statistics_are_averaged_over_ranks);
     SM_TEST(frozen_statistics_stay);

@@ -99,15 +99,18 @@ static inline void tiny_start_loader(tiny_run *run)
     SM_TEST_OK(sm_loader_new(&run->options, &run->loader));
 }
 
-/** Everything up to the first step. Takes the config. Collective over `comm`; a run stays where it is, for it holds
- * pointers into itself. */
-static inline void tiny_open(tiny_run *run, sm_comm *comm, sm_config *config)
+/** Everything up to the first step; with `shares` 0 every rank has parameters of its own. Takes the config. Collective
+ * over `comm`; a run stays where it is, for it holds pointers into itself. */
+static inline void tiny_open_as(tiny_run *run, sm_comm *comm, sm_config *config, int shares)
 {
     *run = (tiny_run){.config = config};
     SM_TEST_OK(sm_data_open_train(config, &run->train));
     SM_TEST_OK(sm_data_open_validation(config, &run->validation));
     SM_TEST_OK(sm_data_augmentation(config, run->train, &run->augmentation));
     SM_TEST_OK(sm_session_new(config, comm, run->train, &run->session));
+    if (!shares) {
+        sm_session_stop_sharing(run->session);
+    }
     tiny_describe_loader(run);
     SM_TEST_OK(sm_trainer_new(run->session, run->options.out_height, run->options.out_width,
                               sm_loader_capacity(&run->options), run->session->settings.steps, &run->trainer));
@@ -115,6 +118,12 @@ static inline void tiny_open(tiny_run *run, sm_comm *comm, sm_config *config)
                                 run->options.mean, run->options.std, &run->evaluator));
     sm_trainer_bind(run->trainer);
     tiny_start_loader(run);
+}
+
+/** The same as one opens a run. */
+static inline void tiny_open(tiny_run *run, sm_comm *comm, sm_config *config)
+{
+    tiny_open_as(run, comm, config, 1);
 }
 
 static inline void tiny_close(tiny_run *run)

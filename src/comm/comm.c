@@ -177,21 +177,45 @@ void sm_comm_barrier_asleep(sm_comm *comm)
     pthread_mutex_unlock(&sm_comm_mutex);
 }
 
-void sm_comm_broadcast(sm_comm *comm, void *data, size_t bytes, int root)
+/* Under sm_comm_mutex. */
+static void broadcast(MPI_Comm handle, char *data, size_t bytes, int root)
 {
     enum { PIECE_BYTES = 1 << 30 };
+    for (size_t begin = 0; begin < bytes; begin += PIECE_BYTES) {
+        size_t piece = bytes - begin < PIECE_BYTES ? bytes - begin : PIECE_BYTES;
+        MPI_Request request;
+        sm_check_mpi(MPI_Ibcast(data + begin, (int)piece, MPI_BYTE, root, handle, &request), "MPI_Ibcast");
+        sm_wait_for_request(&request, "a broadcast");
+    }
+}
+
+void sm_comm_broadcast(sm_comm *comm, void *data, size_t bytes, int root)
+{
     if (comm->size == 1) {
         return;
     }
     sm_stall_count_collective();
     pthread_mutex_lock(&sm_comm_mutex);
-    for (size_t begin = 0; begin < bytes; begin += PIECE_BYTES) {
-        size_t piece = bytes - begin < PIECE_BYTES ? bytes - begin : PIECE_BYTES;
-        MPI_Request request;
-        sm_check_mpi(MPI_Ibcast((char *)data + begin, (int)piece, MPI_BYTE, root, comm->handle, &request),
-                     "MPI_Ibcast");
-        sm_wait_for_request(&request, "a broadcast");
+    broadcast(comm->handle, data, bytes, root);
+    pthread_mutex_unlock(&sm_comm_mutex);
+}
+
+void sm_comm_node_barrier(sm_comm *comm)
+{
+    sm_comm_broadcast_to_nodes(comm, NULL, 0);
+}
+
+void sm_comm_broadcast_to_nodes(sm_comm *comm, void *data, size_t bytes)
+{
+    if (comm->size == 1) {
+        return;
     }
+    sm_stall_count_collective();
+    pthread_mutex_lock(&sm_comm_mutex);
+    if (comm->node.rank == 0) {
+        broadcast(comm->node.leaders, data, bytes, 0);
+    }
+    sm_meeting_wait_for_node(comm->meeting);
     pthread_mutex_unlock(&sm_comm_mutex);
 }
 

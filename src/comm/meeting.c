@@ -185,6 +185,14 @@ static void reduce_piece(sm_meeting *meeting, char *values, size_t count, const 
     memcpy(values, meeting->desks[0]->result[half], bytes);
 }
 
+/* A message without values. */
+void sm_meeting_wait_for_node(sm_meeting *meeting)
+{
+    meeting->message++;
+    raise_flag(&meeting->desks[meeting->node->rank]->arrived, meeting->message);
+    sm_wait(all_arrived, meeting, &(sm_wait_reason){"the ranks of the node", 0, 0});
+}
+
 void sm_meeting_reduce(sm_meeting *meeting, void *values, size_t count, const sm_meeting_operation *operation)
 {
     size_t most = DESK_BYTES / operation->bytes_each;

@@ -30,4 +30,7 @@ void sm_meeting_free(sm_meeting *meeting);
 /** values[i] = combined over ranks, the same bits on all. Collective. */
 void sm_meeting_reduce(sm_meeting *meeting, void *values, size_t count, const sm_meeting_operation *operation);
 
+/** Waits for the ranks of this node. */
+void sm_meeting_wait_for_node(sm_meeting *meeting);
+
 #endif

@@ -125,19 +125,23 @@ static int all_of_node(const sm_node *node, int holds)
     return holds;
 }
 
-int sm_shared_new(const sm_node *node, size_t bytes, sm_shared *shared)
+/* The first `segments` ranks make one each. */
+static int make_segments(const sm_node *node, int segments, size_t bytes, sm_shared *shared)
 {
-    *shared = (sm_shared){.size = node->size, .bytes = bytes > sizeof(segment_name) ? bytes : sizeof(segment_name)};
+    *shared = (sm_shared){.size = segments, .bytes = bytes > sizeof(segment_name) ? bytes : sizeof(segment_name)};
     if (node->size == 1) {
         return 0;
     }
     segment_name own = new_name(), *names = sm_alloc((size_t)node->size * sizeof *names);
-    shared->base = sm_alloc_zeroed((size_t)node->size * sizeof *shared->base);
-    shared->base[node->rank] = create_segment(&own, shared->bytes);
-    int created = shared->base[node->rank] != NULL;
+    int makes = node->rank < segments;
+    shared->base = sm_alloc_zeroed((size_t)segments * sizeof *shared->base);
+    if (makes) {
+        shared->base[node->rank] = create_segment(&own, shared->bytes);
+    }
+    int created = makes && shared->base[node->rank] != NULL;
     sm_check_mpi(MPI_Allgather(&own, sizeof own, MPI_BYTE, names, sizeof own, MPI_BYTE, node->comm), "MPI_Allgather");
-    int complete = all_of_node(node, created);
-    for (int i = 0; i < node->size && complete; i++) {
+    int complete = all_of_node(node, created || !makes);
+    for (int i = 0; i < segments && complete; i++) {
         if (i != node->rank) {
             shared->base[i] = open_segment(&names[i], shared->bytes);
             complete = shared->base[i] != NULL;
@@ -155,6 +159,16 @@ int sm_shared_new(const sm_node *node, size_t bytes, sm_shared *shared)
     all_of_node(node, 1); /* nobody writes before the names are wiped */
     sm_free(names);
     return complete;
+}
+
+int sm_shared_new(const sm_node *node, size_t bytes, sm_shared *shared)
+{
+    return make_segments(node, node->size, bytes, shared);
+}
+
+int sm_shared_new_once(const sm_node *node, size_t bytes, sm_shared *shared)
+{
+    return make_segments(node, 1, bytes, shared);
 }
 
 void sm_shared_free(sm_shared *shared)

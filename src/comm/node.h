@@ -23,9 +23,9 @@ void sm_node_split(MPI_Comm all, const sm_node *from, int most_ranks, sm_node *n
 /** NULL communicators (a node made by hand for one rank alone) are legal. Collective. */
 void sm_node_free(sm_node *node);
 
-/** One segment a rank, each placed by its owner; all mapped by every rank of the node. */
+/** One segment a rank, each placed by its owner, or one of the first rank; all mapped by every rank of the node. */
 typedef struct sm_shared {
-    char **base; /**< by rank of the node */
+    char **base; /**< by rank of the node: `size` of them */
     size_t bytes;
     int size, is_shared;
 } sm_shared;
@@ -34,6 +34,9 @@ typedef struct sm_shared {
  *
  * \return 1 if there are segments, 0 if not; the same on every rank of the node. Collective over the node. */
 int sm_shared_new(const sm_node *node, size_t bytes, sm_shared *shared);
+
+/** The same with one segment for all, base[0], made by the first rank. */
+int sm_shared_new_once(const sm_node *node, size_t bytes, sm_shared *shared);
 void sm_shared_free(sm_shared *shared);
 
 #endif

@@ -44,6 +44,7 @@ struct sm_reduction {
     told **told;             /* by rank of the node */
     float **windows;         /* by rank of the node; the own one is `values` unless staged */
     int staged;              /* values are copied to and from the own window */
+    size_t *shares;          /* by rank of the node, and the end; NULL: everyone needs everything */
     sm_exchange *exchange;   /* first rank of the node, several nodes */
     char *exchanged;         /* by bucket */
     int moves;               /* between begin and finish */
@@ -253,14 +254,37 @@ static void take_complete(sm_reduction *r)
     }
 }
 
-/* This rank adds its share of the bucket: for everyone, or with several nodes for the first rank. */
-static void add_share(const sm_reduction *r, size_t bucket, int threads)
+/* Of [first, first + count) what lies in the share of a rank of the node; count 0 = nothing. */
+static size_t cut_to_share(const sm_reduction *r, int rank, size_t *first, size_t count)
+{
+    size_t begin = *first, end = begin + count;
+    if (r->shares) {
+        begin = r->shares[rank] > begin ? r->shares[rank] : begin;
+        end = r->shares[rank + 1] < end ? r->shares[rank + 1] : end;
+        *first = begin;
+    }
+    return begin < end ? end - begin : 0;
+}
+
+/* This rank adds its part of the bucket: for everyone, for those in whose shares it lies, or with several nodes for the
+ * first rank. */
+static void add_part(const sm_reduction *r, size_t bucket, int threads)
 {
     size_t ranks = (size_t)r->node.size, rank = (size_t)r->node.rank, count = count_of(r, bucket);
     size_t begin = count * rank / ranks / SHARE_ALIGNMENT * SHARE_ALIGNMENT;
     size_t end = rank + 1 == ranks ? count : count * (rank + 1) / ranks / SHARE_ALIGNMENT * SHARE_ALIGNMENT;
-    sm_add_in_order((const float *const *)r->windows, ranks, r->windows, r->node.count == 1 ? ranks : 1,
-                    first_of(r, bucket) + begin, end - begin, threads);
+    const float *const *from = (const float *const *)r->windows;
+    if (r->node.count > 1 || !r->shares) {
+        sm_add_in_order(from, ranks, r->windows, r->node.count == 1 ? ranks : 1, first_of(r, bucket) + begin,
+                        end - begin, threads);
+        return;
+    }
+    for (int owner = 0; owner < r->node.size; owner++) {
+        size_t first = first_of(r, bucket) + begin, in_share = cut_to_share(r, owner, &first, end - begin);
+        if (in_share > 0) {
+            sm_add_in_order(from, ranks, &r->windows[owner], 1, first, in_share, threads);
+        }
+    }
 }
 
 static void add_shares(sm_reduction *r, int threads)
@@ -269,7 +293,7 @@ static void add_shares(sm_reduction *r, int threads)
     ready = ready < r->ready ? ready : r->ready;
     while (r->added < ready) {
         if (r->node.size > 1) {
-            add_share(r, r->added, threads);
+            add_part(r, r->added, threads);
         }
         r->added++;
         tell(&own_told(r)->added, r->before + r->added);
@@ -309,7 +333,8 @@ static void take_final(sm_reduction *r)
     while (r->done < r->final) {
         sm_reduction_bucket_times *times = &r->times[r->done];
         if (is_elsewhere || r->staged) {
-            memcpy(r->values + times->first, window + times->first, times->count * sizeof(float));
+            size_t first = times->first, count = cut_to_share(r, r->node.rank, &first, times->count);
+            memcpy(r->values + first, window + first, count * sizeof(float));
         }
         times->finished_seconds = sm_seconds();
         r->done++;
@@ -394,7 +419,12 @@ sm_status sm_reduction_new(sm_comm *comm, float *values, size_t count, const sm_
     r->options.threads = options->threads > 0 ? options->threads : 1;
     r->values = values;
     r->count = count;
+    r->options.shares = NULL;
     lay_out(r);
+    if (options->shares && comm->size > 1 && r->node.size == comm->node.size) {
+        size_t bytes = ((size_t)r->node.size + 1) * sizeof *r->shares;
+        r->shares = memcpy(sm_alloc(bytes), options->shares, bytes);
+    }
     cut_buckets(r);
     int helps = options->thread && r->node.count > 1 && options->mode != SM_REDUCTION_BLOCKING && sm_comm_takes_turns();
     if (r->node.rank == 0 && r->node.count > 1) {
@@ -418,6 +448,7 @@ void sm_reduction_free(sm_reduction *r)
     release_windows(r);
     sm_free(r->times);
     sm_free(r->exchanged);
+    sm_free(r->shares);
     sm_free(r);
 }
 
@@ -425,7 +456,8 @@ size_t sm_reduction_extra_bytes(const sm_reduction *r)
 {
     size_t bytes = r->count * sizeof(float), share = bytes / (size_t)r->node.size;
     size_t window = r->staged ? bytes : 0, others = (size_t)(r->node.size - 1) * share;
-    size_t sums = r->node.count > 1 && r->node.rank > 0 ? bytes - share : 0; /* read in the first rank's window */
+    size_t final = r->shares ? share : bytes; /* read in the first rank's window, beside the parts added there */
+    size_t sums = r->node.count > 1 && r->node.rank > 0 ? final - final / (size_t)r->node.size : 0;
     return window + others + sums + (r->exchange ? sm_exchange_bytes(r->exchange) : 0);
 }
 

@@ -24,8 +24,8 @@ const sm_key sm_optimizer_keys[] = {
     {0},
 };
 
-/* Threads share a segment in runs of whole cache lines; norms are summed in this many slices whatever the threads. */
-enum { GRAIN = 64, SLICES = 64, LANES = 16 };
+/* In floats: what threads and blocks are cut by. */
+enum { GRAIN = 64, LANES = 16 };
 
 SM_CLONES static void sgd_loop(size_t count, float learning_rate, float momentum, float weight_decay,
                                float gradient_scale, int nesterov, float *restrict parameters,
@@ -187,27 +187,61 @@ SM_CLONES static double sum_of_squares(size_t count, const float *values)
     return sum;
 }
 
-double sm_gradient_norm(const sm_segment *segments, int segment_count, const float *gradients, int threads)
+size_t sm_flat_block_begin(size_t floats, int block)
 {
-    double slice[SLICES] = {0};
+    return part_begin(floats, (size_t)block, SM_FLAT_BLOCKS);
+}
+
+static double squares_between(const sm_segment *segments, int segment_count, const float *gradients, size_t begin,
+                              size_t end)
+{
+    double sum = 0;
+    for (int i = 0; i < segment_count; i++) {
+        size_t first = segments[i].offset, last = first + segments[i].count;
+        first = first > begin ? first : begin;
+        last = last < end ? last : end;
+        if (segments[i].active && first < last) {
+            sum += sum_of_squares(last - first, gradients + first);
+        }
+    }
+    return sum;
+}
+
+double sm_gradient_squares(const sm_segment *segments, int segment_count, const float *gradients, size_t floats,
+                           int first, int last, int threads, double *squares)
+{
     assert(threads >= 1);
 #pragma omp parallel for num_threads(threads) schedule(static)
-    for (int part = 0; part < SLICES; part++) {
-        double sum = 0;
-        for (int i = 0; i < segment_count; i++) {
-            size_t begin = part_begin(segments[i].count, (size_t)part, SLICES);
-            size_t end = part_begin(segments[i].count, (size_t)part + 1, SLICES);
-            if (segments[i].active && begin < end) {
-                sum += sum_of_squares(end - begin, gradients + segments[i].offset + begin);
-            }
-        }
-        slice[part] = sum;
+    for (int b = first; b < last; b++) {
+        squares[b] = squares_between(segments, segment_count, gradients, sm_flat_block_begin(floats, b),
+                                     sm_flat_block_begin(floats, b + 1));
     }
     double sum = 0;
-    for (int part = 0; part < SLICES; part++) {
-        sum += slice[part];
+    for (int b = first; b < last; b++) {
+        sum += squares[b];
+    }
+    return sum;
+}
+
+double sm_gradient_norm_of(const double *squares)
+{
+    double sum = 0;
+    for (int b = 0; b < SM_FLAT_BLOCKS; b++) {
+        sum += squares[b];
     }
     return sqrt(sum);
+}
+
+double sm_gradient_norm(const sm_segment *segments, int segment_count, const float *gradients, int threads)
+{
+    double squares[SM_FLAT_BLOCKS];
+    size_t floats = 0;
+    for (int i = 0; i < segment_count; i++) {
+        size_t end = segments[i].offset + segments[i].count;
+        floats = end > floats ? end : floats;
+    }
+    sm_gradient_squares(segments, segment_count, gradients, floats, 0, SM_FLAT_BLOCKS, threads, squares);
+    return sm_gradient_norm_of(squares);
 }
 
 int sm_gradient_is_finite(const sm_segment *segments, int segment_count, const float *gradients, int threads)

@@ -286,13 +286,14 @@ done:
 
 static void broadcast_network(sm_session *session)
 {
-    sm_comm_broadcast(session->comm, session->values, session->parameters->parameters.floats * sizeof(float), 0);
+    sm_session_broadcast(session, session->values);
     sm_comm_broadcast(session->comm, session->buffers, session->parameters->buffers.floats * sizeof(float), 0);
 }
 
 sm_status sm_checkpoint_load(sm_session *session, sm_trainer *trainer, const char *path, int use_average)
 {
     sm_comm *comm = session->comm;
+    sm_session_settle(session);
     sm_status status = sm_comm_rank(comm) == 0 ? load_file(session, trainer, path, use_average) : SM_OK;
     status = sm_comm_agree(comm, status);
     if (status != SM_OK) {
@@ -300,12 +301,11 @@ sm_status sm_checkpoint_load(sm_session *session, sm_trainer *trainer, const cha
     }
     broadcast_network(session);
     if (trainer) {
-        size_t bytes = session->parameters->parameters.floats * sizeof(float);
         for (int i = 0; i < trainer->optimizer->kind->state_count; i++) {
-            sm_comm_broadcast(comm, trainer->state[i], bytes, 0);
+            sm_session_broadcast(session, trainer->state[i]);
         }
         if (trainer->average) {
-            sm_comm_broadcast(comm, trainer->average, bytes, 0);
+            sm_session_broadcast(session, trainer->average);
         }
         sm_comm_broadcast(comm, trainer->segment_steps, (size_t)session->parameters->parameters.count * sizeof(int64_t),
                           0);
@@ -363,6 +363,7 @@ done:
 
 sm_status sm_checkpoint_load_pretrained(sm_session *session, const char *path)
 {
+    sm_session_settle(session);
     sm_status status = sm_comm_rank(session->comm) == 0 ? load_pretrained_file(session, path) : SM_OK;
     status = sm_comm_agree(session->comm, status);
     if (status == SM_OK) {

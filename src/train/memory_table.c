@@ -11,16 +11,28 @@ static void add_row(sm_memory_table *table, const char *name, size_t bytes)
     table->total += bytes;
 }
 
-/* Everything with a number a parameter, and the running statistics: allocated and written when the trainer is made. */
-static void add_parameters(sm_memory_table *table, const sm_trainer *trainer)
+/* Everything with a number a parameter, and the running statistics.
+ * \return what of it is written, and so resident, since the trainer was made: private memory; what stands once a node on
+ * the one rank that has filled it */
+static size_t add_parameters(sm_memory_table *table, const sm_trainer *trainer, int evaluates)
 {
-    const sm_parameters *parameters = trainer->session->parameters;
-    size_t flat = parameters->parameters.floats * sizeof(float);
+    const sm_session *session = trainer->session;
+    size_t flat = session->parameters->parameters.floats * sizeof(float);
+    size_t states = (size_t)trainer->optimizer->kind->state_count, averages = trainer->average != NULL;
+    size_t statistics = 2 * session->parameters->buffers.floats * sizeof(float);
+    size_t share = (trainer->share_end - trainer->share_begin) * sizeof(float);
+    size_t saved = sm_comm_rank(session->comm) == 0 ? flat : share;
     add_row(table, "parameters", flat);
+    add_row(table, "optimizer state", states * saved);
+    add_row(table, "moving average", averages * (evaluates ? flat : saved));
+    int is_shared = sm_node_memory_size(trainer->shared) > 1;
+    table->once = is_shared ? table->total : 0;
     add_row(table, "gradients", flat);
-    add_row(table, "optimizer state", flat * (size_t)trainer->optimizer->kind->state_count);
-    add_row(table, "moving average", trainer->average ? flat : 0);
-    add_row(table, "running statistics, twice", 2 * parameters->buffers.floats * sizeof(float));
+    add_row(table, "running statistics, twice", statistics);
+    size_t filled = !is_shared                   ? (1 + states + averages) * flat
+                    : sm_session_writes(session) ? (1 + averages) * flat
+                                                 : 0;
+    return filled + flat + statistics;
 }
 
 static size_t resident_beside(size_t counted)
@@ -47,8 +59,7 @@ void sm_memory_table_fill(const sm_trainer *trainer, const sm_loader_options *lo
 {
     const sm_session *session = trainer->session;
     *table = (sm_memory_table){.count = 0};
-    add_parameters(table, trainer);
-    size_t in_place = table->total;
+    size_t in_place = add_parameters(table, trainer, evaluator != NULL);
     add_engines(table, trainer, evaluator);
     add_row(table, "batches read ahead", sm_loader_bytes(loader));
     add_row(table, "reduction over ranks", trainer->reduction ? sm_reduction_extra_bytes(trainer->reduction) : 0);
@@ -77,6 +88,9 @@ void sm_memory_table_print(const sm_memory_table *table, FILE *file)
         }
     }
     fprintf(file, "%-28s %10.2f  an image more on this rank: %.2f\n", "total", mib(table->total), mib(table->image));
+    if (table->once > 0) {
+        fprintf(file, "%-28s %10.2f\n", "of it once for the node", mib(table->once));
+    }
     if (table->evaluation > 0) {
         fprintf(file, "%-28s %10.2f\n", "more while evaluating", mib(table->evaluation));
     }

@@ -90,13 +90,59 @@ static sm_status make_parameters(sm_session *session)
     }
     SM_TRY(sm_network_apply_patterns(session->config, session->parameters));
     sm_parameters_finish(session->parameters);
-    session->values = sm_alloc(session->parameters->parameters.floats * sizeof(float));
-    session->buffers = sm_alloc(session->parameters->buffers.floats * sizeof(float));
-    sm_slices_initialise(&session->parameters->parameters, session->settings.seed, session->values);
-    sm_slices_initialise(&session->parameters->buffers, session->settings.seed, session->buffers);
 done:
     sm_graph_free(graph);
     return status;
+}
+
+/* ---- parameters of all ranks of a node ---- */
+
+static size_t parameter_bytes(const sm_session *session)
+{
+    return session->parameters->parameters.floats * sizeof(float);
+}
+
+int sm_session_writes(const sm_session *session)
+{
+    return sm_node_memory_rank(session->shared) == 0;
+}
+
+void sm_session_settle(sm_session *session)
+{
+    if (sm_node_memory_is_shared(session->shared)) {
+        sm_comm_node_barrier(session->comm);
+    }
+}
+
+void sm_session_broadcast(sm_session *session, float *numbers)
+{
+    if (sm_node_memory_is_shared(session->shared)) {
+        sm_comm_broadcast_to_nodes(session->comm, numbers, parameter_bytes(session));
+    } else {
+        sm_comm_broadcast(session->comm, numbers, parameter_bytes(session), 0);
+    }
+}
+
+void sm_session_stop_sharing(sm_session *session)
+{
+    sm_node_memory *own = sm_node_memory_new(sm_comm_self(), parameter_bytes(session));
+    session->values = memcpy(sm_node_memory_base(own), session->values, parameter_bytes(session));
+    sm_node_memory_free(session->shared);
+    session->shared = own;
+}
+
+static void initialise_parameters(sm_session *session)
+{
+    size_t buffer_bytes = session->parameters->buffers.floats * sizeof(float);
+    session->shared = sm_node_memory_new(session->comm, parameter_bytes(session));
+    session->values = sm_node_memory_base(session->shared);
+    session->buffers = sm_alloc(buffer_bytes);
+    if (sm_session_writes(session)) {
+        sm_slices_initialise(&session->parameters->parameters, session->settings.seed, session->values);
+    }
+    sm_slices_initialise(&session->parameters->buffers, session->settings.seed, session->buffers);
+    sm_session_broadcast(session, session->values);
+    sm_comm_broadcast(session->comm, session->buffers, buffer_bytes, 0);
 }
 
 static void choose_threads(sm_session *session)
@@ -150,8 +196,7 @@ done:
         return status;
     }
     sm_cores_check(comm, session->settings.threads);
-    sm_comm_broadcast(comm, session->values, session->parameters->parameters.floats * sizeof(float), 0);
-    sm_comm_broadcast(comm, session->buffers, session->parameters->buffers.floats * sizeof(float), 0);
+    initialise_parameters(session);
     *out = session;
     return SM_OK;
 }
@@ -173,7 +218,7 @@ void sm_session_free(sm_session *session)
     sm_free(session->classes.thing);
     sm_parameters_free(session->parameters);
     sm_free(session->log_variances);
-    sm_free(session->values);
+    sm_node_memory_free(session->shared);
     sm_free(session->buffers);
     sm_free(session);
 }

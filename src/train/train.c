@@ -279,9 +279,7 @@ static sm_status load_start(training *t)
         if (*pretrained) {
             SM_TRY(sm_checkpoint_load_pretrained(t->session, pretrained));
         }
-        if (t->trainer->average) {
-            memcpy(t->trainer->average, t->session->values, t->session->parameters->parameters.floats * sizeof(float));
-        }
+        sm_trainer_start_average(t->trainer);
     }
 done:
     return status;

@@ -23,6 +23,59 @@ static int is_reproducible(const sm_trainer *trainer)
     return trainer->session->settings.reproducible;
 }
 
+/* One allocation, so that all of it can be shared or nothing is; then the parameters are not either, for a share of the
+ * one would need a share of the other. */
+static void make_states(sm_trainer *trainer)
+{
+    sm_session *session = trainer->session;
+    int has_average = trainer->optimizer->ema_decay > 0, states = trainer->optimizer->kind->state_count;
+    size_t floats = parameter_floats(trainer), flats = (size_t)(states + has_average);
+    int shares = sm_node_memory_is_shared(session->shared);
+    trainer->shared = sm_node_memory_new(shares ? session->comm : sm_comm_self(),
+                                         flats * floats * sizeof(float) + SM_FLAT_BLOCKS * sizeof(double));
+    if (shares && !sm_node_memory_is_shared(trainer->shared)) {
+        sm_session_stop_sharing(session);
+    }
+    trainer->squares = sm_node_memory_base(trainer->shared);
+    float *flat = (float *)(void *)(trainer->squares + SM_FLAT_BLOCKS);
+    for (int i = 0; i < states; i++) {
+        trainer->state[i] = flat + (size_t)i * floats;
+    }
+    if (has_average) {
+        trainer->average = flat + (size_t)states * floats;
+        sm_trainer_start_average(trainer);
+    }
+}
+
+void sm_trainer_start_average(sm_trainer *trainer)
+{
+    if (trainer->average && sm_session_writes(trainer->session)) {
+        memcpy(trainer->average, trainer->session->values, parameter_floats(trainer) * sizeof(float));
+    }
+    sm_session_settle(trainer->session);
+}
+
+/* \return the first block of the share of a rank of the node */
+static int first_block_of(const sm_trainer *trainer, int rank)
+{
+    return (int)((int64_t)SM_FLAT_BLOCKS * rank / sm_node_memory_size(trainer->shared));
+}
+
+/* \return shares in floats, ranks of the node + 1, freed with sm_free() */
+static size_t *cut_shares(sm_trainer *trainer)
+{
+    int ranks = sm_node_memory_size(trainer->shared), rank = sm_node_memory_rank(trainer->shared);
+    size_t *shares = sm_alloc(((size_t)ranks + 1) * sizeof *shares);
+    for (int r = 0; r <= ranks; r++) {
+        shares[r] = sm_flat_block_begin(parameter_floats(trainer), first_block_of(trainer, r));
+    }
+    trainer->first_block = first_block_of(trainer, rank);
+    trainer->last_block = first_block_of(trainer, rank + 1);
+    trainer->share_begin = shares[rank];
+    trainer->share_end = shares[rank + 1];
+    return shares;
+}
+
 /* What adds gradients over ranks: buckets on their way while backward goes on, or a tree after it. */
 static sm_status make_sums(sm_trainer *trainer)
 {
@@ -31,10 +84,15 @@ static sm_status make_sums(sm_trainer *trainer)
     sm_comm *sharing = is_reproducible(trainer) ? sm_comm_self() : session->comm;
     trainer->gradients = sm_reduction_alloc(sharing, floats);
     memset(trainer->gradients, 0, floats * sizeof(float)); /* frozen ones are never written, but travel */
+    size_t *shares = cut_shares(trainer);
     if (!is_reproducible(trainer)) {
-        return sm_reduction_new(session->comm, trainer->gradients, floats, &session->settings.reduction,
-                                &trainer->reduction);
+        sm_reduction_options options = session->settings.reduction;
+        options.shares = sm_node_memory_is_shared(trainer->shared) ? shares : NULL;
+        sm_status status = sm_reduction_new(session->comm, trainer->gradients, floats, &options, &trainer->reduction);
+        sm_free(shares);
+        return status;
     }
+    sm_free(shares);
     trainer->tree = sm_tree_sum_new(session->comm, session->sum_nodes);
     trainer->blocks = sm_alloc_zeroed(((size_t)sm_comm_size(session->comm) + 1) * sizeof *trainer->blocks);
     trainer->node_gradients = sm_alloc_zeroed(nodes * sizeof *trainer->node_gradients);
@@ -61,13 +119,7 @@ sm_status sm_trainer_new(sm_session *session, int out_height, int out_width, int
         sm_log_info("a global batch of 1 has no variance over images: the ASPP's pooled branch is normalised by its "
                     "running statistics");
     }
-    for (int i = 0; i < trainer->optimizer->kind->state_count; i++) {
-        trainer->state[i] = sm_alloc_zeroed(parameter_floats(trainer) * sizeof(float));
-    }
-    if (trainer->optimizer->ema_decay > 0) {
-        trainer->average = sm_alloc(parameter_floats(trainer) * sizeof(float));
-        memcpy(trainer->average, session->values, parameter_floats(trainer) * sizeof(float));
-    }
+    make_states(trainer);
     trainer->segments = sm_alloc_zeroed(slices * sizeof *trainer->segments);
     trainer->segment_steps = sm_alloc_zeroed(slices * sizeof *trainer->segment_steps);
     SM_TRY(make_sums(trainer));
@@ -95,30 +147,19 @@ void sm_trainer_free(sm_trainer *trainer)
     if (!trainer) {
         return;
     }
-    void *const memory[] = {trainer->state[0],
-                            trainer->state[1],
-                            trainer->average,
-                            trainer->segments,
-                            trainer->segment_steps,
-                            trainer->buffers_before,
-                            trainer->valid,
-                            trainer->sums,
-                            trainer->active,
-                            trainer->loss,
-                            trainer->loss_slope,
-                            trainer->log_variance,
-                            trainer->weights.weight,
-                            trainer->weights.slope,
-                            trainer->record.task_loss,
-                            trainer->record.weight,
-                            trainer->record.log_variance,
-                            trainer->record.sigma,
-                            trainer->waits,
-                            trainer->blocks,
-                            trainer->node_gradients};
+    void *const memory[] = {trainer->segments,       trainer->segment_steps,
+                            trainer->buffers_before, trainer->valid,
+                            trainer->sums,           trainer->active,
+                            trainer->loss,           trainer->loss_slope,
+                            trainer->log_variance,   trainer->weights.weight,
+                            trainer->weights.slope,  trainer->record.task_loss,
+                            trainer->record.weight,  trainer->record.log_variance,
+                            trainer->record.sigma,   trainer->waits,
+                            trainer->blocks,         trainer->node_gradients};
     sm_reduction_free(trainer->reduction);
     sm_tree_sum_free(trainer->tree);
     sm_reduction_free_values(trainer->gradients);
+    sm_node_memory_free(trainer->shared);
     for (size_t i = 0; i < sizeof memory / sizeof *memory; i++) {
         sm_free(memory[i]);
     }
@@ -360,13 +401,17 @@ static void set_segments(sm_trainer *trainer)
         if (slice->log_variance) {
             active = active && session->weighting->kind->learns_log_variances;
         }
+        size_t begin = slice->offset > trainer->share_begin ? slice->offset : trainer->share_begin;
+        size_t end =
+            slice->offset + slice->count < trainer->share_end ? slice->offset + slice->count : trainer->share_end;
         trainer->segments[i] =
-            (sm_segment){slice->offset, slice->count,
+            (sm_segment){begin, begin < end ? end - begin : 0,
                          slice->log_variance ? (float)scale * slice->learning_rate_scale : slice->learning_rate_scale,
                          slice->decay, active};
     }
 }
 
+/* This rank's share. */
 static void update(sm_trainer *trainer, double learning_rate, double norm)
 {
     sm_session *session = trainer->session;
@@ -378,14 +423,15 @@ static void update(sm_trainer *trainer, double learning_rate, double norm)
     sm_optimizer_step(trainer->optimizer, trainer->segments + network, session->task_count, learning_rate, 1,
                       session->values, gradients, trainer->state, trainer->segment_steps + network, threads);
     for (int i = 0; i < session->task_count; i++) {
-        size_t offset = session->parameters->parameters.items[session->log_variances[i]].offset;
-        sm_project(session->values + offset, 1, session->weighting->lower, session->weighting->upper,
-                   trainer->state[0] ? trainer->state[0] + offset : NULL);
+        const sm_segment *own = &trainer->segments[session->log_variances[i]];
+        sm_project(session->values + own->offset, own->count, session->weighting->lower, session->weighting->upper,
+                   trainer->state[0] ? trainer->state[0] + own->offset : NULL);
     }
     if (trainer->average) {
         int64_t earlier_updates = trainer->step - 1 - trainer->skipped;
         double decay = sm_ema_decay_at(trainer->optimizer->ema_decay, earlier_updates);
-        sm_ema_update(trainer->average, session->values, parameter_floats(trainer), decay, threads);
+        size_t begin = trainer->share_begin;
+        sm_ema_update(trainer->average + begin, session->values + begin, trainer->share_end - begin, decay, threads);
     }
 }
 
@@ -543,10 +589,12 @@ static int reduce_and_update(sm_trainer *trainer, double learning_rate, int64_t 
     sm_trace_add(trainer->trace, SM_TRACE_WAIT, begin, sm_seconds(), "end of the reduction");
     trace_buckets(trainer);
     set_segments(trainer);
-    *norm =
-        sm_gradient_norm(trainer->segments, network_segments(trainer), trainer->gradients, session->settings.threads);
-    int64_t broken = !isfinite(*norm);
-    sm_comm_max_int64(session->comm, &broken, 1);
+    double own =
+        sm_gradient_squares(trainer->segments, network_segments(trainer), trainer->gradients, parameter_floats(trainer),
+                            trainer->first_block, trainer->last_block, session->settings.threads, trainer->squares);
+    int64_t broken = !isfinite(own);
+    sm_comm_max_int64(session->comm, &broken, 1); /* from here on nobody needs the parameters as they are */
+    *norm = sm_gradient_norm_of(trainer->squares);
     if (broken) {
         return 0;
     }
@@ -555,6 +603,9 @@ static int reduce_and_update(sm_trainer *trainer, double learning_rate, int64_t 
     }
     keep_inactive_statistics(trainer);
     update(trainer, learning_rate, *norm);
+    begin = sm_seconds();
+    sm_session_settle(session);
+    sm_trace_add(trainer->trace, SM_TRACE_WAIT, begin, sm_seconds(), "updates of the node");
     return 1;
 }
 

@@ -49,6 +49,14 @@ void sm_comm_barrier_asleep(sm_comm *comm);
 /** Copies `bytes` bytes from rank `root` to every rank (any size, in pieces below MPI's int limit). Collective. */
 void sm_comm_broadcast(sm_comm *comm, void *data, size_t bytes, int root);
 
+/** Waits for the ranks of this node, as sm_comm_barrier() for all: what one of them wrote, all may read. Collective over
+ * all of `comm`. */
+void sm_comm_node_barrier(sm_comm *comm);
+
+/** Copies `bytes` bytes from rank 0 to the first rank of every other node, then waits for the node: for memory that
+ * stands once a node (node_memory.h). Collective. */
+void sm_comm_broadcast_to_nodes(sm_comm *comm, void *data, size_t bytes);
+
 /** values[i] = sum over ranks of values[i]; the same bits on every rank. Collective. */
 void sm_comm_sum_int64(sm_comm *comm, int64_t *values, size_t count);
 void sm_comm_sum_double(sm_comm *comm, double *values, size_t count);

@@ -13,8 +13,9 @@
  * by the layout of ranks on nodes alone: the bits are the same on every rank, whatever the bucket size, the timing and
  * whether overlapped or blocking.
  *
- * In hierarchical mode the ranks of a node see each other's values in shared memory; each adds its share of a bucket in
- * place, and only one rank a node sends and receives, sums of its node. */
+ * In hierarchical mode the ranks of a node see each other's values in shared memory; each adds its part of a bucket in
+ * place, and only one rank a node sends and receives, sums of its node. Where each rank needs the sums of a share of the
+ * values only, nothing spreads the others inside the node. */
 #ifndef SIGMATIC_COMM_REDUCTION_H
 #define SIGMATIC_COMM_REDUCTION_H
 
@@ -43,11 +44,15 @@ typedef struct sm_reduction_options {
     int compress; /**< messages carry bfloat16: every contribution from another rank (hierarchical: node) and the sum
                      are rounded once to nearest even, added in float: |error| <= 2^-8 (sum over ranks |values_r| +
                      |sum|) to first order, the same bits on every rank. Shared memory is never rounded */
-    int ranks_per_node;  /**< 0: ranks share memory where they can; k: at most k consecutive ones do, as if nodes were
+    int ranks_per_node;   /**< 0: ranks share memory where they can; k: at most k consecutive ones do, as if nodes were
                             smaller (tests, sockets) */
-    double poll_seconds; /**< least time between two polls of sm_reduction_progress(); 0 = 200 us */
-    int threads;         /**< for additions; 0 = 1 */
-    int thread;          /**< between several nodes: one that moves messages in between; without effect if MPI gives
+    double poll_seconds;  /**< least time between two polls of sm_reduction_progress(); 0 = 200 us */
+    const size_t *shares; /**< ranks of this node + 1 positions, ascending from 0 to the number of values, the same on
+                             all of them: only values[shares[q] .. shares[q + 1]) need to be sums on rank q of the node, the others
+                             are undefined. NULL: all. Of sm_reduction_new() only. Other modes than hierarchical, or smaller nodes than
+                             the communicator's, give all sums */
+    int threads;          /**< for additions; 0 = 1 */
+    int thread;           /**< between several nodes: one that moves messages in between; without effect if MPI gives
                             no MPI_THREAD_SERIALIZED */
 } sm_reduction_options;
 

@@ -83,6 +83,24 @@ void sm_optimizer_step(const sm_optimizer *optimizer, const sm_segment *segments
                        double learning_rate, double gradient_scale, float *parameters, const float *gradients,
                        float *const *state, int64_t *segment_steps, int threads);
 
+/** Flat arrays are cut into so many blocks of whole cache lines, some empty if the array is small. A share of the work is
+ * a run of blocks: what the parts of a segment give does not depend on the cut. */
+enum { SM_FLAT_BLOCKS = 1024 };
+
+/** \return where a block of an array of `floats` floats begins; block = SM_FLAT_BLOCKS: `floats` */
+size_t sm_flat_block_begin(size_t floats, int block);
+
+/** squares[b] = sum of squares, in double, of the gradients of active segments in block b, for b in [first, last).
+ *
+ * \param floats  of the whole flat array
+ * \param [out] squares  SM_FLAT_BLOCKS, of which only [first, last) are written
+ * \return their sum; non-finite exactly if one of the gradients is */
+double sm_gradient_squares(const sm_segment *segments, int segment_count, const float *gradients, size_t floats,
+                           int first, int last, int threads, double *squares);
+
+/** \return the L2 norm of the gradients whose squares these are: SM_FLAT_BLOCKS, added in their order. */
+double sm_gradient_norm_of(const double *squares);
+
 /** \return the L2 norm of the gradients of the active segments, summed in double in an order that depends on the
  * segments only; non-finite exactly if one of the gradients is. */
 double sm_gradient_norm(const sm_segment *segments, int segment_count, const float *gradients, int threads);

@@ -21,11 +21,13 @@ typedef struct sm_memory_row {
 } sm_memory_row;
 
 /** Bytes of one rank. What is called total is to be compared with RssAnon + RssShmem of /proc/PID/status: memory shared
- * with other ranks of a node counts on every rank that has touched it. */
+ * with other ranks of a node counts on every rank that has touched it: of the optimiser's state its share, on rank 0,
+ * which saves, all. */
 typedef struct sm_memory_table {
     sm_memory_row rows[SM_MEMORY_ROWS];
     int count;
     size_t total;      /**< sum of the rows: while steps run, after the first evaluation */
+    size_t once;       /**< of `total`, what stands once for all ranks of the node */
     size_t evaluation; /**< more while an evaluation runs: its loader */
     size_t checkpoint; /**< more while rank 0 writes a checkpoint: the file's image */
     size_t image;      /**< of `total`, what one image more on this rank takes */

@@ -4,6 +4,7 @@
 #define SIGMATIC_TRAIN_SESSION_H
 
 #include <sigmatic/comm/comm.h>
+#include <sigmatic/comm/node_memory.h>
 #include <sigmatic/data/loader.h>
 #include <sigmatic/graph/plan.h>
 #include <sigmatic/model/network.h>
@@ -36,9 +37,12 @@ typedef struct sm_session {
     sm_weighting *weighting;
     sm_class_info classes; /**< of the dataset; count 0 = none */
     sm_parameters *parameters;
-    int *log_variances;      /**< one a task: index of its slice */
-    float *values, *buffers; /**< flat parameters and running statistics */
-    char *memory;            /**< that engines share, as only one of them works at a time; of the largest one's size */
+    int *log_variances;     /**< one a task: index of its slice */
+    sm_node_memory *shared; /**< of `values` */
+    float *values;          /**< flat parameters, once a node: each of its ranks updates a share, and reads all after
+                                sm_session_settle() */
+    float *buffers;         /**< running statistics */
+    char *memory;           /**< that engines share, as only one of them works at a time; of the largest one's size */
     size_t memory_bytes;
 } sm_session;
 
@@ -48,6 +52,20 @@ typedef struct sm_session {
  * \return the same on every rank: a configuration error, or SM_ERR_INPUT if no file of the dataset has a task's target */
 sm_status sm_session_new(const sm_config *config, sm_comm *comm, const sm_dataset *dataset, sm_session **out);
 void sm_session_free(sm_session *session);
+
+/** \return 1 if this rank writes where one rank writes the whole of what stands once a node; the others wait in
+ * sm_session_settle(). */
+int sm_session_writes(const sm_session *session);
+
+/** Waits for the ranks of the node where parameters stand once for all of them: what one wrote, all may read; what all
+ * have read, one may write. Collective. */
+void sm_session_settle(sm_session *session);
+
+/** Copies rank 0's numbers, one a parameter, in memory shared as that of `values`, to everyone. Collective. */
+void sm_session_broadcast(sm_session *session, float *numbers);
+
+/** Gives every rank parameters of its own. Before an engine is bound; on all ranks or none. */
+void sm_session_stop_sharing(sm_session *session);
 
 /** Builds graph and plan for (height, width) images. Before any engine of the session is bound: they share memory, made for the largest.
  * \param capacity  samples of one run on this rank */
