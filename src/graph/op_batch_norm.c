@@ -245,8 +245,11 @@ static void forward(sm_lowering *lowering, const sm_op *op)
             &(sm_step){.run = run_statistics, .label = "statistics", .config = config, .operand = {input, sums}});
     }
     if (config->statistics == STATISTICS_GLOBAL) {
-        sm_lowering_emit(lowering,
-                         &(sm_step){.run = run_reduce, .label = "reduce", .config = config, .operand = {sums}});
+        sm_lowering_emit(lowering, &(sm_step){.run = run_reduce,
+                                              .label = "reduce",
+                                              .config = config,
+                                              .summed_doubles = 2 * channels,
+                                              .operand = {sums}});
     }
     sm_lowering_emit(lowering, &(sm_step){.run = run_finalise,
                                           .label = "finalise",

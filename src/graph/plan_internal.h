@@ -34,6 +34,9 @@ struct sm_plan {
 /** Gives every buffer its offset. */
 void sm_plan_place_buffers(sm_plan *plan);
 
+/** Reorders the forward steps so that sums over ranks share messages; before buffers are placed. */
+void sm_plan_gather_sums(sm_lowering *lowering, sm_plan *plan);
+
 /** Fills the lists of steps. */
 void sm_plan_lower(sm_plan *plan);
 

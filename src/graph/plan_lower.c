@@ -606,6 +606,7 @@ void sm_plan_lower(sm_plan *plan)
     find_forgettable(&lowering);
     count_reads(&lowering);
     lower_forward(&lowering);
+    sm_plan_gather_sums(&lowering, plan);
     for (int i = 0; i < graph->output_count; i++) {
         plan->outputs[i] = sm_lowering_value(&lowering, graph->outputs[i].value);
     }

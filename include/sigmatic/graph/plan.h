@@ -98,6 +98,7 @@ struct sm_step {
     int op;                               /**< index in the graph */
     sm_operand operand[SM_STEP_OPERANDS]; /**< meaning: the op's */
     float beta;                           /**< of the result */
+    size_t summed_doubles;                /**< > 0: the step does nothing but sum so many of operand 0 over ranks */
     int parameter_gradient;               /**< the result is one: `accumulate` makes beta 1 */
     const void *config;                   /**< owned by the plan */
     double macs;                          /**< nominal multiply-adds a sample */

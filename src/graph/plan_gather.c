@@ -1,0 +1,150 @@
+/* Sums over ranks that do not wait for each other travel in one message: those of branches (ASPP, the decoders' first
+ * layers, a block's shortcut and its first layer).
+ *
+ * Steps are taken in their order, but a sum waits, and with it every step that touches what it or another waiting step
+ * touches, until no other step is left; then all sums that wait for nothing but themselves go together. Only steps that
+ * share no memory change their order, so the numbers stay the same. */
+#include "graph/plan_internal.h"
+
+#include <sigmatic/base/memory.h>
+
+#include <string.h>
+
+enum { JOINED_MAX = SM_STEP_OPERANDS - 1 };
+
+/* What waiting steps touch: planned buffers, and places of running statistics. */
+typedef struct touched {
+    char *buffers; /* by index */
+    size_t *running;
+    int running_count;
+} touched;
+
+static int is_running(const sm_operand *operand)
+{
+    return operand->region == SM_REGION_BUFFERS;
+}
+
+static int is_planned(const sm_operand *operand)
+{
+    return operand->region == SM_REGION_ACTIVATIONS && operand->buffer >= 0;
+}
+
+static int meets(const touched *waiting, const sm_step *step)
+{
+    for (int i = 0; i < SM_STEP_OPERANDS; i++) {
+        const sm_operand *operand = &step->operand[i];
+        if (is_planned(operand) && waiting->buffers[operand->buffer]) {
+            return 1;
+        }
+        for (int j = 0; is_running(operand) && j < waiting->running_count; j++) {
+            if (waiting->running[j] == operand->offset) {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+
+static void touch(touched *waiting, const sm_step *step)
+{
+    for (int i = 0; i < SM_STEP_OPERANDS; i++) {
+        const sm_operand *operand = &step->operand[i];
+        if (is_planned(operand)) {
+            waiting->buffers[operand->buffer] = 1;
+        } else if (is_running(operand)) {
+            waiting->running[waiting->running_count++] = operand->offset;
+        }
+    }
+}
+
+/* ---- several sums in one step ------------------------------------------------------------------------------------ */
+
+typedef struct joined {
+    int count;
+    size_t doubles[JOINED_MAX];
+} joined;
+
+/* 0 the message, then what is summed */
+static void run_joined(const sm_step *step, const sm_run *run)
+{
+    const joined *parts = step->config;
+    double *message = sm_operand_address(run, step->operand[0]);
+    size_t total = 0;
+    if (!run->reduce) {
+        return;
+    }
+    for (int i = 0; i < parts->count; total += parts->doubles[i++]) {
+        memcpy(message + total, sm_operand_address(run, step->operand[1 + i]), parts->doubles[i] * sizeof *message);
+    }
+    run->reduce(run->user, message, total);
+    total = 0;
+    for (int i = 0; i < parts->count; total += parts->doubles[i++]) {
+        memcpy(sm_operand_address(run, step->operand[1 + i]), message + total, parts->doubles[i] * sizeof *message);
+    }
+}
+
+static sm_step join(sm_lowering *lowering, const sm_step *sums, int count)
+{
+    if (count == 1) {
+        return sums[0];
+    }
+    joined parts = {.count = count};
+    sm_step step = {.run = run_joined, .label = sums[0].label, .op = sums[0].op};
+    size_t total = 0;
+    for (int i = 0; i < count; i++) {
+        parts.doubles[i] = sums[i].summed_doubles;
+        step.operand[1 + i] = sums[i].operand[0];
+        total += parts.doubles[i];
+    }
+    step.operand[0] = sm_lowering_buffer(lowering, 0, total * sizeof(double));
+    step.config = sm_lowering_config(lowering, &parts, sizeof parts);
+    return step;
+}
+
+/* ---- the pass ---------------------------------------------------------------------------------------------------- */
+
+/* Moves what need not wait from `left` to `out`, then one message of sums. \return how many steps are left */
+static int advance(sm_lowering *lowering, touched *waiting, sm_step *left, int count, sm_step_list *out)
+{
+    sm_step sums[JOINED_MAX];
+    int kept = 0, ready = 0;
+    waiting->running_count = 0;
+    for (int i = 0; i < count; i++) {
+        sm_step step = left[i];
+        int must_wait = meets(waiting, &step);
+        if (!must_wait && step.summed_doubles == 0) {
+            out->items[out->count++] = step;
+            continue;
+        }
+        touch(waiting, &step);
+        if (!must_wait && ready < JOINED_MAX) {
+            sums[ready++] = step;
+        } else {
+            left[kept++] = step;
+        }
+    }
+    if (ready > 0) {
+        out->items[out->count++] = join(lowering, sums, ready);
+    }
+    return kept;
+}
+
+void sm_plan_gather_sums(sm_lowering *lowering, sm_plan *plan)
+{
+    sm_step_list *list = &plan->passes[SM_PASS_FORWARD];
+    int left = list->count, buffers = plan->buffer_count;
+    if (plan->options.no_fusion || plan->options.reproducible || left == 0) {
+        return;
+    }
+    sm_step *steps = sm_alloc((size_t)left * sizeof *steps);
+    memcpy(steps, list->items, (size_t)left * sizeof *steps);
+    touched waiting = {sm_alloc((size_t)buffers + 1), sm_alloc((size_t)left * SM_STEP_OPERANDS * sizeof(size_t)), 0};
+    list->count = 0;
+    while (left > 0) {
+        memset(waiting.buffers, 0, (size_t)buffers + 1);
+        left = advance(lowering, &waiting, steps, left, list);
+    }
+    sm_free(waiting.buffers);
+    sm_free(waiting.running);
+    sm_free(steps);
+}
