@@ -6,9 +6,11 @@
 #include "comm/meeting.h"
 #include "comm/stall_private.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static sm_comm world, self;
 static int thread_level;
@@ -20,8 +22,22 @@ int sm_comm_takes_turns(void)
     return thread_level >= MPI_THREAD_SERIALIZED;
 }
 
+static void leave(int signal_number)
+{
+    (void)signal_number;
+    _exit(1);
+}
+
+/* Any thread may have run out of memory while another is inside MPI: MPI_Abort may then never come back. */
 static void abort_all(void)
 {
+    enum { GRACE_SECONDS = 5 };
+    sigset_t alarms;
+    signal(SIGALRM, leave);
+    sigemptyset(&alarms);
+    sigaddset(&alarms, SIGALRM);
+    pthread_sigmask(SIG_UNBLOCK, &alarms, NULL);
+    alarm(GRACE_SECONDS);
     MPI_Abort(MPI_COMM_WORLD, 1);
 }
 

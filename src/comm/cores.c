@@ -8,7 +8,7 @@
 #ifdef __linux__
 #include <sched.h>
 
-enum { OWN_THREADS, OWN_CORES, NODE_THREADS, NODE_CORES, NODE, COUNTS };
+enum { OWN_THREADS, OWN_CORES, NODE_THREADS, NODE_CORES, COUNTS };
 
 /* Cores are joined over the node as sets of bits: bound ranks have different ones, others the same. */
 static void count_cores(const sm_comm *comm, int threads, double counts[COUNTS])
@@ -31,7 +31,6 @@ static void count_cores(const sm_comm *comm, int threads, double counts[COUNTS])
     counts[OWN_CORES] = CPU_COUNT(&own);
     counts[NODE_THREADS] = threads_together;
     counts[NODE_CORES] = CPU_COUNT(&together);
-    counts[NODE] = comm->size > 1 ? comm->node.index : 0;
 }
 
 void sm_cores_check(sm_comm *comm, int threads)
@@ -57,7 +56,8 @@ void sm_cores_check(sm_comm *comm, int threads)
         const double *of = all + (size_t)crowded * COUNTS;
         sm_log_warning(
             "%.0f threads share %.0f core%s on the node of rank %d and will wait for each other's time slices: "
-            "start fewer ranks there, or set distributed.threads lower",
+            "set distributed.threads lower, start fewer ranks there, or let mpirun give them more cores (--bind-to "
+            "none)",
             of[NODE_THREADS], of[NODE_CORES], of[NODE_CORES] == 1 ? "" : "s", crowded);
     }
     sm_free(all);

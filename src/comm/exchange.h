@@ -15,10 +15,10 @@ typedef struct sm_exchange sm_exchange;
  * \param most_count  floats of the largest bucket
  * \param compress    messages carry bfloat16 */
 sm_exchange *sm_exchange_new(MPI_Comm comm, float *values, size_t most_count, int compress, int short_queue);
-/** NULL is legal. Nothing may be on the way. */
 /** \return bytes of the buckets on the way. */
 size_t sm_exchange_bytes(const sm_exchange *exchange);
 
+/** NULL is legal. Nothing may be on the way. */
 void sm_exchange_free(sm_exchange *exchange);
 
 /** \return 0 while as many buckets are on the way as may be */

@@ -427,6 +427,9 @@ sm_status sm_reduction_new(sm_comm *comm, float *values, size_t count, const sm_
     }
     cut_buckets(r);
     int helps = options->thread && r->node.count > 1 && options->mode != SM_REDUCTION_BLOCKING && sm_comm_takes_turns();
+    if (options->thread && r->node.count > 1 && !sm_comm_takes_turns()) {
+        sm_log_info("this MPI allows no second thread: gradients move between ops only");
+    }
     if (r->node.rank == 0 && r->node.count > 1) {
         size_t most = count < r->bucket_floats ? count : r->bucket_floats;
         r->exchange = sm_exchange_new(r->node.leaders, r->windows[0], most, options->compress, helps);

@@ -21,8 +21,10 @@ static void request(void)
 {
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18, AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24 };
     unsigned a, b, c, d;
-    allowed = __builtin_cpu_supports("avx512bw") && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & AMX_BF16) &&
-              (d & AMX_TILE) && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+    allowed = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bf16") &&
+              __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & AMX_BF16) && (d & AMX_TILE) &&
+              syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
 
 static int supported(void)
@@ -135,6 +137,7 @@ static inline __attribute__((always_inline)) void multiply_tile(const int count,
                                                                 size_t stride, int accumulate)
 {
     if (accumulate) {
+        __asm__ volatile("" ::: "memory"); /* the compiler does not know that loads of registers read memory */
         EACH_C(_tile_loadd);
     } else {
         _tile_zero(0);

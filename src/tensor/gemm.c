@@ -102,8 +102,3 @@ const char *sm_blis_version(void)
 {
     return bli_info_get_version_str();
 }
-
-const char *sm_blis_architecture(void)
-{
-    return bli_arch_string(bli_arch_query_id());
-}

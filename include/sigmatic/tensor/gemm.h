@@ -54,9 +54,6 @@ void sm_gemm_kernel_run(const sm_gemm_kernel *kernel, int m, int n, int k, const
 /** \return e.g. "0.9.0". */
 const char *sm_blis_version(void);
 
-/** \return the name of BLIS's configuration for this CPU, e.g. "zen3". */
-const char *sm_blis_architecture(void);
-
 #ifdef __cplusplus
 }
 #endif
