@@ -59,8 +59,8 @@ for ranks in 1 2; do
 done
 
 deep=("$program" train config.ini --set model.backbone=resnet101)
-verdict "an image of 128x256 more, MiB" "$(table image "${deep[@]}") <= 200"
-verdict "the same with recompute = blocks" "$(table image "${deep[@]}" --set distributed.recompute=blocks) <= 100"
+verdict "an image of 128x256 more, MiB" "100 < $(table image "${deep[@]}") <= 200"
+verdict "the same with recompute = blocks" "50 < $(table image "${deep[@]}" --set distributed.recompute=blocks) <= 100"
 verdict "1024x2048 within 24 GiB" "$(table total "${deep[@]}" --set run.batch=1 --set data.train=large.h5 \
     --set data.validation_split= --set distributed.recompute=blocks) <= 24 * 1024"
 

@@ -3,9 +3,9 @@
 #define _GNU_SOURCE
 #if defined(__AMX_BF16__) && defined(__AVX512F__)
 #include "ops/bf16_kernel.h"
+#include "ops/vectors_avx512.h"
 
 #include <cpuid.h>
-#include <immintrin.h>
 #include <sys/syscall.h>
 #include <threads.h>
 #include <unistd.h>
@@ -83,11 +83,6 @@ static void end(void)
         }                                                                                                              \
     } while (0)
 
-static inline __mmask16 lanes(int count)
-{
-    return count >= LANES ? (__mmask16)0xffff : count <= 0 ? 0 : (__mmask16)((1u << count) - 1);
-}
-
 /* Registers 0-3 to memory, rows `stride` bytes apart, or back. */
 #define EACH_C(MOVE)                                                                                                   \
     do {                                                                                                               \
@@ -154,7 +149,7 @@ static inline __attribute__((always_inline)) void multiply_tile(const int count,
 /* Copies what of the tile is in the result, and back. */
 static void fetch_tile(int rows, int columns, float *tile, float *const *c, size_t offset)
 {
-    __mmask16 mask[2] = {lanes(columns), lanes(columns - LANES)};
+    __mmask16 mask[2] = {sm_lanes(columns), sm_lanes(columns - LANES)};
     for (int i = 0; i < SM_BF16_ROWS; i++) {
         for (int half = 0; half < 2; half++) {
             __m512 old =
@@ -166,7 +161,7 @@ static void fetch_tile(int rows, int columns, float *tile, float *const *c, size
 
 static void put_tile(int rows, int columns, const float *tile, float *const *c, size_t offset)
 {
-    __mmask16 mask[2] = {lanes(columns), lanes(columns - LANES)};
+    __mmask16 mask[2] = {sm_lanes(columns), sm_lanes(columns - LANES)};
     for (int i = 0; i < rows; i++) {
         for (int half = 0; half < 2; half++) {
             _mm512_mask_storeu_ps(c[i] + offset + half * LANES, mask[half],

@@ -2,9 +2,8 @@
  * faster). */
 #if defined(__AVX512BF16__)
 #include "ops/bf16_kernel.h"
+#include "ops/vectors_avx512.h"
 #include "ops/whole.h"
-
-#include <immintrin.h>
 
 enum { LANES = 16, PAIRS = 16, HALF_BYTES = 1024, LINE = 64, ROWS = 8 };
 
@@ -12,11 +11,6 @@ static int supported(void)
 {
     return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-}
-
-static inline __mmask16 lanes(int count)
-{
-    return count >= LANES ? (__mmask16)0xffff : count <= 0 ? 0 : (__mmask16)((1u << count) - 1);
 }
 
 /* One block of steps of row `first`, counted over all pieces. */
@@ -49,7 +43,7 @@ static inline __attribute__((always_inline)) void multiply_rows(const int rows, 
             }
         }
     }
-    __mmask16 mask[2] = {lanes(columns), lanes(columns - LANES)};
+    __mmask16 mask[2] = {sm_lanes(columns), sm_lanes(columns - LANES)};
 #pragma GCC unroll 8
     for (int i = 0; i < rows; i++) {
         for (int half = 0; half < 2; half++) {

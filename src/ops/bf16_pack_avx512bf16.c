@@ -5,8 +5,8 @@
  *   a row of A: [block][part][pair]      B: [block][part][half of the columns][pair][column] */
 #if defined(__AVX512BF16__)
 #include "ops/bf16_kernel.h"
+#include "ops/vectors_avx512.h"
 
-#include <immintrin.h>
 #include <stddef.h>
 
 enum { LANES = 16, PAIRS = 16, HALF_BYTES = 1024, COLUMNS_PART = 2 * HALF_BYTES, LINE = 64 };
@@ -41,11 +41,6 @@ static inline __attribute__((always_inline)) __m512i pair(const int count, __m51
     return _mm512_mask_blend_epi16(0xaaaaaaaau, _mm512_srli_epi32(lower, 16), upper);
 }
 
-static inline __mmask16 lanes(int count)
-{
-    return count >= LANES ? (__mmask16)0xffff : count <= 0 ? 0 : (__mmask16)((1u << count) - 1);
-}
-
 static inline __attribute__((always_inline)) void pack_pair(const int count, __m512 lower, __m512 upper,
                                                             size_t part_stride, char *to)
 {
@@ -59,7 +54,7 @@ static inline __attribute__((always_inline)) void pack_rows(const int count, int
                                                             size_t row_stride, char *to, size_t stride)
 {
     for (int k = 0; k < depth; k += SM_BF16_STEPS, to += count * LINE) {
-        __mmask16 first = lanes(depth - k), second = lanes(depth - k - LANES);
+        __mmask16 first = sm_lanes(depth - k), second = sm_lanes(depth - k - LANES);
         for (int i = 0; i < rows; i++) {
             __m512 low = _mm512_maskz_loadu_ps(first, a + (size_t)i * row_stride + k);
             __m512 high = _mm512_maskz_loadu_ps(second, a + (size_t)i * row_stride + k + LANES);
@@ -81,7 +76,7 @@ void sm_bf16_pack_rows_avx512(int count, int rows, int depth, const float *a, si
 static inline __attribute__((always_inline)) void pack_columns(const int count, int columns, int depth,
                                                                const float *const *steps, size_t offset, char *to)
 {
-    __mmask16 mask[2] = {lanes(columns), lanes(columns - LANES)};
+    __mmask16 mask[2] = {sm_lanes(columns), sm_lanes(columns - LANES)};
     for (int k = 0; k < depth; k += SM_BF16_STEPS, to += count * COLUMNS_PART) {
         for (int j = 0; j < PAIRS; j++) {
             const float *first = k + j < depth ? steps[k + j] + offset : NULL;
@@ -115,37 +110,11 @@ void sm_bf16_pack_columns_avx512(int count, int columns, int depth, const float 
 static inline __attribute__((always_inline)) void load_turned(__mmask16 mask, int count, const float *const *steps,
                                                               size_t offset, __m512 *r)
 {
-    __m512 t[16];
 #pragma GCC unroll 16
     for (int k = 0; k < 16; k++) {
         r[k] = k < count ? _mm512_maskz_loadu_ps(mask, steps[k] + offset) : _mm512_setzero_ps();
     }
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; i++) {
-        t[2 * i] = _mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]);
-        t[2 * i + 1] = _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-        __m512d b = _mm512_castps_pd(t[4 * i]), c = _mm512_castps_pd(t[4 * i + 2]);
-        __m512d d = _mm512_castps_pd(t[4 * i + 1]), e = _mm512_castps_pd(t[4 * i + 3]);
-        r[4 * i] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, c));
-        r[4 * i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, c));
-        r[4 * i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(d, e));
-        r[4 * i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(d, e));
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-        t[i] = _mm512_shuffle_f32x4(r[i], r[4 + i], 0x88);
-        t[4 + i] = _mm512_shuffle_f32x4(r[i], r[4 + i], 0xdd);
-        t[8 + i] = _mm512_shuffle_f32x4(r[8 + i], r[12 + i], 0x88);
-        t[12 + i] = _mm512_shuffle_f32x4(r[8 + i], r[12 + i], 0xdd);
-    }
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; i++) {
-        r[i] = _mm512_shuffle_f32x4(t[i], t[8 + i], 0x88);
-        r[8 + i] = _mm512_shuffle_f32x4(t[i], t[8 + i], 0xdd);
-    }
+    sm_turn_square(r);
 }
 
 static inline __attribute__((always_inline)) void pack_rows_transposed(const int count, int rows, int depth,
@@ -155,8 +124,8 @@ static inline __attribute__((always_inline)) void pack_rows_transposed(const int
     for (int k = 0; k < depth; k += SM_BF16_STEPS, to += count * LINE) {
         for (int row = 0; row < rows; row += LANES) {
             __m512 low[LANES], high[LANES];
-            load_turned(lanes(rows - row), depth - k, steps + k, offset + (size_t)row, low);
-            load_turned(lanes(rows - row), depth - k - PAIRS, steps + k + PAIRS, offset + (size_t)row, high);
+            load_turned(sm_lanes(rows - row), depth - k, steps + k, offset + (size_t)row, low);
+            load_turned(sm_lanes(rows - row), depth - k - PAIRS, steps + k + PAIRS, offset + (size_t)row, high);
             for (int i = 0; i < LANES; i++) {
                 pack_pair(count, low[i], high[i], LINE, to + (size_t)(row + i) * stride);
             }

@@ -9,6 +9,7 @@
 #include "ops/conv2d_algorithms.h"
 #include "ops/conv2d_region.h"
 #include "ops/pack.h"
+#include "ops/parallel.h"
 #include "ops/whole.h"
 
 #include <sigmatic/base/memory.h>
@@ -364,30 +365,12 @@ static void run_bands(const job *j, int channels)
 
 /* ---- forward and data gradient: shares --------------------------------------------------------------------------- */
 
-/* Splits rows and panels over threads so that the elements that all of them pack together are few.
- * \return threads along the rows; a divisor of `threads` */
-static int threads_along_rows(size_t rows, size_t columns, int threads)
-{
-    int best = threads;
-    double least = 0;
-    for (int along = threads; along >= 1; along--) {
-        if (threads % along == 0) {
-            double packed = (double)rows * (threads / along) + (double)columns * along;
-            if (along == threads || packed < least) {
-                best = along;
-                least = packed;
-            }
-        }
-    }
-    return best;
-}
-
 /* \param unit  rows that one thread computes together */
 static void share_region(job *j, size_t unit, int thread, int threads)
 {
     size_t rows = sm_region_rows(j->region, j->run->batch);
     int units = (int)((rows + unit - 1) / unit), panels = sm_divide_up(j->result_channels, COLUMNS);
-    int along = threads_along_rows(rows, (size_t)j->result_channels, threads), across = threads / along;
+    int along = sm_threads_along_rows(rows, (size_t)j->result_channels, threads), across = threads / along;
     j->first_row = (size_t)sm_piece_begin(units, along, thread % along);
     j->last_row = (size_t)sm_piece_begin(units, along, thread % along + 1);
     j->first_panel = sm_piece_begin(panels, across, thread / along);

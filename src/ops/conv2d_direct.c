@@ -6,6 +6,7 @@
 #include "ops/conv2d_region.h"
 #include "ops/microkernel.h"
 #include "ops/pack.h"
+#include "ops/parallel.h"
 #include "ops/whole.h"
 
 #include <sigmatic/base/memory.h>
@@ -210,29 +211,11 @@ static void run_region(const job *j)
     } while (first < j->region->depth);
 }
 
-/* Splits rows and panels over threads so that the floats that all of them read together are few.
- * \return threads along the rows; a divisor of `threads` */
-static int threads_along_rows(size_t rows, size_t columns, int threads)
-{
-    int best = threads;
-    double least = 0;
-    for (int along = threads; along >= 1; along--) {
-        if (threads % along == 0) {
-            double reads = (double)rows * (threads / along) + (double)columns * along;
-            if (along == threads || reads < least) {
-                best = along;
-                least = reads;
-            }
-        }
-    }
-    return best;
-}
-
 static void share_region(job *j, int thread, int threads)
 {
     j->rows = sm_region_rows(j->region, j->run->batch);
     j->blocks = (int)((j->rows + j->kernel->tile_rows - 1) / j->kernel->tile_rows);
-    int along = threads_along_rows(j->rows, (size_t)j->weights.result_channels, threads);
+    int along = sm_threads_along_rows(j->rows, (size_t)j->weights.result_channels, threads);
     int across = threads / along;
     j->first_block = sm_piece_begin(j->blocks, along, thread % along);
     j->last_block = sm_piece_begin(j->blocks, along, thread % along + 1);

@@ -19,4 +19,23 @@ static inline size_t sm_part_begin(size_t count, int part, int parts)
     return part == parts ? count : count / 16 * (size_t)part / (size_t)parts * 16;
 }
 
+/** Splits the rows and columns of a matrix product over threads so that what all of them fetch together is least.
+ *
+ * \return threads along the rows; a divisor of `threads`, the others go along the columns */
+static inline int sm_threads_along_rows(size_t rows, size_t columns, int threads)
+{
+    int best = threads;
+    double least = 0;
+    for (int along = threads; along >= 1; along--) {
+        if (threads % along == 0) {
+            double fetched = (double)rows * (threads / along) + (double)columns * along;
+            if (along == threads || fetched < least) {
+                best = along;
+                least = fetched;
+            }
+        }
+    }
+    return best;
+}
+
 #endif

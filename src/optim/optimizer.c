@@ -232,24 +232,6 @@ double sm_gradient_norm_of(const double *squares)
     return sqrt(sum);
 }
 
-double sm_gradient_norm(const sm_segment *segments, int segment_count, const float *gradients, int threads)
-{
-    double squares[SM_FLAT_BLOCKS];
-    size_t floats = 0;
-    for (int i = 0; i < segment_count; i++) {
-        size_t end = segments[i].offset + segments[i].count;
-        floats = end > floats ? end : floats;
-    }
-    sm_gradient_squares(segments, segment_count, gradients, floats, 0, SM_FLAT_BLOCKS, threads, squares);
-    return sm_gradient_norm_of(squares);
-}
-
-int sm_gradient_is_finite(const sm_segment *segments, int segment_count, const float *gradients, int threads)
-{
-    /* no sum of squares of finite floats overflows a double */
-    return isfinite(sm_gradient_norm(segments, segment_count, gradients, threads)) != 0;
-}
-
 double sm_gradient_clip_scale(double norm, double clip_norm)
 {
     if (clip_norm <= 0 || norm + 1e-6 <= clip_norm) {

@@ -101,13 +101,6 @@ double sm_gradient_squares(const sm_segment *segments, int segment_count, const 
 /** \return the L2 norm of the gradients whose squares these are: SM_FLAT_BLOCKS, added in their order. */
 double sm_gradient_norm_of(const double *squares);
 
-/** \return the L2 norm of the gradients of the active segments, summed in double in an order that depends on the
- * segments only; non-finite exactly if one of the gradients is. */
-double sm_gradient_norm(const sm_segment *segments, int segment_count, const float *gradients, int threads);
-
-/** \return 1 if every gradient of the active segments is finite. */
-int sm_gradient_is_finite(const sm_segment *segments, int segment_count, const float *gradients, int threads);
-
 /** \return min(1, clip_norm / (norm + 1e-6)) as PyTorch's clip_grad_norm_; 1 if clip_norm is 0. */
 double sm_gradient_clip_scale(double norm, double clip_norm);
 
