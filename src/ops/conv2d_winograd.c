@@ -4,8 +4,9 @@
  * of output channels). Its `points` sums stay in L2 from the first to the last piece of the depth, and both factors
  * are transformed piece by piece right before they are multiplied, each job its own: what L3 delivers in a time
  * suffices for neither the transformed weights nor the transformed pixels, while transforming them again costs a few
- * percent. Buffers hold all points of a tile (or row) side by side, so that a transform writes to neighbouring pages.
- * */
+ * percent. Weights (or grad_output) are transformed a panel at a time: what then fits L2 is a job twice as wide, which
+ * transforms its pixels half as often. Buffers hold all points of a tile (or row) side by side, so that a transform
+ * writes to neighbouring pages. */
 #include "ops/conv2d_algorithms.h"
 #include "ops/microkernel.h"
 #include "ops/pack.h"
@@ -15,20 +16,43 @@
 
 #include <omp.h>
 #include <string.h>
+#include <threads.h>
+#include <unistd.h>
 
-enum { TAPS = 9, DEPTH_NOW = 64, LINE = 16 /* floats a cache line */ };
+enum { TAPS = 9, DEPTH_NOW = 64, ROWS_MAX = 112, LINE = 16 /* floats a cache line */ };
 
-/* Block sizes a tile size: together about 1.5 MiB. */
+/* Block sizes of a tile size. */
 typedef struct blocking {
     int tile, points;
     int rows;    /* tiles of a job; weight gradient: input channels */
     int columns; /* result channels of a job; weight gradient: output channels */
 } blocking;
 
-static const blocking blockings[] = {
-    {2, 16, 112, 128},
-    {4, 36, 64, 64},
+/* By what a core's L2 holds: sums, source and a panel of the factor. */
+static const struct {
+    long l2_bytes; /* at least */
+    blocking blockings[2];
+} caches[] = {
+    {2 << 20, {{2, 16, 112, 160}, {4, 36, 64, 128}}},
+    {0, {{2, 16, 112, 128}, {4, 36, 64, 64}}},
 };
+
+static int cache_row;
+
+static void find_cache(void)
+{
+    long l2_bytes = sysconf(_SC_LEVEL2_CACHE_SIZE); /* 0: the system does not say */
+    while (l2_bytes < caches[cache_row].l2_bytes) {
+        cache_row++;
+    }
+}
+
+static const blocking *blocking_of(int tile)
+{
+    static once_flag once = ONCE_FLAG_INIT; /* asking the processor takes long on a virtual one */
+    call_once(&once, find_cache);
+    return &caches[cache_row].blockings[tile == 4];
+}
 
 /* One axis of the output, cut into tiles: phase after phase of the dilation. */
 typedef struct tile_axis {
@@ -143,18 +167,24 @@ static size_t row_stride(const blocking *block, size_t floats)
 
 /* floats between points of buffer.factor: never a multiple of a page, so that the points of one row use different sets
  * */
-static size_t factor_stride(int panels, int depth, int width)
+static size_t factor_stride(int depth, int width)
 {
-    return (sm_round_up((size_t)panels * depth * width, LINE) | LINE);
+    return sm_round_up((size_t)depth * width, LINE) | LINE;
+}
+
+/* floats of a panel */
+static size_t panel_floats(const blocking *block, int depth, int width)
+{
+    return block->points * factor_stride(depth, width);
 }
 
 typedef struct buffers {
     float *sums;     /* [row][point][column] */
     float *source;   /* [tile][point][channel] */
-    float *factor;   /* [point][panel][depth][column of the panel]: weights, or grad_output */
+    float *factor;   /* [panel][point][depth][column of the panel]: weights, or grad_output */
     float *arranged; /* for micro-kernels that want A in their own order */
     float *zeros;    /* a pixel in the padding */
-    float *turned;   /* [tap][depth][column]: weights for the data gradient */
+    float *turned;   /* [tap][depth][column of a panel]: weights for the data gradient */
 } buffers;
 
 static size_t sums_floats(const blocking *block)
@@ -170,13 +200,11 @@ static size_t source_floats(const blocking *block)
 
 static size_t factor_floats(const blocking *block)
 {
-    return (size_t)block->points * ((size_t)DEPTH_NOW * block->columns + LINE);
+    int width = sm_microkernel_get()->tile_columns;
+    return sm_divide_up(block->columns, width) * panel_floats(block, DEPTH_NOW, width);
 }
 
-static size_t turned_floats(const blocking *block)
-{
-    return (size_t)TAPS * DEPTH_NOW * block->columns;
-}
+enum { TURNED_FLOATS = TAPS * DEPTH_NOW * SM_TILE_COLUMNS_MAX };
 
 static size_t zeros_floats(const geometry *g)
 {
@@ -185,7 +213,7 @@ static size_t zeros_floats(const geometry *g)
 
 static size_t thread_floats(const geometry *g)
 {
-    return sums_floats(&g->block) + source_floats(&g->block) + factor_floats(&g->block) + turned_floats(&g->block) +
+    return sums_floats(&g->block) + source_floats(&g->block) + factor_floats(&g->block) + TURNED_FLOATS +
            SM_BLOCK_FLOATS + zeros_floats(g);
 }
 
@@ -196,13 +224,18 @@ static buffers buffers_of(const geometry *g, void *workspace, int thread)
     b.source = b.sums + sums_floats(&g->block);
     b.factor = b.source + source_floats(&g->block);
     b.turned = b.factor + factor_floats(&g->block);
-    b.arranged = b.turned + turned_floats(&g->block);
+    b.arranged = b.turned + TURNED_FLOATS;
     b.zeros = b.arranged + SM_BLOCK_FLOATS;
     memset(b.zeros, 0, zeros_floats(g) * sizeof(float));
     return b;
 }
 
 /* ---- a job ------------------------------------------------------------------------------------------------------- */
+
+/* Where a tile begins. */
+typedef struct origin {
+    int image, y, x;
+} origin;
 
 typedef struct job {
     const sm_conv2d_shape *shape;
@@ -220,16 +253,17 @@ typedef struct job {
     int depth;                 /* channels, or tiles */
     int is_weight;             /* gradient */
     int held_row, held_column; /* what is still in buffer.source and buffer.factor, or -1 */
+    origin origins[ROWS_MAX];  /* of the tiles at hand: rows of the job; weight gradient: those of a piece */
 } job;
 
-typedef struct origin {
-    int image, y, x;
-} origin;
-
-static origin origin_of(const geometry *g, int tile)
+static void find_origins(job *j, int first, int count)
 {
-    int within = tile % g->tiles;
-    return (origin){tile / g->tiles, tile_begin(&g->y, within / g->x.count), tile_begin(&g->x, within % g->x.count)};
+    const geometry *g = j->geometry;
+    for (int i = 0; i < count; i++) {
+        int within = (first + i) % g->tiles;
+        j->origins[i] = (origin){(first + i) / g->tiles, tile_begin(&g->y, within / g->x.count),
+                                 tile_begin(&g->x, within % g->x.count)};
+    }
 }
 
 /* An operand whose pixels tiles are made of. */
@@ -276,15 +310,15 @@ static void tile_pixels(const plane *p, int y, int x, int size, const float *out
     }
 }
 
-/* The one place where source pixels are transformed: tiles first .. + count, channels channel .. + depth, to
+/* The one place where source pixels are transformed: the `count` tiles at hand, channels channel .. + depth, to
  * [tile][point][depth]. */
-static void transform_source(const job *j, int first, int count, int channel, int depth)
+static void transform_source(const job *j, int count, int channel, int depth)
 {
     const geometry *g = j->geometry;
     size_t points_stride = sm_round_up((size_t)depth, LINE), stride = row_stride(&g->block, (size_t)depth);
     for (int tile = 0; tile < count; tile++) {
         const float *pixels[SM_WINOGRAD_POINTS_MAX];
-        origin at = origin_of(g, first + tile);
+        origin at = j->origins[tile];
         plane source = source_plane(g, j->source, at.image, channel);
         tile_pixels(&source, at.y - g->pad_y, at.x - g->pad_x, g->block.tile + 2, j->buffer.zeros, pixels);
         j->transform->input(pixels, depth, j->buffer.source + tile * stride, points_stride);
@@ -292,77 +326,80 @@ static void transform_source(const job *j, int first, int count, int channel, in
 }
 
 /* The data gradient is the same convolution of grad_output, by the weights turned around and transposed. */
-static void turn_weight(const job *j, int channel, int depth)
+static void turn_weight(const job *j, int channel, int depth, int column, int columns)
 {
     const geometry *g = j->geometry;
     size_t row = (size_t)g->source_channels, tap = row * g->result_channels;
     for (int i = 0; i < TAPS; i++) {
-        sm_transpose(depth, j->columns, j->run->weight + (TAPS - 1 - i) * tap + j->first_column * row + channel, row,
-                     j->buffer.turned + (size_t)i * depth * j->columns, (size_t)j->columns);
+        sm_transpose(depth, columns, j->run->weight + (TAPS - 1 - i) * tap + column * row + channel, row,
+                     j->buffer.turned + (size_t)i * depth * columns, (size_t)columns);
     }
 }
 
-/* Weights of source channels channel .. + depth and this job's columns. */
-static void transform_weight(const job *j, int channel, int depth)
+static int panel_columns(const job *j, int panel)
 {
     int width = j->kernel->tile_columns;
-    sm_panelled columns = {width, (size_t)depth * width};
-    size_t point_stride = factor_stride(j->panels, depth, width);
+    return sm_smaller(width, j->columns - panel * width);
+}
+
+/* Weights of source channels channel .. + depth and one panel of this job. */
+static void transform_weight(const job *j, int channel, int depth, int panel, float *factor)
+{
+    int width = j->kernel->tile_columns, column = j->first_column + panel * width, columns = panel_columns(j, panel);
     size_t row = (size_t)j->geometry->result_channels, tap = row * j->geometry->source_channels;
-    const float *weight = j->run->weight + channel * row + j->first_column;
+    const float *weight = j->run->weight + channel * row + column;
     if (j->turned) {
-        turn_weight(j, channel, depth);
+        turn_weight(j, channel, depth, column, columns);
         weight = j->buffer.turned;
-        row = (size_t)j->columns;
+        row = (size_t)columns;
         tap = depth * row;
     }
     for (int k = 0; k < depth; k++) {
-        j->transform->weight(weight + k * row, tap, j->columns, j->buffer.factor + (size_t)k * width, point_stride,
-                             columns);
+        j->transform->weight(weight + k * row, tap, columns, factor + (size_t)k * width, factor_stride(depth, width));
     }
 }
 
-/* grad_output of tiles first .. + count and this job's columns. */
-static void transform_grad_output(const job *j, int first, int count)
+/* grad_output of the `count` tiles at hand and one panel of this job. */
+static void transform_grad_output(const job *j, int count, int panel, float *factor)
 {
     const geometry *g = j->geometry;
     int width = j->kernel->tile_columns;
-    sm_panelled columns = {width, (size_t)count * width};
-    size_t point_stride = factor_stride(j->panels, count, width);
     for (int tile = 0; tile < count; tile++) {
         const float *pixels[SM_WINOGRAD_POINTS_MAX];
-        origin at = origin_of(g, first + tile);
-        plane grad = result_plane(g, j->run->grad_output, at.image, j->first_column);
+        origin at = j->origins[tile];
+        plane grad = result_plane(g, j->run->grad_output, at.image, j->first_column + panel * width);
         tile_pixels(&grad, at.y, at.x, g->block.tile, j->buffer.zeros, pixels);
-        j->transform->grad_output(pixels, j->columns, j->buffer.factor + (size_t)tile * width, point_stride, columns);
+        j->transform->grad_output(pixels, panel_columns(j, panel), factor + (size_t)tile * width,
+                                  factor_stride(count, width));
     }
 }
 
-/* sums (+)= source * factor at every point. `a_row`, `a_step`: floats of buffer.source between rows and steps of the
- * depth. */
-static void multiply_points(const job *j, int depth, size_t point_stride, size_t a_row, size_t a_step, int accumulate)
+/* Rows of the source and what lies between them, in floats. */
+typedef struct source_strides {
+    size_t point, row, step;
+} source_strides;
+
+/* One panel of the sums (+)= source * factor, at every point. */
+static void multiply_points(const job *j, int panel, const float *factor, int depth, const source_strides *a_strides,
+                            int accumulate)
 {
-    const geometry *g = j->geometry;
     int width = j->kernel->tile_columns, groups = sm_divide_up(j->rows, j->kernel->tile_rows);
-    sm_microkernel_multiply *multiply = a_step == 1 ? j->kernel->multiply_block : j->kernel->multiply_panel;
-    for (int point = 0; point < g->block.points; point++) {
-        const float *factor = j->buffer.factor + point * factor_stride(j->panels, depth, width);
+    sm_microkernel_multiply *multiply = a_strides->step == 1 ? j->kernel->multiply_block : j->kernel->multiply_panel;
+    for (int point = 0; point < j->geometry->block.points; point++) {
         for (int group = 0; group < groups; group++) {
             int begin = sm_piece_begin(j->rows, groups, group),
                 rows = sm_piece_begin(j->rows, groups, group + 1) - begin;
-            const float *a = j->buffer.source + point * point_stride + begin * a_row;
+            const float *a = j->buffer.source + point * a_strides->point + begin * a_strides->row;
             float *c[SM_TILE_ROWS_MAX];
             for (int i = 0; i < rows; i++) {
                 c[i] = j->buffer.sums + (begin + i) * j->sums_stride + (size_t)point * j->panels * width;
             }
             if (j->kernel->arrange) {
-                j->kernel->arrange(rows, depth, a, a_row, a_step, j->buffer.arranged);
+                j->kernel->arrange(rows, depth, a, a_strides->row, a_strides->step, j->buffer.arranged);
                 a = j->buffer.arranged;
             }
-            for (int panel = 0; panel < j->panels; panel++) {
-                multiply(rows, sm_smaller(width, j->columns - panel * width), depth, a, a_step == 1 ? a_row : a_step,
-                         factor + (size_t)panel * depth * width, c, (size_t)panel * width, accumulate);
-            }
+            multiply(rows, panel_columns(j, panel), depth, a, a_strides->step == 1 ? a_strides->row : a_strides->step,
+                     factor + point * factor_stride(depth, width), c, (size_t)panel * width, accumulate);
         }
     }
 }
@@ -373,7 +410,7 @@ static void transform_output(const job *j)
     const geometry *g = j->geometry;
     for (int row = 0; row < j->rows; row++) {
         float *pixels[SM_WINOGRAD_POINTS_MAX];
-        origin at = origin_of(g, j->first_row + row);
+        origin at = j->origins[row];
         plane result = result_plane(g, j->run->result, at.image, j->first_column);
         tile_pixels(&result, at.y, at.x, g->block.tile, NULL, (const float **)pixels);
         j->transform->output(j->buffer.sums + row * j->sums_stride, (size_t)j->panels * j->kernel->tile_columns,
@@ -395,30 +432,32 @@ static void transform_grad_weight(const job *j)
     }
 }
 
-/* Forward and data gradient: the depth is channels. */
-static void add_channels(const job *j, int first, int depth, int has_source, int has_factor)
+/* What the pass makes of steps first .. + depth. Forward and data gradient: the depth is channels. Weight gradient: it
+ * is tiles. A panel that the next job does not use gives its place to the next panel. */
+static void add_piece(job *j, int first, int depth, int has_source, int has_factor)
 {
-    if (!has_source) {
-        transform_source(j, j->first_row, j->rows, first, depth);
+    const blocking *block = &j->geometry->block;
+    size_t step_row = row_stride(block, (size_t)j->rows), tile_row = row_stride(block, (size_t)depth);
+    source_strides strides = j->is_weight ? (source_strides){sm_round_up((size_t)j->rows, LINE), 1, step_row}
+                                          : (source_strides){sm_round_up((size_t)depth, LINE), tile_row, 1};
+    if (j->is_weight) {
+        find_origins(j, first, depth);
     }
-    if (!has_factor) {
-        transform_weight(j, first, depth);
+    if (!has_source && j->is_weight) {
+        transform_source(j, depth, j->first_row, j->rows);
+    } else if (!has_source) {
+        transform_source(j, j->rows, first, depth);
     }
-    multiply_points(j, depth, sm_round_up((size_t)depth, LINE), row_stride(&j->geometry->block, (size_t)depth), 1,
-                    first > 0);
-}
-
-/* Weight gradient: the depth is tiles. */
-static void add_tiles(const job *j, int first, int depth, int has_source, int has_factor)
-{
-    if (!has_source) {
-        transform_source(j, first, depth, j->first_row, j->rows);
+    for (int panel = 0; panel < j->panels; panel++) {
+        size_t kept = depth == j->depth ? panel * panel_floats(block, depth, j->kernel->tile_columns) : 0;
+        float *factor = j->buffer.factor + kept;
+        if (!has_factor && j->is_weight) {
+            transform_grad_output(j, depth, panel, factor);
+        } else if (!has_factor) {
+            transform_weight(j, first, depth, panel, factor);
+        }
+        multiply_points(j, panel, factor, depth, &strides, first > 0);
     }
-    if (!has_factor) {
-        transform_grad_output(j, first, depth);
-    }
-    multiply_points(j, depth, sm_round_up((size_t)j->rows, LINE), 1, row_stride(&j->geometry->block, (size_t)j->rows),
-                    first > 0);
 }
 
 /* A factor of the last job is used again if it is the same, which it can only be if the depth is one piece. */
@@ -427,13 +466,11 @@ static void run_job(job *j)
     int step = depth_piece(j->depth), is_whole = step >= j->depth;
     int has_source = is_whole && j->held_row == j->first_row,
         has_factor = is_whole && j->held_column == j->first_column;
+    if (!j->is_weight) {
+        find_origins(j, j->first_row, j->rows);
+    }
     for (int first = 0; first < j->depth; first += step) {
-        int depth = sm_smaller(step, j->depth - first);
-        if (j->is_weight) {
-            add_tiles(j, first, depth, has_source, has_factor);
-        } else {
-            add_channels(j, first, depth, has_source, has_factor);
-        }
+        add_piece(j, first, sm_smaller(step, j->depth - first), has_source, has_factor);
     }
     j->held_row = j->first_row;
     j->held_column = j->first_column;
@@ -498,11 +535,6 @@ static void run_winograd(const sm_conv2d_shape *s, sm_conv2d_pass pass, const bl
 }
 
 /* ---- the table's columns ----------------------------------------------------------------------------------------- */
-
-static const blocking *blocking_of(int tile)
-{
-    return &blockings[tile == 4];
-}
 
 static int supports(const sm_conv2d_shape *s, int tile)
 {

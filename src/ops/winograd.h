@@ -14,12 +14,6 @@
 
 enum { SM_WINOGRAD_POINTS_MAX = 36 };
 
-/** Where column j of a panelled matrix lies: (j / width) * stride + j % width. */
-typedef struct sm_panelled {
-    int width;
-    size_t stride;
-} sm_panelled;
-
 typedef struct sm_winograd {
     int tile;  /**< m */
     int lanes; /**< channels a vector; panel widths are multiples of it */
@@ -31,10 +25,9 @@ typedef struct sm_winograd {
     void (*output)(const float *in, size_t point_stride, int channels, const float *bias, int accumulate,
                    float *const *pixels);
     /** A grad_output A^T: m * m pixels in, points rows out. */
-    void (*grad_output)(const float *const *pixels, int channels, float *out, size_t point_stride, sm_panelled columns);
+    void (*grad_output)(const float *const *pixels, int channels, float *out, size_t point_stride);
     /** G weight G^T: 9 rows of `channels`, tap_stride apart, in; points rows out. */
-    void (*weight)(const float *weight, size_t tap_stride, int channels, float *out, size_t point_stride,
-                   sm_panelled columns);
+    void (*weight)(const float *weight, size_t tap_stride, int channels, float *out, size_t point_stride);
     /** G^T products G: points rows in, 9 rows, tap_stride apart, out. */
     void (*grad_weight)(const float *in, size_t point_stride, int channels, int accumulate, float *result,
                         size_t tap_stride);

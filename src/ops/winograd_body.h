@@ -298,33 +298,26 @@ INLINE void output_tile(const int m, const float *in, size_t point_stride, int c
     }
 }
 
-INLINE size_t column_at(sm_panelled columns, int column)
-{
-    return (size_t)(column / columns.width) * columns.stride + (size_t)(column % columns.width);
-}
-
-INLINE void grad_tile(const int m, const float *const *pixels, int channels, float *out, size_t point_stride,
-                      sm_panelled columns)
+INLINE void grad_tile(const int m, const float *const *pixels, int channels, float *out, size_t point_stride)
 {
     int channel = 0;
     for (; channel + LANES <= channels; channel += LANES) {
-        grad_group(m, pixels, channel, LANES, out + column_at(columns, channel), point_stride);
+        grad_group(m, pixels, channel, LANES, out + channel, point_stride);
     }
     if (channel < channels) {
-        grad_group(m, pixels, channel, channels - channel, out + column_at(columns, channel), point_stride);
+        grad_group(m, pixels, channel, channels - channel, out + channel, point_stride);
     }
 }
 
 INLINE void weight_row(const int m, const float *weight, size_t tap_stride, int channels, float *out,
-                       size_t point_stride, sm_panelled columns)
+                       size_t point_stride)
 {
     int channel = 0;
     for (; channel + LANES <= channels; channel += LANES) {
-        weight_group(m, weight + channel, tap_stride, LANES, out + column_at(columns, channel), point_stride);
+        weight_group(m, weight + channel, tap_stride, LANES, out + channel, point_stride);
     }
     if (channel < channels) {
-        weight_group(m, weight + channel, tap_stride, channels - channel, out + column_at(columns, channel),
-                     point_stride);
+        weight_group(m, weight + channel, tap_stride, channels - channel, out + channel, point_stride);
     }
 }
 
@@ -352,15 +345,13 @@ INLINE void grad_weight_row(const int m, const float *in, size_t point_stride, i
     {                                                                                                                  \
         output_tile(M, in, point_stride, channels, bias, accumulate, pixels);                                          \
     }                                                                                                                  \
-    static void grad_output##M(const float *const *pixels, int channels, float *out, size_t point_stride,              \
-                               sm_panelled columns)                                                                    \
+    static void grad_output##M(const float *const *pixels, int channels, float *out, size_t point_stride)              \
     {                                                                                                                  \
-        grad_tile(M, pixels, channels, out, point_stride, columns);                                                    \
+        grad_tile(M, pixels, channels, out, point_stride);                                                             \
     }                                                                                                                  \
-    static void weight##M(const float *weight, size_t tap_stride, int channels, float *out, size_t point_stride,       \
-                          sm_panelled columns)                                                                         \
+    static void weight##M(const float *weight, size_t tap_stride, int channels, float *out, size_t point_stride)       \
     {                                                                                                                  \
-        weight_row(M, weight, tap_stride, channels, out, point_stride, columns);                                       \
+        weight_row(M, weight, tap_stride, channels, out, point_stride);                                                \
     }                                                                                                                  \
     static void grad_weight##M(const float *in, size_t point_stride, int channels, int accumulate, float *result,      \
                                size_t tap_stride)                                                                      \
