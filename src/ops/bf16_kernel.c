@@ -87,13 +87,13 @@ static inline void add_products(float value, const uint16_t *b, float *sum)
 }
 
 /* One row of the tile times all columns. */
-static inline void multiply_row(int parts, int row, const sm_bf16_factor *a, const char *b, float *sum)
+static inline void multiply_row(int parts, int row, const sm_bf16_factors *factors, float *sum)
 {
-    const uint16_t *right = (const uint16_t *)b;
-    for (int piece = 0; piece < a->count; piece++) {
-        const char *half = a->half[piece][row / SM_BF16_HALF_ROWS];
-        const uint16_t *left = (const uint16_t *)(half + (row % SM_BF16_HALF_ROWS) * a->stride);
-        for (int k = 0; k < whole_blocks(a->depth); k++, right += parts * COLUMNS) {
+    for (const sm_bf16_piece *piece = factors->piece; piece < factors->piece + factors->count; piece++) {
+        const char *half = piece->half[row / SM_BF16_HALF_ROWS];
+        const uint16_t *left = (const uint16_t *)(half + (row % SM_BF16_HALF_ROWS) * factors->stride);
+        const uint16_t *right = (const uint16_t *)piece->columns;
+        for (int k = 0; k < whole_blocks(factors->depth); k++, right += parts * COLUMNS) {
             const uint16_t *step = left + (size_t)(k - k % STEPS) * parts + k % STEPS;
             for (int p = parts - 1; p >= 0; p--) {
                 for (int q = parts - 1 - p; q >= 0; q--) {
@@ -104,12 +104,12 @@ static inline void multiply_row(int parts, int row, const sm_bf16_factor *a, con
     }
 }
 
-SM_CLONES static void multiply(int parts, int rows, int columns, const sm_bf16_factor *a, const char *b,
-                               float *const *c, size_t offset, int accumulate)
+SM_CLONES static void multiply(int parts, int rows, int columns, const sm_bf16_factors *factors, float *const *c,
+                               size_t offset, int accumulate)
 {
     for (int i = 0; i < rows; i++) {
         float sum[COLUMNS] = {0};
-        multiply_row(parts, i, a, b, sum);
+        multiply_row(parts, i, factors, sum);
         for (int j = 0; j < columns; j++) {
             c[i][offset + j] = (accumulate ? c[i][offset + j] : 0) + sum[j];
         }

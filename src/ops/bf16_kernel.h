@@ -39,14 +39,21 @@ static inline size_t sm_bf16_columns_bytes(int parts, int depth)
     return SM_BF16_COLUMNS * sm_bf16_row_bytes(parts, depth);
 }
 
-/** Rows of A for a tile: its depth is `count` pieces of `depth` steps each. The rows of a half of the tile lie `stride`
- * bytes apart (a multiple of 64). */
-typedef struct sm_bf16_factor {
+/** Both factors of a tile for some steps of its depth. */
+typedef struct sm_bf16_piece {
+    const char
+        *half[2]; /**< rows of A: the first row of each half, 64-byte aligned; always SM_BF16_HALF_ROWS rows of it
+                            can be read, what lies beyond `rows` does not matter */
+    const char *columns; /**< packed columns of B */
+} sm_bf16_piece;
+
+/** The factors of a tile: its depth is `count` pieces of `depth` steps each. The rows of a half lie `stride` bytes apart
+ * (a multiple of 64). */
+typedef struct sm_bf16_factors {
     int count, depth;
     size_t stride;
-    const char *(*half)[2]; /**< of each piece: the first row of each half; 64-byte aligned; always SM_BF16_HALF_ROWS
-                               rows can be read, what lies beyond `rows` does not matter */
-} sm_bf16_factor;
+    const sm_bf16_piece *piece;
+} sm_bf16_factors;
 
 typedef struct sm_bf16_kernel {
     const char *name;
@@ -65,10 +72,9 @@ typedef struct sm_bf16_kernel {
     /** Packs B: element (k, j) = steps[k][offset + j]. Columns and steps up to whole tiles and blocks become zeros.
      */
     void (*pack_columns)(int parts, int columns, int depth, const float *const *steps, size_t offset, char *packed);
-    /** C (+)= A * B; the pieces' columns follow each other. Column j of row i is c[i][offset + j]. `accumulate` 0: the
-     * old C is not read. */
-    void (*multiply)(int parts, int rows, int columns, const sm_bf16_factor *a, const char *b, float *const *c,
-                     size_t offset, int accumulate);
+    /** C (+)= A * B. Column j of row i is c[i][offset + j]. `accumulate` 0: the old C is not read. */
+    void (*multiply)(int parts, int rows, int columns, const sm_bf16_factors *factors, float *const *c, size_t offset,
+                     int accumulate);
 } sm_bf16_kernel;
 
 static inline void sm_bf16_kernel_begin(const sm_bf16_kernel *kernel)

@@ -57,9 +57,9 @@ static void end(void)
 /* Registers 0-3: C, 4-5: A, 6-7: B. `tall`, `wide`: the second 16 rows, the second 16 columns exist. */
 #define LOAD_A(PART)                                                                                                   \
     do {                                                                                                               \
-        _tile_loadd(4, upper + (PART)*LINE, a->stride);                                                                \
+        _tile_loadd(4, upper + (PART)*LINE, stride);                                                                   \
         if (tall) {                                                                                                    \
-            _tile_loadd(5, lower + (PART)*LINE, a->stride);                                                            \
+            _tile_loadd(5, lower + (PART)*LINE, stride);                                                               \
         }                                                                                                              \
     } while (0)
 #define LOAD_B(PART)                                                                                                   \
@@ -83,26 +83,32 @@ static void end(void)
         }                                                                                                              \
     } while (0)
 
-/* Registers 0-3 to memory, rows `stride` bytes apart, or back. */
+/* Where registers 0-3 go: rows `stride` bytes apart, the two halves of the rows anywhere. */
+typedef struct tile_place {
+    float *half[2];
+    size_t stride;
+} tile_place;
+
+/* Registers 0-3 to memory, or back. */
 #define EACH_C(MOVE)                                                                                                   \
     do {                                                                                                               \
-        MOVE(0, tile, stride);                                                                                         \
+        MOVE(0, to->half[0], to->stride);                                                                              \
         if (wide) {                                                                                                    \
-            MOVE(1, tile + LANES, stride);                                                                             \
+            MOVE(1, to->half[0] + LANES, to->stride);                                                                  \
         }                                                                                                              \
         if (tall) {                                                                                                    \
-            MOVE(2, (char *)tile + 16 * stride, stride);                                                               \
+            MOVE(2, to->half[1], to->stride);                                                                          \
         }                                                                                                              \
         if (tall && wide) {                                                                                            \
-            MOVE(3, (char *)(tile + LANES) + 16 * stride, stride);                                                     \
+            MOVE(3, to->half[1] + LANES, to->stride);                                                                  \
         }                                                                                                              \
     } while (0)
 
-static inline __attribute__((always_inline)) const char *
-multiply_piece(const int count, const int tall, const int wide, const sm_bf16_factor *a, int piece, const char *b)
+static inline __attribute__((always_inline)) void multiply_piece(const int count, const int tall, const int wide,
+                                                                 const sm_bf16_piece *piece, int depth, size_t stride)
 {
-    const char *upper = a->half[piece][0], *lower = a->half[piece][1];
-    for (int k = 0; k < a->depth; k += SM_BF16_STEPS) {
+    const char *upper = piece->half[0], *lower = piece->half[1], *b = piece->columns;
+    for (int k = 0; k < depth; k += SM_BF16_STEPS) {
         LOAD_A(0);
         if (count == 3) {
             LOAD_B(2);
@@ -124,12 +130,11 @@ multiply_piece(const int count, const int tall, const int wide, const sm_bf16_fa
         lower += count * LINE;
         b += (size_t)count * 2 * REGISTER_BYTES;
     }
-    return b;
 }
 
 static inline __attribute__((always_inline)) void multiply_tile(const int count, const int tall, const int wide,
-                                                                const sm_bf16_factor *a, const char *b, float *tile,
-                                                                size_t stride, int accumulate)
+                                                                const sm_bf16_factors *factors, const tile_place *to,
+                                                                int accumulate)
 {
     if (accumulate) {
         __asm__ volatile("" ::: "memory"); /* the compiler does not know that loads of registers read memory */
@@ -140,8 +145,8 @@ static inline __attribute__((always_inline)) void multiply_tile(const int count,
         _tile_zero(2);
         _tile_zero(3);
     }
-    for (int piece = 0; piece < a->count; piece++) {
-        b = multiply_piece(count, tall, wide, a, piece, b);
+    for (int piece = 0; piece < factors->count; piece++) {
+        multiply_piece(count, tall, wide, &factors->piece[piece], factors->depth, factors->stride);
     }
     EACH_C(_tile_stored);
 }
@@ -170,10 +175,11 @@ static void put_tile(int rows, int columns, const float *tile, float *const *c, 
     }
 }
 
+/* \return 1 if both halves' rows are `stride` floats apart */
 static int is_evenly_spaced(int rows, float *const *c, ptrdiff_t stride)
 {
     for (int i = 1; i < rows; i++) {
-        if (c[i] - c[i - 1] != stride) {
+        if (i != SM_BF16_HALF_ROWS && c[i] - c[i - 1] != stride) {
             return 0;
         }
     }
@@ -181,41 +187,43 @@ static int is_evenly_spaced(int rows, float *const *c, ptrdiff_t stride)
 }
 
 static inline __attribute__((always_inline)) void multiply_of_size(const int count, int tall, int wide,
-                                                                   const sm_bf16_factor *a, const char *b, float *tile,
-                                                                   size_t stride, int accumulate)
+                                                                   const sm_bf16_factors *factors, const tile_place *to,
+                                                                   int accumulate)
 {
     if (tall && wide) {
-        multiply_tile(count, 1, 1, a, b, tile, stride, accumulate);
+        multiply_tile(count, 1, 1, factors, to, accumulate);
     } else if (tall) {
-        multiply_tile(count, 1, 0, a, b, tile, stride, accumulate);
+        multiply_tile(count, 1, 0, factors, to, accumulate);
     } else if (wide) {
-        multiply_tile(count, 0, 1, a, b, tile, stride, accumulate);
+        multiply_tile(count, 0, 1, factors, to, accumulate);
     } else {
-        multiply_tile(count, 0, 0, a, b, tile, stride, accumulate);
+        multiply_tile(count, 0, 0, factors, to, accumulate);
     }
 }
 
-/* Whole tiles of evenly spaced rows go to and from the result directly, others by way of a copy. Both begin from what
+/* Whole halves of evenly spaced rows go to and from the result directly, others by way of a copy. Both begin from what
  * is there: which of the two a row meets depends on the batch and the threads, and its bits must not. */
-static void multiply_amx(int count, int rows, int columns, const sm_bf16_factor *a, const char *b, float *const *c,
+static void multiply_amx(int count, int rows, int columns, const sm_bf16_factors *factors, float *const *c,
                          size_t offset, int accumulate)
 {
     _Alignas(LINE) float aside[SM_BF16_ROWS * SM_BF16_COLUMNS];
-    int tall = rows > 16, wide = columns > LANES;
-    int is_direct = rows % 16 == 0 && columns % LANES == 0 && is_evenly_spaced(rows, c, c[1] - c[0]);
-    float *tile = is_direct ? c[0] + offset : aside;
-    size_t stride = is_direct ? (size_t)(c[1] - c[0]) * sizeof(float) : SM_BF16_COLUMNS * sizeof(float);
+    int tall = rows > SM_BF16_HALF_ROWS, wide = columns > LANES;
+    int is_direct = rows % SM_BF16_HALF_ROWS == 0 && columns % LANES == 0 && is_evenly_spaced(rows, c, c[1] - c[0]);
+    tile_place to = {{aside, aside + SM_BF16_HALF_ROWS * SM_BF16_COLUMNS}, SM_BF16_COLUMNS * sizeof(float)};
     for (int i = 0; i < rows; i++) {
         _mm_prefetch(c[i] + offset, _MM_HINT_T0);
         _mm_prefetch(c[i] + offset + LANES, _MM_HINT_T0);
     }
-    if (accumulate && !is_direct) {
+    if (is_direct) {
+        to = (tile_place){{c[0] + offset, tall ? c[SM_BF16_HALF_ROWS] + offset : NULL},
+                          (size_t)(c[1] - c[0]) * sizeof(float)};
+    } else if (accumulate) {
         fetch_tile(rows, columns, aside, c, offset);
     }
     if (count == 1) {
-        multiply_of_size(1, tall, wide, a, b, tile, stride, accumulate);
+        multiply_of_size(1, tall, wide, factors, &to, accumulate);
     } else {
-        multiply_of_size(3, tall, wide, a, b, tile, stride, accumulate);
+        multiply_of_size(3, tall, wide, factors, &to, accumulate);
     }
     if (!is_direct) {
         put_tile(rows, columns, aside, c, offset);

@@ -13,16 +13,24 @@ static int supported(void)
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
 }
 
-/* One block of steps of row `first`, counted over all pieces. */
-static inline const char *line_of(const sm_bf16_factor *a, int first, int block)
+/* Adds one block of steps to the sums of up to ROWS rows. */
+static inline __attribute__((always_inline)) void add_block(const int rows, const char *a, size_t stride, const char *b,
+                                                            __m512 (*sum)[2])
 {
-    int blocks = sm_divide_up(a->depth, SM_BF16_STEPS);
-    const char *half = a->half[block / blocks][first / SM_BF16_HALF_ROWS];
-    return half + (first % SM_BF16_HALF_ROWS) * a->stride + (size_t)(block % blocks) * LINE;
+    for (int j = 0; j < PAIRS; j++) {
+        __m512bh left = (__m512bh)_mm512_load_si512((const __m512i *)(b + j * LINE));
+        __m512bh right = (__m512bh)_mm512_load_si512((const __m512i *)(b + HALF_BYTES + j * LINE));
+#pragma GCC unroll 8
+        for (int i = 0; i < rows; i++) {
+            __m512bh pair = (__m512bh)_mm512_set1_epi32(*(const int *)(a + i * stride + j * 4));
+            sum[i][0] = _mm512_dpbf16_ps(sum[i][0], pair, left);
+            sum[i][1] = _mm512_dpbf16_ps(sum[i][1], pair, right);
+        }
+    }
 }
 
 static inline __attribute__((always_inline)) void multiply_rows(const int rows, int columns, int first,
-                                                                const sm_bf16_factor *a, const char *b, float *const *c,
+                                                                const sm_bf16_factors *factors, float *const *c,
                                                                 size_t offset, int accumulate)
 {
     __m512 sum[ROWS][2];
@@ -30,17 +38,12 @@ static inline __attribute__((always_inline)) void multiply_rows(const int rows, 
     for (int i = 0; i < rows; i++) {
         sum[i][0] = sum[i][1] = _mm512_setzero_ps();
     }
-    for (int block = 0; block < a->count * sm_divide_up(a->depth, SM_BF16_STEPS); block++, b += 2 * HALF_BYTES) {
-        const char *row = line_of(a, first, block);
-        for (int j = 0; j < PAIRS; j++) {
-            __m512bh left = (__m512bh)_mm512_load_si512((const __m512i *)(b + j * LINE));
-            __m512bh right = (__m512bh)_mm512_load_si512((const __m512i *)(b + HALF_BYTES + j * LINE));
-#pragma GCC unroll 8
-            for (int i = 0; i < rows; i++) {
-                __m512bh pair = (__m512bh)_mm512_set1_epi32(*(const int *)(row + i * a->stride + j * 4));
-                sum[i][0] = _mm512_dpbf16_ps(sum[i][0], pair, left);
-                sum[i][1] = _mm512_dpbf16_ps(sum[i][1], pair, right);
-            }
+    for (int i = 0; i < factors->count; i++) {
+        const sm_bf16_piece *piece = &factors->piece[i];
+        const char *a = piece->half[first / SM_BF16_HALF_ROWS] + (first % SM_BF16_HALF_ROWS) * factors->stride;
+        const char *b = piece->columns;
+        for (int k = 0; k < factors->depth; k += SM_BF16_STEPS, a += LINE, b += 2 * HALF_BYTES) {
+            add_block(rows, a, factors->stride, b, sum);
         }
     }
     __mmask16 mask[2] = {sm_lanes(columns), sm_lanes(columns - LANES)};
@@ -54,15 +57,15 @@ static inline __attribute__((always_inline)) void multiply_rows(const int rows, 
     }
 }
 
-static void multiply(int parts, int rows, int columns, const sm_bf16_factor *a, const char *b, float *const *c,
-                     size_t offset, int accumulate)
+static void multiply(int parts, int rows, int columns, const sm_bf16_factors *factors, float *const *c, size_t offset,
+                     int accumulate)
 {
     (void)parts;
     for (int first = 0; first < rows; first += ROWS) {
         switch (rows - first < ROWS ? rows - first : ROWS) {
 #define CASE(COUNT)                                                                                                    \
     case COUNT:                                                                                                        \
-        multiply_rows(COUNT, columns, first, a, b, c + first, offset, accumulate);                                     \
+        multiply_rows(COUNT, columns, first, factors, c + first, offset, accumulate);                                  \
         break;
             CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
 #undef CASE

@@ -40,15 +40,19 @@ void sm_conv2d_winograd4_run(const sm_conv2d_shape *shape, sm_conv2d_pass pass, 
 /* conv2d_bf16.c */
 int sm_conv2d_bf16x3_gemm_supports(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
 double sm_conv2d_bf16x3_gemm_cost(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch);
+double sm_conv2d_bf16x3_gemm_macs(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
 void sm_conv2d_bf16x3_gemm_run(const sm_conv2d_shape *shape, sm_conv2d_pass pass, const sm_conv2d_operands *operands);
 int sm_conv2d_bf16x3_taps_supports(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
 double sm_conv2d_bf16x3_taps_cost(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch);
+double sm_conv2d_bf16x3_taps_macs(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
 void sm_conv2d_bf16x3_taps_run(const sm_conv2d_shape *shape, sm_conv2d_pass pass, const sm_conv2d_operands *operands);
 int sm_conv2d_bf16_gemm_supports(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
 double sm_conv2d_bf16_gemm_cost(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch);
+double sm_conv2d_bf16_gemm_macs(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
 void sm_conv2d_bf16_gemm_run(const sm_conv2d_shape *shape, sm_conv2d_pass pass, const sm_conv2d_operands *operands);
 int sm_conv2d_bf16_taps_supports(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
 double sm_conv2d_bf16_taps_cost(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch);
+double sm_conv2d_bf16_taps_macs(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
 void sm_conv2d_bf16_taps_run(const sm_conv2d_shape *shape, sm_conv2d_pass pass, const sm_conv2d_operands *operands);
 size_t sm_conv2d_bf16_workspace(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch, int threads);
 

@@ -143,13 +143,10 @@ static void pack_pixels(const job *j, size_t first_row, int rows, int first, int
     j->kernel->pack_rows(j->parts, rows, depth, j->own.pixels, ROW_STRIDE, j->own.a, row_stride(j->parts, depth));
 }
 
-/* ROWS packed rows as a factor of one piece. */
-static sm_bf16_factor block_of(int parts, int depth, const char *packed, const char *(*half)[2])
+/* ROWS packed rows, times columns that are still to be named. */
+static sm_bf16_piece rows_of(int parts, int depth, const char *packed)
 {
-    size_t stride = row_stride(parts, depth);
-    half[0][0] = packed;
-    half[0][1] = packed + HALF_ROWS * stride;
-    return (sm_bf16_factor){.count = 1, .depth = depth, .stride = stride, .half = half};
+    return (sm_bf16_piece){.half = {packed, packed + HALF_ROWS * row_stride(parts, depth)}};
 }
 
 /* A block of rows times the packed panels. */
@@ -169,22 +166,22 @@ static void run_block(const job *j, size_t first_row, int rows, int first, int d
         return;
     }
     pack_pixels(j, first_row, rows, first, depth);
-    const char *half[1][2];
-    sm_bf16_factor a = block_of(j->parts, depth, j->own.a, half);
+    sm_bf16_piece factor = rows_of(j->parts, depth, j->own.a);
+    sm_bf16_factors factors = {1, depth, row_stride(j->parts, depth), &factor};
     for (int panel = first_panel; panel < last_panel; panel++) {
         int column = panel * COLUMNS, columns = sm_smaller(COLUMNS, j->result_channels - column);
-        const char *b = j->own.b + (size_t)(panel - first_panel) * sm_bf16_columns_bytes(j->parts, depth);
-        j->kernel->multiply(j->parts, rows, columns, &a, b, c, (size_t)column, !from_nothing);
+        factor.columns = j->own.b + (size_t)(panel - first_panel) * sm_bf16_columns_bytes(j->parts, depth);
+        j->kernel->multiply(j->parts, rows, columns, &factors, c, (size_t)column, !from_nothing);
     }
 }
 
-/* A piece of a region's depth, whole blocks of steps, whose weights are one piece in the order of taps. */
-typedef struct piece {
+/* A stretch of a region's depth, whole blocks of steps, whose weights lie together in the order of taps. */
+typedef struct stretch {
     int first, depth;
     int step; /* in the order of all taps */
-} piece;
+} stretch;
 
-static piece piece_at(const job *j, int first)
+static stretch stretch_at(const job *j, int first)
 {
     const sm_region *r = j->region;
     int x_floats = r->x->taps * r->channels;
@@ -193,14 +190,14 @@ static piece piece_at(const job *j, int first)
     int depth = sm_divide_up(left, sm_divide_up(left, DEPTH_NOW));
     depth = sm_smaller((int)sm_round_up((size_t)depth, STEPS), left);
     int slot = (r->y->rank + row) * j->shape->kernel_width + r->x->rank;
-    return (piece){first, depth, slot * r->channels + within};
+    return (stretch){first, depth, slot * r->channels + within};
 }
 
 static void run_blocks(const job *j)
 {
     int first = 0;
     do {
-        piece now = j->region->depth ? piece_at(j, first) : (piece){0, 0, 0};
+        stretch now = j->region->depth ? stretch_at(j, first) : (stretch){0, 0, 0};
         int panels_now = now.depth ? PANELS_NOW / COLUMNS / (int)sm_round_up((size_t)now.depth, STEPS) : j->last_panel;
         for (int panel = j->first_panel; panel < j->last_panel; panel += panels_now) {
             int end = sm_smaller(panel + panels_now, j->last_panel);
@@ -219,145 +216,359 @@ static void run_blocks(const job *j)
 
 /* ---- forward and data gradient of several taps at stride 1: by bands of an image --------------------------------- */
 
-/* Result rows y .. + rows of an image, and what they read of some channels: packed pixels (height x width) from source
- * (y + first_offset_y, first_offset_x) on, zero outside the source; whole halves of tiles can be read everywhere. */
+/* Result rows y .. + rows of an image and some channels of the source rows that they read, packed: the intervals of
+ * source rows that the taps read, where they are inside the source, one after the other. To the left and right of a row
+ * are as many zero pixels as half a tile reads there if it reads any pixel of the row. */
 typedef struct band {
     size_t image;
     int y, rows;
     int channel, channels;
-    int height, width;
+    int left, width; /* zero pixels before a row; pixels of a packed row */
     size_t pixel_bytes;
+    int begin[SM_REGION_KERNEL_MAX], end[SM_REGION_KERNEL_MAX]; /* source rows that tap i of the y axis reads */
+    int slot[SM_REGION_KERNEL_MAX];                             /* packed row of source row begin[i] */
+    int slots;
+    char *packed;
 } band;
 
-static int reach(const sm_region_axis *range)
+/* Bands whose pixels are packed at the same time, so that the weights are packed once for all of them. */
+enum { BANDS_MAX = 8 };
+
+static int clamp(int value, int least, int most)
 {
-    return range->offset[range->taps - 1] - range->offset[0];
+    return sm_larger(least, sm_smaller(value, most));
+}
+
+/* Zero pixels on either side. */
+static int left_of(const sm_region *r)
+{
+    return clamp(-r->x->offset[0], 0, HALF_ROWS - 1);
+}
+
+static int right_of(const sm_region *r)
+{
+    int reach = (int)sm_round_up((size_t)r->x->count, HALF_ROWS) + r->x->offset[r->x->taps - 1];
+    return clamp(reach - r->width, 0, HALF_ROWS - 1);
 }
 
 static int band_width(const sm_region *r)
 {
-    return (int)sm_round_up((size_t)r->x->count, HALF_ROWS) + reach(r->x);
+    return left_of(r) + r->width + right_of(r);
 }
 
-/* \return result rows of a band with so many channels, 0 and less if not one fits */
+/* Finds the source rows of a band, and their place. */
+static void find_rows(const sm_region *r, band *b)
+{
+    b->slots = 0;
+    for (int i = 0, end = 0; i < r->y->taps; i++) {
+        b->begin[i] = clamp(b->y + r->y->offset[i], 0, r->height);
+        b->end[i] = clamp(b->y + r->y->offset[i] + b->rows, 0, r->height);
+        b->slot[i] = i > 0 && b->begin[i] < end ? b->slots - (end - b->begin[i]) : b->slots;
+        b->slots = sm_larger(b->slots, b->slot[i] + b->end[i] - b->begin[i]);
+        end = b->end[i];
+    }
+}
+
+/* \return packed rows of a band of so many result rows, at most */
+static int slots_most(const sm_region *r, int rows)
+{
+    int slots = rows;
+    for (int i = 1; i < r->y->taps; i++) {
+        slots += sm_smaller(rows, r->y->offset[i] - r->y->offset[i - 1]);
+    }
+    return sm_smaller(slots, r->height);
+}
+
+/* \return result rows of a band with so many channels, 0 if not one fits */
 static int band_rows(const sm_region *r, int parts, int channels)
 {
-    return (int)(A_BYTES / (row_stride(parts, channels) * (size_t)band_width(r))) - reach(r->y);
+    int fit = (int)(A_BYTES / (row_stride(parts, channels) * (size_t)band_width(r))) - 1, rows = 0;
+    while (rows < r->y->count && slots_most(r, rows + 1) <= fit) {
+        rows++;
+    }
+    return rows;
 }
 
-/* \return channels of a band: many, but few enough for several rows; 0 if bands do not suit */
+/* \return 1 if bands of so many channels and together PIXELS_WANTED pixels fit */
+static int pixels_fit(const sm_region *r, int parts, int channels)
+{
+    enum { PIXELS_WANTED = 1024 };
+    int rows = band_rows(r, parts, channels), wanted = sm_divide_up(PIXELS_WANTED, r->x->count);
+    if (rows < r->y->count) {
+        return rows >= wanted;
+    }
+    size_t image = ((size_t)slots_most(r, rows) * band_width(r) + HALF_ROWS) * row_stride(parts, channels);
+    return sm_divide_up(wanted, rows) * image <= A_BYTES;
+}
+
+/* \return channels of a band: many, but few enough for so many pixels that packing the weights for them hardly counts;
+ * 0 if bands do not suit */
 static int band_channels(const sm_region *r, int parts)
 {
-    enum { REACH_MAX = 16, CHANNELS_MAX = 256, ROWS_WANTED = 4 };
+    enum { CHANNELS_MAX = 256 };
     int taps = r->y->taps * r->x->taps;
     if (taps < 2 || r->y->count < 1 || r->x->count < 1 || r->channels < STEPS || r->y->source_step != 1 ||
-        r->x->source_step != 1 || r->y->step != 1 || r->x->step != 1 || reach(r->y) > REACH_MAX ||
-        reach(r->x) > REACH_MAX) {
+        r->x->source_step != 1 || r->y->step != 1 || r->x->step != 1) {
         return 0;
     }
-    int least = sm_smaller(r->y->count, ROWS_WANTED);
-    for (int channels = CHANNELS_MAX; channels >= STEPS; channels /= 2) {
-        if (channels * taps * COLUMNS <= PANELS_NOW && channels < r->channels + STEPS &&
-            band_rows(r, parts, channels) >= (channels > STEPS ? least : 1)) {
-            return channels;
-        }
+    int channels = CHANNELS_MAX;
+    while (channels > STEPS && (channels * taps * COLUMNS > PANELS_NOW || channels >= r->channels + STEPS ||
+                                !pixels_fit(r, parts, channels))) {
+        channels /= 2;
     }
-    return 0;
+    return band_rows(r, parts, channels) > 0 && channels * taps * COLUMNS <= PANELS_NOW ? channels : 0;
+}
+
+static size_t band_bytes(const band *b)
+{
+    return ((size_t)b->slots * b->width + HALF_ROWS) * b->pixel_bytes;
+}
+
+/* After the packed rows: what lies outside the source. */
+static char *zero_pixels(const band *b)
+{
+    return b->packed + (size_t)b->slots * b->width * b->pixel_bytes;
 }
 
 static void pack_band(const job *j, const band *b)
 {
     const sm_region *r = j->region;
-    int first_x = r->x->offset[0], begin = sm_larger(0, -first_x);
-    int end = sm_larger(begin, sm_smaller(b->width, r->width - first_x));
-    for (int row = 0; row < b->height; row++) {
-        int y = b->y + r->y->offset[0] + row;
-        char *to = j->own.a + (size_t)row * b->width * b->pixel_bytes;
-        if (y < 0 || y >= r->height) {
-            memset(to, 0, (size_t)b->width * b->pixel_bytes);
-            continue;
+    int right = b->width - b->left - r->width;
+    char *to = b->packed;
+    for (int i = 0, end = 0; i < r->y->taps; i++) {
+        for (int y = sm_larger(b->begin[i], end); y < b->end[i]; y++) {
+            const float *from = j->source + (b->image * r->height + y) * r->width * r->channels + b->channel;
+            memset(to, 0, b->left * b->pixel_bytes);
+            to += b->left * b->pixel_bytes;
+            j->kernel->pack_rows(j->parts, r->width, b->channels, from, (size_t)r->channels, to, b->pixel_bytes);
+            to += r->width * b->pixel_bytes;
+            memset(to, 0, right * b->pixel_bytes);
+            to += right * b->pixel_bytes;
         }
-        const float *from = j->source + ((b->image * r->height + y) * r->width + begin + first_x) * r->channels;
-        memset(to, 0, (size_t)begin * b->pixel_bytes);
-        j->kernel->pack_rows(j->parts, end - begin, b->channels, from + b->channel, (size_t)r->channels,
-                             to + (size_t)begin * b->pixel_bytes, b->pixel_bytes);
-        memset(to + (size_t)end * b->pixel_bytes, 0, (size_t)(b->width - end) * b->pixel_bytes);
+        end = sm_larger(end, b->end[i]);
     }
+    memset(to, 0, HALF_ROWS * b->pixel_bytes);
 }
 
-/* Weights of a panel for all taps of a band. */
-static void pack_band_weights(const job *j, const band *b, int panel)
+/* \return 1 if some pixel of the band reads inside the source through a tap */
+static int band_reads_inside(const sm_region *r, const band *b, int tap_y, int tap_x)
+{
+    int x = r->x->offset[tap_x];
+    return b->begin[tap_y] < b->end[tap_y] && x + r->x->count > 0 && x < r->width;
+}
+
+/* Weights of a panel, of all taps that the bands read something through. */
+static void pack_band_weights(const job *j, const band *bands, int count, int panel)
 {
     const sm_region *r = j->region;
     char *to = j->own.b;
     for (int y = 0; y < r->y->taps; y++) {
-        for (int x = 0; x < r->x->taps; x++, to += sm_bf16_columns_bytes(j->parts, b->channels)) {
-            int slot = (r->y->rank + y) * j->shape->kernel_width + r->x->rank + x;
-            pack_weights(j, slot * r->channels + b->channel, b->channels, panel, to);
+        for (int x = 0; x < r->x->taps; x++, to += sm_bf16_columns_bytes(j->parts, bands->channels)) {
+            int is_read = 0;
+            for (int i = 0; i < count; i++) {
+                is_read |= band_reads_inside(r, &bands[i], y, x);
+            }
+            if (is_read) {
+                int slot = (r->y->rank + y) * j->shape->kernel_width + r->x->rank + x;
+                pack_weights(j, slot * r->channels + bands->channel, bands->channels, panel, to);
+            }
         }
     }
 }
 
-/* Half a tile is HALF_ROWS pixels of a result row; where they pass its end, they go to `aside`. */
-static void point_at_half(const job *j, const band *b, int index, int which, const char *(*half)[2], float **c,
-                          float *aside)
+/* HALF_ROWS pixels of a result row, from x on, of row y of the band. Halves that follow each other lie below each other:
+ * the taps of a tile that are inside the source are then few. */
+typedef struct half_tile {
+    int x, y;
+} half_tile;
+
+static half_tile half_tile_of(const band *b, int index)
+{
+    return (half_tile){index / b->rows * HALF_ROWS, index % b->rows};
+}
+
+/* \return 1 if some pixel of the half reads inside the source through a tap */
+static int reads_inside(const sm_region *r, const band *b, half_tile half, int tap_y, int tap_x)
+{
+    int y = b->y + half.y + r->y->offset[tap_y], x = half.x + r->x->offset[tap_x];
+    int pixels = sm_smaller(HALF_ROWS, r->x->count - half.x);
+    return y >= b->begin[tap_y] && y < b->end[tap_y] && x + pixels > 0 && x < r->width;
+}
+
+/* \return the packed pixel that the half's first pixel reads through a tap */
+static const char *half_through(const sm_region *r, const band *b, half_tile half, int tap_y, int tap_x)
+{
+    if (!reads_inside(r, b, half, tap_y, tap_x)) {
+        return zero_pixels(b);
+    }
+    int slot = b->slot[tap_y] + b->y + half.y + r->y->offset[tap_y] - b->begin[tap_y];
+    return b->packed + ((size_t)slot * b->width + b->left + half.x + r->x->offset[tap_x]) * b->pixel_bytes;
+}
+
+/* Half tiles that are computed together: `index` and the next one, if there is one. */
+typedef struct tile {
+    int halves;
+    half_tile half[2];
+} tile;
+
+static int halves_of(const sm_region *r, const band *b)
+{
+    return b->rows * sm_divide_up(r->x->count, HALF_ROWS);
+}
+
+static tile tile_at(const sm_region *r, const band *b, int index)
+{
+    int last = sm_smaller(index + 1, halves_of(r, b) - 1);
+    return (tile){last - index + 1, {half_tile_of(b, index), half_tile_of(b, last)}};
+}
+
+static int tile_reads_inside(const sm_region *r, const band *b, const tile *t, int tap_y, int tap_x)
+{
+    return reads_inside(r, b, t->half[0], tap_y, tap_x) || reads_inside(r, b, t->half[1], tap_y, tap_x);
+}
+
+/* The factors of a tile: taps through which it reads something.
+ *
+ * \return their number */
+static int pieces_of(const job *j, const band *b, const tile *t, sm_bf16_piece *pieces)
 {
     const sm_region *r = j->region;
-    int halves_a_row = sm_divide_up(r->x->count, HALF_ROWS);
-    int y = index / halves_a_row, x = index % halves_a_row * HALF_ROWS;
-    for (int i = 0, tap = 0; i < r->y->taps; i++) {
-        for (int k = 0; k < r->x->taps; k++, tap++) {
-            int row = y + r->y->offset[i] - r->y->offset[0], column = x + r->x->offset[k] - r->x->offset[0];
-            half[tap][which] = j->own.a + ((size_t)row * b->width + column) * b->pixel_bytes;
+    int count = 0;
+    const char *columns = j->own.b;
+    for (int y = 0; y < r->y->taps; y++) {
+        for (int x = 0; x < r->x->taps; x++, columns += sm_bf16_columns_bytes(j->parts, b->channels)) {
+            if (tile_reads_inside(r, b, t, y, x)) {
+                pieces[count++] = (sm_bf16_piece){
+                    {half_through(r, b, t->half[0], y, x), half_through(r, b, t->half[1], y, x)}, columns};
+            }
         }
     }
-    float *first =
-        j->run->result + ((b->image * j->result_height + r->y->first + b->y + y) * j->result_width + r->x->first + x) *
-                             (size_t)j->result_channels;
+    return count;
+}
+
+/* Where a half goes: where it passes the end of its row, to `aside`. */
+static void point_at_half(const job *j, const band *b, half_tile half, float **c, float *aside)
+{
+    const sm_region *r = j->region;
+    size_t row = b->image * j->result_height + r->y->first + b->y + half.y;
+    float *first = j->run->result + (row * j->result_width + r->x->first + half.x) * (size_t)j->result_channels;
     for (int i = 0; i < HALF_ROWS; i++) {
-        c[which * HALF_ROWS + i] = x + i < r->x->count ? first + (size_t)i * j->result_channels : aside;
+        c[i] = half.x + i < r->x->count ? first + (size_t)i * j->result_channels : aside;
     }
 }
 
 /* A band times one packed panel. */
 static void multiply_band(const job *j, const band *b, int panel)
 {
-    const sm_region *r = j->region;
-    const char *half[TAPS_MAX][2];
-    float *c[ROWS], *aside = j->own.pixels;
+    sm_bf16_piece pieces[TAPS_MAX];
+    sm_bf16_factors factors = {.depth = b->channels, .stride = b->pixel_bytes, .piece = pieces};
     int column = panel * COLUMNS, columns = sm_smaller(COLUMNS, j->result_channels - column);
-    int halves = b->rows * sm_divide_up(r->x->count, HALF_ROWS), is_first = b->channel == 0;
-    sm_bf16_factor a = {r->y->taps * r->x->taps, b->channels, b->pixel_bytes, half};
-    for (int index = 0; index < halves; index += 2) {
-        int rows = index + 1 < halves ? ROWS : HALF_ROWS;
-        point_at_half(j, b, index, 0, half, c, aside);
-        point_at_half(j, b, rows == ROWS ? index + 1 : index, 1, half, c, aside);
-        if (is_first && j->run->bias) {
-            begin_rows(j, rows, c, panel, panel + 1);
+    int is_first = b->channel == 0;
+    for (int index = 0; index < halves_of(j->region, b); index += 2) {
+        tile t = tile_at(j->region, b, index);
+        float *c[ROWS];
+        for (int i = 0; i < t.halves; i++) {
+            point_at_half(j, b, t.half[i], c + i * HALF_ROWS, j->own.pixels);
         }
-        j->kernel->multiply(j->parts, rows, columns, &a, j->own.b, c, (size_t)column,
+        if (is_first && j->run->bias) {
+            begin_rows(j, t.halves * HALF_ROWS, c, panel, panel + 1);
+        }
+        factors.count = pieces_of(j, b, &t, pieces);
+        j->kernel->multiply(j->parts, t.halves * HALF_ROWS, columns, &factors, c, (size_t)column,
                             !is_first || j->run->beta != 0 || j->run->bias);
     }
 }
 
-static void run_bands(const job *j, int channels)
+/* The band of an image that begins with row y. */
+static band band_at(const sm_region *r, int parts, int channels, int y)
+{
+    band b = {.y = y, .left = left_of(r), .width = band_width(r), .pixel_bytes = row_stride(parts, channels)};
+    b.rows = sm_smaller(band_rows(r, parts, channels), r->y->count - y);
+    return b;
+}
+
+/* \return how often the weights are packed for so many images */
+static int band_groups(const sm_region *r, int parts, int channels, int batch)
+{
+    band b = band_at(r, parts, channels, 0);
+    find_rows(r, &b);
+    if (b.rows < r->y->count) {
+        return batch * sm_divide_up(r->y->count, b.rows);
+    }
+    return sm_divide_up(batch, clamp((int)(A_BYTES / band_bytes(&b)), 1, BANDS_MAX));
+}
+
+/* \return taps that an image reads something through */
+static int taps_read(const sm_region *r)
+{
+    band whole = {.rows = r->y->count};
+    int count = 0;
+    find_rows(r, &whole);
+    for (int tap = 0; tap < r->y->taps * r->x->taps; tap++) {
+        count += band_reads_inside(r, &whole, tap / r->x->taps, tap % r->x->taps);
+    }
+    return count;
+}
+
+/* \return pixels times taps that bands multiply, an image */
+static double band_rows_times_taps(const sm_region *r, int parts, int channels)
+{
+    double sum = 0;
+    for (int y = 0, rows; y < r->y->count; y += rows) {
+        band b = band_at(r, parts, channels, y);
+        find_rows(r, &b);
+        rows = b.rows;
+        for (int index = 0; index < halves_of(r, &b); index += 2) {
+            tile t = tile_at(r, &b, index);
+            for (int tap = 0; tap < r->y->taps * r->x->taps; tap++) {
+                sum += tile_reads_inside(r, &b, &t, tap / r->x->taps, tap % r->x->taps) * t.halves * HALF_ROWS;
+            }
+        }
+    }
+    return sum;
+}
+
+/* As many bands from `row` of all images on as fit.
+ *
+ * \return their number */
+static int gather_bands(const job *j, int channels, size_t *row, band *bands)
 {
     const sm_region *r = j->region;
-    band b = {.width = band_width(r), .pixel_bytes = row_stride(j->parts, channels)};
-    int most = band_rows(r, j->parts, channels);
-    for (size_t row = j->first_row; row < j->last_row; row += (size_t)b.rows) { /* rows of all images */
-        b.image = row / (size_t)r->y->count;
-        b.y = (int)(row % (size_t)r->y->count);
-        size_t left = j->last_row - row;
-        b.rows = sm_smaller(most, r->y->count - b.y);
-        b.rows = left < (size_t)b.rows ? (int)left : b.rows;
-        b.height = b.rows + reach(r->y);
-        for (b.channel = 0; b.channel < r->channels; b.channel += channels) {
-            b.channels = sm_smaller(channels, r->channels - b.channel);
-            pack_band(j, &b);
+    char *packed = j->own.a;
+    int count = 0;
+    while (count < BANDS_MAX && *row < j->last_row) {
+        band b = band_at(r, j->parts, channels, (int)(*row % (size_t)r->y->count));
+        b.image = *row / (size_t)r->y->count;
+        b.rows = j->last_row - *row < (size_t)b.rows ? (int)(j->last_row - *row) : b.rows;
+        b.packed = packed;
+        find_rows(r, &b);
+        packed += band_bytes(&b);
+        if (packed > j->own.a + A_BYTES) {
+            break;
+        }
+        bands[count++] = b;
+        *row += (size_t)b.rows;
+    }
+    return count;
+}
+
+static void run_bands(const job *j, int channels)
+{
+    band bands[BANDS_MAX];
+    int count;
+    for (size_t row = j->first_row; row < j->last_row;) {
+        count = gather_bands(j, channels, &row, bands);
+        for (int channel = 0; channel < j->region->channels; channel += channels) {
+            for (int i = 0; i < count; i++) {
+                bands[i].channel = channel;
+                bands[i].channels = sm_smaller(channels, j->region->channels - channel);
+                pack_band(j, &bands[i]);
+            }
             for (int panel = j->first_panel; panel < j->last_panel; panel++) {
-                pack_band_weights(j, &b, panel);
-                multiply_band(j, &b, panel);
+                pack_band_weights(j, bands, count, panel);
+                for (int i = 0; i < count; i++) {
+                    multiply_band(j, &bands[i], panel);
+                }
             }
         }
     }
@@ -365,12 +576,13 @@ static void run_bands(const job *j, int channels)
 
 /* ---- forward and data gradient: shares --------------------------------------------------------------------------- */
 
-/* \param unit  rows that one thread computes together */
-static void share_region(job *j, size_t unit, int thread, int threads)
+/* \param unit     rows that one thread computes together
+ * \param columns  that are packed for each thread along the rows */
+static void share_region(job *j, size_t unit, size_t columns, int thread, int threads)
 {
     size_t rows = sm_region_rows(j->region, j->run->batch);
     int units = (int)((rows + unit - 1) / unit), panels = sm_divide_up(j->result_channels, COLUMNS);
-    int along = sm_threads_along_rows(rows, (size_t)j->result_channels, threads), across = threads / along;
+    int along = sm_threads_along_rows(rows, columns, threads), across = threads / along;
     j->first_row = (size_t)sm_piece_begin(units, along, thread % along);
     j->last_row = (size_t)sm_piece_begin(units, along, thread % along + 1);
     j->first_panel = sm_piece_begin(panels, across, thread / along);
@@ -381,11 +593,12 @@ static void run_region(job *j, int thread, int threads)
 {
     int channels = band_channels(j->region, j->parts);
     if (channels > 0) {
-        share_region(j, (size_t)j->region->x->count, thread, threads);
+        size_t taps = (size_t)j->region->y->taps * j->region->x->taps;
+        share_region(j, (size_t)j->region->x->count, taps * j->result_channels, thread, threads);
         run_bands(j, channels);
         return;
     }
-    share_region(j, ROWS, thread, threads);
+    share_region(j, ROWS, (size_t)j->result_channels, thread, threads);
     size_t rows = sm_region_rows(j->region, j->run->batch);
     j->first_row *= ROWS;
     j->last_row = j->last_row * ROWS < rows ? j->last_row * ROWS : rows;
@@ -484,15 +697,17 @@ static void pack_grad_output(const weight_job *j, size_t first, int depth)
 /* ROWS of the result (+)= the packed rows times all packed columns. */
 static void multiply_columns(const weight_job *j, int row, int rows, int depth, int accumulate)
 {
-    const char *b = j->own.b, *half[1][2];
-    sm_bf16_factor a = block_of(j->parts, depth, j->own.a, half);
+    sm_bf16_piece factor = rows_of(j->parts, depth, j->own.a);
+    sm_bf16_factors factors = {1, depth, row_stride(j->parts, depth), &factor};
     float *c[ROWS];
     for (int i = 0; i < rows; i++) {
         c[i] = j->result + (size_t)(row + i) * j->shape->channels_out + j->first_column;
     }
-    for (int column = 0; column < j->columns; column += COLUMNS, b += sm_bf16_columns_bytes(j->parts, depth)) {
-        j->kernel->multiply(j->parts, rows, sm_smaller(COLUMNS, j->columns - column), &a, b, c, (size_t)column,
+    factor.columns = j->own.b;
+    for (int column = 0; column < j->columns; column += COLUMNS) {
+        j->kernel->multiply(j->parts, rows, sm_smaller(COLUMNS, j->columns - column), &factors, c, (size_t)column,
                             accumulate);
+        factor.columns += sm_bf16_columns_bytes(j->parts, depth);
     }
 }
 
@@ -569,10 +784,12 @@ static void run_weight(const sm_conv2d_shape *s, int parts, int split, const sm_
 
 /* Cost of the parts, in multiply-adds of the float micro-kernel at full speed, measured with matrix registers. */
 static const double multiply_cost[SM_BF16_PARTS_MAX + 1] = {0, .15, 0, .65};
-static const double band_cost = .85; /* of the same where taps share packed pixels */
-static const double pack_cost = 7;   /* of a float, rows or columns as they lie */
-static const double turn_cost = 12;  /* of a float whose rows and columns change places */
-static const double span_cost = 600; /* of one piece of memory copied */
+static const double band_cost = .85;      /* of the same where taps share packed pixels */
+static const double tile_cost = 25000;    /* of a tile there, for a piece of the channels */
+static const double band_pixel_cost = 20; /* of a float there: its neighbours in memory are few */
+static const double pack_cost = 7;        /* of a float, rows or columns as they lie */
+static const double turn_cost = 12;       /* of a float whose rows and columns change places */
+static const double span_cost = 600;      /* of one piece of memory copied */
 
 static double region_cost(const sm_conv2d_shape *s, sm_conv2d_pass pass, int parts, const sm_region *region, int batch)
 {
@@ -588,8 +805,12 @@ static double region_cost(const sm_conv2d_shape *s, sm_conv2d_pass pass, int par
     double weights = (pass == SM_CONV2D_FORWARD ? pack_cost : turn_cost) * depth * columns;
     int channels = band_channels(region, parts);
     if (channels > 0) {
-        int bands = batch * sm_divide_up(region->y->count, band_rows(region, parts, channels));
-        return band_cost * multiply + bands * weights + pack_cost * rows * region->channels;
+        int taps = region->y->taps * region->x->taps;
+        double inside =
+            band_rows_times_taps(region, parts, channels) / ((double)taps * region->y->count * region->x->count);
+        double tiles = rows / ROWS * sm_divide_up(columns, COLUMNS) * sm_divide_up(region->channels, channels);
+        return band_cost * multiply * inside + tile_cost * tiles + band_pixel_cost * rows * region->channels +
+               band_groups(region, parts, channels, batch) * weights * taps_read(region) / taps;
     }
     int depth_now = sm_smaller(region->depth > 0 ? region->depth : 1, DEPTH_NOW);
     int passes = sm_divide_up(columns, PANELS_NOW / depth_now);
@@ -607,6 +828,21 @@ static double cost(const sm_conv2d_shape *s, sm_conv2d_pass pass, int parts, int
         sum += region_cost(s, pass, parts, &region, batch > 0 ? batch : 1);
     }
     return (split ? 1.02 : 1) * sum / (batch > 0 ? batch : 1); /* ties go to the simpler algorithm */
+}
+
+static double macs(const sm_conv2d_shape *s, sm_conv2d_pass pass, int parts, int split)
+{
+    sm_region_cut cut;
+    sm_region region;
+    double sum = 0;
+    sm_region_cut_axes(s, pass, split, &cut);
+    for (int index = 0; index < cut.y_count * cut.x_count; index++) {
+        sm_region_make(s, pass, &cut, index, &region);
+        int channels = pass == SM_CONV2D_BACKWARD_WEIGHT ? 0 : band_channels(&region, parts);
+        double rows = (double)sm_region_rows(&region, 1) * region.y->taps * region.x->taps;
+        sum += channels > 0 ? band_rows_times_taps(&region, parts, channels) : rows;
+    }
+    return sum * s->channels_in * s->channels_out;
 }
 
 static int supports(const sm_conv2d_shape *s, int parts)
@@ -630,6 +866,10 @@ size_t sm_conv2d_bf16_workspace(const sm_conv2d_shape *shape, sm_conv2d_pass pas
     double sm_conv2d_##NAME##_cost(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch)                       \
     {                                                                                                                  \
         return cost(shape, pass, PARTS, SPLIT, batch);                                                                 \
+    }                                                                                                                  \
+    double sm_conv2d_##NAME##_macs(const sm_conv2d_shape *shape, sm_conv2d_pass pass)                                  \
+    {                                                                                                                  \
+        return macs(shape, pass, PARTS, SPLIT);                                                                        \
     }                                                                                                                  \
     void sm_conv2d_##NAME##_run(const sm_conv2d_shape *shape, sm_conv2d_pass pass, const sm_conv2d_operands *operands) \
     {                                                                                                                  \
