@@ -1,6 +1,8 @@
-/* Convolution: forward, data gradient, weight gradient and bias gradient are steps of their own, each with the algorithm that suits its shape. */
+/* Convolution: forward, data gradient, weight gradient and bias gradient are steps of their own, each with the algorithm that suits its shape.
+ * What a second input adds, a vector that stands at every pixel, is written before the map's part is added to it. */
+#include <sigmatic/base/memory.h>
 #include <sigmatic/graph/lowering.h>
-#include <sigmatic/ops/conv2d.h>
+#include <sigmatic/ops/conv2d_uniform.h>
 
 #include <math.h>
 #include <stdio.h>
@@ -9,6 +11,8 @@ typedef struct pass_config {
     sm_conv2d_shape shape;
     sm_conv2d_pass pass;
     const sm_conv2d_algorithm *algorithm;
+    sm_conv2d_shape vector;  /* the same convolution of the second input; channels_in = 0: there is none */
+    size_t vector_workspace; /* bytes: where its workspace begins */
 } pass_config;
 
 static sm_conv2d_shape shape_of(const sm_graph *graph, const sm_op *op)
@@ -22,6 +26,9 @@ static sm_conv2d_shape shape_of(const sm_graph *graph, const sm_op *op)
 static sm_status infer(const sm_graph *graph, const sm_op *op, sm_value_shape *output)
 {
     sm_conv2d_shape shape = shape_of(graph, op);
+    if (op->input_count > 1 && sm_value_pixels(graph->values[op->inputs[1]].shape) != 1) {
+        return sm_fail(SM_ERR_CONFIG, "%s: the second input must be a vector", op->name);
+    }
     if (!sm_conv2d_infer(&shape)) {
         return sm_fail(SM_ERR_CONFIG, "%s: a %dx%d kernel with dilation %d and padding %d does not fit a %dx%d map",
                        op->name, shape.kernel_height, shape.kernel_width, shape.dilation_height, shape.pad_top,
@@ -31,24 +38,37 @@ static sm_status infer(const sm_graph *graph, const sm_op *op, sm_value_shape *o
     return SM_OK;
 }
 
+/* \return the shape with the channels of the second input, 0 if there is none */
+static sm_conv2d_shape vector_shape_of(const sm_graph *graph, const sm_op *op)
+{
+    sm_conv2d_shape shape = shape_of(graph, op);
+    sm_conv2d_infer(&shape);
+    shape.channels_in = op->input_count > 1 ? graph->values[op->inputs[1]].shape.channels : 0;
+    return shape;
+}
+
 static double macs_of(const sm_conv2d_shape *shape)
 {
     return (double)shape->out_height * shape->out_width * shape->channels_out * shape->kernel_height *
            shape->kernel_width * shape->channels_in;
 }
 
-static double macs(const sm_graph *graph, const sm_op *op)
+static size_t weights_of(const sm_conv2d_shape *shape)
 {
-    sm_conv2d_shape shape = shape_of(graph, op);
-    sm_conv2d_infer(&shape);
-    return macs_of(&shape);
+    return (size_t)shape->kernel_height * shape->kernel_width * shape->channels_in * shape->channels_out;
 }
 
-/* Operands: 0 input, 1 weight, 2 packed weight, 3 bias, 4 grad_output, 5 result, 6 workspace */
-static void run_pass(const sm_step *step, const sm_run *run)
+static double macs(const sm_graph *graph, const sm_op *op)
 {
-    const pass_config *config = step->config;
-    const sm_conv2d_operands operands = {
+    sm_conv2d_shape shape = shape_of(graph, op), vector = vector_shape_of(graph, op);
+    sm_conv2d_infer(&shape);
+    return macs_of(&shape) + macs_of(&vector);
+}
+
+/* Operands: 0 input, 1 weight, 2 packed weight, 3 bias, 4 grad_output, 5 result, 6 vector (backward data: its gradient) */
+static sm_conv2d_operands operands_of(const sm_step *step, const sm_run *run)
+{
+    return (sm_conv2d_operands){
         .batch = run->batch,
         .input = sm_operand_address(run, step->operand[0]),
         .weight = sm_operand_address(run, step->operand[1]),
@@ -60,7 +80,49 @@ static void run_pass(const sm_step *step, const sm_run *run)
         .workspace = run->base[SM_REGION_WORKSPACE],
         .threads = run->threads,
     };
+}
+
+static void *vector_workspace(const pass_config *config, const sm_run *run)
+{
+    return run->base[SM_REGION_WORKSPACE] + config->vector_workspace;
+}
+
+static void run_pass(const sm_step *step, const sm_run *run)
+{
+    const pass_config *config = step->config;
+    const sm_conv2d_operands operands = operands_of(step, run);
     config->algorithm->run(&config->shape, config->pass, &operands);
+}
+
+static void run_forward_with_vector(const sm_step *step, const sm_run *run)
+{
+    const pass_config *config = step->config;
+    sm_conv2d_operands operands = operands_of(step, run);
+    sm_conv2d_uniform_forward(&config->vector, run->batch, sm_operand_address(run, step->operand[6]),
+                              operands.weight + weights_of(&config->shape), operands.result,
+                              vector_workspace(config, run), run->threads);
+    operands.beta = 1;
+    config->algorithm->run(&config->shape, config->pass, &operands);
+}
+
+/* Both parts of the weights. */
+static void run_weight_with_vector(const sm_step *step, const sm_run *run)
+{
+    const pass_config *config = step->config;
+    const sm_conv2d_operands operands = operands_of(step, run);
+    config->algorithm->run(&config->shape, config->pass, &operands);
+    sm_conv2d_uniform_backward_weight(&config->vector, run->batch, sm_operand_address(run, step->operand[6]),
+                                      operands.grad_output, operands.beta, operands.result + weights_of(&config->shape),
+                                      vector_workspace(config, run), run->threads);
+}
+
+static void run_vector_gradient(const sm_step *step, const sm_run *run)
+{
+    const pass_config *config = step->config;
+    const float *weight = sm_operand_address(run, step->operand[1]);
+    sm_conv2d_uniform_backward_data(
+        &config->vector, run->batch, weight + weights_of(&config->shape), sm_operand_address(run, step->operand[4]),
+        step->beta, sm_operand_address(run, step->operand[6]), vector_workspace(config, run), run->threads);
 }
 
 static void run_prepare(const sm_step *step, const sm_run *run)
@@ -85,15 +147,19 @@ static void weight_of_sample(const void *config, const sm_step *step, const sm_r
     const sm_conv2d_shape *s = &c->shape;
     size_t input = (size_t)s->height * (size_t)s->width * (size_t)s->channels_in;
     size_t output = (size_t)s->out_height * (size_t)s->out_width * (size_t)s->channels_out;
-    const sm_conv2d_operands operands = {
-        .batch = 1,
-        .input = (const float *)sm_operand_address(run, step->operand[0]) + (size_t)sample * input,
-        .grad_output = (const float *)sm_operand_address(run, step->operand[4]) + (size_t)sample * output,
-        .result = result,
-        .workspace = run->base[SM_REGION_WORKSPACE],
-        .threads = run->threads,
-    };
+    sm_conv2d_operands operands = operands_of(step, run);
+    operands.batch = 1;
+    operands.input += (size_t)sample * input;
+    operands.grad_output += (size_t)sample * output;
+    operands.result = result;
+    operands.beta = 0;
     c->algorithm->run(s, c->pass, &operands);
+    if (c->vector.channels_in > 0) {
+        const float *vector = sm_operand_address(run, step->operand[6]);
+        sm_conv2d_uniform_backward_weight(&c->vector, 1, vector + (size_t)sample * (size_t)c->vector.channels_in,
+                                          operands.grad_output, 0, result + weights_of(s), vector_workspace(c, run),
+                                          run->threads);
+    }
 }
 
 static void bias_of_sample(const void *config, const sm_step *step, const sm_run *run, int sample, float *result)
@@ -123,12 +189,16 @@ static sm_step pass_step(sm_lowering *lowering, const sm_op *op, sm_conv2d_pass 
     const sm_plan_options *options = sm_lowering_options(lowering);
     pass_config config = {.shape = shape_of(sm_lowering_graph(lowering), op), .pass = pass};
     sm_conv2d_infer(&config.shape);
+    config.vector = vector_shape_of(sm_lowering_graph(lowering), op);
     config.algorithm = choose(options, &config.shape, pass);
+    config.vector_workspace =
+        sm_round_up(config.algorithm->workspace_bytes(&config.shape, pass, options->capacity, options->threads),
+                    SM_ALIGNMENT_BYTES);
     sm_step step = {.run = run_pass, .label = pass_labels[pass], .algorithm = config.algorithm->name};
     step.config = sm_lowering_config(lowering, &config, sizeof config);
-    step.macs = macs_of(&config.shape);
-    step.macs_executed = config.algorithm->macs(&config.shape, pass);
-    step.workspace_bytes = config.algorithm->workspace_bytes(&config.shape, pass, options->capacity, options->threads);
+    step.macs = macs_of(&config.shape) + macs_of(&config.vector);
+    step.macs_executed = config.algorithm->macs(&config.shape, pass) + (double)weights_of(&config.vector);
+    step.workspace_bytes = config.vector_workspace + sm_conv2d_uniform_workspace(&config.vector, options->capacity);
     size_t prepared = config.algorithm->prepared_bytes ? config.algorithm->prepared_bytes(&config.shape, pass) : 0;
     if (pass != SM_CONV2D_BACKWARD_WEIGHT) {
         step.operand[1] = sm_lowering_parameter(lowering, op->parameters[0]);
@@ -151,7 +221,24 @@ static void forward(sm_lowering *lowering, const sm_op *op)
     if (op->parameter_count > 1) {
         step.operand[3] = sm_lowering_parameter(lowering, op->parameters[1]);
     }
+    if (op->input_count > 1) {
+        step.run = run_forward_with_vector;
+        step.operand[6] = sm_lowering_value(lowering, op->inputs[1]);
+    }
     step.operand[5] = sm_lowering_define(lowering, op->output, -1);
+    sm_lowering_emit(lowering, &step);
+}
+
+static void emit_vector_gradient(sm_lowering *lowering, const sm_op *op, sm_operand grad_output)
+{
+    pass_config config = {.shape = shape_of(sm_lowering_graph(lowering), op),
+                          .vector = vector_shape_of(sm_lowering_graph(lowering), op)};
+    sm_step step = {.run = run_vector_gradient, .label = "backward vector"};
+    step.config = sm_lowering_config(lowering, &config, sizeof config);
+    step.workspace_bytes = sm_conv2d_uniform_workspace(&config.vector, sm_lowering_options(lowering)->capacity);
+    step.operand[1] = sm_lowering_parameter(lowering, op->parameters[0]);
+    step.operand[4] = grad_output;
+    step.operand[6] = sm_lowering_write_gradient(lowering, op->inputs[1], -1, &step.beta);
     sm_lowering_emit(lowering, &step);
 }
 
@@ -179,6 +266,10 @@ static void backward(sm_lowering *lowering, const sm_op *op)
         step.operand[4] = grad_output;
         step.operand[5] = sm_lowering_gradient(lowering, op->parameters[0]);
         step.parameter_gradient = 1;
+        if (op->input_count > 1) {
+            step.run = run_weight_with_vector;
+            step.operand[6] = sm_lowering_value(lowering, op->inputs[1]);
+        }
         if (sm_lowering_options(lowering)->reproducible) {
             sm_lowering_sum_samples(lowering, &step, op->parameters[0], weight_of_sample);
         }
@@ -190,6 +281,9 @@ static void backward(sm_lowering *lowering, const sm_op *op)
         step.operand[5] = sm_lowering_write_gradient(lowering, op->inputs[0], -1, &step.beta);
         sm_lowering_emit(lowering, &step);
     }
+    if (op->input_count > 1 && sm_lowering_wants_gradient(lowering, op->inputs[1])) {
+        emit_vector_gradient(lowering, op, grad_output);
+    }
 }
 
 static const sm_op_kind sm_conv2d_kind = {.name = "conv2d",
@@ -200,21 +294,26 @@ static const sm_op_kind sm_conv2d_kind = {.name = "conv2d",
                                           .backward = backward,
                                           .recompute = forward};
 
-int sm_graph_conv2d(sm_graph *graph, int input, const char *name, const sm_conv2d_options *options)
+int sm_graph_conv2d_features(sm_graph *graph, sm_features input, const char *name, const sm_conv2d_options *options)
 {
     if (sm_graph_status(graph) != SM_OK) {
         return -1;
     }
-    int channels_in = graph->values[input].shape.channels, kernel = options->kernel;
+    int kernel = options->kernel, together = graph->values[input.map].shape.channels;
+    int channels_in = together + (input.vector >= 0 ? graph->values[input.vector].shape.channels : 0);
     double fan_out = (double)options->channels * kernel * kernel;
     sm_slice weight = {.dimensions = 4,
                        .shape = {options->channels, channels_in, kernel, kernel},
                        .layout = SM_LAYOUT_CONV2D,
+                       .inputs_together = together,
                        .initial_std = (float)(options->initial_std > 0 ? options->initial_std : sqrt(2 / fan_out)),
                        .decay = 1,
                        .task = graph->task};
     snprintf(weight.name, sizeof weight.name, "%s.weight", name);
-    sm_op op = {.kind = &sm_conv2d_kind, .inputs = {input}, .input_count = 1, .parameter_count = options->bias ? 2 : 1};
+    sm_op op = {.kind = &sm_conv2d_kind,
+                .inputs = {input.map, input.vector},
+                .input_count = input.vector >= 0 ? 2 : 1,
+                .parameter_count = options->bias ? 2 : 1};
     snprintf(op.name, sizeof op.name, "%s", name);
     op.parameters[0] = sm_parameters_add(graph->parameters, &weight);
     if (options->bias) {
@@ -223,4 +322,9 @@ int sm_graph_conv2d(sm_graph *graph, int input, const char *name, const sm_conv2
         op.parameters[1] = sm_parameters_add(graph->parameters, &bias);
     }
     return sm_graph_append(graph, &op, options, sizeof *options);
+}
+
+int sm_graph_conv2d(sm_graph *graph, int input, const char *name, const sm_conv2d_options *options)
+{
+    return sm_graph_conv2d_features(graph, (sm_features){input, -1}, name, options);
 }

@@ -120,6 +120,17 @@ void sm_slices_initialise(const sm_slices *slices, uint64_t seed, float *flat)
     }
 }
 
+/* \return where input i of a tap and output lies */
+static size_t place_of(const sm_slice *slice, size_t tap, size_t taps, size_t i, size_t o)
+{
+    size_t outputs = (size_t)slice->shape[0], inputs = (size_t)slice->shape[1];
+    size_t together = slice->inputs_together > 0 ? (size_t)slice->inputs_together : inputs;
+    if (i < together) {
+        return (tap * together + i) * outputs + o;
+    }
+    return (taps * together + tap * (inputs - together) + i - together) * outputs + o;
+}
+
 /* Both layouts that differ from the file's are "output channel first" there and "output channel last" here. */
 static void reorder(const sm_slice *slice, const float *from, float *to, int exporting)
 {
@@ -133,7 +144,7 @@ static void reorder(const sm_slice *slice, const float *from, float *to, int exp
         for (size_t i = 0; i < inputs; i++) {
             for (size_t tap = 0; tap < taps; tap++) {
                 size_t file = (o * inputs + i) * taps + tap;
-                size_t memory = (tap * inputs + i) * outputs + o;
+                size_t memory = place_of(slice, tap, taps, i, o);
                 to[exporting ? file : memory] = from[exporting ? memory : file];
             }
         }

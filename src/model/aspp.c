@@ -13,7 +13,7 @@ static int append_branch(sm_graph *graph, int input, int branch, int channels, i
                                  .stride = 1,
                                  .dilation = rate,
                                  .pad = branch == 0 ? 0 : rate};
-    return sm_conv_norm_relu_append(graph, input, conv, norm, &options);
+    return sm_conv_norm_relu_append(graph, (sm_features){input, -1}, conv, norm, &options);
 }
 
 /* One value a channel and image: its statistics always come from the global batch. */
@@ -26,20 +26,21 @@ static int append_pooled_branch(sm_graph *graph, int input, int channels)
     return sm_graph_relu(graph, x);
 }
 
-int sm_aspp_append(sm_graph *graph, int input, const sm_network_options *options)
+sm_features sm_aspp_append(sm_graph *graph, int input, const sm_network_options *options)
 {
     int channels = sm_network_channels(256, options->width);
-    int branches[SM_ASPP_RATES + 2];
+    int branches[SM_ASPP_RATES + 1];
     branches[0] = append_branch(graph, input, 0, channels, 1);
     for (int i = 0; i < SM_ASPP_RATES; i++) {
         branches[i + 1] = append_branch(graph, input, i + 1, channels, options->rates[i]);
     }
-    branches[SM_ASPP_RATES + 1] = append_pooled_branch(graph, input, channels);
-    int x = sm_graph_concat(graph, branches, SM_ASPP_RATES + 2);
+    int pooled = append_pooled_branch(graph, input, channels);
+    sm_features shared = {sm_graph_concat(graph, branches, SM_ASPP_RATES + 1), pooled};
     if (options->project) {
-        x = sm_conv_norm_relu_append(
-            graph, x, "aspp.project.0", "aspp.project.1",
+        int x = sm_conv_norm_relu_append(
+            graph, shared, "aspp.project.0", "aspp.project.1",
             &(sm_conv2d_options){.channels = channels, .kernel = 1, .stride = 1, .dilation = 1});
+        return (sm_features){x, -1};
     }
-    return x;
+    return shared;
 }

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-int sm_decoder_append(sm_graph *graph, int input, const sm_network_options *options, const sm_decoder *decoder,
+int sm_decoder_append(sm_graph *graph, sm_features input, const sm_network_options *options, const sm_decoder *decoder,
                       int height, int width)
 {
     char conv[SM_NAME_BYTES], norm[SM_NAME_BYTES], last[SM_NAME_BYTES];

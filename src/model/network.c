@@ -92,10 +92,10 @@ int sm_network_channels(int base, double width)
     return channels < 4 ? 4 : channels;
 }
 
-int sm_conv_norm_relu_append(sm_graph *graph, int input, const char *conv, const char *norm,
+int sm_conv_norm_relu_append(sm_graph *graph, sm_features input, const char *conv, const char *norm,
                              const sm_conv2d_options *options)
 {
-    int x = sm_graph_conv2d(graph, input, conv, options);
+    int x = sm_graph_conv2d_features(graph, input, conv, options);
     return sm_graph_relu(graph, sm_graph_batch_norm(graph, x, norm, 0));
 }
 
@@ -105,10 +105,11 @@ sm_status sm_network_build(const sm_network_options *options, int height, int wi
     sm_graph *graph = sm_graph_new(parameters);
     int x = sm_graph_input(graph, (sm_value_shape){height, width, 3});
     x = sm_resnet_append(graph, x, options);
-    x = sm_aspp_append(graph, x, options);
+    sm_features shared = sm_aspp_append(graph, x, options);
     for (int i = 0; i < decoder_count; i++) {
         graph->task = i;
-        sm_graph_add_output(graph, decoders[i].name, sm_decoder_append(graph, x, options, &decoders[i], height, width));
+        sm_graph_add_output(graph, decoders[i].name,
+                            sm_decoder_append(graph, shared, options, &decoders[i], height, width));
     }
     graph->task = -1;
     sm_status status = sm_graph_status(graph);

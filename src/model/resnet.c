@@ -81,7 +81,7 @@ int sm_resnet_append(sm_graph *graph, int input, const sm_network_options *optio
     const resnet_kind *kind = find(options->backbone);
     sm_graph_begin_segment(graph);
     int x = sm_conv_norm_relu_append(
-        graph, input, "backbone.conv1", "backbone.bn1",
+        graph, (sm_features){input, -1}, "backbone.conv1", "backbone.bn1",
         &(sm_conv2d_options){
             .channels = sm_network_channels(64, options->width), .kernel = 7, .stride = 2, .dilation = 1, .pad = 3});
     x = sm_graph_max_pool(graph, x, 3, 2, 1);

@@ -3,8 +3,9 @@
  *
  *   C[i][j] (+)= sum over k of A[i][k] * B[k][j],   i < rows, j < columns, k < depth
  *
- * A factor is one or three parts, x = x1 + x2 + x3 with x1 = bf16(x), x2 = bf16(x - x1), x3 = x - x1 - x2:
+ * A factor is one to three parts, x = x1 + x2 + x3 with x1 = bf16(x), x2 = bf16(x - x1), x3 = x - x1 - x2:
  *   parts = 1  mixed precision: x1 alone, relative error 2^-9
+ *   parts = 2  16 of a float's 24 bits; the three products xi * yj with i + j <= 3 leave out a few 2^-18 |x y|
  *   parts = 3  a float's 24 bits; the six products xi * yj with i + j <= 4 leave out less than 2^-24 |x y|, which is
  *              what a float's multiplication itself rounds away (Henry, Tang, Heinecke, Leveraging the bfloat16
  *              Artificial Intelligence Datatype For Higher-Precision Computations, 2019)
@@ -91,7 +92,7 @@ static inline void sm_bf16_kernel_end(const sm_bf16_kernel *kernel)
     }
 }
 
-/** \return the fastest kernel of this CPU for so many parts, or NULL if plain float arithmetic is faster: with three
+/** \return the fastest kernel of this CPU for so many parts, or NULL if plain float arithmetic is faster: with several
  * parts that is so wherever there are no matrix registers. One part always has a kernel. */
 const sm_bf16_kernel *sm_bf16_kernel_get(int parts);
 

@@ -113,6 +113,8 @@ static inline __attribute__((always_inline)) void multiply_piece(const int count
         if (count == 3) {
             LOAD_B(2);
             MULTIPLY();
+        }
+        if (count >= 2) {
             LOAD_B(1);
             MULTIPLY();
         }
@@ -121,8 +123,12 @@ static inline __attribute__((always_inline)) void multiply_piece(const int count
         if (count == 3) {
             LOAD_A(2);
             MULTIPLY();
+        }
+        if (count >= 2) {
             LOAD_A(1);
             MULTIPLY();
+        }
+        if (count == 3) {
             LOAD_B(1);
             MULTIPLY();
         }
@@ -222,6 +228,8 @@ static void multiply_amx(int count, int rows, int columns, const sm_bf16_factors
     }
     if (count == 1) {
         multiply_of_size(1, tall, wide, factors, &to, accumulate);
+    } else if (count == 2) {
+        multiply_of_size(2, tall, wide, factors, &to, accumulate);
     } else {
         multiply_of_size(3, tall, wide, factors, &to, accumulate);
     }

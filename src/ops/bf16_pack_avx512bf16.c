@@ -11,8 +11,8 @@
 
 enum { LANES = 16, PAIRS = 16, HALF_BYTES = 1024, COLUMNS_PART = 2 * HALF_BYTES, LINE = 64 };
 
-/* The parts of a vector, each in the upper half of its float's bits. Rounding half away from zero instead of to even
- * keeps all three exact. */
+/* The parts of a vector, each in the upper half of its float's bits; below it the last of two is not cleared. Rounding
+ * half away from zero instead of to even keeps all three exact. */
 typedef struct parts {
     __m512i part[SM_BF16_PARTS_MAX];
 } parts;
@@ -26,6 +26,9 @@ static inline __attribute__((always_inline)) parts split(const int count, __m512
         x = _mm512_sub_ps(x, _mm512_castsi512_ps(p.part[i]));
     }
     p.part[count - 1] = _mm512_castps_si512(x);
+    if (count == 2) {
+        p.part[1] = _mm512_add_epi32(p.part[1], half);
+    }
     return p;
 }
 
@@ -68,6 +71,8 @@ void sm_bf16_pack_rows_avx512(int count, int rows, int depth, const float *a, si
 {
     if (count == 1) {
         pack_rows(1, rows, depth, a, row_stride, packed, packed_stride);
+    } else if (count == 2) {
+        pack_rows(2, rows, depth, a, row_stride, packed, packed_stride);
     } else {
         pack_rows(3, rows, depth, a, row_stride, packed, packed_stride);
     }
@@ -100,6 +105,8 @@ void sm_bf16_pack_columns_avx512(int count, int columns, int depth, const float 
 {
     if (count == 1) {
         pack_columns(1, columns, depth, steps, offset, packed);
+    } else if (count == 2) {
+        pack_columns(2, columns, depth, steps, offset, packed);
     } else {
         pack_columns(3, columns, depth, steps, offset, packed);
     }
@@ -138,6 +145,8 @@ void sm_bf16_pack_rows_transposed_avx512(int count, int rows, int depth, const f
 {
     if (count == 1) {
         pack_rows_transposed(1, rows, depth, steps, offset, packed, packed_stride);
+    } else if (count == 2) {
+        pack_rows_transposed(2, rows, depth, steps, offset, packed, packed_stride);
     } else {
         pack_rows_transposed(3, rows, depth, steps, offset, packed, packed_stride);
     }

@@ -46,6 +46,14 @@ int sm_conv2d_bf16x3_taps_supports(const sm_conv2d_shape *shape, sm_conv2d_pass 
 double sm_conv2d_bf16x3_taps_cost(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch);
 double sm_conv2d_bf16x3_taps_macs(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
 void sm_conv2d_bf16x3_taps_run(const sm_conv2d_shape *shape, sm_conv2d_pass pass, const sm_conv2d_operands *operands);
+int sm_conv2d_bf16x2_gemm_supports(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
+double sm_conv2d_bf16x2_gemm_cost(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch);
+double sm_conv2d_bf16x2_gemm_macs(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
+void sm_conv2d_bf16x2_gemm_run(const sm_conv2d_shape *shape, sm_conv2d_pass pass, const sm_conv2d_operands *operands);
+int sm_conv2d_bf16x2_taps_supports(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
+double sm_conv2d_bf16x2_taps_cost(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch);
+double sm_conv2d_bf16x2_taps_macs(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
+void sm_conv2d_bf16x2_taps_run(const sm_conv2d_shape *shape, sm_conv2d_pass pass, const sm_conv2d_operands *operands);
 int sm_conv2d_bf16_gemm_supports(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
 double sm_conv2d_bf16_gemm_cost(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch);
 double sm_conv2d_bf16_gemm_macs(const sm_conv2d_shape *shape, sm_conv2d_pass pass);

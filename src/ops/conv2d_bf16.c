@@ -1,5 +1,5 @@
-/* "bf16x3_gemm", "bf16x3_taps", "bf16_gemm", "bf16_taps": as implicit_gemm and taps (conv2d_direct.c, conv2d_region.h),
- * with factors that are three parts of bfloat16, or one (bf16_kernel.h). Packing a factor takes far longer than
+/* "bf16x3_gemm", "bf16x3_taps", "bf16x2_...", "bf16_...": as implicit_gemm and taps (conv2d_direct.c, conv2d_region.h),
+ * with factors that are three parts of bfloat16, two, or one (bf16_kernel.h). Packing a factor takes far longer than
  * copying it, so both stay packed while they are used:
  *   forward, data gradient   weights in L2 until all rows have passed, a block of rows until the weights in L2 have
  *                            passed; where several taps read the same pixels, a band of the image, which the taps
@@ -783,7 +783,7 @@ static void run_weight(const sm_conv2d_shape *s, int parts, int split, const sm_
 /* ---- the table's columns ----------------------------------------------------------------------------------------- */
 
 /* Cost of the parts, in multiply-adds of the float micro-kernel at full speed, measured with matrix registers. */
-static const double multiply_cost[SM_BF16_PARTS_MAX + 1] = {0, .15, 0, .65};
+static const double multiply_cost[SM_BF16_PARTS_MAX + 1] = {0, .15, .36, .65};
 static const double band_cost = .85;      /* of the same where taps share packed pixels */
 static const double tile_cost = 25000;    /* of a tile there, for a piece of the channels */
 static const double band_pixel_cost = 20; /* of a float there: its neighbours in memory are few */
@@ -881,5 +881,7 @@ size_t sm_conv2d_bf16_workspace(const sm_conv2d_shape *shape, sm_conv2d_pass pas
     }
 COLUMNS_OF_TABLE(bf16x3_gemm, 3, 0)
 COLUMNS_OF_TABLE(bf16x3_taps, 3, 1)
+COLUMNS_OF_TABLE(bf16x2_gemm, 2, 0)
+COLUMNS_OF_TABLE(bf16x2_taps, 2, 1)
 COLUMNS_OF_TABLE(bf16_gemm, 1, 0)
 COLUMNS_OF_TABLE(bf16_taps, 1, 1)

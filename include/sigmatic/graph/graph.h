@@ -118,6 +118,16 @@ typedef struct sm_conv2d_options {
 } sm_conv2d_options;
 int sm_graph_conv2d(sm_graph *graph, int input, const char *name, const sm_conv2d_options *options);
 
+/** A map and a vector whose channels stand beside the map's at every pixel. */
+typedef struct sm_features {
+    int map;    /**< value */
+    int vector; /**< 1x1 value, or -1: the map is all */
+} sm_features;
+
+/** Convolution of the map with the vector's channels after its own; one parameter NAME.weight, as if it read their
+ * concatenation, which is never made (ops/conv2d_uniform.h). */
+int sm_graph_conv2d_features(sm_graph *graph, sm_features input, const char *name, const sm_conv2d_options *options);
+
 /** Batch normalisation; NAME.weight, .bias, .running_mean, .running_var. \param always_sync  statistics of the global batch whatever the run's mode */
 int sm_graph_batch_norm(sm_graph *graph, int input, const char *name, int always_sync);
 

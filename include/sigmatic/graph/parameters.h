@@ -21,7 +21,7 @@ enum { SM_NAME_BYTES = 96 };
 /** How a slice's numbers lie in memory; files always hold PyTorch's shape, row-major. */
 typedef enum sm_layout {
     SM_LAYOUT_PLAIN,  /**< as in the file */
-    SM_LAYOUT_CONV2D, /**< file O,I,kh,kw; memory kh,kw,I,O */
+    SM_LAYOUT_CONV2D, /**< file O,I,kh,kw; memory kh,kw,I,O, first of the first inputs_together, then of the others */
     SM_LAYOUT_LINEAR  /**< file out,in; memory in,out */
 } sm_layout;
 
@@ -29,6 +29,7 @@ typedef struct sm_slice {
     char name[SM_NAME_BYTES]; /**< PyTorch's: "backbone.layer1.0.conv1.weight" */
     int dimensions, shape[4]; /**< as in files */
     sm_layout layout;
+    int inputs_together; /**< SM_LAYOUT_CONV2D: 0 = all */
     float initial_mean, initial_std; /**< normal numbers; std 0 = constant */
     int decay;                       /**< weight decay applies: conv and linear weights */
     int task;                        /**< index of the task that owns it alone; -1 shared */
@@ -57,7 +58,7 @@ sm_parameters *sm_parameters_new(void);
 void sm_parameters_free(sm_parameters *parameters);
 
 /** \return the index of the slice of that name, added if it is new; an existing one must have the same shape (assert).
- * Only `name`, shape, layout, initial values, decay, task and log_variance are read. */
+ * Only `name`, shape, layout, inputs_together, initial values, decay, task and log_variance are read. */
 int sm_parameters_add(sm_parameters *parameters, const sm_slice *slice);
 int sm_parameters_add_buffer(sm_parameters *parameters, const sm_slice *slice);
 

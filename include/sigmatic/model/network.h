@@ -53,15 +53,17 @@ int sm_network_channels(int base, double width);
 /** Appends the backbone: 3x3 windows of layer3 and layer4 dilated so that height / output_stride remains. \return its output value */
 int sm_resnet_append(sm_graph *graph, int input, const sm_network_options *options);
 
-/** Appends the ASPP: 1x1, three dilated 3x3 and a pooled branch, concatenated: the shared representation. \return its value */
-int sm_aspp_append(sm_graph *graph, int input, const sm_network_options *options);
+/** Appends the ASPP: 1x1 and three dilated 3x3 branches, concatenated, and a pooled one, a vector: together the shared
+ * representation (projected, one map).
+ * \return its values */
+sm_features sm_aspp_append(sm_graph *graph, int input, const sm_network_options *options);
 
 /** Appends one decoder: 3x3 convolution + BN + ReLU, 1x1 convolution, bilinear to (height, width). \return its value */
-int sm_decoder_append(sm_graph *graph, int input, const sm_network_options *options, const sm_decoder *decoder,
+int sm_decoder_append(sm_graph *graph, sm_features input, const sm_network_options *options, const sm_decoder *decoder,
                       int height, int width);
 
 /** Appends convolution NAME.<conv> + batch norm NAME.<norm> + ReLU, the building block of all parts. */
-int sm_conv_norm_relu_append(sm_graph *graph, int input, const char *conv, const char *norm,
+int sm_conv_norm_relu_append(sm_graph *graph, sm_features input, const char *conv, const char *norm,
                              const sm_conv2d_options *options);
 
 #ifdef __cplusplus
