@@ -10,6 +10,7 @@
 #include "ops/conv2d_region.h"
 #include "ops/pack.h"
 #include "ops/parallel.h"
+#include "ops/turns.h"
 #include "ops/whole.h"
 
 #include <sigmatic/base/memory.h>
@@ -31,6 +32,11 @@ enum {
     ELEMENT_BYTES = SM_BF16_PARTS_MAX * sizeof(uint16_t)
 };
 
+static int clamp(int value, int least, int most)
+{
+    return sm_larger(least, sm_smaller(value, most));
+}
+
 /* ---- a thread's memory ------------------------------------------------------------------------------------------- */
 
 typedef struct buffers {
@@ -48,9 +54,16 @@ enum {
 
 _Static_assert(A_BYTES >= ROWS * (ELEMENT_BYTES * DEPTH_NOW + LINE), "a holds a block of rows");
 
-static buffers buffers_of(void *workspace, int thread)
+/* In front of them: turns of as many groups as there may be. */
+static size_t turns_bytes(int threads)
 {
-    char *own = (char *)workspace + (size_t)thread * (PIXELS_BYTES + SQUARE_BYTES + A_BYTES + B_BYTES);
+    return sm_round_up((size_t)threads * sizeof(sm_turns), SM_ALIGNMENT_BYTES);
+}
+
+static buffers buffers_of(const sm_conv2d_operands *run, int thread)
+{
+    char *own = (char *)run->workspace + turns_bytes(run->threads) +
+                (size_t)thread * (PIXELS_BYTES + SQUARE_BYTES + A_BYTES + B_BYTES);
     return (buffers){(float *)own, (float *)(own + PIXELS_BYTES), own + PIXELS_BYTES + SQUARE_BYTES,
                      own + PIXELS_BYTES + SQUARE_BYTES + A_BYTES};
 }
@@ -76,6 +89,7 @@ typedef struct job {
     int order_y[SM_REGION_KERNEL_MAX], order_x[SM_REGION_KERNEL_MAX]; /* of taps along the depth */
     size_t first_row, last_row; /* of the region's matrix; with bands: of all images */
     int first_panel, last_panel;
+    sm_turns *turns; /* which rows (with bands: panels) of these come next: with the threads that have the same ones */
     buffers own;
 } job;
 
@@ -193,25 +207,75 @@ static stretch stretch_at(const job *j, int first)
     return (stretch){first, depth, slot * r->channels + within};
 }
 
+/* A round of all rows: a stretch of the depth and the panels whose weights fit L2. */
+typedef struct block_round {
+    int index;
+    stretch depth;
+    int first_panel, last_panel;
+} block_round;
+
+static block_round round_from(const job *j, int index, int first, int panel)
+{
+    stretch now = j->region->depth ? stretch_at(j, first) : (stretch){0, 0, 0};
+    int panels = now.depth ? PANELS_NOW / COLUMNS / (int)sm_round_up((size_t)now.depth, STEPS) : j->last_panel;
+    return (block_round){index, now, panel, sm_smaller(panel + panels, j->last_panel)};
+}
+
+/* \return 0 if there is none */
+static int next_round(const job *j, block_round *round)
+{
+    int is_last = round->last_panel >= j->last_panel, end = round->depth.first + round->depth.depth;
+    if (is_last && end >= j->region->depth) {
+        return 0;
+    }
+    *round = is_last ? round_from(j, round->index + 1, end, j->first_panel)
+                     : round_from(j, round->index + 1, round->depth.first, round->last_panel);
+    return 1;
+}
+
+static void pack_round(const job *j, const block_round *round)
+{
+    for (int panel = round->first_panel; panel < round->last_panel; panel++) {
+        size_t place = (size_t)(panel - round->first_panel) * sm_bf16_columns_bytes(j->parts, round->depth.depth);
+        pack_weights(j, round->depth.step, round->depth.depth, panel, j->own.b + place);
+    }
+}
+
+static int units_of(int count)
+{
+    return clamp(count, 1, SM_TURN_UNITS_MAX);
+}
+
+static int blocks_of(const job *j)
+{
+    return (int)((j->last_row - j->first_row + ROWS - 1) / ROWS);
+}
+
+/* Units are rows. */
 static void run_blocks(const job *j)
 {
-    int first = 0;
-    do {
-        stretch now = j->region->depth ? stretch_at(j, first) : (stretch){0, 0, 0};
-        int panels_now = now.depth ? PANELS_NOW / COLUMNS / (int)sm_round_up((size_t)now.depth, STEPS) : j->last_panel;
-        for (int panel = j->first_panel; panel < j->last_panel; panel += panels_now) {
-            int end = sm_smaller(panel + panels_now, j->last_panel);
-            for (int p = panel; p < end && j->last_row > j->first_row; p++) {
-                pack_weights(j, now.step, now.depth, p,
-                             j->own.b + (size_t)(p - panel) * sm_bf16_columns_bytes(j->parts, now.depth));
-            }
-            for (size_t row = j->first_row; row < j->last_row; row += ROWS) {
-                int rows = j->last_row - row < ROWS ? (int)(j->last_row - row) : ROWS;
-                run_block(j, row, rows, first, now.depth, panel, end);
+    int blocks = blocks_of(j), packed = -1;
+    block_round round = round_from(j, 0, 0, j->first_panel);
+    for (;;) {
+        sm_turn turn = sm_turn_take(j->turns);
+        while (round.index < turn.round) {
+            if (!next_round(j, &round)) {
+                return;
             }
         }
-        first += now.depth;
-    } while (first < j->region->depth);
+        if (packed < round.index && blocks > 0) {
+            pack_round(j, &round);
+            packed = round.index;
+        }
+        sm_turn_wait(j->turns, turn);
+        int end = sm_piece_begin(blocks, j->turns->units, turn.unit + 1);
+        for (int block = sm_piece_begin(blocks, j->turns->units, turn.unit); block < end; block++) {
+            size_t row = j->first_row + (size_t)block * ROWS;
+            int rows = j->last_row - row < ROWS ? (int)(j->last_row - row) : ROWS;
+            run_block(j, row, rows, round.depth.first, round.depth.depth, round.first_panel, round.last_panel);
+        }
+        sm_turn_end(j->turns, turn);
+    }
 }
 
 /* ---- forward and data gradient of several taps at stride 1: by bands of an image --------------------------------- */
@@ -233,11 +297,6 @@ typedef struct band {
 
 /* Bands whose pixels are packed at the same time, so that the weights are packed once for all of them. */
 enum { BANDS_MAX = 8 };
-
-static int clamp(int value, int least, int most)
-{
-    return sm_larger(least, sm_smaller(value, most));
-}
 
 /* Zero pixels on either side. */
 static int left_of(const sm_region *r)
@@ -552,57 +611,123 @@ static int gather_bands(const job *j, int channels, size_t *row, band *bands)
     return count;
 }
 
+/* A round of all panels: bands, and channels of them. */
+typedef struct band_round {
+    int index, count;
+    size_t next_row; /* after the bands */
+    band bands[BANDS_MAX];
+} band_round;
+
+static void pack_bands(const job *j, band_round *round, int channel, int channels)
+{
+    for (int i = 0; i < round->count; i++) {
+        round->bands[i].channel = channel;
+        round->bands[i].channels = sm_smaller(channels, j->region->channels - channel);
+        pack_band(j, &round->bands[i]);
+    }
+}
+
+/* Goes on to round `index`: packs its bands. \return 0 if there is none */
+static int enter_round(const job *j, band_round *round, int index, int channels)
+{
+    int pieces = sm_divide_up(j->region->channels, channels);
+    if (index == round->index) {
+        return 1;
+    }
+    for (int group = round->index < 0 ? -1 : round->index / pieces; group < index / pieces; group++) {
+        if (round->next_row >= j->last_row) {
+            return 0;
+        }
+        round->count = gather_bands(j, channels, &round->next_row, round->bands);
+    }
+    pack_bands(j, round, index % pieces * channels, channels);
+    round->index = index;
+    return 1;
+}
+
+/* Units are panels. */
 static void run_bands(const job *j, int channels)
 {
-    band bands[BANDS_MAX];
-    int count;
-    for (size_t row = j->first_row; row < j->last_row;) {
-        count = gather_bands(j, channels, &row, bands);
-        for (int channel = 0; channel < j->region->channels; channel += channels) {
-            for (int i = 0; i < count; i++) {
-                bands[i].channel = channel;
-                bands[i].channels = sm_smaller(channels, j->region->channels - channel);
-                pack_band(j, &bands[i]);
-            }
-            for (int panel = j->first_panel; panel < j->last_panel; panel++) {
-                pack_band_weights(j, bands, count, panel);
-                for (int i = 0; i < count; i++) {
-                    multiply_band(j, &bands[i], panel);
-                }
+    band_round round = {.index = -1, .next_row = j->first_row};
+    for (;;) {
+        sm_turn turn = sm_turn_take(j->turns);
+        if (!enter_round(j, &round, turn.round, channels)) {
+            return;
+        }
+        sm_turn_wait(j->turns, turn);
+        int panels = j->last_panel - j->first_panel;
+        int end = j->first_panel + sm_piece_begin(panels, j->turns->units, turn.unit + 1);
+        for (int panel = j->first_panel + sm_piece_begin(panels, j->turns->units, turn.unit); panel < end; panel++) {
+            pack_band_weights(j, round.bands, round.count, panel);
+            for (int i = 0; i < round.count; i++) {
+                multiply_band(j, &round.bands[i], panel);
             }
         }
+        sm_turn_end(j->turns, turn);
     }
 }
 
 /* ---- forward and data gradient: shares --------------------------------------------------------------------------- */
 
-/* \param unit     rows that one thread computes together
- * \param columns  that are packed for each thread along the rows */
-static void share_region(job *j, size_t unit, size_t columns, int thread, int threads)
+/* How threads stand to a region: `along` its rows times `across` its panels. */
+typedef struct share {
+    int along, across;
+} share;
+
+/* \param columns  that are packed for each thread along the rows */
+static share share_of(const job *j, size_t columns, int threads)
 {
-    size_t rows = sm_region_rows(j->region, j->run->batch);
-    int units = (int)((rows + unit - 1) / unit), panels = sm_divide_up(j->result_channels, COLUMNS);
-    int along = sm_threads_along_rows(rows, columns, threads), across = threads / along;
-    j->first_row = (size_t)sm_piece_begin(units, along, thread % along);
-    j->last_row = (size_t)sm_piece_begin(units, along, thread % along + 1);
-    j->first_panel = sm_piece_begin(panels, across, thread / along);
-    j->last_panel = sm_piece_begin(panels, across, thread / along + 1);
+    int along = sm_threads_along_rows(sm_region_rows(j->region, j->run->batch), columns, threads);
+    return (share){along, threads / along};
 }
 
-static void run_region(job *j, int thread, int threads)
+/* Those along the rows take rows as they become free. */
+static void share_blocks(job *j, int thread, int threads)
 {
-    int channels = band_channels(j->region, j->parts);
+    int panels = sm_divide_up(j->result_channels, COLUMNS);
+    share s = share_of(j, (size_t)j->result_channels, threads);
+    int group = thread / s.along;
+    j->first_row = 0;
+    j->last_row = sm_region_rows(j->region, j->run->batch);
+    j->first_panel = sm_piece_begin(panels, s.across, group);
+    j->last_panel = sm_piece_begin(panels, s.across, group + 1);
+    j->turns += group;
+}
+
+/* Those across the panels take panels as they become free. */
+static void share_bands(job *j, int thread, int threads)
+{
+    size_t taps = (size_t)j->region->y->taps * j->region->x->taps;
+    share s = share_of(j, taps * j->result_channels, threads);
+    int rows = j->run->batch * j->region->y->count, group = thread % s.along;
+    j->first_row = (size_t)sm_piece_begin(rows, s.along, group);
+    j->last_row = (size_t)sm_piece_begin(rows, s.along, group + 1);
+    j->first_panel = 0;
+    j->last_panel = sm_divide_up(j->result_channels, COLUMNS);
+    j->turns += group;
+}
+
+/* All threads together. */
+static void run_region(const job *whole, int thread, int threads)
+{
+    job j = *whole;
+    int channels = band_channels(j.region, j.parts);
     if (channels > 0) {
-        size_t taps = (size_t)j->region->y->taps * j->region->x->taps;
-        share_region(j, (size_t)j->region->x->count, taps * j->result_channels, thread, threads);
-        run_bands(j, channels);
-        return;
+        share_bands(&j, thread, threads);
+    } else {
+        share_blocks(&j, thread, threads);
     }
-    share_region(j, ROWS, (size_t)j->result_channels, thread, threads);
-    size_t rows = sm_region_rows(j->region, j->run->batch);
-    j->first_row *= ROWS;
-    j->last_row = j->last_row * ROWS < rows ? j->last_row * ROWS : rows;
-    run_blocks(j);
+    int units = units_of(channels > 0 ? j.last_panel : blocks_of(&j)); /* of every group */
+#pragma omp barrier                                                    /* the last region's turns are taken */
+#pragma omp single
+    for (int group = 0; group < threads; group++) {
+        sm_turns_begin(&whole->turns[group], units);
+    }
+    if (channels > 0) {
+        run_bands(&j, channels);
+    } else {
+        run_blocks(&j);
+    }
 }
 
 static void run_pixels(const sm_conv2d_shape *s, sm_conv2d_pass pass, int parts, int split,
@@ -621,7 +746,8 @@ static void run_pixels(const sm_conv2d_shape *s, sm_conv2d_pass pass, int parts,
         j.result_height = back ? s->height : s->out_height;
         j.result_width = back ? s->width : s->out_width;
         j.result_channels = back ? s->channels_in : s->channels_out;
-        j.own = buffers_of(run->workspace, thread);
+        j.own = buffers_of(run, thread);
+        j.turns = run->workspace;
         sm_region_tap_order(s->kernel_height, s->stride_height, s->dilation_height, s->pad_top, pass, j.order_y);
         sm_region_tap_order(s->kernel_width, s->stride_width, s->dilation_width, s->pad_left, pass, j.order_x);
         sm_bf16_kernel_begin(j.kernel);
@@ -635,15 +761,18 @@ static void run_pixels(const sm_conv2d_shape *s, sm_conv2d_pass pass, int parts,
 
 /* ---- weight gradient --------------------------------------------------------------------------------------------- */
 
-/* One rectangle of grad_weight: rows (tap, channel of the input) of one region, columns of the output's channels. */
+/* grad_weight, seen by one thread: rows (tap, channel of the input) of one region after the other, and columns of the
+ * output's channels that it shares with other threads. */
 typedef struct weight_job {
     const sm_conv2d_shape *shape;
     const sm_region *region;
     const sm_conv2d_operands *run;
     const sm_bf16_kernel *kernel;
     int parts;
-    int first_row, last_row, first_column, columns;
-    float *result; /* the region's first row */
+    int rows;                  /* of a region */
+    int first_column, columns; /* of a round */
+    float *result;             /* the region's first row */
+    sm_turns *turns;
     buffers own;
 } weight_job;
 
@@ -711,72 +840,137 @@ static void multiply_columns(const weight_job *j, int row, int rows, int depth, 
     }
 }
 
-static void run_weight_job(const weight_job *j)
+/* A round of all rows: pixels of a region, columns of the result. */
+typedef struct weight_round {
+    int index, region;
+    int column, columns;
+    size_t first; /* pixel */
+    int depth;
+} weight_round;
+
+/* What all rounds of a thread have in common. */
+typedef struct weight_span {
+    const sm_region_cut *cut;
+    int first_column, last_column;
+} weight_span;
+
+static void make_region(const weight_job *j, const weight_span *span, int index, sm_region *region)
 {
-    size_t pixels = sm_region_rows(j->region, j->run->batch);
-    memset(j->own.pixels, 0, (size_t)j->region->channels * sizeof *j->own.pixels); /* what lies outside the input */
-    for (size_t first = 0; first < pixels; first += DEPTH_NOW) {
-        int depth = pixels - first < DEPTH_NOW ? (int)(pixels - first) : DEPTH_NOW;
-        sight seen = {.tap = -1};
-        pack_grad_output(j, first, depth);
-        for (int row = j->first_row; row < j->last_row; row += ROWS) {
-            int rows = sm_smaller(ROWS, j->last_row - row);
-            pack_input(j, first, depth, row, rows, &seen);
-            multiply_columns(j, row, rows, depth, j->run->beta != 0 || first > 0);
+    sm_region_make(j->shape, SM_CONV2D_BACKWARD_WEIGHT, span->cut, index, region);
+}
+
+static void set_depth(const weight_job *j, weight_round *round)
+{
+    size_t left = sm_region_rows(j->region, j->run->batch) - round->first;
+    round->depth = left < DEPTH_NOW ? (int)left : DEPTH_NOW;
+}
+
+/* Goes on to the next round. \return 0 if there is none */
+static int next_weight_round(const weight_job *j, const weight_span *span, weight_round *round, sm_region *region)
+{
+    round->index++;
+    round->first += (size_t)round->depth;
+    if (round->first >= sm_region_rows(region, j->run->batch)) {
+        round->first = 0;
+        round->column += round->columns;
+        if (round->column >= span->last_column) {
+            if (++round->region == span->cut->y_count * span->cut->x_count) {
+                return 0;
+            }
+            round->column = span->first_column;
+            make_region(j, span, round->region, region);
         }
+        round->columns = sm_smaller(COLUMNS_NOW, span->last_column - round->column);
     }
-    for (int row = j->first_row; pixels == 0 && j->run->beta == 0 && row < j->last_row; row++) {
-        float *to = j->result + (size_t)row * j->shape->channels_out + j->first_column;
-        memset(to, 0, (size_t)j->columns * sizeof *to);
+    set_depth(j, round);
+    return 1;
+}
+
+/* Rows of a round: those of ROWS, from `group` on, to before `last`. */
+static void run_groups(const weight_job *j, const weight_round *round, int group, int last, sight *seen)
+{
+    for (int row = group * ROWS; row < sm_smaller(last * ROWS, j->rows); row += ROWS) {
+        int rows = sm_smaller(ROWS, j->rows - row);
+        if (round->depth > 0) {
+            pack_input(j, round->first, round->depth, row, rows, seen);
+            multiply_columns(j, row, rows, round->depth, j->run->beta != 0 || round->first > 0);
+            continue;
+        }
+        for (int i = 0; i < rows && j->run->beta == 0; i++) { /* a tap that is outside everywhere */
+            float *to = j->result + (size_t)(row + i) * j->shape->channels_out + j->first_column;
+            memset(to, 0, (size_t)j->columns * sizeof *to);
+        }
     }
 }
 
-/* How one region's part of grad_weight is cut: whole tiles, no more columns than the buffer holds, and as few
- * rectangles as give every thread as many, since each packs its columns for itself. */
-typedef struct weight_cut {
-    int row_parts, column_parts;
-} weight_cut;
-
-static weight_cut cut_weight(int rows, int columns, int regions, int threads)
+static void enter_weight_round(weight_job *j, const weight_round *round, sight *seen)
 {
-    int row_groups = sm_divide_up(rows, ROWS);
-    weight_cut cut = {1, sm_divide_up(columns, COLUMNS_NOW)};
-    while (cut.row_parts < row_groups && cut.row_parts * cut.column_parts * regions % threads != 0) {
-        cut.row_parts++;
+    const sm_conv2d_shape *s = j->shape;
+    size_t tap = (size_t)j->region->y->tap[0] * s->kernel_width + j->region->x->tap[0];
+    j->first_column = round->column;
+    j->columns = round->columns;
+    j->result = j->run->result + tap * s->channels_in * s->channels_out;
+    seen->tap = -1;
+    if (round->depth > 0) {
+        pack_grad_output(j, round->first, round->depth);
     }
-    return cut;
+}
+
+/* Units are rows. */
+static void run_weight_rounds(weight_job *j, const weight_span *span, sm_region *region)
+{
+    int groups = sm_divide_up(j->rows, ROWS), entered = -1;
+    weight_round round = {.column = span->first_column};
+    sight seen = {.tap = -1};
+    make_region(j, span, 0, region);
+    round.columns = sm_smaller(COLUMNS_NOW, span->last_column - span->first_column);
+    set_depth(j, &round);
+    memset(j->own.pixels, 0, (size_t)region->channels * sizeof *j->own.pixels); /* what lies outside the input */
+    for (;;) {
+        sm_turn turn = sm_turn_take(j->turns);
+        while (round.index < turn.round) {
+            if (!next_weight_round(j, span, &round, region)) {
+                return;
+            }
+        }
+        if (entered < round.index) {
+            enter_weight_round(j, &round, &seen);
+            entered = round.index;
+        }
+        sm_turn_wait(j->turns, turn);
+        run_groups(j, &round, sm_piece_begin(groups, j->turns->units, turn.unit),
+                   sm_piece_begin(groups, j->turns->units, turn.unit + 1), &seen);
+        sm_turn_end(j->turns, turn);
+    }
 }
 
 static void run_weight(const sm_conv2d_shape *s, int parts, int split, const sm_conv2d_operands *run)
 {
     sm_region_cut cut;
     sm_region_cut_axes(s, SM_CONV2D_BACKWARD_WEIGHT, split, &cut);
-    int regions = cut.y_count * cut.x_count;
-    int region_rows = s->kernel_height * s->kernel_width * s->channels_in / regions;
-    int row_groups = sm_divide_up(region_rows, ROWS), column_groups = sm_divide_up(s->channels_out, COLUMNS);
-    weight_cut into = cut_weight(region_rows, s->channels_out, regions, run->threads);
-    int jobs = into.row_parts * into.column_parts;
-    const sm_bf16_kernel *kernel = sm_bf16_kernel_get(parts);
+    int rows = s->kernel_height * s->kernel_width * s->channels_in / (cut.y_count * cut.x_count);
+    int panels = sm_divide_up(s->channels_out, COLUMNS), units = units_of(sm_divide_up(rows, ROWS));
 #pragma omp parallel num_threads(run->threads)
     {
-        sm_bf16_kernel_begin(kernel);
-#pragma omp for schedule(dynamic)
-        for (int index = 0; index < regions * jobs; index++) {
-            int row_part = index % jobs % into.row_parts, column_part = index % jobs / into.row_parts;
-            sm_region region;
-            sm_region_make(s, SM_CONV2D_BACKWARD_WEIGHT, &cut, index / jobs, &region);
-            weight_job j = {.shape = s, .region = &region, .run = run, .kernel = kernel, .parts = parts};
-            j.first_row = sm_piece_begin(row_groups, into.row_parts, row_part) * ROWS;
-            j.last_row = sm_smaller(sm_piece_begin(row_groups, into.row_parts, row_part + 1) * ROWS, region_rows);
-            j.first_column = sm_piece_begin(column_groups, into.column_parts, column_part) * COLUMNS;
-            int last_column = sm_piece_begin(column_groups, into.column_parts, column_part + 1) * COLUMNS;
-            j.columns = sm_smaller(last_column, s->channels_out) - j.first_column;
-            size_t tap = (size_t)region.y->tap[0] * s->kernel_width + region.x->tap[0];
-            j.result = run->result + tap * s->channels_in * s->channels_out;
-            j.own = buffers_of(run->workspace, omp_get_thread_num());
-            run_weight_job(&j);
+        int thread = omp_get_thread_num(), threads = omp_get_num_threads();
+        int along = sm_threads_along_rows((size_t)rows, (size_t)s->channels_out, threads), group = thread / along;
+        sm_region region;
+        weight_job j = {.shape = s, .region = &region, .run = run, .parts = parts, .rows = rows};
+        j.kernel = sm_bf16_kernel_get(parts);
+        j.own = buffers_of(run, thread);
+        j.turns = (sm_turns *)run->workspace + group;
+#pragma omp single
+        for (int i = 0; i < threads; i++) {
+            sm_turns_begin((sm_turns *)run->workspace + i, units);
         }
-        sm_bf16_kernel_end(kernel);
+        int across = threads / along, last_panel = sm_piece_begin(panels, across, group + 1);
+        weight_span span = {&cut, sm_piece_begin(panels, across, group) * COLUMNS,
+                            sm_smaller(last_panel * COLUMNS, s->channels_out)};
+        if (span.last_column > span.first_column) {
+            sm_bf16_kernel_begin(j.kernel);
+            run_weight_rounds(&j, &span, &region);
+            sm_bf16_kernel_end(j.kernel);
+        }
     }
 }
 
@@ -854,7 +1048,7 @@ static int supports(const sm_conv2d_shape *s, int parts)
 size_t sm_conv2d_bf16_workspace(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch, int threads)
 {
     (void)shape, (void)pass, (void)batch;
-    return (size_t)threads * (PIXELS_BYTES + SQUARE_BYTES + A_BYTES + B_BYTES);
+    return turns_bytes(threads) + (size_t)threads * (PIXELS_BYTES + SQUARE_BYTES + A_BYTES + B_BYTES);
 }
 
 #define COLUMNS_OF_TABLE(NAME, PARTS, SPLIT)                                                                           \
