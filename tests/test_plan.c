@@ -305,15 +305,16 @@ static void small_network(sm_graph *graph, unsigned variant)
     y = sm_graph_relu(graph, conv_norm(graph, x, "b1", 5, 1, 1, 1));
     y = sm_graph_relu(graph, conv_norm(graph, y, "b2", 5, 3, 1, 2));
     x = sm_graph_relu(graph, sm_graph_add(graph, conv_norm(graph, y, "b3", 8, 1, 1, 1), x));
-    int branches[3] = {sm_graph_relu(graph, conv_norm(graph, x, "aspp0", 5, 1, 1, 1)),
-                       sm_graph_relu(graph, conv_norm(graph, x, "aspp1", 5, 3, 1, 3)),
-                       sm_graph_global_average_pool(graph, x)};
-    branches[2] = sm_graph_relu(graph, sm_graph_batch_norm(graph, conv(graph, branches[2], "pooled", 4, 1, 1, 1, 0),
-                                                           "pooled.norm", variant == 0));
-    x = sm_graph_concat(graph, branches, 3);
+    int branches[2] = {sm_graph_relu(graph, conv_norm(graph, x, "aspp0", 5, 1, 1, 1)),
+                       sm_graph_relu(graph, conv_norm(graph, x, "aspp1", 5, 3, 1, 3))};
+    int pooled = conv(graph, sm_graph_global_average_pool(graph, x), "pooled", 4, 1, 1, 1, 0);
+    pooled = sm_graph_relu(graph, sm_graph_batch_norm(graph, pooled, "pooled.norm", variant == 0));
+    sm_features shared = {sm_graph_concat(graph, branches, 2), pooled};
+    const sm_conv2d_options window = {.channels = 7, .kernel = 3, .stride = 1, .dilation = 1, .pad = 1};
     for (int task = 0; task < 2; task++) {
-        const char *const names[2][2] = {{"left", "left.last"}, {"right", "right.last"}};
-        y = sm_graph_relu(graph, conv_norm(graph, x, names[task][0], 7, 3, 1, 1));
+        const char *const names[2][3] = {{"left", "left.last", "left.norm"}, {"right", "right.last", "right.norm"}};
+        y = sm_graph_conv2d_features(graph, shared, names[task][0], &window);
+        y = sm_graph_relu(graph, sm_graph_batch_norm(graph, y, names[task][2], 0));
         y = sm_graph_dropout(graph, y, variant ? 0 : 0.3);
         y = conv(graph, y, names[task][1], 2 + task, 1, 1, 1, 1);
         sm_graph_add_output(graph, names[task][0], sm_graph_resize(graph, y, 29, 35, 0));
@@ -350,6 +351,19 @@ static void fan_out_shared(sm_graph *graph, unsigned readers)
 static void fan_out_copied(sm_graph *graph, unsigned readers)
 {
     fan_out(graph, (int)readers, 1);
+}
+
+/* A convolution of a map and a vector; or of their concatenation. */
+static void map_and_vector(sm_graph *graph, unsigned concatenated)
+{
+    int x = sm_graph_input(graph, (sm_value_shape){9, 6, 3});
+    int map = conv(graph, x, "map", 5, 3, 1, 1, 1);
+    int vector = conv(graph, sm_graph_global_average_pool(graph, x), "vector", 4, 1, 1, 1, 1);
+    const sm_conv2d_options window = {.channels = 7, .kernel = 3, .stride = 2, .dilation = 2, .pad = 1, .bias = 1};
+    int both[] = {map, vector};
+    x = concatenated ? sm_graph_conv2d(graph, sm_graph_concat(graph, both, 2), "reader", &window)
+                     : sm_graph_conv2d_features(graph, (sm_features){map, vector}, "reader", &window);
+    sm_graph_add_output(graph, "out", x);
 }
 
 /* One convolution, normalisation and linear layer, each used twice; or two of each. */
@@ -742,6 +756,29 @@ static void layers_used_twice_add_their_gradients(void)
     machine_free(&copied);
 }
 
+static void a_vector_beside_a_map_equals_their_concatenation(void)
+{
+    static const char *const slices[] = {"map.weight",  "map.bias",      "vector.weight",
+                                         "vector.bias", "reader.weight", "reader.bias"};
+    for (int reproducible = 0; reproducible < 2; reproducible++) {
+        sm_plan_options options = training;
+        options.reproducible = reproducible;
+        machine beside = machine_new(map_and_vector, 0, &options), joined = machine_new(map_and_vector, 1, &options);
+        result a = execute(&beside, 3, NAN), b = execute(&joined, 3, NAN);
+        /* sums of some hundred floats in another order */
+        SM_TEST_AT_MOST(sm_test_relative_error(a.output[0], b.output[0], b.output_floats[0]), 1e-5);
+        for (int i = 0; i < 6; i++) {
+            size_t count;
+            const float *expected = slice_of(&joined, &b, slices[i], &count);
+            SM_TEST_AT_MOST(sm_test_relative_error(slice_of(&beside, &a, slices[i], &count), expected, count), 1e-5);
+        }
+        result_free(&a);
+        result_free(&b);
+        machine_free(&beside);
+        machine_free(&joined);
+    }
+}
+
 /* ---- differences of the loss ---- */
 
 static double loss_of(const machine *m, const result *r)
@@ -1088,6 +1125,33 @@ static void files_hold_channels_first(void)
     sm_parameters_free(parameters);
 }
 
+/* Of 5 inputs the first 3 lie together, then the other 2. */
+static void inputs_that_belong_together_lie_together(void)
+{
+    sm_parameters *parameters = sm_parameters_new();
+    sm_slice split = {
+        .name = "c.weight", .dimensions = 4, .shape = {2, 5, 1, 3}, .layout = SM_LAYOUT_CONV2D, .inputs_together = 3};
+    sm_parameters_add(parameters, &split);
+    sm_parameters_finish(parameters);
+    const sm_slice *slice = sm_slices_find(&parameters->parameters, "c.weight");
+    float file[30], flat[32] = {0}, back[30];
+    for (int i = 0; i < 30; i++) {
+        file[i] = (float)(1 + i);
+    }
+    sm_slice_import(slice, file, flat);
+    for (int o = 0; o < 2; o++) {
+        for (int x = 0; x < 3; x++) {
+            for (int i = 0; i < 5; i++) {
+                int place = i < 3 ? (x * 3 + i) * 2 + o : 18 + (x * 2 + i - 3) * 2 + o;
+                CU_ASSERT(flat[place] == file[(o * 5 + i) * 3 + x]);
+            }
+        }
+    }
+    sm_slice_export(slice, flat, back);
+    CU_ASSERT(memcmp(back, file, sizeof file) == 0);
+    sm_parameters_free(parameters);
+}
+
 static void initial_values_depend_on_seed_and_name_alone(void)
 {
     machine m = machine_new(small_network, 0, &training), p = machine_new(fan_out_shared, 2, &training);
@@ -1224,6 +1288,7 @@ int main(int argc, char **argv)
     SM_TEST(sharing_memory_saves_memory);
     SM_TEST(gradients_of_all_readers_add_up);
     SM_TEST(layers_used_twice_add_their_gradients);
+    SM_TEST(a_vector_beside_a_map_equals_their_concatenation);
     SM_TEST(gradients_are_slopes_of_the_loss);
     SM_TEST(fewer_samples_give_the_numbers_of_a_smaller_plan);
     SM_TEST(a_rank_without_samples_contributes_zeros);
@@ -1234,6 +1299,7 @@ int main(int argc, char **argv)
     SM_TEST(plans_of_other_sizes_share_parameters);
     SM_TEST(another_image_size_finds_the_same_slices);
     SM_TEST(files_hold_channels_first);
+    SM_TEST(inputs_that_belong_together_lie_together);
     SM_TEST(initial_values_depend_on_seed_and_name_alone);
     SM_TEST(masks_follow_the_sample_not_the_batch);
     SM_TEST(nothing_is_dropped_outside_training);
