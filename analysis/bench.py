@@ -3,8 +3,8 @@
 
     analysis/bench.py --program build/current/sigmatic --output runs/bench.md [--rounds 5] [--quick]
 
-For every precision (exact and fp32 against PyTorch in float; bf16: mixed, PyTorch's autocast), backbone, the network without and with the ASPP's projection, and
-layout of processes and threads:
+For every precision (exact and fp32 against PyTorch in float; bf16: mixed, PyTorch's autocast), backbone, the network
+without and with the ASPP's projection, and layout of processes and threads:
 PyTorch first runs once in each memory format, and the one with the fastest step is kept; then both sides run in turn,
 round by round, the other one first in every second round. Machines are noisy: only the ratio within a round means
 something, and the table shows its median and extremes over the rounds.
@@ -207,8 +207,8 @@ class Runs:
 
     def add(self, case, side, round_number, result):
         with open(self.path, "a") as file:
-            file.write(json.dumps({"side": side, "round": round_number, "project": case.project,
-                                   "precision": case.precision, **result}) + "\n")
+            file.write(json.dumps({**result, "side": side, "round": round_number, "project": case.project,
+                                   "precision": case.precision}) + "\n")
         turn = f"round {round_number}" if round_number else "trial"
         memory_format = f" {result['format']}" if "format" in result else ""
         print(f"{name_of(case)} {case.processes}x{case.threads} {turn}: {side}{memory_format} "
@@ -266,7 +266,8 @@ def head_of(options):
 
 
 def name_of(case):
-    return case.backbone + (" + projection" if case.project else "") + ("" if case.precision == "fp32" else f", {case.precision}")
+    precision = "" if case.precision == "fp32" else f", {case.precision}"
+    return case.backbone + (" + projection" if case.project else "") + precision
 
 
 def line_of(row):

@@ -260,10 +260,30 @@ static void large_layers_equal_the_reference(void)
         sm_conv2d_square(12, 20, 640, 40, 3, 1, 12, 12),
         sm_conv2d_square(28, 44, 40, 136, 3, 1, 1, 1), /* several jobs that share a factor */
         sm_conv2d_square(70, 66, 3, 64, 7, 2, 3, 1),
+        sm_conv2d_square(64, 150, 64, 16, 3, 1, 1, 1), /* more pixels than a thread packs at a time */
     };
     const int count = sm_test_rounds(sizeof shapes / sizeof *shapes);
     for (int i = 0; i < count; i++) {
         compare_all(shapes[i], 1, 50 + (unsigned)i, 1, 1, 3);
+    }
+}
+
+/* NaNs of all kinds, also those that rounding upwards would turn into numbers. */
+static void a_nan_stays_one(void)
+{
+    static const uint32_t kinds[] = {0xffffffff, 0x7fffffff, 0x7fc00000, 0xff800001};
+    for (int i = 0; i < 4; i++) {
+        problem p = problem_new(sm_conv2d_square(6, 20, 40, 36, 3, 1, 1, 1), 1, 60);
+        memcpy(&p.input[5], &kinds[i], sizeof *p.input);
+        for (const sm_conv2d_algorithm *algorithm = sm_conv2d_algorithms; algorithm->name; algorithm++) {
+            if (algorithm->supports(&p.shape, SM_CONV2D_FORWARD)) {
+                float *result = result_new(p.output_count, 1);
+                run(algorithm, &p, SM_CONV2D_FORWARD, 0, 1, result, 1);
+                CU_ASSERT(isnan(result[0]) && isnan(result[(size_t)p.shape.out_width * 36 + 35]));
+                sm_free(result);
+            }
+        }
+        problem_free(&p);
     }
 }
 
@@ -607,6 +627,7 @@ int main(int argc, char **argv)
     SM_TEST(every_algorithm_equals_the_reference_by_dot_products);
     SM_TEST(every_algorithm_equals_the_reference_by_plain_bf16);
     SM_TEST(large_layers_equal_the_reference);
+    SM_TEST(a_nan_stays_one);
     SM_TEST(bits_do_not_depend_on_the_number_of_threads);
     SM_TEST(gradients_are_adjoint);
     SM_TEST(the_chosen_algorithm_supports_the_pass);

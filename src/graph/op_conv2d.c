@@ -198,7 +198,10 @@ static sm_step pass_step(sm_lowering *lowering, const sm_op *op, sm_conv2d_pass 
     step.config = sm_lowering_config(lowering, &config, sizeof config);
     step.macs = macs_of(&config.shape) + macs_of(&config.vector);
     step.macs_executed = config.algorithm->macs(&config.shape, pass) + (double)weights_of(&config.vector);
-    step.workspace_bytes = config.vector_workspace + sm_conv2d_uniform_workspace(&config.vector, options->capacity);
+    step.workspace_bytes = config.vector_workspace;
+    if (op->input_count > 1 && pass != SM_CONV2D_BACKWARD_DATA) {
+        step.workspace_bytes += sm_conv2d_uniform_workspace(&config.vector, options->capacity);
+    }
     size_t prepared = config.algorithm->prepared_bytes ? config.algorithm->prepared_bytes(&config.shape, pass) : 0;
     if (pass != SM_CONV2D_BACKWARD_WEIGHT) {
         step.operand[1] = sm_lowering_parameter(lowering, op->parameters[0]);

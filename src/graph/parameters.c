@@ -36,7 +36,8 @@ static int add(sm_slices *slices, const sm_slice *slice, int finished)
 {
     const sm_slice *known = sm_slices_find(slices, slice->name);
     if (known) {
-        assert(memcmp(known->shape, slice->shape, sizeof slice->shape) == 0 && "a name stands for one shape");
+        assert(memcmp(known->shape, slice->shape, sizeof slice->shape) == 0 &&
+               known->inputs_together == slice->inputs_together && "a name stands for one shape and layout");
         return (int)(known - slices->items);
     }
     assert(!finished && "parameters are laid out already");

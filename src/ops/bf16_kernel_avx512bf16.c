@@ -1,9 +1,8 @@
-/* Dot products of pairs in vectors: 8 rows x 32 columns at a time, one part only (with three, plain float arithmetic is
- * faster). */
+/* Dot products of pairs in vectors: 8 rows x 32 columns at a time, one part only (with several, plain float arithmetic
+ * is faster). */
 #if defined(__AVX512BF16__)
 #include "ops/bf16_kernel.h"
 #include "ops/vectors_avx512.h"
-#include "ops/whole.h"
 
 enum { LANES = 16, PAIRS = 16, HALF_BYTES = 1024, LINE = 64, ROWS = 8 };
 

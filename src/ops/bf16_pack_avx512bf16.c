@@ -26,14 +26,14 @@ static inline __attribute__((always_inline)) parts split(const int count, __m512
         x = _mm512_sub_ps(x, _mm512_castsi512_ps(p.part[i]));
     }
     p.part[count - 1] = _mm512_castps_si512(x);
-    if (count == 2) {
-        p.part[1] = _mm512_add_epi32(p.part[1], half);
+    if (count == 2) { /* rounded, but for NaN, which would become a number */
+        p.part[1] = _mm512_mask_add_epi32(p.part[1], _mm512_cmp_ps_mask(x, x, _CMP_ORD_Q), p.part[1], half);
     }
     return p;
 }
 
 /* One part of steps k (lower half) and k + 16 (upper half). The last part still has to be rounded if it is the only
- * one; as the third it fits already. */
+ * one; as the second it is, as the third it fits. */
 static inline __attribute__((always_inline)) __m512i pair(const int count, __m512i lower, __m512i upper)
 {
     if (count == 1) {

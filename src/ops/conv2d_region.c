@@ -1,4 +1,5 @@
 #include "ops/conv2d_region.h"
+#include "ops/whole.h"
 
 #include <string.h>
 
@@ -222,11 +223,6 @@ static void next_place(const sm_region *region, place *at)
     }
 }
 
-static int clamp(int value, int low, int high)
-{
-    return value < low ? low : value > high ? high : value;
-}
-
 static inline void fill_zeros(float *out, int count)
 {
     if (count > 0) {
@@ -237,7 +233,7 @@ static inline void fill_zeros(float *out, int count)
 /* Copies floats from .. to of a span that starts at pixel `x` of a source row; outside the row they are zero. */
 static inline void pack_span(const float *source_row, int x, int width, int channels, int from, int to, float *out)
 {
-    int begin = clamp(-x * channels, from, to), end = clamp((width - x) * channels, begin, to);
+    int begin = sm_clamp(-x * channels, from, to), end = sm_clamp((width - x) * channels, begin, to);
     fill_zeros(out, begin - from);
     if (end > begin) {
         memcpy(out + (begin - from), source_row + ((ptrdiff_t)x * channels + begin),

@@ -2,7 +2,6 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/ops/conv2d_uniform.h>
 
-#include "ops/parallel.h"
 #include "ops/whole.h"
 
 #include <string.h>
@@ -51,19 +50,23 @@ static inline void add_scaled(int count, float factor, const float *row, float *
     }
 }
 
+SM_CLONES static void multiply_tap(int ci, int co, const float *image, const float *tap, float *product)
+{
+    memset(product, 0, (size_t)co * sizeof *product);
+    for (int c = 0; c < ci; c++) {
+        add_scaled(co, image[c], tap + (size_t)c * co, product);
+    }
+}
+
 /* What a tap adds to a pixel: products (batch, taps, channels_out). */
-SM_CLONES static void multiply_taps(const sm_conv2d_shape *s, int batch, const float *vector, const float *weight,
-                                    float *products, int threads)
+static void multiply_taps(const sm_conv2d_shape *s, int batch, const float *vector, const float *weight,
+                          float *products, int threads)
 {
     int taps = taps_of(s), ci = s->channels_in, co = s->channels_out;
 #pragma omp parallel for num_threads(threads)
     for (int i = 0; i < batch * taps; i++) {
-        const float *image = vector + (size_t)(i / taps) * ci, *tap = weight + (size_t)(i % taps) * ci * co;
-        float *product = products + (size_t)i * co;
-        memset(product, 0, (size_t)co * sizeof *product);
-        for (int c = 0; c < ci; c++) {
-            add_scaled(co, image[c], tap + (size_t)c * co, product);
-        }
+        multiply_tap(ci, co, vector + (size_t)(i / taps) * ci, weight + (size_t)(i % taps) * ci * co,
+                     products + (size_t)i * co);
     }
 }
 
@@ -112,27 +115,32 @@ void sm_conv2d_uniform_forward(const sm_conv2d_shape *s, int batch, const float 
     }
 }
 
-/* sums[tap][o] of one image, channels first .. + count. */
+enum { PIECE = 16 /* channels */ };
+
+/* sums[tap][o] of one image, channels first .. + count, added in double. */
 SM_CLONES static void sum_image(const sm_conv2d_shape *s, const float *grad_output, int first, int count, float *sums)
 {
     int co = s->channels_out;
     for (int tap = 0; tap < taps_of(s); tap++) {
         places rows = rows_of(s, tap), columns = columns_of(s, tap);
-        float *sum = sums + (size_t)tap * co + first;
-        memset(sum, 0, (size_t)count * sizeof *sum);
+        double sum[PIECE] = {0};
         for (int y = rows.begin; y < rows.end; y++) {
             for (int x = columns.begin; x < columns.end; x++) {
-                add_scaled(count, 1, grad_output + ((size_t)y * s->out_width + x) * co + first, sum);
+                const float *pixel = grad_output + ((size_t)y * s->out_width + x) * co + first;
+                for (int o = 0; o < count; o++) {
+                    sum[o] += pixel[o];
+                }
             }
+        }
+        for (int o = 0; o < count; o++) {
+            sums[(size_t)tap * co + first + o] = (float)sum[o];
         }
     }
 }
 
-/* grad_output summed over the pixels at which each tap is inside: sums (batch, taps, channels_out). A piece of the
- * channels of an image stays in L1 for all taps. */
+/* grad_output summed over the pixels at which each tap is inside: sums (batch, taps, channels_out). */
 static void sum_pixels(const sm_conv2d_shape *s, int batch, const float *grad_output, float *sums, int threads)
 {
-    enum { PIECE = 16 };
     int pieces = sm_divide_up(s->channels_out, PIECE);
     size_t image = (size_t)s->out_height * s->out_width * s->channels_out;
 #pragma omp parallel for num_threads(threads)

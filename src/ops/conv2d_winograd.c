@@ -41,8 +41,8 @@ static int cache_row;
 
 static void find_cache(void)
 {
-    long l2_bytes = sysconf(_SC_LEVEL2_CACHE_SIZE); /* 0: the system does not say */
-    while (l2_bytes < caches[cache_row].l2_bytes) {
+    long l2_bytes = sysconf(_SC_LEVEL2_CACHE_SIZE); /* 0 and less: the system does not say */
+    while (caches[cache_row].l2_bytes > 0 && l2_bytes < caches[cache_row].l2_bytes) {
         cache_row++;
     }
 }

@@ -13,6 +13,12 @@ static inline int sm_larger(int a, int b)
     return a > b ? a : b;
 }
 
+/** \return the value, or the bound that it is beyond. */
+static inline int sm_clamp(int value, int least, int most)
+{
+    return value < least ? least : value > most ? most : value;
+}
+
 /** \return a / b rounded up; a >= 0, b > 0. */
 static inline int sm_divide_up(int a, int b)
 {

@@ -4,8 +4,8 @@
  *
  *   output[n,y,x,o] = sum over taps t inside the image at (y, x), and c, of vector[n,c] * weight[t,c,o]
  *
- * What sm_conv2d would compute from the vector written to every pixel (tests compare the two), for height * width times
- * less work: a tap gives one product a channel and image, and a pixel adds those of its taps.
+ * What sm_conv2d would compute from the vector written to every pixel (its reference is this one's too), for height *
+ * width times less work, always with float factors: a tap gives one product a channel and image, and a pixel adds those of its taps.
  *
  * `shape` has the vector's channels as channels_in. Layouts, alignment of results aside (none is needed), threads and
  * `beta` as in conv2d.h: threads split outputs, never sums. `workspace`: sm_conv2d_uniform_workspace(). `batch` may be 0. */

@@ -1,0 +1,116 @@
+/** \file
+ * Convolution by factors of bfloat16 (bf16_kernel.h): what its files share.
+ *   conv2d_bf16.c         the rows of the table; how threads share forward and data gradient; weights
+ *   conv2d_bf16_blocks.c  a region by blocks of rows
+ *   conv2d_bf16_bands.c   several taps at stride 1 by bands of the image
+ *   conv2d_bf16_weight.c  the weight gradient
+ *
+ * Packing a factor takes far longer than copying it, so both stay packed while they are used:
+ *   forward, data gradient   weights in L2 until all rows have passed, a block of rows until the weights in L2 have
+ *                            passed; where several taps read the same pixels, a band of the image, which the taps
+ *                            then read shifted
+ *   weight gradient          grad_output in L2 until all rows of the result have passed */
+#ifndef SIGMATIC_OPS_CONV2D_BF16_H
+#define SIGMATIC_OPS_CONV2D_BF16_H
+
+#include "ops/bf16_kernel.h"
+#include "ops/conv2d_region.h"
+#include "ops/turns.h"
+
+#include <sigmatic/ops/conv2d.h>
+
+enum {
+    SM_BF16_DEPTH_NOW = 512,                                      /**< of one piece of the product */
+    SM_BF16_COLUMNS_NOW = 384,                                    /**< of B in L2 at that depth */
+    SM_BF16_PANELS_NOW = SM_BF16_DEPTH_NOW * SM_BF16_COLUMNS_NOW, /**< elements of B in L2 */
+    SM_BF16_PIXELS_STRIDE = SM_BF16_DEPTH_NOW + 16,               /**< floats: an odd number of cache lines */
+    SM_BF16_A_BYTES = 5 << 18,
+};
+
+/** A thread's memory. */
+typedef struct sm_bf16_buffers {
+    float *pixels; /**< as they are: SM_BF16_ROWS of a piece */
+    float *square; /**< SM_BF16_STEPS x SM_BF16_COLUMNS */
+    char *a;       /**< packed rows of a piece, or bands of images: SM_BF16_A_BYTES */
+    char *b;       /**< packed columns: SM_BF16_PANELS_NOW elements */
+} sm_bf16_buffers;
+
+/** \return bytes of a pass' workspace: turns of as many groups as there may be, then the buffers of each thread. */
+size_t sm_bf16_workspace_bytes(int threads);
+
+sm_bf16_buffers sm_bf16_buffers_of(const sm_conv2d_operands *run, int thread);
+
+/** \return bytes between packed rows: a line more than they take, so that they spread over the sets of the caches. */
+static inline size_t sm_bf16_row_stride(int parts, int depth)
+{
+    enum { LINE = 64 };
+    return sm_bf16_row_bytes(parts, depth) + LINE;
+}
+
+/** SM_BF16_ROWS packed rows, times columns that are still to be named. */
+static inline sm_bf16_piece sm_bf16_rows_of(int parts, int depth, const char *packed)
+{
+    return (sm_bf16_piece){.half = {packed, packed + SM_BF16_HALF_ROWS * sm_bf16_row_stride(parts, depth)}};
+}
+
+/** Pointers to rows `stride` floats apart. */
+static inline void sm_bf16_point_at_rows(const float *first, size_t stride, int count, const float **rows)
+{
+    for (int i = 0; i < count; i++) {
+        rows[i] = first + (size_t)i * stride;
+    }
+}
+
+/** \return how many turns so many equal pieces of work are. */
+static inline int sm_bf16_units_of(int count)
+{
+    return count < 1 ? 1 : count > SM_TURN_UNITS_MAX ? SM_TURN_UNITS_MAX : count;
+}
+
+/** Forward and data gradient: what one thread computes of one region, rows and panels (of SM_BF16_COLUMNS) of the result. */
+typedef struct sm_bf16_job {
+    const sm_conv2d_shape *shape;
+    const sm_region *region;
+    const sm_conv2d_operands *run;
+    const sm_bf16_kernel *kernel;
+    sm_conv2d_pass pass;
+    int parts;
+    const float *source;
+    int result_height, result_width, result_channels;
+    int order_y[SM_REGION_KERNEL_MAX], order_x[SM_REGION_KERNEL_MAX]; /**< of taps along the depth */
+    size_t first_row, last_row; /**< of the region's matrix; with bands: of all images */
+    int first_panel, last_panel;
+    sm_turns
+        *turns; /**< which rows (with bands: panels) of these come next: with the threads that have the same ones */
+    sm_bf16_buffers own;
+} sm_bf16_job;
+
+/** Packs weights of a panel: `depth` steps from `step` of the packed order of taps on. */
+void sm_bf16_pack_weights(const sm_bf16_job *job, int step, int depth, int panel, char *packed);
+
+/** beta * result + bias, where the products do not begin from nothing. */
+void sm_bf16_begin_rows(const sm_bf16_job *job, int rows, float *const *c, int first_panel, int last_panel);
+
+/** \return blocks of SM_BF16_ROWS of the job's rows. */
+int sm_bf16_blocks_of(const sm_bf16_job *job);
+
+/** Computes the job's rows and panels; units of its turns are blocks of rows. */
+void sm_bf16_run_blocks(const sm_bf16_job *job);
+
+/** \return channels of a band: many, but few enough for so many pixels that packing the weights for them hardly counts;
+ * 0 if bands do not suit the region. */
+int sm_bf16_band_channels(const sm_region *region, int parts);
+
+/** Computes the job's rows and panels by bands of so many channels; units of its turns are panels. */
+void sm_bf16_run_bands(const sm_bf16_job *job, int channels);
+
+/** Of bands with so many channels: \return how often weights are packed for `batch` images; taps that an image reads
+ * something through; pixels times taps that are multiplied, an image. */
+int sm_bf16_band_groups(const sm_region *region, int parts, int channels, int batch);
+int sm_bf16_taps_read(const sm_region *region);
+double sm_bf16_band_rows_times_taps(const sm_region *region, int parts, int channels);
+
+/** The whole weight gradient. */
+void sm_bf16_run_weight(const sm_conv2d_shape *shape, int parts, int split, const sm_conv2d_operands *run);
+
+#endif

@@ -1,0 +1,406 @@
+/* Several taps at stride 1 by bands of the image: pixels are packed once for all taps, and a tap that reaches into the
+ * image nowhere in a tile of pixels is left out there. */
+#include "ops/conv2d_bf16.h"
+#include "ops/whole.h"
+
+#include <sigmatic/base/memory.h>
+
+#include <string.h>
+
+enum {
+    STEPS = SM_BF16_STEPS,
+    ROWS = SM_BF16_ROWS,
+    HALF_ROWS = SM_BF16_HALF_ROWS,
+    COLUMNS = SM_BF16_COLUMNS,
+    PANELS_NOW = SM_BF16_PANELS_NOW,
+    A_BYTES = SM_BF16_A_BYTES,
+};
+
+enum { TAPS_MAX = SM_REGION_KERNEL_MAX * SM_REGION_KERNEL_MAX };
+
+/* Result rows y .. + rows of an image and some channels of the source rows that they read, packed: the intervals of
+ * source rows that the taps read, where they are inside the source, one after the other. To the left and right of a row
+ * are as many zero pixels as half a tile reads there if it reads any pixel of the row. */
+typedef struct band {
+    size_t image;
+    int y, rows;
+    int channel, channels;
+    int left, width; /* zero pixels before a row; pixels of a packed row */
+    size_t pixel_bytes;
+    int begin[SM_REGION_KERNEL_MAX], end[SM_REGION_KERNEL_MAX]; /* source rows that tap i of the y axis reads */
+    int slot[SM_REGION_KERNEL_MAX];                             /* packed row of source row begin[i] */
+    int slots;
+    char *packed;
+} band;
+
+/* Bands whose pixels are packed at the same time, so that the weights are packed once for all of them. */
+enum { BANDS_MAX = 8 };
+
+/* Zero pixels on either side. */
+static int left_of(const sm_region *r)
+{
+    return sm_clamp(-r->x->offset[0], 0, HALF_ROWS - 1);
+}
+
+static int right_of(const sm_region *r)
+{
+    int reach = (int)sm_round_up((size_t)r->x->count, HALF_ROWS) + r->x->offset[r->x->taps - 1];
+    return sm_clamp(reach - r->width, 0, HALF_ROWS - 1);
+}
+
+static int band_width(const sm_region *r)
+{
+    return left_of(r) + r->width + right_of(r);
+}
+
+/* Finds the source rows of a band, and their place. */
+static void find_rows(const sm_region *r, band *b)
+{
+    b->slots = 0;
+    for (int i = 0, end = 0; i < r->y->taps; i++) {
+        b->begin[i] = sm_clamp(b->y + r->y->offset[i], 0, r->height);
+        b->end[i] = sm_clamp(b->y + r->y->offset[i] + b->rows, 0, r->height);
+        b->slot[i] = b->begin[i] < end ? b->slots - (end - b->begin[i]) : b->slots;
+        b->slots = sm_larger(b->slots, b->slot[i] + b->end[i] - b->begin[i]);
+        end = b->end[i];
+    }
+}
+
+/* \return packed rows of a band of so many result rows, at most */
+static int slots_most(const sm_region *r, int rows)
+{
+    int slots = rows;
+    for (int i = 1; i < r->y->taps; i++) {
+        slots += sm_smaller(rows, r->y->offset[i] - r->y->offset[i - 1]);
+    }
+    return sm_smaller(slots, r->height);
+}
+
+/* \return result rows of a band with so many channels, 0 if not one fits */
+static int band_rows(const sm_region *r, int parts, int channels)
+{
+    int fit = (int)(A_BYTES / (sm_bf16_row_stride(parts, channels) * (size_t)band_width(r))) - 1, rows = 0;
+    while (rows < r->y->count && slots_most(r, rows + 1) <= fit) {
+        rows++;
+    }
+    return rows;
+}
+
+/* \return 1 if bands of so many channels and together PIXELS_WANTED pixels fit */
+static int pixels_fit(const sm_region *r, int parts, int channels)
+{
+    enum { PIXELS_WANTED = 1024 };
+    int rows = band_rows(r, parts, channels), wanted = sm_divide_up(PIXELS_WANTED, r->x->count);
+    if (rows < r->y->count) {
+        return rows >= wanted;
+    }
+    size_t image = ((size_t)slots_most(r, rows) * band_width(r) + HALF_ROWS) * sm_bf16_row_stride(parts, channels);
+    return sm_smaller(BANDS_MAX, sm_divide_up(wanted, rows)) * image <= A_BYTES;
+}
+
+/* \return channels of a band: many, but few enough for so many pixels that packing the weights for them hardly counts;
+ * 0 if bands do not suit */
+int sm_bf16_band_channels(const sm_region *r, int parts)
+{
+    enum { CHANNELS_MAX = 256 };
+    int taps = r->y->taps * r->x->taps;
+    if (taps < 2 || r->y->count < 1 || r->x->count < 1 || r->channels < STEPS || r->y->source_step != 1 ||
+        r->x->source_step != 1 || r->y->step != 1 || r->x->step != 1) {
+        return 0;
+    }
+    int channels = CHANNELS_MAX;
+    while (channels > STEPS && (channels * taps * COLUMNS > PANELS_NOW || channels >= r->channels + STEPS ||
+                                !pixels_fit(r, parts, channels))) {
+        channels /= 2;
+    }
+    return band_rows(r, parts, channels) > 0 && channels * taps * COLUMNS <= PANELS_NOW ? channels : 0;
+}
+
+static size_t band_bytes(const band *b)
+{
+    return ((size_t)b->slots * b->width + HALF_ROWS) * b->pixel_bytes;
+}
+
+/* After the packed rows: what lies outside the source. */
+static char *zero_pixels(const band *b)
+{
+    return b->packed + (size_t)b->slots * b->width * b->pixel_bytes;
+}
+
+static void pack_band(const sm_bf16_job *j, const band *b)
+{
+    const sm_region *r = j->region;
+    int right = b->width - b->left - r->width;
+    char *to = b->packed;
+    for (int i = 0, end = 0; i < r->y->taps; i++) {
+        for (int y = sm_larger(b->begin[i], end); y < b->end[i]; y++) {
+            const float *from = j->source + (b->image * r->height + y) * r->width * r->channels + b->channel;
+            memset(to, 0, b->left * b->pixel_bytes);
+            to += b->left * b->pixel_bytes;
+            j->kernel->pack_rows(j->parts, r->width, b->channels, from, (size_t)r->channels, to, b->pixel_bytes);
+            to += r->width * b->pixel_bytes;
+            memset(to, 0, right * b->pixel_bytes);
+            to += right * b->pixel_bytes;
+        }
+        end = sm_larger(end, b->end[i]);
+    }
+    memset(to, 0, HALF_ROWS * b->pixel_bytes);
+}
+
+/* \return 1 if some pixel of the band reads inside the source through a tap */
+static int band_reads_inside(const sm_region *r, const band *b, int tap_y, int tap_x)
+{
+    int x = r->x->offset[tap_x];
+    return b->begin[tap_y] < b->end[tap_y] && x + r->x->count > 0 && x < r->width;
+}
+
+/* Weights of a panel, of all taps that the bands read something through. */
+static void pack_band_weights(const sm_bf16_job *j, const band *bands, int count, int panel)
+{
+    const sm_region *r = j->region;
+    char *to = j->own.b;
+    for (int y = 0; y < r->y->taps; y++) {
+        for (int x = 0; x < r->x->taps; x++, to += sm_bf16_columns_bytes(j->parts, bands->channels)) {
+            int is_read = 0;
+            for (int i = 0; i < count; i++) {
+                is_read |= band_reads_inside(r, &bands[i], y, x);
+            }
+            if (is_read) {
+                int slot = (r->y->rank + y) * j->shape->kernel_width + r->x->rank + x;
+                sm_bf16_pack_weights(j, slot * r->channels + bands->channel, bands->channels, panel, to);
+            }
+        }
+    }
+}
+
+/* HALF_ROWS pixels of a result row, from x on, of row y of the band. Halves that follow each other lie below each other:
+ * the taps of a tile that are inside the source are then few. */
+typedef struct half_tile {
+    int x, y;
+} half_tile;
+
+static half_tile half_tile_of(const band *b, int index)
+{
+    return (half_tile){index / b->rows * HALF_ROWS, index % b->rows};
+}
+
+/* \return 1 if some pixel of the half reads inside the source through a tap */
+static int reads_inside(const sm_region *r, const band *b, half_tile half, int tap_y, int tap_x)
+{
+    int y = b->y + half.y + r->y->offset[tap_y], x = half.x + r->x->offset[tap_x];
+    int pixels = sm_smaller(HALF_ROWS, r->x->count - half.x);
+    return y >= b->begin[tap_y] && y < b->end[tap_y] && x + pixels > 0 && x < r->width;
+}
+
+/* \return the packed pixel that the half's first pixel reads through a tap */
+static const char *half_through(const sm_region *r, const band *b, half_tile half, int tap_y, int tap_x)
+{
+    if (!reads_inside(r, b, half, tap_y, tap_x)) {
+        return zero_pixels(b);
+    }
+    int slot = b->slot[tap_y] + b->y + half.y + r->y->offset[tap_y] - b->begin[tap_y];
+    return b->packed + ((size_t)slot * b->width + b->left + half.x + r->x->offset[tap_x]) * b->pixel_bytes;
+}
+
+/* Half tiles that are computed together: `index` and the next one, if there is one. */
+typedef struct tile {
+    int halves;
+    half_tile half[2];
+} tile;
+
+static int halves_of(const sm_region *r, const band *b)
+{
+    return b->rows * sm_divide_up(r->x->count, HALF_ROWS);
+}
+
+static tile tile_at(const sm_region *r, const band *b, int index)
+{
+    int last = sm_smaller(index + 1, halves_of(r, b) - 1);
+    return (tile){last - index + 1, {half_tile_of(b, index), half_tile_of(b, last)}};
+}
+
+static int tile_reads_inside(const sm_region *r, const band *b, const tile *t, int tap_y, int tap_x)
+{
+    return reads_inside(r, b, t->half[0], tap_y, tap_x) || reads_inside(r, b, t->half[1], tap_y, tap_x);
+}
+
+/* The factors of a tile: taps through which it reads something.
+ *
+ * \return their number */
+static int pieces_of(const sm_bf16_job *j, const band *b, const tile *t, sm_bf16_piece *pieces)
+{
+    const sm_region *r = j->region;
+    int count = 0;
+    const char *columns = j->own.b;
+    for (int y = 0; y < r->y->taps; y++) {
+        for (int x = 0; x < r->x->taps; x++, columns += sm_bf16_columns_bytes(j->parts, b->channels)) {
+            if (tile_reads_inside(r, b, t, y, x)) {
+                pieces[count++] = (sm_bf16_piece){
+                    {half_through(r, b, t->half[0], y, x), half_through(r, b, t->half[1], y, x)}, columns};
+            }
+        }
+    }
+    return count;
+}
+
+/* Where a half goes: where it passes the end of its row, to `aside`. */
+static void point_at_half(const sm_bf16_job *j, const band *b, half_tile half, float **c, float *aside)
+{
+    const sm_region *r = j->region;
+    size_t row = b->image * j->result_height + r->y->first + b->y + half.y;
+    float *first = j->run->result + (row * j->result_width + r->x->first + half.x) * (size_t)j->result_channels;
+    for (int i = 0; i < HALF_ROWS; i++) {
+        c[i] = half.x + i < r->x->count ? first + (size_t)i * j->result_channels : aside;
+    }
+}
+
+/* A band times one packed panel. */
+static void multiply_band(const sm_bf16_job *j, const band *b, int panel)
+{
+    sm_bf16_piece pieces[TAPS_MAX];
+    sm_bf16_factors factors = {.depth = b->channels, .stride = b->pixel_bytes, .piece = pieces};
+    int column = panel * COLUMNS, columns = sm_smaller(COLUMNS, j->result_channels - column);
+    int is_first = b->channel == 0;
+    for (int index = 0; index < halves_of(j->region, b); index += 2) {
+        tile t = tile_at(j->region, b, index);
+        float *c[ROWS];
+        for (int i = 0; i < t.halves; i++) {
+            point_at_half(j, b, t.half[i], c + i * HALF_ROWS, j->own.pixels);
+        }
+        if (is_first && j->run->bias) {
+            sm_bf16_begin_rows(j, t.halves * HALF_ROWS, c, panel, panel + 1);
+        }
+        factors.count = pieces_of(j, b, &t, pieces);
+        j->kernel->multiply(j->parts, t.halves * HALF_ROWS, columns, &factors, c, (size_t)column,
+                            !is_first || j->run->beta != 0 || j->run->bias);
+    }
+}
+
+/* The band of an image that begins with row y. */
+static band band_at(const sm_region *r, int parts, int channels, int y)
+{
+    band b = {.y = y, .left = left_of(r), .width = band_width(r), .pixel_bytes = sm_bf16_row_stride(parts, channels)};
+    b.rows = sm_smaller(band_rows(r, parts, channels), r->y->count - y);
+    return b;
+}
+
+/* \return how often the weights are packed for so many images */
+int sm_bf16_band_groups(const sm_region *r, int parts, int channels, int batch)
+{
+    band b = band_at(r, parts, channels, 0);
+    find_rows(r, &b);
+    if (b.rows < r->y->count) {
+        return batch * sm_divide_up(r->y->count, b.rows);
+    }
+    return sm_divide_up(batch, sm_clamp((int)(A_BYTES / band_bytes(&b)), 1, BANDS_MAX));
+}
+
+/* \return taps that an image reads something through */
+int sm_bf16_taps_read(const sm_region *r)
+{
+    band whole = {.rows = r->y->count};
+    int count = 0;
+    find_rows(r, &whole);
+    for (int tap = 0; tap < r->y->taps * r->x->taps; tap++) {
+        count += band_reads_inside(r, &whole, tap / r->x->taps, tap % r->x->taps);
+    }
+    return count;
+}
+
+/* \return pixels times taps that bands multiply, an image */
+double sm_bf16_band_rows_times_taps(const sm_region *r, int parts, int channels)
+{
+    double sum = 0;
+    for (int y = 0, rows; y < r->y->count; y += rows) {
+        band b = band_at(r, parts, channels, y);
+        find_rows(r, &b);
+        rows = b.rows;
+        for (int index = 0; index < halves_of(r, &b); index += 2) {
+            tile t = tile_at(r, &b, index);
+            for (int tap = 0; tap < r->y->taps * r->x->taps; tap++) {
+                sum += tile_reads_inside(r, &b, &t, tap / r->x->taps, tap % r->x->taps) * t.halves * HALF_ROWS;
+            }
+        }
+    }
+    return sum;
+}
+
+/* As many bands from `row` of all images on as fit.
+ *
+ * \return their number */
+static int gather_bands(const sm_bf16_job *j, int channels, size_t *row, band *bands)
+{
+    const sm_region *r = j->region;
+    char *packed = j->own.a;
+    int count = 0;
+    while (count < BANDS_MAX && *row < j->last_row) {
+        band b = band_at(r, j->parts, channels, (int)(*row % (size_t)r->y->count));
+        b.image = *row / (size_t)r->y->count;
+        b.rows = j->last_row - *row < (size_t)b.rows ? (int)(j->last_row - *row) : b.rows;
+        b.packed = packed;
+        find_rows(r, &b);
+        packed += band_bytes(&b);
+        if (packed > j->own.a + A_BYTES) {
+            break;
+        }
+        bands[count++] = b;
+        *row += (size_t)b.rows;
+    }
+    return count;
+}
+
+/* A round of all panels: bands, and channels of them. */
+typedef struct band_round {
+    int index, count;
+    size_t next_row; /* after the bands */
+    band bands[BANDS_MAX];
+} band_round;
+
+static void pack_bands(const sm_bf16_job *j, band_round *round, int channel, int channels)
+{
+    for (int i = 0; i < round->count; i++) {
+        round->bands[i].channel = channel;
+        round->bands[i].channels = sm_smaller(channels, j->region->channels - channel);
+        pack_band(j, &round->bands[i]);
+    }
+}
+
+/* Goes on to round `index`: packs its bands. \return 0 if there is none */
+static int enter_round(const sm_bf16_job *j, band_round *round, int index, int channels)
+{
+    int pieces = sm_divide_up(j->region->channels, channels);
+    if (index == round->index) {
+        return 1;
+    }
+    for (int group = round->index < 0 ? -1 : round->index / pieces; group < index / pieces; group++) {
+        if (round->next_row >= j->last_row) {
+            return 0;
+        }
+        round->count = gather_bands(j, channels, &round->next_row, round->bands);
+    }
+    pack_bands(j, round, index % pieces * channels, channels);
+    round->index = index;
+    return 1;
+}
+
+/* Units are panels. */
+void sm_bf16_run_bands(const sm_bf16_job *j, int channels)
+{
+    band_round round = {.index = -1, .next_row = j->first_row};
+    for (;;) {
+        sm_turn turn = sm_turn_take(j->turns);
+        if (!enter_round(j, &round, turn.round, channels)) {
+            return;
+        }
+        sm_turn_wait(j->turns, turn);
+        int panels = j->last_panel - j->first_panel;
+        int end = j->first_panel + sm_piece_begin(panels, j->turns->units, turn.unit + 1);
+        for (int panel = j->first_panel + sm_piece_begin(panels, j->turns->units, turn.unit); panel < end; panel++) {
+            pack_band_weights(j, round.bands, round.count, panel);
+            for (int i = 0; i < round.count; i++) {
+                multiply_band(j, &round.bands[i], panel);
+            }
+        }
+        sm_turn_end(j->turns, turn);
+    }
+}

@@ -1,0 +1,140 @@
+/* A region by blocks of rows: a block of pixels is packed for all panels whose weights are packed. */
+#include "ops/conv2d_bf16.h"
+#include "ops/whole.h"
+
+#include <sigmatic/base/memory.h>
+
+enum {
+    STEPS = SM_BF16_STEPS,
+    ROWS = SM_BF16_ROWS,
+    HALF_ROWS = SM_BF16_HALF_ROWS,
+    COLUMNS = SM_BF16_COLUMNS,
+    PANELS_NOW = SM_BF16_PANELS_NOW,
+    DEPTH_NOW = SM_BF16_DEPTH_NOW,
+    ROW_STRIDE = SM_BF16_PIXELS_STRIDE,
+};
+
+/* The one place where source pixels are packed. A region that is the whole source needs no copy before. */
+static void pack_pixels(const sm_bf16_job *j, size_t first_row, int rows, int first, int depth)
+{
+    const sm_region *r = j->region;
+    if (sm_region_is_whole(r)) {
+        j->kernel->pack_rows(j->parts, rows, depth, j->source + first_row * r->channels + first, (size_t)r->channels,
+                             j->own.a, sm_bf16_row_stride(j->parts, depth));
+        return;
+    }
+    sm_region_pack(r, j->source, first_row, rows, first, depth, j->own.pixels, ROW_STRIDE);
+    j->kernel->pack_rows(j->parts, rows, depth, j->own.pixels, ROW_STRIDE, j->own.a,
+                         sm_bf16_row_stride(j->parts, depth));
+}
+
+/* A block of rows times the packed panels. */
+static void run_block(const sm_bf16_job *j, size_t first_row, int rows, int first, int depth, int first_panel,
+                      int last_panel)
+{
+    size_t pixels[ROWS];
+    float *c[ROWS];
+    sm_region_pixels(j->region, j->result_height, j->result_width, first_row, rows, pixels);
+    for (int i = 0; i < rows; i++) {
+        c[i] = j->run->result + pixels[i] * j->result_channels;
+    }
+    int from_nothing = first == 0 && j->run->beta == 0 && !j->run->bias;
+    if (first == 0 && (j->run->bias || depth == 0)) {
+        sm_bf16_begin_rows(j, rows, c, first_panel, last_panel);
+    }
+    if (depth == 0) {
+        return;
+    }
+    pack_pixels(j, first_row, rows, first, depth);
+    sm_bf16_piece factor = sm_bf16_rows_of(j->parts, depth, j->own.a);
+    sm_bf16_factors factors = {1, depth, sm_bf16_row_stride(j->parts, depth), &factor};
+    for (int panel = first_panel; panel < last_panel; panel++) {
+        int column = panel * COLUMNS, columns = sm_smaller(COLUMNS, j->result_channels - column);
+        factor.columns = j->own.b + (size_t)(panel - first_panel) * sm_bf16_columns_bytes(j->parts, depth);
+        j->kernel->multiply(j->parts, rows, columns, &factors, c, (size_t)column, !from_nothing);
+    }
+}
+
+/* A stretch of a region's depth, whole blocks of steps, whose weights lie together in the order of taps. */
+typedef struct stretch {
+    int first, depth;
+    int step; /* in the order of all taps */
+} stretch;
+
+static stretch stretch_at(const sm_bf16_job *j, int first)
+{
+    const sm_region *r = j->region;
+    int x_floats = r->x->taps * r->channels;
+    int row = first / x_floats, within = first % x_floats;
+    int left = r->x->taps == j->shape->kernel_width ? r->depth - first : x_floats - within;
+    int depth = sm_divide_up(left, sm_divide_up(left, DEPTH_NOW));
+    depth = sm_smaller((int)sm_round_up((size_t)depth, STEPS), left);
+    int slot = (r->y->rank + row) * j->shape->kernel_width + r->x->rank;
+    return (stretch){first, depth, slot * r->channels + within};
+}
+
+/* A round of all rows: a stretch of the depth and the panels whose weights fit L2. */
+typedef struct block_round {
+    int index;
+    stretch depth;
+    int first_panel, last_panel;
+} block_round;
+
+static block_round round_from(const sm_bf16_job *j, int index, int first, int panel)
+{
+    stretch now = j->region->depth ? stretch_at(j, first) : (stretch){0, 0, 0};
+    int panels = now.depth ? PANELS_NOW / COLUMNS / (int)sm_round_up((size_t)now.depth, STEPS) : j->last_panel;
+    return (block_round){index, now, panel, sm_smaller(panel + panels, j->last_panel)};
+}
+
+/* \return 0 if there is none */
+static int next_round(const sm_bf16_job *j, block_round *round)
+{
+    int is_last = round->last_panel >= j->last_panel, end = round->depth.first + round->depth.depth;
+    if (is_last && end >= j->region->depth) {
+        return 0;
+    }
+    *round = is_last ? round_from(j, round->index + 1, end, j->first_panel)
+                     : round_from(j, round->index + 1, round->depth.first, round->last_panel);
+    return 1;
+}
+
+static void pack_round(const sm_bf16_job *j, const block_round *round)
+{
+    for (int panel = round->first_panel; panel < round->last_panel; panel++) {
+        size_t place = (size_t)(panel - round->first_panel) * sm_bf16_columns_bytes(j->parts, round->depth.depth);
+        sm_bf16_pack_weights(j, round->depth.step, round->depth.depth, panel, j->own.b + place);
+    }
+}
+
+int sm_bf16_blocks_of(const sm_bf16_job *j)
+{
+    return (int)((j->last_row - j->first_row + ROWS - 1) / ROWS);
+}
+
+/* Units are rows. */
+void sm_bf16_run_blocks(const sm_bf16_job *j)
+{
+    int blocks = sm_bf16_blocks_of(j), packed = -1;
+    block_round round = round_from(j, 0, 0, j->first_panel);
+    for (;;) {
+        sm_turn turn = sm_turn_take(j->turns);
+        while (round.index < turn.round) {
+            if (!next_round(j, &round)) {
+                return;
+            }
+        }
+        if (packed < round.index && blocks > 0) {
+            pack_round(j, &round);
+            packed = round.index;
+        }
+        sm_turn_wait(j->turns, turn);
+        int end = sm_piece_begin(blocks, j->turns->units, turn.unit + 1);
+        for (int block = sm_piece_begin(blocks, j->turns->units, turn.unit); block < end; block++) {
+            size_t row = j->first_row + (size_t)block * ROWS;
+            int rows = j->last_row - row < ROWS ? (int)(j->last_row - row) : ROWS;
+            run_block(j, row, rows, round.depth.first, round.depth.depth, round.first_panel, round.last_panel);
+        }
+        sm_turn_end(j->turns, turn);
+    }
+}
