@@ -26,21 +26,21 @@ static int append_pooled_branch(sm_graph *graph, int input, int channels)
     return sm_graph_relu(graph, x);
 }
 
+/* A projection reads the pooled branch at every pixel: its 1x1 convolution is small. Decoders read it as a vector. */
 sm_features sm_aspp_append(sm_graph *graph, int input, const sm_network_options *options)
 {
     int channels = sm_network_channels(256, options->width);
-    int branches[SM_ASPP_RATES + 1];
+    int branches[SM_ASPP_RATES + 2];
     branches[0] = append_branch(graph, input, 0, channels, 1);
     for (int i = 0; i < SM_ASPP_RATES; i++) {
         branches[i + 1] = append_branch(graph, input, i + 1, channels, options->rates[i]);
     }
-    int pooled = append_pooled_branch(graph, input, channels);
-    sm_features shared = {sm_graph_concat(graph, branches, SM_ASPP_RATES + 1), pooled};
-    if (options->project) {
-        int x = sm_conv_norm_relu_append(
-            graph, shared, "aspp.project.0", "aspp.project.1",
-            &(sm_conv2d_options){.channels = channels, .kernel = 1, .stride = 1, .dilation = 1});
-        return (sm_features){x, -1};
+    int pooled = branches[SM_ASPP_RATES + 1] = append_pooled_branch(graph, input, channels);
+    if (!options->project) {
+        return (sm_features){sm_graph_concat(graph, branches, SM_ASPP_RATES + 1), pooled};
     }
-    return shared;
+    int x = sm_graph_concat(graph, branches, SM_ASPP_RATES + 2);
+    x = sm_conv_norm_relu_append(graph, (sm_features){x, -1}, "aspp.project.0", "aspp.project.1",
+                                 &(sm_conv2d_options){.channels = channels, .kernel = 1, .stride = 1, .dilation = 1});
+    return (sm_features){x, -1};
 }

@@ -47,7 +47,7 @@ N,H,W,C; float32 unless said otherwise (results, not inputs, are cut to 17 signi
 
 The numbers are only useful if rounding does not grow: a ReLU whose input crosses zero, a maximum that changes place or
 a sign under L1 would let float32 drift away from float64 within ten steps. Targets lie far from what the network
-predicts; seeds were chosen so that PyTorch's own float32 (two memory layouts) and float64 from parameters off by 3e-6
+predicts; seeds were chosen so that PyTorch's own float32 (two memory layouts) and float64 from parameters off by 1e-6
 stay near the stored updates. The table of these errors is printed, and the script fails beyond the limits.
 A perturbation of all parameters by 1e-5 does cross kinks (errors of 1e-2 and more after ten steps): compare updates with
 convolutions as exact as direct float32 sums (Winograd F(4x4) is not); outputs, losses and gradients do not mind.
@@ -312,7 +312,6 @@ VARIANTS = {
     "float32": ({"dtype": torch.float32}, TOLERANCE),
     "float32 NHWC": ({"dtype": torch.float32, "layout": torch.channels_last}, TOLERANCE),
     "float64, parameters off by 1e-6": ({"perturbation": 1e-6}, 2e-4),
-    "float64, parameters off by 3e-6": ({"perturbation": 3e-6}, 6e-4),
 }
 
 
