@@ -100,7 +100,7 @@ static batch_norm_state batch_norm_statistics(golden_case *from, const float *in
     state.mean = golden_result(from, info->shape[3]);
     state.inverse_std = golden_result(from, info->shape[3]);
     if (golden_attribute(from, "training")) {
-        sm_batch_norm_statistics(state.rows, state.channels, input, state.sums, THREADS);
+        sm_batch_norm_statistics(SM_F32, state.rows, state.channels, input, state.sums, THREADS);
         sm_batch_norm_finalise(state.channels, (double)state.rows, state.sums, 1e-5f, 0.1f, state.mean,
                                state.inverse_std, running_mean, running_variance);
     } else {
@@ -120,10 +120,10 @@ static void batch_norm_backward(golden_case *from, batch_norm_state *state, cons
     const float *grad_output = golden_array(from, "grad_output", NULL);
     float *grad_scale = golden_result(from, channels), *grad_shift = golden_result(from, channels);
     float *grad_input = golden_result(from, state->rows * channels);
-    sm_batch_norm_backward_statistics(state->rows, state->channels, input, grad_output, output, state->mean,
+    sm_batch_norm_backward_statistics(SM_F32, state->rows, state->channels, input, grad_output, output, state->mean,
                                       state->inverse_std, state->sums, THREADS);
     sm_batch_norm_backward_parameters(state->channels, state->sums, 0.0f, grad_scale, grad_shift);
-    sm_batch_norm_backward_apply(state->rows, state->channels, training ? input : NULL, grad_output, output,
+    sm_batch_norm_backward_apply(SM_F32, state->rows, state->channels, training ? input : NULL, grad_output, output,
                                  state->mean, state->inverse_std, scale, (double)state->rows,
                                  training ? state->sums : NULL, 0.0f, grad_input, THREADS);
     golden_compare(from, "grad_scale", grad_scale, bound);
@@ -141,8 +141,8 @@ static void batch_norm_case(golden_case *from)
     batch_norm_state state = batch_norm_statistics(from, input, &info);
     float *output = golden_result(from, info.count);
     int relu = golden_attribute(from, "relu");
-    sm_batch_norm_apply(state.rows, state.channels, input, state.mean, state.inverse_std, scale, shift, residual, relu,
-                        output, THREADS);
+    sm_batch_norm_apply(SM_F32, state.rows, state.channels, input, state.mean, state.inverse_std, scale, shift,
+                        residual, relu, output, THREADS);
     /* A mean of 1000 standard deviations is rounded, as a float, by up to 3e-5 of one: xhat cannot be better. */
     double bound = state.mean[0] > 500.0f ? 1e-4 : 2 * rounding;
     golden_compare(from, "output", output, bound);
@@ -151,9 +151,9 @@ static void batch_norm_case(golden_case *from)
         float *grad_residual = golden_result(from, info.count);
         const float *grad_output = golden_array(from, "grad_output", NULL);
         if (relu) {
-            sm_relu_backward(info.count, output, grad_output, 0.0f, grad_residual, THREADS);
+            sm_relu_backward(SM_F32, info.count, output, grad_output, 0.0f, grad_residual, THREADS);
         } else {
-            sm_accumulate(info.count, grad_output, 0.0f, grad_residual, THREADS);
+            sm_accumulate(SM_F32, info.count, grad_output, 0.0f, grad_residual, THREADS);
         }
         golden_compare(from, "grad_residual", grad_residual, 0.0);
     }
@@ -178,11 +178,11 @@ static void max_pool_case(golden_case *from)
     int batch = (int)input_info.shape[0];
     float *output = golden_result(from, output_info.count), *grad_input = golden_result(from, input_info.count);
     int32_t *index = sm_alloc(output_info.count * sizeof(int32_t));
-    sm_max_pool_forward(&shape, batch, input, output, NULL, THREADS);
+    sm_max_pool_forward(&shape, SM_F32, batch, input, output, NULL, THREADS);
     golden_compare(from, "output", output, 0.0);
-    sm_max_pool_forward(&shape, batch, input, output, index, THREADS);
+    sm_max_pool_forward(&shape, SM_F32, batch, input, output, index, THREADS);
     golden_compare(from, "output", output, 0.0);
-    sm_max_pool_backward(&shape, batch, grad_output, index, 0.0f, grad_input, THREADS);
+    sm_max_pool_backward(&shape, SM_F32, batch, grad_output, index, 0.0f, grad_input, THREADS);
     golden_compare(from, "grad_input", grad_input, rounding);
     sm_free(index);
 }
@@ -227,9 +227,9 @@ static void global_average_pool_case(golden_case *from)
     int batch = (int)info.shape[0], channels = (int)info.shape[3];
     size_t pixels = info.shape[1] * info.shape[2];
     float *output = golden_result(from, output_info.count), *grad_input = golden_result(from, info.count);
-    sm_global_average_pool_forward(batch, pixels, channels, input, output, THREADS);
+    sm_global_average_pool_forward(SM_F32, batch, pixels, channels, input, output, THREADS);
     golden_compare(from, "output", output, rounding);
-    sm_global_average_pool_backward(batch, pixels, channels, grad_output, 0.0f, grad_input, THREADS);
+    sm_global_average_pool_backward(SM_F32, batch, pixels, channels, grad_output, 0.0f, grad_input, THREADS);
     golden_compare(from, "grad_input", grad_input, rounding);
 }
 
@@ -238,9 +238,9 @@ static void relu_case(golden_case *from)
     sm_h5_info info;
     const float *input = golden_array(from, "input", &info), *grad_output = golden_array(from, "grad_output", NULL);
     float *output = golden_result(from, info.count), *grad_input = golden_result(from, info.count);
-    sm_relu_forward(info.count, input, output, THREADS);
+    sm_relu_forward(SM_F32, info.count, input, output, THREADS);
     golden_compare(from, "output", output, 0.0);
-    sm_relu_backward(info.count, output, grad_output, 0.0f, grad_input, THREADS);
+    sm_relu_backward(SM_F32, info.count, output, grad_output, 0.0f, grad_input, THREADS);
     golden_compare(from, "grad_input", grad_input, 0.0);
 }
 
@@ -251,12 +251,12 @@ static void add_case(golden_case *from)
     const float *grad_output = golden_array(from, "grad_output", NULL);
     float *output = golden_result(from, info.count), *gradient = golden_result(from, info.count);
     int relu = golden_attribute(from, "relu");
-    sm_add_forward(info.count, a, b, relu, output, THREADS);
+    sm_add_forward(SM_F32, info.count, a, b, relu, output, THREADS);
     golden_compare(from, "output", output, rounding);
     if (relu) {
-        sm_relu_backward(info.count, output, grad_output, 0.0f, gradient, THREADS);
+        sm_relu_backward(SM_F32, info.count, output, grad_output, 0.0f, gradient, THREADS);
     } else {
-        sm_accumulate(info.count, grad_output, 0.0f, gradient, THREADS);
+        sm_accumulate(SM_F32, info.count, grad_output, 0.0f, gradient, THREADS);
     }
     golden_compare(from, "grad_a", gradient, 0.0);
     golden_compare(from, "grad_b", gradient, 0.0);
@@ -273,13 +273,13 @@ static void concat_case(golden_case *from)
     size_t pixels = a_info.shape[1] * a_info.shape[2], rows = (size_t)batch * pixels;
     float *output = golden_result(from, rows * (size_t)total), *grad_a = golden_result(from, a_info.count);
     float *grad_b = golden_result(from, b_info.count), *grad_c = golden_result(from, c_info.count);
-    sm_concat_copy(rows, na, a, total, 0, output, THREADS);
-    sm_concat_copy(rows, nb, b, total, na, output, THREADS);
-    sm_concat_broadcast(batch, pixels, nc, c, total, na + nb, output, THREADS);
+    sm_concat_copy(SM_F32, rows, na, a, total, 0, output, THREADS);
+    sm_concat_copy(SM_F32, rows, nb, b, total, na, output, THREADS);
+    sm_concat_broadcast(SM_F32, batch, pixels, nc, c, total, na + nb, output, THREADS);
     golden_compare(from, "output", output, 0.0);
-    sm_concat_extract(rows, na, total, 0, grad_output, 0.0f, grad_a, THREADS);
-    sm_concat_extract(rows, nb, total, na, grad_output, 0.0f, grad_b, THREADS);
-    sm_concat_broadcast_backward(batch, pixels, nc, total, na + nb, grad_output, 0.0f, grad_c, THREADS);
+    sm_concat_extract(SM_F32, rows, na, total, 0, grad_output, 0.0f, grad_a, THREADS);
+    sm_concat_extract(SM_F32, rows, nb, total, na, grad_output, 0.0f, grad_b, THREADS);
+    sm_concat_broadcast_backward(SM_F32, batch, pixels, nc, total, na + nb, grad_output, 0.0f, grad_c, THREADS);
     golden_compare(from, "grad_a", grad_a, 0.0);
     golden_compare(from, "grad_b", grad_b, 0.0);
     golden_compare(from, "grad_c", grad_c, rounding);

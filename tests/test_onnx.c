@@ -117,7 +117,7 @@ static void max_pool_case(golden_case *from)
     CU_ASSERT_EQUAL_FATAL(shape.out_width, (int)output_info.shape[2]);
     float *output = golden_result(from, output_info.count);
     int32_t *index = sm_alloc(output_info.count * sizeof(int32_t));
-    sm_max_pool_forward(&shape, (int)input_info.shape[0], input, output, index, THREADS);
+    sm_max_pool_forward(&shape, SM_F32, (int)input_info.shape[0], input, output, index, THREADS);
     golden_compare(from, "output", output, 0.0);
     if (golden_has(from, "index")) {
         int32_t *expected = sm_alloc(output_info.count * sizeof(int32_t));
@@ -152,7 +152,7 @@ static void batch_norm_running(golden_case *from, size_t rows, size_t channels, 
     float *running_variance = golden_array(from, "running_variance", NULL);
     float *expected_variance = golden_array(from, "new_running_variance", NULL);
     unbiased(expected_variance, running_variance, channels, momentum, (double)rows);
-    sm_batch_norm_statistics(rows, (int)channels, input, sums, THREADS);
+    sm_batch_norm_statistics(SM_F32, rows, (int)channels, input, sums, THREADS);
     sm_batch_norm_finalise((int)channels, (double)rows, sums, (float)golden_attribute_double(from, "epsilon"),
                            (float)(1.0 - momentum), mean, inverse_std, running_mean, running_variance);
     golden_compare(from, "new_running_mean", running_mean, rounding);
@@ -177,7 +177,7 @@ static void batch_norm_case(golden_case *from)
                                    (float)golden_attribute_double(from, "epsilon"), mean, inverse_std);
     }
     float *output = golden_result(from, info.count);
-    sm_batch_norm_apply(rows, (int)channels, input, mean, inverse_std, scale, shift, NULL, 0, output, THREADS);
+    sm_batch_norm_apply(SM_F32, rows, (int)channels, input, mean, inverse_std, scale, shift, NULL, 0, output, THREADS);
     golden_compare(from, "output", output, rounding);
 }
 
@@ -193,8 +193,8 @@ static void global_average_pool_case(golden_case *from)
     const float *input = golden_array(from, "input", &info);
     CU_ASSERT_TRUE_FATAL(!from->broken && info.rank == 4);
     float *output = golden_result(from, info.shape[0] * info.shape[3]);
-    sm_global_average_pool_forward((int)info.shape[0], info.shape[1] * info.shape[2], (int)info.shape[3], input, output,
-                                   THREADS);
+    sm_global_average_pool_forward(SM_F32, (int)info.shape[0], info.shape[1] * info.shape[2], (int)info.shape[3], input,
+                                   output, THREADS);
     golden_compare(from, "output", output, rounding);
 }
 
@@ -209,7 +209,7 @@ static void relu_case(golden_case *from)
     sm_h5_info info;
     const float *input = golden_array(from, "input", &info);
     float *output = golden_result(from, info.count);
-    sm_relu_forward(info.count, input, output, THREADS);
+    sm_relu_forward(SM_F32, info.count, input, output, THREADS);
     golden_compare(from, "output", output, 0.0);
 }
 

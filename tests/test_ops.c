@@ -89,27 +89,27 @@ static void relu_and_add_equal_their_twins(void)
     for (int s = 0; s < SIZES; s++) {
         size_t count = sizes[s].rows * (size_t)sizes[s].channels;
         float *a = numbers(count, 1), *b = numbers(count, 2), *fast = not_numbers(count), *twin = not_numbers(count);
-        sm_relu_forward(count, a, fast, 3);
+        sm_relu_forward(SM_F32, count, a, fast, 3);
         sm_relu_forward_ref(count, a, twin);
         CU_ASSERT(same_bits(fast, twin, count));
         for (int relu = 0; relu < 2; relu++) {
-            sm_add_forward(count, a, b, relu, fast, 3);
+            sm_add_forward(SM_F32, count, a, b, relu, fast, 3);
             sm_add_forward_ref(count, a, b, relu, twin);
             CU_ASSERT(same_bits(fast, twin, count));
         }
         for (int beta = 0; beta < 2; beta++) {
             float *g = target(count, (float)beta), *h = target(count, (float)beta);
-            sm_relu_backward(count, a, b, (float)beta, g, 3);
+            sm_relu_backward(SM_F32, count, a, b, (float)beta, g, 3);
             sm_relu_backward_ref(count, a, b, (float)beta, h);
             CU_ASSERT(same_bits(g, h, count));
-            sm_accumulate(count, a, (float)beta, g, 3);
+            sm_accumulate(SM_F32, count, a, (float)beta, g, 3);
             sm_accumulate_ref(count, a, (float)beta, h);
             CU_ASSERT(same_bits(g, h, count));
             sm_free(g);
             sm_free(h);
         }
         memcpy(fast, b, count * sizeof(float)); /* in place */
-        sm_relu_backward(count, a, fast, 0.0f, fast, 3);
+        sm_relu_backward(SM_F32, count, a, fast, 0.0f, fast, 3);
         sm_relu_backward_ref(count, a, b, 0.0f, twin);
         CU_ASSERT(same_bits(fast, twin, count));
         sm_free(a);
@@ -126,12 +126,12 @@ static void nan_passes_relu(void)
         in[i] = i % 3 == 0 ? NAN : (float)(i - 20);
         grad[i] = 1.0f;
     }
-    sm_relu_forward(40, in, out, 1);
-    sm_relu_backward(40, out, grad, 0.0f, grad, 1);
+    sm_relu_forward(SM_F32, 40, in, out, 1);
+    sm_relu_backward(SM_F32, 40, out, grad, 0.0f, grad, 1);
     for (int i = 0; i < 40; i++) {
         CU_ASSERT(i % 3 == 0 ? isnan(out[i]) && grad[i] == 1.0f : out[i] == (i > 20 ? in[i] : 0.0f));
     }
-    sm_add_forward(40, in, grad, 1, out, 1);
+    sm_add_forward(SM_F32, 40, in, grad, 1, out, 1);
     CU_ASSERT(isnan(out[0]) && isnan(out[39]) && out[1] == 0.0f);
 }
 
@@ -185,15 +185,17 @@ static void batch_norm_sums_equal_their_twins(void)
         batch_norm_problem p = batch_norm_new(sizes[s].rows, sizes[s].channels);
         size_t count = 2 * (size_t)p.channels;
         double *twin = sm_alloc(count * sizeof(double)), *threaded = sm_alloc(count * sizeof(double));
-        sm_batch_norm_statistics(p.rows, p.channels, p.x, p.sums, 1);
-        sm_batch_norm_statistics(p.rows, p.channels, p.x, threaded, 3);
+        sm_batch_norm_statistics(SM_F32, p.rows, p.channels, p.x, p.sums, 1);
+        sm_batch_norm_statistics(SM_F32, p.rows, p.channels, p.x, threaded, 3);
         sm_batch_norm_statistics_ref(p.rows, p.channels, p.x, twin);
         CU_ASSERT_EQUAL(memcmp(p.sums, threaded, count * sizeof(double)), 0);
         SM_TEST_AT_MOST(relative_error_of_sums(p.sums, twin, count), 1e-13); /* doubles, in another order */
         for (int masked = 0; masked < 2; masked++) {
             const float *y = masked ? p.y : NULL;
-            sm_batch_norm_backward_statistics(p.rows, p.channels, p.x, p.g, y, p.mean, p.inverse_std, p.sums, 1);
-            sm_batch_norm_backward_statistics(p.rows, p.channels, p.x, p.g, y, p.mean, p.inverse_std, threaded, 3);
+            sm_batch_norm_backward_statistics(SM_F32, p.rows, p.channels, p.x, p.g, y, p.mean, p.inverse_std, p.sums,
+                                              1);
+            sm_batch_norm_backward_statistics(SM_F32, p.rows, p.channels, p.x, p.g, y, p.mean, p.inverse_std, threaded,
+                                              3);
             sm_batch_norm_backward_statistics_ref(p.rows, p.channels, p.x, p.g, y, p.mean, p.inverse_std, twin);
             CU_ASSERT_EQUAL(memcmp(p.sums, threaded, count * sizeof(double)), 0);
             SM_TEST_AT_MOST(relative_error_of_sums(p.sums, twin, count), rounding); /* x - mean is a float */
@@ -212,17 +214,18 @@ static void batch_norm_apply_equals_its_twin(void)
         for (int kind = 0; kind < 4; kind++) {
             const float *z = kind & 1 ? p.z : NULL;
             int relu = kind >> 1;
-            sm_batch_norm_apply(p.rows, p.channels, p.x, p.mean, p.inverse_std, p.scale, p.shift, z, relu, fast, 1);
+            sm_batch_norm_apply(SM_F32, p.rows, p.channels, p.x, p.mean, p.inverse_std, p.scale, p.shift, z, relu, fast,
+                                1);
             sm_batch_norm_apply_ref(p.rows, p.channels, p.x, p.mean, p.inverse_std, p.scale, p.shift, z, relu, twin);
             SM_TEST_AT_MOST(sm_test_relative_error(fast, twin, p.count), rounding);
             memcpy(threaded, p.x, p.count * sizeof(float)); /* in place */
-            sm_batch_norm_apply(p.rows, p.channels, threaded, p.mean, p.inverse_std, p.scale, p.shift, z, relu,
+            sm_batch_norm_apply(SM_F32, p.rows, p.channels, threaded, p.mean, p.inverse_std, p.scale, p.shift, z, relu,
                                 threaded, 3);
             CU_ASSERT(same_bits(fast, threaded, p.count));
             if (z) {
                 memcpy(threaded, z, p.count * sizeof(float)); /* over the residual */
-                sm_batch_norm_apply(p.rows, p.channels, p.x, p.mean, p.inverse_std, p.scale, p.shift, threaded, relu,
-                                    threaded, 3);
+                sm_batch_norm_apply(SM_F32, p.rows, p.channels, p.x, p.mean, p.inverse_std, p.scale, p.shift, threaded,
+                                    relu, threaded, 3);
                 CU_ASSERT(same_bits(fast, threaded, p.count));
             }
         }
@@ -246,8 +249,8 @@ static void batch_norm_backward_apply_equals_its_twin(void)
             const double *sums = kind & 2 ? p.sums : NULL;
             float beta = kind & 4 ? 1.0f : 0.0f, *fast = target(p.count, beta), *twin = target(p.count, beta);
             float *threaded = target(p.count, beta);
-            sm_batch_norm_backward_apply(p.rows, p.channels, sums ? p.x : NULL, p.g, y, p.mean, p.inverse_std, p.scale,
-                                         (double)p.rows, sums, beta, fast, 1);
+            sm_batch_norm_backward_apply(SM_F32, p.rows, p.channels, sums ? p.x : NULL, p.g, y, p.mean, p.inverse_std,
+                                         p.scale, (double)p.rows, sums, beta, fast, 1);
             sm_batch_norm_backward_apply_ref(p.rows, p.channels, p.x, p.g, y, p.mean, p.inverse_std, p.scale,
                                              (double)p.rows, sums, beta, twin);
             SM_TEST_AT_MOST(sm_test_relative_error(fast, twin, p.count), rounding);
@@ -256,8 +259,8 @@ static void batch_norm_backward_apply_equals_its_twin(void)
                 memcpy(threaded, p.g, p.count * sizeof(float)); /* in place */
                 g = threaded;
             }
-            sm_batch_norm_backward_apply(p.rows, p.channels, p.x, g, y, p.mean, p.inverse_std, p.scale, (double)p.rows,
-                                         sums, beta, threaded, 3);
+            sm_batch_norm_backward_apply(SM_F32, p.rows, p.channels, p.x, g, y, p.mean, p.inverse_std, p.scale,
+                                         (double)p.rows, sums, beta, threaded, 3);
             CU_ASSERT(same_bits(fast, threaded, p.count));
             sm_free(fast);
             sm_free(twin);
@@ -279,7 +282,7 @@ static void batch_norm_variance_survives_a_large_mean(void)
     for (int r = 0; r < ROWS; r++) {
         variance += (x[r] - average) * (x[r] - average) / ROWS;
     }
-    sm_batch_norm_statistics(ROWS, 1, x, sums, 1);
+    sm_batch_norm_statistics(SM_F32, ROWS, 1, x, sums, 1);
     sm_batch_norm_finalise(1, ROWS, sums, 1e-5f, 0.1f, &mean, &inverse_std, &running_mean, &running_variance);
     /* 1e6 times the rounding of doubles is far below that of the floats the results are kept in. */
     SM_TEST_AT_MOST(fabs(mean / average - 1.0), 1e-7);
@@ -294,25 +297,25 @@ static void batch_norm_without_rows_is_legal(void)
     double sums[6] = {NAN, NAN, NAN, NAN, NAN, NAN};
     float mean[3], inverse_std[3], running_mean[3] = {1, 2, 3}, running_variance[3] = {4, 5, 6}, grad[3] = {7, 8, 9};
     float grad_shift[3] = {NAN, NAN, NAN};
-    sm_batch_norm_statistics(0, 3, NULL, sums, 2);
+    sm_batch_norm_statistics(SM_F32, 0, 3, NULL, sums, 2);
     CU_ASSERT(sums[0] == 0.0 && sums[5] == 0.0);
     sm_batch_norm_finalise(3, 0.0, sums, 1e-5f, 0.1f, mean, inverse_std, running_mean, running_variance);
     CU_ASSERT(mean[1] == 0.0f && isfinite(inverse_std[1]) && running_mean[2] == 3.0f && running_variance[0] == 4.0f);
-    sm_batch_norm_backward_statistics(0, 3, NULL, NULL, NULL, mean, inverse_std, sums, 2);
+    sm_batch_norm_backward_statistics(SM_F32, 0, 3, NULL, NULL, NULL, mean, inverse_std, sums, 2);
     CU_ASSERT(sums[0] == 0.0 && sums[5] == 0.0);
     sm_batch_norm_backward_parameters(3, sums, 1.0f, grad, grad);
     CU_ASSERT(grad[0] == 7.0f && grad[2] == 9.0f);
     sm_batch_norm_backward_parameters(3, sums, 0.0f, grad, grad_shift);
     CU_ASSERT(grad[1] == 0.0f && grad_shift[1] == 0.0f);
-    sm_batch_norm_apply(0, 3, NULL, mean, inverse_std, grad, grad, NULL, 1, NULL, 2);
-    sm_batch_norm_backward_apply(0, 3, NULL, NULL, NULL, mean, inverse_std, grad, 5.0, sums, 0.0f, NULL, 2);
+    sm_batch_norm_apply(SM_F32, 0, 3, NULL, mean, inverse_std, grad, grad, NULL, 1, NULL, 2);
+    sm_batch_norm_backward_apply(SM_F32, 0, 3, NULL, NULL, NULL, mean, inverse_std, grad, 5.0, sums, 0.0f, NULL, 2);
 }
 
 static void one_row_keeps_the_biased_variance(void)
 {
     float x[2] = {5.0f, -1.0f}, mean[2], inverse_std[2], running_mean[2] = {0}, running_variance[2] = {1.0f, 1.0f};
     double sums[4];
-    sm_batch_norm_statistics(1, 2, x, sums, 1);
+    sm_batch_norm_statistics(SM_F32, 1, 2, x, sums, 1);
     sm_batch_norm_finalise(2, 1.0, sums, 1e-5f, 0.1f, mean, inverse_std, running_mean, running_variance);
     SM_TEST_AT_MOST(fabs((double)running_variance[0] - 0.9), 1e-7); /* float rounding */
     SM_TEST_AT_MOST(fabs((double)running_mean[0] - 0.5), 1e-7);
@@ -322,12 +325,12 @@ static void nan_reaches_the_statistics_and_the_output(void)
 {
     float x[6] = {1, 2, NAN, 4, 5, 6}, mean[2], inverse_std[2], one[2] = {1, 1}, zero[2] = {0, 0}, y[6];
     double sums[4];
-    sm_batch_norm_statistics(3, 2, x, sums, 1);
+    sm_batch_norm_statistics(SM_F32, 3, 2, x, sums, 1);
     sm_batch_norm_finalise(2, 3.0, sums, 1e-5f, 0.1f, mean, inverse_std, NULL, NULL);
     CU_ASSERT(isnan(mean[0]) && isnan(inverse_std[0]) && isfinite(mean[1]) && isfinite(inverse_std[1]));
-    sm_batch_norm_apply(3, 2, x, mean, inverse_std, one, zero, NULL, 1, y, 1);
+    sm_batch_norm_apply(SM_F32, 3, 2, x, mean, inverse_std, one, zero, NULL, 1, y, 1);
     CU_ASSERT(isnan(y[0]) && isnan(y[4]) && y[5] > 0.0f && y[1] == 0.0f);
-    sm_batch_norm_apply(3, 2, x, mean, inverse_std, one, zero, x, 1, y, 1);
+    sm_batch_norm_apply(SM_F32, 3, 2, x, mean, inverse_std, one, zero, x, 1, y, 1);
     CU_ASSERT(isnan(y[0]) && isnan(y[4]) && y[5] > 6.0f);
 }
 
@@ -409,21 +412,21 @@ static void max_pool_equals_its_twin(void)
             x[k] = k % 50 == 7 ? NAN : roundf(2.0f * x[k]); /* many ties */
         }
         sm_max_pool_forward_ref(&s, 3, x, twin, twin_index);
-        sm_max_pool_forward(&s, 3, x, fast, NULL, 3);
+        sm_max_pool_forward(&s, SM_F32, 3, x, fast, NULL, 3);
         CU_ASSERT(same_bits(fast, twin, out));
-        sm_max_pool_forward(&s, 3, x, fast, index, 3);
+        sm_max_pool_forward(&s, SM_F32, 3, x, fast, index, 3);
         CU_ASSERT(same_bits(fast, twin, out));
         CU_ASSERT(same_bits(index, twin_index, out));
         for (int beta = 0; beta < 2; beta++) {
             float *grad = target(in, (float)beta), *twin_grad = target(in, (float)beta);
-            sm_max_pool_backward(&s, 3, g, index, (float)beta, grad, 3);
+            sm_max_pool_backward(&s, SM_F32, 3, g, index, (float)beta, grad, 3);
             sm_max_pool_backward_ref(&s, 3, g, index, (float)beta, twin_grad);
             SM_TEST_AT_MOST(sm_test_relative_error(grad, twin_grad, in), rounding);
             sm_free(grad);
             sm_free(twin_grad);
         }
-        sm_max_pool_forward(&s, 0, x, fast, index, 3);
-        sm_max_pool_backward(&s, 0, g, index, 0.0f, x, 3);
+        sm_max_pool_forward(&s, SM_F32, 0, x, fast, index, 3);
+        sm_max_pool_backward(&s, SM_F32, 0, g, index, 0.0f, x, 3);
         sm_free(x);
         sm_free(fast);
         sm_free(twin);
@@ -446,9 +449,9 @@ static void nan_wins_max_pool(void)
     float x[9] = {1, 2, 3, 4, NAN, 6, 7, 8, 9}, y;
     int32_t index;
     sm_max_pool_shape s = sm_max_pool_square(3, 3, 1, 3, 1, 0);
-    sm_max_pool_forward(&s, 1, x, &y, &index, 1);
+    sm_max_pool_forward(&s, SM_F32, 1, x, &y, &index, 1);
     CU_ASSERT(isnan(y) && index == 4);
-    sm_max_pool_forward(&s, 1, x, &y, NULL, 1);
+    sm_max_pool_forward(&s, SM_F32, 1, x, &y, NULL, 1);
     CU_ASSERT(isnan(y));
 }
 
@@ -457,18 +460,18 @@ static void global_average_pool_equals_its_twin(void)
     for (int s = 0; s < SIZES; s++) {
         size_t pixels = sizes[s].rows, c = (size_t)sizes[s].channels, count = 2 * pixels * c;
         float *x = numbers(count, 15), *fast = not_numbers(2 * c), *twin = not_numbers(2 * c), *g = numbers(2 * c, 16);
-        sm_global_average_pool_forward(2, pixels, (int)c, x, fast, 3);
+        sm_global_average_pool_forward(SM_F32, 2, pixels, (int)c, x, fast, 3);
         sm_global_average_pool_forward_ref(2, pixels, (int)c, x, twin);
         SM_TEST_AT_MOST(sm_test_relative_error(fast, twin, 2 * c), rounding);
         for (int beta = 0; beta < 2; beta++) {
             float *grad = target(count, (float)beta), *twin_grad = target(count, (float)beta);
-            sm_global_average_pool_backward(2, pixels, (int)c, g, (float)beta, grad, 3);
+            sm_global_average_pool_backward(SM_F32, 2, pixels, (int)c, g, (float)beta, grad, 3);
             sm_global_average_pool_backward_ref(2, pixels, (int)c, g, (float)beta, twin_grad);
             SM_TEST_AT_MOST(sm_test_relative_error(grad, twin_grad, count), rounding);
             sm_free(grad);
             sm_free(twin_grad);
         }
-        sm_global_average_pool_forward(0, pixels, (int)c, x, fast, 3);
+        sm_global_average_pool_forward(SM_F32, 0, pixels, (int)c, x, fast, 3);
         sm_free(x);
         sm_free(fast);
         sm_free(twin);
@@ -703,22 +706,22 @@ static void concat_equals_its_twin(void)
         size_t rows = sizes[s].rows, c = (size_t)sizes[s].channels, total = c + 9;
         float *part = numbers(2 * rows * c, 31), *whole = numbers(2 * rows * total, 32),
               *twin = numbers(2 * rows * total, 32);
-        sm_concat_copy(2 * rows, (int)c, part, (int)total, 4, whole, 3);
+        sm_concat_copy(SM_F32, 2 * rows, (int)c, part, (int)total, 4, whole, 3);
         sm_concat_copy_ref(2 * rows, (int)c, part, (int)total, 4, twin);
         CU_ASSERT(same_bits(whole, twin, 2 * rows * total));
-        sm_concat_broadcast(2, rows, (int)c, part, (int)total, 9, whole, 3);
+        sm_concat_broadcast(SM_F32, 2, rows, (int)c, part, (int)total, 9, whole, 3);
         sm_concat_broadcast_ref(2, rows, (int)c, part, (int)total, 9, twin);
         CU_ASSERT(same_bits(whole, twin, 2 * rows * total));
         for (int beta = 0; beta < 2; beta++) {
             float *grad = target(2 * rows * c, (float)beta), *twin_grad = target(2 * rows * c, (float)beta);
-            sm_concat_extract(2 * rows, (int)c, (int)total, 4, whole, (float)beta, grad, 3);
+            sm_concat_extract(SM_F32, 2 * rows, (int)c, (int)total, 4, whole, (float)beta, grad, 3);
             sm_concat_extract_ref(2 * rows, (int)c, (int)total, 4, whole, (float)beta, twin_grad);
             CU_ASSERT(same_bits(grad, twin_grad, 2 * rows * c));
             sm_free(grad);
             sm_free(twin_grad);
             grad = target(2 * c, (float)beta);
             twin_grad = target(2 * c, (float)beta);
-            sm_concat_broadcast_backward(2, rows, (int)c, (int)total, 4, whole, (float)beta, grad, 3);
+            sm_concat_broadcast_backward(SM_F32, 2, rows, (int)c, (int)total, 4, whole, (float)beta, grad, 3);
             sm_concat_broadcast_backward_ref(2, rows, (int)c, (int)total, 4, whole, (float)beta, twin_grad);
             SM_TEST_AT_MOST(sm_test_relative_error(grad, twin_grad, 2 * c), rounding);
             sm_free(grad);

@@ -143,7 +143,7 @@ static void poison_region(machine *m, sm_region region, float value)
 
 static size_t output_floats(const machine *m, int output)
 {
-    return sm_value_floats(m->graph->values[m->graph->outputs[output].value].shape);
+    return sm_value_elements(m->graph->values[m->graph->outputs[output].value].shape);
 }
 
 /* Does a backward step write the gradient of this slice? Not if it is frozen, nor at a dead end. */
@@ -192,7 +192,7 @@ static result execute(machine *m, int batch, float poison)
 {
     result r = {.output_count = m->graph->output_count};
     sm_run *run = &m->run;
-    size_t sample = sm_value_floats(m->graph->values[0].shape);
+    size_t sample = sm_value_elements(m->graph->values[0].shape);
     int trains = sm_plan_region_bytes(m->plan, SM_REGION_GRADIENTS) > 0;
     static const sm_region scratch[] = {SM_REGION_PREPARED, SM_REGION_INPUT, SM_REGION_ACTIVATIONS, SM_REGION_WORKSPACE,
                                         SM_REGION_GRADIENTS};

@@ -1,5 +1,6 @@
 #include "comm/reduction_kernels.h"
 
+#include <sigmatic/base/bf16.h>
 #include <sigmatic/base/clones.h>
 
 #include <string.h>
@@ -39,17 +40,13 @@ void sm_add_in_order(const float *const *from, size_t sources, float *const *to,
 SM_CLONES void sm_bfloat16_from_float(const float *from, uint16_t *to, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, from + i, sizeof bits);
-        uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16, quiet = bits >> 16 | 0x40u;
-        to[i] = (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u ? quiet : rounded);
+        to[i] = sm_bf16_of(from[i]);
     }
 }
 
 SM_CLONES void sm_float_from_bfloat16(const uint16_t *from, float *to, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        uint32_t bits = (uint32_t)from[i] << 16;
-        memcpy(to + i, &bits, sizeof bits);
+        to[i] = sm_float_of(from[i]);
     }
 }

@@ -16,6 +16,7 @@ static const float EPSILON = 1e-5f, MOMENTUM = 0.1f;
 typedef enum { STATISTICS_GLOBAL, STATISTICS_LOCAL, STATISTICS_RUNNING } statistics;
 
 typedef struct bn_config {
+    sm_dtype type;
     size_t pixels;
     int channels, relu;
     statistics statistics;
@@ -59,15 +60,21 @@ static size_t piece_rows(const bn_config *config, const sm_run *run)
 
 #define ADDRESS(i) sm_operand_address(run, step->operand[i])
 
+/* \return where a piece begins; NULL stays NULL */
+static const void *piece_at(const bn_config *config, const void *map, const sm_run *run, int piece)
+{
+    size_t elements = (size_t)piece * piece_rows(config, run) * (size_t)config->channels;
+    return map ? (const char *)map + elements * sm_dtype_bytes(config->type) : NULL;
+}
+
 /* 0 input, 1 sums */
 static void run_statistics(const sm_step *step, const sm_run *run)
 {
     const bn_config *config = step->config;
-    const float *input = ADDRESS(0);
     double *sums = ADDRESS(1);
     size_t rows = piece_rows(config, run), channels = (size_t)config->channels;
     for (int i = 0; i < pieces(config, run); i++) {
-        sm_batch_norm_statistics(rows, config->channels, input + (size_t)i * rows * channels,
+        sm_batch_norm_statistics(config->type, rows, config->channels, piece_at(config, ADDRESS(0), run, i),
                                  sums + (size_t)i * 2 * channels, run->threads);
     }
 }
@@ -99,8 +106,8 @@ static void run_finalise(const sm_step *step, const sm_run *run)
 static void run_apply(const sm_step *step, const sm_run *run)
 {
     const bn_config *config = step->config;
-    sm_batch_norm_apply(local_rows(config, run), config->channels, ADDRESS(0), ADDRESS(1), ADDRESS(2), ADDRESS(3),
-                        ADDRESS(4), ADDRESS(5), config->relu, ADDRESS(6), run->threads);
+    sm_batch_norm_apply(config->type, local_rows(config, run), config->channels, ADDRESS(0), ADDRESS(1), ADDRESS(2),
+                        ADDRESS(3), ADDRESS(4), ADDRESS(5), config->relu, ADDRESS(6), run->threads);
 }
 
 /* 0 output, 1 grad_output, 2 result */
@@ -108,21 +115,19 @@ static void run_mask(const sm_step *step, const sm_run *run)
 {
     const bn_config *config = step->config;
     size_t count = local_rows(config, run) * (size_t)config->channels;
-    sm_relu_backward(count, ADDRESS(0), ADDRESS(1), step->beta, ADDRESS(2), run->threads);
+    sm_relu_backward(config->type, count, ADDRESS(0), ADDRESS(1), step->beta, ADDRESS(2), run->threads);
 }
 
 /* 0 input, 1 grad_output, 2 mask, 3 mean, 4 inverse_std, 5 sums */
 static void run_backward_statistics(const sm_step *step, const sm_run *run)
 {
     const bn_config *config = step->config;
-    const float *input = ADDRESS(0), *grad_output = ADDRESS(1), *mask = ADDRESS(2);
     double *sums = ADDRESS(5);
     size_t rows = piece_rows(config, run), channels = (size_t)config->channels;
     for (int i = 0; i < pieces(config, run); i++) {
-        size_t begin = (size_t)i * rows * channels;
-        sm_batch_norm_backward_statistics(rows, config->channels, input + begin, grad_output + begin,
-                                          mask ? mask + begin : NULL, ADDRESS(3), ADDRESS(4),
-                                          sums + (size_t)i * 2 * channels, run->threads);
+        sm_batch_norm_backward_statistics(config->type, rows, config->channels, piece_at(config, ADDRESS(0), run, i),
+                                          piece_at(config, ADDRESS(1), run, i), piece_at(config, ADDRESS(2), run, i),
+                                          ADDRESS(3), ADDRESS(4), sums + (size_t)i * 2 * channels, run->threads);
     }
 }
 
@@ -156,8 +161,8 @@ static void scale_of_sample(const void *config, const sm_step *step, const sm_ru
 static void run_backward_apply(const sm_step *step, const sm_run *run)
 {
     const bn_config *config = step->config;
-    sm_batch_norm_backward_apply(local_rows(config, run), config->channels, ADDRESS(0), ADDRESS(1), ADDRESS(2),
-                                 ADDRESS(3), ADDRESS(4), ADDRESS(5), rows_behind_statistics(config, run),
+    sm_batch_norm_backward_apply(config->type, local_rows(config, run), config->channels, ADDRESS(0), ADDRESS(1),
+                                 ADDRESS(2), ADDRESS(3), ADDRESS(4), ADDRESS(5), rows_behind_statistics(config, run),
                                  uses_running(config, run) ? NULL : ADDRESS(6), step->beta, ADDRESS(7), run->threads);
 }
 
@@ -166,7 +171,12 @@ static const bn_config *config_of(sm_lowering *lowering, const sm_op *op, int re
     const sm_plan_options *options = sm_lowering_options(lowering);
     sm_value_shape shape = sm_lowering_graph(lowering)->values[op->output].shape;
     int always_sync = *(const int *)op->config;
-    bn_config config = {sm_value_pixels(shape), shape.channels, relu, STATISTICS_RUNNING, options->reproducible};
+    bn_config config = {sm_lowering_type(lowering, op->output),
+                        sm_value_pixels(shape),
+                        shape.channels,
+                        relu,
+                        STATISTICS_RUNNING,
+                        options->reproducible};
     if (options->training && (always_sync || options->batch_norm == SM_BATCH_NORM_SYNC)) {
         config.statistics = STATISTICS_GLOBAL;
     } else if (options->training && options->batch_norm == SM_BATCH_NORM_LOCAL) {
@@ -366,6 +376,7 @@ static sm_status infer(const sm_graph *graph, const sm_op *op, sm_value_shape *o
 static const sm_op_kind sm_batch_norm_kind = {.name = "batch_norm",
                                               .saves_input = 1,
                                               .infer = infer,
+                                              .types = sm_maps_alike,
                                               .forward = forward,
                                               .backward = backward,
                                               .recompute = recompute};

@@ -11,6 +11,7 @@ typedef struct pass_config {
     sm_conv2d_shape shape;
     sm_conv2d_pass pass;
     const sm_conv2d_algorithm *algorithm;
+    sm_dtype input_type, output_type;
     sm_conv2d_shape vector;  /* the same convolution of the second input; channels_in = 0: there is none */
     size_t vector_workspace; /* bytes: where its workspace begins */
 } pass_config;
@@ -66,20 +67,47 @@ static double macs(const sm_graph *graph, const sm_op *op)
 }
 
 /* Operands: 0 input, 1 weight, 2 packed weight, 3 bias, 4 grad_output, 5 result, 6 vector (backward data: its gradient) */
-static sm_conv2d_operands operands_of(const sm_step *step, const sm_run *run)
+static sm_conv2d_operands operands_of(const pass_config *config, const sm_step *step, const sm_run *run)
 {
+    const sm_dtype result_types[SM_CONV2D_PASSES] = {config->output_type, config->input_type, SM_F32};
+    const void *input = sm_operand_address(run, step->operand[0]);
+    const void *grad_output = sm_operand_address(run, step->operand[4]);
+    void *result = sm_operand_address(run, step->operand[5]);
+    int input_bf16 = config->input_type == SM_BF16, output_bf16 = config->output_type == SM_BF16;
+    int result_bf16 = result_types[config->pass] == SM_BF16;
     return (sm_conv2d_operands){
         .batch = run->batch,
-        .input = sm_operand_address(run, step->operand[0]),
+        .input = input_bf16 ? NULL : input,
+        .input_bf16 = input_bf16 ? input : NULL,
         .weight = sm_operand_address(run, step->operand[1]),
         .prepared = sm_operand_address(run, step->operand[2]),
         .bias = sm_operand_address(run, step->operand[3]),
-        .grad_output = sm_operand_address(run, step->operand[4]),
-        .result = sm_operand_address(run, step->operand[5]),
+        .grad_output = output_bf16 ? NULL : grad_output,
+        .grad_output_bf16 = output_bf16 ? grad_output : NULL,
+        .result = result_bf16 ? NULL : result,
+        .result_bf16 = result_bf16 ? result : NULL,
         .beta = sm_step_beta(step, run),
         .workspace = run->base[SM_REGION_WORKSPACE],
         .threads = run->threads,
     };
+}
+
+/* Leaves only one sample. */
+static void take_sample(const sm_conv2d_shape *s, int sample, sm_conv2d_operands *operands)
+{
+    size_t input = (size_t)sample * (size_t)s->height * (size_t)s->width * (size_t)s->channels_in;
+    size_t output = (size_t)sample * (size_t)s->out_height * (size_t)s->out_width * (size_t)s->channels_out;
+    operands->batch = 1;
+    if (operands->input_bf16) {
+        operands->input_bf16 += input;
+    } else {
+        operands->input += input;
+    }
+    if (operands->grad_output_bf16) {
+        operands->grad_output_bf16 += output;
+    } else {
+        operands->grad_output += output;
+    }
 }
 
 static void *vector_workspace(const pass_config *config, const sm_run *run)
@@ -90,14 +118,14 @@ static void *vector_workspace(const pass_config *config, const sm_run *run)
 static void run_pass(const sm_step *step, const sm_run *run)
 {
     const pass_config *config = step->config;
-    const sm_conv2d_operands operands = operands_of(step, run);
+    const sm_conv2d_operands operands = operands_of(config, step, run);
     config->algorithm->run(&config->shape, config->pass, &operands);
 }
 
 static void run_forward_with_vector(const sm_step *step, const sm_run *run)
 {
     const pass_config *config = step->config;
-    sm_conv2d_operands operands = operands_of(step, run);
+    sm_conv2d_operands operands = operands_of(config, step, run);
     sm_conv2d_uniform_forward(&config->vector, run->batch, sm_operand_address(run, step->operand[6]),
                               operands.weight + weights_of(&config->shape), operands.result,
                               vector_workspace(config, run), run->threads);
@@ -109,7 +137,7 @@ static void run_forward_with_vector(const sm_step *step, const sm_run *run)
 static void run_weight_with_vector(const sm_step *step, const sm_run *run)
 {
     const pass_config *config = step->config;
-    const sm_conv2d_operands operands = operands_of(step, run);
+    const sm_conv2d_operands operands = operands_of(config, step, run);
     config->algorithm->run(&config->shape, config->pass, &operands);
     sm_conv2d_uniform_backward_weight(&config->vector, run->batch, sm_operand_address(run, step->operand[6]),
                                       operands.grad_output, operands.beta, operands.result + weights_of(&config->shape),
@@ -145,12 +173,8 @@ static void weight_of_sample(const void *config, const sm_step *step, const sm_r
 {
     const pass_config *c = config;
     const sm_conv2d_shape *s = &c->shape;
-    size_t input = (size_t)s->height * (size_t)s->width * (size_t)s->channels_in;
-    size_t output = (size_t)s->out_height * (size_t)s->out_width * (size_t)s->channels_out;
-    sm_conv2d_operands operands = operands_of(step, run);
-    operands.batch = 1;
-    operands.input += (size_t)sample * input;
-    operands.grad_output += (size_t)sample * output;
+    sm_conv2d_operands operands = operands_of(c, step, run);
+    take_sample(s, sample, &operands);
     operands.result = result;
     operands.beta = 0;
     c->algorithm->run(s, c->pass, &operands);
@@ -181,6 +205,19 @@ static const sm_conv2d_algorithm *choose(const sm_plan_options *options, const s
     return sm_conv2d_choose(shape, pass, one_by_one ? 1 : options->batch_typical, options->precision);
 }
 
+/* Bias and vector are added to floats. */
+static sm_map_types types(const sm_graph *graph, const sm_op *op, const sm_plan_options *options)
+{
+    sm_conv2d_shape shape = shape_of(graph, op);
+    sm_conv2d_infer(&shape);
+    for (int pass = 0; pass < (options->training ? SM_CONV2D_PASSES : 1); pass++) {
+        if (choose(options, &shape, pass)->precision != SM_CONV2D_BF16) {
+            return SM_MAPS_FLOAT;
+        }
+    }
+    return op->parameter_count > 1 || op->input_count > 1 ? SM_MAPS_INPUT : SM_MAPS_ANY;
+}
+
 static const char *const pass_labels[SM_CONV2D_PASSES] = {"forward", "backward data", "backward weight"};
 
 /* Fills in what all passes have in common; the caller adds the operands of its pass. */
@@ -191,6 +228,8 @@ static sm_step pass_step(sm_lowering *lowering, const sm_op *op, sm_conv2d_pass 
     sm_conv2d_infer(&config.shape);
     config.vector = vector_shape_of(sm_lowering_graph(lowering), op);
     config.algorithm = choose(options, &config.shape, pass);
+    config.input_type = sm_lowering_type(lowering, op->inputs[0]);
+    config.output_type = sm_lowering_type(lowering, op->output);
     config.vector_workspace =
         sm_round_up(config.algorithm->workspace_bytes(&config.shape, pass, options->capacity, options->threads),
                     SM_ALIGNMENT_BYTES);
@@ -293,6 +332,7 @@ static const sm_op_kind sm_conv2d_kind = {.name = "conv2d",
                                           .saves_input = 1,
                                           .infer = infer,
                                           .macs = macs,
+                                          .types = types,
                                           .forward = forward,
                                           .backward = backward,
                                           .recompute = forward};

@@ -24,28 +24,39 @@ static sm_status infer(const sm_graph *graph, const sm_op *op, sm_value_shape *o
     return SM_OK;
 }
 
-/* Floats of one sample, the config of the steps below. */
-static const void *floats_of(sm_lowering *lowering, const sm_op *op)
+/* The config of the steps of ReLU and add. */
+typedef struct map_config {
+    sm_dtype type;
+    size_t elements; /* of a sample */
+} map_config;
+
+static const void *map_of(sm_lowering *lowering, const sm_op *op)
 {
-    size_t floats = sm_value_floats(sm_lowering_graph(lowering)->values[op->output].shape);
-    return sm_lowering_config(lowering, &floats, sizeof floats);
+    map_config config = {sm_lowering_type(lowering, op->output),
+                         sm_value_elements(sm_lowering_graph(lowering)->values[op->output].shape)};
+    return sm_lowering_config(lowering, &config, sizeof config);
 }
 
 static size_t count_of(const sm_step *step, const sm_run *run)
 {
-    return *(const size_t *)step->config * (size_t)run->batch;
+    return ((const map_config *)step->config)->elements * (size_t)run->batch;
+}
+
+static sm_dtype type_of(const sm_step *step)
+{
+    return ((const map_config *)step->config)->type;
 }
 
 /* ---- ReLU: 0 input, 1 output; backward 0 output, 1 grad_output, 2 result ---- */
 
 static void run_relu(const sm_step *step, const sm_run *run)
 {
-    sm_relu_forward(count_of(step, run), ADDRESS(0), ADDRESS(1), run->threads);
+    sm_relu_forward(type_of(step), count_of(step, run), ADDRESS(0), ADDRESS(1), run->threads);
 }
 
 static void run_relu_backward(const sm_step *step, const sm_run *run)
 {
-    sm_relu_backward(count_of(step, run), ADDRESS(0), ADDRESS(1), step->beta, ADDRESS(2), run->threads);
+    sm_relu_backward(type_of(step), count_of(step, run), ADDRESS(0), ADDRESS(1), step->beta, ADDRESS(2), run->threads);
 }
 
 static void relu_forward(sm_lowering *lowering, const sm_op *op)
@@ -54,7 +65,7 @@ static void relu_forward(sm_lowering *lowering, const sm_op *op)
     sm_operand output = sm_lowering_define(lowering, op->output, op->inputs[0]);
     sm_lowering_emit(
         lowering,
-        &(sm_step){.run = run_relu, .label = "forward", .config = floats_of(lowering, op), .operand = {input, output}});
+        &(sm_step){.run = run_relu, .label = "forward", .config = map_of(lowering, op), .operand = {input, output}});
 }
 
 static void relu_backward(sm_lowering *lowering, const sm_op *op)
@@ -62,7 +73,7 @@ static void relu_backward(sm_lowering *lowering, const sm_op *op)
     sm_step step = {
         .run = run_relu_backward,
         .label = "backward",
-        .config = floats_of(lowering, op),
+        .config = map_of(lowering, op),
         .operand = {sm_lowering_value(lowering, op->output), sm_lowering_value_gradient(lowering, op->output)}};
     step.operand[2] = sm_lowering_write_gradient(lowering, op->inputs[0], op->output, &step.beta);
     sm_lowering_emit(lowering, &step);
@@ -71,6 +82,7 @@ static void relu_backward(sm_lowering *lowering, const sm_op *op)
 const sm_op_kind sm_relu_kind = {.name = "relu",
                                  .saves_output = 1,
                                  .infer = infer,
+                                 .types = sm_maps_alike,
                                  .forward = relu_forward,
                                  .backward = relu_backward,
                                  .recompute = relu_forward};
@@ -85,7 +97,7 @@ int sm_graph_relu(sm_graph *graph, int input)
 
 static void run_add(const sm_step *step, const sm_run *run)
 {
-    sm_add_forward(count_of(step, run), ADDRESS(0), ADDRESS(1), 0, ADDRESS(2), run->threads);
+    sm_add_forward(type_of(step), count_of(step, run), ADDRESS(0), ADDRESS(1), 0, ADDRESS(2), run->threads);
 }
 
 static void add_forward(sm_lowering *lowering, const sm_op *op)
@@ -94,7 +106,7 @@ static void add_forward(sm_lowering *lowering, const sm_op *op)
     sm_operand output = sm_lowering_define(lowering, op->output, op->inputs[0]);
     sm_lowering_emit(
         lowering,
-        &(sm_step){.run = run_add, .label = "forward", .config = floats_of(lowering, op), .operand = {a, b, output}});
+        &(sm_step){.run = run_add, .label = "forward", .config = map_of(lowering, op), .operand = {a, b, output}});
 }
 
 static void add_backward(sm_lowering *lowering, const sm_op *op)
@@ -103,8 +115,12 @@ static void add_backward(sm_lowering *lowering, const sm_op *op)
     sm_lowering_pass_gradient(lowering, op->inputs[1], op->output);
 }
 
-const sm_op_kind sm_add_kind = {
-    .name = "add", .infer = infer, .forward = add_forward, .backward = add_backward, .recompute = add_forward};
+const sm_op_kind sm_add_kind = {.name = "add",
+                                .infer = infer,
+                                .types = sm_maps_alike,
+                                .forward = add_forward,
+                                .backward = add_backward,
+                                .recompute = add_forward};
 
 int sm_graph_add(sm_graph *graph, int a, int b)
 {
@@ -141,7 +157,7 @@ static void run_dropout_backward(const sm_step *step, const sm_run *run)
 
 static const void *dropout_config_of(sm_lowering *lowering, const sm_op *op)
 {
-    dropout_config config = {sm_value_floats(sm_lowering_graph(lowering)->values[op->output].shape),
+    dropout_config config = {sm_value_elements(sm_lowering_graph(lowering)->values[op->output].shape),
                              sm_lowering_options(lowering)->training ? *(const float *)op->config : 0};
     return sm_lowering_config(lowering, &config, sizeof config);
 }

@@ -5,6 +5,8 @@
 #include <sigmatic/ops/max_pool.h>
 #include <sigmatic/ops/resize.h>
 
+#include "graph/op_kinds.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -40,30 +42,43 @@ static sm_status pool_infer(const sm_graph *graph, const sm_op *op, sm_value_sha
     return SM_OK;
 }
 
+typedef struct pool_config {
+    sm_max_pool_shape shape;
+    sm_dtype type;
+} pool_config;
+
+static const void *pool_config_of(sm_lowering *lowering, const sm_op *op)
+{
+    pool_config config = {pool_shape(sm_lowering_graph(lowering), op), sm_lowering_type(lowering, op->output)};
+    sm_max_pool_infer(&config.shape);
+    return sm_lowering_config(lowering, &config, sizeof config);
+}
+
 static void run_pool(const sm_step *step, const sm_run *run)
 {
-    sm_max_pool_forward(step->config, run->batch, ADDRESS(0), ADDRESS(1), ADDRESS(2), run->threads);
+    const pool_config *config = step->config;
+    sm_max_pool_forward(&config->shape, config->type, run->batch, ADDRESS(0), ADDRESS(1), ADDRESS(2), run->threads);
 }
 
 static void run_pool_backward(const sm_step *step, const sm_run *run)
 {
-    sm_max_pool_backward(step->config, run->batch, ADDRESS(0), ADDRESS(1), step->beta, ADDRESS(2), run->threads);
+    const pool_config *config = step->config;
+    sm_max_pool_backward(&config->shape, config->type, run->batch, ADDRESS(0), ADDRESS(1), step->beta, ADDRESS(2),
+                         run->threads);
 }
 
 static void pool_forward(sm_lowering *lowering, const sm_op *op)
 {
     const sm_graph *graph = sm_lowering_graph(lowering);
-    sm_max_pool_shape shape = pool_shape(graph, op);
-    sm_max_pool_infer(&shape);
     sm_operand *index = sm_lowering_state(lowering, op, sizeof *index);
     *index = sm_lowering_none();
     if (sm_lowering_options(lowering)->training && sm_lowering_wants_gradient(lowering, op->inputs[0])) {
-        *index = sm_lowering_buffer(lowering, sm_value_floats(graph->values[op->output].shape) * sizeof(int32_t), 0);
+        *index = sm_lowering_buffer(lowering, sm_value_elements(graph->values[op->output].shape) * sizeof(int32_t), 0);
     }
     sm_operand input = sm_lowering_value(lowering, op->inputs[0]);
     sm_lowering_emit(lowering, &(sm_step){.run = run_pool,
                                           .label = "forward",
-                                          .config = sm_lowering_config(lowering, &shape, sizeof shape),
+                                          .config = pool_config_of(lowering, op),
                                           .operand = {input, sm_lowering_define(lowering, op->output, -1), *index}});
 }
 
@@ -72,11 +87,9 @@ static void pool_backward(sm_lowering *lowering, const sm_op *op)
     if (!sm_lowering_wants_gradient(lowering, op->inputs[0])) {
         return;
     }
-    sm_max_pool_shape shape = pool_shape(sm_lowering_graph(lowering), op);
-    sm_max_pool_infer(&shape);
     sm_step step = {.run = run_pool_backward,
                     .label = "backward",
-                    .config = sm_lowering_config(lowering, &shape, sizeof shape),
+                    .config = pool_config_of(lowering, op),
                     .operand = {sm_lowering_value_gradient(lowering, op->output),
                                 *(sm_operand *)sm_lowering_state(lowering, op, sizeof(sm_operand))}};
     step.operand[2] = sm_lowering_write_gradient(lowering, op->inputs[0], -1, &step.beta);
@@ -85,6 +98,7 @@ static void pool_backward(sm_lowering *lowering, const sm_op *op)
 
 static const sm_op_kind sm_max_pool_kind = {.name = "max_pool",
                                             .infer = pool_infer,
+                                            .types = sm_maps_alike,
                                             .forward = pool_forward,
                                             .backward = pool_backward,
                                             .recompute = pool_forward};
@@ -105,24 +119,31 @@ static sm_status average_infer(const sm_graph *graph, const sm_op *op, sm_value_
     return SM_OK;
 }
 
+typedef struct average_config {
+    sm_dtype type; /* of the map */
+    size_t pixels;
+    int channels;
+} average_config;
+
 static void run_average(const sm_step *step, const sm_run *run)
 {
-    const sm_value_shape *shape = step->config;
-    sm_global_average_pool_forward(run->batch, sm_value_pixels(*shape), shape->channels, ADDRESS(0), ADDRESS(1),
+    const average_config *config = step->config;
+    sm_global_average_pool_forward(config->type, run->batch, config->pixels, config->channels, ADDRESS(0), ADDRESS(1),
                                    run->threads);
 }
 
 static void run_average_backward(const sm_step *step, const sm_run *run)
 {
-    const sm_value_shape *shape = step->config;
-    sm_global_average_pool_backward(run->batch, sm_value_pixels(*shape), shape->channels, ADDRESS(0), step->beta,
+    const average_config *config = step->config;
+    sm_global_average_pool_backward(config->type, run->batch, config->pixels, config->channels, ADDRESS(0), step->beta,
                                     ADDRESS(1), run->threads);
 }
 
-static const void *input_shape(sm_lowering *lowering, const sm_op *op)
+static const void *average_config_of(sm_lowering *lowering, const sm_op *op)
 {
     sm_value_shape shape = shape_of(sm_lowering_graph(lowering), op, 0);
-    return sm_lowering_config(lowering, &shape, sizeof shape);
+    average_config config = {sm_lowering_type(lowering, op->inputs[0]), sm_value_pixels(shape), shape.channels};
+    return sm_lowering_config(lowering, &config, sizeof config);
 }
 
 static void average_forward(sm_lowering *lowering, const sm_op *op)
@@ -130,7 +151,7 @@ static void average_forward(sm_lowering *lowering, const sm_op *op)
     sm_operand input = sm_lowering_value(lowering, op->inputs[0]);
     sm_lowering_emit(lowering, &(sm_step){.run = run_average,
                                           .label = "forward",
-                                          .config = input_shape(lowering, op),
+                                          .config = average_config_of(lowering, op),
                                           .operand = {input, sm_lowering_define(lowering, op->output, -1)}});
 }
 
@@ -141,7 +162,7 @@ static void average_backward(sm_lowering *lowering, const sm_op *op)
     }
     sm_step step = {.run = run_average_backward,
                     .label = "backward",
-                    .config = input_shape(lowering, op),
+                    .config = average_config_of(lowering, op),
                     .operand = {sm_lowering_value_gradient(lowering, op->output)}};
     step.operand[1] = sm_lowering_write_gradient(lowering, op->inputs[0], -1, &step.beta);
     sm_lowering_emit(lowering, &step);
@@ -149,6 +170,7 @@ static void average_backward(sm_lowering *lowering, const sm_op *op)
 
 static const sm_op_kind sm_global_average_pool_kind = {.name = "global_average_pool",
                                                        .infer = average_infer,
+                                                       .types = sm_maps_alike,
                                                        .forward = average_forward,
                                                        .backward = average_backward,
                                                        .recompute = average_forward};
@@ -238,6 +260,7 @@ int sm_graph_resize(sm_graph *graph, int input, int height, int width, int align
 /* ---- concat: 0 part, 1 whole; a 1 x 1 part is spread over the pixels ---- */
 
 typedef struct part_config {
+    sm_dtype type; /* of maps */
     size_t pixels;
     int channels, channels_total, offset, spread;
 } part_config;
@@ -260,10 +283,10 @@ static void run_part(const sm_step *step, const sm_run *run)
 {
     const part_config *c = step->config;
     if (c->spread) {
-        sm_concat_broadcast(run->batch, c->pixels, c->channels, ADDRESS(0), c->channels_total, c->offset, ADDRESS(1),
-                            run->threads);
+        sm_concat_broadcast(c->type, run->batch, c->pixels, c->channels, ADDRESS(0), c->channels_total, c->offset,
+                            ADDRESS(1), run->threads);
     } else {
-        sm_concat_copy((size_t)run->batch * c->pixels, c->channels, ADDRESS(0), c->channels_total, c->offset,
+        sm_concat_copy(c->type, (size_t)run->batch * c->pixels, c->channels, ADDRESS(0), c->channels_total, c->offset,
                        ADDRESS(1), run->threads);
     }
 }
@@ -272,11 +295,11 @@ static void run_part_backward(const sm_step *step, const sm_run *run)
 {
     const part_config *c = step->config;
     if (c->spread) {
-        sm_concat_broadcast_backward(run->batch, c->pixels, c->channels, c->channels_total, c->offset, ADDRESS(1),
-                                     step->beta, ADDRESS(0), run->threads);
+        sm_concat_broadcast_backward(c->type, run->batch, c->pixels, c->channels, c->channels_total, c->offset,
+                                     ADDRESS(1), step->beta, ADDRESS(0), run->threads);
     } else {
-        sm_concat_extract((size_t)run->batch * c->pixels, c->channels, c->channels_total, c->offset, ADDRESS(1),
-                          step->beta, ADDRESS(0), run->threads);
+        sm_concat_extract(c->type, (size_t)run->batch * c->pixels, c->channels, c->channels_total, c->offset,
+                          ADDRESS(1), step->beta, ADDRESS(0), run->threads);
     }
 }
 
@@ -284,7 +307,11 @@ static const void *part_config_of(sm_lowering *lowering, const sm_op *op, int in
 {
     const sm_graph *graph = sm_lowering_graph(lowering);
     sm_value_shape whole = graph->values[op->output].shape, part = shape_of(graph, op, input);
-    part_config config = {sm_value_pixels(whole), part.channels, whole.channels, offset,
+    part_config config = {sm_lowering_type(lowering, op->output),
+                          sm_value_pixels(whole),
+                          part.channels,
+                          whole.channels,
+                          offset,
                           sm_value_pixels(part) == 1 && sm_value_pixels(whole) > 1};
     return sm_lowering_config(lowering, &config, sizeof config);
 }
@@ -318,6 +345,7 @@ static void concat_backward(sm_lowering *lowering, const sm_op *op)
 
 static const sm_op_kind sm_concat_kind = {.name = "concat",
                                           .infer = concat_infer,
+                                          .types = sm_maps_alike,
                                           .forward = concat_forward,
                                           .backward = concat_backward,
                                           .recompute = concat_forward};

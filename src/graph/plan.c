@@ -49,11 +49,12 @@ sm_status sm_plan_new(const sm_graph *graph, const sm_plan_options *options, sm_
     plan->region_bytes[SM_REGION_GRADIENTS] = options->training ? plan->region_bytes[SM_REGION_PARAMETERS] : 0;
     plan->region_bytes[SM_REGION_BUFFERS] = graph->parameters->buffers.floats * sizeof(float);
     plan->region_bytes[SM_REGION_INPUT] =
-        sm_value_floats(graph->values[0].shape) * sizeof(float) * (size_t)options->capacity;
+        sm_value_elements(graph->values[0].shape) * sizeof(float) * (size_t)options->capacity;
     if (options->reproducible && options->training) {
         size_t others = options->sum_nodes > 1 ? (size_t)options->sum_nodes - 1 : 0;
         plan->region_bytes[SM_REGION_PARTIALS] = others * plan->region_bytes[SM_REGION_GRADIENTS] + options->sum_bytes;
     }
+    sm_plan_find_types(plan);
     sm_plan_lower(plan);
     if (options->reproducible && shares_gradients(plan)) {
         sm_plan_free(plan);
@@ -77,6 +78,7 @@ void sm_plan_free(sm_plan *plan)
     sm_free(plan->configs);
     sm_free(plan->buffers);
     sm_free(plan->outputs);
+    sm_free(plan->types);
     sm_free(plan->output_gradients);
     sm_free(plan);
 }

@@ -26,10 +26,14 @@ struct sm_plan {
     sm_buffer *buffers;
     int buffer_count;
     sm_operand *outputs, *output_gradients; /* one an output of the graph */
+    sm_dtype *types;                        /* of each value */
     size_t region_bytes[SM_REGIONS];
     void **configs;
     int config_count;
 };
+
+/** Says of what type each value is: plan_types.c. */
+void sm_plan_find_types(sm_plan *plan);
 
 /** Gives every buffer its offset. */
 void sm_plan_place_buffers(sm_plan *plan);

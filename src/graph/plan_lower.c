@@ -52,6 +52,11 @@ const sm_graph *sm_lowering_graph(const sm_lowering *lowering)
     return lowering->graph;
 }
 
+sm_dtype sm_lowering_type(const sm_lowering *lowering, int value)
+{
+    return lowering->plan->types[value];
+}
+
 sm_operand sm_lowering_none(void)
 {
     return (sm_operand){SM_REGION_NONE, 0, -1};
@@ -118,7 +123,7 @@ static int buffer_reads_left(const sm_lowering *lowering, int buffer)
 
 static size_t value_bytes(const sm_lowering *lowering, int value)
 {
-    return sm_value_floats(lowering->graph->values[value].shape) * sizeof(float);
+    return sm_value_elements(lowering->graph->values[value].shape) * sm_dtype_bytes(lowering->plan->types[value]);
 }
 
 sm_operand sm_lowering_define(sm_lowering *lowering, int value, int input)
@@ -222,21 +227,26 @@ static void set_gradient(sm_lowering *lowering, int value, sm_operand place)
     lowering->readers[place.buffer]++;
 }
 
+typedef struct accumulate_config {
+    sm_dtype type;
+    size_t elements; /* of a sample */
+} accumulate_config;
+
 static void run_accumulate(const sm_step *step, const sm_run *run)
 {
-    size_t count = *(const size_t *)step->config * (size_t)run->batch;
-    sm_accumulate(count, sm_operand_address(run, step->operand[0]), step->beta,
-                  sm_operand_address(run, step->operand[1]), run->threads);
+    const accumulate_config *config = step->config;
+    sm_accumulate(config->type, config->elements * (size_t)run->batch, sm_operand_address(run, step->operand[0]),
+                  step->beta, sm_operand_address(run, step->operand[1]), run->threads);
 }
 
 static void emit_accumulate(sm_lowering *lowering, int value, sm_operand from, float beta, sm_operand to)
 {
-    size_t floats = sm_value_floats(lowering->graph->values[value].shape);
+    accumulate_config config = {lowering->plan->types[value], sm_value_elements(lowering->graph->values[value].shape)};
     sm_lowering_emit(lowering, &(sm_step){.run = run_accumulate,
                                           .label = beta > 0 ? "add gradient" : "copy gradient",
                                           .operand = {from, to},
                                           .beta = beta,
-                                          .config = sm_lowering_config(lowering, &floats, sizeof floats)});
+                                          .config = sm_lowering_config(lowering, &config, sizeof config)});
 }
 
 sm_operand sm_lowering_write_gradient(sm_lowering *lowering, int value, int in_place_of, float *beta)

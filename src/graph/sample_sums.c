@@ -43,7 +43,7 @@ static void run_sample_sum(const sm_step *step, const sm_run *run)
         sum->summand(sum->config, step, run, i, place_of(sum, run, top));
         for (int additions = sm_sum_tree_push(&tree, (sm_sum_node){0, run->first_sample + i}); additions > 0;
              additions--, top--) {
-            sm_accumulate(sum->count, place_of(sum, run, top), 1, place_of(sum, run, top - 1), run->threads);
+            sm_accumulate(SM_F32, sum->count, place_of(sum, run, top), 1, place_of(sum, run, top - 1), run->threads);
         }
     }
     assert(tree.count <= sum->nodes);

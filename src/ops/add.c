@@ -2,44 +2,47 @@
 #include <sigmatic/ops/add.h>
 
 #include "ops/parallel.h"
+#include "ops/typed.h"
 
+#include <math.h>
 #include <string.h>
 
-SM_CLONES static void add_range(size_t begin, size_t end, const float *a, const float *b, float *output)
+SM_TYPED void add_loop(sm_dtype type, size_t begin, size_t end, const void *a, const void *b, float floor, void *output)
 {
+#pragma GCC ivdep /* output may be a or b itself */
     for (size_t i = begin; i < end; i++) {
-        output[i] = a[i] + b[i];
+        float sum = sm_get(type, a, i) + sm_get(type, b, i);
+        sm_put(type, output, i, sum < floor ? floor : sum);
     }
 }
 
-SM_CLONES static void add_relu_range(size_t begin, size_t end, const float *a, const float *b, float *output)
+SM_CLONES static void add_range(sm_dtype type, size_t begin, size_t end, const void *a, const void *b, float floor,
+                                void *output)
 {
-    for (size_t i = begin; i < end; i++) {
-        float sum = a[i] + b[i];
-        output[i] = sum < 0.0f ? 0.0f : sum;
-    }
+    SM_WITH_TYPE(type, add_loop, begin, end, a, b, floor, output);
 }
 
-void sm_add_forward(size_t count, const float *a, const float *b, int relu, float *output, int threads)
+void sm_add_forward(sm_dtype type, size_t count, const void *a, const void *b, int relu, void *output, int threads)
 {
     int parts = sm_threads_worth(count, threads);
 #pragma omp parallel for num_threads(parts) schedule(static) if (parts > 1)
     for (int part = 0; part < parts; part++) {
         size_t begin = sm_part_begin(count, part, parts), end = sm_part_begin(count, part + 1, parts);
-        (relu ? add_relu_range : add_range)(begin, end, a, b, output);
+        add_range(type, begin, end, a, b, relu ? 0.0f : -INFINITY, output);
     }
 }
 
-void sm_accumulate(size_t count, const float *source, float beta, float *destination, int threads)
+void sm_accumulate(sm_dtype type, size_t count, const void *source, float beta, void *destination, int threads)
 {
     int parts = sm_threads_worth(count, threads);
 #pragma omp parallel for num_threads(parts) schedule(static) if (parts > 1)
     for (int part = 0; part < parts; part++) {
         size_t begin = sm_part_begin(count, part, parts), end = sm_part_begin(count, part + 1, parts);
         if (beta != 0.0f) {
-            add_range(begin, end, destination, source, destination);
+            add_range(type, begin, end, destination, source, -INFINITY, destination);
         } else if (destination != source) {
-            memcpy(destination + begin, source + begin, (end - begin) * sizeof(float));
+            memcpy(sm_at(type, destination, begin), sm_at_const(type, source, begin),
+                   (end - begin) * sm_type_bytes(type));
         }
     }
 }

@@ -2,6 +2,7 @@
 #include <sigmatic/ops/batch_norm.h>
 
 #include "ops/parallel.h"
+#include "ops/typed.h"
 
 #include <assert.h>
 #include <math.h>
@@ -27,65 +28,85 @@ static int least(int a, int b)
 
 /* What the two kinds of sums read. */
 typedef struct sums_operands {
+    sm_dtype type;
     size_t rows;
     int channels;
-    const float *input, *grad_output, *output, *mean, *inverse_std;
+    const void *input, *grad_output, *output;
+    const float *mean, *inverse_std;
 } sums_operands;
 
-SM_CLONES static void forward_sums(const sums_operands *from, size_t begin, size_t end, int first, int width,
-                                   sums_of_block *sums)
+/* Four rows of floats are added in double, since the sums cancel; bfloat16 numbers, whose squares are exact floats, in
+ * float. */
+SM_TYPED void input_sums(sm_dtype type, const sums_operands *from, size_t begin, size_t end, int first, int width,
+                         sums_of_block *sums)
 {
     double *restrict sum = sums->first, *restrict square = sums->second;
     size_t stride = (size_t)from->channels, r = begin;
     for (; r + 4 <= end; r += 4) { /* four rows an access to the sums */
-        const float *x = from->input + r * stride + first;
+        const void *x = sm_at_const(type, from->input, r * stride + first);
         for (int c = 0; c < width; c++) {
-            double x0 = x[c], x1 = x[c + stride], x2 = x[c + 2 * stride], x3 = x[c + 3 * stride];
-            sum[c] += (x0 + x1) + (x2 + x3);
-            square[c] += (x0 * x0 + x1 * x1) + (x2 * x2 + x3 * x3);
+            float x0 = sm_get(type, x, c), x1 = sm_get(type, x, c + stride);
+            float x2 = sm_get(type, x, c + 2 * stride), x3 = sm_get(type, x, c + 3 * stride);
+            if (type == SM_BF16) {
+                sum[c] += (double)((x0 + x1) + (x2 + x3));
+                square[c] += (double)((x0 * x0 + x1 * x1) + (x2 * x2 + x3 * x3));
+            } else {
+                double d0 = x0, d1 = x1, d2 = x2, d3 = x3;
+                sum[c] += (d0 + d1) + (d2 + d3);
+                square[c] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
+            }
         }
     }
     for (; r < end; r++) {
-        const float *x = from->input + r * stride + first;
+        const void *x = sm_at_const(type, from->input, r * stride + first);
         for (int c = 0; c < width; c++) {
-            double value = x[c];
+            double value = sm_get(type, x, c);
             sum[c] += value;
             square[c] += value * value;
         }
     }
 }
 
-/* The gradient behind the ReLU; y is read only if there is a mask. */
-static inline __attribute__((always_inline)) float behind_relu(int masked, const float *y, const float *g, size_t i)
+SM_CLONES static void forward_sums(const sums_operands *from, size_t begin, size_t end, int first, int width,
+                                   sums_of_block *sums)
 {
-    return masked && y[i] <= 0.0f ? 0.0f : g[i];
+    SM_WITH_TYPE(from->type, input_sums, from, begin, end, first, width, sums);
+}
+
+/* The gradient behind the ReLU; y is read only if there is a mask. */
+SM_TYPED float behind_relu(sm_dtype type, int masked, const void *y, const void *g, size_t i)
+{
+    return masked && sm_get(type, y, i) <= 0.0f ? 0.0f : sm_get(type, g, i);
 }
 
 /* Four rows are added in float before they join the double sums: their gradients are rounded floats themselves, and
- * conversions would take most of the time. (The forward sums must not do so: they cancel.) */
-static inline __attribute__((always_inline)) void gradient_sums(const sums_operands *from, size_t begin, size_t end,
-                                                                int first, int width, sums_of_block *sums, int masked)
+ * conversions would take most of the time. */
+SM_TYPED void gradient_sums(sm_dtype type, const sums_operands *from, size_t begin, size_t end, int first, int width,
+                            sums_of_block *sums, int masked)
 {
     double *restrict sum = sums->first, *restrict product = sums->second;
     const float *mean = from->mean + first;
     size_t stride = (size_t)from->channels, r = begin;
     for (; r + 4 <= end; r += 4) {
         size_t row = r * stride + first;
-        const float *x = from->input + row, *g = from->grad_output + row, *y = masked ? from->output + row : NULL;
+        const void *x = sm_at_const(type, from->input, row), *g = sm_at_const(type, from->grad_output, row);
+        const void *y = masked ? sm_at_const(type, from->output, row) : NULL;
         for (int c = 0; c < width; c++) {
             size_t i1 = c + stride, i2 = c + 2 * stride, i3 = c + 3 * stride;
-            float g0 = behind_relu(masked, y, g, c), g1 = behind_relu(masked, y, g, i1);
-            float g2 = behind_relu(masked, y, g, i2), g3 = behind_relu(masked, y, g, i3);
-            float d0 = x[c] - mean[c], d1 = x[i1] - mean[c], d2 = x[i2] - mean[c], d3 = x[i3] - mean[c];
+            float g0 = behind_relu(type, masked, y, g, c), g1 = behind_relu(type, masked, y, g, i1);
+            float g2 = behind_relu(type, masked, y, g, i2), g3 = behind_relu(type, masked, y, g, i3);
+            float d0 = sm_get(type, x, c) - mean[c], d1 = sm_get(type, x, i1) - mean[c];
+            float d2 = sm_get(type, x, i2) - mean[c], d3 = sm_get(type, x, i3) - mean[c];
             sum[c] += (double)((g0 + g1) + (g2 + g3));
             product[c] += (double)((g0 * d0 + g1 * d1) + (g2 * d2 + g3 * d3));
         }
     }
     for (; r < end; r++) {
         size_t row = r * stride + first;
-        const float *x = from->input + row, *g = from->grad_output + row, *y = masked ? from->output + row : NULL;
+        const void *x = sm_at_const(type, from->input, row), *g = sm_at_const(type, from->grad_output, row);
+        const void *y = masked ? sm_at_const(type, from->output, row) : NULL;
         for (int c = 0; c < width; c++) {
-            double gradient = behind_relu(masked, y, g, c), distance = x[c] - mean[c];
+            double gradient = behind_relu(type, masked, y, g, c), distance = sm_get(type, x, c) - mean[c];
             sum[c] += gradient;
             product[c] += gradient * distance;
         }
@@ -96,9 +117,9 @@ SM_CLONES static void backward_sums(const sums_operands *from, size_t begin, siz
                                     sums_of_block *sums)
 {
     if (from->output) {
-        gradient_sums(from, begin, end, first, width, sums, 1);
+        SM_WITH_TYPE(from->type, gradient_sums, from, begin, end, first, width, sums, 1);
     } else {
-        gradient_sums(from, begin, end, first, width, sums, 0);
+        SM_WITH_TYPE(from->type, gradient_sums, from, begin, end, first, width, sums, 0);
     }
 }
 
@@ -149,17 +170,18 @@ static void all_sums(sums_kernel kernel, const sums_operands *from, double *sums
     }
 }
 
-void sm_batch_norm_statistics(size_t rows, int channels, const float *input, double *sums, int threads)
+void sm_batch_norm_statistics(sm_dtype type, size_t rows, int channels, const void *input, double *sums, int threads)
 {
-    sums_operands from = {.rows = rows, .channels = channels, .input = input};
+    sums_operands from = {.type = type, .rows = rows, .channels = channels, .input = input};
     all_sums(forward_sums, &from, sums, threads);
 }
 
-void sm_batch_norm_backward_statistics(size_t rows, int channels, const float *input, const float *grad_output,
-                                       const float *output, const float *mean, const float *inverse_std, double *sums,
-                                       int threads)
+void sm_batch_norm_backward_statistics(sm_dtype type, size_t rows, int channels, const void *input,
+                                       const void *grad_output, const void *output, const float *mean,
+                                       const float *inverse_std, double *sums, int threads)
 {
-    sums_operands from = {.rows = rows,
+    sums_operands from = {.type = type,
+                          .rows = rows,
                           .channels = channels,
                           .input = input,
                           .grad_output = grad_output,
@@ -218,34 +240,40 @@ typedef struct apply_slice {
     const float *mean, *shift; /* of the slice */
 } apply_slice;
 
-SM_CLONES static void apply_rows(const apply_slice *slice, size_t rows, const float *input, const float *residual,
-                                 int relu, float *output)
+SM_TYPED void apply_loop(sm_dtype type, const apply_slice *slice, size_t rows, const void *input, const void *residual,
+                         int relu, void *output)
 {
     const float *factor = slice->factor, *mean = slice->mean, *shift = slice->shift;
     float floor = relu ? 0.0f : -INFINITY;
     for (size_t r = 0; r < rows; r++) {
-        const float *x = input + r * slice->stride;
-        float *y = output + r * slice->stride;
+        const void *x = sm_at_const(type, input, r * slice->stride);
+        void *y = sm_at(type, output, r * slice->stride);
         if (residual) {
-            const float *z = residual + r * slice->stride;
+            const void *z = sm_at_const(type, residual, r * slice->stride);
 #pragma GCC ivdep /* y may be x or z itself, never shifted against them */
             for (int c = 0; c < slice->width; c++) {
-                float value = (x[c] - mean[c]) * factor[c] + shift[c] + z[c];
-                y[c] = value < floor ? floor : value;
+                float value = (sm_get(type, x, c) - mean[c]) * factor[c] + shift[c] + sm_get(type, z, c);
+                sm_put(type, y, c, value < floor ? floor : value);
             }
         } else {
 #pragma GCC ivdep
             for (int c = 0; c < slice->width; c++) {
-                float value = (x[c] - mean[c]) * factor[c] + shift[c];
-                y[c] = value < floor ? floor : value;
+                float value = (sm_get(type, x, c) - mean[c]) * factor[c] + shift[c];
+                sm_put(type, y, c, value < floor ? floor : value);
             }
         }
     }
 }
 
-void sm_batch_norm_apply(size_t rows, int channels, const float *input, const float *mean, const float *inverse_std,
-                         const float *scale, const float *shift, const float *residual, int relu, float *output,
-                         int threads)
+SM_CLONES static void apply_rows(sm_dtype type, const apply_slice *slice, size_t rows, const void *input,
+                                 const void *residual, int relu, void *output)
+{
+    SM_WITH_TYPE(type, apply_loop, slice, rows, input, residual, relu, output);
+}
+
+void sm_batch_norm_apply(sm_dtype type, size_t rows, int channels, const void *input, const float *mean,
+                         const float *inverse_std, const float *scale, const float *shift, const void *residual,
+                         int relu, void *output, int threads)
 {
     int parts = sm_threads_worth(rows * (size_t)channels, threads);
     for (int first = 0; first < channels; first += SLICE) {
@@ -260,7 +288,8 @@ void sm_batch_norm_apply(size_t rows, int channels, const float *input, const fl
         for (int part = 0; part < parts; part++) {
             size_t begin = rows * (size_t)part / (size_t)parts, end = rows * (size_t)(part + 1) / (size_t)parts;
             size_t offset = begin * (size_t)channels + first;
-            apply_rows(&slice, end - begin, input + offset, residual ? residual + offset : NULL, relu, output + offset);
+            apply_rows(type, &slice, end - begin, sm_at_const(type, input, offset), sm_at_const(type, residual, offset),
+                       relu, sm_at(type, output, offset));
         }
     }
 }
@@ -274,65 +303,73 @@ typedef struct gradient_slice {
 } gradient_slice;
 
 typedef struct gradient_operands {
-    const float *input, *grad_output, *output;
-    float *grad_input;
+    sm_dtype type;
+    const void *input, *grad_output, *output;
+    void *grad_input;
 } gradient_operands;
 
-/* Written once for the eight cases that differ in what they read; the compiler drops the branches. */
-static inline __attribute__((always_inline)) void gradient_loop(const gradient_slice *slice, size_t rows, size_t offset,
-                                                                const gradient_operands *at, int centred, int masked,
-                                                                int adds)
+/* Written once for all cases that differ in what they read; the compiler drops the branches. */
+SM_TYPED void gradient_loop(sm_dtype type, const gradient_slice *slice, size_t rows, size_t offset,
+                            const gradient_operands *at, int centred, int masked, int adds)
 {
     const float *factor = slice->factor, *slope = slice->slope, *constant = slice->constant, *mean = slice->mean;
     for (size_t r = 0; r < rows; r++, offset += slice->stride) {
-        const float *x = centred ? at->input + offset : NULL, *y = masked ? at->output + offset : NULL;
-        const float *g = at->grad_output + offset;
-        float *grad = at->grad_input + offset;
+        const void *x = centred ? sm_at_const(type, at->input, offset) : NULL;
+        const void *y = masked ? sm_at_const(type, at->output, offset) : NULL;
+        const void *g = sm_at_const(type, at->grad_output, offset);
+        void *grad = sm_at(type, at->grad_input, offset);
 #pragma GCC ivdep /* grad may be g itself, never shifted against it */
         for (int c = 0; c < slice->width; c++) {
-            float value = factor[c] * (masked && y[c] <= 0.0f ? 0.0f : g[c]);
-            value += centred ? slope[c] * (x[c] - mean[c]) + constant[c] : 0.0f;
-            grad[c] = adds ? grad[c] + value : value;
+            float value = factor[c] * behind_relu(type, masked, y, g, c);
+            value += centred ? slope[c] * (sm_get(type, x, c) - mean[c]) + constant[c] : 0.0f;
+            sm_put(type, grad, c, adds ? sm_get(type, grad, c) + value : value);
         }
+    }
+}
+
+SM_TYPED void gradient_cases(sm_dtype type, const gradient_slice *slice, size_t rows, size_t offset,
+                             const gradient_operands *at, int centred, int masked, int adds)
+{
+    switch (4 * centred + 2 * masked + adds) {
+    case 0:
+        gradient_loop(type, slice, rows, offset, at, 0, 0, 0);
+        break;
+    case 1:
+        gradient_loop(type, slice, rows, offset, at, 0, 0, 1);
+        break;
+    case 2:
+        gradient_loop(type, slice, rows, offset, at, 0, 1, 0);
+        break;
+    case 3:
+        gradient_loop(type, slice, rows, offset, at, 0, 1, 1);
+        break;
+    case 4:
+        gradient_loop(type, slice, rows, offset, at, 1, 0, 0);
+        break;
+    case 5:
+        gradient_loop(type, slice, rows, offset, at, 1, 0, 1);
+        break;
+    case 6:
+        gradient_loop(type, slice, rows, offset, at, 1, 1, 0);
+        break;
+    default:
+        gradient_loop(type, slice, rows, offset, at, 1, 1, 1);
+        break;
     }
 }
 
 SM_CLONES static void gradient_rows(const gradient_slice *slice, size_t rows, size_t offset,
                                     const gradient_operands *at, int centred, int masked, int adds)
 {
-    switch (4 * centred + 2 * masked + adds) {
-    case 0:
-        gradient_loop(slice, rows, offset, at, 0, 0, 0);
-        break;
-    case 1:
-        gradient_loop(slice, rows, offset, at, 0, 0, 1);
-        break;
-    case 2:
-        gradient_loop(slice, rows, offset, at, 0, 1, 0);
-        break;
-    case 3:
-        gradient_loop(slice, rows, offset, at, 0, 1, 1);
-        break;
-    case 4:
-        gradient_loop(slice, rows, offset, at, 1, 0, 0);
-        break;
-    case 5:
-        gradient_loop(slice, rows, offset, at, 1, 0, 1);
-        break;
-    case 6:
-        gradient_loop(slice, rows, offset, at, 1, 1, 0);
-        break;
-    default:
-        gradient_loop(slice, rows, offset, at, 1, 1, 1);
-        break;
-    }
+    SM_WITH_TYPE(at->type, gradient_cases, slice, rows, offset, at, centred, masked, adds);
 }
 
-void sm_batch_norm_backward_apply(size_t rows, int channels, const float *input, const float *grad_output,
-                                  const float *output, const float *mean, const float *inverse_std, const float *scale,
-                                  double count, const double *sums, float beta, float *grad_input, int threads)
+void sm_batch_norm_backward_apply(sm_dtype type, size_t rows, int channels, const void *input, const void *grad_output,
+                                  const void *output, const float *mean, const float *inverse_std, const float *scale,
+                                  double count, const double *sums, float beta, void *grad_input, int threads)
 {
-    gradient_operands at = {.input = input, .grad_output = grad_output, .output = output, .grad_input = grad_input};
+    gradient_operands at = {
+        .type = type, .input = input, .grad_output = grad_output, .output = output, .grad_input = grad_input};
     int parts = sm_threads_worth(rows * (size_t)channels, threads);
     for (int first = 0; first < channels; first += SLICE) {
         gradient_slice slice = {

@@ -1,6 +1,8 @@
 /* The table of kernels, and the one that runs everywhere: numbers rounded to bfloat16, multiplied and added as floats. */
 #include "ops/bf16_kernel.h"
+#include "ops/typed.h"
 
+#include <sigmatic/base/bf16.h>
 #include <sigmatic/base/clones.h>
 
 #include <stdlib.h>
@@ -10,29 +12,11 @@
 
 enum { STEPS = SM_BF16_STEPS, COLUMNS = SM_BF16_COLUMNS };
 
-static uint16_t round_to_bf16(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    if (x != x) {
-        return (uint16_t)(bits >> 16 | 0x40);
-    }
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-static float float_of(uint16_t x)
-{
-    uint32_t bits = (uint32_t)x << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 static void split(float x, int parts, uint16_t *to, size_t stride)
 {
     for (int p = 0; p < parts; p++) {
-        to[p * stride] = round_to_bf16(x);
-        x -= float_of(to[p * stride]);
+        to[p * stride] = sm_bf16_of(x);
+        x -= sm_float_of(to[p * stride]);
     }
 }
 
@@ -47,33 +31,36 @@ static void put_in_row(float x, int parts, int k, char *row)
     split(x, parts, (uint16_t *)row + (size_t)(k - k % STEPS) * parts + k % STEPS, STEPS);
 }
 
-static void pack_rows(int parts, int rows, int depth, const float *a, size_t row_stride, char *packed,
+static void pack_rows(int parts, int rows, int depth, sm_dtype type, const void *a, size_t row_stride, char *packed,
                       size_t packed_stride)
 {
     for (int i = 0; i < rows; i++) {
         for (int k = 0; k < whole_blocks(depth); k++) {
-            put_in_row(k < depth ? a[i * row_stride + k] : 0, parts, k, packed + (size_t)i * packed_stride);
+            put_in_row(k < depth ? sm_get(type, a, i * row_stride + k) : 0, parts, k,
+                       packed + (size_t)i * packed_stride);
         }
     }
 }
 
-static void pack_rows_transposed(int parts, int rows, int depth, const float *const *steps, size_t offset, char *packed,
-                                 size_t packed_stride)
+static void pack_rows_transposed(int parts, int rows, int depth, sm_dtype type, const void *const *steps, size_t offset,
+                                 char *packed, size_t packed_stride)
 {
     for (int k = 0; k < whole_blocks(depth); k++) {
         for (int i = 0; i < rows; i++) {
-            put_in_row(k < depth ? steps[k][offset + i] : 0, parts, k, packed + (size_t)i * packed_stride);
+            put_in_row(k < depth ? sm_get(type, steps[k], offset + i) : 0, parts, k,
+                       packed + (size_t)i * packed_stride);
         }
     }
 }
 
 /* [step][part][column] */
-static void pack_columns(int parts, int columns, int depth, const float *const *steps, size_t offset, char *packed)
+static void pack_columns(int parts, int columns, int depth, sm_dtype type, const void *const *steps, size_t offset,
+                         char *packed)
 {
     uint16_t *to = (uint16_t *)packed;
     for (int k = 0; k < whole_blocks(depth); k++, to += parts * COLUMNS) {
         for (int j = 0; j < COLUMNS; j++) {
-            split(j < columns && k < depth ? steps[k][offset + j] : 0, parts, to + j, COLUMNS);
+            split(j < columns && k < depth ? sm_get(type, steps[k], offset + j) : 0, parts, to + j, COLUMNS);
         }
     }
 }
@@ -82,7 +69,7 @@ static void pack_columns(int parts, int columns, int depth, const float *const *
 static inline void add_products(float value, const uint16_t *b, float *sum)
 {
     for (int j = 0; j < COLUMNS; j++) {
-        sum[j] += value * float_of(b[j]);
+        sum[j] += value * sm_float_of(b[j]);
     }
 }
 
@@ -97,7 +84,7 @@ static inline void multiply_row(int parts, int row, const sm_bf16_factors *facto
             const uint16_t *step = left + (size_t)(k - k % STEPS) * parts + k % STEPS;
             for (int p = parts - 1; p >= 0; p--) {
                 for (int q = parts - 1 - p; q >= 0; q--) {
-                    add_products(float_of(step[p * STEPS]), right + q * COLUMNS, sum);
+                    add_products(sm_float_of(step[p * STEPS]), right + q * COLUMNS, sum);
                 }
             }
         }
@@ -116,6 +103,23 @@ SM_CLONES static void multiply(int parts, int rows, int columns, const sm_bf16_f
     }
 }
 
+SM_CLONES static void round_row(int columns, const float *restrict from, int accumulate, sm_bf16 *restrict to)
+{
+    for (int j = 0; j < columns; j++) {
+        to[j] = sm_bf16_of((accumulate ? sm_float_of(to[j]) : 0) + from[j]);
+    }
+}
+
+static void round_rows(int rows, int columns, float *const *c, size_t offset, int accumulate, sm_bf16 *const *to,
+                       size_t to_offset)
+{
+    for (int i = 0; i < rows; i++) {
+        if (to[i]) {
+            round_row(columns, c[i] + offset, accumulate, to[i] + to_offset);
+        }
+    }
+}
+
 static int always(void)
 {
     return 1;
@@ -127,7 +131,8 @@ const sm_bf16_kernel sm_bf16_kernel_plain = {.name = "plain",
                                              .pack_rows = pack_rows,
                                              .pack_rows_transposed = pack_rows_transposed,
                                              .pack_columns = pack_columns,
-                                             .multiply = multiply};
+                                             .multiply = multiply,
+                                             .round_rows = round_rows};
 
 /* ---- the table --------------------------------------------------------------------------------------------------- */
 

@@ -16,6 +16,9 @@
 #ifndef SIGMATIC_OPS_BF16_KERNEL_H
 #define SIGMATIC_OPS_BF16_KERNEL_H
 
+#include <sigmatic/base/bf16.h>
+#include <sigmatic/tensor/tensor.h>
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -64,18 +67,23 @@ typedef struct sm_bf16_kernel {
     void (*begin)(void);
     void (*end)(void);
     /** Packs A: element (i, k) = a[i * row_stride + k], rows to packed + i * packed_stride. Steps up to whole blocks
-     * become zeros. */
-    void (*pack_rows)(int parts, int rows, int depth, const float *a, size_t row_stride, char *packed,
+     * become zeros. Elements to be packed are of `type`: SM_F32, or SM_BF16 where there is one part. */
+    void (*pack_rows)(int parts, int rows, int depth, sm_dtype type, const void *a, size_t row_stride, char *packed,
                       size_t packed_stride);
     /** Packs A from what lies transposed and anywhere: element (i, k) = steps[k][offset + i]. */
-    void (*pack_rows_transposed)(int parts, int rows, int depth, const float *const *steps, size_t offset, char *packed,
-                                 size_t packed_stride);
+    void (*pack_rows_transposed)(int parts, int rows, int depth, sm_dtype type, const void *const *steps, size_t offset,
+                                 char *packed, size_t packed_stride);
     /** Packs B: element (k, j) = steps[k][offset + j]. Columns and steps up to whole tiles and blocks become zeros.
      */
-    void (*pack_columns)(int parts, int columns, int depth, const float *const *steps, size_t offset, char *packed);
+    void (*pack_columns)(int parts, int columns, int depth, sm_dtype type, const void *const *steps, size_t offset,
+                         char *packed);
     /** C (+)= A * B. Column j of row i is c[i][offset + j]. `accumulate` 0: the old C is not read. */
     void (*multiply)(int parts, int rows, int columns, const sm_bf16_factors *factors, float *const *c, size_t offset,
                      int accumulate);
+    /** Rounds a tile: to[i][to_offset + j] = c[i][offset + j], or added to what is there. Rows with to[i] = NULL are
+     * left out. */
+    void (*round_rows)(int rows, int columns, float *const *c, size_t offset, int accumulate, sm_bf16 *const *to,
+                       size_t to_offset);
 } sm_bf16_kernel;
 
 static inline void sm_bf16_kernel_begin(const sm_bf16_kernel *kernel)
@@ -105,12 +113,14 @@ void sm_bf16_kernel_select(const sm_bf16_kernel *kernel);
 
 extern const sm_bf16_kernel sm_bf16_kernel_amx, sm_bf16_kernel_avx512bf16, sm_bf16_kernel_plain;
 
-/** Packing that the first two share: bf16_pack_avx512bf16.c. */
-void sm_bf16_pack_rows_avx512(int parts, int rows, int depth, const float *a, size_t row_stride, char *packed,
-                              size_t packed_stride);
-void sm_bf16_pack_rows_transposed_avx512(int parts, int rows, int depth, const float *const *steps, size_t offset,
-                                         char *packed, size_t packed_stride);
-void sm_bf16_pack_columns_avx512(int parts, int columns, int depth, const float *const *steps, size_t offset,
-                                 char *packed);
+/** What the first two share: bf16_pack_avx512bf16.c. */
+void sm_bf16_pack_rows_avx512(int parts, int rows, int depth, sm_dtype type, const void *a, size_t row_stride,
+                              char *packed, size_t packed_stride);
+void sm_bf16_pack_rows_transposed_avx512(int parts, int rows, int depth, sm_dtype type, const void *const *steps,
+                                         size_t offset, char *packed, size_t packed_stride);
+void sm_bf16_pack_columns_avx512(int parts, int columns, int depth, sm_dtype type, const void *const *steps,
+                                 size_t offset, char *packed);
+void sm_bf16_round_rows_avx512(int rows, int columns, float *const *c, size_t offset, int accumulate,
+                               sm_bf16 *const *to, size_t to_offset);
 
 #endif

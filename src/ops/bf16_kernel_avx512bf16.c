@@ -78,5 +78,6 @@ const sm_bf16_kernel sm_bf16_kernel_avx512bf16 = {.name = "avx512bf16",
                                                   .pack_rows = sm_bf16_pack_rows_avx512,
                                                   .pack_rows_transposed = sm_bf16_pack_rows_transposed_avx512,
                                                   .pack_columns = sm_bf16_pack_columns_avx512,
-                                                  .multiply = multiply};
+                                                  .multiply = multiply,
+                                                  .round_rows = sm_bf16_round_rows_avx512};
 #endif

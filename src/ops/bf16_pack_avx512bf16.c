@@ -66,33 +66,22 @@ static inline __attribute__((always_inline)) void pack_rows(const int count, int
     }
 }
 
-void sm_bf16_pack_rows_avx512(int count, int rows, int depth, const float *a, size_t row_stride, char *packed,
-                              size_t packed_stride)
-{
-    if (count == 1) {
-        pack_rows(1, rows, depth, a, row_stride, packed, packed_stride);
-    } else if (count == 2) {
-        pack_rows(2, rows, depth, a, row_stride, packed, packed_stride);
-    } else {
-        pack_rows(3, rows, depth, a, row_stride, packed, packed_stride);
-    }
-}
-
 static inline __attribute__((always_inline)) void pack_columns(const int count, int columns, int depth,
-                                                               const float *const *steps, size_t offset, char *to)
+                                                               const void *const *steps, size_t offset, char *to)
 {
     __mmask16 mask[2] = {sm_lanes(columns), sm_lanes(columns - LANES)};
     for (int k = 0; k < depth; k += SM_BF16_STEPS, to += count * COLUMNS_PART) {
         for (int j = 0; j < PAIRS; j++) {
-            const float *first = k + j < depth ? steps[k + j] + offset : NULL;
-            const float *second = k + j + PAIRS < depth ? steps[k + j + PAIRS] + offset : NULL;
+            const float *first = k + j < depth ? steps[k + j] : NULL;
+            const float *second = k + j + PAIRS < depth ? steps[k + j + PAIRS] : NULL;
             for (int half = 0; half < 2; half++) {
+                size_t at = offset + (size_t)half * LANES;
                 __m512 low = _mm512_setzero_ps(), high = low;
                 if (first) {
-                    low = _mm512_maskz_loadu_ps(mask[half], first + half * LANES);
+                    low = _mm512_maskz_loadu_ps(mask[half], first + at);
                 }
                 if (second) {
-                    high = _mm512_maskz_loadu_ps(mask[half], second + half * LANES);
+                    high = _mm512_maskz_loadu_ps(mask[half], second + at);
                 }
                 pack_pair(count, low, high, COLUMNS_PART, to + half * HALF_BYTES + j * LINE);
             }
@@ -100,32 +89,20 @@ static inline __attribute__((always_inline)) void pack_columns(const int count, 
     }
 }
 
-void sm_bf16_pack_columns_avx512(int count, int columns, int depth, const float *const *steps, size_t offset,
-                                 char *packed)
-{
-    if (count == 1) {
-        pack_columns(1, columns, depth, steps, offset, packed);
-    } else if (count == 2) {
-        pack_columns(2, columns, depth, steps, offset, packed);
-    } else {
-        pack_columns(3, columns, depth, steps, offset, packed);
-    }
-}
-
 /* 16 rows of 16 steps, which lie as 16 steps of 16 rows; rows that the mask leaves out and steps from `count` on are
  * zero. */
-static inline __attribute__((always_inline)) void load_turned(__mmask16 mask, int count, const float *const *steps,
+static inline __attribute__((always_inline)) void load_turned(__mmask16 mask, int count, const void *const *steps,
                                                               size_t offset, __m512 *r)
 {
 #pragma GCC unroll 16
     for (int k = 0; k < 16; k++) {
-        r[k] = k < count ? _mm512_maskz_loadu_ps(mask, steps[k] + offset) : _mm512_setzero_ps();
+        r[k] = k < count ? _mm512_maskz_loadu_ps(mask, (const float *)steps[k] + offset) : _mm512_setzero_ps();
     }
     sm_turn_square(r);
 }
 
 static inline __attribute__((always_inline)) void pack_rows_transposed(const int count, int rows, int depth,
-                                                                       const float *const *steps, size_t offset,
+                                                                       const void *const *steps, size_t offset,
                                                                        char *to, size_t stride)
 {
     for (int k = 0; k < depth; k += SM_BF16_STEPS, to += count * LINE) {
@@ -140,10 +117,124 @@ static inline __attribute__((always_inline)) void pack_rows_transposed(const int
     }
 }
 
-void sm_bf16_pack_rows_transposed_avx512(int count, int rows, int depth, const float *const *steps, size_t offset,
-                                         char *packed, size_t packed_stride)
+/* ---- the same of bfloat16 numbers, which are parts already ------------------------------------------------------- */
+
+static inline __m256i load_bf16(__mmask16 mask, const sm_bf16 *from)
 {
-    if (count == 1) {
+    return _mm256_maskz_loadu_epi16(mask, from);
+}
+
+/* Steps k (lower half) and k + 16 (upper half). */
+static inline __m512i pair_bf16(__m256i lower, __m256i upper)
+{
+    return _mm512_or_si512(_mm512_cvtepu16_epi32(lower), _mm512_slli_epi32(_mm512_cvtepu16_epi32(upper), 16));
+}
+
+static void pack_rows_bf16(int rows, int depth, const sm_bf16 *a, size_t row_stride, char *to, size_t stride)
+{
+    for (int k = 0; k < depth; k += SM_BF16_STEPS, to += LINE) {
+        __mmask16 first = sm_lanes(depth - k), second = sm_lanes(depth - k - LANES);
+        for (int i = 0; i < rows; i++) {
+            const sm_bf16 *row = a + (size_t)i * row_stride + k;
+            _mm512_store_si512((__m512i *)(to + (size_t)i * stride),
+                               pair_bf16(load_bf16(first, row), load_bf16(second, row + LANES)));
+        }
+    }
+}
+
+static void pack_columns_bf16(int columns, int depth, const void *const *steps, size_t offset, char *to)
+{
+    __mmask16 mask[2] = {sm_lanes(columns), sm_lanes(columns - LANES)};
+    for (int k = 0; k < depth; k += SM_BF16_STEPS, to += COLUMNS_PART) {
+        for (int j = 0; j < PAIRS; j++) {
+            const sm_bf16 *first = k + j < depth ? steps[k + j] : NULL;
+            const sm_bf16 *second = k + j + PAIRS < depth ? steps[k + j + PAIRS] : NULL;
+            for (int half = 0; half < 2; half++) {
+                size_t at = offset + (size_t)half * LANES;
+                __m256i low = first ? load_bf16(mask[half], first + at) : _mm256_setzero_si256();
+                __m256i high = second ? load_bf16(mask[half], second + at) : _mm256_setzero_si256();
+                _mm512_store_si512((__m512i *)(to + half * HALF_BYTES + j * LINE), pair_bf16(low, high));
+            }
+        }
+    }
+}
+
+static void pack_rows_transposed_bf16(int rows, int depth, const void *const *steps, size_t offset, char *to,
+                                      size_t stride)
+{
+    for (int k = 0; k < depth; k += SM_BF16_STEPS, to += LINE) {
+        for (int row = 0; row < rows; row += LANES) {
+            __m512 pairs[PAIRS];
+            __mmask16 mask = sm_lanes(rows - row);
+#pragma GCC unroll 16
+            for (int j = 0; j < PAIRS; j++) {
+                const sm_bf16 *first = k + j < depth ? steps[k + j] : NULL;
+                const sm_bf16 *second = k + j + PAIRS < depth ? steps[k + j + PAIRS] : NULL;
+                __m256i low = first ? load_bf16(mask, first + offset + row) : _mm256_setzero_si256();
+                __m256i high = second ? load_bf16(mask, second + offset + row) : _mm256_setzero_si256();
+                pairs[j] = _mm512_castsi512_ps(pair_bf16(low, high));
+            }
+            sm_turn_square(pairs);
+            for (int i = 0; i < LANES; i++) {
+                _mm512_store_ps(to + (size_t)(row + i) * stride, pairs[i]);
+            }
+        }
+    }
+}
+
+void sm_bf16_round_rows_avx512(int rows, int columns, float *const *c, size_t offset, int accumulate,
+                               sm_bf16 *const *to, size_t to_offset)
+{
+    __mmask16 mask[2] = {sm_lanes(columns), sm_lanes(columns - LANES)};
+    for (int i = 0; i < rows; i++) {
+        for (int half = 0; half < 2 && to[i]; half++) {
+            sm_bf16 *at = to[i] + to_offset + half * LANES;
+            __m512 x = _mm512_maskz_loadu_ps(mask[half], c[i] + offset + half * LANES);
+            if (accumulate) {
+                __m512i old = _mm512_slli_epi32(_mm512_cvtepu16_epi32(load_bf16(mask[half], at)), 16);
+                x = _mm512_add_ps(_mm512_castsi512_ps(old), x);
+            }
+            _mm256_mask_storeu_epi16(at, mask[half], (__m256i)_mm512_cvtneps_pbh(x));
+        }
+    }
+}
+
+/* ---- by number of parts and type --------------------------------------------------------------------------------- */
+
+void sm_bf16_pack_rows_avx512(int count, int rows, int depth, sm_dtype type, const void *a, size_t row_stride,
+                              char *packed, size_t packed_stride)
+{
+    if (type == SM_BF16) {
+        pack_rows_bf16(rows, depth, a, row_stride, packed, packed_stride);
+    } else if (count == 1) {
+        pack_rows(1, rows, depth, a, row_stride, packed, packed_stride);
+    } else if (count == 2) {
+        pack_rows(2, rows, depth, a, row_stride, packed, packed_stride);
+    } else {
+        pack_rows(3, rows, depth, a, row_stride, packed, packed_stride);
+    }
+}
+
+void sm_bf16_pack_columns_avx512(int count, int columns, int depth, sm_dtype type, const void *const *steps,
+                                 size_t offset, char *packed)
+{
+    if (type == SM_BF16) {
+        pack_columns_bf16(columns, depth, steps, offset, packed);
+    } else if (count == 1) {
+        pack_columns(1, columns, depth, steps, offset, packed);
+    } else if (count == 2) {
+        pack_columns(2, columns, depth, steps, offset, packed);
+    } else {
+        pack_columns(3, columns, depth, steps, offset, packed);
+    }
+}
+
+void sm_bf16_pack_rows_transposed_avx512(int count, int rows, int depth, sm_dtype type, const void *const *steps,
+                                         size_t offset, char *packed, size_t packed_stride)
+{
+    if (type == SM_BF16) {
+        pack_rows_transposed_bf16(rows, depth, steps, offset, packed, packed_stride);
+    } else if (count == 1) {
         pack_rows_transposed(1, rows, depth, steps, offset, packed, packed_stride);
     } else if (count == 2) {
         pack_rows_transposed(2, rows, depth, steps, offset, packed, packed_stride);

@@ -3,56 +3,83 @@
 
 #include "ops/column_sums.h"
 #include "ops/parallel.h"
+#include "ops/typed.h"
 
 #include <string.h>
 
-SM_CLONES static void add_row(int channels, const float *restrict from, float *restrict to)
+SM_TYPED void convert_loop(sm_dtype from_type, sm_dtype to_type, int channels, const void *restrict from, int adds,
+                           void *restrict to)
 {
     for (int c = 0; c < channels; c++) {
-        to[c] += from[c];
+        float value = sm_get(from_type, from, c);
+        sm_put(to_type, to, c, adds ? sm_get(to_type, to, c) + value : value);
     }
 }
 
-/* Rows between two matrices of different width, `repeat` rows of the target from one of the source. */
-static void move_rows(size_t rows, size_t repeat, int channels, const float *from, size_t from_stride, float beta,
-                      float *to, size_t to_stride, int threads)
+SM_CLONES static void add_row(sm_dtype type, int channels, const void *from, void *to)
+{
+    if (type == SM_BF16) {
+        convert_loop(SM_BF16, SM_BF16, channels, from, 1, to);
+    } else {
+        convert_loop(SM_F32, SM_F32, channels, from, 1, to);
+    }
+}
+
+SM_CLONES static void write_vector(sm_dtype type, int channels, const float *from, void *to)
+{
+    if (type == SM_BF16) {
+        convert_loop(SM_F32, SM_BF16, channels, from, 0, to);
+    } else {
+        convert_loop(SM_F32, SM_F32, channels, from, 0, to);
+    }
+}
+
+/* Rows between two matrices of different width. */
+static void move_rows(sm_dtype type, size_t rows, int channels, const void *from, size_t from_stride, float beta,
+                      void *to, size_t to_stride, int threads)
 {
     int parts = sm_threads_worth(rows * (size_t)channels, threads);
 #pragma omp parallel for num_threads(parts) schedule(static) if (parts > 1)
     for (size_t row = 0; row < rows; row++) {
-        const float *source = from + row / repeat * from_stride;
+        const void *source = sm_at_const(type, from, row * from_stride);
+        void *target = sm_at(type, to, row * to_stride);
         if (beta == 0.0f) {
-            memcpy(to + row * to_stride, source, (size_t)channels * sizeof(float));
+            memcpy(target, source, (size_t)channels * sm_type_bytes(type));
         } else {
-            add_row(channels, source, to + row * to_stride);
+            add_row(type, channels, source, target);
         }
     }
 }
 
-void sm_concat_copy(size_t rows, int channels_part, const float *part, int channels_total, int offset, float *whole,
-                    int threads)
+void sm_concat_copy(sm_dtype type, size_t rows, int channels_part, const void *part, int channels_total, int offset,
+                    void *whole, int threads)
 {
-    move_rows(rows, 1, channels_part, part, (size_t)channels_part, 0.0f, whole + offset, (size_t)channels_total,
-              threads);
-}
-
-void sm_concat_extract(size_t rows, int channels_part, int channels_total, int offset, const float *grad_whole,
-                       float beta, float *grad_part, int threads)
-{
-    move_rows(rows, 1, channels_part, grad_whole + offset, (size_t)channels_total, beta, grad_part,
-              (size_t)channels_part, threads);
-}
-
-void sm_concat_broadcast(int batch, size_t pixels, int channels_part, const float *part, int channels_total, int offset,
-                         float *whole, int threads)
-{
-    move_rows((size_t)batch * pixels, pixels, channels_part, part, (size_t)channels_part, 0.0f, whole + offset,
+    move_rows(type, rows, channels_part, part, (size_t)channels_part, 0.0f, sm_at(type, whole, (size_t)offset),
               (size_t)channels_total, threads);
 }
 
-void sm_concat_broadcast_backward(int batch, size_t pixels, int channels_part, int channels_total, int offset,
-                                  const float *grad_whole, float beta, float *grad_part, int threads)
+void sm_concat_extract(sm_dtype type, size_t rows, int channels_part, int channels_total, int offset,
+                       const void *grad_whole, float beta, void *grad_part, int threads)
 {
-    sm_column_sums(batch, pixels, channels_part, (size_t)channels_total, grad_whole + offset, 1.0, beta, grad_part,
-                   threads);
+    move_rows(type, rows, channels_part, sm_at_const(type, grad_whole, (size_t)offset), (size_t)channels_total, beta,
+              grad_part, (size_t)channels_part, threads);
+}
+
+void sm_concat_broadcast(sm_dtype type, int batch, size_t pixels, int channels_part, const float *part,
+                         int channels_total, int offset, void *whole, int threads)
+{
+    size_t rows = (size_t)batch * pixels;
+    int parts = sm_threads_worth(rows * (size_t)channels_part, threads);
+#pragma omp parallel for num_threads(parts) schedule(static) if (parts > 1)
+    for (size_t row = 0; row < rows; row++) {
+        write_vector(type, channels_part, part + row / pixels * (size_t)channels_part,
+                     sm_at(type, whole, row * (size_t)channels_total + (size_t)offset));
+    }
+}
+
+void sm_concat_broadcast_backward(sm_dtype type, int batch, size_t pixels, int channels_part, int channels_total,
+                                  int offset, const void *grad_whole, float beta, float *grad_part, int threads)
+{
+    sm_column_sums(type, batch, pixels, channels_part, (size_t)channels_total,
+                   sm_at_const(type, grad_whole, (size_t)offset), 1.0, beta, grad_part, threads);
 }

@@ -62,6 +62,7 @@ int sm_conv2d_bf16_taps_supports(const sm_conv2d_shape *shape, sm_conv2d_pass pa
 double sm_conv2d_bf16_taps_cost(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch);
 double sm_conv2d_bf16_taps_macs(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
 void sm_conv2d_bf16_taps_run(const sm_conv2d_shape *shape, sm_conv2d_pass pass, const sm_conv2d_operands *operands);
+size_t sm_conv2d_bf16_parts_workspace(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch, int threads);
 size_t sm_conv2d_bf16_workspace(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch, int threads);
 
 #endif

@@ -37,7 +37,8 @@ static size_t turns_bytes(int threads)
     return sm_round_up((size_t)threads * sizeof(sm_turns), SM_ALIGNMENT_BYTES);
 }
 
-size_t sm_bf16_workspace_bytes(int threads)
+/* Turns of as many groups as there may be, then the buffers of each thread, then sums. */
+static size_t sums_offset(int threads)
 {
     return turns_bytes(threads) + (size_t)threads * THREAD_BYTES;
 }
@@ -70,30 +71,65 @@ static void gather_turned_weights(const sm_bf16_job *j, int step, int steps, int
 /* Weights of a panel, steps of the packed order of taps, to `packed`. */
 void sm_bf16_pack_weights(const sm_bf16_job *j, int step, int depth, int panel, char *packed)
 {
-    const float *rows[DEPTH_NOW];
+    const void *rows[DEPTH_NOW];
     int column = panel * COLUMNS, columns = sm_smaller(COLUMNS, j->result_channels - column);
     if (j->pass == SM_CONV2D_FORWARD) {
-        sm_bf16_point_at_rows(j->run->weight + (size_t)step * j->result_channels, (size_t)j->result_channels, depth,
-                              rows);
-        j->kernel->pack_columns(j->parts, columns, depth, rows, (size_t)column, packed);
+        sm_bf16_point_at_rows(j->run->weight + (size_t)step * j->result_channels, j->result_channels * sizeof(float),
+                              depth, rows);
+        j->kernel->pack_columns(j->parts, columns, depth, SM_F32, rows, (size_t)column, packed);
         return;
     }
-    sm_bf16_point_at_rows(j->own.square, COLUMNS, STEPS, rows);
+    sm_bf16_point_at_rows(j->own.square, COLUMNS * sizeof(float), STEPS, rows);
     for (int done = 0; done < depth; done += STEPS) {
         int steps = sm_smaller(STEPS, depth - done);
         gather_turned_weights(j, step + done, steps, column, columns);
-        j->kernel->pack_columns(j->parts, columns, steps, rows, 0, packed + sm_bf16_columns_bytes(j->parts, done));
+        j->kernel->pack_columns(j->parts, columns, steps, SM_F32, rows, 0,
+                                packed + sm_bf16_columns_bytes(j->parts, done));
     }
 }
 
-/* beta * result + bias, where the products do not begin from nothing */
-void sm_bf16_begin_rows(const sm_bf16_job *j, int rows, float *const *c, int first_panel, int last_panel)
+/* ---- the result -------------------------------------------------------------------------------------------------- */
+
+void sm_bf16_point_at_result(const sm_bf16_job *j, int rows, const size_t *pixels, int is_whole, sm_bf16_target *target)
 {
-    int end = sm_smaller(last_panel * COLUMNS, j->result_channels);
+    target->rows = rows;
+    target->is_aside = is_whole && j->run->result_bf16;
     for (int i = 0; i < rows; i++) {
-        for (int o = first_panel * COLUMNS; o < end; o++) {
-            c[i][o] = (j->run->beta == 0 ? 0 : c[i][o]) + (j->run->bias ? j->run->bias[o] : 0);
+        int is_wanted = pixels[i] != (size_t)SM_BF16_NOBODY;
+        size_t at = pixels[i] * (size_t)j->result_channels;
+        float *floats = j->run->result_bf16 ? j->sums : j->run->result;
+        target->to[i] = is_wanted && j->run->result_bf16 ? j->run->result_bf16 + at : NULL;
+        target->c[i] = target->is_aside ? j->own.square + i * COLUMNS : is_wanted ? floats + at : j->own.pixels;
+    }
+}
+
+/* What products are added to, where they do not begin from nothing. */
+static void begin_tile(const sm_bf16_job *j, const sm_bf16_target *target, int column, int columns, size_t offset,
+                       int accumulate)
+{
+    for (int i = 0; i < target->rows; i++) {
+        for (int o = 0; o < columns; o++) {
+            float *c = target->c[i] + offset + o;
+            *c = (accumulate ? *c : 0) + (j->run->bias ? j->run->bias[column + o] : 0);
         }
+    }
+}
+
+void sm_bf16_multiply(const sm_bf16_job *j, const sm_bf16_target *target, int panel, const sm_bf16_factors *factors,
+                      int is_first, int is_last)
+{
+    int column = panel * COLUMNS, columns = sm_smaller(COLUMNS, j->result_channels - column);
+    size_t offset = target->is_aside ? 0 : (size_t)column;
+    int adds_to_result = j->run->beta != 0, accumulate = !is_first || (adds_to_result && !j->run->result_bf16);
+    if (is_first && (j->run->bias || factors->count == 0)) {
+        begin_tile(j, target, column, columns, offset, accumulate);
+        accumulate = 1;
+    }
+    if (factors->count > 0) {
+        j->kernel->multiply(j->parts, target->rows, columns, factors, target->c, offset, accumulate);
+    }
+    if (is_last && j->run->result_bf16) {
+        j->kernel->round_rows(target->rows, columns, target->c, offset, adds_to_result, target->to, (size_t)column);
     }
 }
 
@@ -175,7 +211,11 @@ static void run_pixels(const sm_conv2d_shape *s, sm_conv2d_pass pass, int parts,
         sm_region region;
         sm_bf16_job j = {.shape = s, .region = &region, .run = run, .pass = pass, .parts = parts};
         j.kernel = sm_bf16_kernel_get(parts);
-        j.source = back ? run->grad_output : run->input;
+        const void *source = back ? run->grad_output : run->input;
+        const sm_bf16 *source_bf16 = back ? run->grad_output_bf16 : run->input_bf16;
+        j.source_type = source_bf16 ? SM_BF16 : SM_F32;
+        j.source = source_bf16 ? source_bf16 : source;
+        j.sums = (float *)(void *)((char *)run->workspace + sums_offset(run->threads));
         j.result_height = back ? s->height : s->out_height;
         j.result_width = back ? s->width : s->out_width;
         j.result_channels = back ? s->channels_in : s->channels_out;
@@ -263,10 +303,20 @@ static int supports(const sm_conv2d_shape *s, int parts)
     return sm_region_supports(s) && most_channels <= ROWS * ROW_STRIDE && sm_bf16_kernel_get(parts);
 }
 
-size_t sm_conv2d_bf16_workspace(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch, int threads)
+size_t sm_conv2d_bf16_parts_workspace(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch, int threads)
 {
     (void)shape, (void)pass, (void)batch;
-    return sm_bf16_workspace_bytes(threads);
+    return sums_offset(threads);
+}
+
+size_t sm_conv2d_bf16_workspace(const sm_conv2d_shape *s, sm_conv2d_pass pass, int batch, int threads)
+{
+    int back = pass == SM_CONV2D_BACKWARD_DATA;
+    size_t pixels = back ? (size_t)s->height * s->width : (size_t)s->out_height * s->out_width;
+    size_t sums = batch * pixels * (back ? s->channels_in : s->channels_out);
+    int channels = back ? s->channels_out : s->channels_in, taps = s->kernel_height * s->kernel_width;
+    int comes_at_once = channels <= (taps == 1 ? DEPTH_NOW : sm_smaller(STEPS, DEPTH_NOW / taps));
+    return sums_offset(threads) + (comes_at_once || pass == SM_CONV2D_BACKWARD_WEIGHT ? 0 : sums * sizeof(float));
 }
 
 #define COLUMNS_OF_TABLE(NAME, PARTS, SPLIT)                                                                           \

@@ -30,13 +30,10 @@ enum {
 /** A thread's memory. */
 typedef struct sm_bf16_buffers {
     float *pixels; /**< as they are: SM_BF16_ROWS of a piece */
-    float *square; /**< SM_BF16_STEPS x SM_BF16_COLUMNS */
+    float *square; /**< SM_BF16_STEPS x SM_BF16_COLUMNS: weights on their way to be packed, a tile to be rounded */
     char *a;       /**< packed rows of a piece, or bands of images: SM_BF16_A_BYTES */
     char *b;       /**< packed columns: SM_BF16_PANELS_NOW elements */
 } sm_bf16_buffers;
-
-/** \return bytes of a pass' workspace: turns of as many groups as there may be, then the buffers of each thread. */
-size_t sm_bf16_workspace_bytes(int threads);
 
 sm_bf16_buffers sm_bf16_buffers_of(const sm_conv2d_operands *run, int thread);
 
@@ -53,11 +50,11 @@ static inline sm_bf16_piece sm_bf16_rows_of(int parts, int depth, const char *pa
     return (sm_bf16_piece){.half = {packed, packed + SM_BF16_HALF_ROWS * sm_bf16_row_stride(parts, depth)}};
 }
 
-/** Pointers to rows `stride` floats apart. */
-static inline void sm_bf16_point_at_rows(const float *first, size_t stride, int count, const float **rows)
+/** Pointers to rows `stride_bytes` apart. */
+static inline void sm_bf16_point_at_rows(const void *first, size_t stride_bytes, int count, const void **rows)
 {
     for (int i = 0; i < count; i++) {
-        rows[i] = first + (size_t)i * stride;
+        rows[i] = (const char *)first + (size_t)i * stride_bytes;
     }
 }
 
@@ -75,7 +72,9 @@ typedef struct sm_bf16_job {
     const sm_bf16_kernel *kernel;
     sm_conv2d_pass pass;
     int parts;
-    const float *source;
+    sm_dtype source_type;
+    const void *source;
+    float *sums; /**< a result of bfloat16: as many floats, while the depth comes in several pieces */
     int result_height, result_width, result_channels;
     int order_y[SM_REGION_KERNEL_MAX], order_x[SM_REGION_KERNEL_MAX]; /**< of taps along the depth */
     size_t first_row, last_row; /**< of the region's matrix; with bands: of all images */
@@ -88,8 +87,23 @@ typedef struct sm_bf16_job {
 /** Packs weights of a panel: `depth` steps from `step` of the packed order of taps on. */
 void sm_bf16_pack_weights(const sm_bf16_job *job, int step, int depth, int panel, char *packed);
 
-/** beta * result + bias, where the products do not begin from nothing. */
-void sm_bf16_begin_rows(const sm_bf16_job *job, int rows, float *const *c, int first_panel, int last_panel);
+/** A tile's rows of the result, in all columns: floats are added up where they belong; of a result of bfloat16 in the
+ * sums, or in a tile aside if the whole depth comes at once, and are rounded after that. */
+typedef struct sm_bf16_target {
+    int rows, is_aside;
+    float *c[SM_BF16_ROWS];
+    sm_bf16 *to[SM_BF16_ROWS]; /**< NULL: not of bfloat16, or nobody's row */
+} sm_bf16_target;
+
+/** \param pixels   of the result; SM_BF16_NOBODY: a row of the tile that is not wanted
+ * \param is_whole  the depth comes at once */
+void sm_bf16_point_at_result(const sm_bf16_job *job, int rows, const size_t *pixels, int is_whole,
+                             sm_bf16_target *target);
+enum { SM_BF16_NOBODY = -1 };
+
+/** result = beta * result + bias + factors, or what of it belongs to this piece of the depth. */
+void sm_bf16_multiply(const sm_bf16_job *job, const sm_bf16_target *target, int panel, const sm_bf16_factors *factors,
+                      int is_first, int is_last);
 
 /** \return blocks of SM_BF16_ROWS of the job's rows. */
 int sm_bf16_blocks_of(const sm_bf16_job *job);

@@ -1,6 +1,7 @@
 /* Several taps at stride 1 by bands of the image: pixels are packed once for all taps, and a tap that reaches into the
  * image nowhere in a tile of pixels is left out there. */
 #include "ops/conv2d_bf16.h"
+#include "ops/typed.h"
 #include "ops/whole.h"
 
 #include <sigmatic/base/memory.h>
@@ -134,10 +135,12 @@ static void pack_band(const sm_bf16_job *j, const band *b)
     char *to = b->packed;
     for (int i = 0, end = 0; i < r->y->taps; i++) {
         for (int y = sm_larger(b->begin[i], end); y < b->end[i]; y++) {
-            const float *from = j->source + (b->image * r->height + y) * r->width * r->channels + b->channel;
+            const void *from = sm_at_const(j->source_type, j->source,
+                                           (b->image * r->height + y) * r->width * r->channels + b->channel);
             memset(to, 0, b->left * b->pixel_bytes);
             to += b->left * b->pixel_bytes;
-            j->kernel->pack_rows(j->parts, r->width, b->channels, from, (size_t)r->channels, to, b->pixel_bytes);
+            j->kernel->pack_rows(j->parts, r->width, b->channels, j->source_type, from, (size_t)r->channels, to,
+                                 b->pixel_bytes);
             to += r->width * b->pixel_bytes;
             memset(to, 0, right * b->pixel_bytes);
             to += right * b->pixel_bytes;
@@ -243,14 +246,14 @@ static int pieces_of(const sm_bf16_job *j, const band *b, const tile *t, sm_bf16
     return count;
 }
 
-/* Where a half goes: where it passes the end of its row, to `aside`. */
-static void point_at_half(const sm_bf16_job *j, const band *b, half_tile half, float **c, float *aside)
+/* Pixels of the result that a half is: nobody's where it passes the end of its row. */
+static void pixels_of_half(const sm_bf16_job *j, const band *b, half_tile half, size_t *pixels)
 {
     const sm_region *r = j->region;
     size_t row = b->image * j->result_height + r->y->first + b->y + half.y;
-    float *first = j->run->result + (row * j->result_width + r->x->first + half.x) * (size_t)j->result_channels;
+    size_t first = row * j->result_width + r->x->first + half.x;
     for (int i = 0; i < HALF_ROWS; i++) {
-        c[i] = half.x + i < r->x->count ? first + (size_t)i * j->result_channels : aside;
+        pixels[i] = half.x + i < r->x->count ? first + i : (size_t)SM_BF16_NOBODY;
     }
 }
 
@@ -259,20 +262,17 @@ static void multiply_band(const sm_bf16_job *j, const band *b, int panel)
 {
     sm_bf16_piece pieces[TAPS_MAX];
     sm_bf16_factors factors = {.depth = b->channels, .stride = b->pixel_bytes, .piece = pieces};
-    int column = panel * COLUMNS, columns = sm_smaller(COLUMNS, j->result_channels - column);
-    int is_first = b->channel == 0;
+    int is_first = b->channel == 0, is_last = b->channel + b->channels == j->region->channels;
     for (int index = 0; index < halves_of(j->region, b); index += 2) {
         tile t = tile_at(j->region, b, index);
-        float *c[ROWS];
+        size_t pixels[ROWS];
+        sm_bf16_target target;
         for (int i = 0; i < t.halves; i++) {
-            point_at_half(j, b, t.half[i], c + i * HALF_ROWS, j->own.pixels);
+            pixels_of_half(j, b, t.half[i], pixels + i * HALF_ROWS);
         }
-        if (is_first && j->run->bias) {
-            sm_bf16_begin_rows(j, t.halves * HALF_ROWS, c, panel, panel + 1);
-        }
+        sm_bf16_point_at_result(j, t.halves * HALF_ROWS, pixels, is_first && is_last, &target);
         factors.count = pieces_of(j, b, &t, pieces);
-        j->kernel->multiply(j->parts, t.halves * HALF_ROWS, columns, &factors, c, (size_t)column,
-                            !is_first || j->run->beta != 0 || j->run->bias);
+        sm_bf16_multiply(j, &target, panel, &factors, is_first, is_last);
     }
 }
 

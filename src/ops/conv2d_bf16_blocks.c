@@ -1,5 +1,6 @@
 /* A region by blocks of rows: a block of pixels is packed for all panels whose weights are packed. */
 #include "ops/conv2d_bf16.h"
+#include "ops/typed.h"
 #include "ops/whole.h"
 
 #include <sigmatic/base/memory.h>
@@ -19,12 +20,13 @@ static void pack_pixels(const sm_bf16_job *j, size_t first_row, int rows, int fi
 {
     const sm_region *r = j->region;
     if (sm_region_is_whole(r)) {
-        j->kernel->pack_rows(j->parts, rows, depth, j->source + first_row * r->channels + first, (size_t)r->channels,
-                             j->own.a, sm_bf16_row_stride(j->parts, depth));
+        j->kernel->pack_rows(j->parts, rows, depth, j->source_type,
+                             sm_at_const(j->source_type, j->source, first_row * r->channels + first),
+                             (size_t)r->channels, j->own.a, sm_bf16_row_stride(j->parts, depth));
         return;
     }
-    sm_region_pack(r, j->source, first_row, rows, first, depth, j->own.pixels, ROW_STRIDE);
-    j->kernel->pack_rows(j->parts, rows, depth, j->own.pixels, ROW_STRIDE, j->own.a,
+    sm_region_pack(r, j->source_type, j->source, first_row, rows, first, depth, j->own.pixels, ROW_STRIDE);
+    j->kernel->pack_rows(j->parts, rows, depth, j->source_type, j->own.pixels, ROW_STRIDE, j->own.a,
                          sm_bf16_row_stride(j->parts, depth));
 }
 
@@ -33,25 +35,18 @@ static void run_block(const sm_bf16_job *j, size_t first_row, int rows, int firs
                       int last_panel)
 {
     size_t pixels[ROWS];
-    float *c[ROWS];
+    sm_bf16_target target;
+    int is_first = first == 0, is_last = first + depth == j->region->depth;
     sm_region_pixels(j->region, j->result_height, j->result_width, first_row, rows, pixels);
-    for (int i = 0; i < rows; i++) {
-        c[i] = j->run->result + pixels[i] * j->result_channels;
-    }
-    int from_nothing = first == 0 && j->run->beta == 0 && !j->run->bias;
-    if (first == 0 && (j->run->bias || depth == 0)) {
-        sm_bf16_begin_rows(j, rows, c, first_panel, last_panel);
-    }
-    if (depth == 0) {
-        return;
-    }
-    pack_pixels(j, first_row, rows, first, depth);
+    sm_bf16_point_at_result(j, rows, pixels, is_first && is_last, &target);
     sm_bf16_piece factor = sm_bf16_rows_of(j->parts, depth, j->own.a);
-    sm_bf16_factors factors = {1, depth, sm_bf16_row_stride(j->parts, depth), &factor};
+    sm_bf16_factors factors = {depth > 0, depth, sm_bf16_row_stride(j->parts, depth), &factor};
+    if (depth > 0) {
+        pack_pixels(j, first_row, rows, first, depth);
+    }
     for (int panel = first_panel; panel < last_panel; panel++) {
-        int column = panel * COLUMNS, columns = sm_smaller(COLUMNS, j->result_channels - column);
         factor.columns = j->own.b + (size_t)(panel - first_panel) * sm_bf16_columns_bytes(j->parts, depth);
-        j->kernel->multiply(j->parts, rows, columns, &factors, c, (size_t)column, !from_nothing);
+        sm_bf16_multiply(j, &target, panel, &factors, is_first, is_last);
     }
 }
 

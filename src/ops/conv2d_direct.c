@@ -180,7 +180,8 @@ static void run_block(const job *j, depth_piece piece, int block, int first_pane
     }
     if (piece.depth > 0) {
         const float *a = j->block;
-        sm_region_pack(j->region, j->source, first_row, rows, piece.first, piece.depth, j->block, SM_BLOCK_STRIDE);
+        sm_region_pack(j->region, SM_F32, j->source, first_row, rows, piece.first, piece.depth, j->block,
+                       SM_BLOCK_STRIDE);
         if (j->kernel->arrange) {
             j->kernel->arrange(rows, piece.depth, j->block, SM_BLOCK_STRIDE, 1, j->arranged);
             a = j->arranged;
@@ -301,7 +302,7 @@ static void run_weight_job(const weight_job *j)
     size_t pixels = sm_region_rows(j->region, j->run->batch);
     for (size_t first = 0; first < pixels; first += PIXELS_NOW) {
         int count = pixels - first < PIXELS_NOW ? (int)(pixels - first) : PIXELS_NOW;
-        sm_region_pack(j->region, j->run->input, first, count, j->first_row, j->rows, j->panels_a, j->stride);
+        sm_region_pack(j->region, SM_F32, j->run->input, first, count, j->first_row, j->rows, j->panels_a, j->stride);
         pack_grad_output(j, first, count);
         multiply_panels(j, count, j->run->beta != 0 || first > 0);
     }

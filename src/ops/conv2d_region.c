@@ -191,7 +191,7 @@ void sm_region_make(const sm_conv2d_shape *s, sm_conv2d_pass pass, const sm_regi
     for (int i = 0; i < y->taps; i++) {
         for (int j = 0; j < x->taps; j++) {
             if (j > 0 && x->offset[j] == x->offset[j - 1] + 1) {
-                region->span[region->spans - 1].floats += region->channels;
+                region->span[region->spans - 1].elements += region->channels;
             } else {
                 region->span[region->spans++] = (sm_region_span){y->offset[i], x->offset[j], region->channels};
             }
@@ -223,48 +223,50 @@ static void next_place(const sm_region *region, place *at)
     }
 }
 
-static inline void fill_zeros(float *out, int count)
+static inline void fill_zeros(size_t element, void *out, int count)
 {
     if (count > 0) {
-        memset(out, 0, (size_t)count * sizeof *out);
+        memset(out, 0, (size_t)count * element);
     }
 }
 
-/* Copies floats from .. to of a span that starts at pixel `x` of a source row; outside the row they are zero. */
-static inline void pack_span(const float *source_row, int x, int width, int channels, int from, int to, float *out)
+/* Copies elements from .. to of a span that starts at pixel `x` of a source row; outside the row they are zero. */
+static inline void pack_span(size_t element, const char *source_row, int x, int width, int channels, int from, int to,
+                             char *out)
 {
     int begin = sm_clamp(-x * channels, from, to), end = sm_clamp((width - x) * channels, begin, to);
-    fill_zeros(out, begin - from);
+    fill_zeros(element, out, begin - from);
     if (end > begin) {
-        memcpy(out + (begin - from), source_row + ((ptrdiff_t)x * channels + begin),
-               (size_t)(end - begin) * sizeof *out);
+        memcpy(out + (size_t)(begin - from) * element,
+               source_row + ((ptrdiff_t)x * channels + begin) * (ptrdiff_t)element, (size_t)(end - begin) * element);
     }
-    fill_zeros(out + (end - from), to - end);
+    fill_zeros(element, out + (size_t)(end - from) * element, to - end);
 }
 
-void sm_region_pack(const sm_region *region, const float *source, size_t first_row, int rows, int first, int depth,
-                    float *block, size_t stride)
+void sm_region_pack(const sm_region *region, sm_dtype type, const void *source, size_t first_row, int rows, int first,
+                    int depth, void *block, size_t stride)
 {
+    size_t element = sm_dtype_bytes(type);
     int first_span = 0, skipped = 0;
-    while (skipped + region->span[first_span].floats <= first) {
-        skipped += region->span[first_span++].floats;
+    while (skipped + region->span[first_span].elements <= first) {
+        skipped += region->span[first_span++].elements;
     }
     place at = place_of(region, first_row);
     for (int row = 0; row < rows; row++, next_place(region, &at)) {
-        float *out = block + row * stride;
+        char *out = (char *)block + row * stride * element;
         const sm_region_span *span = &region->span[first_span];
         for (int from = first - skipped, left = depth; left > 0; span++) {
-            int to = span->floats < from + left ? span->floats : from + left;
+            int to = span->elements < from + left ? span->elements : from + left;
             int y = at.y * region->y->source_step + span->offset_y;
             int x = at.x * region->x->source_step + span->offset_x;
             if (y < 0 || y >= region->height) {
-                fill_zeros(out, to - from);
+                fill_zeros(element, out, to - from);
             } else {
-                const float *source_row =
-                    source + (at.image * region->height + y) * (size_t)region->width * region->channels;
-                pack_span(source_row, x, region->width, region->channels, from, to, out);
+                size_t pixel = (at.image * region->height + y) * (size_t)region->width;
+                const char *source_row = (const char *)source + pixel * region->channels * element;
+                pack_span(element, source_row, x, region->width, region->channels, from, to, out);
             }
-            out += to - from;
+            out += (size_t)(to - from) * element;
             left -= to - from;
             from = 0;
         }
@@ -281,16 +283,17 @@ int sm_region_is_whole(const sm_region *region)
     return is_identity(region->y, region->height) && is_identity(region->x, region->width);
 }
 
-void sm_region_point(const sm_region *region, const float *source, size_t first_row, int rows, int tap_y, int tap_x,
-                     const float *outside, const float **pixels)
+void sm_region_point(const sm_region *region, sm_dtype type, const void *source, size_t first_row, int rows, int tap_y,
+                     int tap_x, const void *outside, const void **pixels)
 {
+    size_t pixel_bytes = region->channels * sm_dtype_bytes(type);
     place at = place_of(region, first_row);
     for (int row = 0; row < rows; row++, next_place(region, &at)) {
         int y = at.y * region->y->source_step + region->y->offset[tap_y];
         int x = at.x * region->x->source_step + region->x->offset[tap_x];
         int inside = y >= 0 && y < region->height && x >= 0 && x < region->width;
         size_t pixel = (at.image * region->height + (size_t)y) * region->width + (size_t)x;
-        pixels[row] = inside ? source + pixel * region->channels : outside;
+        pixels[row] = inside ? (const char *)source + pixel * pixel_bytes : outside;
     }
 }
 

@@ -10,6 +10,7 @@
 #define SIGMATIC_OPS_CONV2D_REGION_H
 
 #include <sigmatic/ops/conv2d.h>
+#include <sigmatic/tensor/tensor.h>
 
 #include <stddef.h>
 
@@ -34,7 +35,7 @@ typedef struct sm_region_cut {
 /** Taps next to each other in a source row, whose channels are one piece of memory (a single tap if dilated). */
 typedef struct sm_region_span {
     int offset_y, offset_x;
-    int floats; /**< taps * channels */
+    int elements; /**< taps * channels */
 } sm_region_span;
 
 typedef struct sm_region {
@@ -69,15 +70,15 @@ static inline size_t sm_region_rows(const sm_region *region, int batch)
  * source + r * channels. */
 int sm_region_is_whole(const sm_region *region);
 
-/** The one place where source pixels are packed: rows first_row .. + rows of the product, steps first .. + depth of
+/** The one place where source pixels, of `type`, are packed: rows first_row .. + rows of the product, steps first .. + depth of
  * its depth. Element (row, k) goes to block[row * stride + k]; zero where a tap lies outside the source. */
-void sm_region_pack(const sm_region *region, const float *source, size_t first_row, int rows, int first, int depth,
-                    float *block, size_t stride);
+void sm_region_pack(const sm_region *region, sm_dtype type, const void *source, size_t first_row, int rows, int first,
+                    int depth, void *block, size_t stride);
 
 /** The channels that rows first_row .. + rows read through tap (tap_y, tap_x) of the region: pointers into `source`, or
  * `outside` where the tap lies outside of it. */
-void sm_region_point(const sm_region *region, const float *source, size_t first_row, int rows, int tap_y, int tap_x,
-                     const float *outside, const float **pixels);
+void sm_region_point(const sm_region *region, sm_dtype type, const void *source, size_t first_row, int rows, int tap_y,
+                     int tap_x, const void *outside, const void **pixels);
 
 /** Pixel indices in the lattice's image (of `width`, `height` pixels) of rows first_row .. + rows. */
 void sm_region_pixels(const sm_region *region, int height, int width, size_t first_row, int rows, size_t *pixels);

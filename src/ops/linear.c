@@ -92,5 +92,6 @@ void sm_linear_backward_weight(int batch, int channels_in, int channels_out, con
 void sm_linear_backward_bias(int batch, int channels_out, const float *grad_output, float beta, float *grad_bias,
                              int threads)
 {
-    sm_column_sums(1, (size_t)batch, channels_out, (size_t)channels_out, grad_output, 1.0, beta, grad_bias, threads);
+    sm_column_sums(SM_F32, 1, (size_t)batch, channels_out, (size_t)channels_out, grad_output, 1.0, beta, grad_bias,
+                   threads);
 }

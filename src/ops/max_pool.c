@@ -2,6 +2,7 @@
 #include <sigmatic/ops/max_pool.h>
 
 #include "ops/parallel.h"
+#include "ops/typed.h"
 
 #include <math.h>
 
@@ -53,35 +54,41 @@ static int taps_inside(int start, int kernel, int dilation, int size, int *first
     return end < kernel ? end : kernel;
 }
 
-SM_CLONES static void raise(int channels, const float *restrict value, float *restrict maximum)
+SM_TYPED void raise_loop(sm_dtype type, int channels, const void *restrict value, int32_t pixel, void *restrict maximum,
+                         int32_t *restrict index)
 {
     for (int c = 0; c < channels; c++) {
-        maximum[c] = (value[c] > maximum[c]) | (value[c] != value[c]) ? value[c] : maximum[c];
+        float challenger = sm_get(type, value, c), holder = sm_get(type, maximum, c);
+        int wins = (challenger > holder) | (challenger != challenger);
+        sm_put(type, maximum, c, wins ? challenger : holder);
+        if (index) {
+            index[c] = wins ? pixel : index[c];
+        }
     }
 }
 
-SM_CLONES static void raise_with_index(int channels, const float *restrict value, int32_t pixel,
-                                       float *restrict maximum, int32_t *restrict index)
+SM_CLONES static void raise_to(sm_dtype type, int channels, const void *value, int32_t pixel, void *maximum,
+                               int32_t *index)
 {
-    for (int c = 0; c < channels; c++) {
-        int wins = (value[c] > maximum[c]) | (value[c] != value[c]);
-        maximum[c] = wins ? value[c] : maximum[c];
-        index[c] = wins ? pixel : index[c];
+    if (index) {
+        SM_WITH_TYPE(type, raise_loop, channels, value, pixel, maximum, index);
+    } else {
+        SM_WITH_TYPE(type, raise_loop, channels, value, pixel, maximum, NULL);
     }
 }
 
-static void start_with(int channels, const float *value, int32_t pixel, float *maximum, int32_t *index)
+static void start_with(sm_dtype type, int channels, const void *value, int32_t pixel, void *maximum, int32_t *index)
 {
     for (int c = 0; c < channels; c++) {
-        maximum[c] = value ? value[c] : -INFINITY;
+        sm_put(type, maximum, c, value ? sm_get(type, value, c) : -INFINITY);
     }
     for (int c = 0; index && c < channels; c++) {
         index[c] = pixel;
     }
 }
 
-static void one_window(const sm_max_pool_shape *s, const float *image, int out_y, int out_x, float *maximum,
-                       int32_t *index)
+static void one_window(const sm_max_pool_shape *s, sm_dtype type, const void *image, int out_y, int out_x,
+                       void *maximum, int32_t *index)
 {
     int y_start = out_y * s->stride_height - s->pad_top, x_start = out_x * s->stride_width - s->pad_left;
     int i_first, j_first;
@@ -91,43 +98,57 @@ static void one_window(const sm_max_pool_shape *s, const float *image, int out_y
     for (int i = i_first; i < i_end; i++) {
         for (int j = j_first; j < j_end; j++) {
             int32_t pixel = (y_start + i * s->dilation_height) * s->width + x_start + j * s->dilation_width;
-            const float *value = image + (size_t)pixel * (size_t)s->channels;
-            if (!started) {
-                start_with(s->channels, value, pixel, maximum, index);
-                started = 1;
-            } else if (index) {
-                raise_with_index(s->channels, value, pixel, maximum, index);
-            } else {
-                raise(s->channels, value, maximum);
-            }
+            const void *value = sm_at_const(type, image, (size_t)pixel * (size_t)s->channels);
+            (started ? raise_to : start_with)(type, s->channels, value, pixel, maximum, index);
+            started = 1;
         }
     }
     if (!started) {
-        start_with(s->channels, NULL, -1, maximum, index);
+        start_with(type, s->channels, NULL, -1, maximum, index);
     }
 }
 
-void sm_max_pool_forward(const sm_max_pool_shape *s, int batch, const float *input, float *output, int32_t *index,
-                         int threads)
+void sm_max_pool_forward(const sm_max_pool_shape *s, sm_dtype type, int batch, const void *input, void *output,
+                         int32_t *index, int threads)
 {
     size_t image = (size_t)s->height * s->width * s->channels, out_row = (size_t)s->out_width * s->channels;
     int rows = batch * s->out_height, parts = sm_threads_worth(batch * image, threads);
 #pragma omp parallel for num_threads(parts) schedule(static) if (parts > 1)
     for (int row = 0; row < rows; row++) {
-        const float *from = input + (size_t)(row / s->out_height) * image;
+        const void *from = sm_at_const(type, input, (size_t)(row / s->out_height) * image);
         for (int x = 0; x < s->out_width; x++) {
             size_t to = (size_t)row * out_row + (size_t)x * s->channels;
-            one_window(s, from, row % s->out_height, x, output + to, index ? index + to : NULL);
+            one_window(s, type, from, row % s->out_height, x, sm_at(type, output, to), index ? index + to : NULL);
         }
     }
 }
 
-SM_CLONES static void take_if_winner(int channels, const float *restrict grad_output, const int32_t *restrict index,
-                                     int32_t pixel, float *restrict grad_input)
+enum { SLICE = 256 }; /* channels whose sums stand on the stack */
+
+SM_TYPED void take_loop(sm_dtype type, int channels, const void *restrict grad_output, const int32_t *restrict index,
+                        int32_t pixel, float *restrict sums)
 {
     for (int c = 0; c < channels; c++) {
-        grad_input[c] += index[c] == pixel ? grad_output[c] : 0.0f;
+        sums[c] += index[c] == pixel ? sm_get(type, grad_output, c) : 0.0f;
     }
+}
+
+SM_CLONES static void take_if_winner(sm_dtype type, int channels, const void *grad_output, const int32_t *index,
+                                     int32_t pixel, float *sums)
+{
+    SM_WITH_TYPE(type, take_loop, channels, grad_output, index, pixel, sums);
+}
+
+SM_TYPED void write_loop(sm_dtype type, int channels, const float *restrict sums, void *restrict grad_input)
+{
+    for (int c = 0; c < channels; c++) {
+        sm_put(type, grad_input, c, sums[c]);
+    }
+}
+
+SM_CLONES static void write_sums(sm_dtype type, int channels, const float *sums, void *grad_input)
+{
+    SM_WITH_TYPE(type, write_loop, channels, sums, grad_input);
 }
 
 /* Outputs o with o * stride + tap * dilation = position for some tap: a superset of them, from *first to below the
@@ -141,27 +162,30 @@ static int outputs_reaching(int position, int kernel, int stride, int dilation, 
     return end < out ? end : out;
 }
 
-static void one_pixel(const sm_max_pool_shape *s, const float *grad_output, const int32_t *index, int y, int x,
-                      float beta, float *grad_input)
+/* Some channels of a pixel, summed in float. */
+static void one_pixel(const sm_max_pool_shape *s, sm_dtype type, const void *grad_output, const int32_t *index, int y,
+                      int x, int first, float beta, void *grad_input)
 {
-    int y_first, x_first;
+    float sums[SLICE];
+    int y_first, x_first, channels = s->channels - first < SLICE ? s->channels - first : SLICE;
     int y_end = outputs_reaching(y + s->pad_top, s->kernel_height, s->stride_height, s->dilation_height, s->out_height,
                                  &y_first);
     int x_end =
         outputs_reaching(x + s->pad_left, s->kernel_width, s->stride_width, s->dilation_width, s->out_width, &x_first);
-    for (int c = 0; beta == 0.0f && c < s->channels; c++) {
-        grad_input[c] = 0.0f;
+    for (int c = 0; c < channels; c++) {
+        sums[c] = beta == 0.0f ? 0.0f : sm_get(type, grad_input, (size_t)(first + c));
     }
     for (int out_y = y_first; out_y < y_end; out_y++) {
         for (int out_x = x_first; out_x < x_end; out_x++) {
-            size_t at = ((size_t)out_y * s->out_width + out_x) * s->channels;
-            take_if_winner(s->channels, grad_output + at, index + at, y * s->width + x, grad_input);
+            size_t at = ((size_t)out_y * s->out_width + out_x) * s->channels + first;
+            take_if_winner(type, channels, sm_at_const(type, grad_output, at), index + at, y * s->width + x, sums);
         }
     }
+    write_sums(type, channels, sums, sm_at(type, grad_input, (size_t)first));
 }
 
-void sm_max_pool_backward(const sm_max_pool_shape *s, int batch, const float *grad_output, const int32_t *index,
-                          float beta, float *grad_input, int threads)
+void sm_max_pool_backward(const sm_max_pool_shape *s, sm_dtype type, int batch, const void *grad_output,
+                          const int32_t *index, float beta, void *grad_input, int threads)
 {
     size_t row_size = (size_t)s->width * s->channels, out_image = (size_t)s->out_height * s->out_width * s->channels;
     int rows = batch * s->height, parts = sm_threads_worth((size_t)rows * row_size, threads);
@@ -169,8 +193,11 @@ void sm_max_pool_backward(const sm_max_pool_shape *s, int batch, const float *gr
     for (int row = 0; row < rows; row++) {
         size_t from = (size_t)(row / s->height) * out_image;
         for (int x = 0; x < s->width; x++) {
-            one_pixel(s, grad_output + from, index + from, row % s->height, x, beta,
-                      grad_input + (size_t)row * row_size + (size_t)x * s->channels);
+            void *pixel = sm_at(type, grad_input, (size_t)row * row_size + (size_t)x * s->channels);
+            for (int first = 0; first < s->channels; first += SLICE) {
+                one_pixel(s, type, sm_at_const(type, grad_output, from), index + from, row % s->height, x, first, beta,
+                          pixel);
+            }
         }
     }
 }

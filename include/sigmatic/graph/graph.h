@@ -28,10 +28,21 @@ static inline size_t sm_value_pixels(sm_value_shape shape)
     return (size_t)shape.height * (size_t)shape.width;
 }
 
-static inline size_t sm_value_floats(sm_value_shape shape)
+static inline size_t sm_value_elements(sm_value_shape shape)
 {
     return sm_value_pixels(shape) * (size_t)shape.channels;
 }
+
+/** What an op's maps may be where a plan keeps them in bfloat16. Vectors (one pixel), of which there are few, and the
+ * graph's input and outputs are always floats. */
+typedef enum sm_map_types {
+    SM_MAPS_FLOAT, /**< floats */
+    SM_MAPS_ALIKE, /**< all of the same type */
+    SM_MAPS_INPUT, /**< what it reads of any type, what it writes floats */
+    SM_MAPS_ANY    /**< each of any type */
+} sm_map_types;
+
+struct sm_plan_options;
 
 /** One kind of op: what the graph and the plan must know of it. Rows live beside their code in src/graph/op_*.c. */
 typedef struct sm_op_kind {
@@ -42,6 +53,8 @@ typedef struct sm_op_kind {
     sm_status (*infer)(const sm_graph *graph, const sm_op *op, sm_value_shape *output);
     /** \return multiply-adds of the forward pass of one sample, counted as everybody counts them (no skipped taps). NULL = 0 */
     double (*macs)(const sm_graph *graph, const sm_op *op);
+    /** NULL = SM_MAPS_FLOAT */
+    sm_map_types (*types)(const sm_graph *graph, const sm_op *op, const struct sm_plan_options *options);
     void (*forward)(sm_lowering *lowering, const sm_op *op); /**< emits forward steps */
     void (*backward)(sm_lowering *lowering,
                      const sm_op *op); /**< emits backward steps; only called if something before it is trained */

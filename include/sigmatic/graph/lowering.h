@@ -4,6 +4,7 @@
 #define SIGMATIC_GRAPH_LOWERING_H
 
 #include <sigmatic/graph/plan.h>
+#include <sigmatic/tensor/tensor.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -12,6 +13,9 @@ extern "C" {
 /** Options of the plan being made. */
 const sm_plan_options *sm_lowering_options(const sm_lowering *lowering);
 const sm_graph *sm_lowering_graph(const sm_lowering *lowering);
+
+/** \return what a value and its gradient are: SM_F32 or SM_BF16. */
+sm_dtype sm_lowering_type(const sm_lowering *lowering, int value);
 
 /** Absent operand. */
 sm_operand sm_lowering_none(void);

@@ -29,7 +29,7 @@ typedef struct sm_slice {
     char name[SM_NAME_BYTES]; /**< PyTorch's: "backbone.layer1.0.conv1.weight" */
     int dimensions, shape[4]; /**< as in files */
     sm_layout layout;
-    int inputs_together; /**< SM_LAYOUT_CONV2D: 0 = all */
+    int inputs_together;             /**< SM_LAYOUT_CONV2D: 0 = all */
     float initial_mean, initial_std; /**< normal numbers; std 0 = constant */
     int decay;                       /**< weight decay applies: conv and linear weights */
     int task;                        /**< index of the task that owns it alone; -1 shared */

@@ -47,7 +47,7 @@ typedef struct sm_plan_options {
     int training;      /**< with backward */
     int threads;
     sm_batch_norm_mode batch_norm;
-    sm_conv2d_precision precision; /**< of convolutions */
+    sm_conv2d_precision precision; /**< of convolutions; SM_CONV2D_BF16: of the maps between them too */
     const char *conv2d_algorithm;  /**< this one wherever it can; NULL = the cheapest */
     int keep_normalised; /**< keep normalised activations for backward instead of recomputing them from the convolutions' outputs */
     int recompute; /**< keep of each segment of the graph only the values that leave it: those inside are computed again in

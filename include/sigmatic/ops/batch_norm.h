@@ -14,11 +14,14 @@
  * statistics -> (sum over ranks) -> finalise -> apply; backward: backward_statistics -> backward_parameters (local
  * sums) -> (sum over ranks) -> backward_apply.
  *
- * Arrays are (rows, channels) floats, contiguous, 64-byte aligned; per-channel arrays hold `channels` floats.
+ * Activations and their gradients are (rows, channels), contiguous, 64-byte aligned, all of one call of the same `type`:
+ * SM_F32 or SM_BF16 (computed in float, rounded when written). Per-channel arrays hold `channels` floats.
  * rows = 0 is legal.
  * Nothing is allocated. Threads split outputs or fixed blocks of rows: the bits do not depend on their number. */
 #ifndef SIGMATIC_OPS_BATCH_NORM_H
 #define SIGMATIC_OPS_BATCH_NORM_H
+
+#include <sigmatic/tensor/tensor.h>
 
 #include <stddef.h>
 #include <stdint.h>
@@ -27,9 +30,10 @@
 extern "C" {
 #endif
 
-/** sums[c] = sum_r input[r,c], sums[channels + c] = sum_r input[r,c]^2, both accumulated in double; zeros for rows = 0.
+/** sums[c] = sum_r input[r,c], sums[channels + c] = sum_r input[r,c]^2, both accumulated in double (bfloat16: rows in
+ * groups of four in float); zeros for rows = 0.
  * \param [out] sums  2 * channels doubles; summed over ranks by the caller when the statistics are global */
-void sm_batch_norm_statistics(size_t rows, int channels, const float *input, double *sums, int threads);
+void sm_batch_norm_statistics(sm_dtype type, size_t rows, int channels, const void *input, double *sums, int threads);
 
 /** Statistics from the (global) sums, and one step of the running values.
  *
@@ -54,9 +58,9 @@ void sm_batch_norm_from_running(int channels, const float *running_mean, const f
  * \param [in]  residual      (rows, channels) added before the ReLU, or NULL
  * \param [in]  relu          1: negative results become 0
  * \param [out] output        may be `input` or `residual` itself */
-void sm_batch_norm_apply(size_t rows, int channels, const float *input, const float *mean, const float *inverse_std,
-                         const float *scale, const float *shift, const float *residual, int relu, float *output,
-                         int threads);
+void sm_batch_norm_apply(sm_dtype type, size_t rows, int channels, const void *input, const float *mean,
+                         const float *inverse_std, const float *scale, const float *shift, const void *residual,
+                         int relu, void *output, int threads);
 
 /** With g = grad_output where `output` is positive (everywhere if `output` is NULL), and 0 elsewhere:
  * sums[c] = sum_r g[r,c], sums[channels + c] = sum_r g[r,c] * xhat[r,c], accumulated in double, rows in groups of
@@ -64,9 +68,9 @@ void sm_batch_norm_apply(size_t rows, int channels, const float *input, const fl
  *
  * \param [in]  output  what sm_batch_norm_apply() wrote with relu = 1, or NULL without ReLU
  * \param [out] sums    2 * channels doubles */
-void sm_batch_norm_backward_statistics(size_t rows, int channels, const float *input, const float *grad_output,
-                                       const float *output, const float *mean, const float *inverse_std, double *sums,
-                                       int threads);
+void sm_batch_norm_backward_statistics(sm_dtype type, size_t rows, int channels, const void *input,
+                                       const void *grad_output, const void *output, const float *mean,
+                                       const float *inverse_std, double *sums, int threads);
 
 /** grad_scale[c] = beta * grad_scale[c] + sums[channels + c], grad_shift[c] = beta * grad_shift[c] + sums[c].
  * \param [in]     sums  of this rank: gradients of parameters are summed over ranks with all the others
@@ -86,11 +90,11 @@ void sm_batch_norm_backward_parameters(int channels, const double *sums, float b
  * \param [in]     sums        global; NULL: the statistics were constants
  * \param [in]     beta        0 (what was there is never read) or 1
  * \param [in,out] grad_input  may be `grad_output` itself if beta = 0; not `input` or `output` */
-void sm_batch_norm_backward_apply(size_t rows, int channels, const float *input, const float *grad_output,
-                                  const float *output, const float *mean, const float *inverse_std, const float *scale,
-                                  double count, const double *sums, float beta, float *grad_input, int threads);
+void sm_batch_norm_backward_apply(sm_dtype type, size_t rows, int channels, const void *input, const void *grad_output,
+                                  const void *output, const float *mean, const float *inverse_std, const float *scale,
+                                  double count, const double *sums, float beta, void *grad_input, int threads);
 
-/** \name Readable twins, one thread: the same arguments without `threads`
+/** \name Readable twins, floats, one thread: the same arguments without `type` and `threads`
  * @{ */
 void sm_batch_norm_statistics_ref(size_t rows, int channels, const float *input, double *sums);
 void sm_batch_norm_apply_ref(size_t rows, int channels, const float *input, const float *mean, const float *inverse_std,

@@ -9,6 +9,8 @@
 #ifndef SIGMATIC_OPS_CONV2D_H
 #define SIGMATIC_OPS_CONV2D_H
 
+#include <sigmatic/base/bf16.h>
+
 #include <stddef.h>
 
 #ifdef __cplusplus
@@ -45,6 +47,10 @@ typedef struct sm_conv2d_operands {
     const float *bias;    /**< channels_out, or NULL: FORWARD */
     const float *grad_output; /**< (batch, out_height, out_width, channels_out): both backwards */
     float *result;            /**< output, grad_input or grad_weight ([kh][kw][ci][co]) */
+    /** In place of `input`, `grad_output`, `result` (which are NULL then; not of grad_weight): algorithms of
+     * SM_CONV2D_BF16 read and write activations of bfloat16 too. Each product is rounded once, when it is complete. */
+    const sm_bf16 *input_bf16, *grad_output_bf16;
+    sm_bf16 *result_bf16;
     float beta;      /**< result = beta * result + computed; 0 (what was there is never read, NaN included) or 1 */
     void *workspace; /**< workspace_bytes(), 64-byte aligned; contents undefined before and after */
     int threads;

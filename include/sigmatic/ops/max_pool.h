@@ -6,9 +6,11 @@
  *                                                                x*stride - pad_left + j*dilation, c]
  *
  * A window without any pixel of the image gives -infinity and no gradient.
- * batch = 0 is legal. No allocation; the bits do not depend on the number of threads. */
+ * Activations and gradients of one call are of the same `type`, SM_F32 or SM_BF16 (summed in float). batch = 0 is legal. No allocation; the bits do not depend on the number of threads. */
 #ifndef SIGMATIC_OPS_MAX_POOL_H
 #define SIGMATIC_OPS_MAX_POOL_H
+
+#include <sigmatic/tensor/tensor.h>
 
 #include <stddef.h>
 #include <stdint.h>
@@ -39,18 +41,18 @@ sm_max_pool_shape sm_max_pool_square(int height, int width, int channels, int ke
  * \param [out] output  (batch, out_height, out_width, channels), not overlapping input
  * \param [out] index   as many int32: the winner as y * width + x within its image and channel (-1: no pixel), which
  *                      the backward needs; NULL: not wanted */
-void sm_max_pool_forward(const sm_max_pool_shape *shape, int batch, const float *input, float *output, int32_t *index,
-                         int threads);
+void sm_max_pool_forward(const sm_max_pool_shape *shape, sm_dtype type, int batch, const void *input, void *output,
+                         int32_t *index, int threads);
 
 /** grad_input = beta * grad_input + sum over the windows whose winner the pixel is of grad_output.
  *
  * \param [in]     index       of the forward
  * \param [in]     beta        0 (what was there is never read) or 1
  * \param [in,out] grad_input  (batch, height, width, channels), not overlapping grad_output */
-void sm_max_pool_backward(const sm_max_pool_shape *shape, int batch, const float *grad_output, const int32_t *index,
-                          float beta, float *grad_input, int threads);
+void sm_max_pool_backward(const sm_max_pool_shape *shape, sm_dtype type, int batch, const void *grad_output,
+                          const int32_t *index, float beta, void *grad_input, int threads);
 
-/** Readable twins, one thread. */
+/** Readable twins, floats, one thread. */
 void sm_max_pool_forward_ref(const sm_max_pool_shape *shape, int batch, const float *input, float *output,
                              int32_t *index);
 void sm_max_pool_backward_ref(const sm_max_pool_shape *shape, int batch, const float *grad_output, const int32_t *index,
