@@ -52,11 +52,7 @@ static void problem_free(problem *p)
 
 static float to_bf16(float x)
 {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;
-    memcpy(&x, &bits, sizeof bits);
-    return x;
+    return sm_float_of(sm_bf16_of(x));
 }
 
 /* \return the problem with every factor rounded: what algorithms of SM_CONV2D_BF16 compute exactly */
@@ -200,11 +196,88 @@ static void compare_pass(const problem *p, const problem *rounded, sm_conv2d_pas
     sm_free(of_rounded);
 }
 
+/* \return the numbers, which have to be of bfloat16, as such; with what lies behind them */
+static sm_bf16 *as_bf16(const float *numbers, size_t count)
+{
+    sm_bf16 *as = guarded_new(count * sizeof *as);
+    for (size_t i = 0; i < count; i++) {
+        as[i] = sm_bf16_of(numbers[i]);
+    }
+    return as;
+}
+
+/* \return the largest difference beyond what rounding the expected number explains */
+static double error_beyond_rounding(const sm_bf16 *found, const float *expected, size_t count)
+{
+    double worst = 0;
+    for (size_t i = 0; i < count; i++) {
+        double error = fabs((double)sm_float_of(found[i]) - expected[i]) - fabs(expected[i]) / 256;
+        worst = !(error <= worst) ? error : worst;
+    }
+    return worst;
+}
+
+/* Maps of bfloat16, one by one and all: bit 0 of `which` the pass' first operand, bit 1 its second or its result. */
+static void compare_pass_of_bf16(const problem *rounded, sm_conv2d_pass pass, int with_bias, float beta, int threads)
+{
+    size_t count = result_count(rounded, pass);
+    float *expected = result_new(count, beta);
+    int is_weight = pass == SM_CONV2D_BACKWARD_WEIGHT;
+    run(sm_conv2d_find("reference"), rounded, pass, with_bias, beta, expected, 1);
+    for (const sm_conv2d_algorithm *algorithm = sm_conv2d_algorithms; algorithm->name; algorithm++) {
+        if (algorithm->precision != SM_CONV2D_BF16 || !algorithm->supports(&rounded->shape, pass)) {
+            continue;
+        }
+        for (int which = 1; which < 4; which++) {
+            sm_bf16 *input = as_bf16(rounded->input, rounded->input_count);
+            sm_bf16 *output = as_bf16(rounded->output, rounded->output_count);
+            float *before = result_new(count, beta), *result = guarded_new(count * sizeof *result);
+            sm_bf16 *result_bf16 = as_bf16(before, count);
+            size_t workspace_bytes = algorithm->workspace_bytes(&rounded->shape, pass, rounded->batch, threads);
+            void *workspace = guarded_new(workspace_bytes);
+            memcpy(result, before, count * sizeof *result);
+            int first = which & 1, second = which & 2;
+            sm_conv2d_operands operands = {
+                .batch = rounded->batch,
+                .input = first && pass != SM_CONV2D_BACKWARD_DATA ? NULL : rounded->input,
+                .input_bf16 = first && pass != SM_CONV2D_BACKWARD_DATA ? input : NULL,
+                .weight = rounded->weight,
+                .bias = with_bias && pass == SM_CONV2D_FORWARD ? rounded->bias : NULL,
+                .grad_output = (is_weight ? second : first) ? NULL : rounded->output,
+                .grad_output_bf16 = (is_weight ? second : first) ? output : NULL,
+                .result = !is_weight && second ? NULL : result,
+                .result_bf16 = !is_weight && second ? result_bf16 : NULL,
+                .beta = beta,
+                .workspace = workspace,
+                .threads = threads,
+            };
+            algorithm->run(&rounded->shape, pass, &operands);
+            double k = terms(&rounded->shape, pass, rounded->batch);
+            double bound = 5 * sqrt(k + 9) * tolerance(algorithm, k);
+            double error = operands.result ? (count ? sm_test_max_error(result, expected, count) : 0)
+                                           : error_beyond_rounding(result_bf16, expected, count);
+            if (!(error <= bound)) {
+                printf("of bfloat16 %d: ", which);
+                describe(algorithm, rounded, pass);
+            }
+            SM_TEST_AT_MOST(error, bound);
+            guarded_free(workspace, workspace_bytes);
+            guarded_free(result, count * sizeof *result);
+            guarded_free(result_bf16, count * sizeof *result_bf16);
+            guarded_free(input, rounded->input_count * sizeof *input);
+            guarded_free(output, rounded->output_count * sizeof *output);
+            sm_free(before);
+        }
+    }
+    sm_free(expected);
+}
+
 static void compare_all(sm_conv2d_shape shape, int batch, unsigned seed, int with_bias, float beta, int threads)
 {
     problem p = problem_new(shape, batch, seed), rounded = problem_rounded(shape, batch, seed);
     for (int pass = 0; pass < SM_CONV2D_PASSES; pass++) {
         compare_pass(&p, &rounded, pass, with_bias, beta, threads);
+        compare_pass_of_bf16(&rounded, pass, with_bias, beta, threads);
     }
     problem_free(&p);
     problem_free(&rounded);

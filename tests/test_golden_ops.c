@@ -121,7 +121,7 @@ static void batch_norm_backward(golden_case *from, batch_norm_state *state, cons
     float *grad_scale = golden_result(from, channels), *grad_shift = golden_result(from, channels);
     float *grad_input = golden_result(from, state->rows * channels);
     sm_batch_norm_backward_statistics(SM_F32, state->rows, state->channels, input, grad_output, output, state->mean,
-                                      state->inverse_std, state->sums, THREADS);
+                                      state->inverse_std, state->sums, NULL, THREADS);
     sm_batch_norm_backward_parameters(state->channels, state->sums, 0.0f, grad_scale, grad_shift);
     sm_batch_norm_backward_apply(SM_F32, state->rows, state->channels, training ? input : NULL, grad_output, output,
                                  state->mean, state->inverse_std, scale, (double)state->rows,

@@ -193,13 +193,21 @@ static void batch_norm_sums_equal_their_twins(void)
         for (int masked = 0; masked < 2; masked++) {
             const float *y = masked ? p.y : NULL;
             sm_batch_norm_backward_statistics(SM_F32, p.rows, p.channels, p.x, p.g, y, p.mean, p.inverse_std, p.sums,
-                                              1);
+                                              NULL, 1);
             sm_batch_norm_backward_statistics(SM_F32, p.rows, p.channels, p.x, p.g, y, p.mean, p.inverse_std, threaded,
-                                              3);
+                                              NULL, 3);
             sm_batch_norm_backward_statistics_ref(p.rows, p.channels, p.x, p.g, y, p.mean, p.inverse_std, twin);
             CU_ASSERT_EQUAL(memcmp(p.sums, threaded, count * sizeof(double)), 0);
             SM_TEST_AT_MOST(relative_error_of_sums(p.sums, twin, count), rounding); /* x - mean is a float */
         }
+        float *g = numbers(p.count, 4), *expected = not_numbers(p.count); /* what is behind the ReLU, in place */
+        sm_relu_backward_ref(p.count, p.y, p.g, 0.0f, expected);
+        sm_batch_norm_backward_statistics(SM_F32, p.rows, p.channels, p.x, g, p.y, p.mean, p.inverse_std, threaded, g,
+                                          3);
+        CU_ASSERT_EQUAL(memcmp(p.sums, threaded, count * sizeof(double)), 0);
+        CU_ASSERT(same_bits(g, expected, p.count));
+        sm_free(g);
+        sm_free(expected);
         sm_free(twin);
         sm_free(threaded);
         batch_norm_free(&p);
@@ -301,7 +309,7 @@ static void batch_norm_without_rows_is_legal(void)
     CU_ASSERT(sums[0] == 0.0 && sums[5] == 0.0);
     sm_batch_norm_finalise(3, 0.0, sums, 1e-5f, 0.1f, mean, inverse_std, running_mean, running_variance);
     CU_ASSERT(mean[1] == 0.0f && isfinite(inverse_std[1]) && running_mean[2] == 3.0f && running_variance[0] == 4.0f);
-    sm_batch_norm_backward_statistics(SM_F32, 0, 3, NULL, NULL, NULL, mean, inverse_std, sums, 2);
+    sm_batch_norm_backward_statistics(SM_F32, 0, 3, NULL, NULL, NULL, mean, inverse_std, sums, NULL, 2);
     CU_ASSERT(sums[0] == 0.0 && sums[5] == 0.0);
     sm_batch_norm_backward_parameters(3, sums, 1.0f, grad, grad);
     CU_ASSERT(grad[0] == 7.0f && grad[2] == 9.0f);

@@ -8,6 +8,7 @@
 
 #include "graph/op_kinds.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 static const float EPSILON = 1e-5f, MOMENTUM = 0.1f;
@@ -61,10 +62,10 @@ static size_t piece_rows(const bn_config *config, const sm_run *run)
 #define ADDRESS(i) sm_operand_address(run, step->operand[i])
 
 /* \return where a piece begins; NULL stays NULL */
-static const void *piece_at(const bn_config *config, const void *map, const sm_run *run, int piece)
+static void *piece_at(const bn_config *config, void *map, const sm_run *run, int piece)
 {
     size_t elements = (size_t)piece * piece_rows(config, run) * (size_t)config->channels;
-    return map ? (const char *)map + elements * sm_dtype_bytes(config->type) : NULL;
+    return map ? (char *)map + elements * sm_dtype_bytes(config->type) : NULL;
 }
 
 /* 0 input, 1 sums */
@@ -118,7 +119,7 @@ static void run_mask(const sm_step *step, const sm_run *run)
     sm_relu_backward(config->type, count, ADDRESS(0), ADDRESS(1), step->beta, ADDRESS(2), run->threads);
 }
 
-/* 0 input, 1 grad_output, 2 mask, 3 mean, 4 inverse_std, 5 sums */
+/* 0 input, 1 grad_output, 2 mask, 3 mean, 4 inverse_std, 5 sums, 6 masked grad_output */
 static void run_backward_statistics(const sm_step *step, const sm_run *run)
 {
     const bn_config *config = step->config;
@@ -127,7 +128,8 @@ static void run_backward_statistics(const sm_step *step, const sm_run *run)
     for (int i = 0; i < pieces(config, run); i++) {
         sm_batch_norm_backward_statistics(config->type, rows, config->channels, piece_at(config, ADDRESS(0), run, i),
                                           piece_at(config, ADDRESS(1), run, i), piece_at(config, ADDRESS(2), run, i),
-                                          ADDRESS(3), ADDRESS(4), sums + (size_t)i * 2 * channels, run->threads);
+                                          ADDRESS(3), ADDRESS(4), sums + (size_t)i * 2 * channels,
+                                          piece_at(config, ADDRESS(6), run, i), run->threads);
     }
 }
 
@@ -281,21 +283,37 @@ static void recompute(sm_lowering *lowering, const sm_op *op)
     emit_apply(lowering, op, config_of(lowering, op, state->relu_output >= 0), -1);
 }
 
-/* With a residual the masked gradient is wanted by both addends: it is written out once. */
-static void backward_residual(sm_lowering *lowering, const sm_op *op, const bn_state *state, const bn_config *config)
+/* Where a pass backward reads and writes. */
+typedef struct bn_gradients {
+    sm_operand input, grad_output, mask, sums;
+    int summed; /* 1: it needs the sums */
+} bn_gradients;
+
+/* With a residual the masked gradient is wanted by both addends: the pass that sums it also writes it out, or else one
+ * of its own. */
+static void emit_masked(sm_lowering *lowering, const sm_op *op, const bn_config *config, bn_gradients *at)
 {
+    const bn_state *state = sm_lowering_state(lowering, op, sizeof *state);
     float beta;
-    sm_operand mask = sm_lowering_value(lowering, state->relu_output);
-    sm_operand grad_output = sm_lowering_value_gradient(lowering, state->relu_output);
     sm_operand masked = sm_lowering_write_gradient(lowering, state->add_output, state->relu_output, &beta);
-    sm_lowering_emit(lowering, &(sm_step){.run = run_mask,
-                                          .label = "backward relu",
-                                          .config = config,
-                                          .beta = beta,
-                                          .operand = {mask, grad_output, masked}});
+    assert(beta == 0.0f && "the ReLU is the sum's only reader");
+    if (at->summed) {
+        sm_lowering_emit(lowering, &(sm_step){.run = run_backward_statistics,
+                                              .label = "backward relu, statistics",
+                                              .config = config,
+                                              .operand = {at->input, at->grad_output, at->mask, state->mean,
+                                                          state->inverse_std, at->sums, masked}});
+    } else {
+        sm_lowering_emit(lowering, &(sm_step){.run = run_mask,
+                                              .label = "backward relu",
+                                              .config = config,
+                                              .operand = {at->mask, at->grad_output, masked}});
+    }
     sm_lowering_pass_gradient(lowering, state->residual, state->add_output);
     if (sm_lowering_wants_gradient(lowering, op->output)) {
         sm_lowering_pass_gradient(lowering, op->output, state->add_output);
+        at->grad_output = sm_lowering_value_gradient(lowering, op->output);
+        at->mask = sm_lowering_none();
     }
 }
 
@@ -310,60 +328,70 @@ static void emit_parameter_by_sample(sm_lowering *lowering, int parameter, const
     sm_lowering_emit(lowering, &step);
 }
 
+static void emit_parameters(sm_lowering *lowering, const sm_op *op, const bn_config *config, sm_operand sums)
+{
+    if (config->by_sample) {
+        emit_parameter_by_sample(lowering, op->parameters[1], config, sums, shift_of_sample);
+        emit_parameter_by_sample(lowering, op->parameters[0], config, sums, scale_of_sample);
+        return;
+    }
+    sm_lowering_emit(lowering, &(sm_step){.run = run_backward_parameters,
+                                          .label = "backward parameters",
+                                          .config = config,
+                                          .parameter_gradient = 1,
+                                          .operand = {sums, sm_lowering_gradient(lowering, op->parameters[0]),
+                                                      sm_lowering_gradient(lowering, op->parameters[1])}});
+}
+
+/* \param in_place_of  value whose gradient is read */
+static void emit_backward_apply(sm_lowering *lowering, const sm_op *op, const bn_config *config, const bn_gradients *at,
+                                int in_place_of)
+{
+    const bn_state *state = sm_lowering_state(lowering, op, sizeof *state);
+    if (config->statistics == STATISTICS_GLOBAL) {
+        sm_lowering_emit(
+            lowering,
+            &(sm_step){.run = run_reduce, .label = "backward reduce", .config = config, .operand = {at->sums}});
+    }
+    int differentiates_statistics = config->statistics != STATISTICS_RUNNING;
+    sm_step step = {.run = run_backward_apply,
+                    .label = "backward apply",
+                    .config = config,
+                    .operand = {at->input, at->grad_output, at->mask, state->mean, state->inverse_std,
+                                sm_lowering_parameter(lowering, op->parameters[0]),
+                                differentiates_statistics ? at->sums : sm_lowering_none()}};
+    step.operand[7] = sm_lowering_write_gradient(lowering, op->inputs[0], in_place_of, &step.beta);
+    sm_lowering_emit(lowering, &step);
+}
+
 static void backward(sm_lowering *lowering, const sm_op *op)
 {
     const bn_state *state = sm_lowering_state(lowering, op, sizeof *state);
     const bn_config *config = config_of(lowering, op, 0);
-    int upstream = op->output;
-    sm_operand mask = sm_lowering_none();
-    if (state->residual >= 0) {
-        backward_residual(lowering, op, state, config);
-    } else if (state->relu_output >= 0) {
-        upstream = state->relu_output;
-        mask = sm_lowering_value(lowering, upstream);
-    }
-    if (!sm_lowering_wants_gradient(lowering, op->output)) {
-        return;
-    }
-    sm_operand input = sm_lowering_value(lowering, op->inputs[0]);
-    sm_operand grad_output = sm_lowering_value_gradient(lowering, upstream);
-    sm_operand sums = sums_buffer(lowering, config);
+    int wanted = sm_lowering_wants_gradient(lowering, op->output), output = output_of(op, state);
     int trained =
         sm_lowering_is_trained(lowering, op->parameters[0]) || sm_lowering_is_trained(lowering, op->parameters[1]);
-    int differentiates_statistics = config->statistics != STATISTICS_RUNNING;
-
-    if (trained || differentiates_statistics) {
-        sm_lowering_emit(lowering,
-                         &(sm_step){.run = run_backward_statistics,
-                                    .label = "backward statistics",
-                                    .config = config,
-                                    .operand = {input, grad_output, mask, state->mean, state->inverse_std, sums}});
+    bn_gradients at = {.grad_output = sm_lowering_value_gradient(lowering, output),
+                       .summed = wanted && (trained || config->statistics != STATISTICS_RUNNING)};
+    at.mask = state->relu_output >= 0 ? sm_lowering_value(lowering, state->relu_output) : sm_lowering_none();
+    if (wanted) {
+        at.input = sm_lowering_value(lowering, op->inputs[0]);
+        at.sums = sums_buffer(lowering, config);
     }
-    if (trained && config->by_sample) {
-        emit_parameter_by_sample(lowering, op->parameters[1], config, sums, shift_of_sample);
-        emit_parameter_by_sample(lowering, op->parameters[0], config, sums, scale_of_sample);
-    } else if (trained) {
-        sm_lowering_emit(lowering, &(sm_step){.run = run_backward_parameters,
-                                              .label = "backward parameters",
+    if (state->residual >= 0) {
+        emit_masked(lowering, op, config, &at);
+    } else if (at.summed) {
+        sm_lowering_emit(lowering, &(sm_step){.run = run_backward_statistics,
+                                              .label = "backward statistics",
                                               .config = config,
-                                              .parameter_gradient = 1,
-                                              .operand = {sums, sm_lowering_gradient(lowering, op->parameters[0]),
-                                                          sm_lowering_gradient(lowering, op->parameters[1])}});
+                                              .operand = {at.input, at.grad_output, at.mask, state->mean,
+                                                          state->inverse_std, at.sums}});
     }
-    if (sm_lowering_wants_gradient(lowering, op->inputs[0])) {
-        if (config->statistics == STATISTICS_GLOBAL) {
-            sm_lowering_emit(
-                lowering,
-                &(sm_step){.run = run_reduce, .label = "backward reduce", .config = config, .operand = {sums}});
-        }
-        sm_step step = {.run = run_backward_apply,
-                        .label = "backward apply",
-                        .config = config,
-                        .operand = {input, grad_output, mask, state->mean, state->inverse_std,
-                                    sm_lowering_parameter(lowering, op->parameters[0]),
-                                    differentiates_statistics ? sums : sm_lowering_none()}};
-        step.operand[7] = sm_lowering_write_gradient(lowering, op->inputs[0], upstream, &step.beta);
-        sm_lowering_emit(lowering, &step);
+    if (wanted && trained) {
+        emit_parameters(lowering, op, config, at.sums);
+    }
+    if (wanted && sm_lowering_wants_gradient(lowering, op->inputs[0])) {
+        emit_backward_apply(lowering, op, config, &at, state->residual >= 0 ? op->output : output);
     }
 }
 

@@ -32,6 +32,7 @@ typedef struct sums_operands {
     size_t rows;
     int channels;
     const void *input, *grad_output, *output;
+    void *grad_masked;
     const float *mean, *inverse_std;
 } sums_operands;
 
@@ -79,10 +80,23 @@ SM_TYPED float behind_relu(sm_dtype type, int masked, const void *y, const void 
     return masked && sm_get(type, y, i) <= 0.0f ? 0.0f : sm_get(type, g, i);
 }
 
+/* What the sums read of the gradients, and whether they write what is behind the ReLU. */
+typedef enum gradient_kind { GRADIENT_PLAIN, GRADIENT_MASKED, GRADIENT_MASKED_WRITTEN } gradient_kind;
+
+/* The gradient of an element behind the ReLU. */
+SM_TYPED float take_gradient(sm_dtype type, gradient_kind kind, const void *y, const void *g, void *written, size_t i)
+{
+    float gradient = behind_relu(type, kind != GRADIENT_PLAIN, y, g, i);
+    if (kind == GRADIENT_MASKED_WRITTEN) {
+        sm_put(type, written, i, gradient);
+    }
+    return gradient;
+}
+
 /* Four rows are added in float before they join the double sums: their gradients are rounded floats themselves, and
  * conversions would take most of the time. */
 SM_TYPED void gradient_sums(sm_dtype type, const sums_operands *from, size_t begin, size_t end, int first, int width,
-                            sums_of_block *sums, int masked)
+                            sums_of_block *sums, gradient_kind kind)
 {
     double *restrict sum = sums->first, *restrict product = sums->second;
     const float *mean = from->mean + first;
@@ -90,11 +104,13 @@ SM_TYPED void gradient_sums(sm_dtype type, const sums_operands *from, size_t beg
     for (; r + 4 <= end; r += 4) {
         size_t row = r * stride + first;
         const void *x = sm_at_const(type, from->input, row), *g = sm_at_const(type, from->grad_output, row);
-        const void *y = masked ? sm_at_const(type, from->output, row) : NULL;
+        const void *y = sm_at_const(type, from->output, row);
+        void *written = sm_at(type, from->grad_masked, row);
+#pragma GCC ivdep /* what is written may be g itself, never shifted against it */
         for (int c = 0; c < width; c++) {
             size_t i1 = c + stride, i2 = c + 2 * stride, i3 = c + 3 * stride;
-            float g0 = behind_relu(type, masked, y, g, c), g1 = behind_relu(type, masked, y, g, i1);
-            float g2 = behind_relu(type, masked, y, g, i2), g3 = behind_relu(type, masked, y, g, i3);
+            float g0 = take_gradient(type, kind, y, g, written, c), g1 = take_gradient(type, kind, y, g, written, i1);
+            float g2 = take_gradient(type, kind, y, g, written, i2), g3 = take_gradient(type, kind, y, g, written, i3);
             float d0 = sm_get(type, x, c) - mean[c], d1 = sm_get(type, x, i1) - mean[c];
             float d2 = sm_get(type, x, i2) - mean[c], d3 = sm_get(type, x, i3) - mean[c];
             sum[c] += (double)((g0 + g1) + (g2 + g3));
@@ -104,9 +120,11 @@ SM_TYPED void gradient_sums(sm_dtype type, const sums_operands *from, size_t beg
     for (; r < end; r++) {
         size_t row = r * stride + first;
         const void *x = sm_at_const(type, from->input, row), *g = sm_at_const(type, from->grad_output, row);
-        const void *y = masked ? sm_at_const(type, from->output, row) : NULL;
+        const void *y = sm_at_const(type, from->output, row);
+        void *written = sm_at(type, from->grad_masked, row);
+#pragma GCC ivdep
         for (int c = 0; c < width; c++) {
-            double gradient = behind_relu(type, masked, y, g, c), distance = sm_get(type, x, c) - mean[c];
+            double gradient = take_gradient(type, kind, y, g, written, c), distance = sm_get(type, x, c) - mean[c];
             sum[c] += gradient;
             product[c] += gradient * distance;
         }
@@ -116,10 +134,12 @@ SM_TYPED void gradient_sums(sm_dtype type, const sums_operands *from, size_t beg
 SM_CLONES static void backward_sums(const sums_operands *from, size_t begin, size_t end, int first, int width,
                                     sums_of_block *sums)
 {
-    if (from->output) {
-        SM_WITH_TYPE(from->type, gradient_sums, from, begin, end, first, width, sums, 1);
+    if (from->grad_masked) {
+        SM_WITH_TYPE(from->type, gradient_sums, from, begin, end, first, width, sums, GRADIENT_MASKED_WRITTEN);
+    } else if (from->output) {
+        SM_WITH_TYPE(from->type, gradient_sums, from, begin, end, first, width, sums, GRADIENT_MASKED);
     } else {
-        SM_WITH_TYPE(from->type, gradient_sums, from, begin, end, first, width, sums, 0);
+        SM_WITH_TYPE(from->type, gradient_sums, from, begin, end, first, width, sums, GRADIENT_PLAIN);
     }
 }
 
@@ -178,14 +198,16 @@ void sm_batch_norm_statistics(sm_dtype type, size_t rows, int channels, const vo
 
 void sm_batch_norm_backward_statistics(sm_dtype type, size_t rows, int channels, const void *input,
                                        const void *grad_output, const void *output, const float *mean,
-                                       const float *inverse_std, double *sums, int threads)
+                                       const float *inverse_std, double *sums, void *grad_masked, int threads)
 {
+    assert(output || !grad_masked);
     sums_operands from = {.type = type,
                           .rows = rows,
                           .channels = channels,
                           .input = input,
                           .grad_output = grad_output,
                           .output = output,
+                          .grad_masked = grad_masked,
                           .mean = mean,
                           .inverse_std = inverse_std};
     all_sums(backward_sums, &from, sums, threads);

@@ -315,7 +315,7 @@ size_t sm_conv2d_bf16_workspace(const sm_conv2d_shape *s, sm_conv2d_pass pass, i
     size_t pixels = back ? (size_t)s->height * s->width : (size_t)s->out_height * s->out_width;
     size_t sums = batch * pixels * (back ? s->channels_in : s->channels_out);
     int channels = back ? s->channels_out : s->channels_in, taps = s->kernel_height * s->kernel_width;
-    int comes_at_once = channels <= (taps == 1 ? DEPTH_NOW : sm_smaller(STEPS, DEPTH_NOW / taps));
+    int comes_at_once = taps == 1 && channels <= DEPTH_NOW; /* several taps may come row by row */
     return sums_offset(threads) + (comes_at_once || pass == SM_CONV2D_BACKWARD_WEIGHT ? 0 : sums * sizeof(float));
 }
 

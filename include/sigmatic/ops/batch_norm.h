@@ -67,10 +67,12 @@ void sm_batch_norm_apply(sm_dtype type, size_t rows, int channels, const void *i
  * four in float.
  *
  * \param [in]  output  what sm_batch_norm_apply() wrote with relu = 1, or NULL without ReLU
- * \param [out] sums    2 * channels doubles */
+ * \param [out] sums    2 * channels doubles
+ * \param [out] grad_masked  g, as sm_relu_backward() gives it, of `type`; may be `grad_output` itself. NULL: not wanted;
+ *                      needs `output` */
 void sm_batch_norm_backward_statistics(sm_dtype type, size_t rows, int channels, const void *input,
                                        const void *grad_output, const void *output, const float *mean,
-                                       const float *inverse_std, double *sums, int threads);
+                                       const float *inverse_std, double *sums, void *grad_masked, int threads);
 
 /** grad_scale[c] = beta * grad_scale[c] + sums[channels + c], grad_shift[c] = beta * grad_shift[c] + sums[c].
  * \param [in]     sums  of this rank: gradients of parameters are summed over ranks with all the others
@@ -82,7 +84,7 @@ void sm_batch_norm_backward_parameters(int channels, const double *sums, float b
  * with statistics that were constants (evaluation mode, frozen)
  * grad_input = beta * grad_input + scale * inverse_std * g.
  *
- * The gradient of a residual is g itself: sm_relu_backward(), called before this one if grad_input is grad_output.
+ * The gradient of a residual is g itself: `grad_masked` of the statistics, or sm_relu_backward().
  *
  * \param [in]     input       not read if sums is NULL (may be NULL then)
  * \param [in]     output      as above: the ReLU's mask, or NULL
