@@ -344,6 +344,51 @@ static void fastest_kernels_agree_with_pytorch(void)
     check_first_step("network_resnet18_os8.h5", "precision = fp32", 2e-3);
 }
 
+/* \return the relative error of all gradients together */
+static double gradient_error(const network_case *c)
+{
+    const sm_slices *slices = &c->session->parameters->parameters;
+    float *gradients = all_gradients(c);
+    double difference = 0, norm = 0;
+    for (int i = 0; i < slices->count; i++) {
+        const sm_slice *slice = &slices->items[i];
+        float *expected = golden_read(c->file, "/gradients", slice->name, SM_H5_FLOAT, NULL);
+        float *found = sm_alloc(slice->count * sizeof *found);
+        sm_slice_export(slice, gradients, found);
+        for (size_t k = 0; k < slice->count; k++) {
+            difference += ((double)found[k] - expected[k]) * ((double)found[k] - expected[k]);
+            norm += (double)expected[k] * expected[k];
+        }
+        sm_free(expected);
+        sm_free(found);
+    }
+    sm_free(gradients);
+    return sqrt(difference / norm);
+}
+
+/* \param outputs, gradients  relative errors of PyTorch 1.13's autocast to bfloat16 on the same network, which rounds
+ * at the same places but not in the same order: these may be half as large again */
+static void check_bf16(const char *name, double outputs, double gradients)
+{
+    network_case *c = open_case(name, "kind = sgd\nlearning_rate = 0\n", "precision = bf16");
+    check_forward(c, 1.5 * outputs);
+    close_case(c);
+    c = open_case(name, "kind = sgd\nlearning_rate = 0\n", "precision = bf16");
+    step(c);
+    for (int t = 0; t < TASKS; t++) {
+        SM_TEST_AT_MOST(fabs(c->trainer->loss[t] / golden_number(c->file, "/losses", tasks[t]) - 1), 2e-3);
+    }
+    SM_TEST_AT_MOST(gradient_error(c), 1.5 * gradients);
+    close_case(c);
+}
+
+static void bfloat16_is_as_near_as_that_of_pytorch(void)
+{
+    check_bf16("network_os8.h5", 0.017, 0.116);
+    check_bf16("network_os16.h5", 0.036, 0.119);
+    check_bf16("network_resnet18_os8.h5", 0.017, 0.066);
+}
+
 static const char sgd[] = "kind = sgd\nlearning_rate = 0.01\nmomentum = 0.9\nnesterov = true\nweight_decay = 1e-4\n";
 static const char adamw[] =
     "kind = adamw\nlearning_rate = 4e-3\nbeta1 = 0.9\nbeta2 = 0.999\nepsilon = 1e-2\nweight_decay = 1e-2\n";
@@ -370,6 +415,7 @@ int main(int argc, char **argv)
     SM_TEST(basic_blocks_with_a_rank_without_instances_agree_with_pytorch);
     SM_TEST(reference_kernels_agree_with_pytorch);
     SM_TEST(fastest_kernels_agree_with_pytorch);
+    SM_TEST(bfloat16_is_as_near_as_that_of_pytorch);
     SM_TEST(ten_steps_of_sgd_make_the_same_updates);
     SM_TEST(ten_steps_of_adamw_make_the_same_updates);
     int failed = sm_test_end();

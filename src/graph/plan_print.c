@@ -26,16 +26,16 @@ static size_t parameters_of(const sm_plan *plan, const sm_op *op)
 static void print_ops(const sm_plan *plan, FILE *file)
 {
     const sm_graph *graph = plan->graph;
-    fprintf(file, "%-4s %-19s %-36s %16s %11s %10s  %s\n", "op", "kind", "name", "output", "parameters", "MMAC",
-            plan->options.training ? "forward / data / weight gradient" : "forward");
+    fprintf(file, "%-4s %-19s %-36s %16s %-4s %11s %10s  %s\n", "op", "kind", "name", "output", "type", "parameters",
+            "MMAC", plan->options.training ? "forward / data / weight gradient" : "forward");
     for (int i = 0; i < graph->op_count; i++) {
         const sm_op *op = &graph->ops[i];
         sm_value_shape shape = graph->values[op->output].shape;
         char size[48];
         snprintf(size, sizeof size, "%dx%dx%d", shape.height, shape.width, shape.channels);
-        fprintf(file, "%-4d %-19s %-36s %16s %11zu %10.2f", i, op->kind->name,
-                strcmp(op->name, op->kind->name) ? op->name : "", size, parameters_of(plan, op),
-                op->kind->macs ? op->kind->macs(graph, op) * 1e-6 : 0);
+        fprintf(file, "%-4d %-19s %-36s %16s %-4s %11zu %10.2f", i, op->kind->name,
+                strcmp(op->name, op->kind->name) ? op->name : "", size, sm_dtype_name(plan->types[op->output]),
+                parameters_of(plan, op), op->kind->macs ? op->kind->macs(graph, op) * 1e-6 : 0);
         const char *forward = algorithm_of(plan, SM_PASS_FORWARD, i, "forward");
         if (forward[0] != '-') {
             fprintf(file, "  %s", forward);

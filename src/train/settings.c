@@ -19,8 +19,7 @@ const sm_key sm_run_keys[] = {
     {run, "epochs", SM_KEY_INTEGER, "0", 0, 1e9, NULL, NULL, "length of the run if steps = 0"},
     {run, "precision", SM_KEY_CHOICE, "fp32", 0, 0, "exact|fp32|bf16", NULL,
      "of convolutions: rounding no worse than a direct sum's; up to 5e-6 (Winograd F(4x4), floats as two bfloat16 "
-     "parts); "
-     "factors rounded to bfloat16"},
+     "parts); factors, and the maps between convolutions, in bfloat16"},
     {run, "evaluate_interval", SM_KEY_INTEGER, "0", 0, 1e12, NULL, "steps", "between evaluations; 0 = only at the end"},
     {run, "evaluate_batch", SM_KEY_INTEGER, "0", 0, 1e6, NULL, "images",
      "of one evaluation step over all ranks; 0 = batch"},
