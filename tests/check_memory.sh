@@ -46,23 +46,30 @@ kind = instance
 kind = depth
 EOF
 
-for ranks in 1 2; do
-    for recompute in none blocks; do
-        train=($MPIRUN -n $ranks "$program" train config.ini --overwrite --set run.batch=$((2 * ranks))
-            --set distributed.recompute=$recompute)
-        planned=$(table total "${train[@]}")
-        timeout 200 "${train[@]}" >out 2>&1 </dev/null || cat out
-        measured=$(sed -n 's/.*memory of a rank: \([0-9]*\) MiB.*/\1/p' out)
-        verdict "$ranks rank(s), recompute = $recompute: measured and planned MiB" \
-            "$planned > 100 && ${measured:-0} > 0.9 * $planned && ${measured:-0} < 1.1 * $planned"
-    done
+measure() { # RANKS RECOMPUTE PRECISION
+    local planned measured
+    local train=($MPIRUN -n "$1" "$program" train config.ini --overwrite --set run.batch=$((2 * $1))
+        --set distributed.recompute="$2" --set run.precision="$3")
+    planned=$(table total "${train[@]}")
+    timeout 200 "${train[@]}" >out 2>&1 </dev/null || cat out
+    measured=$(sed -n 's/.*memory of a rank: \([0-9]*\) MiB.*/\1/p' out)
+    verdict "$1 rank(s), recompute = $2, precision = $3: measured and planned MiB" \
+        "$planned > 100 && ${measured:-0} > 0.9 * $planned && ${measured:-0} < 1.1 * $planned"
+}
+
+for recompute in none blocks; do
+    measure 1 $recompute fp32
+    measure 2 $recompute fp32
+    measure 1 $recompute bf16
 done
 
 deep=("$program" train config.ini --set model.backbone=resnet101)
 image=$(table image "${deep[@]}")
 verdict "an image of 128x256 more, MiB" "100 < $image && $image <= 200"
+half=$(table image "${deep[@]}" --set run.precision=bf16)
+verdict "an image of 128x256 more in bfloat16, MiB" "50 < $half && $half <= 0.6 * $image"
 image=$(table image "${deep[@]}" --set distributed.recompute=blocks)
-verdict "the same with recompute = blocks" "50 < $image && $image <= 100"
+verdict "an image more with recompute = blocks" "50 < $image && $image <= 100"
 verdict "1024x2048 within 24 GiB" "$(table total "${deep[@]}" --set run.batch=1 --set data.train=large.h5 \
     --set data.validation_split= --set distributed.recompute=blocks) <= 24 * 1024"
 
