@@ -25,7 +25,7 @@ SANITIZER    ?=
 OPTIMIZE     ?= -O3
 CFLAGS       ?= -g
 
-WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wconversion -Wno-sign-conversion
+WARNINGS := -Wall -Wextra -Wpointer-arith -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wconversion -Wno-sign-conversion
 override SM_CFLAGS := -std=c11 $(OPTIMIZE) -fno-math-errno -ffp-contract=fast $(WARNINGS) $(OPENMP) -fPIC -Iinclude -Isrc \
              -DSM_VERSION='"$(VERSION)"' \
              $(HDF5_CFLAGS) $(BLIS_CFLAGS) $(IMAGE_CFLAGS) $(TEXT_CFLAGS) \

@@ -142,6 +142,18 @@ static void relu_and_sums(void)
             map_free(&g);
             map_free(&sum);
         }
+        sm_bf16 *expected = to.b; /* in place */
+        sm_relu_backward(SM_BF16, count, x.b, y.b, 0, expected, 1);
+        map again = map_of(count, 2);
+        sm_relu_backward(SM_BF16, count, x.b, again.b, 0, again.b, 1);
+        CU_ASSERT_EQUAL(memcmp(again.b, expected, count * sizeof *expected), 0);
+        sm_add_forward(SM_BF16, count, x.b, y.b, 1, expected, 1);
+        sm_add_forward(SM_BF16, count, x.b, y.b, 1, y.b, 1);
+        CU_ASSERT_EQUAL(memcmp(y.b, expected, count * sizeof *expected), 0);
+        sm_relu_forward(SM_BF16, count, x.b, expected, 1);
+        sm_relu_forward(SM_BF16, count, x.b, x.b, 1);
+        CU_ASSERT_EQUAL(memcmp(x.b, expected, count * sizeof *expected), 0);
+        map_free(&again);
         map_free(&x);
         map_free(&y);
         map_free(&to);
@@ -188,6 +200,9 @@ static void batch_norm_forward(void)
         }
         sm_batch_norm_apply(SM_BF16, rows, channels, x.b, mean, inverse_std, scale, shift, z.b, 1, z.b, 1);
         CU_ASSERT_EQUAL(memcmp(z.b, y.b, y.count * sizeof *y.b), 0); /* over the residual */
+        sm_batch_norm_apply(SM_BF16, rows, channels, x.b, mean, inverse_std, scale, shift, NULL, 1, y.b, 1);
+        sm_batch_norm_apply(SM_BF16, rows, channels, x.b, mean, inverse_std, scale, shift, NULL, 1, x.b, 1);
+        CU_ASSERT_EQUAL(memcmp(x.b, y.b, y.count * sizeof *y.b), 0);
         sm_free(sums);
         sm_free(mean);
         sm_free(inverse_std);
@@ -226,6 +241,17 @@ static void batch_norm_backward(void)
             map_free(&to);
         }
         check_rounded(&masked, 0);
+        map written = map_of(x.count, 2), to = map_new(x.count); /* over grad_output */
+        sm_batch_norm_backward_statistics(SM_BF16, rows, channels, x.b, written.b, y.b, mean, inverse_std, sums,
+                                          written.b, 1);
+        CU_ASSERT_EQUAL(memcmp(written.b, masked.b, x.count * sizeof *masked.b), 0);
+        sm_batch_norm_backward_apply(SM_BF16, rows, channels, x.b, g.b, NULL, mean, inverse_std, scale, (double)rows,
+                                     sums, 0, to.b, 1);
+        sm_batch_norm_backward_apply(SM_BF16, rows, channels, x.b, g.b, NULL, mean, inverse_std, scale, (double)rows,
+                                     sums, 0, g.b, 1);
+        CU_ASSERT_EQUAL(memcmp(g.b, to.b, x.count * sizeof *to.b), 0);
+        map_free(&written);
+        map_free(&to);
         sm_free(sums);
         sm_free(mean);
         sm_free(inverse_std);

@@ -217,56 +217,63 @@ static double error_beyond_rounding(const sm_bf16 *found, const float *expected,
     return worst;
 }
 
-/* Maps of bfloat16, one by one and all: bit 0 of `which` the pass' first operand, bit 1 its second or its result. */
+/* Runs a pass with its first operand and its second, or its result, of the given types; checks that it writes nothing
+ * else. \return the largest error */
+static double error_of_types(const sm_conv2d_algorithm *algorithm, const problem *p, sm_conv2d_pass pass, int with_bias,
+                             float beta, sm_dtype input_type, sm_dtype output_type, const float *expected, int threads)
+{
+    const sm_dtype result_types[SM_CONV2D_PASSES] = {output_type, input_type, SM_F32};
+    int rounds = result_types[pass] == SM_BF16;
+    size_t count = result_count(p, pass),
+           workspace_bytes = algorithm->workspace_bytes(&p->shape, pass, p->batch, threads);
+    sm_bf16 *input = as_bf16(p->input, p->input_count), *output = as_bf16(p->output, p->output_count);
+    float *before = result_new(count, beta), *result = guarded_new(count * sizeof *result);
+    sm_bf16 *rounded = as_bf16(before, count);
+    void *workspace = guarded_new(workspace_bytes);
+    memcpy(result, before, count * sizeof *result);
+    sm_conv2d_operands operands = {
+        .batch = p->batch,
+        .input = input_type == SM_BF16 ? (void *)input : p->input,
+        .weight = p->weight,
+        .bias = with_bias && pass == SM_CONV2D_FORWARD ? p->bias : NULL,
+        .grad_output = output_type == SM_BF16 ? (void *)output : p->output,
+        .result = rounds ? (void *)rounded : result,
+        .input_type = input_type,
+        .output_type = output_type,
+        .beta = beta,
+        .workspace = workspace,
+        .threads = threads,
+    };
+    algorithm->run(&p->shape, pass, &operands);
+    double error =
+        rounds ? error_beyond_rounding(rounded, expected, count) : sm_test_max_error(result, expected, count);
+    guarded_free(workspace, workspace_bytes);
+    guarded_free(result, count * sizeof *result);
+    guarded_free(rounded, count * sizeof *rounded);
+    guarded_free(input, p->input_count * sizeof *input);
+    guarded_free(output, p->output_count * sizeof *output);
+    sm_free(before);
+    return error;
+}
+
+/* Maps of bfloat16, the one, the other and both. */
 static void compare_pass_of_bf16(const problem *rounded, sm_conv2d_pass pass, int with_bias, float beta, int threads)
 {
     size_t count = result_count(rounded, pass);
     float *expected = result_new(count, beta);
-    int is_weight = pass == SM_CONV2D_BACKWARD_WEIGHT;
+    double k = terms(&rounded->shape, pass, rounded->batch);
     run(sm_conv2d_find("reference"), rounded, pass, with_bias, beta, expected, 1);
     for (const sm_conv2d_algorithm *algorithm = sm_conv2d_algorithms; algorithm->name; algorithm++) {
-        if (algorithm->precision != SM_CONV2D_BF16 || !algorithm->supports(&rounded->shape, pass)) {
-            continue;
-        }
-        for (int which = 1; which < 4; which++) {
-            sm_bf16 *input = as_bf16(rounded->input, rounded->input_count);
-            sm_bf16 *output = as_bf16(rounded->output, rounded->output_count);
-            float *before = result_new(count, beta), *result = guarded_new(count * sizeof *result);
-            sm_bf16 *result_bf16 = as_bf16(before, count);
-            size_t workspace_bytes = algorithm->workspace_bytes(&rounded->shape, pass, rounded->batch, threads);
-            void *workspace = guarded_new(workspace_bytes);
-            memcpy(result, before, count * sizeof *result);
-            int first = which & 1, second = which & 2;
-            sm_conv2d_operands operands = {
-                .batch = rounded->batch,
-                .input = first && pass != SM_CONV2D_BACKWARD_DATA ? NULL : rounded->input,
-                .input_bf16 = first && pass != SM_CONV2D_BACKWARD_DATA ? input : NULL,
-                .weight = rounded->weight,
-                .bias = with_bias && pass == SM_CONV2D_FORWARD ? rounded->bias : NULL,
-                .grad_output = (is_weight ? second : first) ? NULL : rounded->output,
-                .grad_output_bf16 = (is_weight ? second : first) ? output : NULL,
-                .result = !is_weight && second ? NULL : result,
-                .result_bf16 = !is_weight && second ? result_bf16 : NULL,
-                .beta = beta,
-                .workspace = workspace,
-                .threads = threads,
-            };
-            algorithm->run(&rounded->shape, pass, &operands);
-            double k = terms(&rounded->shape, pass, rounded->batch);
+        int takes_them = algorithm->precision == SM_CONV2D_BF16 && algorithm->supports(&rounded->shape, pass);
+        for (int which = 1; takes_them && which < 4; which++) {
             double bound = 5 * sqrt(k + 9) * tolerance(algorithm, k);
-            double error = operands.result ? (count ? sm_test_max_error(result, expected, count) : 0)
-                                           : error_beyond_rounding(result_bf16, expected, count);
+            double error = error_of_types(algorithm, rounded, pass, with_bias, beta, which & 1 ? SM_BF16 : SM_F32,
+                                          which & 2 ? SM_BF16 : SM_F32, expected, threads);
             if (!(error <= bound)) {
                 printf("of bfloat16 %d: ", which);
                 describe(algorithm, rounded, pass);
             }
             SM_TEST_AT_MOST(error, bound);
-            guarded_free(workspace, workspace_bytes);
-            guarded_free(result, count * sizeof *result);
-            guarded_free(result_bf16, count * sizeof *result_bf16);
-            guarded_free(input, rounded->input_count * sizeof *input);
-            guarded_free(output, rounded->output_count * sizeof *output);
-            sm_free(before);
         }
     }
     sm_free(expected);
@@ -337,7 +344,7 @@ static void large_layers_equal_the_reference(void)
     };
     const int count = sm_test_rounds(sizeof shapes / sizeof *shapes);
     for (int i = 0; i < count; i++) {
-        compare_all(shapes[i], 1, 50 + (unsigned)i, 1, 1, 3);
+        compare_all(shapes[i], 1, 50 + (unsigned)i, i % 2, (float)(i / 2 % 2), 3);
     }
 }
 

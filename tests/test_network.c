@@ -344,49 +344,69 @@ static void fastest_kernels_agree_with_pytorch(void)
     check_first_step("network_resnet18_os8.h5", "precision = fp32", 2e-3);
 }
 
-/* \return the relative error of all gradients together */
-static double gradient_error(const network_case *c)
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Of the gradients of all weights: the median and the ninth decile of their relative errors. */
+static void gradient_errors(const network_case *c, double *median, double *ninth_decile)
 {
     const sm_slices *slices = &c->session->parameters->parameters;
     float *gradients = all_gradients(c);
-    double difference = 0, norm = 0;
+    double *errors = sm_alloc((size_t)slices->count * sizeof *errors);
+    int count = 0;
     for (int i = 0; i < slices->count; i++) {
         const sm_slice *slice = &slices->items[i];
-        float *expected = golden_read(c->file, "/gradients", slice->name, SM_H5_FLOAT, NULL);
-        float *found = sm_alloc(slice->count * sizeof *found);
-        sm_slice_export(slice, gradients, found);
-        for (size_t k = 0; k < slice->count; k++) {
-            difference += ((double)found[k] - expected[k]) * ((double)found[k] - expected[k]);
-            norm += (double)expected[k] * expected[k];
+        if (strncmp(slice->name, "log_variance", 12) != 0) {
+            float *expected = golden_read(c->file, "/gradients", slice->name, SM_H5_FLOAT, NULL);
+            float *found = sm_alloc(slice->count * sizeof *found);
+            sm_slice_export(slice, gradients, found);
+            errors[count++] = sm_test_relative_error(found, expected, slice->count);
+            sm_free(expected);
+            sm_free(found);
         }
-        sm_free(expected);
-        sm_free(found);
     }
+    qsort(errors, (size_t)count, sizeof *errors, by_size);
+    *median = errors[count / 2];
+    *ninth_decile = errors[count * 9 / 10];
+    sm_free(errors);
     sm_free(gradients);
-    return sqrt(difference / norm);
 }
 
-/* \param outputs, gradients  relative errors of PyTorch 1.13's autocast to bfloat16 on the same network, which rounds
- * at the same places but not in the same order: these may be half as large again */
-static void check_bf16(const char *name, double outputs, double gradients)
+/* How far PyTorch's autocast to bfloat16 is from float64 on the same network; it rounds at the same places, but not the
+ * same sums: half as much again is allowed. */
+static double as_near_as_pytorch(const network_case *c, const char *what)
+{
+    double error;
+    SM_TEST_OK(sm_h5_read_attribute_double(c->file, "/autocast", what, &error));
+    return 1.5 * error;
+}
+
+static void check_bf16(const char *name)
 {
     network_case *c = open_case(name, "kind = sgd\nlearning_rate = 0\n", "precision = bf16");
-    check_forward(c, 1.5 * outputs);
+    check_forward(c, as_near_as_pytorch(c, "outputs"));
     close_case(c);
     c = open_case(name, "kind = sgd\nlearning_rate = 0\n", "precision = bf16");
     step(c);
     for (int t = 0; t < TASKS; t++) {
+        /* a sum of errors of either sign: PyTorch's is 6e-6 to 1e-3 */
         SM_TEST_AT_MOST(fabs(c->trainer->loss[t] / golden_number(c->file, "/losses", tasks[t]) - 1), 2e-3);
     }
-    SM_TEST_AT_MOST(gradient_error(c), 1.5 * gradients);
+    double median, ninth_decile;
+    gradient_errors(c, &median, &ninth_decile);
+    SM_TEST_AT_MOST(median, as_near_as_pytorch(c, "gradients_median"));
+    SM_TEST_AT_MOST(ninth_decile, as_near_as_pytorch(c, "gradients_ninth_decile"));
     close_case(c);
 }
 
 static void bfloat16_is_as_near_as_that_of_pytorch(void)
 {
-    check_bf16("network_os8.h5", 0.017, 0.116);
-    check_bf16("network_os16.h5", 0.036, 0.119);
-    check_bf16("network_resnet18_os8.h5", 0.017, 0.066);
+    check_bf16("network_os8.h5");
+    check_bf16("network_os16.h5");
+    check_bf16("network_resnet18_os8.h5");
 }
 
 static const char sgd[] = "kind = sgd\nlearning_rate = 0.01\nmomentum = 0.9\nnesterov = true\nweight_decay = 1e-4\n";

@@ -427,15 +427,15 @@ static void bfloat16_rounds_to_nearest_even(void)
         double down = fabs((double)value - from_bits(lower)), up = fabs((double)from_bits(lower + 0x10000u) - value);
         uint32_t nearest = down < up || (down == up && (lower >> 16) % 2 == 0) ? lower : lower + 0x10000u;
         uint16_t half;
-        sm_bfloat16_from_float(&value, &half, 1);
-        sm_float_from_bfloat16(&half, &back, 1);
+        sm_bf16_from_floats(&value, &half, 1);
+        sm_floats_from_bf16(&half, &back, 1);
         CU_ASSERT(half == nearest >> 16 && back == from_bits(nearest));
     }
     const float special[] = {NAN, from_bits(0x7f800001u), from_bits(0xffffffffu), INFINITY, -INFINITY, 3.4e38f, -0.0f};
     uint16_t halves[7];
     float back[7];
-    sm_bfloat16_from_float(special, halves, 7);
-    sm_float_from_bfloat16(halves, back, 7);
+    sm_bf16_from_floats(special, halves, 7);
+    sm_floats_from_bf16(halves, back, 7);
     CU_ASSERT(isnan(back[0]) && isnan(back[1]) && isnan(back[2]));
     CU_ASSERT(back[3] == INFINITY && back[4] == -INFINITY && back[5] == INFINITY && halves[6] == 0x8000);
 }

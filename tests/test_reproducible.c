@@ -216,7 +216,7 @@ static void ranks_finish_the_tree(void)
 /* ---- kernels ----------------------------------------------------------------------------------------------------- */
 
 /* Floats of one sample, or of all weights, that a pass makes. */
-static size_t result_floats(const sm_conv2d_shape *s, sm_conv2d_pass pass)
+static size_t result_elements(const sm_conv2d_shape *s, sm_conv2d_pass pass)
 {
     size_t taps = (size_t)s->kernel_height * s->kernel_width;
     return pass == SM_CONV2D_FORWARD         ? (size_t)s->out_height * s->out_width * s->channels_out
@@ -224,22 +224,62 @@ static size_t result_floats(const sm_conv2d_shape *s, sm_conv2d_pass pass)
                                              : taps * s->channels_in * s->channels_out;
 }
 
+/* What the passes of a convolution read; maps of floats or bfloat16. */
+typedef struct maps {
+    sm_dtype type;
+    void *input, *grad_output;
+    float *weight;
+} maps;
+
+static void *map_new(sm_dtype type, size_t count, unsigned seed)
+{
+    float *floats = sm_alloc(count * sizeof *floats + 64);
+    sm_test_fill(floats, count, seed);
+    if (type == SM_F32) {
+        return floats;
+    }
+    sm_bf16 *map = sm_alloc(count * sizeof *map + 64);
+    for (size_t i = 0; i < count; i++) {
+        map[i] = sm_bf16_of(floats[i]);
+    }
+    sm_free(floats);
+    return map;
+}
+
+static maps maps_new(sm_dtype type, const sm_conv2d_shape *s, int batch, unsigned seed)
+{
+    return (maps){.type = type,
+                  .input = map_new(type, result_elements(s, SM_CONV2D_BACKWARD_DATA) * batch, seed),
+                  .weight = map_new(SM_F32, result_elements(s, SM_CONV2D_BACKWARD_WEIGHT), seed + 1),
+                  .grad_output = map_new(type, result_elements(s, SM_CONV2D_FORWARD) * batch, seed + 2)};
+}
+
+static void maps_free(maps *m)
+{
+    sm_free(m->input);
+    sm_free(m->weight);
+    sm_free(m->grad_output);
+}
+
 /* Runs `batch` samples from `first` on. */
 static void convolve(const sm_conv2d_algorithm *algorithm, const sm_conv2d_shape *s, sm_conv2d_pass pass,
-                     const float *const data[3], int first, int batch, int threads, float *result)
+                     const maps *data, int first, int batch, int threads, void *result)
 {
     size_t prepared_bytes = algorithm->prepared_bytes ? algorithm->prepared_bytes(s, pass) : 0;
+    size_t bytes = sm_dtype_bytes(data->type);
     void *prepared = sm_alloc(prepared_bytes);
     void *workspace = sm_alloc(algorithm->workspace_bytes(s, pass, batch, threads));
     if (prepared_bytes > 0) {
-        algorithm->prepare(s, pass, data[1], prepared, threads);
+        algorithm->prepare(s, pass, data->weight, prepared, threads);
     }
     sm_conv2d_operands operands = {
         .batch = batch,
-        .input = data[0] + (size_t)first * result_floats(s, SM_CONV2D_BACKWARD_DATA),
-        .weight = data[1],
+        .input = (const char *)data->input + (size_t)first * result_elements(s, SM_CONV2D_BACKWARD_DATA) * bytes,
+        .weight = data->weight,
         .prepared = prepared_bytes > 0 ? prepared : NULL,
-        .grad_output = data[2] + (size_t)first * result_floats(s, SM_CONV2D_FORWARD),
+        .grad_output = (const char *)data->grad_output + (size_t)first * result_elements(s, SM_CONV2D_FORWARD) * bytes,
+        .input_type = data->type,
+        .output_type = data->type,
         .result = result,
         .workspace = workspace,
         .threads = threads,
@@ -251,16 +291,16 @@ static void convolve(const sm_conv2d_algorithm *algorithm, const sm_conv2d_shape
 
 /* A sample alone on one thread against the same in any batch on any threads. */
 static int depends_on_batch(const sm_conv2d_algorithm *algorithm, const sm_conv2d_shape *s, sm_conv2d_pass pass,
-                            const float *const data[3], int most_batch)
+                            const maps *data, int most_batch)
 {
     int bad = 0, summed = pass == SM_CONV2D_BACKWARD_WEIGHT;
-    size_t floats = result_floats(s, pass);
-    float *alone = sm_alloc(floats * sizeof *alone), *together = sm_alloc(floats * most_batch * sizeof *together);
+    size_t bytes = result_elements(s, pass) * sm_dtype_bytes(summed ? SM_F32 : data->type);
+    char *alone = sm_alloc(bytes), *together = sm_alloc(bytes * most_batch);
     convolve(algorithm, s, pass, data, most_batch - 1, 1, 1, alone);
     for (int threads = 1; threads <= 3; threads++) {
         for (int batch = 1; batch <= (summed ? 1 : most_batch); batch += 2) {
             convolve(algorithm, s, pass, data, most_batch - batch, batch, threads, together);
-            bad += memcmp(alone, together + (size_t)(batch - 1) * floats, floats * sizeof *alone) != 0;
+            bad += memcmp(alone, together + (size_t)(batch - 1) * bytes, bytes) != 0;
         }
     }
     sm_free(alone);
@@ -283,27 +323,19 @@ static void convolutions_do_not_depend_on_batch_or_threads(void)
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes && sm_microkernel_select(kernels[k]); i++) {
             const int *n = shapes[i];
             sm_conv2d_shape s = sm_conv2d_square(n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7]);
-            float *data[3];
-            for (int d = 0; d < 3; d++) {
-                sm_conv2d_pass of = d == 0   ? SM_CONV2D_BACKWARD_DATA
-                                    : d == 1 ? SM_CONV2D_BACKWARD_WEIGHT
-                                             : SM_CONV2D_FORWARD;
-                size_t count = result_floats(&s, of) * BATCH;
-                data[d] = sm_alloc(count * sizeof(float) + 64);
-                sm_test_fill(data[d], count, (unsigned)(10 * i) + (unsigned)d);
-            }
-            for (const sm_conv2d_algorithm *a = sm_conv2d_algorithms; a->name; a++) {
-                for (int pass = 0; pass < SM_CONV2D_PASSES; pass++) {
-                    int bad = a->supports(&s, (sm_conv2d_pass)pass) &&
-                              depends_on_batch(a, &s, (sm_conv2d_pass)pass, (const float *const *)data, BATCH);
-                    CU_ASSERT(!bad);
-                    if (bad) {
-                        printf("%s, %s, pass %d, shape %zu\n", a->name, kernels[k], pass, i);
+            for (int bf16 = 0; bf16 < 2; bf16++) {
+                maps data = maps_new(bf16 ? SM_BF16 : SM_F32, &s, BATCH, (unsigned)(10 * i));
+                for (const sm_conv2d_algorithm *a = sm_conv2d_algorithms; a->name; a++) {
+                    for (int pass = 0; pass < SM_CONV2D_PASSES; pass++) {
+                        int runs = a->supports(&s, (sm_conv2d_pass)pass) && (!bf16 || a->precision == SM_CONV2D_BF16);
+                        int bad = runs && depends_on_batch(a, &s, (sm_conv2d_pass)pass, &data, BATCH);
+                        CU_ASSERT(!bad);
+                        if (bad) {
+                            printf("%s, %s, pass %d, shape %zu, bf16 %d\n", a->name, kernels[k], pass, i, bf16);
+                        }
                     }
                 }
-            }
-            for (int d = 0; d < 3; d++) {
-                sm_free(data[d]);
+                maps_free(&data);
             }
         }
     }
@@ -465,6 +497,7 @@ static void n_ranks_give_the_bits_of_one(void)
         {REPRODUCIBLE, "run.batch=5", NULL},
         {REPRODUCIBLE, "run.batch=8", "run.precision=fp32", NULL},
         {REPRODUCIBLE, "run.batch=6", "distributed.batch_norm=frozen", NULL},
+        {REPRODUCIBLE, "run.batch=5", "run.precision=bf16", "distributed.recompute=blocks", NULL},
         {REPRODUCIBLE, "run.batch=2", NULL}, /* the third rank has none */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -188,7 +188,7 @@ static void collect(sm_exchange *e, place *p)
     }
     if (e->compress) {
         receive_sums(e, p);
-        sm_bfloat16_from_float(e->values + p->first, p->sent, p->count);
+        sm_bf16_from_floats(e->values + p->first, p->sent, p->count);
     }
     for (int i = 1; i < e->size; i++) {
         int r = other(e, i);
@@ -205,15 +205,15 @@ static void add_contributions(sm_exchange *e, place *p, int threads)
     for (int r = 0; r < e->size; r++) {
         float *contribution = p->contributions + (size_t)r * e->longest_share;
         if (e->compress && r != e->rank) {
-            sm_float_from_bfloat16(p->collected + (size_t)r * e->longest_share, contribution, count);
+            sm_floats_from_bf16(p->collected + (size_t)r * e->longest_share, contribution, count);
         }
         e->sources[r] = r == e->rank ? own : contribution;
     }
     sm_add_in_order(e->sources, (size_t)e->size, &own, 1, 0, count, threads);
     if (e->compress) { /* this rank too goes on with the rounded sum */
         uint16_t *rounded = p->sent + share_begin(e, p->count, e->rank);
-        sm_bfloat16_from_float(own, rounded, count);
-        sm_float_from_bfloat16(rounded, own, count);
+        sm_bf16_from_floats(own, rounded, count);
+        sm_floats_from_bf16(rounded, own, count);
     }
 }
 
@@ -231,7 +231,7 @@ static void take_compressed_sums(sm_exchange *e, place *p)
 {
     for (int i = 1; i < e->size; i++) {
         int r = other(e, i);
-        sm_float_from_bfloat16(p->received + share_begin(e, p->count, r), share_values(e, p, r), share_count(e, p, r));
+        sm_floats_from_bf16(p->received + share_begin(e, p->count, r), share_values(e, p, r), share_count(e, p, r));
     }
 }
 

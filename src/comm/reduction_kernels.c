@@ -1,6 +1,5 @@
 #include "comm/reduction_kernels.h"
 
-#include <sigmatic/base/bf16.h>
 #include <sigmatic/base/clones.h>
 
 #include <string.h>
@@ -37,14 +36,14 @@ void sm_add_in_order(const float *const *from, size_t sources, float *const *to,
     }
 }
 
-SM_CLONES void sm_bfloat16_from_float(const float *from, uint16_t *to, size_t count)
+SM_CLONES void sm_bf16_from_floats(const float *from, sm_bf16 *to, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         to[i] = sm_bf16_of(from[i]);
     }
 }
 
-SM_CLONES void sm_float_from_bfloat16(const uint16_t *from, float *to, size_t count)
+SM_CLONES void sm_floats_from_bf16(const sm_bf16 *from, float *to, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         to[i] = sm_float_of(from[i]);

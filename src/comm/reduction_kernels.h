@@ -3,6 +3,8 @@
 #ifndef SIGMATIC_COMM_REDUCTION_KERNELS_H
 #define SIGMATIC_COMM_REDUCTION_KERNELS_H
 
+#include <sigmatic/base/bf16.h>
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,7 +14,7 @@ void sm_add_in_order(const float *const *from, size_t sources, float *const *to,
                      size_t count, int threads);
 
 /** bfloat16: the upper half of a float, rounded to nearest, ties to even; a NaN stays one. */
-void sm_bfloat16_from_float(const float *from, uint16_t *to, size_t count);
-void sm_float_from_bfloat16(const uint16_t *from, float *to, size_t count);
+void sm_bf16_from_floats(const float *from, sm_bf16 *to, size_t count);
+void sm_floats_from_bf16(const sm_bf16 *from, float *to, size_t count);
 
 #endif

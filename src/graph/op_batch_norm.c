@@ -116,7 +116,7 @@ static void run_mask(const sm_step *step, const sm_run *run)
 {
     const bn_config *config = step->config;
     size_t count = local_rows(config, run) * (size_t)config->channels;
-    sm_relu_backward(config->type, count, ADDRESS(0), ADDRESS(1), step->beta, ADDRESS(2), run->threads);
+    sm_relu_backward(config->type, count, ADDRESS(0), ADDRESS(1), 0, ADDRESS(2), run->threads);
 }
 
 /* 0 input, 1 grad_output, 2 mask, 3 mean, 4 inverse_std, 5 sums, 6 masked grad_output */

@@ -69,45 +69,30 @@ static double macs(const sm_graph *graph, const sm_op *op)
 /* Operands: 0 input, 1 weight, 2 packed weight, 3 bias, 4 grad_output, 5 result, 6 vector (backward data: its gradient) */
 static sm_conv2d_operands operands_of(const pass_config *config, const sm_step *step, const sm_run *run)
 {
-    const sm_dtype result_types[SM_CONV2D_PASSES] = {config->output_type, config->input_type, SM_F32};
-    const void *input = sm_operand_address(run, step->operand[0]);
-    const void *grad_output = sm_operand_address(run, step->operand[4]);
-    void *result = sm_operand_address(run, step->operand[5]);
-    int input_bf16 = config->input_type == SM_BF16, output_bf16 = config->output_type == SM_BF16;
-    int result_bf16 = result_types[config->pass] == SM_BF16;
     return (sm_conv2d_operands){
         .batch = run->batch,
-        .input = input_bf16 ? NULL : input,
-        .input_bf16 = input_bf16 ? input : NULL,
+        .input = sm_operand_address(run, step->operand[0]),
         .weight = sm_operand_address(run, step->operand[1]),
         .prepared = sm_operand_address(run, step->operand[2]),
         .bias = sm_operand_address(run, step->operand[3]),
-        .grad_output = output_bf16 ? NULL : grad_output,
-        .grad_output_bf16 = output_bf16 ? grad_output : NULL,
-        .result = result_bf16 ? NULL : result,
-        .result_bf16 = result_bf16 ? result : NULL,
+        .grad_output = sm_operand_address(run, step->operand[4]),
+        .result = sm_operand_address(run, step->operand[5]),
+        .input_type = config->input_type,
+        .output_type = config->output_type,
         .beta = sm_step_beta(step, run),
         .workspace = run->base[SM_REGION_WORKSPACE],
         .threads = run->threads,
     };
 }
 
-/* Leaves only one sample. */
+/* Leaves one sample of the input and of grad_output. */
 static void take_sample(const sm_conv2d_shape *s, int sample, sm_conv2d_operands *operands)
 {
     size_t input = (size_t)sample * (size_t)s->height * (size_t)s->width * (size_t)s->channels_in;
     size_t output = (size_t)sample * (size_t)s->out_height * (size_t)s->out_width * (size_t)s->channels_out;
     operands->batch = 1;
-    if (operands->input_bf16) {
-        operands->input_bf16 += input;
-    } else {
-        operands->input += input;
-    }
-    if (operands->grad_output_bf16) {
-        operands->grad_output_bf16 += output;
-    } else {
-        operands->grad_output += output;
-    }
+    operands->input = (const char *)operands->input + input * sm_dtype_bytes(operands->input_type);
+    operands->grad_output = (const char *)operands->grad_output + output * sm_dtype_bytes(operands->output_type);
 }
 
 static void *vector_workspace(const pass_config *config, const sm_run *run)
@@ -139,9 +124,9 @@ static void run_weight_with_vector(const sm_step *step, const sm_run *run)
     const pass_config *config = step->config;
     const sm_conv2d_operands operands = operands_of(config, step, run);
     config->algorithm->run(&config->shape, config->pass, &operands);
-    sm_conv2d_uniform_backward_weight(&config->vector, run->batch, sm_operand_address(run, step->operand[6]),
-                                      operands.grad_output, operands.beta, operands.result + weights_of(&config->shape),
-                                      vector_workspace(config, run), run->threads);
+    sm_conv2d_uniform_backward_weight(
+        &config->vector, run->batch, sm_operand_address(run, step->operand[6]), operands.grad_output, operands.beta,
+        (float *)operands.result + weights_of(&config->shape), vector_workspace(config, run), run->threads);
 }
 
 static void run_vector_gradient(const sm_step *step, const sm_run *run)
@@ -205,7 +190,7 @@ static const sm_conv2d_algorithm *choose(const sm_plan_options *options, const s
     return sm_conv2d_choose(shape, pass, one_by_one ? 1 : options->batch_typical, options->precision);
 }
 
-/* Bias and vector are added to floats. */
+/* Floats unless all of its passes can work with bfloat16. Bias and vector are added to floats. */
 static sm_map_types types(const sm_graph *graph, const sm_op *op, const sm_plan_options *options)
 {
     sm_conv2d_shape shape = shape_of(graph, op);

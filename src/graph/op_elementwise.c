@@ -25,26 +25,20 @@ static sm_status infer(const sm_graph *graph, const sm_op *op, sm_value_shape *o
 }
 
 /* The config of the steps of ReLU and add. */
-typedef struct map_config {
-    sm_dtype type;
-    size_t elements; /* of a sample */
-} map_config;
-
-static const void *map_of(sm_lowering *lowering, const sm_op *op)
+static const void *extent_of(sm_lowering *lowering, const sm_op *op)
 {
-    map_config config = {sm_lowering_type(lowering, op->output),
-                         sm_value_elements(sm_lowering_graph(lowering)->values[op->output].shape)};
-    return sm_lowering_config(lowering, &config, sizeof config);
+    sm_extent extent = sm_lowering_extent(lowering, op->output);
+    return sm_lowering_config(lowering, &extent, sizeof extent);
 }
 
 static size_t count_of(const sm_step *step, const sm_run *run)
 {
-    return ((const map_config *)step->config)->elements * (size_t)run->batch;
+    return ((const sm_extent *)step->config)->elements * (size_t)run->batch;
 }
 
 static sm_dtype type_of(const sm_step *step)
 {
-    return ((const map_config *)step->config)->type;
+    return ((const sm_extent *)step->config)->type;
 }
 
 /* ---- ReLU: 0 input, 1 output; backward 0 output, 1 grad_output, 2 result ---- */
@@ -65,7 +59,7 @@ static void relu_forward(sm_lowering *lowering, const sm_op *op)
     sm_operand output = sm_lowering_define(lowering, op->output, op->inputs[0]);
     sm_lowering_emit(
         lowering,
-        &(sm_step){.run = run_relu, .label = "forward", .config = map_of(lowering, op), .operand = {input, output}});
+        &(sm_step){.run = run_relu, .label = "forward", .config = extent_of(lowering, op), .operand = {input, output}});
 }
 
 static void relu_backward(sm_lowering *lowering, const sm_op *op)
@@ -73,7 +67,7 @@ static void relu_backward(sm_lowering *lowering, const sm_op *op)
     sm_step step = {
         .run = run_relu_backward,
         .label = "backward",
-        .config = map_of(lowering, op),
+        .config = extent_of(lowering, op),
         .operand = {sm_lowering_value(lowering, op->output), sm_lowering_value_gradient(lowering, op->output)}};
     step.operand[2] = sm_lowering_write_gradient(lowering, op->inputs[0], op->output, &step.beta);
     sm_lowering_emit(lowering, &step);
@@ -106,7 +100,7 @@ static void add_forward(sm_lowering *lowering, const sm_op *op)
     sm_operand output = sm_lowering_define(lowering, op->output, op->inputs[0]);
     sm_lowering_emit(
         lowering,
-        &(sm_step){.run = run_add, .label = "forward", .config = map_of(lowering, op), .operand = {a, b, output}});
+        &(sm_step){.run = run_add, .label = "forward", .config = extent_of(lowering, op), .operand = {a, b, output}});
 }
 
 static void add_backward(sm_lowering *lowering, const sm_op *op)

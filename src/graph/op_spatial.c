@@ -54,6 +54,13 @@ static const void *pool_config_of(sm_lowering *lowering, const sm_op *op)
     return sm_lowering_config(lowering, &config, sizeof config);
 }
 
+/* A map that is pooled to a vector is of floats, as its vector is. */
+static sm_map_types pool_types(const sm_graph *graph, const sm_op *op, const sm_plan_options *options)
+{
+    (void)options;
+    return sm_value_pixels(graph->values[op->output].shape) == 1 ? SM_MAPS_FLOAT : SM_MAPS_ALIKE;
+}
+
 static void run_pool(const sm_step *step, const sm_run *run)
 {
     const pool_config *config = step->config;
@@ -98,7 +105,7 @@ static void pool_backward(sm_lowering *lowering, const sm_op *op)
 
 static const sm_op_kind sm_max_pool_kind = {.name = "max_pool",
                                             .infer = pool_infer,
-                                            .types = sm_maps_alike,
+                                            .types = pool_types,
                                             .forward = pool_forward,
                                             .backward = pool_backward,
                                             .recompute = pool_forward};

@@ -57,6 +57,11 @@ sm_dtype sm_lowering_type(const sm_lowering *lowering, int value)
     return lowering->plan->types[value];
 }
 
+sm_extent sm_lowering_extent(const sm_lowering *lowering, int value)
+{
+    return (sm_extent){lowering->plan->types[value], sm_value_elements(lowering->graph->values[value].shape)};
+}
+
 sm_operand sm_lowering_none(void)
 {
     return (sm_operand){SM_REGION_NONE, 0, -1};
@@ -123,7 +128,8 @@ static int buffer_reads_left(const sm_lowering *lowering, int buffer)
 
 static size_t value_bytes(const sm_lowering *lowering, int value)
 {
-    return sm_value_elements(lowering->graph->values[value].shape) * sm_dtype_bytes(lowering->plan->types[value]);
+    sm_extent extent = sm_lowering_extent(lowering, value);
+    return extent.elements * sm_dtype_bytes(extent.type);
 }
 
 sm_operand sm_lowering_define(sm_lowering *lowering, int value, int input)
@@ -227,26 +233,21 @@ static void set_gradient(sm_lowering *lowering, int value, sm_operand place)
     lowering->readers[place.buffer]++;
 }
 
-typedef struct accumulate_config {
-    sm_dtype type;
-    size_t elements; /* of a sample */
-} accumulate_config;
-
 static void run_accumulate(const sm_step *step, const sm_run *run)
 {
-    const accumulate_config *config = step->config;
-    sm_accumulate(config->type, config->elements * (size_t)run->batch, sm_operand_address(run, step->operand[0]),
+    const sm_extent *extent = step->config;
+    sm_accumulate(extent->type, extent->elements * (size_t)run->batch, sm_operand_address(run, step->operand[0]),
                   step->beta, sm_operand_address(run, step->operand[1]), run->threads);
 }
 
 static void emit_accumulate(sm_lowering *lowering, int value, sm_operand from, float beta, sm_operand to)
 {
-    accumulate_config config = {lowering->plan->types[value], sm_value_elements(lowering->graph->values[value].shape)};
+    sm_extent extent = sm_lowering_extent(lowering, value);
     sm_lowering_emit(lowering, &(sm_step){.run = run_accumulate,
                                           .label = beta > 0 ? "add gradient" : "copy gradient",
                                           .operand = {from, to},
                                           .beta = beta,
-                                          .config = sm_lowering_config(lowering, &config, sizeof config)});
+                                          .config = sm_lowering_config(lowering, &extent, sizeof extent)});
 }
 
 sm_operand sm_lowering_write_gradient(sm_lowering *lowering, int value, int in_place_of, float *beta)

@@ -11,8 +11,8 @@ SM_TYPED void add_loop(sm_dtype type, size_t begin, size_t end, const void *a, c
 {
 #pragma GCC ivdep /* output may be a or b itself */
     for (size_t i = begin; i < end; i++) {
-        float sum = sm_get(type, a, i) + sm_get(type, b, i);
-        sm_put(type, output, i, sum < floor ? floor : sum);
+        float sum = sm_map_get(type, a, i) + sm_map_get(type, b, i);
+        sm_map_put(type, output, i, sum < floor ? floor : sum);
     }
 }
 
@@ -41,7 +41,7 @@ void sm_accumulate(sm_dtype type, size_t count, const void *source, float beta, 
         if (beta != 0.0f) {
             add_range(type, begin, end, destination, source, -INFINITY, destination);
         } else if (destination != source) {
-            memcpy(sm_at(type, destination, begin), sm_at_const(type, source, begin),
+            memcpy(sm_map_at(type, destination, begin), sm_map_at_const(type, source, begin),
                    (end - begin) * sm_type_bytes(type));
         }
     }

@@ -36,18 +36,18 @@ typedef struct sums_operands {
     const float *mean, *inverse_std;
 } sums_operands;
 
-/* Four rows of floats are added in double, since the sums cancel; bfloat16 numbers, whose squares are exact floats, in
- * float. */
+/* Four rows of floats are added in double, since the sums cancel. Those of bfloat16 in float: a mean of more than 2^8
+ * standard deviations cannot be told in bfloat16, and up to that a float's 2^-24 leaves 2^-8 of the variance. */
 SM_TYPED void input_sums(sm_dtype type, const sums_operands *from, size_t begin, size_t end, int first, int width,
                          sums_of_block *sums)
 {
     double *restrict sum = sums->first, *restrict square = sums->second;
     size_t stride = (size_t)from->channels, r = begin;
     for (; r + 4 <= end; r += 4) { /* four rows an access to the sums */
-        const void *x = sm_at_const(type, from->input, r * stride + first);
+        const void *x = sm_map_at_const(type, from->input, r * stride + first);
         for (int c = 0; c < width; c++) {
-            float x0 = sm_get(type, x, c), x1 = sm_get(type, x, c + stride);
-            float x2 = sm_get(type, x, c + 2 * stride), x3 = sm_get(type, x, c + 3 * stride);
+            float x0 = sm_map_get(type, x, c), x1 = sm_map_get(type, x, c + stride);
+            float x2 = sm_map_get(type, x, c + 2 * stride), x3 = sm_map_get(type, x, c + 3 * stride);
             if (type == SM_BF16) {
                 sum[c] += (double)((x0 + x1) + (x2 + x3));
                 square[c] += (double)((x0 * x0 + x1 * x1) + (x2 * x2 + x3 * x3));
@@ -59,9 +59,9 @@ SM_TYPED void input_sums(sm_dtype type, const sums_operands *from, size_t begin,
         }
     }
     for (; r < end; r++) {
-        const void *x = sm_at_const(type, from->input, r * stride + first);
+        const void *x = sm_map_at_const(type, from->input, r * stride + first);
         for (int c = 0; c < width; c++) {
-            double value = sm_get(type, x, c);
+            double value = sm_map_get(type, x, c);
             sum[c] += value;
             square[c] += value * value;
         }
@@ -77,7 +77,7 @@ SM_CLONES static void forward_sums(const sums_operands *from, size_t begin, size
 /* The gradient behind the ReLU; y is read only if there is a mask. */
 SM_TYPED float behind_relu(sm_dtype type, int masked, const void *y, const void *g, size_t i)
 {
-    return masked && sm_get(type, y, i) <= 0.0f ? 0.0f : sm_get(type, g, i);
+    return masked && sm_map_get(type, y, i) <= 0.0f ? 0.0f : sm_map_get(type, g, i);
 }
 
 /* What the sums read of the gradients, and whether they write what is behind the ReLU. */
@@ -88,7 +88,7 @@ SM_TYPED float take_gradient(sm_dtype type, gradient_kind kind, const void *y, c
 {
     float gradient = behind_relu(type, kind != GRADIENT_PLAIN, y, g, i);
     if (kind == GRADIENT_MASKED_WRITTEN) {
-        sm_put(type, written, i, gradient);
+        sm_map_put(type, written, i, gradient);
     }
     return gradient;
 }
@@ -103,28 +103,28 @@ SM_TYPED void gradient_sums(sm_dtype type, const sums_operands *from, size_t beg
     size_t stride = (size_t)from->channels, r = begin;
     for (; r + 4 <= end; r += 4) {
         size_t row = r * stride + first;
-        const void *x = sm_at_const(type, from->input, row), *g = sm_at_const(type, from->grad_output, row);
-        const void *y = sm_at_const(type, from->output, row);
-        void *written = sm_at(type, from->grad_masked, row);
+        const void *x = sm_map_at_const(type, from->input, row), *g = sm_map_at_const(type, from->grad_output, row);
+        const void *y = sm_map_at_const(type, from->output, row);
+        void *written = sm_map_at(type, from->grad_masked, row);
 #pragma GCC ivdep /* what is written may be g itself, never shifted against it */
         for (int c = 0; c < width; c++) {
             size_t i1 = c + stride, i2 = c + 2 * stride, i3 = c + 3 * stride;
             float g0 = take_gradient(type, kind, y, g, written, c), g1 = take_gradient(type, kind, y, g, written, i1);
             float g2 = take_gradient(type, kind, y, g, written, i2), g3 = take_gradient(type, kind, y, g, written, i3);
-            float d0 = sm_get(type, x, c) - mean[c], d1 = sm_get(type, x, i1) - mean[c];
-            float d2 = sm_get(type, x, i2) - mean[c], d3 = sm_get(type, x, i3) - mean[c];
+            float d0 = sm_map_get(type, x, c) - mean[c], d1 = sm_map_get(type, x, i1) - mean[c];
+            float d2 = sm_map_get(type, x, i2) - mean[c], d3 = sm_map_get(type, x, i3) - mean[c];
             sum[c] += (double)((g0 + g1) + (g2 + g3));
             product[c] += (double)((g0 * d0 + g1 * d1) + (g2 * d2 + g3 * d3));
         }
     }
     for (; r < end; r++) {
         size_t row = r * stride + first;
-        const void *x = sm_at_const(type, from->input, row), *g = sm_at_const(type, from->grad_output, row);
-        const void *y = sm_at_const(type, from->output, row);
-        void *written = sm_at(type, from->grad_masked, row);
+        const void *x = sm_map_at_const(type, from->input, row), *g = sm_map_at_const(type, from->grad_output, row);
+        const void *y = sm_map_at_const(type, from->output, row);
+        void *written = sm_map_at(type, from->grad_masked, row);
 #pragma GCC ivdep
         for (int c = 0; c < width; c++) {
-            double gradient = take_gradient(type, kind, y, g, written, c), distance = sm_get(type, x, c) - mean[c];
+            double gradient = take_gradient(type, kind, y, g, written, c), distance = sm_map_get(type, x, c) - mean[c];
             sum[c] += gradient;
             product[c] += gradient * distance;
         }
@@ -268,20 +268,20 @@ SM_TYPED void apply_loop(sm_dtype type, const apply_slice *slice, size_t rows, c
     const float *factor = slice->factor, *mean = slice->mean, *shift = slice->shift;
     float floor = relu ? 0.0f : -INFINITY;
     for (size_t r = 0; r < rows; r++) {
-        const void *x = sm_at_const(type, input, r * slice->stride);
-        void *y = sm_at(type, output, r * slice->stride);
+        const void *x = sm_map_at_const(type, input, r * slice->stride);
+        void *y = sm_map_at(type, output, r * slice->stride);
         if (residual) {
-            const void *z = sm_at_const(type, residual, r * slice->stride);
+            const void *z = sm_map_at_const(type, residual, r * slice->stride);
 #pragma GCC ivdep /* y may be x or z itself, never shifted against them */
             for (int c = 0; c < slice->width; c++) {
-                float value = (sm_get(type, x, c) - mean[c]) * factor[c] + shift[c] + sm_get(type, z, c);
-                sm_put(type, y, c, value < floor ? floor : value);
+                float value = (sm_map_get(type, x, c) - mean[c]) * factor[c] + shift[c] + sm_map_get(type, z, c);
+                sm_map_put(type, y, c, value < floor ? floor : value);
             }
         } else {
 #pragma GCC ivdep
             for (int c = 0; c < slice->width; c++) {
-                float value = (sm_get(type, x, c) - mean[c]) * factor[c] + shift[c];
-                sm_put(type, y, c, value < floor ? floor : value);
+                float value = (sm_map_get(type, x, c) - mean[c]) * factor[c] + shift[c];
+                sm_map_put(type, y, c, value < floor ? floor : value);
             }
         }
     }
@@ -310,8 +310,8 @@ void sm_batch_norm_apply(sm_dtype type, size_t rows, int channels, const void *i
         for (int part = 0; part < parts; part++) {
             size_t begin = rows * (size_t)part / (size_t)parts, end = rows * (size_t)(part + 1) / (size_t)parts;
             size_t offset = begin * (size_t)channels + first;
-            apply_rows(type, &slice, end - begin, sm_at_const(type, input, offset), sm_at_const(type, residual, offset),
-                       relu, sm_at(type, output, offset));
+            apply_rows(type, &slice, end - begin, sm_map_at_const(type, input, offset),
+                       sm_map_at_const(type, residual, offset), relu, sm_map_at(type, output, offset));
         }
     }
 }
@@ -336,15 +336,15 @@ SM_TYPED void gradient_loop(sm_dtype type, const gradient_slice *slice, size_t r
 {
     const float *factor = slice->factor, *slope = slice->slope, *constant = slice->constant, *mean = slice->mean;
     for (size_t r = 0; r < rows; r++, offset += slice->stride) {
-        const void *x = centred ? sm_at_const(type, at->input, offset) : NULL;
-        const void *y = masked ? sm_at_const(type, at->output, offset) : NULL;
-        const void *g = sm_at_const(type, at->grad_output, offset);
-        void *grad = sm_at(type, at->grad_input, offset);
+        const void *x = centred ? sm_map_at_const(type, at->input, offset) : NULL;
+        const void *y = masked ? sm_map_at_const(type, at->output, offset) : NULL;
+        const void *g = sm_map_at_const(type, at->grad_output, offset);
+        void *grad = sm_map_at(type, at->grad_input, offset);
 #pragma GCC ivdep /* grad may be g itself, never shifted against it */
         for (int c = 0; c < slice->width; c++) {
             float value = factor[c] * behind_relu(type, masked, y, g, c);
-            value += centred ? slope[c] * (sm_get(type, x, c) - mean[c]) + constant[c] : 0.0f;
-            sm_put(type, grad, c, adds ? sm_get(type, grad, c) + value : value);
+            value += centred ? slope[c] * (sm_map_get(type, x, c) - mean[c]) + constant[c] : 0.0f;
+            sm_map_put(type, grad, c, adds ? sm_map_get(type, grad, c) + value : value);
         }
     }
 }

@@ -36,7 +36,7 @@ static void pack_rows(int parts, int rows, int depth, sm_dtype type, const void 
 {
     for (int i = 0; i < rows; i++) {
         for (int k = 0; k < whole_blocks(depth); k++) {
-            put_in_row(k < depth ? sm_get(type, a, i * row_stride + k) : 0, parts, k,
+            put_in_row(k < depth ? sm_map_get(type, a, i * row_stride + k) : 0, parts, k,
                        packed + (size_t)i * packed_stride);
         }
     }
@@ -47,7 +47,7 @@ static void pack_rows_transposed(int parts, int rows, int depth, sm_dtype type, 
 {
     for (int k = 0; k < whole_blocks(depth); k++) {
         for (int i = 0; i < rows; i++) {
-            put_in_row(k < depth ? sm_get(type, steps[k], offset + i) : 0, parts, k,
+            put_in_row(k < depth ? sm_map_get(type, steps[k], offset + i) : 0, parts, k,
                        packed + (size_t)i * packed_stride);
         }
     }
@@ -60,7 +60,7 @@ static void pack_columns(int parts, int columns, int depth, sm_dtype type, const
     uint16_t *to = (uint16_t *)packed;
     for (int k = 0; k < whole_blocks(depth); k++, to += parts * COLUMNS) {
         for (int j = 0; j < COLUMNS; j++) {
-            split(j < columns && k < depth ? sm_get(type, steps[k], offset + j) : 0, parts, to + j, COLUMNS);
+            split(j < columns && k < depth ? sm_map_get(type, steps[k], offset + j) : 0, parts, to + j, COLUMNS);
         }
     }
 }

@@ -14,7 +14,7 @@ SM_TYPED void slice_loop(sm_dtype type, size_t pixels, int width, size_t stride,
     }
     for (size_t p = 0; p < pixels; p++) {
         for (int c = 0; c < width; c++) {
-            sums[c] += (double)sm_get(type, from, p * stride + c);
+            sums[c] += (double)sm_map_get(type, from, p * stride + c);
         }
     }
 }
@@ -34,7 +34,7 @@ void sm_column_sums(sm_dtype type, int batch, size_t pixels, int channels, size_
         int width = channels - first < SLICE ? channels - first : SLICE;
         double sums[SLICE];
         float *to = result + (size_t)n * channels + first;
-        slice_sums(type, pixels, width, stride, sm_at_const(type, from, (size_t)n * pixels * stride + first), sums);
+        slice_sums(type, pixels, width, stride, sm_map_at_const(type, from, (size_t)n * pixels * stride + first), sums);
         for (int c = 0; c < width; c++) {
             to[c] = (float)(factor * sums[c] + (beta == 0.0f ? 0.0 : (double)beta * to[c]));
         }

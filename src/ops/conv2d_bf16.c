@@ -93,12 +93,13 @@ void sm_bf16_pack_weights(const sm_bf16_job *j, int step, int depth, int panel, 
 void sm_bf16_point_at_result(const sm_bf16_job *j, int rows, const size_t *pixels, int is_whole, sm_bf16_target *target)
 {
     target->rows = rows;
-    target->is_aside = is_whole && j->run->result_bf16;
+    target->is_aside = is_whole && j->result_type == SM_BF16;
+    float *floats = j->result_type == SM_BF16 ? j->sums : j->run->result;
+    sm_bf16 *rounded = j->result_type == SM_BF16 ? j->run->result : NULL;
     for (int i = 0; i < rows; i++) {
         int is_wanted = pixels[i] != (size_t)SM_BF16_NOBODY;
         size_t at = pixels[i] * (size_t)j->result_channels;
-        float *floats = j->run->result_bf16 ? j->sums : j->run->result;
-        target->to[i] = is_wanted && j->run->result_bf16 ? j->run->result_bf16 + at : NULL;
+        target->to[i] = is_wanted && rounded ? rounded + at : NULL;
         target->c[i] = target->is_aside ? j->own.square + i * COLUMNS : is_wanted ? floats + at : j->own.pixels;
     }
 }
@@ -120,7 +121,8 @@ void sm_bf16_multiply(const sm_bf16_job *j, const sm_bf16_target *target, int pa
 {
     int column = panel * COLUMNS, columns = sm_smaller(COLUMNS, j->result_channels - column);
     size_t offset = target->is_aside ? 0 : (size_t)column;
-    int adds_to_result = j->run->beta != 0, accumulate = !is_first || (adds_to_result && !j->run->result_bf16);
+    int rounds = j->result_type == SM_BF16, adds_to_result = j->run->beta != 0;
+    int accumulate = !is_first || (adds_to_result && !rounds);
     if (is_first && (j->run->bias || factors->count == 0)) {
         begin_tile(j, target, column, columns, offset, accumulate);
         accumulate = 1;
@@ -128,7 +130,7 @@ void sm_bf16_multiply(const sm_bf16_job *j, const sm_bf16_target *target, int pa
     if (factors->count > 0) {
         j->kernel->multiply(j->parts, target->rows, columns, factors, target->c, offset, accumulate);
     }
-    if (is_last && j->run->result_bf16) {
+    if (is_last && rounds) {
         j->kernel->round_rows(target->rows, columns, target->c, offset, adds_to_result, target->to, (size_t)column);
     }
 }
@@ -211,10 +213,9 @@ static void run_pixels(const sm_conv2d_shape *s, sm_conv2d_pass pass, int parts,
         sm_region region;
         sm_bf16_job j = {.shape = s, .region = &region, .run = run, .pass = pass, .parts = parts};
         j.kernel = sm_bf16_kernel_get(parts);
-        const void *source = back ? run->grad_output : run->input;
-        const sm_bf16 *source_bf16 = back ? run->grad_output_bf16 : run->input_bf16;
-        j.source_type = source_bf16 ? SM_BF16 : SM_F32;
-        j.source = source_bf16 ? source_bf16 : source;
+        j.source = back ? run->grad_output : run->input;
+        j.source_type = back ? run->output_type : run->input_type;
+        j.result_type = back ? run->input_type : run->output_type;
         j.sums = (float *)(void *)((char *)run->workspace + sums_offset(run->threads));
         j.result_height = back ? s->height : s->out_height;
         j.result_width = back ? s->width : s->out_width;
@@ -309,13 +310,15 @@ size_t sm_conv2d_bf16_parts_workspace(const sm_conv2d_shape *shape, sm_conv2d_pa
     return sums_offset(threads);
 }
 
+/* With sums for a result of bfloat16: of several taps, whose depth may come row by row, or of many channels. Which type
+ * the result has is not known here, so that one of floats gets them too. */
 size_t sm_conv2d_bf16_workspace(const sm_conv2d_shape *s, sm_conv2d_pass pass, int batch, int threads)
 {
     int back = pass == SM_CONV2D_BACKWARD_DATA;
     size_t pixels = back ? (size_t)s->height * s->width : (size_t)s->out_height * s->out_width;
     size_t sums = batch * pixels * (back ? s->channels_in : s->channels_out);
-    int channels = back ? s->channels_out : s->channels_in, taps = s->kernel_height * s->kernel_width;
-    int comes_at_once = taps == 1 && channels <= DEPTH_NOW; /* several taps may come row by row */
+    int channels = back ? s->channels_out : s->channels_in;
+    int comes_at_once = s->kernel_height * s->kernel_width == 1 && channels <= DEPTH_NOW;
     return sums_offset(threads) + (comes_at_once || pass == SM_CONV2D_BACKWARD_WEIGHT ? 0 : sums * sizeof(float));
 }
 

@@ -72,7 +72,7 @@ typedef struct sm_bf16_job {
     const sm_bf16_kernel *kernel;
     sm_conv2d_pass pass;
     int parts;
-    sm_dtype source_type;
+    sm_dtype source_type, result_type;
     const void *source;
     float *sums; /**< a result of bfloat16: as many floats, while the depth comes in several pieces */
     int result_height, result_width, result_channels;

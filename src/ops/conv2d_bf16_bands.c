@@ -135,8 +135,8 @@ static void pack_band(const sm_bf16_job *j, const band *b)
     char *to = b->packed;
     for (int i = 0, end = 0; i < r->y->taps; i++) {
         for (int y = sm_larger(b->begin[i], end); y < b->end[i]; y++) {
-            const void *from = sm_at_const(j->source_type, j->source,
-                                           (b->image * r->height + y) * r->width * r->channels + b->channel);
+            const void *from = sm_map_at_const(j->source_type, j->source,
+                                               (b->image * r->height + y) * r->width * r->channels + b->channel);
             memset(to, 0, b->left * b->pixel_bytes);
             to += b->left * b->pixel_bytes;
             j->kernel->pack_rows(j->parts, r->width, b->channels, j->source_type, from, (size_t)r->channels, to,

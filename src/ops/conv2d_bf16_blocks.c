@@ -21,7 +21,7 @@ static void pack_pixels(const sm_bf16_job *j, size_t first_row, int rows, int fi
     const sm_region *r = j->region;
     if (sm_region_is_whole(r)) {
         j->kernel->pack_rows(j->parts, rows, depth, j->source_type,
-                             sm_at_const(j->source_type, j->source, first_row * r->channels + first),
+                             sm_map_at_const(j->source_type, j->source, first_row * r->channels + first),
                              (size_t)r->channels, j->own.a, sm_bf16_row_stride(j->parts, depth));
         return;
     }

@@ -29,8 +29,6 @@ typedef struct weight_job {
     int rows;                  /* of a region */
     int first_column, columns; /* of a round */
     float *result;             /* the region's first row */
-    sm_dtype input_type, grad_output_type;
-    const void *input, *grad_output;
     sm_turns *turns;
     sm_bf16_buffers own;
 } weight_job;
@@ -49,20 +47,20 @@ static void pack_input(const weight_job *j, size_t first, int depth, int row, in
     size_t stride = sm_bf16_row_stride(j->parts, depth);
     if (row % r->channels + rows <= r->channels) { /* channels of one tap */
         if (tap != seen->tap) {
-            sm_region_point(r, j->input_type, j->input, first, depth, tap / r->x->taps, tap % r->x->taps, j->own.pixels,
-                            seen->pixels);
+            sm_region_point(r, j->run->input_type, j->run->input, first, depth, tap / r->x->taps, tap % r->x->taps,
+                            j->own.pixels, seen->pixels);
             seen->tap = tap;
         }
-        j->kernel->pack_rows_transposed(j->parts, rows, depth, j->input_type, seen->pixels, (size_t)(row % r->channels),
-                                        j->own.a, stride);
+        j->kernel->pack_rows_transposed(j->parts, rows, depth, j->run->input_type, seen->pixels,
+                                        (size_t)(row % r->channels), j->own.a, stride);
         return;
     }
     const void *copied[STEPS];
-    sm_bf16_point_at_rows(j->own.square, ROWS * sm_type_bytes(j->input_type), STEPS, copied);
+    sm_bf16_point_at_rows(j->own.square, ROWS * sm_type_bytes(j->run->input_type), STEPS, copied);
     for (int done = 0; done < depth; done += STEPS) {
         int steps = sm_smaller(STEPS, depth - done);
-        sm_region_pack(r, j->input_type, j->input, first + done, steps, row, rows, j->own.square, ROWS);
-        j->kernel->pack_rows_transposed(j->parts, rows, steps, j->input_type, copied, 0,
+        sm_region_pack(r, j->run->input_type, j->run->input, first + done, steps, row, rows, j->own.square, ROWS);
+        j->kernel->pack_rows_transposed(j->parts, rows, steps, j->run->input_type, copied, 0,
                                         j->own.a + sm_bf16_row_bytes(j->parts, done), stride);
     }
 }
@@ -74,12 +72,12 @@ static void pack_grad_output(const weight_job *j, size_t first, int depth)
     const void *pixels[DEPTH_NOW];
     sm_region_pixels(j->region, j->shape->out_height, j->shape->out_width, first, depth, pixel);
     for (int k = 0; k < depth; k++) {
-        pixels[k] =
-            sm_at_const(j->grad_output_type, j->grad_output, pixel[k] * j->shape->channels_out + j->first_column);
+        pixels[k] = sm_map_at_const(j->run->output_type, j->run->grad_output,
+                                    pixel[k] * j->shape->channels_out + j->first_column);
     }
     char *to = j->own.b;
     for (int column = 0; column < j->columns; column += COLUMNS, to += sm_bf16_columns_bytes(j->parts, depth)) {
-        j->kernel->pack_columns(j->parts, sm_smaller(COLUMNS, j->columns - column), depth, j->grad_output_type, pixels,
+        j->kernel->pack_columns(j->parts, sm_smaller(COLUMNS, j->columns - column), depth, j->run->output_type, pixels,
                                 (size_t)column, to);
     }
 }
@@ -170,7 +168,7 @@ static void enter_weight_round(weight_job *j, const weight_round *round, sight *
     size_t tap = (size_t)j->region->y->tap[0] * s->kernel_width + j->region->x->tap[0];
     j->first_column = round->column;
     j->columns = round->columns;
-    j->result = j->run->result + tap * s->channels_in * s->channels_out;
+    j->result = (float *)j->run->result + tap * s->channels_in * s->channels_out;
     seen->tap = -1;
     if (round->depth > 0) {
         pack_grad_output(j, round->first, round->depth);
@@ -218,10 +216,6 @@ void sm_bf16_run_weight(const sm_conv2d_shape *s, int parts, int split, const sm
         sm_region region;
         weight_job j = {.shape = s, .region = &region, .run = run, .parts = parts, .rows = rows};
         j.kernel = sm_bf16_kernel_get(parts);
-        j.input_type = run->input_bf16 ? SM_BF16 : SM_F32;
-        j.input = run->input_bf16 ? (const void *)run->input_bf16 : run->input;
-        j.grad_output_type = run->grad_output_bf16 ? SM_BF16 : SM_F32;
-        j.grad_output = run->grad_output_bf16 ? (const void *)run->grad_output_bf16 : run->grad_output;
         j.own = sm_bf16_buffers_of(run, thread);
         j.turns = (sm_turns *)run->workspace + group;
 #pragma omp single

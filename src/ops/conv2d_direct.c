@@ -172,7 +172,7 @@ static void run_block(const job *j, depth_piece piece, int block, int first_pane
     float *c[SM_TILE_ROWS_MAX];
     sm_region_pixels(j->region, j->result_height, j->result_width, first_row, rows, pixels);
     for (int i = 0; i < rows; i++) {
-        c[i] = j->run->result + pixels[i] * j->weights.result_channels;
+        c[i] = (float *)j->run->result + pixels[i] * j->weights.result_channels;
     }
     int from_nothing = piece.first == 0 && j->run->beta == 0 && !j->run->bias;
     if (piece.first == 0 && (j->run->bias || piece.depth == 0)) {
@@ -270,7 +270,7 @@ static void pack_grad_output(const weight_job *j, size_t first, int count)
     size_t pixels[PIXELS_NOW];
     sm_region_pixels(j->region, j->shape->out_height, j->shape->out_width, first, count, pixels);
     for (int k = 0; k < count; k++) {
-        const float *from = j->run->grad_output + pixels[k] * j->shape->channels_out + j->first_column;
+        const float *from = (const float *)j->run->grad_output + pixels[k] * j->shape->channels_out + j->first_column;
         sm_split_row(j->columns, from, width, j->panels_b + (size_t)k * width, (size_t)PIXELS_NOW * width);
     }
 }
@@ -350,7 +350,7 @@ static void run_weight(const sm_conv2d_shape *s, int split, const sm_conv2d_oper
         j.columns = sm_smaller(sm_piece_begin(panels, parts.column_parts, column_part + 1) * width, s->channels_out) -
                     j.first_column;
         j.stride = sm_round_up((size_t)j.rows, 16) | 16; /* an odd number of cache lines */
-        j.result = run->result +
+        j.result = (float *)run->result +
                    (size_t)(region.y->tap[0] * s->kernel_width + region.x->tap[0]) * s->channels_in * s->channels_out;
         j.panels_a = mine;
         j.panels_b = mine + PANELS_A_FLOATS;

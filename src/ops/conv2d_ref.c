@@ -28,7 +28,8 @@ static void forward(const sm_conv2d_shape *s, const sm_conv2d_operands *run)
     for (int n = 0; n < run->batch; n++) {
         for (int y = 0; y < s->out_height; y++) {
             for (int x = 0; x < s->out_width; x++) {
-                float *output = run->result + (((size_t)n * s->out_height + y) * s->out_width + x) * s->channels_out;
+                float *output =
+                    (float *)run->result + (((size_t)n * s->out_height + y) * s->out_width + x) * s->channels_out;
                 for (int o = 0; o < s->channels_out; o++) {
                     output[o] = (run->beta == 0 ? 0 : run->beta * output[o]) + (run->bias ? run->bias[o] : 0);
                 }
@@ -66,7 +67,7 @@ static void backward_data(const sm_conv2d_shape *s, const sm_conv2d_operands *ru
     size_t image = (size_t)s->height * s->width, out_image = (size_t)s->out_height * s->out_width;
 #pragma omp parallel for num_threads(run->threads)
     for (size_t p = 0; p < run->batch * image; p++) {
-        float *result = run->result + p * s->channels_in;
+        float *result = (float *)run->result + p * s->channels_in;
         for (int c = 0; c < s->channels_in; c++) {
             result[c] = run->beta == 0 ? 0 : run->beta * result[c];
         }
@@ -78,8 +79,8 @@ static void backward_data(const sm_conv2d_shape *s, const sm_conv2d_operands *ru
             if (y < 0 || x < 0) {
                 continue;
             }
-            const float *grad =
-                run->grad_output + (p / image * out_image + (size_t)y * s->out_width + x) * s->channels_out;
+            const float *grad = (const float *)run->grad_output +
+                                (p / image * out_image + (size_t)y * s->out_width + x) * s->channels_out;
             for (int c = 0; c < s->channels_in; c++) {
                 result[c] +=
                     dot(s->channels_out, grad, run->weight + ((size_t)tap * s->channels_in + c) * s->channels_out);
@@ -94,14 +95,14 @@ static void backward_weight(const sm_conv2d_shape *s, const sm_conv2d_operands *
 #pragma omp parallel for num_threads(run->threads)
     for (int row = 0; row < taps * s->channels_in; row++) {
         int tap = row / s->channels_in, c = row % s->channels_in;
-        float *result = run->result + (size_t)row * s->channels_out;
+        float *result = (float *)run->result + (size_t)row * s->channels_out;
         for (int o = 0; o < s->channels_out; o++) {
             result[o] = run->beta == 0 ? 0 : run->beta * result[o];
         }
         for (int p = 0; p < run->batch * s->out_height * s->out_width; p++) {
             int x = p % s->out_width, y = p / s->out_width % s->out_height, n = p / s->out_width / s->out_height;
             const float *pixel = input_pixel(s, run->input, n, y, x, tap / s->kernel_width, tap % s->kernel_width);
-            const float *grad = run->grad_output + (size_t)p * s->channels_out;
+            const float *grad = (const float *)run->grad_output + (size_t)p * s->channels_out;
             for (int o = 0; pixel && o < s->channels_out; o++) {
                 result[o] += pixel[c] * grad[o];
             }

@@ -1,4 +1,5 @@
 #include "ops/conv2d_region.h"
+#include "ops/typed.h"
 #include "ops/whole.h"
 
 #include <string.h>
@@ -246,7 +247,7 @@ static inline void pack_span(size_t element, const char *source_row, int x, int 
 void sm_region_pack(const sm_region *region, sm_dtype type, const void *source, size_t first_row, int rows, int first,
                     int depth, void *block, size_t stride)
 {
-    size_t element = sm_dtype_bytes(type);
+    size_t element = sm_type_bytes(type);
     int first_span = 0, skipped = 0;
     while (skipped + region->span[first_span].elements <= first) {
         skipped += region->span[first_span++].elements;
@@ -286,7 +287,7 @@ int sm_region_is_whole(const sm_region *region)
 void sm_region_point(const sm_region *region, sm_dtype type, const void *source, size_t first_row, int rows, int tap_y,
                      int tap_x, const void *outside, const void **pixels)
 {
-    size_t pixel_bytes = region->channels * sm_dtype_bytes(type);
+    size_t pixel_bytes = region->channels * sm_type_bytes(type);
     place at = place_of(region, first_row);
     for (int row = 0; row < rows; row++, next_place(region, &at)) {
         int y = at.y * region->y->source_step + region->y->offset[tap_y];

@@ -425,10 +425,10 @@ static void transform_grad_weight(const job *j)
     const geometry *g = j->geometry;
     size_t tap_stride = (size_t)g->source_channels * g->result_channels;
     for (int row = 0; row < j->rows; row++) {
-        j->transform->grad_weight(j->buffer.sums + row * j->sums_stride, (size_t)j->panels * j->kernel->tile_columns,
-                                  j->columns, j->run->beta != 0,
-                                  j->run->result + (size_t)(j->first_row + row) * g->result_channels + j->first_column,
-                                  tap_stride);
+        j->transform->grad_weight(
+            j->buffer.sums + row * j->sums_stride, (size_t)j->panels * j->kernel->tile_columns, j->columns,
+            j->run->beta != 0,
+            (float *)j->run->result + (size_t)(j->first_row + row) * g->result_channels + j->first_column, tap_stride);
     }
 }
 
@@ -498,7 +498,7 @@ static void run_winograd(const sm_conv2d_shape *s, sm_conv2d_pass pass, const bl
     int rows = is_weight ? g.source_channels : tiles, width = sm_microkernel_get()->tile_columns;
     if (tiles == 0) {
         if (is_weight && run->beta == 0) {
-            memset(run->result, 0, (size_t)TAPS * g.source_channels * g.result_channels * sizeof *run->result);
+            memset(run->result, 0, (size_t)TAPS * g.source_channels * g.result_channels * sizeof(float));
         }
         return;
     }

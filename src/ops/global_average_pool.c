@@ -16,7 +16,7 @@ SM_TYPED void spread_loop(sm_dtype type, int channels, const float *restrict gra
 {
     for (int c = 0; c < channels; c++) {
         float value = grad_output[c] * share;
-        sm_put(type, grad_input, c, adds ? sm_get(type, grad_input, c) + value : value);
+        sm_map_put(type, grad_input, c, adds ? sm_map_get(type, grad_input, c) + value : value);
     }
 }
 
@@ -38,6 +38,6 @@ void sm_global_average_pool_backward(sm_dtype type, int batch, size_t pixels, in
 #pragma omp parallel for num_threads(parts) schedule(static) if (parts > 1)
     for (size_t row = 0; row < rows; row++) {
         spread(type, channels, grad_output + row / pixels * (size_t)channels, 1.0f / (float)pixels, beta != 0.0f,
-               sm_at(type, grad_input, row * (size_t)channels));
+               sm_map_at(type, grad_input, row * (size_t)channels));
     }
 }

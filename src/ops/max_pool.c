@@ -58,9 +58,9 @@ SM_TYPED void raise_loop(sm_dtype type, int channels, const void *restrict value
                          int32_t *restrict index)
 {
     for (int c = 0; c < channels; c++) {
-        float challenger = sm_get(type, value, c), holder = sm_get(type, maximum, c);
+        float challenger = sm_map_get(type, value, c), holder = sm_map_get(type, maximum, c);
         int wins = (challenger > holder) | (challenger != challenger);
-        sm_put(type, maximum, c, wins ? challenger : holder);
+        sm_map_put(type, maximum, c, wins ? challenger : holder);
         if (index) {
             index[c] = wins ? pixel : index[c];
         }
@@ -80,7 +80,7 @@ SM_CLONES static void raise_to(sm_dtype type, int channels, const void *value, i
 static void start_with(sm_dtype type, int channels, const void *value, int32_t pixel, void *maximum, int32_t *index)
 {
     for (int c = 0; c < channels; c++) {
-        sm_put(type, maximum, c, value ? sm_get(type, value, c) : -INFINITY);
+        sm_map_put(type, maximum, c, value ? sm_map_get(type, value, c) : -INFINITY);
     }
     for (int c = 0; index && c < channels; c++) {
         index[c] = pixel;
@@ -98,7 +98,7 @@ static void one_window(const sm_max_pool_shape *s, sm_dtype type, const void *im
     for (int i = i_first; i < i_end; i++) {
         for (int j = j_first; j < j_end; j++) {
             int32_t pixel = (y_start + i * s->dilation_height) * s->width + x_start + j * s->dilation_width;
-            const void *value = sm_at_const(type, image, (size_t)pixel * (size_t)s->channels);
+            const void *value = sm_map_at_const(type, image, (size_t)pixel * (size_t)s->channels);
             (started ? raise_to : start_with)(type, s->channels, value, pixel, maximum, index);
             started = 1;
         }
@@ -115,10 +115,10 @@ void sm_max_pool_forward(const sm_max_pool_shape *s, sm_dtype type, int batch, c
     int rows = batch * s->out_height, parts = sm_threads_worth(batch * image, threads);
 #pragma omp parallel for num_threads(parts) schedule(static) if (parts > 1)
     for (int row = 0; row < rows; row++) {
-        const void *from = sm_at_const(type, input, (size_t)(row / s->out_height) * image);
+        const void *from = sm_map_at_const(type, input, (size_t)(row / s->out_height) * image);
         for (int x = 0; x < s->out_width; x++) {
             size_t to = (size_t)row * out_row + (size_t)x * s->channels;
-            one_window(s, type, from, row % s->out_height, x, sm_at(type, output, to), index ? index + to : NULL);
+            one_window(s, type, from, row % s->out_height, x, sm_map_at(type, output, to), index ? index + to : NULL);
         }
     }
 }
@@ -129,7 +129,7 @@ SM_TYPED void take_loop(sm_dtype type, int channels, const void *restrict grad_o
                         int32_t pixel, float *restrict sums)
 {
     for (int c = 0; c < channels; c++) {
-        sums[c] += index[c] == pixel ? sm_get(type, grad_output, c) : 0.0f;
+        sums[c] += index[c] == pixel ? sm_map_get(type, grad_output, c) : 0.0f;
     }
 }
 
@@ -142,7 +142,7 @@ SM_CLONES static void take_if_winner(sm_dtype type, int channels, const void *gr
 SM_TYPED void write_loop(sm_dtype type, int channels, const float *restrict sums, void *restrict grad_input)
 {
     for (int c = 0; c < channels; c++) {
-        sm_put(type, grad_input, c, sums[c]);
+        sm_map_put(type, grad_input, c, sums[c]);
     }
 }
 
@@ -173,15 +173,15 @@ static void one_pixel(const sm_max_pool_shape *s, sm_dtype type, const void *gra
     int x_end =
         outputs_reaching(x + s->pad_left, s->kernel_width, s->stride_width, s->dilation_width, s->out_width, &x_first);
     for (int c = 0; c < channels; c++) {
-        sums[c] = beta == 0.0f ? 0.0f : sm_get(type, grad_input, (size_t)(first + c));
+        sums[c] = beta == 0.0f ? 0.0f : sm_map_get(type, grad_input, (size_t)(first + c));
     }
     for (int out_y = y_first; out_y < y_end; out_y++) {
         for (int out_x = x_first; out_x < x_end; out_x++) {
             size_t at = ((size_t)out_y * s->out_width + out_x) * s->channels + first;
-            take_if_winner(type, channels, sm_at_const(type, grad_output, at), index + at, y * s->width + x, sums);
+            take_if_winner(type, channels, sm_map_at_const(type, grad_output, at), index + at, y * s->width + x, sums);
         }
     }
-    write_sums(type, channels, sums, sm_at(type, grad_input, (size_t)first));
+    write_sums(type, channels, sums, sm_map_at(type, grad_input, (size_t)first));
 }
 
 void sm_max_pool_backward(const sm_max_pool_shape *s, sm_dtype type, int batch, const void *grad_output,
@@ -193,10 +193,10 @@ void sm_max_pool_backward(const sm_max_pool_shape *s, sm_dtype type, int batch, 
     for (int row = 0; row < rows; row++) {
         size_t from = (size_t)(row / s->height) * out_image;
         for (int x = 0; x < s->width; x++) {
-            void *pixel = sm_at(type, grad_input, (size_t)row * row_size + (size_t)x * s->channels);
+            void *pixel = sm_map_at(type, grad_input, (size_t)row * row_size + (size_t)x * s->channels);
             for (int first = 0; first < s->channels; first += SLICE) {
-                one_pixel(s, type, sm_at_const(type, grad_output, from), index + from, row % s->height, x, first, beta,
-                          pixel);
+                one_pixel(s, type, sm_map_at_const(type, grad_output, from), index + from, row % s->height, x, first,
+                          beta, pixel);
             }
         }
     }

@@ -10,8 +10,8 @@ SM_TYPED void forward_loop(sm_dtype type, size_t begin, size_t end, const void *
 {
 #pragma GCC ivdep /* output may be input itself */
     for (size_t i = begin; i < end; i++) {
-        float value = sm_get(type, input, i);
-        sm_put(type, output, i, value < 0.0f ? 0.0f : value);
+        float value = sm_map_get(type, input, i);
+        sm_map_put(type, output, i, value < 0.0f ? 0.0f : value);
     }
 }
 
@@ -25,8 +25,8 @@ SM_TYPED void backward_loop(sm_dtype type, size_t begin, size_t end, const void 
 {
 #pragma GCC ivdep /* grad_input may be grad_output itself */
     for (size_t i = begin; i < end; i++) {
-        float value = sm_get(type, output, i) <= 0.0f ? 0.0f : sm_get(type, grad_output, i);
-        sm_put(type, grad_input, i, adds ? sm_get(type, grad_input, i) + value : value);
+        float value = sm_map_get(type, output, i) <= 0.0f ? 0.0f : sm_map_get(type, grad_output, i);
+        sm_map_put(type, grad_input, i, adds ? sm_map_get(type, grad_input, i) + value : value);
     }
 }
 

@@ -15,17 +15,18 @@
 #define SM_WITH_TYPE(TYPE, FUNCTION, ...)                                                                              \
     ((TYPE) == SM_BF16 ? FUNCTION(SM_BF16, __VA_ARGS__) : FUNCTION(SM_F32, __VA_ARGS__))
 
+/** sm_dtype_bytes() of the two, for loops. */
 SM_TYPED size_t sm_type_bytes(sm_dtype type)
 {
     return type == SM_BF16 ? sizeof(sm_bf16) : sizeof(float);
 }
 
-SM_TYPED float sm_get(sm_dtype type, const void *array, size_t i)
+SM_TYPED float sm_map_get(sm_dtype type, const void *array, size_t i)
 {
     return type == SM_BF16 ? sm_float_of(((const sm_bf16 *)array)[i]) : ((const float *)array)[i];
 }
 
-SM_TYPED void sm_put(sm_dtype type, void *array, size_t i, float value)
+SM_TYPED void sm_map_put(sm_dtype type, void *array, size_t i, float value)
 {
     if (type == SM_BF16) {
         ((sm_bf16 *)array)[i] = sm_bf16_of(value);
@@ -35,12 +36,12 @@ SM_TYPED void sm_put(sm_dtype type, void *array, size_t i, float value)
 }
 
 /** \return where element i lies; NULL stays NULL. */
-SM_TYPED void *sm_at(sm_dtype type, void *array, size_t i)
+SM_TYPED void *sm_map_at(sm_dtype type, void *array, size_t i)
 {
     return array ? (char *)array + i * sm_type_bytes(type) : NULL;
 }
 
-SM_TYPED const void *sm_at_const(sm_dtype type, const void *array, size_t i)
+SM_TYPED const void *sm_map_at_const(sm_dtype type, const void *array, size_t i)
 {
     return array ? (const char *)array + i * sm_type_bytes(type) : NULL;
 }

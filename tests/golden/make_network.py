@@ -412,6 +412,36 @@ def write_first_step(file, case, state, image, targets):
             write(file, "buffers_after/" + name, value.numpy())
 
 
+def first_gradients(case, state, image, targets, mixed):
+    """Outputs and gradients of weights: in float64, or with convolutions and maps of bfloat16 by autocast."""
+    network = Network(case)
+    network.load_state_dict(state)
+    dtype = torch.float32 if mixed else torch.float64
+    network.to(dtype).train()
+    inputs = torch.from_numpy(image).permute(0, 3, 1, 2).to(dtype)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=mixed):
+        outputs = network(inputs)[0]
+    outputs = {task: output.to(dtype) for task, output in outputs.items()}
+    losses = {task: task_loss(task, outputs[task], targets[task]) for task in DIMENSIONS}
+    sum(objective_term(case, task, losses[task], network.log_variance[task]) for task in DIMENSIONS).backward()
+    gradients = {name: parameter.grad for name, parameter in network.named_parameters() if "log_variance" not in name}
+    return [{name: value.detach().double().numpy() for name, value in values.items()}
+            for values in (outputs, gradients)]
+
+
+def write_autocast(file, case, state, image, targets):
+    """How far bfloat16 is from float64: the largest relative error of outputs, the median and the ninth decile of the
+    gradients' of all tensors."""
+    exact = first_gradients(case, state, image, targets, mixed=False)
+    mixed = first_gradients(case, state, image, targets, mixed=True)
+    outputs, gradients = ([relative_error(found[name], expected[name]) for name in expected]
+                                  for found, expected in zip(mixed, exact))
+    errors = {"outputs": max(outputs), "gradients_median": numpy.median(gradients),
+              "gradients_ninth_decile": numpy.quantile(gradients, 0.9)}
+    file.create_group("autocast").attrs.update(errors)
+    print("  autocast to bfloat16: " + ", ".join(f"{name} {error:.1e}" for name, error in errors.items()))
+
+
 def write_updates(file, case, state, image, targets):
     """Returns the largest float32 error and whether all errors are allowed."""
     largest, good = 0, True
@@ -450,6 +480,7 @@ def make_case(case_name, folder, seed):
             write(file, "targets/valid_pixels/" + task, valid_pixels(task, target).sum((1, 2)).astype(numpy.int64))
         print(f"{case_name} (seed {seed})")
         write_first_step(file, case, state, image, targets)
+        write_autocast(file, case, state, image, targets)
         largest, good = write_updates(file, case, state, image, targets)
         file.attrs["tolerance"] = largest
         parameters = sum(d.size for d in file["parameters"].values())

@@ -37,7 +37,7 @@ static inline size_t sm_value_elements(sm_value_shape shape)
  * graph's input and outputs are always floats. */
 typedef enum sm_map_types {
     SM_MAPS_FLOAT, /**< floats */
-    SM_MAPS_ALIKE, /**< all of the same type */
+    SM_MAPS_ALIKE, /**< all of the same type; vectors beside them are floats all the same */
     SM_MAPS_INPUT, /**< what it reads of any type, what it writes floats */
     SM_MAPS_ANY    /**< each of any type */
 } sm_map_types;
@@ -53,7 +53,7 @@ typedef struct sm_op_kind {
     sm_status (*infer)(const sm_graph *graph, const sm_op *op, sm_value_shape *output);
     /** \return multiply-adds of the forward pass of one sample, counted as everybody counts them (no skipped taps). NULL = 0 */
     double (*macs)(const sm_graph *graph, const sm_op *op);
-    /** NULL = SM_MAPS_FLOAT */
+    /** \return which types its maps may have in a plan with these options. NULL = SM_MAPS_FLOAT */
     sm_map_types (*types)(const sm_graph *graph, const sm_op *op, const struct sm_plan_options *options);
     void (*forward)(sm_lowering *lowering, const sm_op *op); /**< emits forward steps */
     void (*backward)(sm_lowering *lowering,

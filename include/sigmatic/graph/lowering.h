@@ -17,6 +17,13 @@ const sm_graph *sm_lowering_graph(const sm_lowering *lowering);
 /** \return what a value and its gradient are: SM_F32 or SM_BF16. */
 sm_dtype sm_lowering_type(const sm_lowering *lowering, int value);
 
+/** A value of one sample, for configs of steps. */
+typedef struct sm_extent {
+    sm_dtype type;
+    size_t elements;
+} sm_extent;
+sm_extent sm_lowering_extent(const sm_lowering *lowering, int value);
+
 /** Absent operand. */
 sm_operand sm_lowering_none(void);
 

@@ -56,7 +56,7 @@ typedef struct sm_plan_options {
     int sum_nodes;    /**< reproducible: most nodes of the tree that a run's samples are; 0 = 1, the whole batch */
     size_t sum_bytes; /**< reproducible: what the caller needs to finish the sums, after the partial gradients */
     int no_reuse;     /**< every value in a place of its own (for tests) */
-    int no_fusion;    /**< one step an op (for tests) */
+    int no_fusion;    /**< one step an op (for tests): with maps of bfloat16 other bits, rounded more often */
 } sm_plan_options;
 
 /** Where an operand lies: base of the region + offset. */

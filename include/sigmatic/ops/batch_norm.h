@@ -84,7 +84,8 @@ void sm_batch_norm_backward_parameters(int channels, const double *sums, float b
  * with statistics that were constants (evaluation mode, frozen)
  * grad_input = beta * grad_input + scale * inverse_std * g.
  *
- * The gradient of a residual is g itself: `grad_masked` of the statistics, or sm_relu_backward().
+ * The gradient of a residual is g itself: `grad_masked` of the statistics, or sm_relu_backward(), called before
+ * this one if grad_input is grad_output.
  *
  * \param [in]     input       not read if sums is NULL (may be NULL then)
  * \param [in]     output      as above: the ReLU's mask, or NULL
@@ -96,7 +97,7 @@ void sm_batch_norm_backward_apply(sm_dtype type, size_t rows, int channels, cons
                                   const void *output, const float *mean, const float *inverse_std, const float *scale,
                                   double count, const double *sums, float beta, void *grad_input, int threads);
 
-/** \name Readable twins, floats, one thread: the same arguments without `type` and `threads`
+/** \name Readable twins, floats, one thread: the same arguments without `type`, `grad_masked` and `threads`
  * @{ */
 void sm_batch_norm_statistics_ref(size_t rows, int channels, const float *input, double *sums);
 void sm_batch_norm_apply_ref(size_t rows, int channels, const float *input, const float *mean, const float *inverse_std,

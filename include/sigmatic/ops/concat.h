@@ -1,7 +1,7 @@
 /** \file
  * Concatenation along channels, one part at a time: part p fills the channels offset .. offset + channels_part of
- * each row of the whole. Maps are of `type`, SM_F32 or SM_BF16, vectors of floats. rows = batch * height * width; 0 is legal. No allocation; the bits do not depend on the
- * number of threads. */
+ * each row of the whole. Maps are of `type`, SM_F32 or SM_BF16, vectors of floats. rows = batch * height * width; 0 is
+ * legal. No allocation; the bits do not depend on the number of threads. */
 #ifndef SIGMATIC_OPS_CONCAT_H
 #define SIGMATIC_OPS_CONCAT_H
 

@@ -9,7 +9,7 @@
 #ifndef SIGMATIC_OPS_CONV2D_H
 #define SIGMATIC_OPS_CONV2D_H
 
-#include <sigmatic/base/bf16.h>
+#include <sigmatic/tensor/tensor.h>
 
 #include <stddef.h>
 
@@ -41,16 +41,14 @@ enum { SM_CONV2D_PASSES = 3 };
 /** Operands of one run. `batch` images, 0 is legal (weight gradients are then beta * what was there). */
 typedef struct sm_conv2d_operands {
     int batch;
-    const float *input;   /**< (batch, height, width, channels_in): FORWARD, BACKWARD_WEIGHT */
+    const void *input;    /**< (batch, height, width, channels_in): FORWARD, BACKWARD_WEIGHT */
     const float *weight;  /**< plain weights, or NULL if the algorithm reads `prepared` only: FORWARD, BACKWARD_DATA */
     const void *prepared; /**< what prepare() made of the weights, if prepared_bytes() > 0 */
     const float *bias;    /**< channels_out, or NULL: FORWARD */
-    const float *grad_output; /**< (batch, out_height, out_width, channels_out): both backwards */
-    float *result;            /**< output, grad_input or grad_weight ([kh][kw][ci][co]) */
-    /** In place of `input`, `grad_output`, `result` (which are NULL then; not of grad_weight): algorithms of
-     * SM_CONV2D_BF16 read and write activations of bfloat16 too. Each product is rounded once, when it is complete. */
-    const sm_bf16 *input_bf16, *grad_output_bf16;
-    sm_bf16 *result_bf16;
+    const void *grad_output; /**< (batch, out_height, out_width, channels_out): both backwards */
+    void *result;            /**< output, grad_input or grad_weight ([kh][kw][ci][co], floats) */
+    sm_dtype input_type;     /**< of input and grad_input: SM_F32, or SM_BF16 for algorithms of SM_CONV2D_BF16 */
+    sm_dtype output_type;    /**< of output and grad_output; a result of SM_BF16 is rounded once, when it is complete */
     float beta;      /**< result = beta * result + computed; 0 (what was there is never read, NaN included) or 1 */
     void *workspace; /**< workspace_bytes(), 64-byte aligned; contents undefined before and after */
     int threads;

@@ -1,7 +1,8 @@
 /** \file
  * Mean over the pixels of each image: output[n,c] = sum_p input[n,p,c] / pixels, summed in double.
  *
- * Maps (batch, pixels, channels) of `type`, SM_F32 or SM_BF16, and vectors (batch, channels) of floats. batch = 0 is legal, pixels are 1 and more.
+ * Maps (batch, pixels, channels) of `type`, SM_F32 or SM_BF16, and vectors (batch, channels) of floats. batch = 0 is
+ * legal, pixels are 1 and more.
  * No allocation; the bits do not depend on the number of threads. */
 #ifndef SIGMATIC_OPS_GLOBAL_AVERAGE_POOL_H
 #define SIGMATIC_OPS_GLOBAL_AVERAGE_POOL_H

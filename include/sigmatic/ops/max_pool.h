@@ -6,7 +6,8 @@
  *                                                                x*stride - pad_left + j*dilation, c]
  *
  * A window without any pixel of the image gives -infinity and no gradient.
- * Activations and gradients of one call are of the same `type`, SM_F32 or SM_BF16 (summed in float). batch = 0 is legal. No allocation; the bits do not depend on the number of threads. */
+ * Activations and gradients of one call are of the same `type`, SM_F32 or SM_BF16 (summed in float). batch = 0 is legal.
+ * No allocation; the bits do not depend on the number of threads. */
 #ifndef SIGMATIC_OPS_MAX_POOL_H
 #define SIGMATIC_OPS_MAX_POOL_H
 

@@ -1,7 +1,8 @@
 /** \file
  * Rectified linear unit: output = input where it is not below 0, else 0. NaN passes through, forward and backward.
  *
- * Arrays of one call are of the same `type`, SM_F32 or SM_BF16; `count` elements, any shape; 0 is legal. No allocation; the bits do not depend on the number of threads. */
+ * Arrays of one call are of the same `type`, SM_F32 or SM_BF16; `count` elements, any shape; 0 is legal. No allocation;
+ * the bits do not depend on the number of threads. */
 #ifndef SIGMATIC_OPS_RELU_H
 #define SIGMATIC_OPS_RELU_H
 
