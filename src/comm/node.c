@@ -1,5 +1,5 @@
 /* Segments are POSIX shared memory instead of MPI_Win_allocate_shared(): a lack of room is an error code and not a hang
- * or a SIGBUS, and each rank's own segment lies in its own NUMA domain. */
+ * or a SIGBUS, and each rank's own segment, or its share of a common one, lies in its own NUMA domain. */
 #define _POSIX_C_SOURCE 200809L
 #include <sigmatic/base/memory.h>
 
@@ -82,7 +82,7 @@ static segment_name new_name(void)
     return name;
 }
 
-/* The places of all pages are taken here: a full /dev/shm is an error now, not a signal later. */
+/* Only the name has a place yet. */
 static char *create_segment(const segment_name *name, size_t bytes)
 {
     int file = shm_open(name->text, O_CREAT | O_EXCL | O_RDWR, 0600);
@@ -90,7 +90,7 @@ static char *create_segment(const segment_name *name, size_t bytes)
     if (file < 0) {
         return NULL;
     }
-    if (posix_fallocate(file, 0, (off_t)bytes) == 0) {
+    if (posix_fallocate(file, 0, sizeof *name) == 0 && ftruncate(file, (off_t)bytes) == 0) {
         base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     }
     close(file);
@@ -119,10 +119,34 @@ static char *open_segment(const segment_name *name, size_t bytes)
     return base;
 }
 
+/* Takes the places of bytes begin .. end before anybody touches them: a full /dev/shm is an error now, not a signal
+ * later. They lie in the NUMA domain of the rank that takes them. */
+static int take_places(const segment_name *name, size_t begin, size_t end)
+{
+    int file = shm_open(name->text, O_RDWR, 0);
+    if (file < 0) {
+        return 0;
+    }
+    int taken = begin == end || posix_fallocate(file, (off_t)begin, (off_t)(end - begin)) == 0;
+    close(file);
+    return taken;
+}
+
 static int all_of_node(const sm_node *node, int holds)
 {
     sm_check_mpi(MPI_Allreduce(MPI_IN_PLACE, &holds, 1, MPI_INT, MPI_MIN, node->comm), "MPI_Allreduce");
     return holds;
+}
+
+/* Every rank takes the places of its segment, or of its share of the only one. */
+static int take_own_places(const sm_node *node, const segment_name *names, const sm_shared *shared)
+{
+    if (shared->size > 1) {
+        return node->rank >= shared->size || take_places(&names[node->rank], 0, shared->bytes);
+    }
+    size_t rank = (size_t)node->rank, size = (size_t)node->size;
+    return take_places(&names[0], shared->bytes / size * rank,
+                       rank + 1 == size ? shared->bytes : shared->bytes / size * (rank + 1));
 }
 
 /* The first `segments` ranks make one each. */
@@ -147,7 +171,7 @@ static int make_segments(const sm_node *node, int segments, size_t bytes, sm_sha
             complete = shared->base[i] != NULL;
         }
     }
-    complete = all_of_node(node, complete); /* everybody has opened it or nobody will */
+    complete = all_of_node(node, complete && take_own_places(node, names, shared)); /* it is everybody's or nobody's */
     if (created) {
         shm_unlink(own.text);
         memset(shared->base[node->rank], 0, sizeof own);
