@@ -318,9 +318,10 @@ static void convolutions_do_not_depend_on_batch_or_threads(void)
                                     {6, 7, 70, 48, 3, 1, 12, 12}, {26, 22, 20, 48, 3, 1, 1, 1}};
     static const char *const kernels[] = {"avx512", "avx2", "blis", "plain"};
     static const char *const bf16_kernels[] = {"amx", "avx512bf16", "plain", ""}; /* "": the best */
+    const size_t count = (size_t)sm_test_rounds(sizeof shapes / sizeof *shapes);
     for (size_t k = 0; k < sizeof kernels / sizeof *kernels; k++) {
         sm_bf16_kernel_select(sm_bf16_kernel_find(bf16_kernels[k]));
-        for (size_t i = 0; i < sizeof shapes / sizeof *shapes && sm_microkernel_select(kernels[k]); i++) {
+        for (size_t i = 0; i < count && sm_microkernel_select(kernels[k]); i++) {
             const int *n = shapes[i];
             sm_conv2d_shape s = sm_conv2d_square(n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7]);
             for (int bf16 = 0; bf16 < 2; bf16++) {
