@@ -122,8 +122,12 @@ def predict(compute, nodes, ranks, machine, way, bucket_bytes=0, sums=SMALL_SUMS
 
 def lines_of(paths):
     for path in paths:
-        with open(path) as file:
-            yield from (json.loads(line) for line in file if line.startswith("{"))
+        try:
+            with open(path) as file:
+                lines = [line for line in file if line.startswith("{")]
+        except OSError as error:
+            raise SystemExit(f"{path}: {error.strerror}")
+        yield from map(json.loads, lines)
 
 
 def compute_of(run):

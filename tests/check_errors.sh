@@ -156,7 +156,10 @@ refuse "output_stride" "12" -- train good.ini --overwrite --set model.output_str
 refuse "[data] crop_width" "crop_height" -- train good.ini --overwrite --set data.crop_height=16
 refuse "'stem.*'" "freeze" -- train good.ini --overwrite --set 'model.freeze=stem.*'
 refuse "likelihood" "laplace" "cross_entropy" "categorical" -- train good.ini --overwrite --set task.semantic.likelihood=laplace
-refuse "conv2d_algorithm" "fft" -- train good.ini --overwrite --set distributed.conv2d_algorithm=fft
+refuse "conv2d_algorithm" "fft" "winograd4, " "bf16_gemm" -- train good.ini --overwrite --set distributed.conv2d_algorithm=fft
+refuse "run.batch=16" "--batch" -- bench --step --set run.batch=16
+refuse "--threads -1" "0 and more" -- bench --step --threads -1
+refuse "--steps 0" "1 and more" -- bench --step --steps 0
 refuse "log_variance" "30" -- train good.ini --overwrite --set task.depth.log_variance=30
 
 # ---- data ----

@@ -112,5 +112,8 @@ expect "a run that moved to fewer ranks gives the same bits" same eight-1x1 move
 expect "plain sums on 2 ranks train" train 2 plain --set distributed.reproducible=false
 expect "plain sums on 3 ranks train" train 3 plain3 --set distributed.reproducible=false
 expect "plain sums depend on the number of ranks" differs plain plain3
+step=(bench --step --backbone resnet18 --height 64 --width 64 --steps 2 --warmup 0 --set distributed.reproducible=yes)
+expect "a step of it is measured" timeout "$LIMIT" "$program" "${step[@]}"
+expect "and on 2 ranks" timeout "$LIMIT" $MPIRUN -n 2 "$program" "${step[@]}" --json
 echo "check_reproducible: $passed passed, $failed failed"
 [ "$failed" -eq 0 ]

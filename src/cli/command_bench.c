@@ -74,19 +74,60 @@ static sm_status report(bench *b)
     return status;
 }
 
+/* Keys that options stand for: the report would not know of other values. */
+static sm_status check_sets(const bench_options *o)
+{
+    static const struct {
+        const char *key, *option;
+    } taken[] = {{"run.batch", "--batch"},
+                 {"run.steps", "--steps"},
+                 {"data.train", "--height and --width"},
+                 {"data.height", "--height"},
+                 {"data.width", "--width"},
+                 {"model.backbone", "--backbone"},
+                 {"model.width", "--multiplier"},
+                 {"model.output_stride", "--output-stride"},
+                 {"model.aspp_rates", "--rates"},
+                 {"model.project", "--project"},
+                 {"distributed.batch_norm", "--batch-norm"},
+                 {"distributed.threads", "--threads"}};
+    for (int i = 0; i < o->sets.count; i++) {
+        for (size_t k = 0; k < sizeof taken / sizeof *taken; k++) {
+            size_t length = strlen(taken[k].key);
+            if (strncmp(o->sets.items[i], taken[k].key, length) == 0 && o->sets.items[i][length] == '=') {
+                return sm_fail(SM_ERR_USAGE, "bench: --set %s: say it with %s", o->sets.items[i], taken[k].option);
+            }
+        }
+    }
+    return SM_OK;
+}
+
 static sm_status check(const bench_options *o)
 {
+    const struct {
+        const char *option;
+        long long value, least;
+    } least[] = {{"--batch", o->batch, 1},
+                 {"--steps", o->steps, 1},
+                 {"--warmup", o->warmup, 0},
+                 {"--threads", o->threads, 0},
+                 {"--height", o->height, 32},
+                 {"--width", o->width, 32},
+                 {"--batch-global", o->batch_global, 0}};
     if (o->step + o->allreduce + o->scaling + o->replay != 1) {
         return sm_fail(SM_ERR_USAGE, "bench: say what to measure: one of --step, --allreduce, --scaling and --replay; "
                                      "see 'sigmatic bench --help'");
     }
-    if (o->reduction_share < 0 || o->batch_global < 0) {
-        return sm_fail(SM_ERR_USAGE, "bench: --reduction-share and --batch-global take 0 and more");
+    for (size_t i = 0; i < sizeof least / sizeof *least; i++) {
+        if (least[i].value < least[i].least) {
+            return sm_fail(SM_ERR_USAGE, "bench: %s %lld: expected %lld and more", least[i].option, least[i].value,
+                           least[i].least);
+        }
     }
-    if (o->batch < 1 || o->steps < 1 || o->warmup < 0 || o->threads < 0 || o->height < 32 || o->width < 32) {
-        return sm_fail(SM_ERR_USAGE, "bench: --batch and --steps take 1 and more, --height and --width 32 and more");
+    if (o->reduction_share < 0) {
+        return sm_fail(SM_ERR_USAGE, "bench: --reduction-share %g: expected 0 and more", o->reduction_share);
     }
-    return SM_OK;
+    return check_sets(o);
 }
 
 static sm_status measure_step(bench *b)

@@ -8,6 +8,8 @@
 #include <sigmatic/weighting/weighting.h>
 
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
 static const char run[] = "run", distributed[] = "distributed", checkpoint[] = "checkpoint";
 
@@ -34,7 +36,7 @@ const sm_key sm_run_keys[] = {
     {distributed, "reproducible", SM_KEY_BOOL, "false", 0, 0, NULL, NULL,
      "the same bits on any number of ranks and threads: sums over the batch, sample by sample, in one fixed order"},
     {distributed, "conv2d_algorithm", SM_KEY_TEXT, "", 0, 0, NULL, NULL,
-     "this convolution algorithm wherever it can; empty = the cheapest"},
+     "this convolution algorithm wherever it can, whatever run.precision allows; empty = the cheapest that it allows"},
     {distributed, "recompute", SM_KEY_CHOICE, "none", 0, 0, "none|blocks", NULL,
      "blocks: keep only what enters the backbone's blocks and compute the inside again in backward: two fifths of the "
      "memory "
@@ -87,6 +89,16 @@ static sm_status check_reproducible(const sm_config *config, const sm_settings *
     return SM_OK;
 }
 
+static sm_status no_such_algorithm(const sm_config *config)
+{
+    char names[400] = "";
+    for (const sm_conv2d_algorithm *algorithm = sm_conv2d_algorithms; algorithm->name; algorithm++) {
+        size_t length = strlen(names);
+        snprintf(names + length, sizeof names - length, "%s%s", length ? ", " : "", algorithm->name);
+    }
+    return sm_config_fail(config, distributed, "conv2d_algorithm", "expected nothing or one of %s", names);
+}
+
 sm_status sm_settings_read(const sm_config *config, sm_settings *settings)
 {
     *settings = (sm_settings){
@@ -124,7 +136,7 @@ sm_status sm_settings_read(const sm_config *config, sm_settings *settings)
     if (*settings->conv2d_algorithm == 0) {
         settings->conv2d_algorithm = NULL;
     } else if (!sm_conv2d_find(settings->conv2d_algorithm)) {
-        return sm_config_fail(config, distributed, "conv2d_algorithm", "no such algorithm");
+        return no_such_algorithm(config);
     }
     return settings->reproducible ? check_reproducible(config, settings) : SM_OK;
 }
