@@ -530,7 +530,9 @@ static int is_legal(int graph, unsigned variant)
 static void compare_forms(const sm_plan_options *a, float poison_a, const sm_plan_options *b, float poison_b)
 {
     for (int g = 0; g < GRAPHS; g++) {
-        for (unsigned variant = 0; variant < graphs[g].variants; variant++) {
+        int is_random = graphs[g].build == random_graph;
+        unsigned variants = is_random ? (unsigned)sm_test_rounds((int)graphs[g].variants) : graphs[g].variants;
+        for (unsigned variant = 0; variant < variants; variant++) {
             if (!is_legal(g, variant)) {
                 continue;
             }
