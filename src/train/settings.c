@@ -38,9 +38,8 @@ const sm_key sm_run_keys[] = {
     {distributed, "conv2d_algorithm", SM_KEY_TEXT, "", 0, 0, NULL, NULL,
      "this convolution algorithm wherever it can, whatever run.precision allows; empty = the cheapest that it allows"},
     {distributed, "recompute", SM_KEY_CHOICE, "none", 0, 0, "none|blocks", NULL,
-     "blocks: keep only what enters the backbone's blocks and compute the inside again in backward: two fifths of the "
-     "memory "
-     "an image, about a sixth more time, the same bits"},
+     "blocks: keep only what enters the backbone's blocks and compute the inside again in backward: two fifths to "
+     "a half of the memory an image, about a sixth more time, the same bits"},
     {distributed, "reduction", SM_KEY_CHOICE, "hierarchical", 0, 0, "blocking|overlapped|hierarchical", NULL,
      "when and how gradients travel: after backward, during it, or during it through shared memory inside a node"},
     {distributed, "bucket_mib", SM_KEY_REAL, "0", 0, 4096, NULL, "MiB",
