@@ -38,11 +38,11 @@ static int has_float_map(const sm_plan *plan, const sm_op *op)
 static int satisfy(sm_plan *plan, const sm_op *op)
 {
     sm_map_types types = op->kind->types ? op->kind->types(plan->graph, op, &plan->options) : SM_MAPS_FLOAT;
-    int changes = 0;
-    if (types == SM_MAPS_FLOAT || (types == SM_MAPS_ALIKE && has_float_map(plan, op))) {
+    int all = types == SM_MAPS_FLOAT || (types == SM_MAPS_ALIKE && has_float_map(plan, op)), changes = 0;
+    if (all) {
         changes |= make_inputs_float(plan, op);
     }
-    if (types == SM_MAPS_FLOAT || types == SM_MAPS_INPUT || (types == SM_MAPS_ALIKE && has_float_map(plan, op))) {
+    if (all || types == SM_MAPS_INPUT) {
         changes |= make_float(plan, op->output);
     }
     return changes;

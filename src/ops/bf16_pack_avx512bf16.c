@@ -142,18 +142,27 @@ static void pack_rows_bf16(int rows, int depth, const sm_bf16 *a, size_t row_str
     }
 }
 
+/* Steps k and k + 16 of those that lie anywhere: 16 elements from `at` on; steps from `depth` on are zero. */
+static inline __m512i load_pair(__mmask16 mask, const void *const *steps, int k, int depth, size_t at)
+{
+    __m256i lower = _mm256_setzero_si256(), upper = lower;
+    if (k < depth) {
+        lower = load_bf16(mask, (const sm_bf16 *)steps[k] + at);
+    }
+    if (k + PAIRS < depth) {
+        upper = load_bf16(mask, (const sm_bf16 *)steps[k + PAIRS] + at);
+    }
+    return pair_bf16(lower, upper);
+}
+
 static void pack_columns_bf16(int columns, int depth, const void *const *steps, size_t offset, char *to)
 {
-    __mmask16 mask[2] = {sm_lanes(columns), sm_lanes(columns - LANES)};
     for (int k = 0; k < depth; k += SM_BF16_STEPS, to += COLUMNS_PART) {
         for (int j = 0; j < PAIRS; j++) {
-            const sm_bf16 *first = k + j < depth ? steps[k + j] : NULL;
-            const sm_bf16 *second = k + j + PAIRS < depth ? steps[k + j + PAIRS] : NULL;
             for (int half = 0; half < 2; half++) {
-                size_t at = offset + (size_t)half * LANES;
-                __m256i low = first ? load_bf16(mask[half], first + at) : _mm256_setzero_si256();
-                __m256i high = second ? load_bf16(mask[half], second + at) : _mm256_setzero_si256();
-                _mm512_store_si512((__m512i *)(to + half * HALF_BYTES + j * LINE), pair_bf16(low, high));
+                __mmask16 mask = sm_lanes(columns - half * LANES);
+                _mm512_store_si512((__m512i *)(to + half * HALF_BYTES + j * LINE),
+                                   load_pair(mask, steps, k + j, depth, offset + (size_t)half * LANES));
             }
         }
     }
@@ -165,14 +174,10 @@ static void pack_rows_transposed_bf16(int rows, int depth, const void *const *st
     for (int k = 0; k < depth; k += SM_BF16_STEPS, to += LINE) {
         for (int row = 0; row < rows; row += LANES) {
             __m512 pairs[PAIRS];
-            __mmask16 mask = sm_lanes(rows - row);
 #pragma GCC unroll 16
             for (int j = 0; j < PAIRS; j++) {
-                const sm_bf16 *first = k + j < depth ? steps[k + j] : NULL;
-                const sm_bf16 *second = k + j + PAIRS < depth ? steps[k + j + PAIRS] : NULL;
-                __m256i low = first ? load_bf16(mask, first + offset + row) : _mm256_setzero_si256();
-                __m256i high = second ? load_bf16(mask, second + offset + row) : _mm256_setzero_si256();
-                pairs[j] = _mm512_castsi512_ps(pair_bf16(low, high));
+                pairs[j] =
+                    _mm512_castsi512_ps(load_pair(sm_lanes(rows - row), steps, k + j, depth, offset + (size_t)row));
             }
             sm_turn_square(pairs);
             for (int i = 0; i < LANES; i++) {

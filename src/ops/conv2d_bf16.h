@@ -95,11 +95,12 @@ typedef struct sm_bf16_target {
     sm_bf16 *to[SM_BF16_ROWS]; /**< NULL: not of bfloat16, or nobody's row */
 } sm_bf16_target;
 
+enum { SM_BF16_NOBODY = -1 };
+
 /** \param pixels   of the result; SM_BF16_NOBODY: a row of the tile that is not wanted
  * \param is_whole  the depth comes at once */
 void sm_bf16_point_at_result(const sm_bf16_job *job, int rows, const size_t *pixels, int is_whole,
                              sm_bf16_target *target);
-enum { SM_BF16_NOBODY = -1 };
 
 /** result = beta * result + bias + factors, or what of it belongs to this piece of the depth. */
 void sm_bf16_multiply(const sm_bf16_job *job, const sm_bf16_target *target, int panel, const sm_bf16_factors *factors,
