@@ -298,7 +298,7 @@ static int pick(sm_random *random, const int *choices, int count)
 /* Shapes that hurt: odd, thin, dilated beyond the image, channels beside the vector's length, asymmetric padding. */
 static int random_shape(sm_random *random, sm_conv2d_shape *shape)
 {
-    static const int sizes[] = {1, 2, 3, 5, 7, 8, 13, 16, 21},
+    static const int sizes[] = {1, 2, 3, 5, 7, 8, 13, 16, 21, 29},
                      channels[] = {1, 2, 3, 8, 15, 16, 17, 19, 32, 33, 50, 64};
     static const int kernels[] = {1, 2, 3, 3, 3, 5, 7}, strides[] = {1, 1, 1, 2, 3}, dilations[] = {1, 1, 2, 3, 6, 12};
 #define PICK(choices) pick(random, choices, (int)(sizeof(choices) / sizeof *(choices)))
@@ -332,19 +332,25 @@ static sm_conv2d_shape large_shape(int kernel, int stride, int dilation)
 
 static void large_layers_equal_the_reference(void)
 {
-    const sm_conv2d_shape shapes[] = {
-        large_shape(1, 1, 1),
-        large_shape(3, 1, 1),
-        large_shape(3, 1, 2),
-        large_shape(3, 2, 1),
-        sm_conv2d_square(12, 20, 640, 40, 3, 1, 12, 12),
-        sm_conv2d_square(28, 44, 40, 136, 3, 1, 1, 1), /* several jobs that share a factor */
-        sm_conv2d_square(70, 66, 3, 64, 7, 2, 3, 1),
-        sm_conv2d_square(64, 150, 64, 16, 3, 1, 1, 1), /* more pixels than a thread packs at a time */
+    const struct {
+        sm_conv2d_shape shape;
+        int batch;
+    } layers[] = {
+        {large_shape(1, 1, 1), 1},
+        {large_shape(3, 1, 1), 1},
+        {large_shape(3, 1, 2), 1},
+        {large_shape(3, 2, 1), 1},
+        {sm_conv2d_square(12, 20, 640, 40, 3, 1, 12, 12), 1},
+        {sm_conv2d_square(28, 44, 40, 136, 3, 1, 1, 1), 1}, /* several jobs that share a factor */
+        {sm_conv2d_square(70, 66, 3, 64, 7, 2, 3, 1), 1},
+        {sm_conv2d_square(64, 150, 64, 16, 3, 1, 1, 1), 1}, /* more pixels than a thread packs at a time */
+        {sm_conv2d_square(40, 60, 48, 72, 3, 1, 5, 5), 2},  /* some rows of an image, which read others apart */
+        {sm_conv2d_square(7, 30, 40, 70, 3, 1, 2, 2), 5},   /* several images at a time */
+        {sm_conv2d_square(32, 32, 130, 264, 3, 1, 3, 3), 1}, /* some columns at a time */
     };
-    const int count = sm_test_rounds(sizeof shapes / sizeof *shapes);
+    const int count = sm_test_rounds(sizeof layers / sizeof *layers);
     for (int i = 0; i < count; i++) {
-        compare_all(shapes[i], 1, 50 + (unsigned)i, i % 2, (float)(i / 2 % 2), 3);
+        compare_all(layers[i].shape, layers[i].batch, 50 + (unsigned)i, i % 2, (float)(i / 2 % 2), 3);
     }
 }
 

@@ -237,12 +237,13 @@ static void run_pixels(const sm_conv2d_shape *s, sm_conv2d_pass pass, int parts,
 
 /* Cost of the parts, in multiply-adds of the float micro-kernel at full speed, measured with matrix registers. */
 static const double multiply_cost[SM_BF16_PARTS_MAX + 1] = {0, .15, .36, .65};
-static const double band_cost = .85;      /* of the same where taps share packed pixels */
-static const double tile_cost = 25000;    /* of a tile there, for a piece of the channels */
-static const double band_pixel_cost = 20; /* of a float there: its neighbours in memory are few */
-static const double pack_cost = 7;        /* of a float, rows or columns as they lie */
-static const double turn_cost = 12;       /* of a float whose rows and columns change places */
-static const double span_cost = 600;      /* of one piece of memory copied */
+static const double band_cost = .85;       /* of the same where taps share packed pixels */
+static const double weight_band_cost = .9; /* of the same there */
+static const double tile_cost = 25000;     /* of a tile there, for a piece of the channels */
+static const double band_pixel_cost = 20;  /* of a float there: its neighbours in memory are few */
+static const double pack_cost = 7;         /* of a float, rows or columns as they lie */
+static const double turn_cost = 12;        /* of a float whose rows and columns change places */
+static const double span_cost = 600;       /* of one piece of memory copied */
 
 static double region_cost(const sm_conv2d_shape *s, sm_conv2d_pass pass, int parts, const sm_region *region, int batch)
 {
@@ -252,6 +253,11 @@ static double region_cost(const sm_conv2d_shape *s, sm_conv2d_pass pass, int par
                       (double)sm_round_up((size_t)columns, COLUMNS / 2);
     double spans = sm_region_is_whole(region) ? 0 : rows * span_cost * region->spans;
     if (pass == SM_CONV2D_BACKWARD_WEIGHT) {
+        if (sm_bf16_weight_bands_suit(region, parts)) {
+            double inside = sm_bf16_weight_bands_steps(region) * batch / (rows * region->y->taps * region->x->taps);
+            return weight_band_cost * multiply * inside +
+                   turn_cost * sm_bf16_weight_bands_packed(s, region, parts, batch) + pack_cost * rows * columns;
+        }
         int column_parts = sm_divide_up(columns, COLUMNS_NOW);
         return multiply + column_parts * (turn_cost * rows * depth + spans) + pack_cost * rows * columns;
     }
@@ -291,6 +297,10 @@ static double macs(const sm_conv2d_shape *s, sm_conv2d_pass pass, int parts, int
     sm_region_cut_axes(s, pass, split, &cut);
     for (int index = 0; index < cut.y_count * cut.x_count; index++) {
         sm_region_make(s, pass, &cut, index, &region);
+        if (pass == SM_CONV2D_BACKWARD_WEIGHT && sm_bf16_weight_bands_suit(&region, parts)) {
+            sum += sm_bf16_weight_bands_steps(&region);
+            continue;
+        }
         int channels = pass == SM_CONV2D_BACKWARD_WEIGHT ? 0 : sm_bf16_band_channels(&region, parts);
         double rows = (double)sm_region_rows(&region, 1) * region.y->taps * region.x->taps;
         sum += channels > 0 ? sm_bf16_band_rows_times_taps(&region, parts, channels) : rows;

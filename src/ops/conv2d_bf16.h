@@ -3,7 +3,7 @@
  *   conv2d_bf16.c         the rows of the table; how threads share forward and data gradient; weights
  *   conv2d_bf16_blocks.c  a region by blocks of rows
  *   conv2d_bf16_bands.c   several taps at stride 1 by bands of the image
- *   conv2d_bf16_weight.c  the weight gradient
+ *   conv2d_bf16_weight.c  the weight gradient; of several taps at stride 1: conv2d_bf16_weight_bands.c
  *
  * Packing a factor takes far longer than copying it, so both stay packed while they are used:
  *   forward, data gradient   weights in L2 until all rows have passed, a block of rows until the weights in L2 have
@@ -124,6 +124,18 @@ void sm_bf16_run_bands(const sm_bf16_job *job, int channels);
 int sm_bf16_band_groups(const sm_region *region, int parts, int channels, int batch);
 int sm_bf16_taps_read(const sm_region *region);
 double sm_bf16_band_rows_times_taps(const sm_region *region, int parts, int channels);
+
+/** \return 1 if bands suit the weight gradient of a region. */
+int sm_bf16_weight_bands_suit(const sm_region *region, int parts);
+
+/** The whole weight gradient by bands; opens a parallel region. */
+void sm_bf16_run_weight_bands(const sm_conv2d_shape *shape, const sm_region *region, int parts,
+                              const sm_conv2d_operands *run);
+
+/** Of bands for the weight gradient: \return pixels times taps that are multiplied, an image; floats of the input that
+ * are packed, for `batch` images. */
+double sm_bf16_weight_bands_steps(const sm_region *region);
+double sm_bf16_weight_bands_packed(const sm_conv2d_shape *shape, const sm_region *region, int parts, int batch);
 
 /** The whole weight gradient. */
 void sm_bf16_run_weight(const sm_conv2d_shape *shape, int parts, int split, const sm_conv2d_operands *run);

@@ -19,18 +19,14 @@ enum {
 
 enum { TAPS_MAX = SM_REGION_KERNEL_MAX * SM_REGION_KERNEL_MAX };
 
-/* Result rows y .. + rows of an image and some channels of the source rows that they read, packed: the intervals of
- * source rows that the taps read, where they are inside the source, one after the other. To the left and right of a row
- * are as many zero pixels as half a tile reads there if it reads any pixel of the row. */
+/* Some result rows of an image and some channels of the source rows that they read, packed. To the left and right of a
+ * row are as many zero pixels as half a tile reads there if it reads any pixel of the row. */
 typedef struct band {
     size_t image;
-    int y, rows;
+    sm_region_stretch rows;
     int channel, channels;
     int left, width; /* zero pixels before a row; pixels of a packed row */
     size_t pixel_bytes;
-    int begin[SM_REGION_KERNEL_MAX], end[SM_REGION_KERNEL_MAX]; /* source rows that tap i of the y axis reads */
-    int slot[SM_REGION_KERNEL_MAX];                             /* packed row of source row begin[i] */
-    int slots;
     char *packed;
 } band;
 
@@ -54,34 +50,11 @@ static int band_width(const sm_region *r)
     return left_of(r) + r->width + right_of(r);
 }
 
-/* Finds the source rows of a band, and their place. */
-static void find_rows(const sm_region *r, band *b)
-{
-    b->slots = 0;
-    for (int i = 0, end = 0; i < r->y->taps; i++) {
-        b->begin[i] = sm_clamp(b->y + r->y->offset[i], 0, r->height);
-        b->end[i] = sm_clamp(b->y + r->y->offset[i] + b->rows, 0, r->height);
-        b->slot[i] = b->begin[i] < end ? b->slots - (end - b->begin[i]) : b->slots;
-        b->slots = sm_larger(b->slots, b->slot[i] + b->end[i] - b->begin[i]);
-        end = b->end[i];
-    }
-}
-
-/* \return packed rows of a band of so many result rows, at most */
-static int slots_most(const sm_region *r, int rows)
-{
-    int slots = rows;
-    for (int i = 1; i < r->y->taps; i++) {
-        slots += sm_smaller(rows, r->y->offset[i] - r->y->offset[i - 1]);
-    }
-    return sm_smaller(slots, r->height);
-}
-
 /* \return result rows of a band with so many channels, 0 if not one fits */
 static int band_rows(const sm_region *r, int parts, int channels)
 {
     int fit = (int)(A_BYTES / (sm_bf16_row_stride(parts, channels) * (size_t)band_width(r))) - 1, rows = 0;
-    while (rows < r->y->count && slots_most(r, rows + 1) <= fit) {
+    while (rows < r->y->count && sm_region_slots_most(r, rows + 1) <= fit) {
         rows++;
     }
     return rows;
@@ -95,7 +68,8 @@ static int pixels_fit(const sm_region *r, int parts, int channels)
     if (rows < r->y->count) {
         return rows >= wanted;
     }
-    size_t image = ((size_t)slots_most(r, rows) * band_width(r) + HALF_ROWS) * sm_bf16_row_stride(parts, channels);
+    size_t image =
+        ((size_t)sm_region_slots_most(r, rows) * band_width(r) + HALF_ROWS) * sm_bf16_row_stride(parts, channels);
     return sm_smaller(BANDS_MAX, sm_divide_up(wanted, rows)) * image <= A_BYTES;
 }
 
@@ -119,13 +93,13 @@ int sm_bf16_band_channels(const sm_region *r, int parts)
 
 static size_t band_bytes(const band *b)
 {
-    return ((size_t)b->slots * b->width + HALF_ROWS) * b->pixel_bytes;
+    return ((size_t)b->rows.slots * b->width + HALF_ROWS) * b->pixel_bytes;
 }
 
 /* After the packed rows: what lies outside the source. */
 static char *zero_pixels(const band *b)
 {
-    return b->packed + (size_t)b->slots * b->width * b->pixel_bytes;
+    return b->packed + (size_t)b->rows.slots * b->width * b->pixel_bytes;
 }
 
 static void pack_band(const sm_bf16_job *j, const band *b)
@@ -133,19 +107,16 @@ static void pack_band(const sm_bf16_job *j, const band *b)
     const sm_region *r = j->region;
     int right = b->width - b->left - r->width;
     char *to = b->packed;
-    for (int i = 0, end = 0; i < r->y->taps; i++) {
-        for (int y = sm_larger(b->begin[i], end); y < b->end[i]; y++) {
-            const void *from = sm_map_at_const(j->source_type, j->source,
-                                               (b->image * r->height + y) * r->width * r->channels + b->channel);
-            memset(to, 0, b->left * b->pixel_bytes);
-            to += b->left * b->pixel_bytes;
-            j->kernel->pack_rows(j->parts, r->width, b->channels, j->source_type, from, (size_t)r->channels, to,
-                                 b->pixel_bytes);
-            to += r->width * b->pixel_bytes;
-            memset(to, 0, right * b->pixel_bytes);
-            to += right * b->pixel_bytes;
-        }
-        end = sm_larger(end, b->end[i]);
+    for (int slot = 0; slot < b->rows.slots; slot++) {
+        size_t row = b->image * r->height + sm_region_slot_row(r, &b->rows, slot);
+        const void *from = sm_map_at_const(j->source_type, j->source, row * r->width * r->channels + b->channel);
+        memset(to, 0, b->left * b->pixel_bytes);
+        to += b->left * b->pixel_bytes;
+        j->kernel->pack_rows(j->parts, r->width, b->channels, j->source_type, from, (size_t)r->channels, to,
+                             b->pixel_bytes);
+        to += r->width * b->pixel_bytes;
+        memset(to, 0, right * b->pixel_bytes);
+        to += right * b->pixel_bytes;
     }
     memset(to, 0, HALF_ROWS * b->pixel_bytes);
 }
@@ -154,7 +125,7 @@ static void pack_band(const sm_bf16_job *j, const band *b)
 static int band_reads_inside(const sm_region *r, const band *b, int tap_y, int tap_x)
 {
     int x = r->x->offset[tap_x];
-    return b->begin[tap_y] < b->end[tap_y] && x + r->x->count > 0 && x < r->width;
+    return b->rows.begin[tap_y] < b->rows.end[tap_y] && x + r->x->count > 0 && x < r->width;
 }
 
 /* Weights of a panel, of all taps that the bands read something through. */
@@ -184,15 +155,15 @@ typedef struct half_tile {
 
 static half_tile half_tile_of(const band *b, int index)
 {
-    return (half_tile){index / b->rows * HALF_ROWS, index % b->rows};
+    return (half_tile){index / b->rows.count * HALF_ROWS, index % b->rows.count};
 }
 
 /* \return 1 if some pixel of the half reads inside the source through a tap */
 static int reads_inside(const sm_region *r, const band *b, half_tile half, int tap_y, int tap_x)
 {
-    int y = b->y + half.y + r->y->offset[tap_y], x = half.x + r->x->offset[tap_x];
+    int x = half.x + r->x->offset[tap_x];
     int pixels = sm_smaller(HALF_ROWS, r->x->count - half.x);
-    return y >= b->begin[tap_y] && y < b->end[tap_y] && x + pixels > 0 && x < r->width;
+    return sm_region_slot(r, &b->rows, half.y, tap_y) >= 0 && x + pixels > 0 && x < r->width;
 }
 
 /* \return the packed pixel that the half's first pixel reads through a tap */
@@ -201,7 +172,7 @@ static const char *half_through(const sm_region *r, const band *b, half_tile hal
     if (!reads_inside(r, b, half, tap_y, tap_x)) {
         return zero_pixels(b);
     }
-    int slot = b->slot[tap_y] + b->y + half.y + r->y->offset[tap_y] - b->begin[tap_y];
+    int slot = sm_region_slot(r, &b->rows, half.y, tap_y);
     return b->packed + ((size_t)slot * b->width + b->left + half.x + r->x->offset[tap_x]) * b->pixel_bytes;
 }
 
@@ -213,7 +184,7 @@ typedef struct tile {
 
 static int halves_of(const sm_region *r, const band *b)
 {
-    return b->rows * sm_divide_up(r->x->count, HALF_ROWS);
+    return b->rows.count * sm_divide_up(r->x->count, HALF_ROWS);
 }
 
 static tile tile_at(const sm_region *r, const band *b, int index)
@@ -250,7 +221,7 @@ static int pieces_of(const sm_bf16_job *j, const band *b, const tile *t, sm_bf16
 static void pixels_of_half(const sm_bf16_job *j, const band *b, half_tile half, size_t *pixels)
 {
     const sm_region *r = j->region;
-    size_t row = b->image * j->result_height + r->y->first + b->y + half.y;
+    size_t row = b->image * j->result_height + r->y->first + b->rows.first + half.y;
     size_t first = row * j->result_width + r->x->first + half.x;
     for (int i = 0; i < HALF_ROWS; i++) {
         pixels[i] = half.x + i < r->x->count ? first + i : (size_t)SM_BF16_NOBODY;
@@ -276,21 +247,21 @@ static void multiply_band(const sm_bf16_job *j, const band *b, int panel)
     }
 }
 
-/* The band of an image that begins with row y. */
-static band band_at(const sm_region *r, int parts, int channels, int y)
+/* The band of an image that begins with row y, of no more rows than `most`. */
+static band band_at(const sm_region *r, int parts, int channels, int y, int most)
 {
-    band b = {.y = y, .left = left_of(r), .width = band_width(r), .pixel_bytes = sm_bf16_row_stride(parts, channels)};
-    b.rows = sm_smaller(band_rows(r, parts, channels), r->y->count - y);
+    band b = {.left = left_of(r), .width = band_width(r), .pixel_bytes = sm_bf16_row_stride(parts, channels)};
+    int rows = sm_smaller(band_rows(r, parts, channels), r->y->count - y);
+    sm_region_stretch_make(r, y, sm_smaller(rows, most), &b.rows);
     return b;
 }
 
 /* \return how often the weights are packed for so many images */
 int sm_bf16_band_groups(const sm_region *r, int parts, int channels, int batch)
 {
-    band b = band_at(r, parts, channels, 0);
-    find_rows(r, &b);
-    if (b.rows < r->y->count) {
-        return batch * sm_divide_up(r->y->count, b.rows);
+    band b = band_at(r, parts, channels, 0, r->y->count);
+    if (b.rows.count < r->y->count) {
+        return batch * sm_divide_up(r->y->count, b.rows.count);
     }
     return sm_divide_up(batch, sm_clamp((int)(A_BYTES / band_bytes(&b)), 1, BANDS_MAX));
 }
@@ -298,9 +269,9 @@ int sm_bf16_band_groups(const sm_region *r, int parts, int channels, int batch)
 /* \return taps that an image reads something through */
 int sm_bf16_taps_read(const sm_region *r)
 {
-    band whole = {.rows = r->y->count};
+    band whole;
     int count = 0;
-    find_rows(r, &whole);
+    sm_region_stretch_make(r, 0, r->y->count, &whole.rows);
     for (int tap = 0; tap < r->y->taps * r->x->taps; tap++) {
         count += band_reads_inside(r, &whole, tap / r->x->taps, tap % r->x->taps);
     }
@@ -312,9 +283,8 @@ double sm_bf16_band_rows_times_taps(const sm_region *r, int parts, int channels)
 {
     double sum = 0;
     for (int y = 0, rows; y < r->y->count; y += rows) {
-        band b = band_at(r, parts, channels, y);
-        find_rows(r, &b);
-        rows = b.rows;
+        band b = band_at(r, parts, channels, y, r->y->count);
+        rows = b.rows.count;
         for (int index = 0; index < halves_of(r, &b); index += 2) {
             tile t = tile_at(r, &b, index);
             for (int tap = 0; tap < r->y->taps * r->x->taps; tap++) {
@@ -334,17 +304,16 @@ static int gather_bands(const sm_bf16_job *j, int channels, size_t *row, band *b
     char *packed = j->own.a;
     int count = 0;
     while (count < BANDS_MAX && *row < j->last_row) {
-        band b = band_at(r, j->parts, channels, (int)(*row % (size_t)r->y->count));
-        b.image = *row / (size_t)r->y->count;
-        b.rows = j->last_row - *row < (size_t)b.rows ? (int)(j->last_row - *row) : b.rows;
+        size_t height = (size_t)r->y->count, left = j->last_row - *row;
+        band b = band_at(r, j->parts, channels, (int)(*row % height), left < height ? (int)left : r->y->count);
+        b.image = *row / height;
         b.packed = packed;
-        find_rows(r, &b);
         packed += band_bytes(&b);
         if (packed > j->own.a + A_BYTES) {
             break;
         }
         bands[count++] = b;
-        *row += (size_t)b.rows;
+        *row += (size_t)b.rows.count;
     }
     return count;
 }

@@ -207,6 +207,12 @@ void sm_bf16_run_weight(const sm_conv2d_shape *s, int parts, int split, const sm
 {
     sm_region_cut cut;
     sm_region_cut_axes(s, SM_CONV2D_BACKWARD_WEIGHT, split, &cut);
+    sm_region first;
+    sm_region_make(s, SM_CONV2D_BACKWARD_WEIGHT, &cut, 0, &first);
+    if (!split && run->batch > 0 && sm_bf16_weight_bands_suit(&first, parts)) {
+        sm_bf16_run_weight_bands(s, &first, parts, run);
+        return;
+    }
     int rows = s->kernel_height * s->kernel_width * s->channels_in / (cut.y_count * cut.x_count);
     int panels = sm_divide_up(s->channels_out, COLUMNS), units = sm_bf16_units_of(sm_divide_up(rows, ROWS));
 #pragma omp parallel num_threads(run->threads)

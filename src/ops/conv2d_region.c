@@ -306,3 +306,34 @@ void sm_region_pixels(const sm_region *region, int height, int width, size_t fir
         pixels[row] = (at.image * height + y) * (size_t)width + x;
     }
 }
+
+void sm_region_stretch_make(const sm_region *r, int first, int count, sm_region_stretch *stretch)
+{
+    *stretch = (sm_region_stretch){.first = first, .count = count};
+    for (int i = 0, end = 0; i < r->y->taps; i++) {
+        int begin = sm_clamp(first + r->y->offset[i], 0, r->height), shared = end > begin ? end - begin : 0;
+        end = sm_clamp(first + r->y->offset[i] + count, 0, r->height);
+        stretch->begin[i] = begin;
+        stretch->end[i] = end;
+        stretch->slot[i] = stretch->slots - shared;
+        stretch->slots = stretch->slot[i] + end - begin;
+    }
+}
+
+int sm_region_slots_most(const sm_region *r, int count)
+{
+    int slots = count;
+    for (int i = 1; i < r->y->taps; i++) {
+        slots += sm_smaller(count, r->y->offset[i] - r->y->offset[i - 1]);
+    }
+    return sm_smaller(slots, r->height);
+}
+
+int sm_region_slot_row(const sm_region *r, const sm_region_stretch *stretch, int slot)
+{
+    int tap = 0;
+    while (tap < r->y->taps - 1 && slot >= stretch->slot[tap] + stretch->end[tap] - stretch->begin[tap]) {
+        tap++;
+    }
+    return stretch->begin[tap] + slot - stretch->slot[tap];
+}

@@ -83,4 +83,29 @@ void sm_region_point(const sm_region *region, sm_dtype type, const void *source,
 /** Pixel indices in the lattice's image (of `width`, `height` pixels) of rows first_row .. + rows. */
 void sm_region_pixels(const sm_region *region, int height, int width, size_t first_row, int rows, size_t *pixels);
 
+/** Result rows first .. + count of an image, at source_step 1, and the source rows that they read: where packed one after
+ * the other, each has a slot. */
+typedef struct sm_region_stretch {
+    int first, count;
+    int begin[SM_REGION_KERNEL_MAX], end[SM_REGION_KERNEL_MAX]; /**< source rows that tap i of the y axis reads */
+    int slot[SM_REGION_KERNEL_MAX];                             /**< of source row begin[i] */
+    int slots;
+} sm_region_stretch;
+
+void sm_region_stretch_make(const sm_region *region, int first, int count, sm_region_stretch *stretch);
+
+/** \return slots of a stretch of `count` rows, at most. */
+int sm_region_slots_most(const sm_region *region, int count);
+
+/** \return the source row in a slot. */
+int sm_region_slot_row(const sm_region *region, const sm_region_stretch *stretch, int slot);
+
+/** \return the slot of the source row that row `row` of the stretch reads through a tap, or -1 if that is outside. */
+static inline int sm_region_slot(const sm_region *region, const sm_region_stretch *stretch, int row, int tap_y)
+{
+    int y = stretch->first + row + region->y->offset[tap_y];
+    int is_inside = y >= stretch->begin[tap_y] && y < stretch->end[tap_y];
+    return is_inside ? stretch->slot[tap_y] + y - stretch->begin[tap_y] : -1;
+}
+
 #endif
