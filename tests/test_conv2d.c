@@ -336,17 +336,19 @@ static void large_layers_equal_the_reference(void)
         sm_conv2d_shape shape;
         int batch;
     } layers[] = {
+        {sm_conv2d_square(7, 30, 40, 70, 3, 1, 2, 2), 5},    /* several images at a time */
+        {sm_conv2d_square(40, 60, 48, 72, 3, 1, 16, 16), 2}, /* some rows of an image, which read others apart */
+        {sm_conv2d_square(9, 30, 17, 200, 3, 1, 1, 1), 2},   /* threads across the columns */
+        {large_shape(3, 1, 2), 1},
+        {sm_conv2d_square(64, 150, 64, 16, 3, 1, 1, 1), 1},  /* more pixels than a thread packs at a time */
+        {sm_conv2d_square(64, 32, 130, 264, 3, 1, 3, 3), 1}, /* some pixels and some columns at a time */
         {large_shape(1, 1, 1), 1},
         {large_shape(3, 1, 1), 1},
-        {large_shape(3, 1, 2), 1},
+        {sm_conv2d_square(34, 31, 70, 640, 3, 1, 1, 1), 1}, /* the same of one part */
         {large_shape(3, 2, 1), 1},
         {sm_conv2d_square(12, 20, 640, 40, 3, 1, 12, 12), 1},
         {sm_conv2d_square(28, 44, 40, 136, 3, 1, 1, 1), 1}, /* several jobs that share a factor */
         {sm_conv2d_square(70, 66, 3, 64, 7, 2, 3, 1), 1},
-        {sm_conv2d_square(64, 150, 64, 16, 3, 1, 1, 1), 1}, /* more pixels than a thread packs at a time */
-        {sm_conv2d_square(40, 60, 48, 72, 3, 1, 5, 5), 2},  /* some rows of an image, which read others apart */
-        {sm_conv2d_square(7, 30, 40, 70, 3, 1, 2, 2), 5},   /* several images at a time */
-        {sm_conv2d_square(32, 32, 130, 264, 3, 1, 3, 3), 1}, /* some columns at a time */
     };
     const int count = sm_test_rounds(sizeof layers / sizeof *layers);
     for (int i = 0; i < count; i++) {
@@ -452,7 +454,8 @@ static void bits_do_not_depend_on_the_number_of_threads(void)
     sm_random random = sm_random_new(12, 0, 0);
     const int rounds = sm_test_rounds(25), large = sm_test_rounds(5) - 1;
     for (int done = 0; done < rounds;) {
-        sm_conv2d_shape shape = large_shape(3, 1 + done % 2, 1 + done % 3);
+        sm_conv2d_shape shape = done % 2 ? sm_conv2d_square(9, 30, 17, 200, 3, 1, done, done)
+                                         : large_shape(3, 1 + done / 2 % 2, 1 + done % 3);
         if (done >= large && !random_shape(&random, &shape)) {
             continue;
         }

@@ -82,13 +82,21 @@ static inline __attribute__((always_inline)) void request_lines(const char *from
     }
 }
 
-/* A quarter of what the next steps read: of both halves of A; of one part of B. */
+/* A quarter of what the next steps read: of both halves of A; of both halves of a part of B. */
 #define NEXT_A(QUARTER)                                                                                                \
-    request_lines(((QUARTER) < 2 ? next.half[0] : next.half[1]) + (QUARTER) % 2 * (LANES / 2) * stride, stride,        \
-                  LANES / 2, count)
+    do {                                                                                                               \
+        if ((QUARTER) < 2 || tall) {                                                                                   \
+            request_lines(((QUARTER) < 2 ? next.half[0] : next.half[1]) + (QUARTER) % 2 * (LANES / 2) * stride,        \
+                          stride, LANES / 2, count);                                                                   \
+        }                                                                                                              \
+    } while (0)
 #define NEXT_B(PART, QUARTER)                                                                                          \
-    request_lines(next.columns + (PART)*2 * REGISTER_BYTES + (QUARTER)*REGISTER_BYTES / 2, LINE,                       \
-                  REGISTER_BYTES / 2 / LINE, 1)
+    do {                                                                                                               \
+        if ((QUARTER) < 2 || wide) {                                                                                   \
+            request_lines(next.columns + ((PART)*4 + (QUARTER)) * (REGISTER_BYTES / 2), LINE,                          \
+                          REGISTER_BYTES / 2 / LINE, 1);                                                               \
+        }                                                                                                              \
+    } while (0)
 #define NEXT_B0(QUARTER) NEXT_B(0, QUARTER)
 #define NEXT_B1(QUARTER) NEXT_B(1, QUARTER)
 #define NEXT_B2(QUARTER) NEXT_B(2, QUARTER)
@@ -135,7 +143,7 @@ typedef struct tile_place {
         }                                                                                                              \
     } while (0)
 
-/* `after`: the piece that follows. */
+/* `after`: the piece that follows; any, if none does. */
 static inline __attribute__((always_inline)) void multiply_piece(const int count, const int tall, const int wide,
                                                                  const sm_bf16_piece *piece, const sm_bf16_piece *after,
                                                                  int depth, size_t stride)

@@ -26,8 +26,7 @@ enum {
     ELEMENT_BYTES = SM_BF16_PARTS_MAX * sizeof(uint16_t),
     PIXELS_BYTES = ROWS * ROW_STRIDE * sizeof(float),
     SQUARE_BYTES = STEPS * COLUMNS * sizeof(float),
-    B_BYTES = ELEMENT_BYTES * PANELS_NOW,
-    THREAD_BYTES = PIXELS_BYTES + SQUARE_BYTES + SM_BF16_A_BYTES + B_BYTES
+    THREAD_BYTES = PIXELS_BYTES + SQUARE_BYTES + SM_BF16_A_BYTES + SM_BF16_B_BYTES
 };
 
 _Static_assert(SM_BF16_A_BYTES >= ROWS * (ELEMENT_BYTES * DEPTH_NOW + 64), "a holds a block of rows");
@@ -238,9 +237,9 @@ static void run_pixels(const sm_conv2d_shape *s, sm_conv2d_pass pass, int parts,
 /* Cost of the parts, in multiply-adds of the float micro-kernel at full speed, measured with matrix registers. */
 static const double multiply_cost[SM_BF16_PARTS_MAX + 1] = {0, .15, .36, .65};
 static const double band_cost = .85;       /* of the same where taps share packed pixels */
-static const double weight_band_cost = .9; /* of the same there */
 static const double tile_cost = 25000;     /* of a tile there, for a piece of the channels */
 static const double band_pixel_cost = 20;  /* of a float there: its neighbours in memory are few */
+static const double weight_band_cost = .9; /* of multiply_cost, of bands for the weight gradient */
 static const double pack_cost = 7;         /* of a float, rows or columns as they lie */
 static const double turn_cost = 12;        /* of a float whose rows and columns change places */
 static const double span_cost = 600;       /* of one piece of memory copied */
@@ -254,9 +253,12 @@ static double region_cost(const sm_conv2d_shape *s, sm_conv2d_pass pass, int par
     double spans = sm_region_is_whole(region) ? 0 : rows * span_cost * region->spans;
     if (pass == SM_CONV2D_BACKWARD_WEIGHT) {
         if (sm_bf16_weight_bands_suit(region, parts)) {
-            double inside = sm_bf16_weight_bands_steps(region) * batch / (rows * region->y->taps * region->x->taps);
-            return weight_band_cost * multiply * inside +
-                   turn_cost * sm_bf16_weight_bands_packed(s, region, parts, batch) + pack_cost * rows * columns;
+            double channels = (double)sm_round_up((size_t)region->channels, ROWS / 2);
+            double steps = sm_bf16_weight_bands_steps(region) * batch;
+            return weight_band_cost * multiply_cost[parts] * steps * channels *
+                       (double)sm_round_up((size_t)columns, COLUMNS / 2) +
+                   turn_cost * channels * sm_bf16_weight_bands_packed(s, region, parts, batch) +
+                   pack_cost * rows * columns;
         }
         int column_parts = sm_divide_up(columns, COLUMNS_NOW);
         return multiply + column_parts * (turn_cost * rows * depth + spans) + pack_cost * rows * columns;

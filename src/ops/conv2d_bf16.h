@@ -25,6 +25,7 @@ enum {
     SM_BF16_PANELS_NOW = SM_BF16_DEPTH_NOW * SM_BF16_COLUMNS_NOW, /**< elements of B in L2 */
     SM_BF16_PIXELS_STRIDE = SM_BF16_DEPTH_NOW + 16,               /**< floats: an odd number of cache lines */
     SM_BF16_A_BYTES = 5 << 18,
+    SM_BF16_B_BYTES = SM_BF16_PARTS_MAX * SM_BF16_PANELS_NOW * sizeof(uint16_t),
 };
 
 /** A thread's memory. */
@@ -32,7 +33,7 @@ typedef struct sm_bf16_buffers {
     float *pixels; /**< as they are: SM_BF16_ROWS of a piece */
     float *square; /**< SM_BF16_STEPS x SM_BF16_COLUMNS: weights on their way to be packed, a tile to be rounded */
     char *a;       /**< packed rows of a piece, or bands of images: SM_BF16_A_BYTES */
-    char *b;       /**< packed columns: SM_BF16_PANELS_NOW elements */
+    char *b;       /**< packed columns: SM_BF16_B_BYTES, SM_BF16_PANELS_NOW elements of all parts */
 } sm_bf16_buffers;
 
 sm_bf16_buffers sm_bf16_buffers_of(const sm_conv2d_operands *run, int thread);
@@ -128,12 +129,13 @@ double sm_bf16_band_rows_times_taps(const sm_region *region, int parts, int chan
 /** \return 1 if bands suit the weight gradient of a region. */
 int sm_bf16_weight_bands_suit(const sm_region *region, int parts);
 
-/** The whole weight gradient by bands; opens a parallel region. */
+/** The whole weight gradient by bands, of at least one image; opens a parallel region.
+ * \param region  of the shape without `split`, that suits */
 void sm_bf16_run_weight_bands(const sm_conv2d_shape *shape, const sm_region *region, int parts,
                               const sm_conv2d_operands *run);
 
-/** Of bands for the weight gradient: \return pixels times taps that are multiplied, an image; floats of the input that
- * are packed, for `batch` images. */
+/** Of bands for the weight gradient: \return pixels times taps that are multiplied, an image; pixels of the input that are
+ * packed, each as often as that happens, for `batch` images. */
 double sm_bf16_weight_bands_steps(const sm_region *region);
 double sm_bf16_weight_bands_packed(const sm_conv2d_shape *shape, const sm_region *region, int parts, int batch);
 

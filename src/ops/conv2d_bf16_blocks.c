@@ -50,13 +50,13 @@ static void run_block(const sm_bf16_job *j, size_t first_row, int rows, int firs
     }
 }
 
-/* A stretch of a region's depth, whole blocks of steps, whose weights lie together in the order of taps. */
-typedef struct stretch {
+/* A span of a region's depth, whole blocks of steps, whose weights lie together in the order of taps. */
+typedef struct depth_span {
     int first, depth;
     int step; /* in the order of all taps */
-} stretch;
+} depth_span;
 
-static stretch stretch_at(const sm_bf16_job *j, int first)
+static depth_span depth_span_at(const sm_bf16_job *j, int first)
 {
     const sm_region *r = j->region;
     int x_floats = r->x->taps * r->channels;
@@ -65,19 +65,19 @@ static stretch stretch_at(const sm_bf16_job *j, int first)
     int depth = sm_divide_up(left, sm_divide_up(left, DEPTH_NOW));
     depth = sm_smaller((int)sm_round_up((size_t)depth, STEPS), left);
     int slot = (r->y->rank + row) * j->shape->kernel_width + r->x->rank;
-    return (stretch){first, depth, slot * r->channels + within};
+    return (depth_span){first, depth, slot * r->channels + within};
 }
 
-/* A round of all rows: a stretch of the depth and the panels whose weights fit L2. */
+/* A round of all rows: a span of the depth and the panels whose weights fit L2. */
 typedef struct block_round {
     int index;
-    stretch depth;
+    depth_span depth;
     int first_panel, last_panel;
 } block_round;
 
 static block_round round_from(const sm_bf16_job *j, int index, int first, int panel)
 {
-    stretch now = j->region->depth ? stretch_at(j, first) : (stretch){0, 0, 0};
+    depth_span now = j->region->depth ? depth_span_at(j, first) : (depth_span){0, 0, 0};
     int panels = now.depth ? PANELS_NOW / COLUMNS / (int)sm_round_up((size_t)now.depth, STEPS) : j->last_panel;
     return (block_round){index, now, panel, sm_smaller(panel + panels, j->last_panel)};
 }

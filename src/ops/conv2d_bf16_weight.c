@@ -207,10 +207,10 @@ void sm_bf16_run_weight(const sm_conv2d_shape *s, int parts, int split, const sm
 {
     sm_region_cut cut;
     sm_region_cut_axes(s, SM_CONV2D_BACKWARD_WEIGHT, split, &cut);
-    sm_region first;
-    sm_region_make(s, SM_CONV2D_BACKWARD_WEIGHT, &cut, 0, &first);
-    if (!split && run->batch > 0 && sm_bf16_weight_bands_suit(&first, parts)) {
-        sm_bf16_run_weight_bands(s, &first, parts, run);
+    sm_region whole;
+    sm_region_make(s, SM_CONV2D_BACKWARD_WEIGHT, &cut, 0, &whole); /* unless split: then one of a single tap */
+    if (run->batch > 0 && sm_bf16_weight_bands_suit(&whole, parts)) {
+        sm_bf16_run_weight_bands(s, &whole, parts, run);
         return;
     }
     int rows = s->kernel_height * s->kernel_width * s->channels_in / (cut.y_count * cut.x_count);

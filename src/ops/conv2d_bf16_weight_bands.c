@@ -1,7 +1,7 @@
-/* The weight gradient of several taps at stride 1: some rows of images at a time. grad_output of all their pixels is packed
- * for some columns of the result; then a group of the input's channels, shifted by one tap of the x axis, for all taps of
- * the y axis, which differ in the rows that they read. So the input is packed once a column of the kernel, and grad_output
- * once, where one tap after the other (conv2d_bf16_weight.c) packs both for each tap.
+/* The weight gradient of several taps at stride 1: some rows of images at a time. grad_output of all their pixels is
+ * packed for some columns of the result; then a group of the input's channels, shifted by one tap of the x axis, for all
+ * taps of the y axis, which differ in the rows that they read. So the input is packed once a column of the kernel, not
+ * once a tap (conv2d_bf16_weight.c).
  *
  * The depth is blocks of STEPS pixels of a row; the last block of a row is filled with zeros. */
 #include "ops/conv2d_bf16.h"
@@ -19,8 +19,9 @@ enum {
     COLUMNS = SM_BF16_COLUMNS,
     PIXELS_NOW = 1024,
     BLOCKS_NOW = PIXELS_NOW / STEPS,
-    B_BYTES = SM_BF16_PARTS_MAX * SM_BF16_PANELS_NOW * sizeof(uint16_t),
 };
+
+_Static_assert(SM_BF16_B_BYTES >= SM_BF16_PARTS_MAX * sizeof(uint16_t) * COLUMNS * PIXELS_NOW, "b holds a panel");
 
 /* Rounds: pixels, and columns of the result. */
 typedef struct round_cut {
@@ -77,8 +78,8 @@ int sm_bf16_weight_bands_suit(const sm_region *r, int parts)
         r->y->count < 1 || r->x->count < 1 || r->x->count > PIXELS_NOW) {
         return 0;
     }
-    int is_filled = 4 * row_blocks_of(r) * STEPS <= 5 * r->x->count; /* else it is mostly zeros that are multiplied */
-    int slots = r->y->taps * rows_now(r);                            /* at most */
+    int is_filled = 4 * row_blocks_of(r) * STEPS <= 5 * r->x->count; /* else many zeros are multiplied */
+    int slots = sm_larger(sm_region_slots_most(r, rows_now(r)), 1) * sm_larger(1, rows_now(r) / r->y->count);
     return is_filled && ROWS * input_stride(r, parts, slots) <= SM_BF16_A_BYTES;
 }
 
@@ -96,7 +97,7 @@ static round_cut cut_of(const sm_region *r, int parts, int batch, int panels)
         c.images = sm_clamp(most / height, 1, sm_larger(batch, 1));
         c.pixel_rounds = sm_divide_up(batch, c.images);
     }
-    int fit = (int)(B_BYTES / sm_bf16_columns_bytes(parts, c.images * c.rows * c.row_blocks * STEPS));
+    int fit = (int)(SM_BF16_B_BYTES / sm_bf16_columns_bytes(parts, c.images * c.rows * c.row_blocks * STEPS));
     c.column_rounds = sm_divide_up(panels, fit);
     c.panels_now = sm_divide_up(panels, sm_larger(c.column_rounds, 1));
     return c;
@@ -124,13 +125,12 @@ static pixel_round round_at(const job *j, int index)
 
 /* ---- packing ----------------------------------------------------------------------------------------------------- */
 
-/* STEPS pixels of a row of a map, from x on; `outside` beyond `width` pixels of it, and where `from` .. `to` do not
- * reach. */
-static void point_at_row(const void *row, size_t pixel_bytes, int x, int from, int to, const void *outside,
+/* STEPS pixels of a row of a map, from x on; `outside` but for steps begin .. end. */
+static void point_at_row(const void *row, size_t pixel_bytes, int x, int begin, int end, const void *outside,
                          const void **pixels)
 {
     for (int k = 0; k < STEPS; k++) {
-        int is_inside = k >= from && k < to;
+        int is_inside = k >= begin && k < end;
         pixels[k] = is_inside ? (const char *)row + (size_t)(x + k) * pixel_bytes : outside;
     }
 }
@@ -157,19 +157,19 @@ static void pack_grad_output(const job *j, const pixel_round *r)
     }
 }
 
-/* Of a block of a row: steps `from` .. `to` read inside the source through a tap. */
-static void steps_inside(const sm_region *r, int block, int tap_x, int *from, int *to)
+/* Of a block of a row: steps `begin` .. `end` read inside the source through a tap. */
+static void steps_inside(const sm_region *r, int block, int tap_x, int *begin, int *end)
 {
     int x = block * STEPS + r->x->offset[tap_x];
-    *from = sm_larger(0, -x);
-    *to = sm_smaller(sm_smaller(STEPS, r->x->count - block * STEPS), r->width - x);
+    *begin = sm_larger(0, -x);
+    *end = sm_smaller(sm_smaller(STEPS, r->x->count - block * STEPS), r->width - x);
 }
 
 static int block_reads_inside(const sm_region *r, int block, int tap_x)
 {
-    int from, to;
-    steps_inside(r, block, tap_x, &from, &to);
-    return from < to;
+    int begin, end;
+    steps_inside(r, block, tap_x, &begin, &end);
+    return begin < end;
 }
 
 /* Some channels of the rows that a round reads, shifted by a tap. */
@@ -185,11 +185,10 @@ static void pack_input(const job *j, const pixel_round *round, int channel, int 
         const char *source = (const char *)j->run->input + (image * r->height + y) * r->width * pixel_bytes;
         for (int block = 0; block < j->cut.row_blocks; block++, to += sm_bf16_row_bytes(j->parts, STEPS)) {
             const void *pixels[STEPS];
-            int from, to_step;
-            steps_inside(r, block, tap_x, &from, &to_step);
-            if (from < to_step) {
-                point_at_row(source, pixel_bytes, block * STEPS + r->x->offset[tap_x], from, to_step, j->outside,
-                             pixels);
+            int begin, end;
+            steps_inside(r, block, tap_x, &begin, &end);
+            if (begin < end) {
+                point_at_row(source, pixel_bytes, block * STEPS + r->x->offset[tap_x], begin, end, j->outside, pixels);
                 j->kernel->pack_rows_transposed(j->parts, channels, STEPS, j->run->input_type, pixels, (size_t)channel,
                                                 to, stride);
             }
@@ -293,6 +292,19 @@ static void run_rounds(const job *j)
     }
 }
 
+/* \return threads along the groups, the others go across the panels; nobody is without work if that is possible. */
+static int threads_along(int groups, int channels_out, int threads)
+{
+    int along = sm_threads_along_rows((size_t)groups * ROWS, (size_t)channels_out, threads);
+    int panels = sm_divide_up(channels_out, COLUMNS);
+    for (int other = threads; other >= 1 && (along > groups || threads / along > panels); other--) {
+        if (threads % other == 0 && other <= groups && threads / other <= panels) {
+            along = other;
+        }
+    }
+    return along;
+}
+
 void sm_bf16_run_weight_bands(const sm_conv2d_shape *s, const sm_region *region, int parts,
                               const sm_conv2d_operands *run)
 {
@@ -300,8 +312,7 @@ void sm_bf16_run_weight_bands(const sm_conv2d_shape *s, const sm_region *region,
 #pragma omp parallel num_threads(run->threads)
     {
         int thread = omp_get_thread_num(), threads = omp_get_num_threads();
-        int along = sm_threads_along_rows((size_t)groups * ROWS, (size_t)s->channels_out, threads);
-        int across = threads / along, share = thread / along;
+        int along = threads_along(groups, s->channels_out, threads), across = threads / along, share = thread / along;
         job j = {.shape = s, .region = region, .run = run, .parts = parts};
         j.kernel = sm_bf16_kernel_get(parts);
         j.own = sm_bf16_buffers_of(run, thread);
@@ -346,5 +357,5 @@ double sm_bf16_weight_bands_packed(const sm_conv2d_shape *s, const sm_region *r,
 {
     round_cut c = cut_of(r, parts, batch, sm_divide_up(s->channels_out, COLUMNS));
     double rows = (double)batch * r->y->count * sm_region_slots_most(r, c.rows) / c.rows;
-    return c.column_rounds * r->x->taps * rows * c.row_blocks * STEPS * r->channels;
+    return c.column_rounds * r->x->taps * rows * c.row_blocks * STEPS;
 }

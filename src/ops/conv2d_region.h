@@ -92,6 +92,7 @@ typedef struct sm_region_stretch {
     int slots;
 } sm_region_stretch;
 
+/** Finds the source rows of count >= 1 result rows; first + count <= region->y->count. */
 void sm_region_stretch_make(const sm_region *region, int first, int count, sm_region_stretch *stretch);
 
 /** \return slots of a stretch of `count` rows, at most. */
