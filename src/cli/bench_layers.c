@@ -75,7 +75,7 @@ void bench_layers_print(const bench_layers *layers, int steps, int batch, double
     static const char *const pass_names[BENCH_PASSES] = {"pack", "forward", "backward"};
     const sm_graph *graph = layers->engine->graph;
     double peak = fma_peak_gflops(layers->engine->run.threads), sum = 0, pass_sum[BENCH_PASSES] = {0};
-    fprintf(file, "\n%-36s %-20s %-14s %9s %9s %9s %7s %9s\n", "op", "step", "algorithm", "ms", "nominal", "executed",
+    fprintf(file, "\n%-36s %-26s %-14s %9s %9s %9s %7s %9s\n", "op", "step", "algorithm", "ms", "nominal", "executed",
             "of peak", "MB");
     for (int pass = 0; pass < BENCH_PASSES; pass++) {
         for (int i = 0; i < layers->counts[pass]; i++) {
@@ -84,7 +84,7 @@ void bench_layers_print(const bench_layers *layers, int steps, int batch, double
             double milliseconds = 1e3 * layers->seconds[pass][i] / steps;
             double scale = 2e-6 * batch / milliseconds;
             pass_sum[pass] += milliseconds;
-            fprintf(file, "%-36s %-20s %-14s %9.3f", op->name, step->label, step->algorithm ? step->algorithm : "-",
+            fprintf(file, "%-36s %-26s %-14s %9.3f", op->name, step->label, step->algorithm ? step->algorithm : "-",
                     milliseconds);
             if (step->macs > 0) {
                 fprintf(file, " %9.1f %9.1f %6.0f%%", step->macs * scale, step->macs_executed * scale,

@@ -69,9 +69,9 @@ static void end(void)
             _tile_loadd(7, b + (PART)*2 * REGISTER_BYTES + REGISTER_BYTES, LINE);                                      \
         }                                                                                                              \
     } while (0)
-/* Loads of registers and products of a core do not overlap while another thread uses its matrix unit, and then a line
- * from L2 costs twice one from L1: a third of the time. So between the products of some steps, lines of the next ones are
- * requested. */
+/* Between the products of some steps, lines of the next ones are requested. On a machine shared with others the matrix
+ * unit is slow at times (2 fifths of its speed); loads of registers and products then do not overlap, and a line from L2
+ * costs twice one from L1: a third of the time. */
 static inline __attribute__((always_inline)) void request_lines(const char *from, size_t stride, int rows, int lines)
 {
     for (int i = 0; i < rows; i++) {
