@@ -144,10 +144,8 @@ typedef struct share {
 /* \param columns  that are packed for each thread along the rows */
 static share share_of(const sm_bf16_job *j, size_t columns, int threads)
 {
-    int along = sm_threads_along_rows(sm_region_rows(j->region, j->run->batch), columns, threads);
-    while (threads % along != 0 || threads / along > sm_divide_up(j->result_channels, COLUMNS)) {
-        along++; /* nobody without a panel */
-    }
+    int along = sm_threads_along_rows(sm_region_rows(j->region, j->run->batch), columns, threads,
+                                      sm_divide_up(j->result_channels, COLUMNS), threads);
     return (share){along, threads / along};
 }
 

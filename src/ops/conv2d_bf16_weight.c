@@ -218,7 +218,8 @@ void sm_bf16_run_weight(const sm_conv2d_shape *s, int parts, int split, const sm
 #pragma omp parallel num_threads(run->threads)
     {
         int thread = omp_get_thread_num(), threads = omp_get_num_threads();
-        int along = sm_threads_along_rows((size_t)rows, (size_t)s->channels_out, threads), group = thread / along;
+        int along = sm_threads_along_rows((size_t)rows, (size_t)s->channels_out, threads, threads, threads),
+            group = thread / along;
         sm_region region;
         weight_job j = {.shape = s, .region = &region, .run = run, .parts = parts, .rows = rows};
         j.kernel = sm_bf16_kernel_get(parts);

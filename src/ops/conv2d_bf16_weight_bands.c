@@ -292,19 +292,6 @@ static void run_rounds(const job *j)
     }
 }
 
-/* \return threads along the groups, the others go across the panels; nobody is without work if that is possible. */
-static int threads_along(int groups, int channels_out, int threads)
-{
-    int along = sm_threads_along_rows((size_t)groups * ROWS, (size_t)channels_out, threads);
-    int panels = sm_divide_up(channels_out, COLUMNS);
-    for (int other = threads; other >= 1 && (along > groups || threads / along > panels); other--) {
-        if (threads % other == 0 && other <= groups && threads / other <= panels) {
-            along = other;
-        }
-    }
-    return along;
-}
-
 void sm_bf16_run_weight_bands(const sm_conv2d_shape *s, const sm_region *region, int parts,
                               const sm_conv2d_operands *run)
 {
@@ -312,7 +299,8 @@ void sm_bf16_run_weight_bands(const sm_conv2d_shape *s, const sm_region *region,
 #pragma omp parallel num_threads(run->threads)
     {
         int thread = omp_get_thread_num(), threads = omp_get_num_threads();
-        int along = threads_along(groups, s->channels_out, threads), across = threads / along, share = thread / along;
+        int along = sm_threads_along_rows((size_t)groups * ROWS, (size_t)s->channels_out, groups, panels, threads);
+        int across = threads / along, share = thread / along;
         job j = {.shape = s, .region = region, .run = run, .parts = parts};
         j.kernel = sm_bf16_kernel_get(parts);
         j.own = sm_bf16_buffers_of(run, thread);

@@ -216,7 +216,7 @@ static void share_region(job *j, int thread, int threads)
 {
     j->rows = sm_region_rows(j->region, j->run->batch);
     j->blocks = (int)((j->rows + j->kernel->tile_rows - 1) / j->kernel->tile_rows);
-    int along = sm_threads_along_rows(j->rows, (size_t)j->weights.result_channels, threads);
+    int along = sm_threads_along_rows(j->rows, (size_t)j->weights.result_channels, threads, threads, threads);
     int across = threads / along;
     j->first_block = sm_piece_begin(j->blocks, along, thread % along);
     j->last_block = sm_piece_begin(j->blocks, along, thread % along + 1);
