@@ -344,7 +344,6 @@ static void large_layers_equal_the_reference(void)
         {sm_conv2d_square(64, 32, 130, 264, 3, 1, 3, 3), 1}, /* some pixels and some columns at a time */
         {large_shape(1, 1, 1), 1},
         {large_shape(3, 1, 1), 1},
-        {sm_conv2d_square(34, 31, 70, 640, 3, 1, 1, 1), 1}, /* the same of one part */
         {large_shape(3, 2, 1), 1},
         {sm_conv2d_square(12, 20, 640, 40, 3, 1, 12, 12), 1},
         {sm_conv2d_square(28, 44, 40, 136, 3, 1, 1, 1), 1}, /* several jobs that share a factor */

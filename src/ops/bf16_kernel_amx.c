@@ -69,6 +69,7 @@ static void end(void)
             _tile_loadd(7, b + (PART)*2 * REGISTER_BYTES + REGISTER_BYTES, LINE);                                      \
         }                                                                                                              \
     } while (0)
+
 /* Between the products of some steps, lines of the next ones are requested. On a machine shared with others the matrix
  * unit is slow at times (2 fifths of its speed); loads of registers and products then do not overlap, and a line from L2
  * costs twice one from L1: a third of the time. */

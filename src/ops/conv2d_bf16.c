@@ -242,6 +242,23 @@ static const double pack_cost = 7;         /* of a float, rows or columns as the
 static const double turn_cost = 12;        /* of a float whose rows and columns change places */
 static const double span_cost = 600;       /* of one piece of memory copied */
 
+static double weight_cost(const sm_conv2d_shape *s, int parts, const sm_region *region, int batch)
+{
+    double pixels = (double)sm_round_up(sm_region_rows(region, batch), ROWS);
+    double columns = (double)sm_round_up((size_t)s->channels_out, COLUMNS / 2);
+    double grad_output = pack_cost * pixels * s->channels_out;
+    if (sm_bf16_weight_bands_suit(region, parts)) {
+        double channels = (double)sm_round_up((size_t)region->channels, ROWS / 2);
+        double multiply = multiply_cost[parts] * sm_bf16_weight_bands_steps(region) * batch * channels * columns;
+        return weight_band_cost * multiply +
+               turn_cost * channels * sm_bf16_weight_bands_packed(s, region, parts, batch) + grad_output;
+    }
+    double multiply = multiply_cost[parts] * pixels * (double)sm_round_up((size_t)region->depth, STEPS) * columns;
+    double spans = sm_region_is_whole(region) ? 0 : pixels * span_cost * region->spans;
+    int column_parts = sm_divide_up(s->channels_out, COLUMNS_NOW);
+    return multiply + column_parts * (turn_cost * pixels * region->depth + spans) + grad_output;
+}
+
 static double region_cost(const sm_conv2d_shape *s, sm_conv2d_pass pass, int parts, const sm_region *region, int batch)
 {
     double rows = (double)sm_round_up(sm_region_rows(region, batch), ROWS), depth = region->depth;
@@ -249,18 +266,6 @@ static double region_cost(const sm_conv2d_shape *s, sm_conv2d_pass pass, int par
     double multiply = multiply_cost[parts] * rows * (double)sm_round_up((size_t)region->depth, STEPS) *
                       (double)sm_round_up((size_t)columns, COLUMNS / 2);
     double spans = sm_region_is_whole(region) ? 0 : rows * span_cost * region->spans;
-    if (pass == SM_CONV2D_BACKWARD_WEIGHT) {
-        if (sm_bf16_weight_bands_suit(region, parts)) {
-            double channels = (double)sm_round_up((size_t)region->channels, ROWS / 2);
-            double steps = sm_bf16_weight_bands_steps(region) * batch;
-            return weight_band_cost * multiply_cost[parts] * steps * channels *
-                       (double)sm_round_up((size_t)columns, COLUMNS / 2) +
-                   turn_cost * channels * sm_bf16_weight_bands_packed(s, region, parts, batch) +
-                   pack_cost * rows * columns;
-        }
-        int column_parts = sm_divide_up(columns, COLUMNS_NOW);
-        return multiply + column_parts * (turn_cost * rows * depth + spans) + pack_cost * rows * columns;
-    }
     double weights = (pass == SM_CONV2D_FORWARD ? pack_cost : turn_cost) * depth * columns;
     int channels = sm_bf16_band_channels(region, parts);
     if (channels > 0) {
@@ -281,12 +286,25 @@ static double cost(const sm_conv2d_shape *s, sm_conv2d_pass pass, int parts, int
     sm_region_cut cut;
     sm_region region;
     double sum = 0;
+    int images = sm_larger(batch, 1);
     sm_region_cut_axes(s, pass, split, &cut);
     for (int index = 0; index < cut.y_count * cut.x_count; index++) {
         sm_region_make(s, pass, &cut, index, &region);
-        sum += region_cost(s, pass, parts, &region, batch > 0 ? batch : 1);
+        sum += pass == SM_CONV2D_BACKWARD_WEIGHT ? weight_cost(s, parts, &region, images)
+                                                 : region_cost(s, pass, parts, &region, images);
     }
-    return (split ? 1.02 : 1) * sum / (batch > 0 ? batch : 1); /* ties go to the simpler algorithm */
+    return (split ? 1.02 : 1) * sum / images; /* ties go to the simpler algorithm */
+}
+
+/* \return pixels times taps that are multiplied, an image */
+static double rows_times_taps(sm_conv2d_pass pass, int parts, const sm_region *region)
+{
+    if (pass == SM_CONV2D_BACKWARD_WEIGHT && sm_bf16_weight_bands_suit(region, parts)) {
+        return sm_bf16_weight_bands_steps(region);
+    }
+    int channels = pass == SM_CONV2D_BACKWARD_WEIGHT ? 0 : sm_bf16_band_channels(region, parts);
+    return channels > 0 ? sm_bf16_band_rows_times_taps(region, parts, channels)
+                        : (double)sm_region_rows(region, 1) * region->y->taps * region->x->taps;
 }
 
 static double macs(const sm_conv2d_shape *s, sm_conv2d_pass pass, int parts, int split)
@@ -297,13 +315,7 @@ static double macs(const sm_conv2d_shape *s, sm_conv2d_pass pass, int parts, int
     sm_region_cut_axes(s, pass, split, &cut);
     for (int index = 0; index < cut.y_count * cut.x_count; index++) {
         sm_region_make(s, pass, &cut, index, &region);
-        if (pass == SM_CONV2D_BACKWARD_WEIGHT && sm_bf16_weight_bands_suit(&region, parts)) {
-            sum += sm_bf16_weight_bands_steps(&region);
-            continue;
-        }
-        int channels = pass == SM_CONV2D_BACKWARD_WEIGHT ? 0 : sm_bf16_band_channels(&region, parts);
-        double rows = (double)sm_region_rows(&region, 1) * region.y->taps * region.x->taps;
-        sum += channels > 0 ? sm_bf16_band_rows_times_taps(&region, parts, channels) : rows;
+        sum += rows_times_taps(pass, parts, &region);
     }
     return sum * s->channels_in * s->channels_out;
 }

@@ -51,7 +51,8 @@ typedef struct pixel_round {
     int image, images;
     sm_region_stretch rows;
     int first_panel, last_panel;
-    size_t panel_bytes; /* of all pixels */
+    size_t panel_bytes;  /* of all pixels */
+    size_t input_stride; /* between packed rows of the input */
 } pixel_round;
 
 static int row_blocks_of(const sm_region *r)
@@ -66,7 +67,7 @@ static int rows_now(const sm_region *r)
 }
 
 /* \return bytes between packed rows of the input */
-static size_t input_stride(const sm_region *r, int parts, int rows)
+static size_t stride_of(const sm_region *r, int parts, int rows)
 {
     return sm_bf16_row_stride(parts, rows * row_blocks_of(r) * STEPS);
 }
@@ -79,8 +80,8 @@ int sm_bf16_weight_bands_suit(const sm_region *r, int parts)
         return 0;
     }
     int is_filled = 4 * row_blocks_of(r) * STEPS <= 5 * r->x->count; /* else many zeros are multiplied */
-    int slots = sm_larger(sm_region_slots_most(r, rows_now(r)), 1) * sm_larger(1, rows_now(r) / r->y->count);
-    return is_filled && ROWS * input_stride(r, parts, slots) <= SM_BF16_A_BYTES;
+    int slots = sm_region_slots_most(r, rows_now(r)) * sm_larger(1, rows_now(r) / r->y->count);
+    return is_filled && ROWS * stride_of(r, parts, slots) <= SM_BF16_A_BYTES;
 }
 
 static round_cut cut_of(const sm_region *r, int parts, int batch, int panels)
@@ -120,6 +121,7 @@ static pixel_round round_at(const job *j, int index)
     r.first_panel = j->first_panel + index / c->pixel_rounds * c->panels_now;
     r.last_panel = sm_smaller(r.first_panel + c->panels_now, j->last_panel);
     r.panel_bytes = sm_bf16_columns_bytes(j->parts, r.images * r.rows.count * c->row_blocks * STEPS);
+    r.input_stride = stride_of(j->region, j->parts, r.images * r.rows.slots);
     return r;
 }
 
@@ -177,7 +179,6 @@ static void pack_input(const job *j, const pixel_round *round, int channel, int 
 {
     const sm_region *r = j->region;
     size_t pixel_bytes = r->channels * sm_type_bytes(j->run->input_type);
-    size_t stride = input_stride(r, j->parts, round->images * round->rows.slots);
     char *to = j->own.a;
     for (int row = 0; row < round->images * round->rows.slots; row++) {
         int y = sm_region_slot_row(r, &round->rows, row % round->rows.slots);
@@ -190,7 +191,7 @@ static void pack_input(const job *j, const pixel_round *round, int channel, int 
             if (begin < end) {
                 point_at_row(source, pixel_bytes, block * STEPS + r->x->offset[tap_x], begin, end, j->outside, pixels);
                 j->kernel->pack_rows_transposed(j->parts, channels, STEPS, j->run->input_type, pixels, (size_t)channel,
-                                                to, stride);
+                                                to, round->input_stride);
             }
         }
     }
@@ -204,7 +205,6 @@ static void pack_input(const job *j, const pixel_round *round, int channel, int 
 static int pieces_of(const job *j, const pixel_round *round, int tap_y, int tap_x, sm_bf16_piece *pieces)
 {
     const sm_region *r = j->region;
-    size_t stride = input_stride(r, j->parts, round->images * round->rows.slots);
     int count = 0, blocks = j->cut.row_blocks;
     for (int row = 0; row < round->images * round->rows.count; row++) {
         int slot = sm_region_slot(r, &round->rows, row % round->rows.count, tap_y);
@@ -216,7 +216,7 @@ static int pieces_of(const job *j, const pixel_round *round, int tap_y, int tap_
             if (block_reads_inside(r, block, tap_x)) {
                 const char *a = j->own.a + (size_t)(slot * blocks + block) * sm_bf16_row_bytes(j->parts, STEPS);
                 pieces[count++] =
-                    (sm_bf16_piece){{a, a + HALF_ROWS * stride},
+                    (sm_bf16_piece){{a, a + HALF_ROWS * round->input_stride},
                                     j->own.b + (size_t)(row * blocks + block) * sm_bf16_columns_bytes(j->parts, STEPS)};
             }
         }
@@ -229,9 +229,8 @@ static void multiply_tap(const job *j, const pixel_round *round, int channel, in
 {
     const sm_conv2d_shape *s = j->shape;
     sm_bf16_piece pieces[BLOCKS_NOW];
-    sm_bf16_factors factors = {.depth = STEPS, .piece = pieces};
+    sm_bf16_factors factors = {.depth = STEPS, .stride = round->input_stride, .piece = pieces};
     factors.count = pieces_of(j, round, tap_y, tap_x, pieces);
-    factors.stride = input_stride(j->region, j->parts, round->images * round->rows.slots);
     float *c[ROWS];
     int tap = j->region->y->tap[tap_y] * s->kernel_width + j->region->x->tap[tap_x];
     int accumulate = j->run->beta != 0 || round->index % j->cut.pixel_rounds > 0;
@@ -326,16 +325,16 @@ void sm_bf16_run_weight_bands(const sm_conv2d_shape *s, const sm_region *region,
 
 double sm_bf16_weight_bands_steps(const sm_region *r)
 {
+    sm_region_stretch image;
     double sum = 0;
+    sm_region_stretch_make(r, 0, r->y->count, &image);
     for (int tap_x = 0; tap_x < r->x->taps; tap_x++) {
         int blocks = 0;
         for (int block = 0; block < row_blocks_of(r); block++) {
             blocks += block_reads_inside(r, block, tap_x);
         }
         for (int tap_y = 0; tap_y < r->y->taps; tap_y++) {
-            int first = sm_clamp(-r->y->offset[tap_y], 0, r->y->count);
-            int end = sm_clamp(r->height - r->y->offset[tap_y], first, r->y->count);
-            sum += (double)(end - first) * blocks * STEPS;
+            sum += (double)(image.end[tap_y] - image.begin[tap_y]) * blocks * STEPS;
         }
     }
     return sum;
