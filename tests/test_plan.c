@@ -56,14 +56,14 @@ static void bind_memory(machine *m)
     fill_slices(&m->parameters->parameters, (float *)m->run.base[SM_REGION_PARAMETERS]);
 }
 
-/* Cuts the ops into segments of random lengths, with ops of no segment in between: any cut must give the same numbers. */
-static void cut_segments(sm_graph *graph)
+/* Cuts the ops into recompute blocks of random lengths, with ops of no block in between: any cut must give the same numbers. */
+static void cut_recompute_blocks(sm_graph *graph)
 {
     sm_random random = sm_random_new(11, (uint64_t)graph->op_count, 0);
-    for (int first = 0, segment = 1; first < graph->op_count; segment++) {
+    for (int first = 0, block = 1; first < graph->op_count; block++) {
         int end = first + 1 + (int)sm_random_below(&random, 8), outside = sm_random_below(&random, 5) == 0;
         for (; first < end && first < graph->op_count; first++) {
-            graph->ops[first].segment = outside ? 0 : segment;
+            graph->ops[first].recompute_block = outside ? 0 : block;
         }
     }
 }
@@ -74,7 +74,7 @@ static machine machine_new_frozen(graph_builder build, unsigned variant, const s
     machine m = {.parameters = sm_parameters_new(), .capacity = options->capacity};
     m.graph = sm_graph_new(m.parameters);
     build(m.graph, variant);
-    cut_segments(m.graph);
+    cut_recompute_blocks(m.graph);
     if (freeze) {
         CU_ASSERT(sm_parameters_freeze(m.parameters, freeze) > 0);
     }
@@ -146,14 +146,14 @@ static size_t output_floats(const machine *m, int output)
     return sm_value_elements(m->graph->values[m->graph->outputs[output].value].shape);
 }
 
-/* Does a backward step write the gradient of this slice? Not if it is frozen, nor at a dead end. */
+/* Does a backward call write the gradient of this slice? Not if it is frozen, nor at a dead end. */
 static int has_gradient(const sm_plan *plan, const sm_slice *slice)
 {
     int count;
-    const sm_step *steps = sm_plan_steps(plan, 2, &count);
+    const sm_call *calls = sm_plan_calls(plan, 2, &count);
     for (int i = 0; i < count; i++) {
-        for (int j = 0; j < SM_STEP_OPERANDS; j++) {
-            sm_operand operand = steps[i].operand[j];
+        for (int j = 0; j < SM_CALL_OPERANDS; j++) {
+            sm_operand operand = calls[i].operand[j];
             if (operand.region == SM_REGION_GRADIENTS && operand.offset == slice->offset * sizeof(float)) {
                 return 1;
             }
@@ -167,7 +167,7 @@ static float *gradients_of(const machine *m)
     return (float *)m->run.base[SM_REGION_GRADIENTS];
 }
 
-/* Gradients that no step writes must still be what they were; zeros make results comparable. */
+/* Gradients that no call writes must still be what they were; zeros make results comparable. */
 static void clear_untouched_gradients(machine *m, float poison)
 {
     for (int i = 0; i < m->parameters->parameters.count; i++) {
@@ -185,7 +185,7 @@ static void clear_untouched_gradients(machine *m, float poison)
     }
 }
 
-/* Forward, seed gradients, backward. Whatever a step must not read before somebody wrote it holds `poison`:
+/* Forward, seed gradients, backward. Whatever a call must not read before somebody wrote it holds `poison`:
  * activations, workspace, packed weights, gradients (unless they are added to), samples beyond the batch. Running
  * statistics start afresh. */
 static result execute(machine *m, int batch, float poison)
@@ -575,7 +575,7 @@ static void recomputing_changes_nothing(void)
     machine_free(&keeps);
 }
 
-static void recomputing_segments_changes_nothing(void)
+static void recomputing_blocks_changes_nothing(void)
 {
     sm_plan_options recompute = training, with = training;
     recompute.recompute = 1;
@@ -591,19 +591,19 @@ static void recomputing_segments_changes_nothing(void)
     compare_forms(&training, NAN, &recompute, NAN);
 }
 
-static int count_steps(const machine *m, int pass, const char *label, double *macs)
+static int count_calls(const machine *m, int pass, const char *label, double *macs)
 {
     int count, found = 0;
-    const sm_step *steps = sm_plan_steps(m->plan, pass, &count);
+    const sm_call *calls = sm_plan_calls(m->plan, pass, &count);
     for (int i = 0; i < count; i++) {
-        found += strcmp(steps[i].label, label) == 0;
-        *macs += steps[i].macs;
+        found += strcmp(calls[i].label, label) == 0;
+        *macs += calls[i].macs;
     }
     return found;
 }
 
 /* Statistics, their sums over ranks and the running values are made once; nominal work does not grow. */
-static void recomputing_segments_repeats_no_statistics(void)
+static void recomputing_blocks_repeats_no_statistics(void)
 {
     sm_plan_options recompute = training;
     recompute.recompute = 1;
@@ -612,11 +612,11 @@ static void recomputing_segments_repeats_no_statistics(void)
     double macs[2] = {0, 0};
     for (int pass = 1; pass <= 2; pass++) {
         for (size_t i = 0; i < sizeof once / sizeof *once; i++) {
-            CU_ASSERT(count_steps(&a, pass, once[i], &macs[0]) == count_steps(&b, pass, once[i], &macs[1]));
+            CU_ASSERT(count_calls(&a, pass, once[i], &macs[0]) == count_calls(&b, pass, once[i], &macs[1]));
         }
     }
     CU_ASSERT(macs[0] == macs[1]);
-    CU_ASSERT(count_steps(&b, 2, "recompute", macs) > count_steps(&a, 2, "recompute", macs));
+    CU_ASSERT(count_calls(&b, 2, "recompute", macs) > count_calls(&a, 2, "recompute", macs));
     machine_free(&a);
     machine_free(&b);
 }
@@ -629,13 +629,13 @@ static void fusion_changes_nothing(void)
     unfused.no_fusion = 1;
     compare_forms(&training, NAN, &unfused, NAN);
     machine fused = machine_new(small_network, 0, &training), plain = machine_new(small_network, 0, &unfused);
-    int fused_steps, plain_steps;
-    sm_plan_steps(fused.plan, 1, &fused_steps);
-    sm_plan_steps(plain.plan, 1, &plain_steps);
+    int fused_calls, plain_calls;
+    sm_plan_calls(fused.plan, 1, &fused_calls);
+    sm_plan_calls(plain.plan, 1, &plain_calls);
     double macs = 0;
-    int joined = count_steps(&plain, 1, "reduce", &macs) - count_steps(&fused, 1, "reduce", &macs);
+    int joined = count_calls(&plain, 1, "reduce", &macs) - count_calls(&fused, 1, "reduce", &macs);
     CU_ASSERT(joined > 0);                               /* sums of branches */
-    CU_ASSERT(fused_steps == plain_steps - 13 - joined); /* 11 ReLUs behind a normalisation, 2 of them with an add */
+    CU_ASSERT(fused_calls == plain_calls - 13 - joined); /* 11 ReLUs behind a normalisation, 2 of them with an add */
     machine_free(&fused);
     machine_free(&plain);
 }
@@ -992,9 +992,9 @@ static void complete_gradients_stay_what_they_are(void)
             m.run.progress = take_what_is_complete;
             m.run.user = &w;
             result r = execute(&m, 3, NAN);
-            int steps;
-            sm_plan_steps(m.plan, 2, &steps);
-            CU_ASSERT(w.calls == steps && !w.went_back && w.complete == floats);
+            int calls;
+            sm_plan_calls(m.plan, 2, &calls);
+            CU_ASSERT(w.calls == calls && !w.went_back && w.complete == floats);
             for (int i = 0; i < m.parameters->parameters.count; i++) {
                 const sm_slice *slice = &m.parameters->parameters.items[i];
                 CU_ASSERT(!has_gradient(m.plan, slice) ||
@@ -1011,7 +1011,7 @@ static void complete_gradients_stay_what_they_are(void)
 
 /* ---- parameters ---- */
 
-static void frozen_parameters_get_no_steps(void)
+static void frozen_parameters_get_no_calls(void)
 {
     machine all = machine_new(small_network, 0, &training),
             some = machine_new_frozen(small_network, 0, &training, "stem*");
@@ -1027,12 +1027,12 @@ static void frozen_parameters_get_no_steps(void)
         }
         CU_ASSERT(right);
     }
-    int all_steps, some_steps;
-    sm_plan_steps(all.plan, 2, &all_steps);
-    const sm_step *steps = sm_plan_steps(some.plan, 2, &some_steps);
-    CU_ASSERT(some_steps < all_steps);
-    for (int i = 0; i < some_steps; i++) {
-        const char *name = some.graph->ops[steps[i].op].name;
+    int all_calls, some_calls;
+    sm_plan_calls(all.plan, 2, &all_calls);
+    const sm_call *calls = sm_plan_calls(some.plan, 2, &some_calls);
+    CU_ASSERT(some_calls < all_calls);
+    for (int i = 0; i < some_calls; i++) {
+        const char *name = some.graph->ops[calls[i].op].name;
         CU_ASSERT(strncmp(name, "stem", 4) != 0 && strcmp(name, "max_pool") != 0); /* nothing below wants a gradient */
     }
     result_free(&a);
@@ -1308,15 +1308,15 @@ static void the_same_holds_for_maps_of_bfloat16(void)
     static void (*const tests[])(void) = {shared_memory_changes_nothing,
                                           nothing_is_read_before_it_is_written,
                                           recomputing_changes_nothing,
-                                          recomputing_segments_changes_nothing,
-                                          recomputing_segments_repeats_no_statistics,
+                                          recomputing_blocks_changes_nothing,
+                                          recomputing_blocks_repeats_no_statistics,
                                           results_of_a_real_network_are_finite,
                                           fewer_samples_give_the_numbers_of_a_smaller_plan,
                                           a_rank_without_samples_contributes_zeros,
                                           no_samples_add_nothing,
                                           accumulation_adds,
                                           complete_gradients_stay_what_they_are,
-                                          frozen_parameters_get_no_steps};
+                                          frozen_parameters_get_no_calls};
     training.precision = SM_CONV2D_BF16;
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
         tests[i]();
@@ -1330,8 +1330,8 @@ int main(int argc, char **argv)
     SM_TEST(shared_memory_changes_nothing);
     SM_TEST(nothing_is_read_before_it_is_written);
     SM_TEST(recomputing_changes_nothing);
-    SM_TEST(recomputing_segments_changes_nothing);
-    SM_TEST(recomputing_segments_repeats_no_statistics);
+    SM_TEST(recomputing_blocks_changes_nothing);
+    SM_TEST(recomputing_blocks_repeats_no_statistics);
     SM_TEST(fusion_changes_nothing);
     SM_TEST(results_of_a_real_network_are_finite);
     SM_TEST(sharing_memory_saves_memory);
@@ -1344,7 +1344,7 @@ int main(int argc, char **argv)
     SM_TEST(no_samples_add_nothing);
     SM_TEST(accumulation_adds);
     SM_TEST(complete_gradients_stay_what_they_are);
-    SM_TEST(frozen_parameters_get_no_steps);
+    SM_TEST(frozen_parameters_get_no_calls);
     SM_TEST(plans_of_other_sizes_share_parameters);
     SM_TEST(another_image_size_finds_the_same_slices);
     SM_TEST(files_hold_channels_first);

@@ -8,20 +8,20 @@
 
 struct bench_layers {
     sm_engine *engine;
-    double *seconds[BENCH_PASSES]; /* of each step of the plan */
-    const sm_step *steps[BENCH_PASSES];
+    double *seconds[BENCH_PASSES]; /* of each call of the plan */
+    const sm_call *calls[BENCH_PASSES];
     int counts[BENCH_PASSES];
 };
 
 static bench_layers *watched; /* one at a time: the observer's user is the trainer's */
 
-static void observe(void *user, const sm_step *step, double begin, double end)
+static void observe(void *user, const sm_call *call, double begin, double end)
 {
     (void)user;
     for (int pass = 0; pass < BENCH_PASSES; pass++) {
-        const sm_step *first = watched->steps[pass];
-        if (step >= first && step < first + watched->counts[pass]) {
-            watched->seconds[pass][step - first] += end - begin;
+        const sm_call *first = watched->calls[pass];
+        if (call >= first && call < first + watched->counts[pass]) {
+            watched->seconds[pass][call - first] += end - begin;
         }
     }
 }
@@ -31,7 +31,7 @@ bench_layers *bench_layers_new(sm_engine *engine)
     bench_layers *layers = sm_alloc_zeroed(sizeof *layers);
     layers->engine = engine;
     for (int pass = 0; pass < BENCH_PASSES; pass++) {
-        layers->steps[pass] = sm_plan_steps(engine->plan, pass, &layers->counts[pass]);
+        layers->calls[pass] = sm_plan_calls(engine->plan, pass, &layers->counts[pass]);
         layers->seconds[pass] = sm_alloc_zeroed((size_t)layers->counts[pass] * sizeof(double));
     }
     watched = layers;
@@ -65,7 +65,7 @@ int bench_layers_backward(const bench_layers *layers, int steps, double **second
     *complete = sm_alloc((size_t)count * sizeof **complete);
     for (int i = 0; i < count; i++) {
         (*seconds)[i] = layers->seconds[BENCH_BACKWARD][i] / steps;
-        (*complete)[i] = layers->steps[BENCH_BACKWARD][i].gradients_complete;
+        (*complete)[i] = layers->calls[BENCH_BACKWARD][i].gradients_complete;
     }
     return count;
 }
@@ -75,24 +75,24 @@ void bench_layers_print(const bench_layers *layers, int steps, int batch, double
     static const char *const pass_names[BENCH_PASSES] = {"pack", "forward", "backward"};
     const sm_graph *graph = layers->engine->graph;
     double peak = fma_peak_gflops(layers->engine->run.threads), sum = 0, pass_sum[BENCH_PASSES] = {0};
-    fprintf(file, "\n%-36s %-26s %-14s %9s %9s %9s %7s %9s\n", "op", "step", "algorithm", "ms", "nominal", "executed",
+    fprintf(file, "\n%-36s %-26s %-14s %9s %9s %9s %7s %9s\n", "op", "call", "algorithm", "ms", "nominal", "executed",
             "of peak", "MB");
     for (int pass = 0; pass < BENCH_PASSES; pass++) {
         for (int i = 0; i < layers->counts[pass]; i++) {
-            const sm_step *step = &layers->steps[pass][i];
-            const sm_op *op = &graph->ops[step->op];
+            const sm_call *call = &layers->calls[pass][i];
+            const sm_op *op = &graph->ops[call->op];
             double milliseconds = 1e3 * layers->seconds[pass][i] / steps;
             double scale = 2e-6 * batch / milliseconds;
             pass_sum[pass] += milliseconds;
-            fprintf(file, "%-36s %-26s %-14s %9.3f", op->name, step->label, step->algorithm ? step->algorithm : "-",
+            fprintf(file, "%-36s %-26s %-14s %9.3f", op->name, call->label, call->algorithm ? call->algorithm : "-",
                     milliseconds);
-            if (step->macs > 0) {
-                fprintf(file, " %9.1f %9.1f %6.0f%%", step->macs * scale, step->macs_executed * scale,
-                        100 * step->macs_executed * scale / peak);
+            if (call->macs > 0) {
+                fprintf(file, " %9.1f %9.1f %6.0f%%", call->macs * scale, call->macs_executed * scale,
+                        100 * call->macs_executed * scale / peak);
             } else {
                 fprintf(file, " %9s %9s %7s", "", "", "");
             }
-            fprintf(file, " %9.2f\n", (double)step->bytes * 1e-6);
+            fprintf(file, " %9.2f\n", (double)call->bytes * 1e-6);
         }
         sum += pass_sum[pass];
     }

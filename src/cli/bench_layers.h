@@ -1,5 +1,5 @@
 /** \file
- * Time of every op and pass, gathered by watching the plan's steps. */
+ * Time of every op and pass, gathered by watching the plan's calls. */
 #ifndef SIGMATIC_CLI_BENCH_LAYERS_H
 #define SIGMATIC_CLI_BENCH_LAYERS_H
 
@@ -9,14 +9,14 @@
 
 typedef struct bench_layers bench_layers;
 
-/** Numbers of sm_plan_steps(). */
+/** Numbers of sm_plan_calls(). */
 typedef enum bench_pass { BENCH_PACK, BENCH_FORWARD, BENCH_BACKWARD, BENCH_PASSES } bench_pass;
 
-/** Watches the engine's steps from now on. */
+/** Watches the engine's calls from now on. */
 bench_layers *bench_layers_new(sm_engine *engine);
 void bench_layers_free(bench_layers *layers);
 
-/** \return mean seconds of all steps of a pass over `steps` training steps */
+/** \return mean seconds of all calls of a pass over `steps` training steps */
 double bench_layers_pass_seconds(const bench_layers *layers, bench_pass pass, int steps);
 
 /** Backward op by op: mean seconds, and the floats of the gradient that are final after each.

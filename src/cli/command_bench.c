@@ -19,9 +19,9 @@ static double nominal_gflop_per_image(const bench *b)
     double macs = 0;
     for (int pass = 1; pass <= 2; pass++) {
         int count;
-        const sm_step *steps = sm_plan_steps(b->trainer->engine->plan, pass, &count);
+        const sm_call *calls = sm_plan_calls(b->trainer->engine->plan, pass, &count);
         for (int i = 0; i < count; i++) {
-            macs += steps[i].macs;
+            macs += calls[i].macs;
         }
     }
     return 2e-9 * macs;

@@ -44,15 +44,15 @@ int sm_graph_input(sm_graph *graph, sm_value_shape shape)
     return add_value(graph, shape, -1);
 }
 
-void sm_graph_begin_segment(sm_graph *graph)
+void sm_graph_begin_recompute_block(sm_graph *graph)
 {
-    assert(graph->segment == 0 && "segments do not nest");
-    graph->segment = ++graph->segment_count;
+    assert(graph->recompute_block == 0 && "recompute blocks do not nest");
+    graph->recompute_block = ++graph->recompute_block_count;
 }
 
-void sm_graph_end_segment(sm_graph *graph)
+void sm_graph_end_recompute_block(sm_graph *graph)
 {
-    graph->segment = 0;
+    graph->recompute_block = 0;
 }
 
 void sm_graph_add_output(sm_graph *graph, const char *name, int value)
@@ -77,7 +77,7 @@ int sm_graph_append(sm_graph *graph, const sm_op *op, const void *config, size_t
     graph->ops = sm_realloc(graph->ops, (size_t)(graph->op_count + 1) * sizeof *graph->ops);
     sm_op *added = &graph->ops[graph->op_count++];
     *added = *op;
-    added->segment = graph->segment;
+    added->recompute_block = graph->recompute_block;
     added->config = config_bytes ? memcpy(sm_alloc(config_bytes), config, config_bytes) : NULL;
     sm_value_shape shape;
     graph->status = added->kind->infer(graph, added, &shape);

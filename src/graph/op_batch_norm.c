@@ -59,7 +59,7 @@ static size_t piece_rows(const bn_config *config, const sm_run *run)
     return config->by_sample ? config->pixels : local_rows(config, run);
 }
 
-#define ADDRESS(i) sm_operand_address(run, step->operand[i])
+#define ADDRESS(i) sm_operand_address(run, call->operand[i])
 
 /* \return where a piece begins; NULL stays NULL */
 static void *piece_at(const bn_config *config, void *map, const sm_run *run, int piece)
@@ -69,9 +69,9 @@ static void *piece_at(const bn_config *config, void *map, const sm_run *run, int
 }
 
 /* 0 input, 1 sums */
-static void run_statistics(const sm_step *step, const sm_run *run)
+static void run_statistics(const sm_call *call, const sm_run *run)
 {
-    const bn_config *config = step->config;
+    const bn_config *config = call->config;
     double *sums = ADDRESS(1);
     size_t rows = piece_rows(config, run), channels = (size_t)config->channels;
     for (int i = 0; i < pieces(config, run); i++) {
@@ -81,9 +81,9 @@ static void run_statistics(const sm_step *step, const sm_run *run)
 }
 
 /* 0 sums */
-static void run_reduce(const sm_step *step, const sm_run *run)
+static void run_reduce(const sm_call *call, const sm_run *run)
 {
-    const bn_config *config = step->config;
+    const bn_config *config = call->config;
     if (config->by_sample) {
         sm_sum_sample_rows(run, ADDRESS(0), 2 * (size_t)config->channels);
     } else if (run->reduce) {
@@ -92,9 +92,9 @@ static void run_reduce(const sm_step *step, const sm_run *run)
 }
 
 /* 0 sums (or none), 1 mean, 2 inverse_std, 3 running mean, 4 running variance */
-static void run_finalise(const sm_step *step, const sm_run *run)
+static void run_finalise(const sm_call *call, const sm_run *run)
 {
-    const bn_config *config = step->config;
+    const bn_config *config = call->config;
     if (uses_running(config, run)) {
         sm_batch_norm_from_running(config->channels, ADDRESS(3), ADDRESS(4), EPSILON, ADDRESS(1), ADDRESS(2));
     } else {
@@ -104,25 +104,25 @@ static void run_finalise(const sm_step *step, const sm_run *run)
 }
 
 /* 0 input, 1 mean, 2 inverse_std, 3 scale, 4 shift, 5 residual, 6 output */
-static void run_apply(const sm_step *step, const sm_run *run)
+static void run_apply(const sm_call *call, const sm_run *run)
 {
-    const bn_config *config = step->config;
+    const bn_config *config = call->config;
     sm_batch_norm_apply(config->type, local_rows(config, run), config->channels, ADDRESS(0), ADDRESS(1), ADDRESS(2),
                         ADDRESS(3), ADDRESS(4), ADDRESS(5), config->relu, ADDRESS(6), run->threads);
 }
 
 /* 0 output, 1 grad_output, 2 result */
-static void run_mask(const sm_step *step, const sm_run *run)
+static void run_mask(const sm_call *call, const sm_run *run)
 {
-    const bn_config *config = step->config;
+    const bn_config *config = call->config;
     size_t count = local_rows(config, run) * (size_t)config->channels;
     sm_relu_backward(config->type, count, ADDRESS(0), ADDRESS(1), 0, ADDRESS(2), run->threads);
 }
 
 /* 0 input, 1 grad_output, 2 mask, 3 mean, 4 inverse_std, 5 sums, 6 masked grad_output */
-static void run_backward_statistics(const sm_step *step, const sm_run *run)
+static void run_backward_statistics(const sm_call *call, const sm_run *run)
 {
-    const bn_config *config = step->config;
+    const bn_config *config = call->config;
     double *sums = ADDRESS(5);
     size_t rows = piece_rows(config, run), channels = (size_t)config->channels;
     for (int i = 0; i < pieces(config, run); i++) {
@@ -134,14 +134,14 @@ static void run_backward_statistics(const sm_step *step, const sm_run *run)
 }
 
 /* 0 sums, 1 grad_scale, 2 grad_shift */
-static void run_backward_parameters(const sm_step *step, const sm_run *run)
+static void run_backward_parameters(const sm_call *call, const sm_run *run)
 {
-    const bn_config *config = step->config;
-    sm_batch_norm_backward_parameters(config->channels, ADDRESS(0), sm_step_beta(step, run), ADDRESS(1), ADDRESS(2));
+    const bn_config *config = call->config;
+    sm_batch_norm_backward_parameters(config->channels, ADDRESS(0), sm_call_beta(call, run), ADDRESS(1), ADDRESS(2));
 }
 
 /* 0 rows of sums, not yet reduced */
-static void shift_of_sample(const void *config, const sm_step *step, const sm_run *run, int sample, float *result)
+static void shift_of_sample(const void *config, const sm_call *call, const sm_run *run, int sample, float *result)
 {
     size_t channels = (size_t)((const bn_config *)config)->channels;
     const double *sums = ADDRESS(0);
@@ -150,7 +150,7 @@ static void shift_of_sample(const void *config, const sm_step *step, const sm_ru
     }
 }
 
-static void scale_of_sample(const void *config, const sm_step *step, const sm_run *run, int sample, float *result)
+static void scale_of_sample(const void *config, const sm_call *call, const sm_run *run, int sample, float *result)
 {
     size_t channels = (size_t)((const bn_config *)config)->channels;
     const double *sums = ADDRESS(0);
@@ -160,12 +160,12 @@ static void scale_of_sample(const void *config, const sm_step *step, const sm_ru
 }
 
 /* 0 input, 1 grad_output, 2 mask, 3 mean, 4 inverse_std, 5 scale, 6 sums, 7 result */
-static void run_backward_apply(const sm_step *step, const sm_run *run)
+static void run_backward_apply(const sm_call *call, const sm_run *run)
 {
-    const bn_config *config = step->config;
+    const bn_config *config = call->config;
     sm_batch_norm_backward_apply(config->type, local_rows(config, run), config->channels, ADDRESS(0), ADDRESS(1),
                                  ADDRESS(2), ADDRESS(3), ADDRESS(4), ADDRESS(5), rows_behind_statistics(config, run),
-                                 uses_running(config, run) ? NULL : ADDRESS(6), step->beta, ADDRESS(7), run->threads);
+                                 uses_running(config, run) ? NULL : ADDRESS(6), call->beta, ADDRESS(7), run->threads);
 }
 
 static const bn_config *config_of(sm_lowering *lowering, const sm_op *op, int relu)
@@ -230,7 +230,7 @@ static void emit_apply(sm_lowering *lowering, const sm_op *op, const bn_config *
     sm_operand input = sm_lowering_value(lowering, op->inputs[0]);
     sm_operand residual = state->residual >= 0 ? sm_lowering_value(lowering, state->residual) : sm_lowering_none();
     sm_lowering_emit(lowering,
-                     &(sm_step){.run = run_apply,
+                     &(sm_call){.run = run_apply,
                                 .label = "apply",
                                 .config = config,
                                 .operand = {input, state->mean, state->inverse_std,
@@ -254,16 +254,16 @@ static void forward(sm_lowering *lowering, const sm_op *op)
         sums = sums_buffer(lowering, config);
         sm_lowering_emit(
             lowering,
-            &(sm_step){.run = run_statistics, .label = "statistics", .config = config, .operand = {input, sums}});
+            &(sm_call){.run = run_statistics, .label = "statistics", .config = config, .operand = {input, sums}});
     }
     if (config->statistics == STATISTICS_GLOBAL) {
-        sm_lowering_emit(lowering, &(sm_step){.run = run_reduce,
+        sm_lowering_emit(lowering, &(sm_call){.run = run_reduce,
                                               .label = "reduce",
                                               .config = config,
                                               .summed_doubles = 2 * channels,
                                               .operand = {sums}});
     }
-    sm_lowering_emit(lowering, &(sm_step){.run = run_finalise,
+    sm_lowering_emit(lowering, &(sm_call){.run = run_finalise,
                                           .label = "finalise",
                                           .config = config,
                                           .operand = {sums, state->mean, state->inverse_std,
@@ -298,13 +298,13 @@ static void emit_masked(sm_lowering *lowering, const sm_op *op, const bn_config 
     sm_operand masked = sm_lowering_write_gradient(lowering, state->add_output, state->relu_output, &beta);
     assert(beta == 0.0f && "the ReLU is the sum's only reader");
     if (at->summed) {
-        sm_lowering_emit(lowering, &(sm_step){.run = run_backward_statistics,
+        sm_lowering_emit(lowering, &(sm_call){.run = run_backward_statistics,
                                               .label = "backward relu, statistics",
                                               .config = config,
                                               .operand = {at->input, at->grad_output, at->mask, state->mean,
                                                           state->inverse_std, at->sums, masked}});
     } else {
-        sm_lowering_emit(lowering, &(sm_step){.run = run_mask,
+        sm_lowering_emit(lowering, &(sm_call){.run = run_mask,
                                               .label = "backward relu",
                                               .config = config,
                                               .operand = {at->mask, at->grad_output, masked}});
@@ -320,12 +320,12 @@ static void emit_masked(sm_lowering *lowering, const sm_op *op, const bn_config 
 static void emit_parameter_by_sample(sm_lowering *lowering, int parameter, const bn_config *config, sm_operand sums,
                                      sm_sample_summand *summand)
 {
-    sm_step step = {.label = "backward parameters",
+    sm_call call = {.label = "backward parameters",
                     .config = config,
                     .parameter_gradient = 1,
                     .operand = {sums, sm_lowering_gradient(lowering, parameter)}};
-    sm_lowering_sum_samples(lowering, &step, parameter, summand);
-    sm_lowering_emit(lowering, &step);
+    sm_lowering_sum_samples(lowering, &call, parameter, summand);
+    sm_lowering_emit(lowering, &call);
 }
 
 static void emit_parameters(sm_lowering *lowering, const sm_op *op, const bn_config *config, sm_operand sums)
@@ -335,7 +335,7 @@ static void emit_parameters(sm_lowering *lowering, const sm_op *op, const bn_con
         emit_parameter_by_sample(lowering, op->parameters[0], config, sums, scale_of_sample);
         return;
     }
-    sm_lowering_emit(lowering, &(sm_step){.run = run_backward_parameters,
+    sm_lowering_emit(lowering, &(sm_call){.run = run_backward_parameters,
                                           .label = "backward parameters",
                                           .config = config,
                                           .parameter_gradient = 1,
@@ -351,17 +351,17 @@ static void emit_backward_apply(sm_lowering *lowering, const sm_op *op, const bn
     if (config->statistics == STATISTICS_GLOBAL) {
         sm_lowering_emit(
             lowering,
-            &(sm_step){.run = run_reduce, .label = "backward reduce", .config = config, .operand = {at->sums}});
+            &(sm_call){.run = run_reduce, .label = "backward reduce", .config = config, .operand = {at->sums}});
     }
     int differentiates_statistics = config->statistics != STATISTICS_RUNNING;
-    sm_step step = {.run = run_backward_apply,
+    sm_call call = {.run = run_backward_apply,
                     .label = "backward apply",
                     .config = config,
                     .operand = {at->input, at->grad_output, at->mask, state->mean, state->inverse_std,
                                 sm_lowering_parameter(lowering, op->parameters[0]),
                                 differentiates_statistics ? at->sums : sm_lowering_none()}};
-    step.operand[7] = sm_lowering_write_gradient(lowering, op->inputs[0], in_place_of, &step.beta);
-    sm_lowering_emit(lowering, &step);
+    call.operand[7] = sm_lowering_write_gradient(lowering, op->inputs[0], in_place_of, &call.beta);
+    sm_lowering_emit(lowering, &call);
 }
 
 static void backward(sm_lowering *lowering, const sm_op *op)
@@ -381,7 +381,7 @@ static void backward(sm_lowering *lowering, const sm_op *op)
     if (state->residual >= 0) {
         emit_masked(lowering, op, config, &at);
     } else if (at.summed) {
-        sm_lowering_emit(lowering, &(sm_step){.run = run_backward_statistics,
+        sm_lowering_emit(lowering, &(sm_call){.run = run_backward_statistics,
                                               .label = "backward statistics",
                                               .config = config,
                                               .operand = {at.input, at.grad_output, at.mask, state->mean,

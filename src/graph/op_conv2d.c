@@ -1,4 +1,4 @@
-/* Convolution: forward, data gradient, weight gradient and bias gradient are steps of their own, each with the algorithm that suits its shape.
+/* Convolution: forward, data gradient, weight gradient and bias gradient are calls of their own, each with the algorithm that suits its shape.
  * What a second input adds, a vector that stands at every pixel, is written before the map's part is added to it. */
 #include <sigmatic/base/memory.h>
 #include <sigmatic/graph/lowering.h>
@@ -67,19 +67,19 @@ static double macs(const sm_graph *graph, const sm_op *op)
 }
 
 /* Operands: 0 input, 1 weight, 2 packed weight, 3 bias, 4 grad_output, 5 result, 6 vector (backward data: its gradient) */
-static sm_conv2d_operands operands_of(const pass_config *config, const sm_step *step, const sm_run *run)
+static sm_conv2d_operands operands_of(const pass_config *config, const sm_call *call, const sm_run *run)
 {
     return (sm_conv2d_operands){
         .batch = run->batch,
-        .input = sm_operand_address(run, step->operand[0]),
-        .weight = sm_operand_address(run, step->operand[1]),
-        .prepared = sm_operand_address(run, step->operand[2]),
-        .bias = sm_operand_address(run, step->operand[3]),
-        .grad_output = sm_operand_address(run, step->operand[4]),
-        .result = sm_operand_address(run, step->operand[5]),
+        .input = sm_operand_address(run, call->operand[0]),
+        .weight = sm_operand_address(run, call->operand[1]),
+        .prepared = sm_operand_address(run, call->operand[2]),
+        .bias = sm_operand_address(run, call->operand[3]),
+        .grad_output = sm_operand_address(run, call->operand[4]),
+        .result = sm_operand_address(run, call->operand[5]),
         .input_type = config->input_type,
         .output_type = config->output_type,
-        .beta = sm_step_beta(step, run),
+        .beta = sm_call_beta(call, run),
         .workspace = run->base[SM_REGION_WORKSPACE],
         .threads = run->threads,
     };
@@ -100,18 +100,18 @@ static void *vector_workspace(const pass_config *config, const sm_run *run)
     return run->base[SM_REGION_WORKSPACE] + config->vector_workspace;
 }
 
-static void run_pass(const sm_step *step, const sm_run *run)
+static void run_pass(const sm_call *call, const sm_run *run)
 {
-    const pass_config *config = step->config;
-    const sm_conv2d_operands operands = operands_of(config, step, run);
+    const pass_config *config = call->config;
+    const sm_conv2d_operands operands = operands_of(config, call, run);
     config->algorithm->run(&config->shape, config->pass, &operands);
 }
 
-static void run_forward_with_vector(const sm_step *step, const sm_run *run)
+static void run_forward_with_vector(const sm_call *call, const sm_run *run)
 {
-    const pass_config *config = step->config;
-    sm_conv2d_operands operands = operands_of(config, step, run);
-    sm_conv2d_uniform_forward(&config->vector, run->batch, sm_operand_address(run, step->operand[6]),
+    const pass_config *config = call->config;
+    sm_conv2d_operands operands = operands_of(config, call, run);
+    sm_conv2d_uniform_forward(&config->vector, run->batch, sm_operand_address(run, call->operand[6]),
                               operands.weight + weights_of(&config->shape), operands.result,
                               vector_workspace(config, run), run->threads);
     operands.beta = 1;
@@ -119,63 +119,63 @@ static void run_forward_with_vector(const sm_step *step, const sm_run *run)
 }
 
 /* Both parts of the weights. */
-static void run_weight_with_vector(const sm_step *step, const sm_run *run)
+static void run_weight_with_vector(const sm_call *call, const sm_run *run)
 {
-    const pass_config *config = step->config;
-    const sm_conv2d_operands operands = operands_of(config, step, run);
+    const pass_config *config = call->config;
+    const sm_conv2d_operands operands = operands_of(config, call, run);
     config->algorithm->run(&config->shape, config->pass, &operands);
     sm_conv2d_uniform_backward_weight(
-        &config->vector, run->batch, sm_operand_address(run, step->operand[6]), operands.grad_output, operands.beta,
+        &config->vector, run->batch, sm_operand_address(run, call->operand[6]), operands.grad_output, operands.beta,
         (float *)operands.result + weights_of(&config->shape), vector_workspace(config, run), run->threads);
 }
 
-static void run_vector_gradient(const sm_step *step, const sm_run *run)
+static void run_vector_gradient(const sm_call *call, const sm_run *run)
 {
-    const pass_config *config = step->config;
-    const float *weight = sm_operand_address(run, step->operand[1]);
+    const pass_config *config = call->config;
+    const float *weight = sm_operand_address(run, call->operand[1]);
     sm_conv2d_uniform_backward_data(
-        &config->vector, run->batch, weight + weights_of(&config->shape), sm_operand_address(run, step->operand[4]),
-        step->beta, sm_operand_address(run, step->operand[6]), vector_workspace(config, run), run->threads);
+        &config->vector, run->batch, weight + weights_of(&config->shape), sm_operand_address(run, call->operand[4]),
+        call->beta, sm_operand_address(run, call->operand[6]), vector_workspace(config, run), run->threads);
 }
 
-static void run_prepare(const sm_step *step, const sm_run *run)
+static void run_prepare(const sm_call *call, const sm_run *run)
 {
-    const pass_config *config = step->config;
-    config->algorithm->prepare(&config->shape, config->pass, sm_operand_address(run, step->operand[1]),
-                               sm_operand_address(run, step->operand[2]), run->threads);
+    const pass_config *config = call->config;
+    config->algorithm->prepare(&config->shape, config->pass, sm_operand_address(run, call->operand[1]),
+                               sm_operand_address(run, call->operand[2]), run->threads);
 }
 
-static void run_bias(const sm_step *step, const sm_run *run)
+static void run_bias(const sm_call *call, const sm_run *run)
 {
-    const pass_config *config = step->config;
+    const pass_config *config = call->config;
     size_t rows = (size_t)run->batch * (size_t)config->shape.out_height * (size_t)config->shape.out_width;
-    sm_bias_backward(rows, config->shape.channels_out, sm_operand_address(run, step->operand[4]),
-                     sm_step_beta(step, run), sm_operand_address(run, step->operand[5]), run->threads);
+    sm_bias_backward(rows, config->shape.channels_out, sm_operand_address(run, call->operand[4]),
+                     sm_call_beta(call, run), sm_operand_address(run, call->operand[5]), run->threads);
 }
 
 /* The same of one sample, for sums in an order that does not depend on the batch. */
-static void weight_of_sample(const void *config, const sm_step *step, const sm_run *run, int sample, float *result)
+static void weight_of_sample(const void *config, const sm_call *call, const sm_run *run, int sample, float *result)
 {
     const pass_config *c = config;
     const sm_conv2d_shape *s = &c->shape;
-    sm_conv2d_operands operands = operands_of(c, step, run);
+    sm_conv2d_operands operands = operands_of(c, call, run);
     take_sample(s, sample, &operands);
     operands.result = result;
     operands.beta = 0;
     c->algorithm->run(s, c->pass, &operands);
     if (c->vector.channels_in > 0) {
-        const float *vector = sm_operand_address(run, step->operand[6]);
+        const float *vector = sm_operand_address(run, call->operand[6]);
         sm_conv2d_uniform_backward_weight(&c->vector, 1, vector + (size_t)sample * (size_t)c->vector.channels_in,
                                           operands.grad_output, 0, result + weights_of(s), vector_workspace(c, run),
                                           run->threads);
     }
 }
 
-static void bias_of_sample(const void *config, const sm_step *step, const sm_run *run, int sample, float *result)
+static void bias_of_sample(const void *config, const sm_call *call, const sm_run *run, int sample, float *result)
 {
     const sm_conv2d_shape *s = &((const pass_config *)config)->shape;
     size_t rows = (size_t)s->out_height * (size_t)s->out_width, floats = rows * (size_t)s->channels_out;
-    const float *grad_output = sm_operand_address(run, step->operand[4]);
+    const float *grad_output = sm_operand_address(run, call->operand[4]);
     sm_bias_backward(rows, s->channels_out, grad_output + (size_t)sample * floats, 0, result, run->threads);
 }
 
@@ -206,7 +206,7 @@ static sm_map_types types(const sm_graph *graph, const sm_op *op, const sm_plan_
 static const char *const pass_labels[SM_CONV2D_PASSES] = {"forward", "backward data", "backward weight"};
 
 /* Fills in what all passes have in common; the caller adds the operands of its pass. */
-static sm_step pass_step(sm_lowering *lowering, const sm_op *op, sm_conv2d_pass pass)
+static sm_call pass_call(sm_lowering *lowering, const sm_op *op, sm_conv2d_pass pass)
 {
     const sm_plan_options *options = sm_lowering_options(lowering);
     pass_config config = {.shape = shape_of(sm_lowering_graph(lowering), op), .pass = pass};
@@ -218,55 +218,55 @@ static sm_step pass_step(sm_lowering *lowering, const sm_op *op, sm_conv2d_pass 
     config.vector_workspace =
         sm_round_up(config.algorithm->workspace_bytes(&config.shape, pass, options->capacity, options->threads),
                     SM_ALIGNMENT_BYTES);
-    sm_step step = {.run = run_pass, .label = pass_labels[pass], .algorithm = config.algorithm->name};
-    step.config = sm_lowering_config(lowering, &config, sizeof config);
-    step.macs = macs_of(&config.shape) + macs_of(&config.vector);
-    step.macs_executed = config.algorithm->macs(&config.shape, pass) + (double)weights_of(&config.vector);
-    step.workspace_bytes = config.vector_workspace;
+    sm_call call = {.run = run_pass, .label = pass_labels[pass], .algorithm = config.algorithm->name};
+    call.config = sm_lowering_config(lowering, &config, sizeof config);
+    call.macs = macs_of(&config.shape) + macs_of(&config.vector);
+    call.macs_executed = config.algorithm->macs(&config.shape, pass) + (double)weights_of(&config.vector);
+    call.workspace_bytes = config.vector_workspace;
     if (op->input_count > 1 && pass != SM_CONV2D_BACKWARD_DATA) {
-        step.workspace_bytes += sm_conv2d_uniform_workspace(&config.vector, options->capacity);
+        call.workspace_bytes += sm_conv2d_uniform_workspace(&config.vector, options->capacity);
     }
     size_t prepared = config.algorithm->prepared_bytes ? config.algorithm->prepared_bytes(&config.shape, pass) : 0;
     if (pass != SM_CONV2D_BACKWARD_WEIGHT) {
-        step.operand[1] = sm_lowering_parameter(lowering, op->parameters[0]);
+        call.operand[1] = sm_lowering_parameter(lowering, op->parameters[0]);
         if (prepared > 0) {
-            step.operand[2] = sm_lowering_prepared(lowering, prepared);
-            sm_step prepare = step;
+            call.operand[2] = sm_lowering_prepared(lowering, prepared);
+            sm_call prepare = call;
             prepare.run = run_prepare;
             prepare.label = "pack weights";
             prepare.macs = prepare.macs_executed = 0;
             sm_lowering_emit_prepare(lowering, &prepare);
         }
     }
-    return step;
+    return call;
 }
 
 static void forward(sm_lowering *lowering, const sm_op *op)
 {
-    sm_step step = pass_step(lowering, op, SM_CONV2D_FORWARD);
-    step.operand[0] = sm_lowering_value(lowering, op->inputs[0]);
+    sm_call call = pass_call(lowering, op, SM_CONV2D_FORWARD);
+    call.operand[0] = sm_lowering_value(lowering, op->inputs[0]);
     if (op->parameter_count > 1) {
-        step.operand[3] = sm_lowering_parameter(lowering, op->parameters[1]);
+        call.operand[3] = sm_lowering_parameter(lowering, op->parameters[1]);
     }
     if (op->input_count > 1) {
-        step.run = run_forward_with_vector;
-        step.operand[6] = sm_lowering_value(lowering, op->inputs[1]);
+        call.run = run_forward_with_vector;
+        call.operand[6] = sm_lowering_value(lowering, op->inputs[1]);
     }
-    step.operand[5] = sm_lowering_define(lowering, op->output, -1);
-    sm_lowering_emit(lowering, &step);
+    call.operand[5] = sm_lowering_define(lowering, op->output, -1);
+    sm_lowering_emit(lowering, &call);
 }
 
 static void emit_vector_gradient(sm_lowering *lowering, const sm_op *op, sm_operand grad_output)
 {
     pass_config config = {.shape = shape_of(sm_lowering_graph(lowering), op),
                           .vector = vector_shape_of(sm_lowering_graph(lowering), op)};
-    sm_step step = {.run = run_vector_gradient, .label = "backward vector"};
-    step.config = sm_lowering_config(lowering, &config, sizeof config);
-    step.workspace_bytes = sm_conv2d_uniform_workspace(&config.vector, sm_lowering_options(lowering)->capacity);
-    step.operand[1] = sm_lowering_parameter(lowering, op->parameters[0]);
-    step.operand[4] = grad_output;
-    step.operand[6] = sm_lowering_write_gradient(lowering, op->inputs[1], -1, &step.beta);
-    sm_lowering_emit(lowering, &step);
+    sm_call call = {.run = run_vector_gradient, .label = "backward vector"};
+    call.config = sm_lowering_config(lowering, &config, sizeof config);
+    call.workspace_bytes = sm_conv2d_uniform_workspace(&config.vector, sm_lowering_options(lowering)->capacity);
+    call.operand[1] = sm_lowering_parameter(lowering, op->parameters[0]);
+    call.operand[4] = grad_output;
+    call.operand[6] = sm_lowering_write_gradient(lowering, op->inputs[1], -1, &call.beta);
+    sm_lowering_emit(lowering, &call);
 }
 
 /* Bias, weights, data: the flat gradient is laid out in this order, so that it is complete from its start. */
@@ -274,39 +274,39 @@ static void backward(sm_lowering *lowering, const sm_op *op)
 {
     sm_operand grad_output = sm_lowering_value_gradient(lowering, op->output);
     if (op->parameter_count > 1 && sm_lowering_is_trained(lowering, op->parameters[1])) {
-        sm_step step = pass_step(lowering, op, SM_CONV2D_BACKWARD_WEIGHT);
-        step.run = run_bias;
-        step.label = "backward bias";
-        step.algorithm = NULL;
-        step.macs = step.macs_executed = 0;
-        step.operand[4] = grad_output;
-        step.operand[5] = sm_lowering_gradient(lowering, op->parameters[1]);
-        step.parameter_gradient = 1;
+        sm_call call = pass_call(lowering, op, SM_CONV2D_BACKWARD_WEIGHT);
+        call.run = run_bias;
+        call.label = "backward bias";
+        call.algorithm = NULL;
+        call.macs = call.macs_executed = 0;
+        call.operand[4] = grad_output;
+        call.operand[5] = sm_lowering_gradient(lowering, op->parameters[1]);
+        call.parameter_gradient = 1;
         if (sm_lowering_options(lowering)->reproducible) {
-            sm_lowering_sum_samples(lowering, &step, op->parameters[1], bias_of_sample);
+            sm_lowering_sum_samples(lowering, &call, op->parameters[1], bias_of_sample);
         }
-        sm_lowering_emit(lowering, &step);
+        sm_lowering_emit(lowering, &call);
     }
     if (sm_lowering_is_trained(lowering, op->parameters[0])) {
-        sm_step step = pass_step(lowering, op, SM_CONV2D_BACKWARD_WEIGHT);
-        step.operand[0] = sm_lowering_value(lowering, op->inputs[0]);
-        step.operand[4] = grad_output;
-        step.operand[5] = sm_lowering_gradient(lowering, op->parameters[0]);
-        step.parameter_gradient = 1;
+        sm_call call = pass_call(lowering, op, SM_CONV2D_BACKWARD_WEIGHT);
+        call.operand[0] = sm_lowering_value(lowering, op->inputs[0]);
+        call.operand[4] = grad_output;
+        call.operand[5] = sm_lowering_gradient(lowering, op->parameters[0]);
+        call.parameter_gradient = 1;
         if (op->input_count > 1) {
-            step.run = run_weight_with_vector;
-            step.operand[6] = sm_lowering_value(lowering, op->inputs[1]);
+            call.run = run_weight_with_vector;
+            call.operand[6] = sm_lowering_value(lowering, op->inputs[1]);
         }
         if (sm_lowering_options(lowering)->reproducible) {
-            sm_lowering_sum_samples(lowering, &step, op->parameters[0], weight_of_sample);
+            sm_lowering_sum_samples(lowering, &call, op->parameters[0], weight_of_sample);
         }
-        sm_lowering_emit(lowering, &step);
+        sm_lowering_emit(lowering, &call);
     }
     if (sm_lowering_wants_gradient(lowering, op->inputs[0])) {
-        sm_step step = pass_step(lowering, op, SM_CONV2D_BACKWARD_DATA);
-        step.operand[4] = grad_output;
-        step.operand[5] = sm_lowering_write_gradient(lowering, op->inputs[0], -1, &step.beta);
-        sm_lowering_emit(lowering, &step);
+        sm_call call = pass_call(lowering, op, SM_CONV2D_BACKWARD_DATA);
+        call.operand[4] = grad_output;
+        call.operand[5] = sm_lowering_write_gradient(lowering, op->inputs[0], -1, &call.beta);
+        sm_lowering_emit(lowering, &call);
     }
     if (op->input_count > 1 && sm_lowering_wants_gradient(lowering, op->inputs[1])) {
         emit_vector_gradient(lowering, op, grad_output);

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#define ADDRESS(i) sm_operand_address(run, step->operand[i])
+#define ADDRESS(i) sm_operand_address(run, call->operand[i])
 
 static sm_status infer(const sm_graph *graph, const sm_op *op, sm_value_shape *output)
 {
@@ -24,33 +24,33 @@ static sm_status infer(const sm_graph *graph, const sm_op *op, sm_value_shape *o
     return SM_OK;
 }
 
-/* The config of the steps of ReLU and add. */
+/* The config of the calls of ReLU and add. */
 static const void *extent_of(sm_lowering *lowering, const sm_op *op)
 {
     sm_extent extent = sm_lowering_extent(lowering, op->output);
     return sm_lowering_config(lowering, &extent, sizeof extent);
 }
 
-static size_t count_of(const sm_step *step, const sm_run *run)
+static size_t count_of(const sm_call *call, const sm_run *run)
 {
-    return ((const sm_extent *)step->config)->elements * (size_t)run->batch;
+    return ((const sm_extent *)call->config)->elements * (size_t)run->batch;
 }
 
-static sm_dtype type_of(const sm_step *step)
+static sm_dtype type_of(const sm_call *call)
 {
-    return ((const sm_extent *)step->config)->type;
+    return ((const sm_extent *)call->config)->type;
 }
 
 /* ---- ReLU: 0 input, 1 output; backward 0 output, 1 grad_output, 2 result ---- */
 
-static void run_relu(const sm_step *step, const sm_run *run)
+static void run_relu(const sm_call *call, const sm_run *run)
 {
-    sm_relu_forward(type_of(step), count_of(step, run), ADDRESS(0), ADDRESS(1), run->threads);
+    sm_relu_forward(type_of(call), count_of(call, run), ADDRESS(0), ADDRESS(1), run->threads);
 }
 
-static void run_relu_backward(const sm_step *step, const sm_run *run)
+static void run_relu_backward(const sm_call *call, const sm_run *run)
 {
-    sm_relu_backward(type_of(step), count_of(step, run), ADDRESS(0), ADDRESS(1), step->beta, ADDRESS(2), run->threads);
+    sm_relu_backward(type_of(call), count_of(call, run), ADDRESS(0), ADDRESS(1), call->beta, ADDRESS(2), run->threads);
 }
 
 static void relu_forward(sm_lowering *lowering, const sm_op *op)
@@ -59,18 +59,18 @@ static void relu_forward(sm_lowering *lowering, const sm_op *op)
     sm_operand output = sm_lowering_define(lowering, op->output, op->inputs[0]);
     sm_lowering_emit(
         lowering,
-        &(sm_step){.run = run_relu, .label = "forward", .config = extent_of(lowering, op), .operand = {input, output}});
+        &(sm_call){.run = run_relu, .label = "forward", .config = extent_of(lowering, op), .operand = {input, output}});
 }
 
 static void relu_backward(sm_lowering *lowering, const sm_op *op)
 {
-    sm_step step = {
+    sm_call call = {
         .run = run_relu_backward,
         .label = "backward",
         .config = extent_of(lowering, op),
         .operand = {sm_lowering_value(lowering, op->output), sm_lowering_value_gradient(lowering, op->output)}};
-    step.operand[2] = sm_lowering_write_gradient(lowering, op->inputs[0], op->output, &step.beta);
-    sm_lowering_emit(lowering, &step);
+    call.operand[2] = sm_lowering_write_gradient(lowering, op->inputs[0], op->output, &call.beta);
+    sm_lowering_emit(lowering, &call);
 }
 
 const sm_op_kind sm_relu_kind = {.name = "relu",
@@ -89,9 +89,9 @@ int sm_graph_relu(sm_graph *graph, int input)
 
 /* ---- Add: 0 a, 1 b, 2 output ---- */
 
-static void run_add(const sm_step *step, const sm_run *run)
+static void run_add(const sm_call *call, const sm_run *run)
 {
-    sm_add_forward(type_of(step), count_of(step, run), ADDRESS(0), ADDRESS(1), 0, ADDRESS(2), run->threads);
+    sm_add_forward(type_of(call), count_of(call, run), ADDRESS(0), ADDRESS(1), 0, ADDRESS(2), run->threads);
 }
 
 static void add_forward(sm_lowering *lowering, const sm_op *op)
@@ -100,7 +100,7 @@ static void add_forward(sm_lowering *lowering, const sm_op *op)
     sm_operand output = sm_lowering_define(lowering, op->output, op->inputs[0]);
     sm_lowering_emit(
         lowering,
-        &(sm_step){.run = run_add, .label = "forward", .config = extent_of(lowering, op), .operand = {a, b, output}});
+        &(sm_call){.run = run_add, .label = "forward", .config = extent_of(lowering, op), .operand = {a, b, output}});
 }
 
 static void add_backward(sm_lowering *lowering, const sm_op *op)
@@ -129,24 +129,24 @@ typedef struct dropout_config {
     float probability;
 } dropout_config;
 
-static sm_dropout mask_of(const sm_step *step, const sm_run *run)
+static sm_dropout mask_of(const sm_call *call, const sm_run *run)
 {
-    const dropout_config *config = step->config;
-    return (sm_dropout){config->probability, run->seed, (uint32_t)run->step, (uint32_t)step->op};
+    const dropout_config *config = call->config;
+    return (sm_dropout){config->probability, run->seed, (uint32_t)run->step, (uint32_t)call->op};
 }
 
-static void run_dropout(const sm_step *step, const sm_run *run)
+static void run_dropout(const sm_call *call, const sm_run *run)
 {
-    sm_dropout mask = mask_of(step, run);
-    sm_dropout_forward(&mask, (uint32_t)run->first_sample, run->batch, ((const dropout_config *)step->config)->floats,
+    sm_dropout mask = mask_of(call, run);
+    sm_dropout_forward(&mask, (uint32_t)run->first_sample, run->batch, ((const dropout_config *)call->config)->floats,
                        ADDRESS(0), ADDRESS(1), run->threads);
 }
 
-static void run_dropout_backward(const sm_step *step, const sm_run *run)
+static void run_dropout_backward(const sm_call *call, const sm_run *run)
 {
-    sm_dropout mask = mask_of(step, run);
-    sm_dropout_backward(&mask, (uint32_t)run->first_sample, run->batch, ((const dropout_config *)step->config)->floats,
-                        ADDRESS(0), step->beta, ADDRESS(1), run->threads);
+    sm_dropout mask = mask_of(call, run);
+    sm_dropout_backward(&mask, (uint32_t)run->first_sample, run->batch, ((const dropout_config *)call->config)->floats,
+                        ADDRESS(0), call->beta, ADDRESS(1), run->threads);
 }
 
 static const void *dropout_config_of(sm_lowering *lowering, const sm_op *op)
@@ -161,7 +161,7 @@ static void dropout_forward(sm_lowering *lowering, const sm_op *op)
     sm_operand input = sm_lowering_value(lowering, op->inputs[0]);
     sm_operand output = sm_lowering_define(lowering, op->output, op->inputs[0]);
     if (sm_lowering_options(lowering)->training || output.buffer != input.buffer) {
-        sm_lowering_emit(lowering, &(sm_step){.run = run_dropout,
+        sm_lowering_emit(lowering, &(sm_call){.run = run_dropout,
                                               .label = "forward",
                                               .config = dropout_config_of(lowering, op),
                                               .operand = {input, output}});
@@ -170,12 +170,12 @@ static void dropout_forward(sm_lowering *lowering, const sm_op *op)
 
 static void dropout_backward(sm_lowering *lowering, const sm_op *op)
 {
-    sm_step step = {.run = run_dropout_backward,
+    sm_call call = {.run = run_dropout_backward,
                     .label = "backward",
                     .config = dropout_config_of(lowering, op),
                     .operand = {sm_lowering_value_gradient(lowering, op->output)}};
-    step.operand[1] = sm_lowering_write_gradient(lowering, op->inputs[0], op->output, &step.beta);
-    sm_lowering_emit(lowering, &step);
+    call.operand[1] = sm_lowering_write_gradient(lowering, op->inputs[0], op->output, &call.beta);
+    sm_lowering_emit(lowering, &call);
 }
 
 static const sm_op_kind sm_dropout_kind = {.name = "dropout",

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#define ADDRESS(i) sm_operand_address(run, step->operand[i])
+#define ADDRESS(i) sm_operand_address(run, call->operand[i])
 
 typedef struct linear_config {
     int channels_in, channels_out;
@@ -30,17 +30,17 @@ static double macs(const sm_graph *graph, const sm_op *op)
 }
 
 /* 0 input, 1 weight, 2 bias, 3 output */
-static void run_forward(const sm_step *step, const sm_run *run)
+static void run_forward(const sm_call *call, const sm_run *run)
 {
-    const linear_config *c = step->config;
+    const linear_config *c = call->config;
     sm_linear_forward(run->batch, c->channels_in, c->channels_out, ADDRESS(0), ADDRESS(1), ADDRESS(2), ADDRESS(3),
                       run->threads);
 }
 
 /* Reproducible: BLIS takes its path, and with it the rounding, by the number of rows. */
-static void run_forward_by_sample(const sm_step *step, const sm_run *run)
+static void run_forward_by_sample(const sm_call *call, const sm_run *run)
 {
-    const linear_config *c = step->config;
+    const linear_config *c = call->config;
     const float *input = ADDRESS(0);
     float *output = ADDRESS(3);
     for (int i = 0; i < run->batch; i++) {
@@ -50,25 +50,25 @@ static void run_forward_by_sample(const sm_step *step, const sm_run *run)
 }
 
 /* 0 grad_output, 1 weight or input, 2 result */
-static void run_backward_data(const sm_step *step, const sm_run *run)
+static void run_backward_data(const sm_call *call, const sm_run *run)
 {
-    const linear_config *c = step->config;
-    sm_linear_backward_data(run->batch, c->channels_in, c->channels_out, ADDRESS(0), ADDRESS(1), step->beta, ADDRESS(2),
+    const linear_config *c = call->config;
+    sm_linear_backward_data(run->batch, c->channels_in, c->channels_out, ADDRESS(0), ADDRESS(1), call->beta, ADDRESS(2),
                             run->threads);
 }
 
-static void run_backward_data_by_sample(const sm_step *step, const sm_run *run)
+static void run_backward_data_by_sample(const sm_call *call, const sm_run *run)
 {
-    const linear_config *c = step->config;
+    const linear_config *c = call->config;
     const float *grad_output = ADDRESS(0);
     float *result = ADDRESS(2);
     for (int i = 0; i < run->batch; i++) {
         sm_linear_backward_data(1, c->channels_in, c->channels_out, grad_output + (size_t)i * c->channels_out,
-                                ADDRESS(1), step->beta, result + (size_t)i * c->channels_in, run->threads);
+                                ADDRESS(1), call->beta, result + (size_t)i * c->channels_in, run->threads);
     }
 }
 
-static void weight_of_sample(const void *config, const sm_step *step, const sm_run *run, int sample, float *result)
+static void weight_of_sample(const void *config, const sm_call *call, const sm_run *run, int sample, float *result)
 {
     const linear_config *c = config;
     const float *grad_output = ADDRESS(0), *input = ADDRESS(1);
@@ -76,7 +76,7 @@ static void weight_of_sample(const void *config, const sm_step *step, const sm_r
                               grad_output + (size_t)sample * c->channels_out, 0, result, run->threads);
 }
 
-static void bias_of_sample(const void *config, const sm_step *step, const sm_run *run, int sample, float *result)
+static void bias_of_sample(const void *config, const sm_call *call, const sm_run *run, int sample, float *result)
 {
     const linear_config *c = config;
     const float *grad_output = ADDRESS(0);
@@ -84,17 +84,17 @@ static void bias_of_sample(const void *config, const sm_step *step, const sm_run
                             run->threads);
 }
 
-static void run_backward_weight(const sm_step *step, const sm_run *run)
+static void run_backward_weight(const sm_call *call, const sm_run *run)
 {
-    const linear_config *c = step->config;
+    const linear_config *c = call->config;
     sm_linear_backward_weight(run->batch, c->channels_in, c->channels_out, ADDRESS(1), ADDRESS(0),
-                              sm_step_beta(step, run), ADDRESS(2), run->threads);
+                              sm_call_beta(call, run), ADDRESS(2), run->threads);
 }
 
-static void run_backward_bias(const sm_step *step, const sm_run *run)
+static void run_backward_bias(const sm_call *call, const sm_run *run)
 {
-    const linear_config *c = step->config;
-    sm_linear_backward_bias(run->batch, c->channels_out, ADDRESS(0), sm_step_beta(step, run), ADDRESS(2), run->threads);
+    const linear_config *c = call->config;
+    sm_linear_backward_bias(run->batch, c->channels_out, ADDRESS(0), sm_call_beta(call, run), ADDRESS(2), run->threads);
 }
 
 static void forward(sm_lowering *lowering, const sm_op *op)
@@ -102,7 +102,7 @@ static void forward(sm_lowering *lowering, const sm_op *op)
     const linear_config *c = op->config;
     int by_sample = sm_lowering_options(lowering)->reproducible;
     sm_operand input = sm_lowering_value(lowering, op->inputs[0]);
-    sm_lowering_emit(lowering, &(sm_step){.run = by_sample ? run_forward_by_sample : run_forward,
+    sm_lowering_emit(lowering, &(sm_call){.run = by_sample ? run_forward_by_sample : run_forward,
                                           .label = "forward",
                                           .config = c,
                                           .macs = (double)c->channels_in * c->channels_out,
@@ -111,14 +111,14 @@ static void forward(sm_lowering *lowering, const sm_op *op)
                                                       sm_lowering_define(lowering, op->output, -1)}});
 }
 
-static void emit_parameter_gradient(sm_lowering *lowering, int parameter, sm_step *step, sm_sample_summand *summand)
+static void emit_parameter_gradient(sm_lowering *lowering, int parameter, sm_call *call, sm_sample_summand *summand)
 {
-    step->parameter_gradient = 1;
-    step->operand[2] = sm_lowering_gradient(lowering, parameter);
+    call->parameter_gradient = 1;
+    call->operand[2] = sm_lowering_gradient(lowering, parameter);
     if (sm_lowering_options(lowering)->reproducible) {
-        sm_lowering_sum_samples(lowering, step, parameter, summand);
+        sm_lowering_sum_samples(lowering, call, parameter, summand);
     }
-    sm_lowering_emit(lowering, step);
+    sm_lowering_emit(lowering, call);
 }
 
 static void backward(sm_lowering *lowering, const sm_op *op)
@@ -128,25 +128,25 @@ static void backward(sm_lowering *lowering, const sm_op *op)
     double count = (double)c->channels_in * c->channels_out;
     sm_operand grad_output = sm_lowering_value_gradient(lowering, op->output);
     if (sm_lowering_is_trained(lowering, op->parameters[1])) {
-        sm_step step = {.run = run_backward_bias, .label = "backward bias", .config = c, .operand = {grad_output}};
-        emit_parameter_gradient(lowering, op->parameters[1], &step, bias_of_sample);
+        sm_call call = {.run = run_backward_bias, .label = "backward bias", .config = c, .operand = {grad_output}};
+        emit_parameter_gradient(lowering, op->parameters[1], &call, bias_of_sample);
     }
     if (sm_lowering_is_trained(lowering, op->parameters[0])) {
-        sm_step step = {.run = run_backward_weight,
+        sm_call call = {.run = run_backward_weight,
                         .label = "backward weight",
                         .config = c,
                         .macs = count,
                         .operand = {grad_output, sm_lowering_value(lowering, op->inputs[0])}};
-        emit_parameter_gradient(lowering, op->parameters[0], &step, weight_of_sample);
+        emit_parameter_gradient(lowering, op->parameters[0], &call, weight_of_sample);
     }
     if (sm_lowering_wants_gradient(lowering, op->inputs[0])) {
-        sm_step step = {.run = by_sample ? run_backward_data_by_sample : run_backward_data,
+        sm_call call = {.run = by_sample ? run_backward_data_by_sample : run_backward_data,
                         .label = "backward data",
                         .config = c,
                         .macs = count,
                         .operand = {grad_output, sm_lowering_parameter(lowering, op->parameters[0])}};
-        step.operand[2] = sm_lowering_write_gradient(lowering, op->inputs[0], -1, &step.beta);
-        sm_lowering_emit(lowering, &step);
+        call.operand[2] = sm_lowering_write_gradient(lowering, op->inputs[0], -1, &call.beta);
+        sm_lowering_emit(lowering, &call);
     }
 }
 

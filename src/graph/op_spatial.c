@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ADDRESS(i) sm_operand_address(run, step->operand[i])
+#define ADDRESS(i) sm_operand_address(run, call->operand[i])
 
 static sm_value_shape shape_of(const sm_graph *graph, const sm_op *op, int input)
 {
@@ -61,16 +61,16 @@ static sm_map_types pool_types(const sm_graph *graph, const sm_op *op, const sm_
     return sm_value_pixels(graph->values[op->output].shape) == 1 ? SM_MAPS_FLOAT : SM_MAPS_ALIKE;
 }
 
-static void run_pool(const sm_step *step, const sm_run *run)
+static void run_pool(const sm_call *call, const sm_run *run)
 {
-    const pool_config *config = step->config;
+    const pool_config *config = call->config;
     sm_max_pool_forward(&config->shape, config->type, run->batch, ADDRESS(0), ADDRESS(1), ADDRESS(2), run->threads);
 }
 
-static void run_pool_backward(const sm_step *step, const sm_run *run)
+static void run_pool_backward(const sm_call *call, const sm_run *run)
 {
-    const pool_config *config = step->config;
-    sm_max_pool_backward(&config->shape, config->type, run->batch, ADDRESS(0), ADDRESS(1), step->beta, ADDRESS(2),
+    const pool_config *config = call->config;
+    sm_max_pool_backward(&config->shape, config->type, run->batch, ADDRESS(0), ADDRESS(1), call->beta, ADDRESS(2),
                          run->threads);
 }
 
@@ -83,7 +83,7 @@ static void pool_forward(sm_lowering *lowering, const sm_op *op)
         *index = sm_lowering_buffer(lowering, sm_value_elements(graph->values[op->output].shape) * sizeof(int32_t), 0);
     }
     sm_operand input = sm_lowering_value(lowering, op->inputs[0]);
-    sm_lowering_emit(lowering, &(sm_step){.run = run_pool,
+    sm_lowering_emit(lowering, &(sm_call){.run = run_pool,
                                           .label = "forward",
                                           .config = pool_config_of(lowering, op),
                                           .operand = {input, sm_lowering_define(lowering, op->output, -1), *index}});
@@ -94,13 +94,13 @@ static void pool_backward(sm_lowering *lowering, const sm_op *op)
     if (!sm_lowering_wants_gradient(lowering, op->inputs[0])) {
         return;
     }
-    sm_step step = {.run = run_pool_backward,
+    sm_call call = {.run = run_pool_backward,
                     .label = "backward",
                     .config = pool_config_of(lowering, op),
                     .operand = {sm_lowering_value_gradient(lowering, op->output),
                                 *(sm_operand *)sm_lowering_state(lowering, op, sizeof(sm_operand))}};
-    step.operand[2] = sm_lowering_write_gradient(lowering, op->inputs[0], -1, &step.beta);
-    sm_lowering_emit(lowering, &step);
+    call.operand[2] = sm_lowering_write_gradient(lowering, op->inputs[0], -1, &call.beta);
+    sm_lowering_emit(lowering, &call);
 }
 
 static const sm_op_kind sm_max_pool_kind = {.name = "max_pool",
@@ -132,17 +132,17 @@ typedef struct average_config {
     int channels;
 } average_config;
 
-static void run_average(const sm_step *step, const sm_run *run)
+static void run_average(const sm_call *call, const sm_run *run)
 {
-    const average_config *config = step->config;
+    const average_config *config = call->config;
     sm_global_average_pool_forward(config->type, run->batch, config->pixels, config->channels, ADDRESS(0), ADDRESS(1),
                                    run->threads);
 }
 
-static void run_average_backward(const sm_step *step, const sm_run *run)
+static void run_average_backward(const sm_call *call, const sm_run *run)
 {
-    const average_config *config = step->config;
-    sm_global_average_pool_backward(config->type, run->batch, config->pixels, config->channels, ADDRESS(0), step->beta,
+    const average_config *config = call->config;
+    sm_global_average_pool_backward(config->type, run->batch, config->pixels, config->channels, ADDRESS(0), call->beta,
                                     ADDRESS(1), run->threads);
 }
 
@@ -156,7 +156,7 @@ static const void *average_config_of(sm_lowering *lowering, const sm_op *op)
 static void average_forward(sm_lowering *lowering, const sm_op *op)
 {
     sm_operand input = sm_lowering_value(lowering, op->inputs[0]);
-    sm_lowering_emit(lowering, &(sm_step){.run = run_average,
+    sm_lowering_emit(lowering, &(sm_call){.run = run_average,
                                           .label = "forward",
                                           .config = average_config_of(lowering, op),
                                           .operand = {input, sm_lowering_define(lowering, op->output, -1)}});
@@ -167,12 +167,12 @@ static void average_backward(sm_lowering *lowering, const sm_op *op)
     if (!sm_lowering_wants_gradient(lowering, op->inputs[0])) {
         return;
     }
-    sm_step step = {.run = run_average_backward,
+    sm_call call = {.run = run_average_backward,
                     .label = "backward",
                     .config = average_config_of(lowering, op),
                     .operand = {sm_lowering_value_gradient(lowering, op->output)}};
-    step.operand[1] = sm_lowering_write_gradient(lowering, op->inputs[0], -1, &step.beta);
-    sm_lowering_emit(lowering, &step);
+    call.operand[1] = sm_lowering_write_gradient(lowering, op->inputs[0], -1, &call.beta);
+    sm_lowering_emit(lowering, &call);
 }
 
 static const sm_op_kind sm_global_average_pool_kind = {.name = "global_average_pool",
@@ -212,14 +212,14 @@ static sm_resize_shape resize_shape(const sm_graph *graph, const sm_op *op)
                              options->width, input.channels, options->align_corners};
 }
 
-static void run_resize(const sm_step *step, const sm_run *run)
+static void run_resize(const sm_call *call, const sm_run *run)
 {
-    sm_resize_forward(step->config, run->batch, ADDRESS(0), ADDRESS(1), run->base[SM_REGION_WORKSPACE], run->threads);
+    sm_resize_forward(call->config, run->batch, ADDRESS(0), ADDRESS(1), run->base[SM_REGION_WORKSPACE], run->threads);
 }
 
-static void run_resize_backward(const sm_step *step, const sm_run *run)
+static void run_resize_backward(const sm_call *call, const sm_run *run)
 {
-    sm_resize_backward(step->config, run->batch, ADDRESS(0), step->beta, ADDRESS(1), run->base[SM_REGION_WORKSPACE],
+    sm_resize_backward(call->config, run->batch, ADDRESS(0), call->beta, ADDRESS(1), run->base[SM_REGION_WORKSPACE],
                        run->threads);
 }
 
@@ -227,7 +227,7 @@ static void resize_forward(sm_lowering *lowering, const sm_op *op)
 {
     sm_resize_shape shape = resize_shape(sm_lowering_graph(lowering), op);
     sm_operand input = sm_lowering_value(lowering, op->inputs[0]);
-    sm_lowering_emit(lowering, &(sm_step){.run = run_resize,
+    sm_lowering_emit(lowering, &(sm_call){.run = run_resize,
                                           .label = "forward",
                                           .config = sm_lowering_config(lowering, &shape, sizeof shape),
                                           .workspace_bytes = sm_resize_forward_workspace_bytes(
@@ -241,13 +241,13 @@ static void resize_backward(sm_lowering *lowering, const sm_op *op)
         return;
     }
     sm_resize_shape shape = resize_shape(sm_lowering_graph(lowering), op);
-    sm_step step = {.run = run_resize_backward,
+    sm_call call = {.run = run_resize_backward,
                     .label = "backward",
                     .config = sm_lowering_config(lowering, &shape, sizeof shape),
                     .workspace_bytes = sm_resize_backward_workspace_bytes(&shape),
                     .operand = {sm_lowering_value_gradient(lowering, op->output)}};
-    step.operand[1] = sm_lowering_write_gradient(lowering, op->inputs[0], -1, &step.beta);
-    sm_lowering_emit(lowering, &step);
+    call.operand[1] = sm_lowering_write_gradient(lowering, op->inputs[0], -1, &call.beta);
+    sm_lowering_emit(lowering, &call);
 }
 
 static const sm_op_kind sm_resize_kind = {.name = "resize",
@@ -286,9 +286,9 @@ static sm_status concat_infer(const sm_graph *graph, const sm_op *op, sm_value_s
     return SM_OK;
 }
 
-static void run_part(const sm_step *step, const sm_run *run)
+static void run_part(const sm_call *call, const sm_run *run)
 {
-    const part_config *c = step->config;
+    const part_config *c = call->config;
     if (c->spread) {
         sm_concat_broadcast(c->type, run->batch, c->pixels, c->channels, ADDRESS(0), c->channels_total, c->offset,
                             ADDRESS(1), run->threads);
@@ -298,15 +298,15 @@ static void run_part(const sm_step *step, const sm_run *run)
     }
 }
 
-static void run_part_backward(const sm_step *step, const sm_run *run)
+static void run_part_backward(const sm_call *call, const sm_run *run)
 {
-    const part_config *c = step->config;
+    const part_config *c = call->config;
     if (c->spread) {
         sm_concat_broadcast_backward(c->type, run->batch, c->pixels, c->channels, c->channels_total, c->offset,
-                                     ADDRESS(1), step->beta, ADDRESS(0), run->threads);
+                                     ADDRESS(1), call->beta, ADDRESS(0), run->threads);
     } else {
         sm_concat_extract(c->type, (size_t)run->batch * c->pixels, c->channels, c->channels_total, c->offset,
-                          ADDRESS(1), step->beta, ADDRESS(0), run->threads);
+                          ADDRESS(1), call->beta, ADDRESS(0), run->threads);
     }
 }
 
@@ -328,7 +328,7 @@ static void concat_forward(sm_lowering *lowering, const sm_op *op)
     sm_operand whole = sm_lowering_define(lowering, op->output, -1);
     for (int i = 0, offset = 0; i < op->input_count;
          offset += shape_of(sm_lowering_graph(lowering), op, i++).channels) {
-        sm_lowering_emit(lowering, &(sm_step){.run = run_part,
+        sm_lowering_emit(lowering, &(sm_call){.run = run_part,
                                               .label = "forward",
                                               .config = part_config_of(lowering, op, i, offset),
                                               .operand = {sm_lowering_value(lowering, op->inputs[i]), whole}});
@@ -341,11 +341,11 @@ static void concat_backward(sm_lowering *lowering, const sm_op *op)
     for (int i = 0, offset = 0; i < op->input_count;
          offset += shape_of(sm_lowering_graph(lowering), op, i++).channels) {
         if (sm_lowering_wants_gradient(lowering, op->inputs[i])) {
-            sm_step step = {
+            sm_call call = {
                 .run = run_part_backward, .label = "backward", .config = part_config_of(lowering, op, i, offset)};
-            step.operand[0] = sm_lowering_write_gradient(lowering, op->inputs[i], -1, &step.beta);
-            step.operand[1] = whole;
-            sm_lowering_emit(lowering, &step);
+            call.operand[0] = sm_lowering_write_gradient(lowering, op->inputs[i], -1, &call.beta);
+            call.operand[1] = whole;
+            sm_lowering_emit(lowering, &call);
         }
     }
 }

@@ -17,7 +17,7 @@ const char *const sm_region_names[SM_REGIONS] = {
 
 static int shares_gradients(const sm_plan *plan)
 {
-    const sm_step_list *list = &plan->passes[SM_PASS_BACKWARD];
+    const sm_call_list *list = &plan->passes[SM_PASS_BACKWARD];
     for (int i = 0; i < list->count; i++) {
         if (list->items[i].parameter_gradient && list->items[i].beta > 0) {
             return 1;
@@ -105,39 +105,39 @@ float *sm_plan_output_gradient(const sm_plan *plan, const sm_run *run, int outpu
     return sm_operand_address(run, plan->output_gradients[output]);
 }
 
-const sm_step *sm_plan_steps(const sm_plan *plan, int pass, int *count)
+const sm_call *sm_plan_calls(const sm_plan *plan, int pass, int *count)
 {
     *count = plan->passes[pass].count;
     return plan->passes[pass].items;
 }
 
-static void run_steps(const sm_plan *plan, int pass, const sm_run *run)
+static void run_calls(const sm_plan *plan, int pass, const sm_run *run)
 {
-    const sm_step_list *list = &plan->passes[pass];
+    const sm_call_list *list = &plan->passes[pass];
     for (int i = 0; i < list->count; i++) {
-        const sm_step *step = &list->items[i];
+        const sm_call *call = &list->items[i];
         double begin = run->observe ? sm_seconds() : 0;
-        step->run(step, run);
+        call->run(call, run);
         if (run->observe) {
-            run->observe(run->user, step, begin, sm_seconds());
+            run->observe(run->user, call, begin, sm_seconds());
         }
         if (pass == SM_PASS_BACKWARD && run->progress) {
-            run->progress(run->user, step->gradients_complete);
+            run->progress(run->user, call->gradients_complete);
         }
     }
 }
 
 void sm_plan_prepare(const sm_plan *plan, const sm_run *run)
 {
-    run_steps(plan, SM_PASS_PREPARE, run);
+    run_calls(plan, SM_PASS_PREPARE, run);
 }
 
 void sm_plan_forward(const sm_plan *plan, const sm_run *run)
 {
-    run_steps(plan, SM_PASS_FORWARD, run);
+    run_calls(plan, SM_PASS_FORWARD, run);
 }
 
 void sm_plan_backward(const sm_plan *plan, const sm_run *run)
 {
-    run_steps(plan, SM_PASS_BACKWARD, run);
+    run_calls(plan, SM_PASS_BACKWARD, run);
 }

@@ -1,8 +1,8 @@
 /* Sums over ranks that do not wait for each other travel in one message: those of branches (ASPP, the decoders' first
  * layers, a block's shortcut and its first layer).
  *
- * Steps are taken in their order, but a sum waits, and with it every step that touches what it or another waiting step
- * touches, until no other step is left; then all sums that wait for nothing but themselves go together. Only steps that
+ * Calls are taken in their order, but a sum waits, and with it every call that touches what it or another waiting call
+ * touches, until no other call is left; then all sums that wait for nothing but themselves go together. Only calls that
  * share no memory change their order, so the numbers stay the same. */
 #include "graph/plan_internal.h"
 
@@ -10,9 +10,9 @@
 
 #include <string.h>
 
-enum { JOINED_MAX = SM_STEP_OPERANDS - 1 };
+enum { JOINED_MAX = SM_CALL_OPERANDS - 1 };
 
-/* What waiting steps touch: planned buffers, and places of running statistics. */
+/* What waiting calls touch: planned buffers, and places of running statistics. */
 typedef struct touched {
     char *buffers; /* by index */
     size_t *running;
@@ -29,10 +29,10 @@ static int is_planned(const sm_operand *operand)
     return operand->region == SM_REGION_ACTIVATIONS && operand->buffer >= 0;
 }
 
-static int meets(const touched *waiting, const sm_step *step)
+static int meets(const touched *waiting, const sm_call *call)
 {
-    for (int i = 0; i < SM_STEP_OPERANDS; i++) {
-        const sm_operand *operand = &step->operand[i];
+    for (int i = 0; i < SM_CALL_OPERANDS; i++) {
+        const sm_operand *operand = &call->operand[i];
         if (is_planned(operand) && waiting->buffers[operand->buffer]) {
             return 1;
         }
@@ -45,10 +45,10 @@ static int meets(const touched *waiting, const sm_step *step)
     return 0;
 }
 
-static void touch(touched *waiting, const sm_step *step)
+static void touch(touched *waiting, const sm_call *call)
 {
-    for (int i = 0; i < SM_STEP_OPERANDS; i++) {
-        const sm_operand *operand = &step->operand[i];
+    for (int i = 0; i < SM_CALL_OPERANDS; i++) {
+        const sm_operand *operand = &call->operand[i];
         if (is_planned(operand)) {
             waiting->buffers[operand->buffer] = 1;
         } else if (is_running(operand)) {
@@ -57,7 +57,7 @@ static void touch(touched *waiting, const sm_step *step)
     }
 }
 
-/* ---- several sums in one step ------------------------------------------------------------------------------------ */
+/* ---- several sums in one call ------------------------------------------------------------------------------------ */
 
 typedef struct joined {
     int count;
@@ -65,62 +65,62 @@ typedef struct joined {
 } joined;
 
 /* 0 the message, then what is summed */
-static void run_joined(const sm_step *step, const sm_run *run)
+static void run_joined(const sm_call *call, const sm_run *run)
 {
-    const joined *parts = step->config;
-    double *message = sm_operand_address(run, step->operand[0]);
+    const joined *parts = call->config;
+    double *message = sm_operand_address(run, call->operand[0]);
     size_t total = 0;
     if (!run->reduce) {
         return;
     }
     for (int i = 0; i < parts->count; total += parts->doubles[i++]) {
-        memcpy(message + total, sm_operand_address(run, step->operand[1 + i]), parts->doubles[i] * sizeof *message);
+        memcpy(message + total, sm_operand_address(run, call->operand[1 + i]), parts->doubles[i] * sizeof *message);
     }
     run->reduce(run->user, message, total);
     total = 0;
     for (int i = 0; i < parts->count; total += parts->doubles[i++]) {
-        memcpy(sm_operand_address(run, step->operand[1 + i]), message + total, parts->doubles[i] * sizeof *message);
+        memcpy(sm_operand_address(run, call->operand[1 + i]), message + total, parts->doubles[i] * sizeof *message);
     }
 }
 
-static sm_step join(sm_lowering *lowering, const sm_step *sums, int count)
+static sm_call join(sm_lowering *lowering, const sm_call *sums, int count)
 {
     if (count == 1) {
         return sums[0];
     }
     joined parts = {.count = count};
-    sm_step step = {.run = run_joined, .label = sums[0].label, .op = sums[0].op};
+    sm_call call = {.run = run_joined, .label = sums[0].label, .op = sums[0].op};
     size_t total = 0;
     for (int i = 0; i < count; i++) {
         parts.doubles[i] = sums[i].summed_doubles;
-        step.operand[1 + i] = sums[i].operand[0];
+        call.operand[1 + i] = sums[i].operand[0];
         total += parts.doubles[i];
     }
-    step.operand[0] = sm_lowering_buffer(lowering, 0, total * sizeof(double));
-    step.config = sm_lowering_config(lowering, &parts, sizeof parts);
-    return step;
+    call.operand[0] = sm_lowering_buffer(lowering, 0, total * sizeof(double));
+    call.config = sm_lowering_config(lowering, &parts, sizeof parts);
+    return call;
 }
 
 /* ---- the pass ---------------------------------------------------------------------------------------------------- */
 
-/* Moves what need not wait from `left` to `out`, then one message of sums. \return how many steps are left */
-static int advance(sm_lowering *lowering, touched *waiting, sm_step *left, int count, sm_step_list *out)
+/* Moves what need not wait from `left` to `out`, then one message of sums. \return how many calls are left */
+static int advance(sm_lowering *lowering, touched *waiting, sm_call *left, int count, sm_call_list *out)
 {
-    sm_step sums[JOINED_MAX];
+    sm_call sums[JOINED_MAX];
     int kept = 0, ready = 0;
     waiting->running_count = 0;
     for (int i = 0; i < count; i++) {
-        sm_step step = left[i];
-        int must_wait = meets(waiting, &step);
-        if (!must_wait && step.summed_doubles == 0) {
-            out->items[out->count++] = step;
+        sm_call call = left[i];
+        int must_wait = meets(waiting, &call);
+        if (!must_wait && call.summed_doubles == 0) {
+            out->items[out->count++] = call;
             continue;
         }
-        touch(waiting, &step);
+        touch(waiting, &call);
         if (!must_wait && ready < JOINED_MAX) {
-            sums[ready++] = step;
+            sums[ready++] = call;
         } else {
-            left[kept++] = step;
+            left[kept++] = call;
         }
     }
     if (ready > 0) {
@@ -131,20 +131,20 @@ static int advance(sm_lowering *lowering, touched *waiting, sm_step *left, int c
 
 void sm_plan_gather_sums(sm_lowering *lowering, sm_plan *plan)
 {
-    sm_step_list *list = &plan->passes[SM_PASS_FORWARD];
+    sm_call_list *list = &plan->passes[SM_PASS_FORWARD];
     int left = list->count, buffers = plan->buffer_count;
     if (plan->options.no_fusion || plan->options.reproducible || left == 0) {
         return;
     }
-    sm_step *steps = sm_alloc((size_t)left * sizeof *steps);
-    memcpy(steps, list->items, (size_t)left * sizeof *steps);
-    touched waiting = {sm_alloc((size_t)buffers + 1), sm_alloc((size_t)left * SM_STEP_OPERANDS * sizeof(size_t)), 0};
+    sm_call *calls = sm_alloc((size_t)left * sizeof *calls);
+    memcpy(calls, list->items, (size_t)left * sizeof *calls);
+    touched waiting = {sm_alloc((size_t)buffers + 1), sm_alloc((size_t)left * SM_CALL_OPERANDS * sizeof(size_t)), 0};
     list->count = 0;
     while (left > 0) {
         memset(waiting.buffers, 0, (size_t)buffers + 1);
-        left = advance(lowering, &waiting, steps, left, list);
+        left = advance(lowering, &waiting, calls, left, list);
     }
     sm_free(waiting.buffers);
     sm_free(waiting.running);
-    sm_free(steps);
+    sm_free(calls);
 }

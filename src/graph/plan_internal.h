@@ -1,5 +1,5 @@
 /** \file
- * The plan's own struct, shared by lowering (plan_lower.c), memory map (plan_memory.c), running (plan.c) and printing (plan_print.c). */
+ * The plan's own struct, shared by what makes it (plan_types.c, plan_lower.c, plan_gather.c, plan_gradients.c, plan_memory.c, in this order), runs it (plan.c) and prints it (plan_print.c). */
 #ifndef SIGMATIC_GRAPH_PLAN_INTERNAL_H
 #define SIGMATIC_GRAPH_PLAN_INTERNAL_H
 
@@ -7,12 +7,12 @@
 
 enum { SM_PASS_PREPARE, SM_PASS_FORWARD, SM_PASS_BACKWARD, SM_PASSES };
 
-typedef struct sm_step_list {
-    sm_step *items;
+typedef struct sm_call_list {
+    sm_call *items;
     int count;
-} sm_step_list;
+} sm_call_list;
 
-/** A planned place in the activations region. Time runs over the forward steps, the loss, the backward steps. */
+/** A planned place in the activations region. Time runs over the forward calls, the loss, the backward calls. */
 typedef struct sm_buffer {
     size_t bytes;
     int first, last; /* time of first and last use; first = -1: never used */
@@ -22,7 +22,7 @@ typedef struct sm_buffer {
 struct sm_plan {
     const sm_graph *graph;
     sm_plan_options options;
-    sm_step_list passes[SM_PASSES];
+    sm_call_list passes[SM_PASSES];
     sm_buffer *buffers;
     int buffer_count;
     sm_operand *outputs, *output_gradients; /* one an output of the graph */
@@ -35,13 +35,16 @@ struct sm_plan {
 /** Says of what type each value is: plan_types.c. */
 void sm_plan_find_types(sm_plan *plan);
 
-/** Gives every buffer its offset. */
-void sm_plan_place_buffers(sm_plan *plan);
+/** Says of each backward call whether it overwrites or adds to a parameter's gradient, and what is final after it. */
+void sm_plan_find_gradient_writers(sm_plan *plan);
 
-/** Reorders the forward steps so that sums over ranks share messages; before buffers are placed. */
+/** Gives every buffer its lifetime and place, and every operand its address in its region. */
+void sm_plan_map_memory(sm_plan *plan);
+
+/** Reorders the forward calls so that sums over ranks share messages; before buffers are placed. */
 void sm_plan_gather_sums(sm_lowering *lowering, sm_plan *plan);
 
-/** Fills the lists of steps. */
+/** Fills the lists of calls. */
 void sm_plan_lower(sm_plan *plan);
 
 #endif

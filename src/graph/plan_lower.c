@@ -1,10 +1,10 @@
-/* Lowering: each op emits its forward steps in graph order and its backward steps in reverse order.
+/* Lowering: each op emits its forward calls in graph order and its backward calls in reverse order.
  *
  * A value's place is a buffer; several values share one when an op works in place. A gradient's place is a buffer too; several values share one when a gradient
  * is passed on unchanged (add). `readers` of a gradient buffer counts the values whose gradient it is and whose backward is still to come: it may be overwritten
  * only by its last reader, and is copied before something is added to it while others still read it.
  *
- * A forgotten value is computed again where backward first asks for it, from inputs that may be forgotten too: what leaves a segment is kept, so the chain ends
+ * A forgotten value is computed again where backward first asks for it, from inputs that may be forgotten too: what leaves a recompute block is kept, so the chain ends
  * there. Each is computed once more and then lives to its last use. */
 #include <sigmatic/base/memory.h>
 #include <sigmatic/ops/add.h>
@@ -19,7 +19,7 @@ typedef struct value_state {
     int defined;
     int reads_left; /* by consumers, by backward, as an output */
     int wants_gradient;
-    int forgettable;            /* inside a segment that is computed again */
+    int forgettable;            /* inside a block that is computed again */
     const sm_op *recomputed_by; /* NULL: kept */
     sm_operand gradient;        /* NONE until the first writer */
 } value_state;
@@ -27,7 +27,6 @@ typedef struct value_state {
 typedef struct op_state {
     int head;     /* op that does this op's work; itself unless absorbed */
     int last;     /* of a head: the last op that it absorbed */
-    int lowered;  /* forward steps emitted */
     void *memory; /* sm_lowering_state() */
 } op_state;
 
@@ -233,17 +232,17 @@ static void set_gradient(sm_lowering *lowering, int value, sm_operand place)
     lowering->readers[place.buffer]++;
 }
 
-static void run_accumulate(const sm_step *step, const sm_run *run)
+static void run_accumulate(const sm_call *call, const sm_run *run)
 {
-    const sm_extent *extent = step->config;
-    sm_accumulate(extent->type, extent->elements * (size_t)run->batch, sm_operand_address(run, step->operand[0]),
-                  step->beta, sm_operand_address(run, step->operand[1]), run->threads);
+    const sm_extent *extent = call->config;
+    sm_accumulate(extent->type, extent->elements * (size_t)run->batch, sm_operand_address(run, call->operand[0]),
+                  call->beta, sm_operand_address(run, call->operand[1]), run->threads);
 }
 
 static void emit_accumulate(sm_lowering *lowering, int value, sm_operand from, float beta, sm_operand to)
 {
     sm_extent extent = sm_lowering_extent(lowering, value);
-    sm_lowering_emit(lowering, &(sm_step){.run = run_accumulate,
+    sm_lowering_emit(lowering, &(sm_call){.run = run_accumulate,
                                           .label = beta > 0 ? "add gradient" : "copy gradient",
                                           .operand = {from, to},
                                           .beta = beta,
@@ -300,22 +299,22 @@ const void *sm_lowering_config(sm_lowering *lowering, const void *config, size_t
     return plan->configs[plan->config_count++] = memcpy(sm_alloc(bytes), config, bytes);
 }
 
-static void append(sm_lowering *lowering, int pass, const sm_step *step)
+static void append(sm_lowering *lowering, int pass, const sm_call *call)
 {
-    sm_step_list *list = &lowering->plan->passes[pass];
+    sm_call_list *list = &lowering->plan->passes[pass];
     list->items = sm_realloc(list->items, (size_t)(list->count + 1) * sizeof *list->items);
-    sm_step *added = &list->items[list->count++];
-    *added = *step;
+    sm_call *added = &list->items[list->count++];
+    *added = *call;
     added->op = lowering->op;
     size_t *workspace = &lowering->plan->region_bytes[SM_REGION_WORKSPACE];
-    if (step->workspace_bytes > *workspace) {
-        *workspace = step->workspace_bytes;
+    if (call->workspace_bytes > *workspace) {
+        *workspace = call->workspace_bytes;
     }
 }
 
-void sm_lowering_emit(sm_lowering *lowering, const sm_step *step)
+void sm_lowering_emit(sm_lowering *lowering, const sm_call *call)
 {
-    sm_step emitted = *step;
+    sm_call emitted = *call;
     if (lowering->recomputing) { /* work that nobody counts twice */
         emitted.label = "recompute";
         emitted.macs = 0;
@@ -323,9 +322,9 @@ void sm_lowering_emit(sm_lowering *lowering, const sm_step *step)
     append(lowering, lowering->pass, &emitted);
 }
 
-void sm_lowering_emit_prepare(sm_lowering *lowering, const sm_step *step)
+void sm_lowering_emit_prepare(sm_lowering *lowering, const sm_call *call)
 {
-    append(lowering, lowering->plan->options.training ? lowering->pass : SM_PASS_PREPARE, step);
+    append(lowering, lowering->plan->options.training ? lowering->pass : SM_PASS_PREPARE, call);
 }
 
 static int is_trained_op(const sm_lowering *lowering, const sm_op *op)
@@ -338,13 +337,13 @@ static int is_trained_op(const sm_lowering *lowering, const sm_op *op)
     return 0;
 }
 
-static int segment_of(const sm_graph *graph, int value)
+static int recompute_block_of(const sm_graph *graph, int value)
 {
     int producer = graph->values[value].producer;
-    return producer >= 0 && graph->ops[producer].kind->recompute ? graph->ops[producer].segment : 0;
+    return producer >= 0 && graph->ops[producer].kind->recompute ? graph->ops[producer].recompute_block : 0;
 }
 
-/* Values that are read inside their segment alone. */
+/* Values that are read inside their recompute block alone. */
 static void find_forgettable(sm_lowering *lowering)
 {
     const sm_graph *graph = lowering->graph;
@@ -353,12 +352,12 @@ static void find_forgettable(sm_lowering *lowering)
         return;
     }
     for (int v = 0; v < graph->value_count; v++) {
-        lowering->values[v].forgettable = segment_of(graph, v) > 0 && graph->values[v].consumers > 0;
+        lowering->values[v].forgettable = recompute_block_of(graph, v) > 0 && graph->values[v].consumers > 0;
     }
     for (int i = 0; i < graph->op_count; i++) {
         for (int j = 0; j < graph->ops[i].input_count; j++) {
             int value = graph->ops[i].inputs[j];
-            lowering->values[value].forgettable &= graph->ops[i].segment == segment_of(graph, value);
+            lowering->values[value].forgettable &= graph->ops[i].recompute_block == recompute_block_of(graph, value);
         }
     }
     for (int i = 0; i < graph->output_count; i++) {
@@ -461,141 +460,6 @@ static void lower_backward(sm_lowering *lowering)
     }
 }
 
-static int writes_gradient_at(const sm_step *step, size_t offset)
-{
-    for (int j = 0; j < SM_STEP_OPERANDS; j++) {
-        if (step->operand[j].region == SM_REGION_GRADIENTS && step->operand[j].offset == offset) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-/* Ops may share a slice: the first step that writes its gradient overwrites, the others add. */
-static void add_to_shared_gradients(sm_plan *plan)
-{
-    sm_step_list *list = &plan->passes[SM_PASS_BACKWARD];
-    for (int i = 0; i < list->count; i++) {
-        sm_step *step = &list->items[i];
-        for (int j = 0; j < SM_STEP_OPERANDS && step->parameter_gradient; j++) {
-            for (int k = 0; k < i && step->operand[j].region == SM_REGION_GRADIENTS; k++) {
-                if (writes_gradient_at(&list->items[k], step->operand[j].offset)) {
-                    step->beta = 1;
-                }
-            }
-        }
-    }
-}
-
-/* The flat gradient is final up to the first float that a later step still writes. */
-static void mark_complete_gradients(sm_plan *plan)
-{
-    size_t complete = plan->region_bytes[SM_REGION_GRADIENTS] / sizeof(float);
-    sm_step_list *list = &plan->passes[SM_PASS_BACKWARD];
-    for (int i = list->count - 1; i >= 0; i--) {
-        list->items[i].gradients_complete = complete;
-        for (int j = 0; j < SM_STEP_OPERANDS; j++) {
-            sm_operand operand = list->items[i].operand[j];
-            if (operand.region == SM_REGION_GRADIENTS && operand.offset / sizeof(float) < complete) {
-                complete = operand.offset / sizeof(float);
-            }
-        }
-    }
-}
-
-static void touch(sm_buffer *buffer, int time)
-{
-    if (buffer->first < 0) {
-        buffer->first = time;
-    }
-    if (time > buffer->last) {
-        buffer->last = time;
-    }
-}
-
-/* Lifetimes: time is the index of the step; the loss stands between forward and backward. */
-static void find_lifetimes(sm_plan *plan)
-{
-    int time = 0, loss_time = 0;
-    for (int pass = SM_PASS_FORWARD; pass <= SM_PASS_BACKWARD; pass++) {
-        for (int i = 0; i < plan->passes[pass].count; i++, time++) {
-            for (int j = 0; j < SM_STEP_OPERANDS; j++) {
-                sm_operand operand = plan->passes[pass].items[i].operand[j];
-                if (operand.region == SM_REGION_ACTIVATIONS) {
-                    touch(&plan->buffers[operand.buffer], time);
-                }
-            }
-        }
-        if (pass == SM_PASS_FORWARD) {
-            loss_time = time++;
-            for (int i = 0; i < plan->graph->output_count; i++) {
-                touch(&plan->buffers[plan->outputs[i].buffer], loss_time);
-            }
-        }
-    }
-    for (int i = 0; i < plan->graph->output_count; i++) {
-        if (plan->output_gradients[i].region != SM_REGION_NONE) {
-            sm_buffer *buffer = &plan->buffers[plan->output_gradients[i].buffer];
-            touch(buffer, loss_time);
-            buffer->first = loss_time;
-        }
-    }
-}
-
-/* Parameters and gradients of an op are its slices; activations are buffers. */
-static size_t operand_bytes(const sm_plan *plan, const sm_step *step, sm_operand operand)
-{
-    const sm_op *op = &plan->graph->ops[step->op];
-    if (operand.region == SM_REGION_ACTIVATIONS) {
-        return plan->buffers[operand.buffer].bytes;
-    }
-    if (operand.region == SM_REGION_INPUT) {
-        return plan->region_bytes[SM_REGION_INPUT];
-    }
-    for (int i = 0; i < op->parameter_count; i++) {
-        const sm_slice *slice = &plan->graph->parameters->parameters.items[op->parameters[i]];
-        if ((operand.region == SM_REGION_PARAMETERS || operand.region == SM_REGION_GRADIENTS) &&
-            operand.offset == slice->offset * sizeof(float)) {
-            return slice->count * sizeof(float);
-        }
-    }
-    return 0;
-}
-
-static void count_bytes(sm_plan *plan)
-{
-    for (int pass = 0; pass < SM_PASSES; pass++) {
-        for (int i = 0; i < plan->passes[pass].count; i++) {
-            sm_step *step = &plan->passes[pass].items[i];
-            for (int j = 0; j < SM_STEP_OPERANDS; j++) {
-                step->bytes += operand_bytes(plan, step, step->operand[j]);
-            }
-        }
-    }
-}
-
-static void resolve(const sm_plan *plan, sm_operand *operand)
-{
-    if (operand->region == SM_REGION_ACTIVATIONS) {
-        operand->offset = plan->buffers[operand->buffer].offset;
-    }
-}
-
-static void resolve_operands(sm_plan *plan)
-{
-    for (int pass = 0; pass < SM_PASSES; pass++) {
-        for (int i = 0; i < plan->passes[pass].count; i++) {
-            for (int j = 0; j < SM_STEP_OPERANDS; j++) {
-                resolve(plan, &plan->passes[pass].items[i].operand[j]);
-            }
-        }
-    }
-    for (int i = 0; i < plan->graph->output_count; i++) {
-        resolve(plan, &plan->outputs[i]);
-        resolve(plan, &plan->output_gradients[i]);
-    }
-}
-
 void sm_plan_lower(sm_plan *plan)
 {
     const sm_graph *graph = plan->graph;
@@ -623,13 +487,9 @@ void sm_plan_lower(sm_plan *plan)
     }
     if (plan->options.training) {
         lower_backward(&lowering);
-        add_to_shared_gradients(plan);
-        mark_complete_gradients(plan);
+        sm_plan_find_gradient_writers(plan);
     }
-    count_bytes(plan);
-    find_lifetimes(plan);
-    sm_plan_place_buffers(plan);
-    resolve_operands(plan);
+    sm_plan_map_memory(plan);
 
     for (int i = 0; i < graph->op_count; i++) {
         sm_free(lowering.ops[i].memory);

@@ -1,9 +1,49 @@
-/* Places buffers in the activations region: largest first, each at the lowest offset where nothing that lives at the same time lies. */
+/* The memory map of finished lists of calls: from when to when each buffer is used, and where in the activations region it lies: largest first, each at the
+ * lowest offset where nothing that lives at the same time lies. */
 #include <sigmatic/base/memory.h>
 
 #include "graph/plan_internal.h"
 
 #include <stdlib.h>
+
+static void touch(sm_buffer *buffer, int time)
+{
+    if (buffer->first < 0) {
+        buffer->first = time;
+    }
+    if (time > buffer->last) {
+        buffer->last = time;
+    }
+}
+
+/* Lifetimes: time is the index of the call; the loss stands between forward and backward. */
+static void find_lifetimes(sm_plan *plan)
+{
+    int time = 0, loss_time = 0;
+    for (int pass = SM_PASS_FORWARD; pass <= SM_PASS_BACKWARD; pass++) {
+        for (int i = 0; i < plan->passes[pass].count; i++, time++) {
+            for (int j = 0; j < SM_CALL_OPERANDS; j++) {
+                sm_operand operand = plan->passes[pass].items[i].operand[j];
+                if (operand.region == SM_REGION_ACTIVATIONS) {
+                    touch(&plan->buffers[operand.buffer], time);
+                }
+            }
+        }
+        if (pass == SM_PASS_FORWARD) {
+            loss_time = time++;
+            for (int i = 0; i < plan->graph->output_count; i++) {
+                touch(&plan->buffers[plan->outputs[i].buffer], loss_time);
+            }
+        }
+    }
+    for (int i = 0; i < plan->graph->output_count; i++) {
+        if (plan->output_gradients[i].region != SM_REGION_NONE) {
+            sm_buffer *buffer = &plan->buffers[plan->output_gradients[i].buffer];
+            touch(buffer, loss_time);
+            buffer->first = loss_time;
+        }
+    }
+}
 
 static int by_size_then_time(const void *a, const void *b)
 {
@@ -38,7 +78,7 @@ static size_t lowest_gap(const sm_buffer *buffer, sm_buffer *const *placed, int 
     return offset;
 }
 
-void sm_plan_place_buffers(sm_plan *plan)
+static void place_buffers(sm_plan *plan)
 {
     size_t count = (size_t)plan->buffer_count;
     sm_buffer **order = sm_alloc(count * sizeof *order), **placed = sm_alloc(count * sizeof *placed);
@@ -60,4 +100,66 @@ void sm_plan_place_buffers(sm_plan *plan)
     }
     sm_free(order);
     sm_free(placed);
+}
+
+/* Parameters and gradients of an op are its slices; activations are buffers. */
+static size_t operand_bytes(const sm_plan *plan, const sm_call *call, sm_operand operand)
+{
+    const sm_op *op = &plan->graph->ops[call->op];
+    if (operand.region == SM_REGION_ACTIVATIONS) {
+        return plan->buffers[operand.buffer].bytes;
+    }
+    if (operand.region == SM_REGION_INPUT) {
+        return plan->region_bytes[SM_REGION_INPUT];
+    }
+    for (int i = 0; i < op->parameter_count; i++) {
+        const sm_slice *slice = &plan->graph->parameters->parameters.items[op->parameters[i]];
+        if ((operand.region == SM_REGION_PARAMETERS || operand.region == SM_REGION_GRADIENTS) &&
+            operand.offset == slice->offset * sizeof(float)) {
+            return slice->count * sizeof(float);
+        }
+    }
+    return 0;
+}
+
+static void count_bytes(sm_plan *plan)
+{
+    for (int pass = 0; pass < SM_PASSES; pass++) {
+        for (int i = 0; i < plan->passes[pass].count; i++) {
+            sm_call *call = &plan->passes[pass].items[i];
+            for (int j = 0; j < SM_CALL_OPERANDS; j++) {
+                call->bytes += operand_bytes(plan, call, call->operand[j]);
+            }
+        }
+    }
+}
+
+static void resolve(const sm_plan *plan, sm_operand *operand)
+{
+    if (operand->region == SM_REGION_ACTIVATIONS) {
+        operand->offset = plan->buffers[operand->buffer].offset;
+    }
+}
+
+static void resolve_operands(sm_plan *plan)
+{
+    for (int pass = 0; pass < SM_PASSES; pass++) {
+        for (int i = 0; i < plan->passes[pass].count; i++) {
+            for (int j = 0; j < SM_CALL_OPERANDS; j++) {
+                resolve(plan, &plan->passes[pass].items[i].operand[j]);
+            }
+        }
+    }
+    for (int i = 0; i < plan->graph->output_count; i++) {
+        resolve(plan, &plan->outputs[i]);
+        resolve(plan, &plan->output_gradients[i]);
+    }
+}
+
+void sm_plan_map_memory(sm_plan *plan)
+{
+    count_bytes(plan);
+    find_lifetimes(plan);
+    place_buffers(plan);
+    resolve_operands(plan);
 }

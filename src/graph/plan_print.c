@@ -2,13 +2,13 @@
 
 #include <string.h>
 
-/* Algorithm of a step of this op and pass, "-" if there is none. */
+/* Algorithm of a call of this op and pass, "-" if there is none. */
 static const char *algorithm_of(const sm_plan *plan, int pass, int op, const char *label)
 {
     for (int i = 0; i < plan->passes[pass].count; i++) {
-        const sm_step *step = &plan->passes[pass].items[i];
-        if (step->op == op && step->algorithm && strcmp(step->label, label) == 0) {
-            return step->algorithm;
+        const sm_call *call = &plan->passes[pass].items[i];
+        if (call->op == op && call->algorithm && strcmp(call->label, label) == 0) {
+            return call->algorithm;
         }
     }
     return "-";

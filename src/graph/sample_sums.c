@@ -10,7 +10,7 @@
 
 #include <assert.h>
 
-/* The config of a step that sums samples. */
+/* The config of a call that sums samples. */
 typedef struct sample_sum {
     sm_sample_summand *summand;
     const void *config;       /* the summand's */
@@ -32,15 +32,15 @@ static float *place_of(const sample_sum *sum, const sm_run *run, int place)
     return (float *)(void *)at;
 }
 
-static void run_sample_sum(const sm_step *step, const sm_run *run)
+static void run_sample_sum(const sm_call *call, const sm_run *run)
 {
-    const sample_sum *sum = step->config;
+    const sample_sum *sum = call->config;
     sm_sum_tree tree;
     assert(!run->accumulate && "micro-batches have no place in the tree");
     sm_sum_tree_begin(&tree, run->batch_global);
     for (int i = 0; i < run->batch; i++) {
         int top = tree.count;
-        sum->summand(sum->config, step, run, i, place_of(sum, run, top));
+        sum->summand(sum->config, call, run, i, place_of(sum, run, top));
         for (int additions = sm_sum_tree_push(&tree, (sm_sum_node){0, run->first_sample + i}); additions > 0;
              additions--, top--) {
             sm_accumulate(SM_F32, sum->count, place_of(sum, run, top), 1, place_of(sum, run, top - 1), run->threads);
@@ -59,20 +59,20 @@ static size_t scratch_places(int capacity)
     return places;
 }
 
-void sm_lowering_sum_samples(sm_lowering *lowering, sm_step *step, int parameter, sm_sample_summand *summand)
+void sm_lowering_sum_samples(sm_lowering *lowering, sm_call *call, int parameter, sm_sample_summand *summand)
 {
     const sm_plan_options *options = sm_lowering_options(lowering);
     const sm_slices *slices = &sm_lowering_graph(lowering)->parameters->parameters;
     sample_sum sum = {.summand = summand,
-                      .config = step->config,
+                      .config = call->config,
                       .gradient = sm_lowering_gradient(lowering, parameter),
                       .count = slices->items[parameter].count,
                       .node_bytes = slices->floats * sizeof(float),
                       .nodes = options->sum_nodes > 1 ? options->sum_nodes : 1,
-                      .scratch = sm_round_up(step->workspace_bytes, SM_ALIGNMENT_BYTES)};
-    step->run = run_sample_sum;
-    step->config = sm_lowering_config(lowering, &sum, sizeof sum);
-    step->workspace_bytes =
+                      .scratch = sm_round_up(call->workspace_bytes, SM_ALIGNMENT_BYTES)};
+    call->run = run_sample_sum;
+    call->config = sm_lowering_config(lowering, &sum, sizeof sum);
+    call->workspace_bytes =
         sum.scratch + scratch_places(options->capacity) * sm_round_up(sum.count * sizeof(float), SM_ALIGNMENT_BYTES);
 }
 

@@ -49,7 +49,7 @@ static int append_block(sm_graph *graph, int input, const block *b)
 {
     int channels_out = b->channels * b->expansion, x;
     int shortcut = input;
-    sm_graph_begin_segment(graph);
+    sm_graph_begin_recompute_block(graph);
     if (b->downsample) {
         shortcut = conv_norm(graph, input, b, "downsample.0", "downsample.1", channels_out, 1, b->stride, 1);
     }
@@ -62,7 +62,7 @@ static int append_block(sm_graph *graph, int input, const block *b)
         x = conv_norm(graph, x, b, "conv2", "bn2", b->channels, 3, 1, b->dilation);
     }
     x = sm_graph_relu(graph, sm_graph_add(graph, x, shortcut));
-    sm_graph_end_segment(graph);
+    sm_graph_end_recompute_block(graph);
     return x;
 }
 
@@ -79,13 +79,13 @@ static const resnet_kind *find(const char *name)
 int sm_resnet_append(sm_graph *graph, int input, const sm_network_options *options)
 {
     const resnet_kind *kind = find(options->backbone);
-    sm_graph_begin_segment(graph);
+    sm_graph_begin_recompute_block(graph);
     int x = sm_conv_norm_relu_append(
         graph, (sm_features){input, -1}, "backbone.conv1", "backbone.bn1",
         &(sm_conv2d_options){
             .channels = sm_network_channels(64, options->width), .kernel = 7, .stride = 2, .dilation = 1, .pad = 3});
     x = sm_graph_max_pool(graph, x, 3, 2, 1);
-    sm_graph_end_segment(graph);
+    sm_graph_end_recompute_block(graph);
     int stride_so_far = 4, dilation = 1, channels_in = sm_network_channels(64, options->width);
     for (int layer = 0; layer < 4; layer++) {
         int stride = layer == 0 ? 1 : 2, first_dilation = dilation;

@@ -224,11 +224,11 @@ static void send_gradients(void *user, size_t complete)
     sm_reduction_progress(((sm_trainer *)user)->reduction, complete);
 }
 
-static void trace_op(void *user, const sm_step *step, double begin, double end)
+static void trace_op(void *user, const sm_call *call, double begin, double end)
 {
     const sm_trainer *trainer = user;
-    sm_trace_add(trainer->trace, SM_TRACE_OP, begin, end, "%s %s", trainer->engine->graph->ops[step->op].name,
-                 step->label);
+    sm_trace_add(trainer->trace, SM_TRACE_OP, begin, end, "%s %s", trainer->engine->graph->ops[call->op].name,
+                 call->label);
 }
 
 /* Counts of valid pixels of the whole step; a rank whose loader failed says so in the same message. */

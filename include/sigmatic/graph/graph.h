@@ -1,5 +1,5 @@
 /** \file
- * The network as a list of logical ops over per-sample values. Says what is computed, not how: sm_plan lowers it to steps.
+ * The network as a list of logical ops over per-sample values. Says what is computed, not how: sm_plan lowers it to calls.
  *
  * A value is one sample's (height, width, channels); vectors are 1 x 1 x channels. Building functions return the id of the output value;
  * the first failure (a shape that does not fit) is kept in the graph, later calls do nothing, and sm_graph_status() reports it. */
@@ -55,9 +55,9 @@ typedef struct sm_op_kind {
     double (*macs)(const sm_graph *graph, const sm_op *op);
     /** \return which types its maps may have in a plan with these options. NULL = SM_MAPS_FLOAT */
     sm_map_types (*types)(const sm_graph *graph, const sm_op *op, const struct sm_plan_options *options);
-    void (*forward)(sm_lowering *lowering, const sm_op *op); /**< emits forward steps */
+    void (*forward)(sm_lowering *lowering, const sm_op *op); /**< emits forward calls */
     void (*backward)(sm_lowering *lowering,
-                     const sm_op *op); /**< emits backward steps; only called if something before it is trained */
+                     const sm_op *op); /**< emits backward calls; only called if something before it is trained */
     void (*recompute)(
         sm_lowering *lowering,
         const sm_op *
@@ -73,7 +73,7 @@ struct sm_op {
     int output;                            /**< value id */
     int parameters[2], parameter_count;    /**< weight and bias, or scale and shift: indices into parameters */
     int buffers[2], buffer_count;          /**< running mean and variance */
-    int segment;                           /**< sm_graph_begin_segment(); 0 = none */
+    int recompute_block;                   /**< sm_graph_begin_recompute_block(); 0 = none */
     void *config;                          /**< the kind's own struct, owned by the graph */
 };
 
@@ -96,8 +96,8 @@ struct sm_graph {
     int op_count;
     sm_graph_output *outputs;
     int output_count;
-    int task;                   /**< owner given to parameters that are added now; -1 = shared */
-    int segment, segment_count; /**< given to ops that are added now; how many there were */
+    int task;                                   /**< owner given to parameters that are added now; -1 = shared */
+    int recompute_block, recompute_block_count; /**< given to ops that are added now; how many there were */
     sm_status status;
 };
 
@@ -111,10 +111,10 @@ sm_status sm_graph_status(const sm_graph *graph);
 /** Adds the input: value 0. */
 int sm_graph_input(sm_graph *graph, sm_value_shape shape);
 
-/** Ops that are added from here to the end form a segment: a plan may keep only the values that leave it, and compute
- * those inside again for backward (sm_plan_options.recompute). Segments follow each other, none lies in another. */
-void sm_graph_begin_segment(sm_graph *graph);
-void sm_graph_end_segment(sm_graph *graph);
+/** Ops that are added from here to the end form a recompute block: a plan may keep only the values that leave it, and
+ * compute those inside again for backward (sm_plan_options.recompute). Blocks follow each other, none lies in another. */
+void sm_graph_begin_recompute_block(sm_graph *graph);
+void sm_graph_end_recompute_block(sm_graph *graph);
 
 /** Names a value as an output. Outputs receive seed gradients in the order in which they are named. */
 void sm_graph_add_output(sm_graph *graph, const char *name, int value);

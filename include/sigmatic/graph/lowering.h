@@ -1,5 +1,5 @@
 /** \file
- * What an op kind uses to emit its steps: places of values and of their gradients, and the list itself. */
+ * What an op kind uses to emit its calls: places of values and of their gradients, and the list itself. */
 #ifndef SIGMATIC_GRAPH_LOWERING_H
 #define SIGMATIC_GRAPH_LOWERING_H
 
@@ -17,7 +17,7 @@ const sm_graph *sm_lowering_graph(const sm_lowering *lowering);
 /** \return what a value and its gradient are: SM_F32 or SM_BF16. */
 sm_dtype sm_lowering_type(const sm_lowering *lowering, int value);
 
-/** A value of one sample, for configs of steps. */
+/** A value of one sample, for configs of calls. */
 typedef struct sm_extent {
     sm_dtype type;
     size_t elements;
@@ -30,7 +30,7 @@ sm_operand sm_lowering_none(void);
 /** \return a new planned buffer of bytes_per_sample * capacity + bytes_fixed; it lives from its first to its last use. */
 sm_operand sm_lowering_buffer(sm_lowering *lowering, size_t bytes_per_sample, size_t bytes_fixed);
 
-/** \return a place for packed weights. Inference keeps them from step to step (prepared region); training packs them right before their use,
+/** \return a place for packed weights. Inference keeps them from run to run (prepared region); training packs them right before their use,
  * as they change with every step: a place that is free again afterwards. */
 sm_operand sm_lowering_prepared(sm_lowering *lowering, size_t bytes);
 
@@ -73,28 +73,28 @@ void sm_lowering_pass_gradient(sm_lowering *lowering, int value, int from);
 /** Copies a config into the plan. */
 const void *sm_lowering_config(sm_lowering *lowering, const void *config, size_t bytes);
 
-/** Appends a step to the list being made (forward or backward), for the op being lowered. */
-void sm_lowering_emit(sm_lowering *lowering, const sm_step *step);
-/** Appends a step that packs weights: to the list of its own in inference, in front of its user in training. */
-void sm_lowering_emit_prepare(sm_lowering *lowering, const sm_step *step);
+/** Appends a call to the list being made (forward or backward), for the op being lowered. */
+void sm_lowering_emit(sm_lowering *lowering, const sm_call *call);
+/** Appends a call that packs weights: to the list of its own in inference, in front of its user in training. */
+void sm_lowering_emit_prepare(sm_lowering *lowering, const sm_call *call);
 
-/** One sample's share of a parameter's gradient. `config` is the step's as it was emitted.
+/** One sample's share of a parameter's gradient. `config` is the call's as it was emitted.
  * \param [out] result  as many floats as the parameter has */
-typedef void sm_sample_summand(const void *config, const sm_step *step, const sm_run *run, int sample, float *result);
+typedef void sm_sample_summand(const void *config, const sm_call *call, const sm_run *run, int sample, float *result);
 
-/** Makes of a step that sums a parameter's gradient over samples one that adds summands in the order of
+/** Makes of a call that sums a parameter's gradient over samples one that adds summands in the order of
  * base/sum_tree.h: a partial gradient for each maximal node of the run's samples (sm_plan_node_gradient()).
- * \param [in,out] step  complete, not yet emitted; its operands name the gradient; workspace_bytes is what the summand
+ * \param [in,out] call  complete, not yet emitted; its operands name the gradient; workspace_bytes is what the summand
  * needs */
-void sm_lowering_sum_samples(sm_lowering *lowering, sm_step *step, int parameter, sm_sample_summand *summand);
+void sm_lowering_sum_samples(sm_lowering *lowering, sm_call *call, int parameter, sm_sample_summand *summand);
 
 /** The same for rows of doubles, (run->batch, count), one a sample: row 0 becomes the sum over all ranks. */
 void sm_sum_sample_rows(const sm_run *run, double *rows, size_t count);
 
-/** beta of a step at run time. */
-static inline float sm_step_beta(const sm_step *step, const sm_run *run)
+/** beta of a call at run time. */
+static inline float sm_call_beta(const sm_call *call, const sm_run *run)
 {
-    return step->parameter_gradient && run->accumulate ? 1.0f : step->beta;
+    return call->parameter_gradient && run->accumulate ? 1.0f : call->beta;
 }
 
 #ifdef __cplusplus

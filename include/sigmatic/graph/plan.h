@@ -1,7 +1,7 @@
 /** \file
- * The plan: a graph lowered to explicit lists of forward and backward steps, and a map of all memory that they use.
+ * The plan: a graph lowered to explicit lists of forward and backward calls, and a map of all memory that they use.
  *
- * Making a plan allocates nothing that a step needs: it says how many bytes each region takes, the caller gives base addresses (which may lie in a shared window).
+ * Making a plan allocates nothing that a call needs: it says how many bytes each region takes, the caller gives base addresses (which may lie in a shared window).
  * The plan is a pure function of graph, options and CPU.
  *
  * Gradient contract: the first writer of a gradient overwrites (beta = 0), later writers add; parameters too, unless `accumulate` asks to add to what is there (a later micro-batch). Nothing is ever cleared. */
@@ -28,7 +28,7 @@ typedef enum sm_region {
     SM_REGION_PREPARED,    /**< weights as the kernels like them, remade after an update */
     SM_REGION_INPUT,       /**< the batch of images */
     SM_REGION_ACTIVATIONS, /**< values, gradients of values, statistics; places shared by lifetime */
-    SM_REGION_WORKSPACE,   /**< scratch of the hungriest step */
+    SM_REGION_WORKSPACE,   /**< scratch of the hungriest call */
     SM_REGION_PARTIALS,    /**< reproducible sums: flat gradients of all tree nodes but the first, then `sum_bytes` */
     SM_REGIONS
 } sm_region;
@@ -50,13 +50,13 @@ typedef struct sm_plan_options {
     sm_conv2d_precision precision; /**< of convolutions; SM_CONV2D_BF16: of the maps between them too */
     const char *conv2d_algorithm;  /**< this one wherever it can; NULL = the cheapest */
     int keep_normalised; /**< keep normalised activations for backward instead of recomputing them from the convolutions' outputs */
-    int recompute; /**< keep of each segment of the graph only the values that leave it: those inside are computed again in
+    int recompute; /**< keep of each recompute block of the graph only the values that leave it: those inside are computed again in
                         backward, the same bits, statistics excepted (they are kept) */
     int reproducible; /**< sums over samples in the order of base/sum_tree.h, one summand a sample; algorithms chosen for one sample */
     int sum_nodes;    /**< reproducible: most nodes of the tree that a run's samples are; 0 = 1, the whole batch */
     size_t sum_bytes; /**< reproducible: what the caller needs to finish the sums, after the partial gradients */
     int no_reuse;     /**< every value in a place of its own (for tests) */
-    int no_fusion;    /**< one step an op (for tests): with maps of bfloat16 other bits, rounded more often */
+    int no_fusion;    /**< one call an op (for tests): with maps of bfloat16 other bits, rounded more often */
 } sm_plan_options;
 
 /** Where an operand lies: base of the region + offset. */
@@ -66,9 +66,10 @@ typedef struct sm_operand {
     int buffer;    /**< while lowering: which planned buffer; -1 = fixed place */
 } sm_operand;
 
-typedef struct sm_step sm_step;
+/** A call of a kernel with its operands: what a plan is a list of. (A step is a training step.) */
+typedef struct sm_call sm_call;
 
-/** What a run of the steps is given. */
+/** What a run of the calls is given. */
 typedef struct sm_run {
     char *base[SM_REGIONS];
     int batch;            /**< local samples, 0..capacity */
@@ -84,21 +85,21 @@ typedef struct sm_run {
     void (*progress)(
         void *user,
         size_t
-            gradients_complete); /**< after each backward step: floats of the flat gradient that are final; or NULL */
-    void (*observe)(void *user, const sm_step *step, double begin_seconds, double end_seconds); /**< or NULL */
+            gradients_complete); /**< after each backward call: floats of the flat gradient that are final; or NULL */
+    void (*observe)(void *user, const sm_call *call, double begin_seconds, double end_seconds); /**< or NULL */
     void *user;
 } sm_run;
 
-enum { SM_STEP_OPERANDS = 10 };
+enum { SM_CALL_OPERANDS = 10 };
 
-struct sm_step {
-    void (*run)(const sm_step *step, const sm_run *run);
+struct sm_call {
+    void (*run)(const sm_call *call, const sm_run *run);
     const char *label;                    /**< "forward", "backward data", "reduce", ... */
     const char *algorithm;                /**< or NULL */
     int op;                               /**< index in the graph */
-    sm_operand operand[SM_STEP_OPERANDS]; /**< meaning: the op's */
+    sm_operand operand[SM_CALL_OPERANDS]; /**< meaning: the op's */
     float beta;                           /**< of the result */
-    size_t summed_doubles;                /**< > 0: the step does nothing but sum so many of operand 0 over ranks */
+    size_t summed_doubles;                /**< > 0: the call does nothing but sum so many of operand 0 over ranks */
     int parameter_gradient;               /**< the result is one: `accumulate` makes beta 1 */
     const void *config;                   /**< owned by the plan */
     double macs;                          /**< nominal multiply-adds a sample */
@@ -131,11 +132,11 @@ float *sm_plan_output_gradient(const sm_plan *plan, const sm_run *run, int outpu
 void sm_plan_prepare(const sm_plan *plan, const sm_run *run);
 /** Collective if `reduce` is given. */
 void sm_plan_forward(const sm_plan *plan, const sm_run *run);
-/** All backward steps; with `run->reduce` collective. */
+/** All backward calls; with `run->reduce` collective. */
 void sm_plan_backward(const sm_plan *plan, const sm_run *run);
 
 /** The lists, for printing and measuring. pass: 0 prepare, 1 forward, 2 backward */
-const sm_step *sm_plan_steps(const sm_plan *plan, int pass, int *count);
+const sm_call *sm_plan_calls(const sm_plan *plan, int pass, int *count);
 
 /** Prints the op table: name, output shape, parameters, multiply-adds, algorithms; totals. */
 void sm_plan_print(const sm_plan *plan, FILE *file);
