@@ -8,6 +8,7 @@
 #include <sigmatic/io/h5.h>
 
 #include <fcntl.h>
+#include <hdf5.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -421,6 +422,121 @@ static void raw_bytes_lie_where_the_file_says(void)
     SM_TEST_OK(sm_h5_close(file));
 }
 
+/* Files with a link of each kind to /x, and with values kept elsewhere, as others may write them. */
+static void write_links(void)
+{
+    static const float inside[10] = {142}, outside[10] = {200};
+    const hsize_t shape[1] = {10};
+    sm_h5 *file = NULL;
+    SM_TEST_OK(sm_h5_create(in_folder("outside.h5"), SM_H5_EARLIEST, &file));
+    SM_TEST_OK(sm_h5_write(file, "/group/x", SM_H5_FLOAT, 1, (size_t[]){10}, outside));
+    SM_TEST_OK(sm_h5_close(file));
+    SM_TEST_OK(sm_h5_create(in_folder("links.h5"), SM_H5_EARLIEST, &file));
+    SM_TEST_OK(sm_h5_write(file, "/x", SM_H5_FLOAT, 1, (size_t[]){10}, inside));
+    SM_TEST_OK(sm_h5_close(file));
+    hid_t id = H5Fopen(in_folder("links.h5"), H5F_ACC_RDWR, H5P_DEFAULT);
+    CU_ASSERT(H5Lcreate_soft("/x", id, "soft", H5P_DEFAULT, H5P_DEFAULT) >= 0);
+    CU_ASSERT(H5Lcreate_hard(id, "/x", id, "hard", H5P_DEFAULT, H5P_DEFAULT) >= 0);
+    CU_ASSERT(H5Lcreate_external("outside.h5", "/group/x", id, "external", H5P_DEFAULT, H5P_DEFAULT) >= 0);
+    CU_ASSERT(H5Lcreate_external("outside.h5", "/group", id, "group", H5P_DEFAULT, H5P_DEFAULT) >= 0);
+    hid_t space = H5Screate_simple(1, shape, NULL), raw = H5Pcreate(H5P_DATASET_CREATE);
+    hid_t virtual = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_external(raw, in_folder("values.raw"), 0, sizeof outside);
+    H5Pset_virtual(virtual, space, "outside.h5", "/group/x", space);
+    H5Dclose(H5Dcreate2(id, "raw", H5T_NATIVE_FLOAT, space, H5P_DEFAULT, raw, H5P_DEFAULT));
+    H5Dclose(H5Dcreate2(id, "virtual", H5T_NATIVE_FLOAT, space, H5P_DEFAULT, virtual, H5P_DEFAULT));
+    H5Pclose(virtual);
+    H5Pclose(raw);
+    H5Sclose(space);
+    CU_ASSERT(H5Fclose(id) >= 0);
+}
+
+/* The place of an object of another file is no place in this one: there lie other bytes. */
+static void what_lies_in_another_file_is_refused_by_name(void)
+{
+    static const struct {
+        const char *object, *part;
+    } others[] = {
+        {"/external", "links.h5: /external: lies in another file, "},
+        {"/external", "outside.h5, where a link leads"},
+        {"/group/x", "links.h5: /group/x: lies in another file, "},
+        {"/raw", "links.h5: /raw: its values are kept in other files (external storage)"},
+        {"/virtual", "links.h5: /virtual: its values are kept in other files (a virtual dataset)"},
+    };
+    static const char *const own[] = {"/x", "/soft", "/hard"};
+    sm_h5 *file = NULL;
+    sm_file *raw = NULL;
+    float values[10];
+    uint64_t offset;
+    write_links();
+    SM_TEST_OK(sm_h5_open(in_folder("links.h5"), &file));
+    SM_TEST_OK(sm_file_open_read(in_folder("links.h5"), &raw));
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        SM_TEST_OK(sm_h5_locate(file, own[i], SM_H5_FLOAT, 1, (size_t[]){10}, &offset));
+        SM_TEST_OK(sm_file_pread(raw, values, sizeof values, offset));
+        CU_ASSERT(values[0] == 142);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        const char *object = others[i].object;
+        sm_h5_info info;
+        fails(sm_h5_locate(file, object, SM_H5_FLOAT, 1, (size_t[]){10}, &offset), SM_ERR_INPUT, others[i].part);
+        fails(sm_h5_read(file, object, SM_H5_FLOAT, 1, (size_t[]){10}, values), SM_ERR_INPUT, others[i].part);
+        fails(sm_h5_query(file, object, &info), SM_ERR_INPUT, others[i].part);
+    }
+    sm_file_close(raw);
+    SM_TEST_OK(sm_h5_close(file));
+}
+
+/* Replaces each 8-byte number `from` of a file by `to`. */
+static void replace_numbers(const char *path, uint64_t from, uint64_t to)
+{
+    char *data;
+    size_t bytes;
+    int found = 0;
+    SM_TEST_OK(sm_file_read(path, (void **)&data, &bytes));
+    for (size_t i = 0; i + sizeof from <= bytes; i++) {
+        if (memcmp(data + i, &from, sizeof from) == 0) {
+            memcpy(data + i, &to, sizeof to);
+            found++;
+        }
+    }
+    CU_ASSERT(found >= 1);
+    SM_TEST_OK(sm_file_write_atomic(path, data, bytes));
+    sm_free(data);
+}
+
+/* The earliest format, h5py's default, has no checksums: a damaged size must not become a request for memory. */
+static void a_damaged_size_is_bad_input(void)
+{
+    enum { COUNT = 7777 };
+    sm_h5 *file = NULL;
+    sm_h5_info info;
+    char **texts = NULL;
+    const char **written = sm_alloc(COUNT * sizeof *written);
+    double *numbers = sm_alloc_zeroed(COUNT * sizeof *numbers);
+    for (int i = 0; i < COUNT; i++) {
+        written[i] = "name";
+    }
+    SM_TEST_OK(sm_h5_create(in_folder("size.h5"), SM_H5_EARLIEST, &file));
+    SM_TEST_OK(sm_h5_write_texts(file, "/names", written, COUNT));
+    SM_TEST_OK(sm_h5_write(file, "/numbers", SM_H5_DOUBLE, 1, (size_t[]){COUNT}, numbers));
+    SM_TEST_OK(sm_h5_create_rows(file, "/rows", SM_H5_DOUBLE, 0, 1000));
+    SM_TEST_OK(sm_h5_append_rows(file, "/rows", SM_H5_DOUBLE, COUNT, numbers));
+    SM_TEST_OK(sm_h5_close(file));
+    replace_numbers(in_folder("size.h5"), COUNT, (uint64_t)1 << 45);
+    SM_TEST_OK(sm_h5_open(in_folder("size.h5"), &file));
+    size_t count = 0;
+    fails(sm_h5_read_texts(file, "/names", &texts, &count), SM_ERR_INPUT,
+          "size.h5: /names: found text (35184372088832), but only ");
+    fails(sm_h5_query(file, "/numbers", &info), SM_ERR_INPUT,
+          "size.h5: /numbers: found float64 (35184372088832), but only 62216 bytes are stored (in a file of ");
+    fails(sm_h5_query(file, "/rows", &info), SM_ERR_INPUT,
+          "size.h5: /rows: found float64 (35184372088832), but only 64000 bytes are stored (in a file of ");
+    SM_TEST_OK(sm_h5_close(file));
+    sm_free(written);
+    sm_free(numbers);
+}
+
 /* A file that was cut between opening and reading its places, which HDF5's own check at opening cannot see. */
 static void a_dataset_beyond_the_end_is_truncated(void)
 {
@@ -591,6 +707,8 @@ int main(int argc, char **argv)
     SM_TEST(flushed_rows_survive_kill_9);
     SM_TEST(raw_bytes_lie_where_the_file_says);
     SM_TEST(a_dataset_beyond_the_end_is_truncated);
+    SM_TEST(what_lies_in_another_file_is_refused_by_name);
+    SM_TEST(a_damaged_size_is_bad_input);
     SM_TEST(a_full_disk_is_a_message_and_the_first_failure_stays);
     SM_TEST(a_name_taken_twice_is_refused);
     SM_TEST(attributes_by_h5py_are_understood);

@@ -157,8 +157,65 @@ done:
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
+/* Which of the open files an object lies in; links lead into others. */
+static unsigned long file_number(hid_t object)
+{
+    H5O_info_t info = {0};
+#if H5_VERSION_GE(1, 12, 0)
+    H5Oget_info3(object, &info, H5O_INFO_BASIC);
+#else
+    H5Oget_info2(object, &info, H5O_INFO_BASIC);
+#endif
+    return info.fileno;
+}
+
+/* Refuses what lies elsewhere: places and sizes in other files are not this file's. */
+static sm_status check_home(const sm_h5 *file, const char *object, hid_t id, hid_t properties)
+{
+    if (file_number(id) != file_number(file->id)) {
+        char home[512] = "";
+        H5Fget_name(id, home, sizeof home);
+        return sm_fail(SM_ERR_INPUT,
+                       "%s: %s: lies in another file, %s, where a link leads; expected in this one: open that file, or "
+                       "copy the contents (h5copy -f ext)",
+                       file->path, object, home);
+    }
+    if (H5Pget_layout(properties) == H5D_VIRTUAL || H5Pget_external_count(properties) > 0) {
+        return sm_fail(SM_ERR_INPUT,
+                       "%s: %s: its values are kept in other files (%s), expected in this one: copy them (h5repack -l "
+                       "CONTI %s NEW.h5)",
+                       file->path, object,
+                       H5Pget_layout(properties) == H5D_VIRTUAL ? "a virtual dataset" : "external storage", file->path);
+    }
+    return SM_OK;
+}
+
+/* Refuses a shape that cannot be what is stored, before anybody makes room for it. */
+static sm_status check_bytes(const sm_h5 *file, const char *object, const sm_h5_array *array, hid_t properties)
+{
+    enum { DEFLATE_MOST = 1032, UNWRITTEN_BYTES = 1 << 20 }; /* HDF5 fills in what was never written */
+    hsize_t stored = H5Dget_storage_size(array->id), file_bytes = 0;
+    size_t bytes = 0;
+    H5Fget_filesize(file->id, &file_bytes);
+    hsize_t most =
+        (stored < file_bytes ? stored : file_bytes) *
+            (H5Pget_layout(properties) == H5D_CHUNKED && H5Pget_nfilters(properties) > 0 ? DEFLATE_MOST : 1) +
+        UNWRITTEN_BYTES;
+    if (__builtin_mul_overflow(array->count, H5Tget_size(array->type), &bytes) || bytes > most) {
+        char found[SM_H5_DESCRIPTION_BYTES];
+        return sm_fail(SM_ERR_INPUT,
+                       "%s: %s: found %s, but only %llu bytes are stored (in a file of %llu): damaged, or "
+                       "never written",
+                       file->path, object, sm_h5_describe(array->type, array->rank, array->shape, found),
+                       (unsigned long long)stored, (unsigned long long)file_bytes);
+    }
+    return SM_OK;
+}
+
 static sm_status open_dataset(const sm_h5 *file, const char *object, sm_h5_array *array)
 {
+    sm_status status = SM_OK;
+    hid_t properties = -1;
     *array = (sm_h5_array){0};
     if (!sm_h5_has_dataset(file, object)) {
         return sm_fail(SM_ERR_INPUT, "%s: %s: there is no such dataset", file->path, object);
@@ -167,7 +224,15 @@ static sm_status open_dataset(const sm_h5 *file, const char *object, sm_h5_array
     if (id < 0) {
         return sm_h5_fail(file, SM_ERR_INPUT, object, "the dataset cannot be opened");
     }
-    return sm_h5_array_new(file, object, id, 0, array);
+    SM_TRY(sm_h5_array_new(file, object, id, 0, array));
+    properties = H5Dget_create_plist(id);
+    SM_TRY(check_home(file, object, id, properties));
+    SM_TRY(check_bytes(file, object, array, properties));
+done:
+    if (properties >= 0) {
+        H5Pclose(properties);
+    }
+    return status;
 }
 
 sm_status sm_h5_query(const sm_h5 *file, const char *object, sm_h5_info *info)
@@ -305,13 +370,19 @@ static sm_status locate(const sm_h5 *file, const char *object, const sm_h5_array
     sm_status status = SM_OK;
     uint64_t file_bytes = 0, bytes = (uint64_t)array->count * H5Tget_size(array->type);
     hid_t properties = H5Dget_create_plist(array->id);
-    const char *problem = H5Pget_layout(properties) != H5D_CONTIGUOUS ? "it is stored in chunks or in its header"
-                          : H5Pget_external_count(properties) > 0     ? "it is stored in another file"
-                          : H5Dget_storage_size(array->id) != bytes   ? "its space was never allocated"
-                                                                      : NULL;
+    H5D_layout_t layout = H5Pget_layout(properties);
+    const char *problem =
+        layout == H5D_CHUNKED
+            ? H5Pget_nfilters(properties) > 0 ? "it is stored in chunks and compressed" : "it is stored in chunks"
+        : layout == H5D_COMPACT                   ? "it is stored in its header"
+        : H5Dget_storage_size(array->id) != bytes ? "its space was never allocated"
+                                                  : NULL;
     H5Pclose(properties);
     if (problem) {
-        return sm_fail(SM_ERR_INPUT, "%s: %s: expected a contiguous dataset, but %s", file->path, object, problem);
+        return sm_fail(SM_ERR_INPUT,
+                       "%s: %s: expected a contiguous dataset, but %s; 'h5repack -l CONTI -f NONE %s NEW.h5' rewrites "
+                       "the file so",
+                       file->path, object, problem, file->path);
     }
     SM_TRY(sm_file_size(file->path, &file_bytes));
     *offset = bytes > 0 ? H5Dget_offset(array->id) : 0;

@@ -131,7 +131,9 @@ sm_status sm_h5_read_attribute_texts(const sm_h5 *file, const char *object, cons
                                      size_t *count);
 /** \} */
 
-/** \name Datasets */
+/** \name Datasets
+ * All that read refuse (SM_ERR_INPUT) what a link leads to in another file, virtual datasets and external storage; soft links within the file are fine.
+ * So is a shape refused that cannot be what is stored: a damaged size never becomes a request for memory. */
 /** \{ */
 
 /** Shape and type. SM_ERR_INPUT if there is no such dataset. */
