@@ -116,8 +116,9 @@ check-fast: $(TESTS) $(BUILD)/sigmatic ## run the CUnit tests without set-up; T=
 check-layers: ## include directions between the layers
 	@tests/check_layers.sh
 
-check-program: all $(BUILD)/tests/test_stall ## bad input, stopping, stalling, memory and the same bits on other ranks, through programs
+check-program: all $(BUILD)/tests/test_stall ## bad input, what is printed where, stopping, stalling, memory and the same bits on other ranks, through programs
 	@tests/check_errors.sh $(BUILD)/sigmatic
+	@tests/check_results.sh $(BUILD)/sigmatic
 	@tests/check_stop.sh $(BUILD)/sigmatic
 	@tests/check_reproducible.sh $(BUILD)/sigmatic
 	@tests/check_stall.sh $(BUILD)/tests/test_stall

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Lays out pictures of predictions beside the truth.
 
-    analysis/show_predictions.py PRED.h5 [PRED2.h5 ...] [--labels a,b] [-o predictions.png] [--samples 0,1,2,3]
+    analysis/show_predictions.py PRED.h5 [PRED2.h5 ...] [--labels a,b] [-o predictions.png] [--positions 0,1,2,3]
 
 Reads what `sigmatic eval --predictions FILE` writes. A row a sample; the image, then of each task the truth and the
 prediction of every file, side by side. Files of several runs must hold the same samples.
@@ -85,12 +85,12 @@ def main():
     parser.add_argument("files", nargs="+", metavar="PRED.h5")
     parser.add_argument("--labels", help="one a file, separated by commas")
     parser.add_argument("-o", "--output", default="predictions.png")
-    parser.add_argument("--samples", default=None, help="positions in the file, separated by commas (the first four)")
+    parser.add_argument("--positions", default=None, help="which samples of the file to show, counted from 0 and separated by commas (the first four)")
     parser.add_argument("--names", action="store_true", help="write each sample's name on its image")
     arguments = parser.parse_args()
     labels = common.labels_of(arguments.files, arguments.labels)
-    if arguments.samples:
-        samples = [int(word) for word in arguments.samples.split(",")]
+    if arguments.positions:
+        samples = [int(word) for word in arguments.positions.split(",")]
     else:
         with common.open_checked(arguments.files[0], "sigmatic-predictions") as file:
             samples = list(range(min(4, len(file["image"]))))

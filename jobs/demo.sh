@@ -14,7 +14,7 @@ say "scenes: $data"
 say "training on 2 ranks: configs/demo.ini"
 ranks train configs/demo.ini --overwrite
 say "evaluation against the trivial predictor"
-ranks eval "$folder/checkpoints/best.h5" --trivial --predictions "$folder/predictions.h5" --samples 4
+ranks eval "$folder/checkpoints/best.h5" --trivial --predictions "$folder/predictions.h5" --prediction-count 4
 say "the run log"
 "$program" show "$folder/run.h5"
 say "pictures"

@@ -40,7 +40,7 @@ kind = depth
 INI
 expect "scenes" "$program" data scenes "$scratch/tiny.h5" --train 8 --validation 4 --height 64 --width 96
 expect "train" "$program" train "$scratch/tiny.ini"
-expect "predictions" "$program" eval "$scratch/run/checkpoints/best.h5" --trivial --predictions "$scratch/predictions.h5" --samples 2
+expect "predictions" "$program" eval "$scratch/run/checkpoints/best.h5" --trivial --predictions "$scratch/predictions.h5" --prediction-count 2
 expect "plot_sigma.py" "$PYTHON" "$here/../analysis/plot_sigma.py" "$scratch/run/run.h5" "$scratch/run/run.h5" --labels a,b -o "$scratch/sigma.png"
 expect "sigma.png" is_picture "$scratch/sigma.png"
 expect "show_predictions.py" "$PYTHON" "$here/../analysis/show_predictions.py" "$scratch/predictions.h5" -o "$scratch/predictions.png"

@@ -196,7 +196,7 @@ refuse "'depth'" "disparity" -- eval $checkpoint --data flat.h5
 refuse "fewer.h5" "3 classes" "$checkpoint" "19" -- eval $checkpoint --data fewer.h5
 refuse "good.ini" "folder" -- train good.ini --overwrite --set run.folder=other6 --trace good.ini/trace.json
 refuse "$root" "folder" -- train good.ini --overwrite --set run.folder=other6 --trace $root
-refuse "--samples 0" -- eval $checkpoint --samples 0
+refuse "--prediction-count 0" -- eval $checkpoint --prediction-count 0
 refuse "absent.h5" -- show absent.h5
 refuse "good.h5" "sigmatic-run" -- show good.h5
 
@@ -214,7 +214,7 @@ sed 's/^width.*/width = 0.5/; s/^folder.*/folder = full/' good.ini >full.ini
 refuse "step-00000002.h5" "full/checkpoints" "File too large" -- train full.ini --overwrite
 "$program" data scenes large.h5 --train 1 --validation 64 --height 128 --width 128 >out 2>&1 || cat out
 refuse "full.h5" "cannot be" -- data scenes full.h5 --train 200 --height 128 --width 128
-refuse "predicted.h5" "cannot be" -- eval $checkpoint --data large.h5 --set data.height=128 --set data.width=128 --predictions predicted.h5 --samples 64
+refuse "predicted.h5" "cannot be" -- eval $checkpoint --data large.h5 --set data.height=128 --set data.width=128 --predictions predicted.h5 --prediction-count 64
 wait
 expect() { # WHAT COMMAND...: on the folder that the failed run left
     cases=$((cases + 1)) checks=$((checks + 1))

@@ -48,6 +48,23 @@ void sm_log_info(const char *format, ...)
     va_end(arguments);
 }
 
+void sm_log_result(const char *format, ...)
+{
+    if (log_rank != 0 || log_quiet) {
+        return;
+    }
+    if (line_open) { /* both may go to one terminal */
+        fputc('\n', stderr);
+        line_open = 0;
+    }
+    va_list arguments;
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    putchar('\n');
+    fflush(stdout); /* a reader of a pipe waits for the line */
+}
+
 void sm_log_warning(const char *format, ...)
 {
     va_list arguments;

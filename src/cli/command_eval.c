@@ -14,8 +14,8 @@
 
 typedef struct eval_options {
     const char *checkpoint, *data, *split, *predictions;
-    long long samples;
-    int no_average, trivial;
+    long long prediction_count;
+    int no_average, trivial, json;
     argument_list sets;
 } eval_options;
 
@@ -118,6 +118,26 @@ done:
     return status;
 }
 
+static sm_status print_results(const eval_options *options, const sm_evaluator *evaluator, const sm_dataset *dataset,
+                               const sm_augmentation *size, const double *values, const double *trivial)
+{
+    if (!options->json) {
+        sm_log_result("%s on %lld samples at %dx%d", options->checkpoint, (long long)sm_dataset_count(dataset),
+                      size->height, size->width);
+        sm_evaluator_report(evaluator, values, trivial);
+        return SM_OK;
+    }
+    sm_json *json = sm_json_new();
+    sm_json_set_text(json, "checkpoint", options->checkpoint);
+    sm_json_set_integer(json, "samples", sm_dataset_count(dataset));
+    sm_json_set_integer(json, "height_pixels", size->height);
+    sm_json_set_integer(json, "width_pixels", size->width);
+    sm_evaluator_set_json(evaluator, values, trivial, sm_json_set_object(json, "tasks"));
+    sm_status status = sm_json_print(json, stdout);
+    sm_json_free(json);
+    return status;
+}
+
 static sm_status evaluate(sm_comm *comm, const eval_options *options, const sm_config *config)
 {
     sm_status status = SM_OK;
@@ -142,16 +162,16 @@ static sm_status evaluate(sm_comm *comm, const eval_options *options, const sm_c
     SM_TRY(sm_checkpoint_load(session, NULL, options->checkpoint, !options->no_average));
     size_t bytes = (size_t)sm_evaluator_value_count(evaluator) * sizeof(double);
     values = sm_alloc(bytes);
-    SM_TRY(sm_evaluator_run(evaluator,
-                            &(sm_evaluation){.predictions = options->predictions, .prediction_count = options->samples},
-                            values));
+    SM_TRY(sm_evaluator_run(
+        evaluator, &(sm_evaluation){.predictions = options->predictions, .prediction_count = options->prediction_count},
+        values));
     if (options->trivial) {
         trivial = sm_alloc(bytes);
         SM_TRY(evaluate_trivial(evaluator, session, train, trivial));
     }
-    sm_log_info("%s on %lld samples at %dx%d", options->checkpoint, (long long)sm_dataset_count(dataset),
-                augmentation.height, augmentation.width);
-    sm_evaluator_report(evaluator, values, trivial);
+    SM_TRY(sm_comm_agree(comm, sm_comm_rank(comm) == 0
+                                   ? print_results(options, evaluator, dataset, &augmentation, values, trivial)
+                                   : SM_OK));
     if (options->predictions) {
         sm_log_info("predictions: %s", options->predictions);
     }
@@ -169,7 +189,7 @@ sm_status command_eval(command_context *context, int argc, char **argv)
 {
     sm_status status = SM_OK;
     sm_config *config = NULL;
-    eval_options options = {.samples = 8};
+    eval_options options = {.prediction_count = 8};
     int help;
     const argument table[] = {
         {"CHECKPOINT", ARGUMENT_POSITIONAL, &options.checkpoint, NULL, "runs/NAME/checkpoints/best.h5, or any other"},
@@ -179,18 +199,21 @@ sm_status command_eval(command_context *context, int argc, char **argv)
          "its split; default: validation_split of the checkpoint's config"},
         {"predictions", ARGUMENT_TEXT, &options.predictions, "FILE",
          "write pictures and maps of the first samples (HDF5)"},
-        {"samples", ARGUMENT_INTEGER, &options.samples, "N", "how many samples --predictions writes (8)"},
+        {"prediction-count", ARGUMENT_INTEGER, &options.prediction_count, "N",
+         "how many samples --predictions writes (8)"},
         {"trivial", ARGUMENT_FLAG, &options.trivial, NULL,
          "compare with the trivial predictor, learnt from the training files of the config"},
         {"no-average", ARGUMENT_FLAG, &options.no_average, NULL, "use the last parameters, not their moving average"},
+        {"json", ARGUMENT_FLAG, &options.json, NULL, "print one JSON object instead of a table (README, Files)"},
         {"set", ARGUMENT_LIST, &options.sets, "SECTION.KEY=VALUE", "override a key of the checkpoint's config"},
         {0},
     };
     SM_TRY(command_arguments(context, "eval", "Evaluates a checkpoint; any number of ranks gives the same numbers.",
                              table, argc, argv, &help));
     if (!help) {
-        if (options.samples < 1) {
-            SM_TRY(sm_fail(SM_ERR_USAGE, "eval: --samples %lld: at least 1 expected", options.samples));
+        if (options.prediction_count < 1) {
+            SM_TRY(
+                sm_fail(SM_ERR_USAGE, "eval: --prediction-count %lld: at least 1 expected", options.prediction_count));
         }
         SM_TRY(read_config(context->comm, &options, &config));
         SM_TRY(evaluate(context->comm, &options, config));

@@ -1,8 +1,9 @@
-/* The run log as a table and a sparkline a task; --follow repeats it while the run goes on. */
+/* The run log as tables and a sparkline a task, or as JSON; --follow repeats it while the run goes on. */
 #define _POSIX_C_SOURCE 200809L
 #include <sigmatic/base/memory.h>
 #include <sigmatic/io/h5.h>
-#include <sigmatic/weighting/weighting.h>
+#include <sigmatic/io/json.h>
+#include <sigmatic/train/report.h>
 
 #include "cli/arguments.h"
 #include "cli/command.h"
@@ -19,6 +20,37 @@ typedef struct series {
     double *values;
     size_t count;
 } series;
+
+typedef struct task_curves {
+    sm_loss_row row;
+    series loss, sigma;
+} task_curves;
+
+/* The last evaluation of a split. */
+typedef struct evaluation {
+    const char *split; /* owned by run_view */
+    int64_t step;
+    size_t count; /* evaluations so far */
+    sm_metric_row *rows;
+    int row_count;
+    char ***names; /* of the metrics, a list a task */
+} evaluation;
+
+enum { DATA, OTHER_RANKS, WAITS };
+enum { LEAST, MEDIAN, MOST, WAITING_RANKS };
+
+/* What is shown of a run log; all but `path` and `rows` only if there is a row. */
+typedef struct run_view {
+    const char *path;
+    size_t rows, task_count, split_count;
+    char **tasks, **splits;
+    double seconds, images_per_second;
+    int64_t skipped;
+    double step_seconds, wait_seconds[WAITS][WAITING_RANKS]; /* NaN: not logged */
+    series loss;
+    task_curves *curves;     /* task_count */
+    evaluation *evaluations; /* split_count; count 0: none yet */
+} run_view;
 
 static sm_status read_series(const sm_h5 *file, const char *object, size_t rows, series *out)
 {
@@ -62,202 +94,362 @@ static void print_sparkline(const series *s)
     printf("  %.4g .. %.4g\n", low, high);
 }
 
-static sm_status show_task(const sm_h5 *file, const char *task, size_t rows)
+/* ---- reading ---- */
+
+static sm_status read_text(const sm_h5 *file, const char *task, const char *attribute, char **text)
+{
+    char *group = sm_format("/tasks/%s", task);
+    sm_status status = sm_h5_read_attribute_text(file, group, attribute, text);
+    sm_free(group);
+    return status;
+}
+
+static sm_status read_task(const sm_h5 *file, const char *task, size_t rows, task_curves *curves)
 {
     sm_status status = SM_OK;
-    enum { LOSS, WEIGHT, LOG_VARIANCE, SIGMA, COLUMNS };
-    static const char *const names[COLUMNS] = {"loss", "weight", "log_variance", "sigma"};
-    series columns[COLUMNS] = {{0}};
-    char group[128], object[160], *likelihood_name = NULL, *meaning = NULL;
+    series weight = {0}, log_variance = {0};
+    const struct {
+        const char *name;
+        series *into;
+    } columns[] = {
+        {"loss", &curves->loss}, {"sigma", &curves->sigma}, {"weight", &weight}, {"log_variance", &log_variance}};
+    char *likelihood = NULL, *object = NULL;
     int64_t dimensions;
-    snprintf(group, sizeof group, "/tasks/%s", task);
-    for (int i = 0; i < COLUMNS; i++) {
-        snprintf(object, sizeof object, "%s/%s", group, names[i]);
-        SM_TRY(read_series(file, object, rows, &columns[i]));
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
+        sm_free(object);
+        object = sm_format("/tasks/%s/%s", task, columns[i].name);
+        SM_TRY(read_series(file, object, rows, columns[i].into));
     }
-    SM_TRY(sm_h5_read_attribute_text(file, group, "likelihood", &likelihood_name));
-    SM_TRY(sm_h5_read_attribute_text(file, group, "meaning", &meaning));
-    SM_TRY(sm_h5_read_attribute_int64(file, group, "dimensions", &dimensions));
-    const sm_likelihood *likelihood = sm_likelihood_find(likelihood_name);
-    double loss = last_mean(&columns[LOSS]), sigma = columns[SIGMA].values[rows - 1];
-    double best = likelihood ? likelihood->sigma(likelihood->minimiser(loss, (int)dimensions)) : NAN;
-    if (isnan(sigma)) { /* a weighting that learns no sigma */
-        printf("\n%s\n  loss %.4g   weight %.4g\n  loss   ", task, loss, columns[WEIGHT].values[rows - 1]);
-        print_sparkline(&columns[LOSS]);
-        goto done;
-    }
-    printf("\n%s (%s, sigma = %s)\n", task, likelihood_name, meaning);
-    printf("  loss %.4g   weight %.4g   s %.4g   sigma %.4g   at minimum %.4g   ratio %.3f\n", loss,
-           columns[WEIGHT].values[rows - 1], columns[LOG_VARIANCE].values[rows - 1], sigma, best, sigma / best);
-    printf("  sigma  ");
-    print_sparkline(&columns[SIGMA]);
-    printf("  loss   ");
-    print_sparkline(&columns[LOSS]);
+    SM_TRY(read_text(file, task, "likelihood", &likelihood));
+    sm_free(object);
+    object = sm_format("/tasks/%s", task);
+    SM_TRY(sm_h5_read_attribute_int64(file, object, "dimensions", &dimensions));
+    curves->row = (sm_loss_row){.task = task,
+                                .likelihood = sm_likelihood_find(likelihood),
+                                .dimensions = (int)dimensions,
+                                .loss = last_mean(&curves->loss),
+                                .weight = weight.values[rows - 1],
+                                .log_variance = log_variance.values[rows - 1],
+                                .sigma = curves->sigma.values[rows - 1]};
 done:
-    for (int i = 0; i < COLUMNS; i++) {
-        sm_free(columns[i].values);
-    }
-    sm_free(likelihood_name);
-    sm_free(meaning);
+    sm_free(weight.values);
+    sm_free(log_variance.values);
+    sm_free(likelihood);
+    sm_free(object);
     return status;
 }
 
-static sm_status show_metrics(const sm_h5 *file, const char *split, const char *task, size_t rows)
+/* \return the metric of a kind of task; of another version's only the name is known. */
+static sm_metric metric_of(const char *kind, const char *name)
 {
-    sm_status status = SM_OK;
-    char **metrics = NULL, group[160];
-    size_t count = 0;
-    snprintf(group, sizeof group, "/evaluations/%s/%s", split, task);
-    SM_TRY(sm_h5_list(file, group, &metrics, &count));
-    printf("  %-12s", task);
-    for (size_t i = 0; i < count; i++) {
-        char object[256];
-        double last;
-        snprintf(object, sizeof object, "%s/%s", group, metrics[i]);
-        SM_TRY(sm_h5_read_rows(file, object, SM_H5_DOUBLE, rows - 1, 1, 1, &last));
-        printf("  %s %.4g", metrics[i], last);
-    }
-    printf("\n");
-done:
-    sm_free(metrics);
-    return status;
-}
-
-static sm_status show_evaluations(const sm_h5 *file)
-{
-    sm_status status = SM_OK;
-    char **splits = NULL, **entries = NULL;
-    size_t split_count = 0, entry_count;
-    if (!sm_h5_has_group(file, "/evaluations")) {
-        return SM_OK;
-    }
-    SM_TRY(sm_h5_list(file, "/evaluations", &splits, &split_count));
-    for (size_t i = 0; i < split_count; i++) {
-        char object[160];
-        sm_h5_info info;
-        int64_t step;
-        snprintf(object, sizeof object, "/evaluations/%s/step", splits[i]);
-        SM_TRY(sm_h5_query(file, object, &info));
-        if (info.count == 0) {
-            continue;
-        }
-        SM_TRY(sm_h5_read_rows(file, object, SM_H5_INT64, info.count - 1, 1, 1, &step));
-        printf("\n%s after step %lld (%zu evaluation%s)\n", splits[i], (long long)step, info.count,
-               info.count > 1 ? "s" : "");
-        snprintf(object, sizeof object, "/evaluations/%s", splits[i]);
-        sm_free(entries);
-        SM_TRY(sm_h5_list(file, object, &entries, &entry_count));
-        for (size_t j = 0; j < entry_count; j++) {
-            if (strcmp(entries[j], "step") != 0) {
-                SM_TRY(show_metrics(file, splits[i], entries[j], info.count));
+    for (const sm_task_kind *k = sm_task_kinds; k->name; k++) {
+        for (const sm_metric *m = k->metrics; strcmp(k->name, kind) == 0 && m->name; m++) {
+            if (strcmp(m->name, name) == 0) {
+                return *m;
             }
         }
     }
+    return (sm_metric){name, "", 0, "", ""};
+}
+
+static sm_status read_metrics(const sm_h5 *file, const char *task, evaluation *e, char ***names)
+{
+    sm_status status = SM_OK;
+    char *group = sm_format("/evaluations/%s/%s", e->split, task), *object = NULL, *kind = NULL;
+    size_t count = 0;
+    SM_TRY(read_text(file, task, "kind", &kind));
+    SM_TRY(sm_h5_list(file, group, names, &count));
+    e->rows = sm_realloc(e->rows, ((size_t)e->row_count + count) * sizeof *e->rows);
+    for (size_t i = 0; i < count; i++) {
+        double last;
+        sm_free(object);
+        object = sm_format("%s/%s", group, (*names)[i]);
+        SM_TRY(sm_h5_read_rows(file, object, SM_H5_DOUBLE, e->count - 1, 1, 1, &last));
+        e->rows[e->row_count++] = (sm_metric_row){task, metric_of(kind, (*names)[i]), last, NAN};
+    }
 done:
-    sm_free(splits);
-    sm_free(entries);
+    sm_free(group);
+    sm_free(object);
+    sm_free(kind);
     return status;
 }
 
-/* Where the ranks' time goes: shares of the step, of the rank that waits least, the median one, the one that waits most. */
-static sm_status show_waits(const sm_h5 *file, size_t rows)
+static sm_status read_evaluation(const sm_h5 *file, const run_view *view, evaluation *e)
+{
+    sm_status status = SM_OK;
+    char *object = sm_format("/evaluations/%s/step", e->split);
+    sm_h5_info info;
+    SM_TRY(sm_h5_query(file, object, &info));
+    e->count = info.count;
+    if (e->count == 0) {
+        goto done;
+    }
+    SM_TRY(sm_h5_read_rows(file, object, SM_H5_INT64, e->count - 1, 1, 1, &e->step));
+    e->names = sm_alloc_zeroed(view->task_count * sizeof *e->names);
+    for (size_t i = 0; i < view->task_count; i++) {
+        SM_TRY(read_metrics(file, view->tasks[i], e, &e->names[i]));
+    }
+done:
+    sm_free(object);
+    return status;
+}
+
+static sm_status read_evaluations(const sm_h5 *file, run_view *view)
+{
+    sm_status status = SM_OK;
+    if (!sm_h5_has_group(file, "/evaluations")) {
+        return SM_OK;
+    }
+    SM_TRY(sm_h5_list(file, "/evaluations", &view->splits, &view->split_count));
+    view->evaluations = sm_alloc_zeroed(view->split_count * sizeof *view->evaluations);
+    for (size_t i = 0; i < view->split_count; i++) {
+        view->evaluations[i].split = view->splits[i];
+        SM_TRY(read_evaluation(file, view, &view->evaluations[i]));
+    }
+done:
+    return status;
+}
+
+static sm_status read_waits(const sm_h5 *file, run_view *view)
 {
     static const char *const kinds[] = {"data", "communication"}, *const ranks[] = {"min", "median", "max"};
     sm_status status = SM_OK;
-    series step = {0}, wait = {0};
+    series column = {0};
+    char *object = NULL;
+    view->step_seconds = NAN;
     if (!sm_h5_has_group(file, "/timing")) {
         return SM_OK;
     }
-    SM_TRY(read_series(file, "/timing/step_seconds", rows, &step));
-    printf("  %.4g s a step; ranks wait, min / median / max:", last_mean(&step));
-    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
-        printf("%s for %s", k ? "," : "", k ? "each other" : kinds[k]);
-        for (size_t r = 0; r < sizeof ranks / sizeof *ranks; r++) {
-            char object[96];
-            snprintf(object, sizeof object, "/timing/%s_wait_seconds_%s", kinds[k], ranks[r]);
-            sm_free(wait.values);
-            SM_TRY(read_series(file, object, rows, &wait));
-            printf("%s %.1f %%", r ? " /" : "", 100 * last_mean(&wait) / last_mean(&step));
+    SM_TRY(read_series(file, "/timing/step_seconds", view->rows, &column));
+    view->step_seconds = last_mean(&column);
+    for (int kind = 0; kind < WAITS; kind++) {
+        for (int rank = 0; rank < WAITING_RANKS; rank++) {
+            sm_free(object);
+            sm_free(column.values);
+            object = sm_format("/timing/%s_wait_seconds_%s", kinds[kind], ranks[rank]);
+            SM_TRY(read_series(file, object, view->rows, &column));
+            view->wait_seconds[kind][rank] = last_mean(&column);
         }
     }
-    printf("\n");
 done:
-    sm_free(step.values);
-    sm_free(wait.values);
+    sm_free(object);
+    sm_free(column.values);
     return status;
 }
 
-static sm_status show_steps(const sm_h5 *file, size_t rows)
+static sm_status read_steps(const sm_h5 *file, run_view *view)
 {
     sm_status status = SM_OK;
-    series seconds = {0}, loss = {0}, speed = {0};
-    int64_t *applied = sm_alloc((rows + 1) * sizeof *applied), skipped = 0;
-    SM_TRY(read_series(file, "/steps/seconds", rows, &seconds));
-    SM_TRY(read_series(file, "/steps/loss", rows, &loss));
-    SM_TRY(read_series(file, "/steps/images_per_second", rows, &speed));
-    SM_TRY(sm_h5_read_rows(file, "/steps/applied", SM_H5_INT64, 0, rows, 1, applied));
-    for (size_t i = 0; i < rows; i++) {
-        skipped += !applied[i];
+    series seconds = {0}, speed = {0};
+    int64_t *applied = sm_alloc(view->rows * sizeof *applied);
+    SM_TRY(read_series(file, "/steps/seconds", view->rows, &seconds));
+    SM_TRY(read_series(file, "/steps/loss", view->rows, &view->loss));
+    SM_TRY(read_series(file, "/steps/images_per_second", view->rows, &speed));
+    SM_TRY(sm_h5_read_rows(file, "/steps/applied", SM_H5_INT64, 0, view->rows, 1, applied));
+    for (size_t i = 0; i < view->rows; i++) {
+        view->skipped += !applied[i];
     }
-    printf("%s: %zu steps in %.0f s, %.1f images/s, %lld skipped\n", sm_h5_path(file), rows, seconds.values[rows - 1],
-           last_mean(&speed), (long long)skipped);
-    SM_TRY(show_waits(file, rows));
-    printf("  total loss %.4g\n         ", last_mean(&loss));
-    print_sparkline(&loss);
+    view->seconds = seconds.values[view->rows - 1];
+    view->images_per_second = last_mean(&speed);
 done:
     sm_free(seconds.values);
-    sm_free(loss.values);
     sm_free(speed.values);
     sm_free(applied);
     return status;
 }
 
 /* Rows that every column has: a live file may be caught between two columns. */
-static sm_status count_rows(const sm_h5 *file, char *const *tasks, size_t task_count, size_t *rows)
+static sm_status count_rows(const sm_h5 *file, run_view *view)
 {
     sm_status status = SM_OK;
     sm_h5_info info;
+    char *object = NULL;
     const char *last =
         sm_h5_has_group(file, "/timing") ? "/timing/communication_wait_seconds_max" : "/steps/images_per_second";
     SM_TRY(sm_h5_query(file, last, &info));
-    *rows = info.count;
-    for (size_t i = 0; i < task_count; i++) {
-        char object[160];
-        snprintf(object, sizeof object, "/tasks/%s/sigma", tasks[i]);
+    view->rows = info.count;
+    for (size_t i = 0; i < view->task_count; i++) {
+        sm_free(object);
+        object = sm_format("/tasks/%s/sigma", view->tasks[i]);
         SM_TRY(sm_h5_query(file, object, &info));
-        *rows = info.count < *rows ? info.count : *rows;
+        view->rows = info.count < view->rows ? info.count : view->rows;
     }
 done:
+    sm_free(object);
     return status;
 }
 
-static sm_status show_once(const char *path)
+static sm_status read_view(const char *path, run_view *view)
 {
     sm_status status = SM_OK;
     sm_h5 *file = NULL;
-    char **tasks = NULL;
-    size_t task_count = 0, rows = 0;
     char *format = NULL;
+    *view = (run_view){.path = path};
     SM_TRY(sm_h5_open(path, &file));
     SM_TRY(sm_h5_read_attribute_text(file, "/", "format", &format));
     if (strcmp(format, "sigmatic-run") != 0) {
         SM_TRY(sm_fail(SM_ERR_INPUT, "%s: attribute 'format' is '%s', expected 'sigmatic-run'", path, format));
     }
-    SM_TRY(sm_h5_list(file, "/tasks", &tasks, &task_count));
-    SM_TRY(count_rows(file, tasks, task_count, &rows));
-    if (rows == 0) {
-        printf("%s: no step yet\n", path);
+    SM_TRY(sm_h5_list(file, "/tasks", &view->tasks, &view->task_count));
+    SM_TRY(count_rows(file, view));
+    if (view->rows == 0) {
         goto done;
     }
-    SM_TRY(show_steps(file, rows));
-    for (size_t i = 0; i < task_count; i++) {
-        SM_TRY(show_task(file, tasks[i], rows));
+    SM_TRY(read_steps(file, view));
+    SM_TRY(read_waits(file, view));
+    view->curves = sm_alloc_zeroed(view->task_count * sizeof *view->curves);
+    for (size_t i = 0; i < view->task_count; i++) {
+        SM_TRY(read_task(file, view->tasks[i], view->rows, &view->curves[i]));
     }
-    SM_TRY(show_evaluations(file));
+    SM_TRY(read_evaluations(file, view));
 done:
     sm_h5_close(file);
-    sm_free(tasks);
     sm_free(format);
+    return status;
+}
+
+static void clear_view(run_view *view)
+{
+    for (size_t i = 0; view->curves && i < view->task_count; i++) {
+        sm_free(view->curves[i].loss.values);
+        sm_free(view->curves[i].sigma.values);
+    }
+    for (size_t i = 0; view->evaluations && i < view->split_count; i++) {
+        evaluation *e = &view->evaluations[i];
+        for (size_t j = 0; e->names && j < view->task_count; j++) {
+            sm_free(e->names[j]);
+        }
+        sm_free(e->names);
+        sm_free(e->rows);
+    }
+    sm_free(view->evaluations);
+    sm_free(view->curves);
+    sm_free(view->loss.values);
+    sm_free(view->tasks);
+    sm_free(view->splits);
+}
+
+/* \return rows for report.h, one a task, freed with sm_free(). */
+static sm_loss_row *loss_rows(const run_view *view)
+{
+    sm_loss_row *rows = sm_alloc(view->task_count * sizeof *rows);
+    for (size_t i = 0; i < view->task_count; i++) {
+        rows[i] = view->curves[i].row;
+    }
+    return rows;
+}
+
+/* ---- tables ---- */
+
+static void print_waits(const run_view *view)
+{
+    static const char *const kinds[WAITS] = {"for data", "for each other"};
+    printf("%.4g s a step; ranks wait, least / median / most:", view->step_seconds);
+    for (int kind = 0; kind < WAITS; kind++) {
+        printf("%s %s", kind ? "," : "", kinds[kind]);
+        for (int rank = 0; rank < WAITING_RANKS; rank++) {
+            printf("%s %.1f %%", rank ? " /" : "", 100 * view->wait_seconds[kind][rank] / view->step_seconds);
+        }
+    }
+    printf("\n");
+}
+
+static void print_curve(const char *task, const char *what, const series *values)
+{
+    printf("%-14s  %-6s  ", task, what);
+    print_sparkline(values);
+}
+
+static void print_tables(const run_view *view)
+{
+    if (view->rows == 0) {
+        printf("%s: no step yet\n", view->path);
+        return;
+    }
+    printf("%s: %zu steps in %.0f s, %.1f images/s, %lld skipped\n", view->path, view->rows, view->seconds,
+           view->images_per_second, (long long)view->skipped);
+    if (!isnan(view->step_seconds)) {
+        print_waits(view);
+    }
+    printf("\n");
+    sm_loss_row *rows = loss_rows(view);
+    sm_report_losses(rows, (int)view->task_count);
+    sm_free(rows);
+    printf("\n");
+    print_curve("total", "loss", &view->loss);
+    for (size_t i = 0; i < view->task_count; i++) {
+        print_curve(view->tasks[i], "loss", &view->curves[i].loss);
+        if (!isnan(view->curves[i].row.sigma)) {
+            print_curve("", "sigma", &view->curves[i].sigma);
+        }
+    }
+    for (size_t i = 0; i < view->split_count; i++) {
+        const evaluation *e = &view->evaluations[i];
+        if (e->count > 0) {
+            printf("\n%s after step %lld (%zu evaluation%s)\n", e->split, (long long)e->step, e->count,
+                   e->count > 1 ? "s" : "");
+            sm_report_metrics(e->rows, e->row_count, 0);
+        }
+    }
+}
+
+/* ---- JSON ---- */
+
+static void set_waits(sm_json *json, const run_view *view)
+{
+    static const char *const kinds[WAITS] = {"data_wait_seconds", "communication_wait_seconds"};
+    static const char *const ranks[WAITING_RANKS] = {"least", "median", "most"};
+    sm_json_set_real(json, "step_seconds", view->step_seconds);
+    for (int kind = 0; kind < WAITS; kind++) {
+        sm_json *wait = sm_json_set_object(json, kinds[kind]);
+        for (int rank = 0; rank < WAITING_RANKS; rank++) {
+            sm_json_set_real(wait, ranks[rank], view->wait_seconds[kind][rank]);
+        }
+    }
+}
+
+static sm_status print_json(const run_view *view)
+{
+    sm_json *json = sm_json_new();
+    sm_json_set_text(json, "run", view->path);
+    sm_json_set_integer(json, "steps", (int64_t)view->rows);
+    if (view->rows > 0) {
+        sm_json_set_integer(json, "skipped", view->skipped);
+        sm_json_set_real(json, "seconds", view->seconds);
+        sm_json_set_real(json, "images_per_second", view->images_per_second);
+        set_waits(json, view);
+        sm_json_set_real(json, "loss", last_mean(&view->loss));
+        sm_loss_row *rows = loss_rows(view);
+        sm_report_set_losses(sm_json_set_object(json, "tasks"), rows, (int)view->task_count);
+        sm_free(rows);
+    }
+    sm_json *evaluations = sm_json_set_object(json, "evaluations");
+    for (size_t i = 0; i < view->split_count; i++) {
+        const evaluation *e = &view->evaluations[i];
+        if (e->count > 0) {
+            sm_json *split = sm_json_set_object(evaluations, e->split);
+            sm_json_set_integer(split, "step", e->step);
+            sm_json_set_integer(split, "evaluations", (int64_t)e->count);
+            sm_report_set_metrics(sm_json_set_object(split, "tasks"), e->rows, e->row_count, 0);
+        }
+    }
+    sm_status status = sm_json_print(json, stdout);
+    sm_json_free(json);
+    return status;
+}
+
+/* ---- the command ---- */
+
+static sm_status show_once(const char *path, int as_json)
+{
+    run_view view;
+    sm_status status = read_view(path, &view);
+    if (status == SM_OK && as_json) {
+        status = print_json(&view);
+    } else if (status == SM_OK) {
+        print_tables(&view);
+    }
+    clear_view(&view);
     return status;
 }
 
@@ -270,7 +462,7 @@ static sm_status show_again(const char *path)
         fflush(stdout);
         sleep(2);
         printf(isatty(STDOUT_FILENO) ? "\033[H\033[2J" : "\n");
-        status = show_once(path);
+        status = show_once(path, 0);
         if (status == SM_OK) {
             return status;
         }
@@ -283,20 +475,25 @@ sm_status command_show(command_context *context, int argc, char **argv)
 {
     sm_status status = SM_OK;
     const char *path = NULL;
-    int follow = 0, help;
+    int follow = 0, json = 0, help;
     const argument table[] = {
         {"RUN.h5", ARGUMENT_POSITIONAL, &path, NULL, "run log: runs/NAME/run.h5; may still be growing"},
         {"follow", ARGUMENT_FLAG, &follow, NULL,
-         "show it again every two seconds until interrupted, or unreadable for a minute"},
+         "show it again every two seconds, until interrupted or unreadable for a minute"},
+        {"json", ARGUMENT_FLAG, &json, NULL, "print one JSON object instead of tables (README, Files)"},
         {0},
     };
-    SM_TRY(command_arguments(context, "show",
-                             "Shows each task's loss and sigma: last values and a sparkline of the run.", table, argc,
-                             argv, &help));
+    SM_TRY(command_arguments(
+        context, "show",
+        "Shows a run: each task's loss, weight and sigma, now and over the run, and the last evaluation.", table, argc,
+        argv, &help));
+    if (follow && json) {
+        SM_TRY(sm_fail(SM_ERR_USAGE, "show: --follow or --json: only one of them expected"));
+    }
     if (help || sm_comm_rank(context->comm) != 0) {
         goto done;
     }
-    SM_TRY(show_once(path));
+    SM_TRY(show_once(path, json));
     while (follow) {
         SM_TRY(show_again(path));
     }

@@ -83,7 +83,11 @@ int main(int argc, char **argv)
     sm_h5_begin();
     sm_comm_begin(&argc, &argv);
     command_context context = {.comm = sm_comm_world()};
-    sm_status status = sm_comm_agree(context.comm, dispatch(&context, argc, argv));
+    sm_status status = dispatch(&context, argc, argv);
+    if (status == SM_OK && (fflush(stdout) != 0 || ferror(stdout))) {
+        status = sm_fail(SM_ERR_WRITE, "results cannot be written to standard output");
+    }
+    status = sm_comm_agree(context.comm, status);
     if (status == SM_PREEMPTED) {
         sm_log_info("%s", sm_error_message());
     } else if (status != SM_OK) {

@@ -13,10 +13,13 @@ static const double nearest_share = 1.0 / 24;
 enum { VALID, WITH_METRES, COUNTS };
 enum { ABSOLUTE, SQUARED, METRES, SUMS };
 
+static const char no_pixel[] = "no pixel has a valid disparity";
+
 const sm_metric sm_depth_metrics[] = {
-    {"error_pixels", "px", 0},
-    {"error_metres", "m", 0},
-    {"rms_pixels", "px", 0},
+    {"error_pixels", "px", 0, "mean error of the disparity", no_pixel},
+    {"error_metres", "m", 0, "mean error of the distance, each capped at 80 m",
+     "no sample has baseline_metres, fx_pixels and a valid disparity above 0"},
+    {"rms_pixels", "px", 0, "root of the mean squared error of the disparity", no_pixel},
     {0},
 };
 

@@ -7,7 +7,8 @@
 #include <string.h>
 
 const sm_metric sm_instance_metrics[] = {
-    {"error_pixels", "px", 0},
+    {"error_pixels", "px", 0, "mean of |dx| + |dy| of the error of the vectors to the centroids",
+     "no pixel belongs to an instance"},
     {0},
 };
 

@@ -8,9 +8,11 @@
 
 enum { IGNORED = 255 };
 
+static const char no_pixel[] = "no pixel is labelled";
+
 const sm_metric sm_semantic_metrics[] = {
-    {"miou", "%", 1},
-    {"pixel_accuracy", "%", 1},
+    {"miou", "%", 1, "intersection over union, mean of the classes", no_pixel},
+    {"pixel_accuracy", "%", 1, "labelled pixels whose class is right", no_pixel},
     {0},
 };
 

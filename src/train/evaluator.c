@@ -1,4 +1,3 @@
-#include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/data/sampler.h>
 #include <sigmatic/train/evaluator.h>
@@ -7,7 +6,6 @@
 #include "train/predictions.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 static int metric_count(const sm_task *task)
@@ -228,19 +226,29 @@ done:
     return sm_predictions_finish(predictions, status);
 }
 
-void sm_evaluator_report(const sm_evaluator *e, const double *values, const double *trivial)
+/* \return a row a value, freed with sm_free(). \param trivial  NULL = none */
+static sm_metric_row *metric_rows(const sm_evaluator *e, const double *values, const double *trivial)
 {
+    sm_metric_row *rows = sm_alloc((size_t)e->value_count * sizeof *rows);
     for (int i = 0, v = 0; i < e->session->task_count; i++) {
         const sm_task *task = e->session->tasks[i];
-        char line[1024];
-        int used = snprintf(line, sizeof line, "  %-12s", task->name);
-        for (const sm_metric *m = task->kind->metrics; m->name && used < (int)sizeof line; m++, v++) {
-            used += snprintf(line + used, sizeof line - (size_t)used, "  %s %.4g %s", m->name, values[v], m->unit);
-            if (trivial && used < (int)sizeof line) {
-                used += snprintf(line + used, sizeof line - (size_t)used, " (trivial %.4g, %.2f x)", trivial[v],
-                                 values[v] / trivial[v]);
-            }
+        for (const sm_metric *m = task->kind->metrics; m->name; m++, v++) {
+            rows[v] = (sm_metric_row){task->name, *m, values[v], trivial ? trivial[v] : NAN};
         }
-        sm_log_info("%s", line);
     }
+    return rows;
+}
+
+void sm_evaluator_report(const sm_evaluator *e, const double *values, const double *trivial)
+{
+    sm_metric_row *rows = metric_rows(e, values, trivial);
+    sm_report_metrics(rows, e->value_count, trivial != NULL);
+    sm_free(rows);
+}
+
+void sm_evaluator_set_json(const sm_evaluator *e, const double *values, const double *trivial, sm_json *tasks)
+{
+    sm_metric_row *rows = metric_rows(e, values, trivial);
+    sm_report_set_metrics(tasks, rows, e->value_count, trivial != NULL);
+    sm_free(rows);
 }

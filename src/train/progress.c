@@ -1,6 +1,7 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/timer.h>
+#include <sigmatic/train/report.h>
 
 #include "train/progress.h"
 
@@ -14,20 +15,18 @@ struct sm_progress {
     const sm_session *session;
     int64_t steps, first_step;
     double begin_seconds, shown_seconds;
-    double *loss;         /* smoothed, NaN before the first */
-    double *log_variance; /* last */
+    sm_loss_row *rows; /* one a task: the loss smoothed, NaN before the first; the rest of the last step */
 };
 
 sm_progress *sm_progress_new(const sm_session *session, int64_t steps, int64_t first_step)
 {
-    size_t tasks = (size_t)session->task_count;
     sm_progress *progress = sm_alloc_zeroed(sizeof *progress);
     *progress =
         (sm_progress){.session = session, .steps = steps, .first_step = first_step, .begin_seconds = sm_seconds()};
-    progress->loss = sm_alloc(tasks * sizeof *progress->loss);
-    progress->log_variance = sm_alloc_zeroed(tasks * sizeof *progress->log_variance);
-    for (size_t i = 0; i < tasks; i++) {
-        progress->loss[i] = NAN;
+    progress->rows = sm_alloc((size_t)session->task_count * sizeof *progress->rows);
+    for (int i = 0; i < session->task_count; i++) {
+        const sm_weighted_task *task = &session->weighting->tasks[i];
+        progress->rows[i] = (sm_loss_row){task->name, task->likelihood, task->dimensions, NAN, NAN, NAN, NAN};
     }
     return progress;
 }
@@ -35,8 +34,7 @@ sm_progress *sm_progress_new(const sm_session *session, int64_t steps, int64_t f
 void sm_progress_free(sm_progress *progress)
 {
     if (progress) {
-        sm_free(progress->loss);
-        sm_free(progress->log_variance);
+        sm_free(progress->rows);
         sm_free(progress);
     }
 }
@@ -44,12 +42,15 @@ void sm_progress_free(sm_progress *progress)
 static void remember(sm_progress *progress, const sm_step_record *record)
 {
     for (int i = 0; i < progress->session->task_count; i++) {
+        sm_loss_row *row = &progress->rows[i];
         double loss = record->task_loss[i];
         if (isfinite(loss)) {
-            double *mean = &progress->loss[i];
+            double *mean = &row->loss;
             *mean = isnan(*mean) ? loss : *mean + (loss - *mean) / SMOOTHING_STEPS;
         }
-        progress->log_variance[i] = record->log_variance[i];
+        row->weight = record->weight[i];
+        row->log_variance = record->log_variance[i];
+        row->sigma = record->sigma[i];
     }
 }
 
@@ -81,7 +82,7 @@ void sm_progress_step(sm_progress *progress, const sm_step_record *record)
     for (int i = 0; i < progress->session->task_count && used < (int)sizeof line; i++) {
         used += snprintf(line + used, sizeof line - (size_t)used, "  %s %.3f", progress->session->tasks[i]->name,
                          record->task_loss[i]);
-        if (progress->session->weighting->kind->learns_log_variances && used < (int)sizeof line) {
+        if (!isnan(record->sigma[i]) && used < (int)sizeof line) {
             used += snprintf(line + used, sizeof line - (size_t)used, " (sigma %.3f)", record->sigma[i]);
         }
     }
@@ -93,17 +94,5 @@ void sm_progress_step(sm_progress *progress, const sm_step_record *record)
 
 void sm_progress_summary(const sm_progress *progress)
 {
-    const sm_weighting *weighting = progress->session->weighting;
-    if (!weighting->kind->learns_log_variances) {
-        return;
-    }
-    sm_log_info("%-14s %-20s %10s %10s %10s %12s %8s", "task", "likelihood", "loss", "s", "sigma", "at minimum",
-                "ratio");
-    for (int i = 0; i < weighting->count; i++) {
-        const sm_weighted_task *task = &weighting->tasks[i];
-        double s = progress->log_variance[i], sigma = task->likelihood->sigma(s);
-        double best = task->likelihood->sigma(task->likelihood->minimiser(progress->loss[i], task->dimensions));
-        sm_log_info("%-14s %-20s %10.4f %10.4f %10.4f %12.4f %8.3f", task->name, task->likelihood->name,
-                    progress->loss[i], s, sigma, best, sigma / best);
-    }
+    sm_report_losses(progress->rows, progress->session->task_count);
 }

@@ -1,5 +1,5 @@
 /** \file
- * The live line of a run, and the table of sigmas at its end. Rank 0 prints. */
+ * The live line of a run, and the table of losses and sigmas at its end. Rank 0 prints. */
 #ifndef SIGMATIC_TRAIN_PROGRESS_H
 #define SIGMATIC_TRAIN_PROGRESS_H
 
@@ -14,7 +14,7 @@ void sm_progress_free(sm_progress *progress);
 /** Shows the step if it is time to. */
 void sm_progress_step(sm_progress *progress, const sm_step_record *record);
 
-/** Prints for each task its smoothed loss, s, sigma, and the sigma that minimises the objective at that loss. */
+/** Prints each task's smoothed loss with its last weight, s and sigma (report.h). */
 void sm_progress_summary(const sm_progress *progress);
 
 #endif

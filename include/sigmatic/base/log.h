@@ -1,5 +1,6 @@
 /** \file
- * Rank-aware messages to standard error. Information comes from rank 0 only; warnings and errors name their rank. */
+ * Rank-aware messages to standard error, and results to standard output. Information and results come from rank 0 only;
+ * warnings and errors name their rank. */
 #ifndef SIGMATIC_BASE_LOG_H
 #define SIGMATIC_BASE_LOG_H
 
@@ -10,11 +11,14 @@ extern "C" {
 /** Tells the log who it speaks for; 0 of 1 until called. */
 void sm_log_set_rank(int rank, int size);
 
-/** Silences information (not warnings and errors); tests use it. */
+/** Silences information and results (not warnings and errors). */
 void sm_log_set_quiet(int quiet);
 
 /** Printed by rank 0 only, one line, newline added. */
 void sm_log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/** What the program was started for, to standard output: printed by rank 0 only, one line, newline added. */
+void sm_log_result(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /** Printed by any rank: "sigmatic: warning: ..." ("rank 3: " in front if there are several). */
 void sm_log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -38,6 +38,8 @@ typedef struct sm_metric {
     const char *name; /**< "miou", "error_pixels" */
     const char *unit; /**< "%", "px", "m" */
     int higher_is_better;
+    const char *meaning;    /**< what is measured, for the legend of tables */
+    const char *unmeasured; /**< why its value may be NaN */
 } sm_metric;
 
 /** One row of the table of kinds. */

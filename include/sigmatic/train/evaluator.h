@@ -4,6 +4,7 @@
 #define SIGMATIC_TRAIN_EVALUATOR_H
 
 #include <sigmatic/data/loader.h>
+#include <sigmatic/train/report.h>
 #include <sigmatic/train/session.h>
 
 #ifdef __cplusplus
@@ -42,9 +43,10 @@ sm_status sm_evaluator_run(sm_evaluator *evaluator, const sm_evaluation *evaluat
  * \param [out] maps  one map (H,W,D) a task, the same on every rank; each freed with sm_free(); NULL or valid on failure */
 sm_status sm_evaluator_learn_trivial(const sm_evaluator *evaluator, sm_dataset *train, size_t most_bytes, float **maps);
 
-/** Prints one line a task: "semantic: miou 61.3 %, ...". Rank 0.
+/** Prints the values as a table (report.h), or sets them in an object.
  * \param trivial  values of the trivial predictor to compare with, or NULL */
 void sm_evaluator_report(const sm_evaluator *evaluator, const double *values, const double *trivial);
+void sm_evaluator_set_json(const sm_evaluator *evaluator, const double *values, const double *trivial, sm_json *tasks);
 
 #ifdef __cplusplus
 }

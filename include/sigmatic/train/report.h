@@ -1,0 +1,49 @@
+/** \file
+ * Results as people and as programs read them: the same rows as a table on standard output (rank 0 prints) or in a JSON
+ * object. A number that is not there (NaN) is a dash in the table and null in JSON. */
+#ifndef SIGMATIC_TRAIN_REPORT_H
+#define SIGMATIC_TRAIN_REPORT_H
+
+#include <sigmatic/io/json.h>
+#include <sigmatic/task/task.h>
+#include <sigmatic/weighting/weighting.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A metric of an evaluation. */
+typedef struct sm_metric_row {
+    const char *task;
+    sm_metric metric;
+    double value;
+    double trivial; /**< what the trivial predictor reaches */
+} sm_metric_row;
+
+/** Prints a line a metric: value, unit, what it measures or why it could not be measured.
+ * \param with_trivial  also the trivial predictor's value, and the ratio of the two */
+void sm_report_metrics(const sm_metric_row *rows, int count, int with_trivial);
+
+/** Sets {TASK: {METRIC: {"value", "unit", "meaning", "higher_is_better", "trivial"}}} in an object; "trivial" with
+ * `with_trivial` only. Rows of a task follow each other. */
+void sm_report_set_metrics(sm_json *tasks, const sm_metric_row *rows, int count, int with_trivial);
+
+/** How a task takes part in the total loss. */
+typedef struct sm_loss_row {
+    const char *task;
+    const sm_likelihood *likelihood; /**< NULL: not known to this version */
+    int dimensions;                  /**< D of the likelihood */
+    double loss;                     /**< smoothed */
+    double weight, log_variance, sigma;
+} sm_loss_row;
+
+/** Prints a line a task, with the sigma that minimises the objective at its loss. */
+void sm_report_losses(const sm_loss_row *rows, int count);
+
+/** Sets {TASK: {"likelihood", "sigma_meaning", "loss", "weight", "log_variance", "sigma", "sigma_at_minimum"}}. */
+void sm_report_set_losses(sm_json *tasks, const sm_loss_row *rows, int count);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,100 @@
+#include <sigmatic/base/log.h>
+#include <sigmatic/train/report.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct cell {
+    char text[24];
+} cell;
+
+static cell number(double value)
+{
+    cell c = {"-"};
+    if (!isnan(value)) {
+        snprintf(c.text, sizeof c.text, "%.4g", value);
+    }
+    return c;
+}
+
+/* ---- metrics ---- */
+
+void sm_report_metrics(const sm_metric_row *rows, int count, int with_trivial)
+{
+    char comparison[64] = "";
+    if (with_trivial) {
+        snprintf(comparison, sizeof comparison, "  %10s  %13s", "trivial", "value/trivial");
+    }
+    sm_log_result("%-14s  %-14s  %10s  %-4s%s  %s", "task", "metric", "value", "unit", comparison, "meaning");
+    for (int i = 0; i < count; i++) {
+        const sm_metric_row *row = &rows[i];
+        const sm_metric *metric = &row->metric;
+        int measured = !isnan(row->value);
+        if (with_trivial) {
+            snprintf(comparison, sizeof comparison, "  %10s  %13s", number(row->trivial).text,
+                     number(row->value / row->trivial).text);
+        }
+        sm_log_result("%-14s  %-14s  %10s  %-4s%s  %s%s%s", row->task, metric->name, number(row->value).text,
+                      metric->unit, comparison, metric->meaning,
+                      measured ? "" : "; not measured: ", measured ? "" : metric->unmeasured);
+    }
+}
+
+void sm_report_set_metrics(sm_json *tasks, const sm_metric_row *rows, int count, int with_trivial)
+{
+    sm_json *task = NULL;
+    for (int i = 0; i < count; i++) {
+        if (i == 0 || strcmp(rows[i].task, rows[i - 1].task) != 0) {
+            task = sm_json_set_object(tasks, rows[i].task);
+        }
+        sm_json *metric = sm_json_set_object(task, rows[i].metric.name);
+        sm_json_set_real(metric, "value", rows[i].value);
+        sm_json_set_text(metric, "unit", rows[i].metric.unit);
+        sm_json_set_text(metric, "meaning", rows[i].metric.meaning);
+        sm_json_set_bool(metric, "higher_is_better", rows[i].metric.higher_is_better);
+        if (with_trivial) {
+            sm_json_set_real(metric, "trivial", rows[i].trivial);
+        }
+    }
+}
+
+/* ---- losses and sigmas ---- */
+
+/* \return NaN also where no sigma is learned. */
+static double sigma_at_minimum(const sm_loss_row *row)
+{
+    const sm_likelihood *likelihood = row->likelihood;
+    return likelihood && !isnan(row->sigma) ? likelihood->sigma(likelihood->minimiser(row->loss, row->dimensions))
+                                            : NAN;
+}
+
+void sm_report_losses(const sm_loss_row *rows, int count)
+{
+    static const char format[] = "%-14s  %-18s  %10s  %10s  %10s  %10s  %10s  %10s";
+    sm_log_result(format, "task", "likelihood", "loss", "weight", "s", "sigma", "at minimum", "ratio");
+    for (int i = 0; i < count; i++) {
+        const sm_loss_row *row = &rows[i];
+        double best = sigma_at_minimum(row);
+        sm_log_result(format, row->task, row->likelihood && !isnan(row->sigma) ? row->likelihood->name : "-",
+                      number(row->loss).text, number(row->weight).text, number(row->log_variance).text,
+                      number(row->sigma).text, number(best).text, number(row->sigma / best).text);
+    }
+}
+
+void sm_report_set_losses(sm_json *tasks, const sm_loss_row *rows, int count)
+{
+    for (int i = 0; i < count; i++) {
+        const sm_loss_row *row = &rows[i];
+        sm_json *task = sm_json_set_object(tasks, row->task);
+        if (row->likelihood) {
+            sm_json_set_text(task, "likelihood", row->likelihood->name);
+            sm_json_set_text(task, "sigma_meaning", row->likelihood->meaning);
+        }
+        sm_json_set_real(task, "loss", row->loss);
+        sm_json_set_real(task, "weight", row->weight);
+        sm_json_set_real(task, "log_variance", row->log_variance);
+        sm_json_set_real(task, "sigma", row->sigma);
+        sm_json_set_real(task, "sigma_at_minimum", sigma_at_minimum(row));
+    }
+}

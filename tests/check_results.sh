@@ -1,0 +1,145 @@
+#!/usr/bin/env bash
+# What the program prints: results to standard output, everything else to standard error; tables for people, JSON for
+# programs; a warning for each key without effect. check_results.sh PROGRAM; needs a Python with h5py; ends with
+# "N passed, N failed".
+set -u
+program=$(realpath "$1")
+python=${PYTHON:-$(for p in python3 /usr/bin/python3; do $p -c 'import h5py' 2>/dev/null && echo $p && break; done)}
+[ -n "$python" ] || { echo "check_results: no python with h5py" >&2; exit 2; }
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/sigmatic-results.XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch" || exit 1
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+export OMPI_MCA_btl_vader_single_copy_mechanism=${OMPI_MCA_btl_vader_single_copy_mechanism:-none}
+export OMP_NUM_THREADS=1 OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1
+MPIRUN=${MPIRUN:-mpirun}
+passed=0 failed=0
+
+expect() { # WHAT COMMAND...
+    local what=$1
+    shift
+    if "$@" >said 2>&1; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $what: $*"
+        tail -n 12 said
+    fi
+}
+run() { # EXIT-CODE ARGUMENT...: leaves the streams in `out` and `err`
+    local code=$1 found
+    shift
+    "$program" "$@" >out 2>err </dev/null
+    found=$?
+    [ $found -eq "$code" ] || { echo "exit code $found, $code expected"; cat err; return 1; }
+}
+run_ranks() { # ARGUMENT...: on two
+    $MPIRUN -n 2 "$program" "$@" >out 2>err </dev/null || { cat err; return 1; }
+}
+holds() { grep -qE -- "$2" "$1" || { echo "$1 lacks '$2'"; cat "$1"; return 1; }; }
+lacks() { ! grep -E -- "$2" "$1"; }
+count() { # FILE PATTERN N
+    local found
+    found=$(grep -cE -- "$2" "$1")
+    [ "$found" -eq "$3" ] || { echo "$1 has $found lines with '$2', $3 expected"; cat "$1"; return 1; }
+}
+json() { # PYTHON: checks `result`, the one object in `out`; NaN is no JSON
+    "$python" - "$1" <<'PYTHON'
+import json, sys
+def refuse(word):
+    raise SystemExit(f"{word} is no JSON")
+text = open("out").read()
+result = json.loads(text, parse_constant=refuse)
+assert isinstance(result, dict) and text.count("\n") == 1, text
+exec(sys.argv[1])
+PYTHON
+}
+
+cat >tiny.ini <<'INI'
+[run]
+folder = run
+batch = 4
+steps = 4
+evaluate_interval = 2
+progress_seconds = 0
+[model]
+backbone = resnet18
+width = 0.0625
+[data]
+train = tiny.h5
+[task.semantic]
+kind = semantic
+[task.depth]
+kind = depth
+INI
+best=run/checkpoints/best.h5
+
+# ---- which stream ----
+
+expect "scenes" run 0 data scenes tiny.h5 --train 4 --validation 2 --height 32 --width 32
+expect "train on two ranks" run_ranks train tiny.ini
+expect "train: evaluations on standard output, once" count out '^semantic +miou +[0-9.]+ +%' 2
+expect "train: losses and sigmas on standard output" holds out '^depth +laplace '
+expect "train: progress is no result" lacks out '^step [0-9]'
+expect "train: progress on standard error" holds err '^step 4/4 '
+expect "train: no table on standard error" lacks err miou
+expect "eval" run 0 eval $best --trivial
+expect "eval: metrics on standard output" holds out '^depth +error_metres +[0-9.]+ +m +[0-9.]+ +[0-9.]+ .*capped at 80 m'
+expect "eval: the trivial predictor has a column" holds out 'value +unit +trivial +value/trivial'
+expect "eval: no table on standard error" lacks err miou
+expect "eval: a full standard output is a failure" sh -c "'$program' eval $best >/dev/full 2>err; [ \$? -eq 1 ]"
+expect "eval: and says so" holds err 'standard output'
+
+# ---- JSON ----
+
+expect "eval --json" run_ranks eval $best --json --trivial
+expect "eval --json: the object" json '
+assert result["checkpoint"] == "run/checkpoints/best.h5" and result["samples"] == 2
+assert (result["height_pixels"], result["width_pixels"]) == (32, 32)
+assert list(result["tasks"]) == ["semantic", "depth"]
+units = {"error_pixels": "px", "error_metres": "m", "rms_pixels": "px"}
+for name, metric in result["tasks"]["depth"].items():
+    assert metric["unit"] == units.pop(name) and metric["value"] > 0 and metric["trivial"] > 0, metric
+    assert metric["meaning"] and metric["higher_is_better"] is False
+assert not units and result["tasks"]["semantic"]["miou"]["higher_is_better"] is True'
+expect "show --json" run_ranks show run/run.h5 --json
+expect "show --json: the object" json '
+assert result["run"] == "run/run.h5" and result["steps"] == 4 and result["skipped"] == 0
+assert result["seconds"] > 0 and result["images_per_second"] > 0 and result["step_seconds"] > 0
+assert list(result["data_wait_seconds"]) == ["least", "median", "most"]
+for name, likelihood in ("semantic", "categorical"), ("depth", "laplace"):
+    task = result["tasks"][name]
+    assert task["likelihood"] == likelihood and task["sigma_meaning"]
+    assert all(task[key] > 0 for key in ("loss", "weight", "sigma", "sigma_at_minimum")), task
+    assert task["log_variance"] is not None
+evaluation = result["evaluations"]["val"]
+assert evaluation["step"] == 4 and evaluation["evaluations"] == 2
+assert evaluation["tasks"]["depth"]["error_metres"]["unit"] == "m"'
+expect "show: one table" run_ranks show run/run.h5
+expect "show: the losses as at the end of the training" count out '^depth +laplace ' 1
+expect "show: metrics with their meaning" holds out '^depth +error_metres +[0-9.]+ +m .*capped at 80 m'
+expect "show: --follow and --json exclude each other" run 2 show run/run.h5 --json --follow
+
+# ---- a number that is not there ----
+
+"$python" - <<'PYTHON'
+import shutil, h5py
+shutil.copy("tiny.h5", "no_camera.h5")
+with h5py.File("no_camera.h5", "r+") as file:
+    del file["val/baseline_metres"]
+PYTHON
+expect "eval without a camera" run 0 eval $best --data no_camera.h5 --trivial
+expect "eval without a camera: a dash and the reason" holds out '^depth +error_metres +- +m +- +- .*baseline_metres'
+expect "eval without a camera: no nan" lacks out '\bnan\b'
+expect "eval --json without a camera" run 0 eval $best --data no_camera.h5 --json
+expect "eval --json without a camera: null" json '
+assert result["tasks"]["depth"]["error_metres"]["value"] is None
+assert result["tasks"]["depth"]["error_pixels"]["value"] > 0'
+expect "equal weights" run 0 train tiny.ini --set weighting.method=equal --set run.folder=equal
+expect "equal weights: no sigma" holds out '^depth +- +[0-9.]+ +0\.5 +- +- +- +-'
+expect "equal weights: no nan" lacks out '\bnan\b'
+expect "show --json of equal weights" run 0 show equal/run.h5 --json
+expect "show --json of equal weights: null" json 'assert result["tasks"]["depth"]["sigma"] is None'
+
+echo "check_results: $passed passed, $failed failed"
+[ "$failed" -eq 0 ]
