@@ -22,6 +22,19 @@ typedef struct sm_board_entry {
 /** A place on the board: written by one rank, read by any of the node at any time. */
 typedef struct sm_board_place sm_board_place;
 
+/** The places of the ranks of a node. */
+typedef struct sm_board {
+    sm_board_place **place; /**< NULL where this rank does not see another's */
+    int *ranks;             /**< their ranks in the world */
+    int count;
+} sm_board;
+
+/** What is known of a rank. */
+typedef struct sm_board_sighting {
+    sm_board_entry entry;
+    double heard_seconds; /**< when, sm_seconds(); 0 = never */
+} sm_board_sighting;
+
 size_t sm_board_place_bytes(void);
 void sm_board_write(sm_board_place *place, const sm_board_entry *entry);
 void sm_board_read(const sm_board_place *place, sm_board_entry *entry);

@@ -3,53 +3,15 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/comm/comm.h>
 
+#include "comm/comm_private.h"
 #include "comm/meeting.h"
 #include "comm/stall_private.h"
+#include "comm/wait.h"
 
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 static sm_comm world, self;
-static int thread_level;
-
-pthread_mutex_t sm_comm_mutex = PTHREAD_MUTEX_INITIALIZER;
-
-int sm_comm_takes_turns(void)
-{
-    return thread_level >= MPI_THREAD_SERIALIZED;
-}
-
-static void leave(int signal_number)
-{
-    (void)signal_number;
-    _exit(1);
-}
-
-/* Any thread may have run out of memory while another is inside MPI: MPI_Abort may then never come back. */
-static void abort_all(void)
-{
-    enum { GRACE_SECONDS = 5 };
-    sigset_t alarms;
-    signal(SIGALRM, leave);
-    sigemptyset(&alarms);
-    sigaddset(&alarms, SIGALRM);
-    pthread_sigmask(SIG_UNBLOCK, &alarms, NULL);
-    alarm(GRACE_SECONDS);
-    MPI_Abort(MPI_COMM_WORLD, 1);
-}
-
-void sm_check_mpi(int code, const char *what)
-{
-    if (code != MPI_SUCCESS) {
-        char text[MPI_MAX_ERROR_STRING] = "";
-        int length = 0;
-        MPI_Error_string(code, text, &length);
-        sm_abort("%s failed: %s", what, text);
-    }
-}
 
 /* ---- begin and end ---- */
 
@@ -61,9 +23,9 @@ static void find_nodes(sm_comm *comm)
         return;
     }
     comm->meeting = sm_meeting_new(&comm->node);
-    int shares = comm->meeting != NULL;
-    sm_check_mpi(MPI_Allreduce(MPI_IN_PLACE, &shares, 1, MPI_INT, MPI_MIN, comm->handle), "MPI_Allreduce");
-    if (!shares) {
+    int meets = comm->meeting != NULL;
+    sm_check_mpi(MPI_Allreduce(MPI_IN_PLACE, &meets, 1, MPI_INT, MPI_MIN, comm->handle), "MPI_Allreduce");
+    if (!meets) {
         sm_meeting_free(comm->meeting);
         sm_node shared = comm->node;
         sm_node_split(comm->handle, &shared, 1, &comm->node);
@@ -81,20 +43,12 @@ static void find_place(sm_comm *comm, MPI_Comm handle)
 
 void sm_comm_begin(int *argc, char ***argv)
 {
-    /* Messages of a bucket go out at once: with the handshake of longer ones every stage waits for one more poll of both
-     * sides, and half of the overlap is lost. Half of the default bucket, what goes to the only other node, and a header. */
-    setenv("OMPI_MCA_btl_tcp_eager_limit", "528384", 0);
-    if (MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &thread_level) != MPI_SUCCESS ||
-        thread_level < MPI_THREAD_FUNNELED) {
-        sm_abort("MPI_Init_thread failed or offers no MPI_THREAD_FUNNELED");
-    }
-    sm_check_mpi(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+    sm_mpi_begin(argc, argv);
     find_place(&world, MPI_COMM_WORLD);
     self = (sm_comm){.handle = MPI_COMM_SELF, .size = 1};
-    sm_check_mpi(MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
     sm_log_set_rank(world.rank, world.size);
-    sm_abort_set_handler(abort_all);
     find_nodes(&world);
+    sm_wait_begin(world.node.size);
     sm_stall_begin(&world);
 }
 
@@ -105,8 +59,7 @@ void sm_comm_end(void)
     world.meeting = NULL;
     sm_stall_end();
     sm_node_free(&world.node);
-    sm_abort_set_handler(NULL);
-    MPI_Finalize();
+    sm_mpi_end();
 }
 
 sm_comm *sm_comm_world(void)
@@ -187,13 +140,13 @@ void sm_comm_barrier_asleep(sm_comm *comm)
     }
     MPI_Request request;
     sm_stall_count_collective();
-    pthread_mutex_lock(&sm_comm_mutex);
+    pthread_mutex_lock(&sm_mpi_mutex);
     sm_check_mpi(MPI_Ibarrier(comm->handle, &request), "MPI_Ibarrier");
     sm_wait(have_come, &request, &(sm_wait_reason){"the ranks at work", 0, 0});
-    pthread_mutex_unlock(&sm_comm_mutex);
+    pthread_mutex_unlock(&sm_mpi_mutex);
 }
 
-/* Under sm_comm_mutex. */
+/* Under sm_mpi_mutex. */
 static void broadcast(MPI_Comm handle, char *data, size_t bytes, int root)
 {
     enum { PIECE_BYTES = 1 << 30 };
@@ -211,9 +164,9 @@ void sm_comm_broadcast(sm_comm *comm, void *data, size_t bytes, int root)
         return;
     }
     sm_stall_count_collective();
-    pthread_mutex_lock(&sm_comm_mutex);
+    pthread_mutex_lock(&sm_mpi_mutex);
     broadcast(comm->handle, data, bytes, root);
-    pthread_mutex_unlock(&sm_comm_mutex);
+    pthread_mutex_unlock(&sm_mpi_mutex);
 }
 
 void sm_comm_node_barrier(sm_comm *comm)
@@ -227,12 +180,12 @@ void sm_comm_broadcast_to_nodes(sm_comm *comm, void *data, size_t bytes)
         return;
     }
     sm_stall_count_collective();
-    pthread_mutex_lock(&sm_comm_mutex);
+    pthread_mutex_lock(&sm_mpi_mutex);
     if (comm->node.rank == 0) {
         broadcast(comm->node.leaders, data, bytes, 0);
     }
     sm_meeting_wait_for_node(comm->meeting);
-    pthread_mutex_unlock(&sm_comm_mutex);
+    pthread_mutex_unlock(&sm_mpi_mutex);
 }
 
 static void reduce(sm_comm *comm, void *values, size_t count, const sm_meeting_operation *operation)
@@ -241,9 +194,9 @@ static void reduce(sm_comm *comm, void *values, size_t count, const sm_meeting_o
         return;
     }
     sm_stall_count_collective();
-    pthread_mutex_lock(&sm_comm_mutex);
+    pthread_mutex_lock(&sm_mpi_mutex);
     sm_meeting_reduce(comm->meeting, values, count, operation);
-    pthread_mutex_unlock(&sm_comm_mutex);
+    pthread_mutex_unlock(&sm_mpi_mutex);
 }
 
 void sm_comm_sum_int64(sm_comm *comm, int64_t *values, size_t count)
@@ -279,11 +232,11 @@ void sm_comm_gather_double(sm_comm *comm, const double *values, size_t count, do
     }
     sm_stall_count_collective();
     MPI_Request request;
-    pthread_mutex_lock(&sm_comm_mutex);
+    pthread_mutex_lock(&sm_mpi_mutex);
     sm_check_mpi(MPI_Iallgather(values, (int)count, MPI_DOUBLE, all, (int)count, MPI_DOUBLE, comm->handle, &request),
                  "MPI_Iallgather");
     sm_wait_for_request(&request, "a gather");
-    pthread_mutex_unlock(&sm_comm_mutex);
+    pthread_mutex_unlock(&sm_mpi_mutex);
 }
 
 sm_status sm_comm_agree(sm_comm *comm, sm_status status)

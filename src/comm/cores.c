@@ -4,13 +4,17 @@
 #include <sigmatic/comm/cores.h>
 
 #include "comm/comm_private.h"
+#include "comm/wait.h"
 
 #ifdef __linux__
+#include <assert.h>
 #include <sched.h>
 
 enum { OWN_THREADS, OWN_CORES, NODE_THREADS, NODE_CORES, COUNTS };
 
-/* Cores are joined over the node as sets of bits: bound ranks have different ones, others the same. */
+/* MPI is called without its mutex: no reduction is under way, so no helper is at work.
+ *
+ * Cores are joined over the node as sets of bits: bound ranks have different ones, others the same. */
 static void count_cores(const sm_comm *comm, int threads, double counts[COUNTS])
 {
     cpu_set_t own, together;
@@ -18,6 +22,7 @@ static void count_cores(const sm_comm *comm, int threads, double counts[COUNTS])
     CPU_ZERO(&own);
     sched_getaffinity(0, sizeof own, &own);
     together = own;
+    assert(sm_mpi_helper_is_idle());
     if (comm->size > 1) {
         MPI_Request request;
         sm_check_mpi(MPI_Iallreduce(&own, &together, sizeof own, MPI_BYTE, MPI_BOR, comm->node.comm, &request),

@@ -6,7 +6,7 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/timer.h>
 
-#include "comm/comm_private.h"
+#include "comm/mpi_guard.h"
 #include "comm/reduction_kernels.h"
 
 #include <math.h>

@@ -1,33 +1,33 @@
-/* Every rank of the node has a desk in shared memory, each with two halves that messages use in turn: who arrives at
- * message k has read all of message k - 1, so nobody still reads the half that message k writes (that of message k -
- * 2). */
+/* Every rank of the node has a slot in shared memory with two halves that messages use in turn. A rank arrives at message
+ * k after it has read all of message k - 1; so once all have arrived, nobody reads message k - 2 any more, and message k
+ * may be written to the same half. */
 #include "comm/meeting.h"
 
 #include <sigmatic/base/memory.h>
 
-#include "comm/comm_private.h"
+#include "comm/wait.h"
 
 #include <stdatomic.h>
 #include <string.h>
 
-enum { DESK_BYTES = 1 << 16, READ_ALL_BYTES = 1 << 15, LINE_BYTES = 64 };
+enum { SLOT_BYTES = 1 << 16, READ_ALL_BYTES = 1 << 15, LINE_BYTES = 64 };
 
 typedef struct flag {
     _Alignas(LINE_BYTES) _Atomic uint64_t message; /* the last one that it holds for */
 } flag;
 
-typedef struct desk {
+typedef struct slot {
     flag arrived; /* `values` of this rank are written */
-    flag added;   /* this rank's share of the node's sum is written to the first rank's `result` */
+    flag added;   /* this rank's part of the node's sum is written to the first rank's `result` */
     flag final;   /* first rank: `result` holds the sum over all nodes */
-    _Alignas(LINE_BYTES) char values[2][DESK_BYTES];
-    char result[2][DESK_BYTES];
-} desk;
+    _Alignas(LINE_BYTES) char values[2][SLOT_BYTES];
+    char result[2][SLOT_BYTES];
+} slot;
 
 struct sm_meeting {
     const sm_node *node;
     sm_shared shared;
-    desk **desks;     /* by rank of the node */
+    slot **slots;     /* by rank of the node */
     uint64_t message; /* the last one */
 };
 
@@ -56,15 +56,15 @@ sm_meeting *sm_meeting_new(const sm_node *node)
 {
     sm_meeting *meeting = sm_alloc_zeroed(sizeof *meeting);
     meeting->node = node;
-    meeting->desks = sm_alloc_zeroed((size_t)node->size * sizeof *meeting->desks);
+    meeting->slots = sm_alloc_zeroed((size_t)node->size * sizeof *meeting->slots);
     if (node->size == 1) {
-        meeting->desks[0] = sm_alloc_zeroed(sizeof(desk));
-    } else if (!sm_shared_new(node, sizeof(desk), &meeting->shared)) {
+        meeting->slots[0] = sm_alloc_zeroed(sizeof(slot));
+    } else if (!sm_shared_new(node, sizeof(slot), &meeting->shared)) {
         sm_meeting_free(meeting);
         return NULL;
     }
     for (int i = 0; i < node->size && node->size > 1; i++) {
-        meeting->desks[i] = (desk *)(void *)meeting->shared.base[i];
+        meeting->slots[i] = (slot *)(void *)meeting->shared.base[i];
     }
     return meeting;
 }
@@ -75,10 +75,10 @@ void sm_meeting_free(sm_meeting *meeting)
         return;
     }
     if (meeting->node->size == 1) {
-        sm_free(meeting->desks[0]);
+        sm_free(meeting->slots[0]);
     }
     sm_shared_free(&meeting->shared);
-    sm_free(meeting->desks);
+    sm_free(meeting->slots);
     sm_free(meeting);
 }
 
@@ -98,7 +98,7 @@ static int all_arrived(void *user)
 {
     const sm_meeting *meeting = user;
     for (int i = 0; i < meeting->node->size; i++) {
-        if (!is_raised(&meeting->desks[i]->arrived, meeting->message)) {
+        if (!is_raised(&meeting->slots[i]->arrived, meeting->message)) {
             return 0;
         }
     }
@@ -109,7 +109,7 @@ static int all_added(void *user)
 {
     const sm_meeting *meeting = user;
     for (int i = 0; i < meeting->node->size; i++) {
-        if (!is_raised(&meeting->desks[i]->added, meeting->message)) {
+        if (!is_raised(&meeting->slots[i]->added, meeting->message)) {
             return 0;
         }
     }
@@ -119,7 +119,7 @@ static int all_added(void *user)
 static int is_final(void *user)
 {
     const sm_meeting *meeting = user;
-    return is_raised(&meeting->desks[0]->final, meeting->message);
+    return is_raised(&meeting->slots[0]->final, meeting->message);
 }
 
 /* into[0 .. count) = the ranks' values from `first` on, combined in the order of ranks. */
@@ -127,53 +127,53 @@ static void combine(const sm_meeting *meeting, char *into, size_t first, size_t 
                     const sm_meeting_operation *operation)
 {
     size_t half = meeting->message % 2, offset = first * operation->bytes_each;
-    memcpy(into, meeting->desks[0]->values[half] + offset, count * operation->bytes_each);
+    memcpy(into, meeting->slots[0]->values[half] + offset, count * operation->bytes_each);
     for (int i = 1; i < meeting->node->size; i++) {
-        operation->combine(into, meeting->desks[i]->values[half] + offset, count);
+        operation->combine(into, meeting->slots[i]->values[half] + offset, count);
     }
 }
 
-/* Each rank combines a share into the first rank's result. */
-static void combine_share(sm_meeting *meeting, size_t count, const sm_meeting_operation *operation)
+/* Each rank combines a part of the values into the first rank's result. */
+static void combine_part(sm_meeting *meeting, size_t count, const sm_meeting_operation *operation)
 {
     enum { FEWEST = 64 };
     const sm_node *node = meeting->node;
-    size_t share = (count + (size_t)node->size - 1) / (size_t)node->size;
-    share = share > FEWEST ? share : FEWEST;
-    size_t first = share * (size_t)node->rank < count ? share * (size_t)node->rank : count;
-    size_t size = count - first < share ? count - first : share;
-    char *result = meeting->desks[0]->result[meeting->message % 2];
+    size_t part = (count + (size_t)node->size - 1) / (size_t)node->size;
+    part = part > FEWEST ? part : FEWEST;
+    size_t first = part * (size_t)node->rank < count ? part * (size_t)node->rank : count;
+    size_t size = count - first < part ? count - first : part;
+    char *result = meeting->slots[0]->result[meeting->message % 2];
     combine(meeting, result + first * operation->bytes_each, first, size, operation);
-    raise_flag(&meeting->desks[node->rank]->added, meeting->message);
+    raise_flag(&meeting->slots[node->rank]->added, meeting->message);
 }
 
 static void reduce_between_nodes(sm_meeting *meeting, size_t count, const sm_meeting_operation *operation)
 {
-    char *values = meeting->desks[0]->values[meeting->message % 2],
-         *result = meeting->desks[0]->result[meeting->message % 2];
+    char *values = meeting->slots[0]->values[meeting->message % 2],
+         *result = meeting->slots[0]->result[meeting->message % 2];
     MPI_Request request;
     memcpy(values, result, count * operation->bytes_each); /* in place, libnbc would fall back to a binomial tree */
     sm_check_mpi(MPI_Iallreduce(values, result, (int)count, operation->type, operation->message, meeting->node->leaders,
                                 &request),
                  "MPI_Iallreduce");
     sm_wait_for_request(&request, operation->name);
-    raise_flag(&meeting->desks[0]->final, meeting->message);
+    raise_flag(&meeting->slots[0]->final, meeting->message);
 }
 
-/* At most a desk full. */
+/* At most a slot full. */
 static void reduce_piece(sm_meeting *meeting, char *values, size_t count, const sm_meeting_operation *operation)
 {
     const sm_node *node = meeting->node;
     const sm_wait_reason reason = {operation->name, 0, 0};
     size_t bytes = count * operation->bytes_each, half = ++meeting->message % 2;
-    memcpy(meeting->desks[node->rank]->values[half], values, bytes);
-    raise_flag(&meeting->desks[node->rank]->arrived, meeting->message);
+    memcpy(meeting->slots[node->rank]->values[half], values, bytes);
+    raise_flag(&meeting->slots[node->rank]->arrived, meeting->message);
     sm_wait(all_arrived, meeting, &reason);
     if (node->count == 1 && bytes * (size_t)node->size <= READ_ALL_BYTES) {
         combine(meeting, values, 0, count, operation);
         return;
     }
-    combine_share(meeting, count, operation);
+    combine_part(meeting, count, operation);
     if (node->count == 1) {
         sm_wait(all_added, meeting, &reason);
     } else if (node->rank == 0) {
@@ -182,20 +182,20 @@ static void reduce_piece(sm_meeting *meeting, char *values, size_t count, const 
     } else {
         sm_wait(is_final, meeting, &reason);
     }
-    memcpy(values, meeting->desks[0]->result[half], bytes);
+    memcpy(values, meeting->slots[0]->result[half], bytes);
 }
 
 /* A message without values. */
 void sm_meeting_wait_for_node(sm_meeting *meeting)
 {
     meeting->message++;
-    raise_flag(&meeting->desks[meeting->node->rank]->arrived, meeting->message);
+    raise_flag(&meeting->slots[meeting->node->rank]->arrived, meeting->message);
     sm_wait(all_arrived, meeting, &(sm_wait_reason){"the ranks of the node", 0, 0});
 }
 
 void sm_meeting_reduce(sm_meeting *meeting, void *values, size_t count, const sm_meeting_operation *operation)
 {
-    size_t most = DESK_BYTES / operation->bytes_each;
+    size_t most = SLOT_BYTES / operation->bytes_each;
     for (size_t begin = 0; begin < count; begin += most) {
         reduce_piece(meeting, (char *)values + begin * operation->bytes_each,
                      count - begin < most ? count - begin : most, operation);

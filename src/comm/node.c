@@ -1,10 +1,14 @@
-/* Segments are POSIX shared memory instead of MPI_Win_allocate_shared(): a lack of room is an error code and not a hang
+/* MPI is called without its mutex: nodes and their memory are made and freed while no reduction is under way, so that no
+ * helper is at work.
+ *
+ * Segments are POSIX shared memory instead of MPI_Win_allocate_shared(): a lack of room is an error code and not a hang
  * or a SIGBUS, and each rank's own segment, or its share of a common one, lies in its own NUMA domain. */
 #define _POSIX_C_SOURCE 200809L
 #include <sigmatic/base/memory.h>
 
-#include "comm/comm_private.h"
+#include "comm/node.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +38,7 @@ static void find_place(MPI_Comm all, sm_node *node)
 
 void sm_node_split(MPI_Comm all, const sm_node *from, int most_ranks, sm_node *node)
 {
+    assert(sm_mpi_helper_is_idle());
     int part = most_ranks > 0 ? from->rank / most_ranks : 0;
     MPI_Comm comm;
     sm_check_mpi(MPI_Comm_split(from->comm, part, from->rank, &comm), "MPI_Comm_split");
@@ -43,6 +48,7 @@ void sm_node_split(MPI_Comm all, const sm_node *from, int most_ranks, sm_node *n
 
 void sm_node_find(MPI_Comm all, sm_node *node)
 {
+    assert(sm_mpi_helper_is_idle());
     const char *most = getenv("SIGMATIC_RANKS_PER_NODE");
     sm_node whole;
     sm_check_mpi(MPI_Comm_split_type(all, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &whole.comm), "MPI_Comm_split_type");
@@ -53,6 +59,7 @@ void sm_node_find(MPI_Comm all, sm_node *node)
 
 void sm_node_free(sm_node *node)
 {
+    assert(sm_mpi_helper_is_idle());
     if (node->comm) {
         sm_check_mpi(MPI_Comm_free(&node->comm), "MPI_Comm_free");
     }
@@ -82,7 +89,7 @@ static segment_name new_name(void)
     return name;
 }
 
-/* Only the name has a place yet. */
+/* Memory is reserved for the name only. */
 static char *create_segment(const segment_name *name, size_t bytes)
 {
     int file = shm_open(name->text, O_CREAT | O_EXCL | O_RDWR, 0600);
@@ -119,17 +126,17 @@ static char *open_segment(const segment_name *name, size_t bytes)
     return base;
 }
 
-/* Takes the places of bytes begin .. end before anybody touches them: a full /dev/shm is an error now, not a signal
- * later. They lie in the NUMA domain of the rank that takes them. */
-static int take_places(const segment_name *name, size_t begin, size_t end)
+/* Makes the system find memory for bytes begin .. end before anybody touches them: a full /dev/shm is an error now, not
+ * a signal later. It finds it in the NUMA domain of the rank that asks. */
+static int reserve(const segment_name *name, size_t begin, size_t end)
 {
     int file = shm_open(name->text, O_RDWR, 0);
     if (file < 0) {
         return 0;
     }
-    int taken = begin == end || posix_fallocate(file, (off_t)begin, (off_t)(end - begin)) == 0;
+    int is_reserved = begin == end || posix_fallocate(file, (off_t)begin, (off_t)(end - begin)) == 0;
     close(file);
-    return taken;
+    return is_reserved;
 }
 
 static int all_of_node(const sm_node *node, int holds)
@@ -138,15 +145,15 @@ static int all_of_node(const sm_node *node, int holds)
     return holds;
 }
 
-/* Every rank takes the places of its segment, or of its share of the only one. */
-static int take_own_places(const sm_node *node, const segment_name *names, const sm_shared *shared)
+/* Every rank reserves its own segment, or its part of the only one. */
+static int reserve_own(const sm_node *node, const segment_name *names, const sm_shared *shared)
 {
     if (shared->size > 1) {
-        return node->rank >= shared->size || take_places(&names[node->rank], 0, shared->bytes);
+        return node->rank >= shared->size || reserve(&names[node->rank], 0, shared->bytes);
     }
     size_t rank = (size_t)node->rank, size = (size_t)node->size;
-    return take_places(&names[0], shared->bytes / size * rank,
-                       rank + 1 == size ? shared->bytes : shared->bytes / size * (rank + 1));
+    return reserve(&names[0], shared->bytes / size * rank,
+                   rank + 1 == size ? shared->bytes : shared->bytes / size * (rank + 1));
 }
 
 /* The first `segments` ranks make one each. */
@@ -156,6 +163,7 @@ static int make_segments(const sm_node *node, int segments, size_t bytes, sm_sha
     if (node->size == 1) {
         return 0;
     }
+    assert(sm_mpi_helper_is_idle());
     segment_name own = new_name(), *names = sm_alloc((size_t)node->size * sizeof *names);
     int makes = node->rank < segments;
     shared->base = sm_alloc_zeroed((size_t)segments * sizeof *shared->base);
@@ -171,7 +179,7 @@ static int make_segments(const sm_node *node, int segments, size_t bytes, sm_sha
             complete = shared->base[i] != NULL;
         }
     }
-    complete = all_of_node(node, complete && take_own_places(node, names, shared)); /* it is everybody's or nobody's */
+    complete = all_of_node(node, complete && reserve_own(node, names, shared)); /* it is everybody's or nobody's */
     if (created) {
         shm_unlink(own.text);
         memset(shared->base[node->rank], 0, sizeof own);

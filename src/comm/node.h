@@ -3,7 +3,8 @@
 #ifndef SIGMATIC_COMM_NODE_H
 #define SIGMATIC_COMM_NODE_H
 
-#include <mpi.h>
+#include "comm/mpi_guard.h"
+
 #include <stddef.h>
 
 /** The ranks of one node. With one rank a node, `leaders` is a copy of the whole communicator. */

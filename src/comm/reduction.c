@@ -1,7 +1,7 @@
-/* A bucket passes, in the order of buckets, through stages that are numbers of buckets: ready (this rank's values are
- * complete), added (this rank's share is the sum of the node), sent (between nodes), final (the sum over all is known
- * to the node), done (it is in this rank's values). What the ranks of a node tell each other is four such numbers,
- * counted on from reduction to reduction, each written by one rank. */
+/* Every bucket goes through the same stages, one bucket after the other: ready (this rank's values are complete), added
+ * (this rank has added its part of the bucket over the node), sent (to the other nodes), final (the sum over all ranks is
+ * in the node's memory), done (it is in this rank's values). So how many buckets have passed a stage says which. Each rank
+ * shows its node four of these numbers, which go on counting from reduction to reduction. */
 #define _POSIX_C_SOURCE 200809L
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
@@ -11,6 +11,7 @@
 #include "comm/comm_private.h"
 #include "comm/exchange.h"
 #include "comm/reduction_kernels.h"
+#include "comm/wait.h"
 
 #include <signal.h>
 #include <stdatomic.h>
@@ -27,12 +28,12 @@ typedef struct counter {
     _Alignas(LINE_BYTES) _Atomic uint64_t buckets;
 } counter;
 
-/* What a rank tells its node. */
-typedef struct told {
+/* How far a rank is, for the others of its node to read. */
+typedef struct stages {
     counter ready, added;
     counter final; /* first rank, several nodes: the sum is in its window */
-    counter taken; /* the others: copied from there */
-} told;
+    counter done;  /* the others: copied from there */
+} stages;
 
 struct sm_reduction {
     sm_comm *comm;
@@ -40,8 +41,8 @@ struct sm_reduction {
     sm_node node;
     float *values;
     size_t count, bucket_floats, buckets;
-    sm_shared told_memory, window_memory;
-    told **told;             /* by rank of the node */
+    sm_shared stages_memory, window_memory;
+    stages **stages;         /* by rank of the node */
     float **windows;         /* by rank of the node; the own one is `values` unless staged */
     int staged;              /* values are copied to and from the own window */
     size_t *shares;          /* by rank of the node, and the end; NULL: everyone needs everything */
@@ -54,7 +55,7 @@ struct sm_reduction {
     double polled_seconds, begin_seconds;
     sm_reduction_bucket_times *times;
     sm_reduction_statistics statistics;
-    struct { /* all under sm_comm_mutex */
+    struct { /* all under sm_mpi_mutex */
         pthread_t thread;
         pthread_cond_t changed;
         int runs, is_wanted, must_end;
@@ -125,17 +126,17 @@ static size_t count_of(const sm_reduction *r, size_t bucket)
 }
 
 /* \return 0 if a node has no memory to share */
-static int share_windows(sm_reduction *r)
+static int make_windows(sm_reduction *r)
 {
     size_t ranks = (size_t)r->node.size;
-    r->told = sm_alloc_zeroed(ranks * sizeof *r->told);
+    r->stages = sm_alloc_zeroed(ranks * sizeof *r->stages);
     r->windows = sm_alloc_zeroed(ranks * sizeof *r->windows);
     r->windows[r->node.rank] = r->values;
     if (ranks == 1) {
-        r->told[0] = sm_alloc_zeroed(sizeof **r->told);
+        r->stages[0] = sm_alloc_zeroed(sizeof **r->stages);
         return 1;
     }
-    if (!sm_shared_new(&r->node, sizeof **r->told, &r->told_memory)) {
+    if (!sm_shared_new(&r->node, sizeof **r->stages, &r->stages_memory)) {
         return 0;
     }
     const allocation *a = find_shared(r->values, r->count);
@@ -147,7 +148,7 @@ static int share_windows(sm_reduction *r)
     }
     char **base = in_place ? a->shared.base + (r->comm->node.rank - r->node.rank) : r->window_memory.base;
     for (size_t i = 0; i < ranks; i++) {
-        r->told[i] = (told *)(void *)r->told_memory.base[i];
+        r->stages[i] = (stages *)(void *)r->stages_memory.base[i];
         r->windows[i] = (float *)(void *)base[i];
     }
     return 1;
@@ -155,14 +156,14 @@ static int share_windows(sm_reduction *r)
 
 static void release_windows(sm_reduction *r)
 {
-    if (r->node.size == 1 && r->told) {
-        sm_free(r->told[0]);
+    if (r->node.size == 1 && r->stages) {
+        sm_free(r->stages[0]);
     }
-    sm_shared_free(&r->told_memory);
+    sm_shared_free(&r->stages_memory);
     sm_shared_free(&r->window_memory);
-    sm_free(r->told);
+    sm_free(r->stages);
     sm_free(r->windows);
-    r->told = NULL;
+    r->stages = NULL;
     r->windows = NULL;
     sm_node_free(&r->node);
 }
@@ -172,12 +173,12 @@ static void lay_out(sm_reduction *r)
     int most = r->options.mode == SM_REDUCTION_HIERARCHICAL ? r->options.ranks_per_node : 1;
     if (r->comm->size == 1) {
         r->node = (sm_node){.size = 1, .count = 1};
-        share_windows(r);
+        make_windows(r);
         return;
     }
     sm_comm_barrier(r->comm); /* with a clock, before calls that have none */
     sm_node_split(r->comm->handle, &r->comm->node, most, &r->node);
-    int64_t fails = !share_windows(r);
+    int64_t fails = !make_windows(r);
     sm_comm_max_int64(r->comm, &fails, 1);
     if (fails) {
         if (r->comm->rank == 0) {
@@ -188,7 +189,7 @@ static void lay_out(sm_reduction *r)
         release_windows(r);
         r->staged = 0;
         sm_node_split(r->comm->handle, &r->comm->node, 1, &r->node);
-        share_windows(r);
+        make_windows(r);
     }
 }
 
@@ -214,7 +215,7 @@ static void cut_buckets(sm_reduction *r)
 
 /* ---- the stages ---- */
 
-static void tell(counter *c, uint64_t buckets)
+static void show(counter *c, uint64_t buckets)
 {
     atomic_store_explicit(&c->buckets, buckets, memory_order_release);
 }
@@ -224,23 +225,24 @@ static uint64_t read(const counter *c)
     return atomic_load_explicit(&c->buckets, memory_order_acquire);
 }
 
-static told *own_told(const sm_reduction *r)
+static stages *own_stages(const sm_reduction *r)
 {
-    return r->told[r->node.rank];
+    return r->stages[r->node.rank];
 }
 
-/* \return how many buckets of this reduction all ranks of the node have told of. `field`: offset of the counter. */
-static size_t all_told(const sm_reduction *r, size_t field)
+/* \return how many buckets of this reduction have passed a stage on all ranks of the node. `field`: offset of its
+ * counter. */
+static size_t passed_on_all(const sm_reduction *r, size_t field)
 {
     uint64_t least = UINT64_MAX;
     for (int i = 0; i < r->node.size; i++) {
-        uint64_t buckets = read((const counter *)(const void *)((const char *)r->told[i] + field));
+        uint64_t buckets = read((const counter *)(const void *)((const char *)r->stages[i] + field));
         least = buckets < least ? buckets : least;
     }
     return least > r->before ? (size_t)(least - r->before) : 0;
 }
 
-static void take_complete(sm_reduction *r)
+static void start_complete(sm_reduction *r)
 {
     while (r->ready < r->buckets && first_of(r, r->ready + 1) <= r->complete) {
         size_t first = first_of(r, r->ready), count = count_of(r, r->ready);
@@ -250,7 +252,7 @@ static void take_complete(sm_reduction *r)
         r->times[r->ready] =
             (sm_reduction_bucket_times){.first = first, .count = count, .started_seconds = sm_seconds()};
         r->ready++;
-        tell(&own_told(r)->ready, r->before + r->ready);
+        show(&own_stages(r)->ready, r->before + r->ready);
     }
 }
 
@@ -287,22 +289,22 @@ static void add_part(const sm_reduction *r, size_t bucket, int threads)
     }
 }
 
-static void add_shares(sm_reduction *r, int threads)
+static void add_parts(sm_reduction *r, int threads)
 {
-    size_t ready = r->node.size > 1 ? all_told(r, offsetof(told, ready)) : r->ready;
+    size_t ready = r->node.size > 1 ? passed_on_all(r, offsetof(stages, ready)) : r->ready;
     ready = ready < r->ready ? ready : r->ready;
     while (r->added < ready) {
         if (r->node.size > 1) {
             add_part(r, r->added, threads);
         }
         r->added++;
-        tell(&own_told(r)->added, r->before + r->added);
+        show(&own_stages(r)->added, r->before + r->added);
     }
 }
 
 static void exchange_with_nodes(sm_reduction *r, int threads)
 {
-    size_t added = all_told(r, offsetof(told, added));
+    size_t added = passed_on_all(r, offsetof(stages, added));
     sm_exchange_poll(r->exchange, threads, r->exchanged);
     while (r->sent < added && sm_exchange_has_room(r->exchange)) {
         sm_exchange_start(r->exchange, r->sent, first_of(r, r->sent), count_of(r, r->sent));
@@ -311,7 +313,7 @@ static void exchange_with_nodes(sm_reduction *r, int threads)
     while (r->final < r->sent && r->exchanged[r->final]) {
         r->final++;
     }
-    tell(&own_told(r)->final, r->before + r->final);
+    show(&own_stages(r)->final, r->before + r->final);
 }
 
 static void find_final(sm_reduction *r, int threads)
@@ -319,14 +321,14 @@ static void find_final(sm_reduction *r, int threads)
     if (r->exchange) {
         exchange_with_nodes(r, threads);
     } else if (r->node.count > 1) {
-        uint64_t final = read(&r->told[0]->final);
+        uint64_t final = read(&r->stages[0]->final);
         r->final = final > r->before ? (size_t)(final - r->before) : 0;
     } else {
-        r->final = all_told(r, offsetof(told, added));
+        r->final = passed_on_all(r, offsetof(stages, added));
     }
 }
 
-static void take_final(sm_reduction *r)
+static void copy_final(sm_reduction *r)
 {
     int is_elsewhere = r->node.count > 1 && r->node.rank > 0;
     const float *window = r->windows[is_elsewhere ? 0 : r->node.rank];
@@ -338,17 +340,17 @@ static void take_final(sm_reduction *r)
         }
         times->finished_seconds = sm_seconds();
         r->done++;
-        tell(&own_told(r)->taken, r->before + r->done);
+        show(&own_stages(r)->done, r->before + r->done);
     }
 }
 
-/* Under sm_comm_mutex. */
+/* Under sm_mpi_mutex. */
 static void advance(sm_reduction *r, int threads)
 {
-    take_complete(r);
-    add_shares(r, threads);
+    start_complete(r);
+    add_parts(r, threads);
     find_final(r, threads);
-    take_final(r);
+    copy_final(r);
 }
 
 /* ---- the thread ---- */
@@ -358,21 +360,21 @@ static void *help(void *user)
 {
     sm_reduction *r = user;
     const struct timespec nap = {0, (long)(1e9 * HELPER_POLLS * r->options.poll_seconds)};
-    pthread_mutex_lock(&sm_comm_mutex);
+    pthread_mutex_lock(&sm_mpi_mutex);
     while (!r->helper.must_end) {
         if (!r->helper.is_wanted) {
-            pthread_cond_wait(&r->helper.changed, &sm_comm_mutex);
+            pthread_cond_wait(&r->helper.changed, &sm_mpi_mutex);
             continue;
         }
         double begin = sm_seconds();
         advance(r, 1);
         r->polled_seconds = sm_seconds();
         r->statistics.polling_seconds += r->polled_seconds - begin;
-        pthread_mutex_unlock(&sm_comm_mutex);
+        pthread_mutex_unlock(&sm_mpi_mutex);
         nanosleep(&nap, NULL);
-        pthread_mutex_lock(&sm_comm_mutex);
+        pthread_mutex_lock(&sm_mpi_mutex);
     }
-    pthread_mutex_unlock(&sm_comm_mutex);
+    pthread_mutex_unlock(&sm_mpi_mutex);
     return NULL;
 }
 
@@ -391,6 +393,7 @@ static void want_helper(sm_reduction *r, int is_wanted)
 {
     if (r->helper.runs) {
         r->helper.is_wanted = is_wanted;
+        sm_mpi_set_helper_works(is_wanted);
         pthread_cond_signal(&r->helper.changed);
     }
 }
@@ -398,10 +401,10 @@ static void want_helper(sm_reduction *r, int is_wanted)
 static void stop_helper(sm_reduction *r)
 {
     if (r->helper.runs) {
-        pthread_mutex_lock(&sm_comm_mutex);
+        pthread_mutex_lock(&sm_mpi_mutex);
         r->helper.must_end = 1;
         pthread_cond_signal(&r->helper.changed);
-        pthread_mutex_unlock(&sm_comm_mutex);
+        pthread_mutex_unlock(&sm_mpi_mutex);
         pthread_join(r->helper.thread, NULL);
         pthread_cond_destroy(&r->helper.changed);
     }
@@ -426,8 +429,8 @@ sm_status sm_reduction_new(sm_comm *comm, float *values, size_t count, const sm_
         r->shares = memcpy(sm_alloc(bytes), options->shares, bytes);
     }
     cut_buckets(r);
-    int helps = options->thread && r->node.count > 1 && options->mode != SM_REDUCTION_BLOCKING && sm_comm_takes_turns();
-    if (options->thread && r->node.count > 1 && !sm_comm_takes_turns()) {
+    int helps = options->thread && r->node.count > 1 && options->mode != SM_REDUCTION_BLOCKING && sm_mpi_takes_turns();
+    if (options->thread && r->node.count > 1 && !sm_mpi_takes_turns()) {
         sm_log_info("this MPI allows no second thread: gradients move between ops only");
     }
     if (r->node.rank == 0 && r->node.count > 1) {
@@ -485,9 +488,9 @@ void sm_reduction_begin(sm_reduction *r)
     r->moves = 1;
     if (r->options.mode != SM_REDUCTION_BLOCKING) {
         sm_poller_add(poll_now_and_then, r);
-        pthread_mutex_lock(&sm_comm_mutex);
+        pthread_mutex_lock(&sm_mpi_mutex);
         want_helper(r, 1);
-        pthread_mutex_unlock(&sm_comm_mutex);
+        pthread_mutex_unlock(&sm_mpi_mutex);
     }
 }
 
@@ -500,7 +503,7 @@ void sm_reduction_progress(sm_reduction *r, size_t complete)
     if (complete > r->complete) {
         r->complete = complete;
     }
-    if (pthread_mutex_trylock(&sm_comm_mutex) != 0) {
+    if (pthread_mutex_trylock(&sm_mpi_mutex) != 0) {
         return; /* the helper is at it */
     }
     int starts = r->ready < r->buckets && first_of(r, r->ready + 1) <= r->complete;
@@ -509,7 +512,7 @@ void sm_reduction_progress(sm_reduction *r, size_t complete)
         r->polled_seconds = sm_seconds();
         r->statistics.polling_seconds += r->polled_seconds - begin;
     }
-    pthread_mutex_unlock(&sm_comm_mutex);
+    pthread_mutex_unlock(&sm_mpi_mutex);
 }
 
 static int next_is_done(void *user)
@@ -522,11 +525,11 @@ static int next_is_done(void *user)
     return r->done > before || r->done == r->buckets;
 }
 
-/* The first rank's window is in use until the others of the node have taken the sums. */
-static int all_have_taken(void *user)
+/* The first rank's window is in use until the others of the node have copied the sums. */
+static int all_are_done(void *user)
 {
     const sm_reduction *r = user;
-    return all_told(r, offsetof(told, taken)) >= r->buckets;
+    return passed_on_all(r, offsetof(stages, done)) >= r->buckets;
 }
 
 static void close_statistics(sm_reduction *r, double begin)
@@ -545,7 +548,7 @@ static void close_statistics(sm_reduction *r, double begin)
 void sm_reduction_finish(sm_reduction *r)
 {
     double begin = sm_seconds();
-    pthread_mutex_lock(&sm_comm_mutex);
+    pthread_mutex_lock(&sm_mpi_mutex);
     want_helper(r, 0);
     sm_poller_remove(poll_now_and_then, r);
     r->complete = r->count;
@@ -553,13 +556,13 @@ void sm_reduction_finish(sm_reduction *r)
         sm_wait(next_is_done, r, &(sm_wait_reason){"bucket", (int64_t)r->done + 1, (int64_t)r->buckets});
     }
     if (r->node.count > 1 && r->node.rank == 0 && r->node.size > 1) {
-        sm_wait(all_have_taken, r,
+        sm_wait(all_are_done, r,
                 &(sm_wait_reason){"the node to take bucket", (int64_t)r->buckets, (int64_t)r->buckets});
     }
     r->before += r->buckets;
     r->moves = 0;
     close_statistics(r, begin);
-    pthread_mutex_unlock(&sm_comm_mutex);
+    pthread_mutex_unlock(&sm_mpi_mutex);
 }
 
 void sm_reduction_get_statistics(const sm_reduction *r, sm_reduction_statistics *statistics)

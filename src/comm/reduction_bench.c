@@ -4,7 +4,9 @@
 #include <sigmatic/comm/reduction_bench.h>
 
 #include "comm/comm_private.h"
+#include "comm/wait.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,8 +34,12 @@ const sm_reduction_way sm_reduction_ways[SM_REDUCTION_WAYS] = {
 
 /* ---- one sum ---- */
 
+/* MPI is called without its mutex here and in the measurement of a link: no reduction is under way meanwhile, so no
+ * helper is at work. */
+
 static void sum_by_mpi(const sm_comm *comm, const sm_reduction_way *way, const float *from, float *to, size_t count)
 {
+    assert(sm_mpi_helper_is_idle());
     size_t piece = way->piece_bytes > 0 ? way->piece_bytes / sizeof *to : count;
     for (size_t begin = 0; begin < count; begin += piece) {
         int now = (int)(count - begin < piece ? count - begin : piece);
@@ -193,6 +199,7 @@ static sm_link measure_with(const sm_comm *comm, int partner)
     char *memory = sm_alloc_zeroed((size_t)2 * PIECES * PIECE_BYTES);
     sm_link link = {.latency_seconds = INFINITY};
     int goes_on = 1, fills = 0;
+    assert(sm_mpi_helper_is_idle());
     for (int i = 0; i < ROUND_TRIPS; i++) {
         double begin = sm_seconds();
         go_round(comm, partner, memory, 8);

@@ -4,65 +4,36 @@
 #include <sigmatic/base/timer.h>
 #include <sigmatic/comm/stall.h>
 
-#include "comm/board.h"
+#include "comm/board_files.h"
+#include "comm/comm_private.h"
+#include "comm/mpi_guard.h"
 #include "comm/stall_private.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
-enum { EXIT_CODE = 3, GRACE_SECONDS = 5, MOST_NAMED = 8, MOST_POLLERS = 4, MESSAGE_BYTES = 1536 };
-
-static const double tell_after_seconds = 1e-3;
-static double yield_after_seconds;
-
-/* A long wait leaves the core alone: the rank waited for, another job or the link's own work may want it. */
-static const double nap_after_seconds = 5e-3;
-static const struct timespec nap = {0, 50000};
+enum { EXIT_CODE = 3, MOST_NAMED = 8, MESSAGE_BYTES = 1536, HOST_BYTES = 64 };
 
 static struct {
-    sm_comm *world;
+    const sm_comm *world;
     sm_shared shared;
-    sm_board_place **place; /* by rank of the node; others' are NULL where nothing is shared */
-    int *node_ranks;        /* their ranks in the world */
-    char (*hosts)[SM_HOST_BYTES];
+    sm_board board; /* of this node */
     sm_board_entry own;
-    double waited_seconds, limit_seconds;
+    char (*hosts)[HOST_BYTES];
+    double limit_seconds;
     char *folder;
     void (*report)(void *user, const char *message);
     void *report_user;
-    struct {
-        void (*poll)(void *user);
-        void *user;
-    } pollers[MOST_POLLERS];
-    int poller_count;
 } stall;
-
-/* The thread that copies the board of its node to a file. */
-static struct {
-    pthread_t thread;
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
-    double interval_seconds;
-    char *folder;
-    int runs, must_end;
-} scribe = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- the board ---- */
 
 static void publish(void)
 {
-    if (stall.place) {
-        sm_board_write(stall.place[stall.world->node.rank], &stall.own);
+    if (stall.board.place) {
+        sm_board_write(stall.board.place[stall.world->node.rank], &stall.own);
     }
 }
 
@@ -87,11 +58,13 @@ void sm_stall_count_collective(void)
     stall.own.collectives++;
 }
 
-double sm_comm_take_waited_seconds(void)
+void sm_stall_show_wait(const sm_wait_reason *reason, double since)
 {
-    double seconds = stall.waited_seconds;
-    stall.waited_seconds = 0;
-    return seconds;
+    set_text(stall.own.waiting, reason ? reason->what : "");
+    stall.own.bucket = reason ? reason->number : 0;
+    stall.own.buckets = reason ? reason->count : 0;
+    stall.own.waiting_since_seconds = since;
+    publish();
 }
 
 static void gather_hosts(void)
@@ -100,126 +73,44 @@ static void gather_hosts(void)
     int length;
     stall.hosts = sm_alloc_zeroed((size_t)stall.world->size * sizeof *stall.hosts);
     sm_check_mpi(MPI_Get_processor_name(name, &length), "MPI_Get_processor_name");
-    name[SM_HOST_BYTES - 1] = 0;
-    sm_check_mpi(
-        MPI_Allgather(name, SM_HOST_BYTES, MPI_CHAR, stall.hosts, SM_HOST_BYTES, MPI_CHAR, stall.world->handle),
-        "MPI_Allgather");
+    name[HOST_BYTES - 1] = 0;
+    sm_check_mpi(MPI_Allgather(name, HOST_BYTES, MPI_CHAR, stall.hosts, HOST_BYTES, MPI_CHAR, stall.world->handle),
+                 "MPI_Allgather");
 }
 
-void sm_stall_begin(sm_comm *world)
+void sm_stall_begin(const sm_comm *world)
 {
     const sm_node *node = &world->node;
     size_t ranks = (size_t)node->size;
     stall.world = world;
     gather_hosts();
-    stall.node_ranks = sm_alloc(ranks * sizeof *stall.node_ranks);
-    sm_check_mpi(MPI_Allgather(&world->rank, 1, MPI_INT, stall.node_ranks, 1, MPI_INT, node->comm), "MPI_Allgather");
-    stall.place = sm_alloc_zeroed(ranks * sizeof *stall.place);
+    stall.board.count = node->size;
+    stall.board.ranks = sm_alloc(ranks * sizeof *stall.board.ranks);
+    sm_check_mpi(MPI_Allgather(&world->rank, 1, MPI_INT, stall.board.ranks, 1, MPI_INT, node->comm), "MPI_Allgather");
+    stall.board.place = sm_alloc_zeroed(ranks * sizeof *stall.board.place);
     if (sm_shared_new(node, sm_board_place_bytes(), &stall.shared)) {
         for (size_t i = 0; i < ranks; i++) {
-            stall.place[i] = (sm_board_place *)(void *)stall.shared.base[i];
+            stall.board.place[i] = (sm_board_place *)(void *)stall.shared.base[i];
         }
     } else {
-        stall.place[node->rank] = sm_alloc_zeroed(sm_board_place_bytes());
+        stall.board.place[node->rank] = sm_alloc_zeroed(sm_board_place_bytes());
     }
-    yield_after_seconds = node->size > sysconf(_SC_NPROCESSORS_ONLN) ? 0 : 20e-6;
     sm_comm_set_phase("start", 0, -1);
 }
 
-/* ---- files for other nodes ---- */
-
-static double wall_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static void write_board(const char *folder)
-{
-    char *path = sm_format("%s/node-%d", folder, stall.world->rank), *temporary = sm_format("%s.new", path);
-    FILE *file = fopen(temporary, "w");
-    if (file) {
-        fprintf(file, "written %.3f\n", wall_seconds());
-        for (int i = 0; i < stall.world->node.size; i++) {
-            sm_board_entry entry;
-            if (stall.place[i]) {
-                sm_board_read(stall.place[i], &entry);
-                sm_board_print(file, stall.node_ranks[i], &entry, sm_seconds());
-            }
-        }
-        if (fclose(file) == 0) {
-            rename(temporary, path);
-        }
-    }
-    sm_free(path);
-    sm_free(temporary);
-}
-
-static void *scribe_main(void *unused)
-{
-    (void)unused;
-    pthread_mutex_lock(&scribe.mutex);
-    while (!scribe.must_end) {
-        write_board(scribe.folder);
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        double next = (double)until.tv_nsec * 1e-9 + scribe.interval_seconds;
-        until.tv_sec += (time_t)next;
-        until.tv_nsec = (long)((next - (double)(time_t)next) * 1e9);
-        pthread_cond_timedwait(&scribe.changed, &scribe.mutex, &until);
-    }
-    pthread_mutex_unlock(&scribe.mutex);
-    return NULL;
-}
-
-/* Signals are for the main thread. */
-static void start_scribe(void)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    scribe.must_end = 0;
-    pthread_cond_init(&scribe.changed, NULL);
-    scribe.runs = pthread_create(&scribe.thread, NULL, scribe_main, NULL) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
-
-static void stop_scribe(void)
-{
-    if (!scribe.runs) {
-        return;
-    }
-    pthread_mutex_lock(&scribe.mutex);
-    scribe.must_end = 1;
-    pthread_cond_signal(&scribe.changed);
-    pthread_mutex_unlock(&scribe.mutex);
-    pthread_join(scribe.thread, NULL);
-    pthread_cond_destroy(&scribe.changed);
-    scribe.runs = 0;
-    char *path = sm_format("%s/node-%d", scribe.folder, stall.world->rank);
-    unlink(path);
-    rmdir(scribe.folder); /* the last one succeeds */
-    sm_free(path);
-}
+/* ---- the limit ---- */
 
 void sm_comm_set_stall_limit(double seconds, const char *run_folder)
 {
     enum { PER_LIMIT = 4, MOST_SECONDS = 30 };
-    stop_scribe();
+    sm_board_files_stop();
     sm_free(stall.folder);
     stall.folder = run_folder ? sm_format("%s/ranks", run_folder) : NULL;
-    scribe.folder = stall.folder;
     stall.limit_seconds = seconds;
     if (seconds > 0 && stall.folder && stall.world->size > 1 && stall.world->node.count > 1 &&
         stall.world->node.rank == 0) {
-        scribe.interval_seconds = seconds / PER_LIMIT < MOST_SECONDS ? seconds / PER_LIMIT : MOST_SECONDS;
-        if (mkdir(stall.folder, 0777) != 0 && errno != EEXIST) {
-            sm_log_warning("%s: %s; a stall will be diagnosed without the ranks of other nodes", stall.folder,
-                           strerror(errno));
-            return;
-        }
-        start_scribe();
+        sm_board_files_start(stall.folder, &stall.board,
+                             seconds / PER_LIMIT < MOST_SECONDS ? seconds / PER_LIMIT : MOST_SECONDS);
     }
 }
 
@@ -231,72 +122,31 @@ void sm_comm_set_stall_report(void (*report)(void *user, const char *message), v
 
 void sm_stall_end(void)
 {
-    stop_scribe();
+    sm_board_files_stop();
     sm_free(stall.folder);
     stall.folder = NULL;
-    if (stall.place && !stall.shared.is_shared) {
-        sm_free(stall.place[stall.world->node.rank]);
+    if (stall.board.place && !stall.shared.is_shared) {
+        sm_free(stall.board.place[stall.world->node.rank]);
     }
     sm_shared_free(&stall.shared);
-    sm_free(stall.place);
-    sm_free(stall.node_ranks);
+    sm_free(stall.board.place);
+    sm_free(stall.board.ranks);
     sm_free(stall.hosts);
-    stall.place = NULL;
+    stall.board.place = NULL;
 }
 
 /* ---- the diagnosis ---- */
 
-/* What is known of a rank. */
-typedef struct sighting {
-    sm_board_entry entry;
-    double heard_seconds; /* when, sm_seconds(); 0 = never */
-} sighting;
-
-static void look_at_node(sighting *seen, double now)
+static void look_at_all(sm_board_sighting *seen, double now)
 {
-    for (int i = 0; i < stall.world->node.size; i++) {
-        if (stall.place[i]) {
-            sm_board_read(stall.place[i], &seen[stall.node_ranks[i]].entry);
-            seen[stall.node_ranks[i]].heard_seconds = now;
+    for (int i = 0; i < stall.board.count; i++) {
+        if (stall.board.place[i]) {
+            sm_board_read(stall.board.place[i], &seen[stall.board.ranks[i]].entry);
+            seen[stall.board.ranks[i]].heard_seconds = now;
         }
     }
-}
-
-static void read_board_file(const char *path, sighting *seen, double now)
-{
-    char line[256];
-    double written = 0;
-    FILE *file = fopen(path, "r");
-    while (file && fgets(line, sizeof line, file)) {
-        int rank;
-        sm_board_entry entry;
-        if (sscanf(line, "written %lf", &written) == 1) {
-            continue;
-        }
-        double age = wall_seconds() - written;
-        age = age > 0 ? age : 0;
-        if (sm_board_parse(line, &rank, &entry, now, age) && rank >= 0 && rank < stall.world->size &&
-            seen[rank].heard_seconds == 0) {
-            seen[rank] = (sighting){entry, now - age};
-        }
-    }
-    if (file) {
-        fclose(file);
-    }
-}
-
-static void look_at_files(sighting *seen, double now)
-{
-    DIR *folder = stall.folder && stall.world->node.count > 1 ? opendir(stall.folder) : NULL;
-    for (const struct dirent *item; folder && (item = readdir(folder));) {
-        if (strncmp(item->d_name, "node-", 5) == 0 && !strchr(item->d_name, '.')) {
-            char *path = sm_format("%s/%s", stall.folder, item->d_name);
-            read_board_file(path, seen, now);
-            sm_free(path);
-        }
-    }
-    if (folder) {
-        closedir(folder);
+    if (stall.folder && stall.world->node.count > 1) {
+        sm_board_files_read(stall.folder, seen, stall.world->size, now);
     }
 }
 
@@ -354,7 +204,7 @@ static int several_hosts(void)
     return 0;
 }
 
-static void add_rank(message *m, int rank, const sighting *seen, double now)
+static void add_rank(message *m, int rank, const sm_board_sighting *seen, double now)
 {
     const sm_board_entry *e = &seen->entry;
     add(m, "rank %d", rank);
@@ -381,7 +231,7 @@ static void add_rank(message *m, int rank, const sighting *seen, double now)
 typedef enum kind { IS_SILENT, COMPUTES, WAITS, KINDS } kind;
 
 /* Silent: its node wrote nothing for half of the limit, so it is gone or cut off from the run folder too. */
-static kind kind_of(const sighting *seen, double now)
+static kind kind_of(const sm_board_sighting *seen, double now)
 {
     if (now - seen->heard_seconds > stall.limit_seconds / 2 + 1) {
         return IS_SILENT;
@@ -389,7 +239,7 @@ static kind kind_of(const sighting *seen, double now)
     return *seen->entry.waiting ? WAITS : COMPUTES;
 }
 
-static void add_kind(message *m, kind wanted, const sighting *seen, double now)
+static void add_kind(message *m, kind wanted, const sm_board_sighting *seen, double now)
 {
     int named = 0, more = 0;
     for (int rank = 0; rank < stall.world->size; rank++) {
@@ -414,10 +264,9 @@ static void add_kind(message *m, kind wanted, const sighting *seen, double now)
 
 static void diagnose(message *m, double waited, double now)
 {
-    sighting *seen = sm_alloc_zeroed((size_t)stall.world->size * sizeof *seen);
+    sm_board_sighting *seen = sm_alloc_zeroed((size_t)stall.world->size * sizeof *seen);
     int counts[KINDS] = {0};
-    look_at_node(seen, now);
-    look_at_files(seen, now);
+    look_at_all(seen, now);
     for (int rank = 0; rank < stall.world->size; rank++) {
         counts[kind_of(&seen[rank], now)] += rank != stall.world->rank;
     }
@@ -445,29 +294,10 @@ static void diagnose(message *m, double waited, double now)
 
 /* ---- the end ---- */
 
-static void leave(int unused)
-{
-    (void)unused;
-    _exit(EXIT_CODE);
-}
-
-/* MPI_Abort may itself wait for what is lost. */
-_Noreturn static void end_all_ranks(void)
-{
-    signal(SIGALRM, leave);
-    sigset_t own;
-    sigemptyset(&own);
-    sigaddset(&own, SIGALRM);
-    pthread_sigmask(SIG_UNBLOCK, &own, NULL);
-    alarm(GRACE_SECONDS);
-    MPI_Abort(MPI_COMM_WORLD, EXIT_CODE);
-    _exit(EXIT_CODE);
-}
-
 /* One rank a node speaks; the others give it time to do so. */
 _Noreturn static void end_stalled_run(double waited, double now)
 {
-    sm_board_place *place = stall.place[0] ? stall.place[0] : stall.place[stall.world->node.rank];
+    sm_board_place *place = stall.board.place[0] ? stall.board.place[0] : stall.board.place[stall.world->node.rank];
     if (sm_board_claim(place)) {
         message m = {.length = 0};
         diagnose(&m, waited, now);
@@ -479,83 +309,12 @@ _Noreturn static void end_stalled_run(double waited, double now)
         struct timespec patience = {2, 0};
         nanosleep(&patience, NULL);
     }
-    end_all_ranks();
+    sm_mpi_abort(EXIT_CODE);
 }
 
-/* ---- the wait ---- */
-
-void sm_poller_add(void (*poll)(void *user), void *user)
+void sm_stall_check(double waited, double now)
 {
-    if (stall.poller_count == MOST_POLLERS) {
-        sm_abort("more than %d reductions at a time", MOST_POLLERS);
+    if (stall.limit_seconds > 0 && waited > stall.limit_seconds) {
+        end_stalled_run(waited, now);
     }
-    stall.pollers[stall.poller_count].poll = poll;
-    stall.pollers[stall.poller_count++].user = user;
-}
-
-void sm_poller_remove(void (*poll)(void *user), void *user)
-{
-    for (int i = 0; i < stall.poller_count; i++) {
-        if (stall.pollers[i].poll == poll && stall.pollers[i].user == user) {
-            stall.pollers[i] = stall.pollers[--stall.poller_count];
-            return;
-        }
-    }
-}
-
-static void tell_wait(const sm_wait_reason *reason, double begin)
-{
-    set_text(stall.own.waiting, reason ? reason->what : "");
-    stall.own.bucket = reason ? reason->number : 0;
-    stall.own.buckets = reason ? reason->count : 0;
-    stall.own.waiting_since_seconds = begin;
-    publish();
-}
-
-void sm_wait(int (*finished)(void *user), void *user, const sm_wait_reason *reason)
-{
-    enum { POLLS_PER_CLOCK = 8 };
-    if (finished(user)) {
-        return;
-    }
-    double begin = sm_seconds();
-    int told = 0;
-    for (unsigned polls = 1; !finished(user); polls++) {
-        if (polls % POLLS_PER_CLOCK != 0) {
-            continue;
-        }
-        double waited = sm_seconds() - begin;
-        if (waited > yield_after_seconds) {
-            sched_yield(); /* the rank waited for may want this core */
-        }
-        if (waited > nap_after_seconds) {
-            nanosleep(&nap, NULL);
-        }
-        for (int i = 0; i < stall.poller_count; i++) {
-            stall.pollers[i].poll(stall.pollers[i].user);
-        }
-        if (!told && waited > tell_after_seconds) {
-            tell_wait(reason, begin);
-            told = 1;
-        }
-        if (stall.limit_seconds > 0 && waited > stall.limit_seconds) {
-            end_stalled_run(waited, begin + waited);
-        }
-    }
-    stall.waited_seconds += sm_seconds() - begin;
-    if (told) {
-        tell_wait(NULL, 0);
-    }
-}
-
-static int request_finished(void *user)
-{
-    int finished = 0;
-    sm_check_mpi(MPI_Test(user, &finished, MPI_STATUS_IGNORE), "MPI_Test");
-    return finished;
-}
-
-void sm_wait_for_request(MPI_Request *request, const char *what)
-{
-    sm_wait(request_finished, request, &(sm_wait_reason){what, 0, 0});
 }

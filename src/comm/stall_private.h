@@ -1,19 +1,30 @@
 /** \file
- * The life of the board of ranks, for comm.c. */
+ * What this rank says of itself, and the end of a run that stands still: for comm.c and wait.c. */
 #ifndef SIGMATIC_COMM_STALL_PRIVATE_H
 #define SIGMATIC_COMM_STALL_PRIVATE_H
 
-#include "comm/comm_private.h"
+#include <sigmatic/comm/comm.h>
 
-enum { SM_HOST_BYTES = 64 };
+/** What a rank waits for, for the diagnosis. */
+typedef struct sm_wait_reason {
+    const char *what; /**< "sum", "bucket", ... */
+    int64_t number;   /**< of a bucket, from 1; 0 = none */
+    int64_t count;    /**< of how many */
+} sm_wait_reason;
 
-/** Collective over `world`, whose node is known. */
-void sm_stall_begin(sm_comm *world);
+/** Collective over `world`, whose node is known and which outlives sm_stall_end(). */
+void sm_stall_begin(const sm_comm *world);
 
-/** Ends the thread that copies the board, removes its file. Collective. */
+/** Ends the thread that copies the board, removes its file. */
 void sm_stall_end(void);
 
 /** This rank enters a collective. */
 void sm_stall_count_collective(void);
+
+/** This rank waits since then (sm_seconds()); NULL: no longer. */
+void sm_stall_show_wait(const sm_wait_reason *reason, double since_seconds);
+
+/** Ends all ranks with a diagnosis if a wait of so long is a stall. */
+void sm_stall_check(double waited_seconds, double now_seconds);
 
 #endif

@@ -1,3 +1,5 @@
+/* MPI is called without its mutex: these sums stand in for a reduction's, so that there is none whose helper could be at
+ * work. */
 #include <sigmatic/comm/tree_sum.h>
 
 #include <sigmatic/base/clones.h>
@@ -6,7 +8,9 @@
 
 #include "comm/comm_private.h"
 #include "comm/stall_private.h"
+#include "comm/wait.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum {
@@ -133,6 +137,7 @@ void sm_tree_sum_double(sm_tree_sum *sum, double *nodes, size_t count)
     if (comm->size == 1 || sum->total == 0) {
         return;
     }
+    assert(sm_mpi_helper_is_idle());
     sm_stall_count_collective();
     for (size_t begin = 0; begin < count; begin += DOUBLES_NOW) {
         size_t piece = smaller(count - begin, DOUBLES_NOW), own = (size_t)sum->most_now * piece;
@@ -219,7 +224,7 @@ static void finish_floats(const sm_tree_sum *sum, float *const *nodes, size_t fi
     }
 }
 
-static void share_sum(const sm_tree_sum *sum, float *piece)
+static void spread_sum(const sm_tree_sum *sum, float *piece)
 {
     MPI_Request request;
     sm_check_mpi(MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, piece, sum->share_counts, sum->share_begins,
@@ -234,6 +239,7 @@ void sm_tree_sum_float(sm_tree_sum *sum, float *const *nodes, size_t count)
     if (size == 1 || sum->total == 0) {
         return;
     }
+    assert(sm_mpi_helper_is_idle());
     sm_stall_count_collective();
     for (size_t first = 0; first < count; first += FLOATS_NOW) {
         size_t piece = smaller(count - first, FLOATS_NOW);
@@ -244,6 +250,6 @@ void sm_tree_sum_float(sm_tree_sum *sum, float *const *nodes, size_t count)
         }
         spread_nodes(sum, nodes, first);
         finish_floats(sum, nodes, first);
-        share_sum(sum, nodes[0] + first);
+        spread_sum(sum, nodes[0] + first);
     }
 }

@@ -1,0 +1,149 @@
+#define _POSIX_C_SOURCE 200809L
+#include "comm/board_files.h"
+
+#include <sigmatic/base/log.h>
+#include <sigmatic/base/memory.h>
+#include <sigmatic/base/timer.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The thread that copies the board. */
+static struct {
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    const sm_board *board;
+    double interval_seconds;
+    char *folder, *path;
+    int runs, must_end;
+} copier = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static double wall_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* ---- writing ---- */
+
+static void write_board(const char *path, const sm_board *board)
+{
+    char *temporary = sm_format("%s.new", path);
+    FILE *file = fopen(temporary, "w");
+    if (file) {
+        fprintf(file, "written %.3f\n", wall_seconds());
+        for (int i = 0; i < board->count; i++) {
+            sm_board_entry entry;
+            if (board->place[i]) {
+                sm_board_read(board->place[i], &entry);
+                sm_board_print(file, board->ranks[i], &entry, sm_seconds());
+            }
+        }
+        if (fclose(file) == 0) {
+            rename(temporary, path);
+        }
+    }
+    sm_free(temporary);
+}
+
+static void *copy_again_and_again(void *unused)
+{
+    (void)unused;
+    pthread_mutex_lock(&copier.mutex);
+    while (!copier.must_end) {
+        write_board(copier.path, copier.board);
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        double next = (double)until.tv_nsec * 1e-9 + copier.interval_seconds;
+        until.tv_sec += (time_t)next;
+        until.tv_nsec = (long)((next - (double)(time_t)next) * 1e9);
+        pthread_cond_timedwait(&copier.changed, &copier.mutex, &until);
+    }
+    pthread_mutex_unlock(&copier.mutex);
+    return NULL;
+}
+
+void sm_board_files_start(const char *folder, const sm_board *board, double interval_seconds)
+{
+    if (mkdir(folder, 0777) != 0 && errno != EEXIST) {
+        sm_log_warning("%s: %s; a stall will be diagnosed without the ranks of other nodes", folder, strerror(errno));
+        return;
+    }
+    sigset_t all, before;
+    sigfillset(&all);
+    copier.folder = sm_strdup(folder);
+    copier.path = sm_format("%s/node-%d", folder, board->ranks[0]);
+    copier.board = board;
+    copier.interval_seconds = interval_seconds;
+    copier.must_end = 0;
+    pthread_cond_init(&copier.changed, NULL);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the main thread */
+    copier.runs = pthread_create(&copier.thread, NULL, copy_again_and_again, NULL) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void sm_board_files_stop(void)
+{
+    if (copier.runs) {
+        pthread_mutex_lock(&copier.mutex);
+        copier.must_end = 1;
+        pthread_cond_signal(&copier.changed);
+        pthread_mutex_unlock(&copier.mutex);
+        pthread_join(copier.thread, NULL);
+        pthread_cond_destroy(&copier.changed);
+        copier.runs = 0;
+        unlink(copier.path);
+        rmdir(copier.folder); /* the last one succeeds */
+    }
+    sm_free(copier.folder);
+    sm_free(copier.path);
+    copier.folder = copier.path = NULL;
+}
+
+/* ---- reading ---- */
+
+static void read_file(const char *path, sm_board_sighting *seen, int ranks, double now)
+{
+    char line[256];
+    double written = 0;
+    FILE *file = fopen(path, "r");
+    while (file && fgets(line, sizeof line, file)) {
+        int rank;
+        sm_board_entry entry;
+        if (sscanf(line, "written %lf", &written) == 1) {
+            continue;
+        }
+        double age = wall_seconds() - written;
+        age = age > 0 ? age : 0;
+        if (sm_board_parse(line, &rank, &entry, now, age) && rank >= 0 && rank < ranks &&
+            seen[rank].heard_seconds == 0) {
+            seen[rank] = (sm_board_sighting){entry, now - age};
+        }
+    }
+    if (file) {
+        fclose(file);
+    }
+}
+
+void sm_board_files_read(const char *folder, sm_board_sighting *seen, int ranks, double now)
+{
+    DIR *files = opendir(folder);
+    for (const struct dirent *item; files && (item = readdir(files));) {
+        if (strncmp(item->d_name, "node-", 5) == 0 && !strchr(item->d_name, '.')) {
+            char *path = sm_format("%s/%s", folder, item->d_name);
+            read_file(path, seen, ranks, now);
+            sm_free(path);
+        }
+    }
+    if (files) {
+        closedir(files);
+    }
+}
