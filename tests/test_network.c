@@ -2,6 +2,8 @@
 /* The whole network against PyTorch in float64 (tests/golden/make_network.py): one step through the trainer on 1, 2 and 4 ranks. */
 #include "golden_file.h"
 
+#include "train/batch_sums.h"
+
 #include <sigmatic/data/dataset_writer.h>
 #include <sigmatic/train/settings.h>
 #include <sigmatic/train/trainer.h>
@@ -221,14 +223,14 @@ static void compare_slices(const network_case *c, const char *group, const sm_sl
     }
 }
 
-/* \return the sums of gradients, of which each rank has its share */
+/* \return the sums of gradients, of which each rank has its own part */
 static float *all_gradients(const network_case *c)
 {
-    const sm_trainer *trainer = c->trainer;
+    const sm_update *update = c->trainer->update;
     size_t floats = c->session->parameters->parameters.floats;
     float *sums = sm_alloc_zeroed(2 * floats * sizeof *sums), *holders = sums + floats;
-    for (size_t i = trainer->share_begin; i < trainer->share_end; i++) {
-        sums[i] = trainer->gradients[i];
+    for (size_t i = update->own_begin; i < update->own_end; i++) {
+        sums[i] = c->trainer->sums->gradients[i];
         holders[i] = 1;
     }
     sm_comm_sum_float(test_comm, sums, 2 * floats);
@@ -282,10 +284,10 @@ static void check_first_step(const char *name, const char *kernels, double bound
     c = open_case(name, "kind = sgd\nlearning_rate = 0\n", kernels);
     step(c);
     for (int t = 0; t < TASKS; t++) {
-        SM_TEST_AT_MOST(fabs(c->trainer->loss[t] / golden_number(c->file, "/losses", tasks[t]) - 1), bound);
-        SM_TEST_AT_MOST(fabs(c->trainer->weights.weight[t] / golden_number(c->file, "/weights", tasks[t]) - 1), bound);
+        SM_TEST_AT_MOST(fabs(c->trainer->record.task_loss[t] / golden_number(c->file, "/losses", tasks[t]) - 1), bound);
+        SM_TEST_AT_MOST(fabs(c->trainer->record.weight[t] / golden_number(c->file, "/weights", tasks[t]) - 1), bound);
     }
-    SM_TEST_AT_MOST(fabs(c->trainer->weights.total / golden_number(c->file, "", "total") - 1), bound);
+    SM_TEST_AT_MOST(fabs(c->trainer->record.loss / golden_number(c->file, "", "total") - 1), bound);
     SM_TEST_AT_MOST(fabs(c->trainer->record.gradient_norm / golden_number(c->file, "", "gradient_norm") - 1), bound);
     float *gradients = all_gradients(c);
     compare_slices(c, "/gradients", &c->session->parameters->parameters, gradients, bound);
@@ -305,7 +307,7 @@ static void check_ten_steps(const char *name, const char *optimizer, const char 
     double *totals = golden_read(c->file, group, "total", SM_H5_DOUBLE, NULL);
     for (int i = 0; i < STEPS; i++) {
         step(c);
-        SM_TEST_AT_MOST(fabs(c->trainer->weights.total / totals[i] - 1), 1e-4);
+        SM_TEST_AT_MOST(fabs(c->trainer->record.loss / totals[i] - 1), 1e-4);
     }
     for (size_t i = 0; i < slices->floats; i++) {
         before[i] = c->session->values[i] - before[i];
@@ -393,7 +395,7 @@ static void check_bf16(const char *name)
     step(c);
     for (int t = 0; t < TASKS; t++) {
         /* a sum of errors of either sign: PyTorch's is 6e-6 to 1e-3 */
-        SM_TEST_AT_MOST(fabs(c->trainer->loss[t] / golden_number(c->file, "/losses", tasks[t]) - 1), 2e-3);
+        SM_TEST_AT_MOST(fabs(c->trainer->record.task_loss[t] / golden_number(c->file, "/losses", tasks[t]) - 1), 2e-3);
     }
     double median, ninth_decile;
     gradient_errors(c, &median, &ninth_decile);

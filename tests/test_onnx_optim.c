@@ -23,30 +23,30 @@ static sm_h5 *file;
 static char *vectors;
 static int ran, skipped;
 
-/* The tensors of a case side by side in flat arrays, a segment each. */
+/* The tensors of a case side by side in flat arrays, a slice each. */
 typedef struct flat {
-    sm_segment segments[MOST_TENSORS];
+    sm_slice_update slices[MOST_TENSORS];
     int tensors;
     float parameters[64], gradients[64], state[2][64];
 } flat;
 
-static void gather(golden_case *from, const char *array, int tensor, float *flat_array, sm_segment *segment)
+static void gather(golden_case *from, const char *array, int tensor, float *flat_array, sm_slice_update *slice)
 {
     char name[32];
     sm_h5_info info;
     snprintf(name, sizeof name, "%s_%d", array, tensor);
     const float *values = golden_array(from, name, &info);
-    CU_ASSERT_TRUE_FATAL(segment->offset + info.count <= 64);
-    segment->count = info.count;
-    memcpy(flat_array + segment->offset, values, info.count * sizeof *values);
+    CU_ASSERT_TRUE_FATAL(slice->offset + info.count <= 64);
+    slice->count = info.count;
+    memcpy(flat_array + slice->offset, values, info.count * sizeof *values);
 }
 
 static void compare(golden_case *from, const char *array, int tensor, const float *flat_array,
-                    const sm_segment *segment)
+                    const sm_slice_update *slice)
 {
     char name[32];
     snprintf(name, sizeof name, "new_%s_%d", array, tensor);
-    golden_compare(from, name, flat_array + segment->offset, rounding);
+    golden_compare(from, name, flat_array + slice->offset, rounding);
 }
 
 static void run(golden_case *from, const sm_optimizer *optimizer, const char *const *states, int decay, int64_t step)
@@ -59,23 +59,23 @@ static void run(golden_case *from, const sm_optimizer *optimizer, const char *co
     CU_ASSERT_TRUE_FATAL(!from->broken && all.tensors >= 1 && all.tensors <= MOST_TENSORS);
     CU_ASSERT_EQUAL(golden_attribute(from, "step"), 0);
     for (int i = 0; i < all.tensors; i++) {
-        size_t offset = i > 0 ? all.segments[i - 1].offset + all.segments[i - 1].count : 0;
-        all.segments[i] = (sm_segment){offset, 0, 1, decay, 1};
-        gather(from, "parameter", i, all.parameters, &all.segments[i]);
-        gather(from, "gradient", i, all.gradients, &all.segments[i]);
+        size_t offset = i > 0 ? all.slices[i - 1].offset + all.slices[i - 1].count : 0;
+        all.slices[i] = (sm_slice_update){offset, 0, 1, decay, 1};
+        gather(from, "parameter", i, all.parameters, &all.slices[i]);
+        gather(from, "gradient", i, all.gradients, &all.slices[i]);
         for (int k = 0; k < optimizer->kind->state_count; k++) {
-            gather(from, states[k], i, all.state[k], &all.segments[i]);
+            gather(from, states[k], i, all.state[k], &all.slices[i]);
         }
     }
     for (int i = 0; i < 64; i++) {
         all.gradients[i] += added * all.parameters[i];
     }
-    sm_optimizer_step(optimizer, all.segments, all.tensors, golden_attribute_double(from, "learning_rate"), 1,
+    sm_optimizer_step(optimizer, all.slices, all.tensors, golden_attribute_double(from, "learning_rate"), 1,
                       all.parameters, all.gradients, state, steps, 1);
     for (int i = 0; i < all.tensors; i++) {
-        compare(from, "parameter", i, all.parameters, &all.segments[i]);
+        compare(from, "parameter", i, all.parameters, &all.slices[i]);
         for (int k = 0; k < optimizer->kind->state_count; k++) {
-            compare(from, states[k], i, all.state[k], &all.segments[i]);
+            compare(from, states[k], i, all.state[k], &all.slices[i]);
         }
     }
     ran++;

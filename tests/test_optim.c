@@ -23,7 +23,7 @@ static const sm_optimizer_kind *kind_named(const char *name)
 
 /* ---- updates ----------------------------------------------------------------------------------------------------- */
 
-static const sm_segment segments[2] = {{0, DECAYED, 1, 1, 1}, {DECAYED, PLAIN, 10, 0, 1}};
+static const sm_slice_update slices[2] = {{0, DECAYED, 1, 1, 1}, {DECAYED, PLAIN, 10, 0, 1}};
 
 /* A run's whole state. */
 typedef struct run {
@@ -31,7 +31,7 @@ typedef struct run {
     int64_t steps[2];
 } run;
 
-static void step(const sm_optimizer *optimizer, const sm_segment *parts, double rate, double scale,
+static void step(const sm_optimizer *optimizer, const sm_slice_update *parts, double rate, double scale,
                  const float *gradients, run *one, int threads)
 {
     float *state[2] = {one->state[0], one->state[1]};
@@ -54,7 +54,7 @@ static void compare_optimizer(const char *group, const sm_optimizer *optimizer, 
         float before[COUNT];
         double error = 0, norm = 0;
         memcpy(before, one.parameters, sizeof before);
-        step(optimizer, segments, rates[i], 1, gradients + i * COUNT, &one, 1 + i % 3);
+        step(optimizer, slices, rates[i], 1, gradients + i * COUNT, &one, 1 + i % 3);
         for (int k = 0; k < COUNT; k++) {
             double true_update = expected[i * COUNT + k] - (i > 0 ? expected[(i - 1) * COUNT + k] : start[k]);
             error += pow((double)one.parameters[k] - before[k] - true_update, 2);
@@ -97,9 +97,9 @@ static void updates_equal_pytorch(void)
     compare_optimizer("adamw", &adam, adam.kind->state_names);
 }
 
-static void inactive_segments_are_not_touched(void)
+static void inactive_slices_are_not_touched(void)
 {
-    const sm_segment first_only[2] = {segments[0], {DECAYED, PLAIN, 10, 0, 0}};
+    const sm_slice_update first_only[2] = {slices[0], {DECAYED, PLAIN, 10, 0, 0}};
     sm_optimizer kinds[2] = {sgd(0.9, 1), adamw()};
     for (int k = 0; k < 2; k++) {
         run one = {0}, skipping = {0};
@@ -109,12 +109,12 @@ static void inactive_segments_are_not_touched(void)
         for (int i = 0; i < 4; i++) {
             sm_test_fill(gradients, COUNT, 2 + (unsigned)i);
             for (int n = 0; n < COUNT; n++) {
-                noise[n] = NAN; /* gradients of an inactive segment were never computed */
+                noise[n] = NAN; /* gradients of an inactive slice were never computed */
             }
             memcpy(noise, gradients, DECAYED * sizeof *noise);
             int is_skipped = i == 0 || i == 2;
-            step(&kinds[k], segments, 0.01, 1, gradients, &one, 1);
-            step(&kinds[k], is_skipped ? first_only : segments, 0.01, 1, is_skipped ? noise : gradients, &skipping, 2);
+            step(&kinds[k], slices, 0.01, 1, gradients, &one, 1);
+            step(&kinds[k], is_skipped ? first_only : slices, 0.01, 1, is_skipped ? noise : gradients, &skipping, 2);
             if (i == 0) {
                 CU_ASSERT_EQUAL(memcmp(skipping.state[0] + DECAYED, (float[PLAIN]){0}, PLAIN * sizeof(float)), 0);
             }
@@ -122,9 +122,9 @@ static void inactive_segments_are_not_touched(void)
         CU_ASSERT_TRUE(skipping.steps[0] == 4 && skipping.steps[1] == 2);
         CU_ASSERT_EQUAL(memcmp(one.parameters, skipping.parameters, DECAYED * sizeof(float)), 0);
 
-        /* the second segment did exactly the two steps it took part in */
+        /* the second slice did exactly the two steps it took part in */
         run two = {0};
-        const sm_segment second_only[2] = {{0, DECAYED, 1, 1, 0}, segments[1]};
+        const sm_slice_update second_only[2] = {{0, DECAYED, 1, 1, 0}, slices[1]};
         sm_test_fill(two.parameters, COUNT, 1);
         for (int i = 1; i < 4; i += 2) {
             sm_test_fill(gradients, COUNT, 2 + (unsigned)i);
@@ -147,12 +147,12 @@ static void a_run_continues_bit_for_bit(void)
                 saved = whole;
             }
             sm_test_fill(gradients, COUNT, 6 + (unsigned)i);
-            step(&kinds[k], segments, 0.01, 0.7, gradients, &whole, 1);
+            step(&kinds[k], slices, 0.01, 0.7, gradients, &whole, 1);
         }
         resumed = saved;
         for (int i = 3; i < 6; i++) {
             sm_test_fill(gradients, COUNT, 6 + (unsigned)i);
-            step(&kinds[k], segments, 0.01, 0.7, gradients, &resumed, i);
+            step(&kinds[k], slices, 0.01, 0.7, gradients, &resumed, i);
         }
         CU_ASSERT_EQUAL(memcmp(&whole, &resumed, sizeof whole), 0);
     }
@@ -169,8 +169,8 @@ static void the_gradient_scale_multiplies_gradients(void)
             for (int n = 0; n < COUNT; n++) {
                 halves[n] = gradients[n] / 2;
             }
-            step(&kinds[k], segments, 0.01, 0.5, gradients, &one, 1);
-            step(&kinds[k], segments, 0.01, 1, halves, &two, 1);
+            step(&kinds[k], slices, 0.01, 0.5, gradients, &one, 1);
+            step(&kinds[k], slices, 0.01, 1, halves, &two, 1);
         }
         CU_ASSERT_EQUAL(memcmp(&one, &two, sizeof one), 0);
     }
@@ -183,7 +183,7 @@ static void a_nan_stays_where_it_is(void)
         run one = {0};
         float gradients[COUNT] = {0};
         gradients[7] = NAN;
-        step(&kinds[k], segments, 0.01, 1, gradients, &one, 1);
+        step(&kinds[k], slices, 0.01, 1, gradients, &one, 1);
         for (int n = 0; n < COUNT; n++) {
             CU_ASSERT_EQUAL(isnan(one.parameters[n]) != 0, n == 7);
         }
@@ -193,7 +193,7 @@ static void a_nan_stays_where_it_is(void)
 /* ---- gradients --------------------------------------------------------------------------------------------------- */
 
 /* By one rank that has all blocks. */
-static double norm_of(const sm_segment *parts, int count, const float *gradients, size_t floats, int threads)
+static double norm_of(const sm_slice_update *parts, int count, const float *gradients, size_t floats, int threads)
 {
     double squares[SM_FLAT_BLOCKS];
     sm_gradient_squares(parts, count, gradients, floats, 0, SM_FLAT_BLOCKS, threads, squares);
@@ -205,7 +205,7 @@ static void clipping_equals_pytorch(void)
     sm_h5 *file = golden_open("optim.h5");
     float *gradients = golden_read(file, "", "gradients", SM_H5_FLOAT, NULL);
     double *clipped = golden_read(file, "clip", "clipped", SM_H5_DOUBLE, NULL);
-    double norm = norm_of(segments, 2, gradients, COUNT, 2);
+    double norm = norm_of(slices, 2, gradients, COUNT, 2);
     SM_TEST_AT_MOST(fabs(norm / golden_number(file, "clip", "norm") - 1), 1e-12);
     double scale = sm_gradient_clip_scale(norm, 2.5);
     for (int i = 0; i < COUNT; i++) {
@@ -218,11 +218,11 @@ static void clipping_equals_pytorch(void)
     sm_h5_close(file);
 }
 
-static void the_norm_counts_active_segments_and_no_threads(void)
+static void the_norm_counts_active_slices_and_no_threads(void)
 {
     enum { MANY = 100003 };
     static float gradients[MANY];
-    const sm_segment parts[] = {
+    const sm_slice_update parts[] = {
         {0, 70001, 1, 1, 1}, {70001, 5, 1, 1, 0}, {70006, 29000, 1, 1, 1}, {99006, 997, 1, 1, 1}};
     double sum = 0;
     sm_test_fill(gradients, MANY, 9);
@@ -418,12 +418,12 @@ int main(int argc, char **argv)
     sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(updates_equal_pytorch);
-    SM_TEST(inactive_segments_are_not_touched);
+    SM_TEST(inactive_slices_are_not_touched);
     SM_TEST(a_run_continues_bit_for_bit);
     SM_TEST(the_gradient_scale_multiplies_gradients);
     SM_TEST(a_nan_stays_where_it_is);
     SM_TEST(clipping_equals_pytorch);
-    SM_TEST(the_norm_counts_active_segments_and_no_threads);
+    SM_TEST(the_norm_counts_active_slices_and_no_threads);
     SM_TEST(projection_stops_at_the_bounds);
     SM_TEST(schedules_equal_pytorch);
     SM_TEST(the_average_forgets_geometrically);

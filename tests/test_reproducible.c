@@ -486,7 +486,7 @@ static int same_runs(const tiny_run *a, const tiny_run *b)
     const sm_step_record *x = &a->trainer->record, *y = &b->trainer->record;
     int same = tiny_same_bits(a->session->values, b->session->values, tiny_parameter_floats(a)) &&
                tiny_same_bits(a->session->buffers, b->session->buffers, tiny_buffer_floats(a)) &&
-               tiny_same_bits(a->trainer->state[0], b->trainer->state[0], tiny_parameter_floats(a)) &&
+               tiny_same_bits(a->trainer->update->state[0], b->trainer->update->state[0], tiny_parameter_floats(a)) &&
                x->loss == y->loss && x->gradient_norm == y->gradient_norm;
     return same && memcmp(x->task_loss, y->task_loss, TINY_TASKS * sizeof *x->task_loss) == 0;
 }

@@ -394,7 +394,7 @@ static void another_number_of_ranks_goes_on_with_the_next_samples(void)
         SM_TEST_OK(sm_checkpoint_save(run.trainer, path, NULL, sm_dataset_fingerprint(run.train), NAN));
         for (int i = 0; i < 2; i++) {
             tiny_steps(&run, 1);
-            memcpy(expected[i], run.trainer->loss, sizeof expected[i]);
+            memcpy(expected[i], run.trainer->record.task_loss, sizeof expected[i]);
         }
         tiny_close(&run);
     } else {
@@ -416,7 +416,7 @@ static void another_number_of_ranks_goes_on_with_the_next_samples(void)
     for (int i = 0; i < 2; i++) {
         tiny_steps(&run, 1);
         for (int task = 0; task < TINY_TASKS; task++) {
-            SM_TEST_AT_MOST(fabs(run.trainer->loss[task] / expected[i][task] - 1),
+            SM_TEST_AT_MOST(fabs(run.trainer->record.task_loss[task] / expected[i][task] - 1),
                             1e-5); /* rounding of float sums in another order */
         }
     }
@@ -533,7 +533,7 @@ static void damaged_open(damaged *d)
     SM_TEST_OK(sm_checkpoint_load(d->run.session, d->run.trainer, d->path, 0));
     d->values = tiny_copy(d->run.session->values, tiny_parameter_floats(&d->run));
     d->buffers = tiny_copy(d->run.session->buffers, tiny_buffer_floats(&d->run));
-    d->state = tiny_copy(d->run.trainer->state[0], tiny_parameter_floats(&d->run));
+    d->state = tiny_copy(d->run.trainer->update->state[0], tiny_parameter_floats(&d->run));
     d->step = d->run.trainer->step;
     d->position = d->run.trainer->position;
     sm_free(whole);
@@ -553,10 +553,10 @@ static int loads_the_same(const damaged *d)
 {
     const tiny_run *run = &d->run;
     return run->trainer->step == d->step && run->trainer->position == d->position &&
-           run->trainer->segment_steps[0] == 6 && run->trainer->segment_steps[92] == 6 &&
+           run->trainer->update->updates[0] == 6 && run->trainer->update->updates[92] == 6 &&
            tiny_same_bits(run->session->values, d->values, tiny_parameter_floats(run)) &&
            tiny_same_bits(run->session->buffers, d->buffers, tiny_buffer_floats(run)) &&
-           tiny_same_bits(run->trainer->state[0], d->state, tiny_parameter_floats(run));
+           tiny_same_bits(run->trainer->update->state[0], d->state, tiny_parameter_floats(run));
 }
 
 static void damage_inside_a_tensor_is_named(void)

@@ -3,6 +3,8 @@
  * sm_comm_self). */
 #include "tiny_run.h"
 
+#include "train/step_losses.h"
+
 #include <sigmatic/io/h5.h>
 #include <sigmatic/optim/ema.h>
 
@@ -31,13 +33,13 @@ static void record_steps(tiny_run *run, int steps, outcome *o)
     o->before = tiny_copy(run->session->values, o->floats);
     for (int i = 0; i < steps; i++) {
         tiny_steps(run, 1);
-        memcpy(o->loss[i], run->trainer->loss, sizeof o->loss[i]);
+        memcpy(o->loss[i], run->trainer->record.task_loss, sizeof o->loss[i]);
         o->norm[i] = run->trainer->record.gradient_norm;
         CU_ASSERT(run->trainer->record.applied);
     }
     o->values = tiny_copy(run->session->values, o->floats);
     o->buffers = tiny_copy(run->session->buffers, o->buffer_floats);
-    o->momentum = tiny_copy(run->trainer->state[0], o->floats);
+    o->momentum = tiny_copy(run->trainer->update->state[0], o->floats);
 }
 
 /* What rank 0 did alone, told to everybody. */
@@ -342,7 +344,7 @@ static void a_task_without_targets_adds_nothing(void)
     tiny_steps(&run, 2);
     outcome before, after;
     record_steps(&run, 0, &before);
-    int64_t *updates = memcpy(sm_alloc(93 * sizeof *updates), run.trainer->segment_steps, 93 * sizeof *updates);
+    int64_t *updates = memcpy(sm_alloc(93 * sizeof *updates), run.trainer->update->updates, 93 * sizeof *updates);
     changed_step(&run, hide_instances);
     record_steps(&run, 0, &after);
     const sm_slices *slices = &run.session->parameters->parameters;
@@ -353,7 +355,7 @@ static void a_task_without_targets_adds_nothing(void)
         int same_momentum =
             tiny_same_bits(before.momentum + slice->offset, after.momentum + slice->offset, slice->count);
         CU_ASSERT(same_value == belongs_to_instance(slice) && same_momentum == belongs_to_instance(slice));
-        CU_ASSERT(run.trainer->segment_steps[i] - updates[i] == !belongs_to_instance(slice));
+        CU_ASSERT(run.trainer->update->updates[i] - updates[i] == !belongs_to_instance(slice));
     }
     const sm_step_record *record = &run.trainer->record;
     CU_ASSERT(record->applied && isnan(record->task_loss[1]) && isnan(record->weight[1]) &&
@@ -392,12 +394,12 @@ static void a_task_with_targets_on_one_rank_is_trained(void)
     tiny_open(&run, test_comm, tiny_config(NULL));
     int64_t all, some;
     changed_step(&run, keep_all);
-    all = run.trainer->valid[1];
+    all = run.trainer->losses->valid[1];
     tiny_close(&run);
     tiny_open(&run, test_comm, tiny_config(NULL));
     changed_step(&run, hide_instances_of_rank_0);
-    some = run.trainer->valid[1];
-    CU_ASSERT(some > 0 && some < all && run.trainer->active[1] && run.trainer->record.applied);
+    some = run.trainer->losses->valid[1];
+    CU_ASSERT(some > 0 && some < all && run.trainer->losses->active[1] && run.trainer->record.applied);
     CU_ASSERT(*sm_session_log_variance(run.session, 1) != 0);
     tiny_same_on_all_ranks(run.session->values, tiny_parameter_floats(&run));
     tiny_close(&run);
@@ -498,11 +500,12 @@ static void log_variances_settle_at_their_minimisers(void)
         tiny_open(&run, test_comm, tiny_config(cases[i]));
         tiny_steps(&run, 1);
         double first[TINY_TASKS];
-        memcpy(first, run.trainer->loss, sizeof first);
+        memcpy(first, run.trainer->record.task_loss, sizeof first);
         tiny_steps(&run, 119);
         for (int task = 0; task < TINY_TASKS; task++) {
             const sm_weighted_task *weighted = &run.session->weighting->tasks[task];
-            SM_TEST_AT_MOST(fabs(run.trainer->loss[task] / first[task] - 1), 1e-6); /* another order of samples */
+            SM_TEST_AT_MOST(fabs(run.trainer->record.task_loss[task] / first[task] - 1),
+                            1e-6); /* another order of samples */
             double expected = weighted->likelihood->minimiser(first[task], weighted->dimensions);
             SM_TEST_AT_MOST(fabs(*sm_session_log_variance(run.session, task) - expected), 1e-2);
         }
@@ -530,14 +533,15 @@ static int same_runs(const tiny_run *a, const tiny_run *b)
 {
     size_t floats = tiny_parameter_floats(a), steps = (size_t)a->session->parameters->parameters.count;
     const sm_trainer *x = a->trainer, *y = b->trainer;
+    const sm_update *u = x->update, *v = y->update;
     int same = tiny_same_bits(a->session->values, b->session->values, floats) &&
                tiny_same_bits(a->session->buffers, b->session->buffers, tiny_buffer_floats(a)) &&
-               memcmp(x->segment_steps, y->segment_steps, steps * sizeof *x->segment_steps) == 0 &&
+               memcmp(u->updates, v->updates, steps * sizeof *u->updates) == 0 &&
                memcmp(&x->record.gradient_norm, &y->record.gradient_norm, sizeof(double)) == 0 && x->step == y->step &&
-               x->skipped == y->skipped && !x->average == !y->average &&
-               (!x->average || tiny_same_bits(x->average, y->average, floats));
-    for (int i = 0; i < x->optimizer->kind->state_count; i++) {
-        same = same && tiny_same_bits(x->state[i], y->state[i], floats);
+               x->skipped == y->skipped && !u->average == !v->average &&
+               (!u->average || tiny_same_bits(u->average, v->average, floats));
+    for (int i = 0; i < u->optimizer->kind->state_count; i++) {
+        same = same && tiny_same_bits(u->state[i], v->state[i], floats);
     }
     return same;
 }
@@ -548,11 +552,12 @@ static void expect_same_bits_if_shared(sm_comm *comm, const char *const *sets)
     tiny_run shared, own;
     tiny_open(&shared, comm, tiny_config(sets));
     tiny_open_as(&own, comm, tiny_config(sets), 0);
-    const sm_trainer *trainer = shared.trainer;
-    int ranks = sm_node_memory_size(trainer->shared);
+    const sm_update *update = shared.trainer->update;
+    int ranks = sm_node_memory_size(update->shared);
     CU_ASSERT(ranks > 1 || sm_comm_nodes(comm) > 1 || sm_comm_size(comm) == 1);
-    CU_ASSERT(sm_node_memory_size(own.trainer->shared) == 1 && sm_node_memory_size(shared.session->shared) == ranks);
-    CU_ASSERT(ranks == 1 || trainer->share_end - trainer->share_begin < tiny_parameter_floats(&shared));
+    CU_ASSERT(sm_node_memory_size(own.trainer->update->shared) == 1 &&
+              sm_node_memory_size(shared.session->shared) == ranks);
+    CU_ASSERT(ranks == 1 || update->own_end - update->own_begin < tiny_parameter_floats(&shared));
     for (int i = 0; i < 3; i++) {
         tiny_steps(&shared, 1);
         tiny_steps(&own, 1);
@@ -609,7 +614,7 @@ static void the_average_follows_the_applied_updates(void)
     }
     double largest = 0;
     for (size_t i = 0; i < floats; i++) {
-        largest = fmax(largest, fabs(run.trainer->average[i] - expected[i]) / (1 + fabs(expected[i])));
+        largest = fmax(largest, fabs(run.trainer->update->average[i] - expected[i]) / (1 + fabs(expected[i])));
     }
     SM_TEST_AT_MOST(largest, 1e-6); /* four roundings of a float */
     sm_free(expected);

@@ -105,7 +105,7 @@ static void minimisers_recover_the_scale_of_the_noise(void)
 static void descent_reaches_the_minimiser_from_every_start(void)
 {
     static const double starts[] = {-2, 0, 2, 5};
-    const sm_segment segment = {0, 1, 10, 0, 1};
+    const sm_slice_update slice = {0, 1, 10, 0, 1};
     for (const sm_likelihood *likelihood = sm_likelihoods; likelihood->name; likelihood++) {
         for (size_t i = 0; i < sizeof starts / sizeof *starts && !likelihood->scales_logits; i++) {
             sm_optimizer optimizer = {.kind = sm_optimizer_kinds, .momentum = 0.9, .nesterov = 1, .weight_decay = 1};
@@ -114,7 +114,7 @@ static void descent_reaches_the_minimiser_from_every_start(void)
             for (int step = 0; step < 400; step++) {
                 double slope = likelihood->slope(1.5, 0, s, 2);
                 gradient = (float)fmin(fmax(slope, -1), 1);
-                sm_optimizer_step(&optimizer, &segment, 1, 2.5e-3, 1, &s, &gradient, state, &steps, 1);
+                sm_optimizer_step(&optimizer, &slice, 1, 2.5e-3, 1, &s, &gradient, state, &steps, 1);
                 sm_project(&s, 1, -20, 20, &momentum);
             }
             SM_TEST_AT_MOST(fabs(s - likelihood->minimiser(1.5, 2)), 1e-3);

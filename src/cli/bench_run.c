@@ -162,8 +162,8 @@ sm_status bench_measure(bench *b)
         SM_TRY(run_step(b));
         b->seconds[i] = sm_seconds() - begin;
         sm_reduction_statistics statistics = {0}; /* reproducible sums wait for each other in the open */
-        if (b->trainer->reduction) {
-            sm_reduction_get_statistics(b->trainer->reduction, &statistics);
+        if (sm_trainer_reduction(b->trainer)) {
+            sm_reduction_get_statistics(sm_trainer_reduction(b->trainer), &statistics);
         }
         b->exposed[i] = -statistics.waited_seconds;
     }

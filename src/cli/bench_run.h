@@ -4,6 +4,7 @@
 #ifndef SIGMATIC_CLI_BENCH_RUN_H
 #define SIGMATIC_CLI_BENCH_RUN_H
 
+#include <sigmatic/train/run_log.h>
 #include <sigmatic/train/trainer.h>
 
 #include "cli/arguments.h"

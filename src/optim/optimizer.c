@@ -130,40 +130,40 @@ static size_t part_begin(size_t count, size_t part, size_t parts)
     return part == parts || begin > count ? count : begin;
 }
 
-static void step_part(const sm_optimizer *optimizer, const sm_segment *segment, double learning_rate,
+static void step_part(const sm_optimizer *optimizer, const sm_slice_update *slice, double learning_rate,
                       double gradient_scale, float *parameters, const float *gradients, float *const *state,
                       int64_t step, size_t part, size_t parts)
 {
-    size_t begin = part_begin(segment->count, part, parts);
-    size_t end = part_begin(segment->count, part + 1, parts);
-    size_t offset = segment->offset + begin;
+    size_t begin = part_begin(slice->count, part, parts);
+    size_t end = part_begin(slice->count, part + 1, parts);
+    size_t offset = slice->offset + begin;
     float *state_part[SM_OPTIMIZER_STATES_MAX] = {NULL};
     for (int i = 0; i < optimizer->kind->state_count; i++) {
         state_part[i] = state[i] + offset;
     }
     if (begin < end) {
-        optimizer->kind->step(optimizer, end - begin, step, (float)(learning_rate * segment->learning_rate_scale),
-                              segment->decay ? (float)optimizer->weight_decay : 0.0f, (float)gradient_scale,
+        optimizer->kind->step(optimizer, end - begin, step, (float)(learning_rate * slice->learning_rate_scale),
+                              slice->decay ? (float)optimizer->weight_decay : 0.0f, (float)gradient_scale,
                               parameters + offset, gradients + offset, state_part);
     }
 }
 
-void sm_optimizer_step(const sm_optimizer *optimizer, const sm_segment *segments, int segment_count,
+void sm_optimizer_step(const sm_optimizer *optimizer, const sm_slice_update *slices, int slice_count,
                        double learning_rate, double gradient_scale, float *parameters, const float *gradients,
-                       float *const *state, int64_t *segment_steps, int threads)
+                       float *const *state, int64_t *updates, int threads)
 {
     assert(threads >= 1);
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
     for (int part = 0; part < threads; part++) {
-        for (int i = 0; i < segment_count; i++) {
-            if (segments[i].active) {
-                step_part(optimizer, &segments[i], learning_rate, gradient_scale, parameters, gradients, state,
-                          segment_steps[i] + 1, (size_t)part, (size_t)threads);
+        for (int i = 0; i < slice_count; i++) {
+            if (slices[i].active) {
+                step_part(optimizer, &slices[i], learning_rate, gradient_scale, parameters, gradients, state,
+                          updates[i] + 1, (size_t)part, (size_t)threads);
             }
         }
     }
-    for (int i = 0; i < segment_count; i++) {
-        segment_steps[i] += segments[i].active != 0;
+    for (int i = 0; i < slice_count; i++) {
+        updates[i] += slices[i].active != 0;
     }
 }
 
@@ -192,28 +192,28 @@ size_t sm_flat_block_begin(size_t floats, int block)
     return part_begin(floats, (size_t)block, SM_FLAT_BLOCKS);
 }
 
-static double squares_between(const sm_segment *segments, int segment_count, const float *gradients, size_t begin,
+static double squares_between(const sm_slice_update *slices, int slice_count, const float *gradients, size_t begin,
                               size_t end)
 {
     double sum = 0;
-    for (int i = 0; i < segment_count; i++) {
-        size_t first = segments[i].offset, last = first + segments[i].count;
+    for (int i = 0; i < slice_count; i++) {
+        size_t first = slices[i].offset, last = first + slices[i].count;
         first = first > begin ? first : begin;
         last = last < end ? last : end;
-        if (segments[i].active && first < last) {
+        if (slices[i].active && first < last) {
             sum += sum_of_squares(last - first, gradients + first);
         }
     }
     return sum;
 }
 
-double sm_gradient_squares(const sm_segment *segments, int segment_count, const float *gradients, size_t floats,
+double sm_gradient_squares(const sm_slice_update *slices, int slice_count, const float *gradients, size_t floats,
                            int first, int last, int threads, double *squares)
 {
     assert(threads >= 1);
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int b = first; b < last; b++) {
-        squares[b] = squares_between(segments, segment_count, gradients, sm_flat_block_begin(floats, b),
+        squares[b] = squares_between(slices, slice_count, gradients, sm_flat_block_begin(floats, b),
                                      sm_flat_block_begin(floats, b + 1));
     }
     double sum = 0;

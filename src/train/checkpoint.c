@@ -144,14 +144,16 @@ done:
 static sm_status optimizer_tensors(tensor_function function, sm_h5 *file, const sm_trainer *trainer)
 {
     sm_status status = SM_OK;
-    const sm_optimizer_kind *kind = trainer->optimizer->kind;
+    const sm_optimizer_kind *kind = trainer->update->optimizer->kind;
     for (int i = 0; i < kind->state_count; i++) {
         char group[64];
         snprintf(group, sizeof group, "/optimizer/%s", kind->state_names[i]);
-        SM_TRY(each_tensor(function, file, group, &trainer->session->parameters->parameters, trainer->state[i]));
+        SM_TRY(
+            each_tensor(function, file, group, &trainer->session->parameters->parameters, trainer->update->state[i]));
     }
-    if (trainer->average) {
-        SM_TRY(each_tensor(function, file, "/ema", &trainer->session->parameters->parameters, trainer->average));
+    if (trainer->update->average) {
+        SM_TRY(
+            each_tensor(function, file, "/ema", &trainer->session->parameters->parameters, trainer->update->average));
     }
 done:
     return status;
@@ -167,7 +169,7 @@ static sm_status write_attributes(sm_h5 *file, const sm_trainer *trainer, const 
     SM_TRY(sm_h5_write_attribute_text(file, "/", "version", SM_VERSION));
     SM_TRY(sm_h5_write_attribute_text(file, "/", "config", config));
     SM_TRY(sm_h5_write_attribute_text(file, "/", "dataset", fingerprint));
-    SM_TRY(sm_h5_write_attribute_text(file, "/", "optimizer", trainer->optimizer->kind->name));
+    SM_TRY(sm_h5_write_attribute_text(file, "/", "optimizer", trainer->update->optimizer->kind->name));
     SM_TRY(sm_h5_write_attribute_int64(file, "/", "seed", (int64_t)session->settings.seed));
     SM_TRY(sm_h5_write_attribute_int64(file, "/", "step", trainer->step));
     SM_TRY(sm_h5_write_attribute_int64(file, "/", "epoch", trainer->record.epoch));
@@ -191,9 +193,9 @@ static sm_status build(const sm_trainer *trainer, const char *path, const char *
     SM_TRY(write_attributes(file, trainer, fingerprint, best_metric));
     SM_TRY(network_tensors(write_one, file, trainer->session));
     SM_TRY(optimizer_tensors(write_one, file, trainer));
-    SM_TRY(sm_h5_write(file, UPDATES, SM_H5_INT64, 1, &slices, trainer->segment_steps));
+    SM_TRY(sm_h5_write(file, UPDATES, SM_H5_INT64, 1, &slices, trainer->update->updates));
     SM_TRY(sm_h5_write_attribute_int64(file, UPDATES, "crc32c",
-                                       sm_crc32c(0, trainer->segment_steps, slices * sizeof(int64_t))));
+                                       sm_crc32c(0, trainer->update->updates, slices * sizeof(int64_t))));
     *out = file;
     file = NULL;
 done:
@@ -272,8 +274,8 @@ static sm_status load_file(sm_session *session, sm_trainer *trainer, const char 
     if (trainer) {
         size_t slices = (size_t)session->parameters->parameters.count;
         SM_TRY(optimizer_tensors(read_one, file, trainer));
-        SM_TRY(sm_h5_read(file, UPDATES, SM_H5_INT64, 1, &slices, trainer->segment_steps));
-        SM_TRY(check_checksum(file, UPDATES, trainer->segment_steps, slices * sizeof(int64_t)));
+        SM_TRY(sm_h5_read(file, UPDATES, SM_H5_INT64, 1, &slices, trainer->update->updates));
+        SM_TRY(check_checksum(file, UPDATES, trainer->update->updates, slices * sizeof(int64_t)));
         SM_TRY(sm_h5_read_attribute_int64(file, "/", "step", &trainer->step));
         SM_TRY(sm_h5_read_attribute_int64(file, "/", "samples_seen", &trainer->position));
         SM_TRY(sm_h5_read_attribute_int64(file, "/", "skipped", &trainer->skipped));
@@ -293,7 +295,7 @@ static void broadcast_network(sm_session *session)
 sm_status sm_checkpoint_load(sm_session *session, sm_trainer *trainer, const char *path, int use_average)
 {
     sm_comm *comm = session->comm;
-    sm_session_settle(session);
+    sm_session_wait_for_node(session);
     sm_status status = sm_comm_rank(comm) == 0 ? load_file(session, trainer, path, use_average) : SM_OK;
     status = sm_comm_agree(comm, status);
     if (status != SM_OK) {
@@ -301,14 +303,14 @@ sm_status sm_checkpoint_load(sm_session *session, sm_trainer *trainer, const cha
     }
     broadcast_network(session);
     if (trainer) {
-        for (int i = 0; i < trainer->optimizer->kind->state_count; i++) {
-            sm_session_broadcast(session, trainer->state[i]);
+        for (int i = 0; i < trainer->update->optimizer->kind->state_count; i++) {
+            sm_session_broadcast(session, trainer->update->state[i]);
         }
-        if (trainer->average) {
-            sm_session_broadcast(session, trainer->average);
+        if (trainer->update->average) {
+            sm_session_broadcast(session, trainer->update->average);
         }
-        sm_comm_broadcast(comm, trainer->segment_steps, (size_t)session->parameters->parameters.count * sizeof(int64_t),
-                          0);
+        sm_comm_broadcast(comm, trainer->update->updates,
+                          (size_t)session->parameters->parameters.count * sizeof(int64_t), 0);
         int64_t *const positions[] = {&trainer->step, &trainer->position, &trainer->skipped,
                                       &trainer->skipped_in_a_row};
         for (size_t i = 0; i < sizeof positions / sizeof *positions; i++) {
@@ -363,7 +365,7 @@ done:
 
 sm_status sm_checkpoint_load_pretrained(sm_session *session, const char *path)
 {
-    sm_session_settle(session);
+    sm_session_wait_for_node(session);
     sm_status status = sm_comm_rank(session->comm) == 0 ? load_pretrained_file(session, path) : SM_OK;
     status = sm_comm_agree(session->comm, status);
     if (status == SM_OK) {

@@ -18,14 +18,14 @@ static size_t add_parameters(sm_memory_table *table, const sm_trainer *trainer, 
 {
     const sm_session *session = trainer->session;
     size_t flat = session->parameters->parameters.floats * sizeof(float);
-    size_t states = (size_t)trainer->optimizer->kind->state_count, averages = trainer->average != NULL;
+    size_t states = (size_t)trainer->update->optimizer->kind->state_count, averages = trainer->update->average != NULL;
     size_t statistics = 2 * session->parameters->buffers.floats * sizeof(float);
-    size_t share = (trainer->share_end - trainer->share_begin) * sizeof(float);
-    size_t saved = sm_comm_rank(session->comm) == 0 ? flat : share;
+    size_t own = (trainer->update->own_end - trainer->update->own_begin) * sizeof(float);
+    size_t saved = sm_comm_rank(session->comm) == 0 ? flat : own;
     add_row(table, "parameters", flat);
     add_row(table, "optimizer state", states * saved);
     add_row(table, "moving average", averages * (evaluates ? flat : saved));
-    int is_shared = sm_node_memory_size(trainer->shared) > 1;
+    int is_shared = sm_node_memory_size(trainer->update->shared) > 1;
     table->once = is_shared ? table->total : 0;
     add_row(table, "gradients", flat);
     add_row(table, "running statistics, twice", statistics);
@@ -62,11 +62,12 @@ void sm_memory_table_fill(const sm_trainer *trainer, const sm_loader_options *lo
     size_t in_place = add_parameters(table, trainer, evaluator != NULL);
     add_engines(table, trainer, evaluator);
     add_row(table, "batches read ahead", sm_loader_bytes(loader));
-    add_row(table, "reduction over ranks", trainer->reduction ? sm_reduction_extra_bytes(trainer->reduction) : 0);
+    const sm_reduction *reduction = sm_trainer_reduction(trainer);
+    add_row(table, "reduction over ranks", reduction ? sm_reduction_extra_bytes(reduction) : 0);
     add_row(table, "program, MPI, HDF5, plan", resident_beside(in_place));
 
     size_t flat = session->parameters->parameters.floats * sizeof(float);
-    size_t kept = 1 + (size_t)trainer->optimizer->kind->state_count + (trainer->average != NULL);
+    size_t kept = 1 + (size_t)trainer->update->optimizer->kind->state_count + (trainer->update->average != NULL);
     table->checkpoint = sm_comm_rank(session->comm) == 0 ? kept * flat : 0;
     table->evaluation = evaluator ? sm_loader_bytes(&evaluator->loader) : 0;
     sm_loader_options one_more = *loader;

@@ -107,7 +107,7 @@ int sm_session_writes(const sm_session *session)
     return sm_node_memory_rank(session->shared) == 0;
 }
 
-void sm_session_settle(sm_session *session)
+void sm_session_wait_for_node(sm_session *session)
 {
     if (sm_node_memory_is_shared(session->shared)) {
         sm_comm_node_barrier(session->comm);
@@ -318,6 +318,16 @@ void sm_engine_bind(sm_session *session, sm_engine *engine)
     engine->run.base[SM_REGION_BUFFERS] = (char *)session->buffers;
     engine->run.threads = session->settings.threads;
     engine->run.seed = session->settings.seed;
+}
+
+int sm_session_network_slices(const sm_session *session)
+{
+    return session->parameters->parameters.count - session->task_count;
+}
+
+size_t sm_session_network_begin(const sm_session *session)
+{
+    return session->parameters->parameters.items[sm_session_network_slices(session) - 1].offset;
 }
 
 float *sm_session_log_variance(const sm_session *session, int task)

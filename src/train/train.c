@@ -279,7 +279,7 @@ static sm_status load_start(training *t)
         if (*pretrained) {
             SM_TRY(sm_checkpoint_load_pretrained(t->session, pretrained));
         }
-        sm_trainer_start_average(t->trainer);
+        sm_update_start_average(t->trainer->update);
     }
 done:
     return status;
@@ -349,7 +349,7 @@ static sm_status evaluate(training *t)
         return SM_OK;
     }
     double begin = sm_seconds();
-    SM_TRY(sm_evaluator_run(t->evaluator, &(sm_evaluation){.parameters = t->trainer->average}, t->values));
+    SM_TRY(sm_evaluator_run(t->evaluator, &(sm_evaluation){.parameters = t->trainer->update->average}, t->values));
     sm_log_result("evaluation after step %lld (%lld samples, %.1f s)", (long long)t->trainer->step,
                 (long long)sm_dataset_count(t->validation), sm_seconds() - begin);
     sm_evaluator_report(t->evaluator, t->values, NULL);

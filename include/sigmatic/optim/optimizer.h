@@ -2,9 +2,9 @@
  * Optimisers on flat arrays: SGD and AdamW as rows of a table, gradient norm and clipping, projection of parameters
  * on bounds.
  *
- * Nothing here knows names, shapes or ranks. Parameters, gradients and every state array have one layout; a segment
+ * Nothing here knows names, shapes or ranks. Parameters, gradients and every state array have one layout; a slice
  * is a run of it. All arithmetic is in float, element by element: the result does not depend on the number of
- * threads, and (parameters, states, segment_steps) are the whole state, so that a run continues bit for bit.
+ * threads, and (parameters, states, updates) are the whole state, so that a run continues bit for bit.
  * Non-finite numbers pass through, they are never hidden. */
 #ifndef SIGMATIC_OPTIM_OPTIMIZER_H
 #define SIGMATIC_OPTIM_OPTIMIZER_H
@@ -22,12 +22,12 @@ extern "C" {
 enum { SM_OPTIMIZER_STATES_MAX = 2 };
 
 /** A run of parameters that are updated alike. */
-typedef struct sm_segment {
+typedef struct sm_slice_update {
     size_t offset, count;      /**< in floats */
     float learning_rate_scale; /**< multiplies the learning rate; 1 for the network */
     int decay;                 /**< 1 = weight decay applies */
     int active; /**< 0 = neither parameters nor state nor step count are touched, and its gradients count for no norm */
-} sm_segment;
+} sm_slice_update;
 
 typedef struct sm_optimizer sm_optimizer;
 
@@ -37,7 +37,7 @@ typedef struct sm_optimizer_kind {
     const char *help;
     int state_count; /**< state arrays, each as long as the parameters, zero before the first step */
     const char *state_names[SM_OPTIMIZER_STATES_MAX]; /**< "momentum"; "exp_avg", "exp_avg_sq" */
-    /** Updates `count` parameters. \param step  updates of this segment including this one, from 1 */
+    /** Updates `count` parameters. \param step  updates of this slice including this one, from 1 */
     void (*step)(const sm_optimizer *optimizer, size_t count, int64_t step, float learning_rate, float weight_decay,
                  float gradient_scale, float *parameters, const float *gradients, float *const *state);
 } sm_optimizer_kind;
@@ -64,38 +64,38 @@ extern const sm_key sm_optimizer_keys[];
 sm_status sm_optimizer_new(const sm_config *config, sm_optimizer **out);
 void sm_optimizer_free(sm_optimizer *optimizer);
 
-/** One update of all active segments; with lr = learning_rate * segment's scale, g = gradient_scale * gradient,
+/** One update of all active slices; with lr = learning_rate * slice's scale, g = gradient_scale * gradient,
  * wd = weight_decay or 0:
  *
  *  sgd (as PyTorch, dampening 0):  g += wd p;  m = momentum m + g;  p -= lr (nesterov ? g + momentum m : m)
  *  adamw (Loshchilov and Hutter, ICLR 2019, as PyTorch):  p *= 1 - lr wd;  m += (1 - beta1) (g - m);
  *    v = beta2 v + (1 - beta2) g g;  p -= lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
- *    with t = steps of this segment
+ *    with t = steps of this slice
  *
  * Log-variances take no part in clipping: update them in a call of their own with gradient_scale 1, or limit and
  * scale their gradients before.
  *
- * \param [in]     segments        `segment_count`, not overlapping
+ * \param [in]     slices          `slice_count`, not overlapping
  * \param [in]     gradient_scale  from sm_gradient_clip_scale(), or 1
  * \param [in,out] state           kind->state_count arrays in the layout of `parameters`
- * \param [in,out] segment_steps   one count a segment, zero before the first step */
-void sm_optimizer_step(const sm_optimizer *optimizer, const sm_segment *segments, int segment_count,
+ * \param [in,out] updates         one count a slice, zero before the first step */
+void sm_optimizer_step(const sm_optimizer *optimizer, const sm_slice_update *slices, int slice_count,
                        double learning_rate, double gradient_scale, float *parameters, const float *gradients,
-                       float *const *state, int64_t *segment_steps, int threads);
+                       float *const *state, int64_t *updates, int threads);
 
-/** Flat arrays are cut into so many blocks of whole cache lines, some empty if the array is small. A share of the work is
- * a run of blocks: what the parts of a segment give does not depend on the cut. */
+/** Flat arrays are cut into so many blocks of whole cache lines, some empty if the array is small. Who takes part in
+ * an update takes a run of blocks: what the parts of a slice give does not depend on the cut. */
 enum { SM_FLAT_BLOCKS = 1024 };
 
 /** \return where a block of an array of `floats` floats begins; block = SM_FLAT_BLOCKS: `floats` */
 size_t sm_flat_block_begin(size_t floats, int block);
 
-/** squares[b] = sum of squares, in double, of the gradients of active segments in block b, for b in [first, last).
+/** squares[b] = sum of squares, in double, of the gradients of active slices in block b, for b in [first, last).
  *
  * \param floats  of the whole flat array
  * \param [out] squares  SM_FLAT_BLOCKS, of which only [first, last) are written
  * \return their sum; non-finite exactly if one of the gradients is */
-double sm_gradient_squares(const sm_segment *segments, int segment_count, const float *gradients, size_t floats,
+double sm_gradient_squares(const sm_slice_update *slices, int slice_count, const float *gradients, size_t floats,
                            int first, int last, int threads, double *squares);
 
 /** \return the L2 norm of the gradients whose squares these are: SM_FLAT_BLOCKS, added in their order. */

@@ -6,24 +6,13 @@
 #define SIGMATIC_TRAIN_RUN_LOG_H
 
 #include <sigmatic/train/session.h>
+#include <sigmatic/train/step_record.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 typedef struct sm_run_log sm_run_log;
-
-/** One attempted step. Arrays have one entry a task; NaN where absent. */
-typedef struct sm_step_record {
-    int64_t step; /**< attempts from 1 */
-    int64_t epoch;
-    int applied;    /**< 0 = skipped for non-finite numbers */
-    double seconds; /**< since the run began, resumed parts included */
-    double learning_rate, loss, gradient_norm, images_per_second;
-    double step_seconds;
-    double data_wait[3], communication_wait[3]; /**< seconds of the step: least, median and most over the ranks */
-    double *task_loss, *weight, *log_variance, *sigma; /**< as used in the step */
-} sm_step_record;
 
 /** Where a continued log stands; all zero for a new one. */
 typedef struct sm_run_log_kept {

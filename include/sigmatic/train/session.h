@@ -39,8 +39,8 @@ typedef struct sm_session {
     sm_parameters *parameters;
     int *log_variances;     /**< one a task: index of its slice */
     sm_node_memory *shared; /**< of `values` */
-    float *values;          /**< flat parameters, once a node: each of its ranks updates a share, and reads all after
-                                sm_session_settle() */
+    float *values;          /**< flat parameters, once a node: each of its ranks updates a part, and reads all after
+                                sm_session_wait_for_node() */
     float *buffers;         /**< running statistics */
     char *memory;           /**< that engines share, as only one of them works at a time; of the largest one's size */
     size_t memory_bytes;
@@ -54,12 +54,12 @@ sm_status sm_session_new(const sm_config *config, sm_comm *comm, const sm_datase
 void sm_session_free(sm_session *session);
 
 /** \return 1 if this rank writes where one rank writes the whole of what stands once a node; the others wait in
- * sm_session_settle(). */
+ * sm_session_wait_for_node(). */
 int sm_session_writes(const sm_session *session);
 
 /** Waits for the ranks of the node where parameters stand once for all of them: what one wrote, all may read; what all
  * have read, one may write. Collective. */
-void sm_session_settle(sm_session *session);
+void sm_session_wait_for_node(sm_session *session);
 
 /** Copies rank 0's numbers, one a parameter, in memory shared as that of `values`, to everyone. Collective. */
 void sm_session_broadcast(sm_session *session, float *numbers);
@@ -86,6 +86,13 @@ void sm_engine_set_batch(sm_engine *engine, const sm_batch *batch, int64_t batch
 
 /** \return what a loader needs to know of the tasks, one a task, freed with sm_free(). */
 sm_target_builder *sm_session_target_builders(const sm_session *session);
+
+/** \return how many slices of the parameters are the network's: the first, in the order of adding; the log-variances
+ * follow. */
+int sm_session_network_slices(const sm_session *session);
+
+/** \return the first float of the network's parameters: in memory the log-variances come first. */
+size_t sm_session_network_begin(const sm_session *session);
 
 /** \return s of a task. */
 float *sm_session_log_variance(const sm_session *session, int task);

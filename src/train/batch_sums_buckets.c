@@ -1,0 +1,81 @@
+/* Sums of each rank's samples, added over ranks: gradients in buckets that travel during backward (comm/reduction.h). */
+#include <sigmatic/base/memory.h>
+
+#include "train/batch_sums.h"
+
+#include <string.h>
+
+static void free_buckets(sm_batch_sums *sums)
+{
+    if (sums) {
+        sm_reduction_free(sums->reduction);
+        sm_reduction_free_values(sums->gradients);
+        sm_free(sums);
+    }
+}
+
+static sm_status make_buckets(sm_session *session, const size_t *parts, sm_batch_sums **out)
+{
+    sm_status status = SM_OK;
+    size_t floats = session->parameters->parameters.floats;
+    sm_reduction_options options = session->settings.reduction;
+    sm_batch_sums *sums = sm_alloc_zeroed(sizeof *sums);
+    *sums = (sm_batch_sums){.kind = &sm_batch_sums_buckets,
+                            .session = session,
+                            .gradients = sm_reduction_alloc(session->comm, floats),
+                            .writes_known = sm_comm_rank(session->comm) == 0};
+    memset(sums->gradients, 0, floats * sizeof(float)); /* frozen ones are never written, but travel */
+    options.shares = parts;
+    SM_TRY(sm_reduction_new(session->comm, sums->gradients, floats, &options, &sums->reduction));
+    *out = sums;
+    sums = NULL;
+done:
+    free_buckets(sums);
+    return status;
+}
+
+static void bind_buckets(sm_batch_sums *sums, sm_engine *engine)
+{
+    engine->run.base[SM_REGION_GRADIENTS] = (char *)sums->gradients;
+}
+
+static void begin_step(sm_batch_sums *sums, int64_t samples)
+{
+    (void)sums;
+    (void)samples;
+}
+
+/* One message for both. */
+static void sum_losses(sm_batch_sums *sums, double *rows, size_t count, int *stop)
+{
+    rows[count] = *stop;
+    sm_comm_sum_double(sums->session->comm, rows, count + 1);
+    *stop = rows[count] > 0;
+}
+
+static void begin(sm_batch_sums *sums)
+{
+    sm_reduction_begin(sums->reduction);
+}
+
+static void progress(sm_batch_sums *sums, size_t complete)
+{
+    sm_reduction_progress(sums->reduction, complete);
+}
+
+static void finish(sm_batch_sums *sums)
+{
+    sm_reduction_finish(sums->reduction);
+}
+
+const sm_batch_sums_kind sm_batch_sums_buckets = {
+    .name = "buckets",
+    .make = make_buckets,
+    .free = free_buckets,
+    .bind = bind_buckets,
+    .begin_step = begin_step,
+    .losses = sum_losses,
+    .begin = begin,
+    .progress = progress,
+    .finish = finish,
+};
