@@ -162,6 +162,36 @@ refuse "--threads -1" "0 and more" -- bench --step --threads -1
 refuse "--steps 0" "1 and more" -- bench --step --steps 0
 refuse "log_variance" "30" -- train good.ini --overwrite --set task.depth.log_variance=30
 
+# --print-config refuses what --dry-run refuses, without looking at data
+alike() { # PART... -- ASSIGNMENT...
+    local parts=() sets=()
+    while [ "$1" != -- ]; do
+        parts+=("$1")
+        shift
+    done
+    shift
+    for assignment; do
+        sets+=(--set "$assignment")
+    done
+    refuse "${parts[@]}" -- train good.ini --overwrite --dry-run "${sets[@]}"
+    refuse "${parts[@]}" -- train good.ini --print-config --set data.train=absent.h5 "${sets[@]}"
+}
+alike "output_stride" "12" -- model.output_stride=12
+alike "aspp_rates" "3 rates" -- model.aspp_rates=1,2
+alike "likelihood" "gaussian" "laplace" -- task.depth.likelihood=gaussian
+alike "loss" "cross_entropy" -- task.semantic.loss=l1
+alike "class_weights" "semantic" -- task.depth.class_weights=1,2
+alike "'stem.*'" "freeze" -- 'model.freeze=stem.*'
+alike "[data] crop_width" "crop_height" -- data.crop_height=16
+alike "[data] scale_min" "scale_max" -- data.scale_min=2
+alike "upper" "lower" -- weighting.lower=3 weighting.upper=2
+alike "minimum" "learning rate" -- schedule.minimum=1
+alike "milestones" "ascending" -- schedule.milestones=3,2
+alike "momentum" "[0, 1)" -- optimizer.momentum=1
+alike "batch_norm" "reproducible" -- distributed.reproducible=true distributed.batch_norm=local
+alike "[run] steps" "epochs" -- run.steps=0
+alike "[task.step]" -- task.step.kind=depth
+
 # ---- data ----
 
 refuse "absent.h5" -- train good.ini --overwrite --set data.train=absent.h5

@@ -141,5 +141,40 @@ expect "equal weights: no nan" lacks out '\bnan\b'
 expect "show --json of equal weights" run 0 show equal/run.h5 --json
 expect "show --json of equal weights: null" json 'assert result["tasks"]["depth"]["sigma"] is None'
 
+# ---- keys without effect ----
+
+idle() { # PATTERN ASSIGNMENT...: warned of once, by its place, by one rank
+    local pattern=$1 sets=() assignment
+    shift
+    for assignment; do
+        sets+=(--set "$assignment")
+    done
+    run_ranks train tiny.ini --print-config "${sets[@]}" || return 1
+    count err 'warning' 1 && holds err "warning: .*--set: .*$pattern"
+}
+silent() { # ASSIGNMENT...
+    local sets=() assignment
+    for assignment; do
+        sets+=(--set "$assignment")
+    done
+    run 0 train tiny.ini --print-config "${sets[@]}" && lacks err warning
+}
+expect "a weight of uncertainty" idle '\[task.depth\] weight = 2 .*weighting.method = fixed .it is uncertainty' task.depth.weight=2
+expect "a log-variance of equal weights" idle 'log_variance = 1 .*uncertainty' task.depth.log_variance=1 weighting.method=equal
+expect "a likelihood of fixed weights" idle 'likelihood = paper_l1' task.depth.likelihood=paper_l1 weighting.method=fixed
+expect "a limit of fixed weights" idle 'gradient_limit = 2' weighting.gradient_limit=2 weighting.method=fixed
+expect "epochs beside steps" idle '\[run\] epochs = 3 .*run.steps = 0 .it is 4' run.epochs=3
+expect "sums in buckets that are reproducible" idle 'bucket_mib = 2 .*reproducible' distributed.bucket_mib=2 distributed.reproducible=true
+expect "a thread for a blocking reduction" idle 'reduction_thread' distributed.reduction_thread=false distributed.reduction=blocking
+expect "momentum of AdamW" idle 'momentum = 0.5' optimizer.momentum=0.5 optimizer.kind=adamw
+expect "a beta of SGD" idle 'beta2' optimizer.beta2=0.99
+expect "a power of a cosine" idle 'power' schedule.power=2 schedule.kind=cosine
+expect "a warm-up of no steps" idle 'warmup_factor = 0.1 .*warmup_steps is not 0' schedule.warmup_factor=0.1
+expect "a best evaluation of none" idle 'keep_best = false .*a data.validation_split' checkpoint.keep_best=false data.validation_split= run.evaluate_interval=0
+expect "the file and the line are named" sh -c "sed 's/^steps.*/&\nepochs = 7/' tiny.ini >idle.ini; '$program' train idle.ini --dry-run 2>&1 >out | grep -q 'idle.ini:5: .run. epochs = 7'"
+expect "nothing is said of keys that count" silent task.depth.weight=2 weighting.method=fixed
+expect "nothing is said of defaults" silent
+expect "nor of a printed config" sh -c "'$program' train tiny.ini --print-config >printed.ini && '$program' train printed.ini --print-config 2>err >out && cmp printed.ini out && ! grep warning err"
+
 echo "check_results: $passed passed, $failed failed"
 [ "$failed" -eq 0 ]

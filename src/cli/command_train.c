@@ -55,7 +55,11 @@ sm_status command_train(command_context *context, int argc, char **argv)
         SM_TRY(sm_fail(SM_ERR_USAGE, "train: CONFIG is missing; see 'sigmatic train --help'"));
     }
     SM_TRY(sm_comm_agree(context->comm, command_config(path, NULL, &sets, &config)));
+    if (sm_comm_rank(context->comm) == 0) {
+        sm_config_warn_without_effect(config, sm_all_conditions);
+    }
     if (print_config) {
+        SM_TRY(sm_comm_agree(context->comm, sm_train_check_config(config)));
         if (sm_comm_rank(context->comm) == 0) {
             char *text = sm_config_text(config);
             fputs(text, stdout);

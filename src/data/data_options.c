@@ -71,7 +71,10 @@ static sm_status read_size(const sm_config *config, const char *height_key, cons
 sm_status sm_data_augmentation(const sm_config *config, const sm_dataset *train, sm_augmentation *augmentation)
 {
     sm_status status = SM_OK;
-    sm_dataset_max_size(train, &augmentation->height, &augmentation->width);
+    augmentation->height = augmentation->width = 0;
+    if (train) {
+        sm_dataset_max_size(train, &augmentation->height, &augmentation->width);
+    }
     SM_TRY(read_size(config, "height", "width", &augmentation->height, &augmentation->width));
     augmentation->crop_height = augmentation->height;
     augmentation->crop_width = augmentation->width;

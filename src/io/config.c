@@ -226,13 +226,6 @@ const char *const *sm_config_texts(const sm_config *config, const char *section,
     return (const char *const *)v->texts;
 }
 
-int sm_config_is_set(const sm_config *config, const char *section, const char *key)
-{
-    const sm_config_entry *e = sm_config_find(config, section, key);
-    assert(e && "an undeclared key");
-    return e->value.origin != NULL;
-}
-
 int sm_config_has(const sm_config *config, const char *section, const char *key)
 {
     return sm_config_find(config, section, key) != NULL;

@@ -175,20 +175,50 @@ static int most_sum_nodes(int batch, int ranks)
     return ranks > 1 && batch > MOST_TRIED ? bound : most;
 }
 
+/* Everything that only the config and the classes decide. */
+static sm_status configure(sm_session *session)
+{
+    sm_status status = SM_OK;
+    SM_TRY(sm_settings_read(session->config, &session->settings));
+    SM_TRY(sm_network_configure(session->config, &session->network));
+    SM_TRY(make_tasks(session));
+    SM_TRY(make_parameters(session));
+done:
+    return status;
+}
+
+/* Classes without names, as many as there are class weights. */
+static int classes_that_fit(const sm_config *config)
+{
+    const char *const *sections;
+    size_t tasks = sm_config_sections(config, "task", &sections), count = 0;
+    for (size_t i = 0; i < tasks && count == 0; i++) {
+        sm_config_reals(config, sections[i], "class_weights", &count);
+    }
+    return count > 0 ? (int)count : 1;
+}
+
+sm_status sm_session_check_config(const sm_config *config)
+{
+    sm_session *session = sm_alloc_zeroed(sizeof *session);
+    session->config = config;
+    session->classes = (sm_class_info){.count = classes_that_fit(config), .ignore = 255};
+    sm_status status = configure(session);
+    sm_session_free(session);
+    return status;
+}
+
 sm_status sm_session_new(const sm_config *config, sm_comm *comm, const sm_dataset *dataset, sm_session **out)
 {
     sm_status status = SM_OK;
     sm_session *session = sm_alloc_zeroed(sizeof *session);
     session->config = config;
     session->comm = comm;
-    SM_TRY(sm_settings_read(config, &session->settings));
-    session->sum_nodes = most_sum_nodes(session->settings.batch, sm_comm_size(comm));
-    SM_TRY(sm_network_configure(config, &session->network));
-    choose_threads(session);
     copy_classes(dataset, &session->classes);
-    SM_TRY(make_tasks(session));
+    SM_TRY(configure(session));
     SM_TRY(check_targets(session, dataset));
-    SM_TRY(make_parameters(session));
+    session->sum_nodes = most_sum_nodes(session->settings.batch, sm_comm_size(comm));
+    choose_threads(session);
 done:
     status = sm_comm_agree(comm, status);
     if (status != SM_OK) {

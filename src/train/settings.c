@@ -64,6 +64,38 @@ const sm_key *const sm_all_keys[] = {sm_run_keys,          sm_model_keys,    sm_
                                      sm_augmentation_keys, sm_task_keys,     sm_weighting_keys,
                                      sm_optimizer_keys,    sm_schedule_keys, NULL};
 
+static const char off[] = "false|no|off";
+
+const sm_key_condition sm_all_conditions[] = {
+    {run, "epochs", run, "steps", "0"},
+    {run, "evaluate_interval", "data", "validation_split", "!"},
+    {checkpoint, "keep_best", "data", "validation_split", "!"},
+    {distributed, "reduction", distributed, "reproducible", off},
+    {distributed, "bucket_mib", distributed, "reproducible", off},
+    {distributed, "reduction_thread", distributed, "reproducible", off},
+    {distributed, "reduction_thread", distributed, "reduction", "!blocking"},
+    {"weighting", "learning_rate_scale", "weighting", "method", "uncertainty"},
+    {"weighting", "gradient_limit", "weighting", "method", "uncertainty"},
+    {"weighting", "lower", "weighting", "method", "uncertainty"},
+    {"weighting", "upper", "weighting", "method", "uncertainty"},
+    {"task.NAME", "likelihood", "weighting", "method", "uncertainty"},
+    {"task.NAME", "log_variance", "weighting", "method", "uncertainty"},
+    {"task.NAME", "weight", "weighting", "method", "fixed"},
+    {"optimizer", "momentum", "optimizer", "kind", "sgd"},
+    {"optimizer", "nesterov", "optimizer", "kind", "sgd"},
+    {"optimizer", "nesterov", "optimizer", "momentum", "!0"},
+    {"optimizer", "beta1", "optimizer", "kind", "adamw"},
+    {"optimizer", "beta2", "optimizer", "kind", "adamw"},
+    {"optimizer", "epsilon", "optimizer", "kind", "adamw"},
+    {"schedule", "power", "schedule", "kind", "poly"},
+    {"schedule", "milestones", "schedule", "kind", "step"},
+    {"schedule", "gamma", "schedule", "kind", "step"},
+    {"schedule", "gamma", "schedule", "milestones", "!"},
+    {"schedule", "minimum", "schedule", "kind", "!constant"},
+    {"schedule", "warmup_factor", "schedule", "warmup_steps", "!0"},
+    {0},
+};
+
 /* What would make the sums depend on the number of ranks. */
 static sm_status check_reproducible(const sm_config *config, const sm_settings *settings)
 {

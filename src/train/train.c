@@ -351,7 +351,7 @@ static sm_status evaluate(training *t)
     double begin = sm_seconds();
     SM_TRY(sm_evaluator_run(t->evaluator, &(sm_evaluation){.parameters = t->trainer->update->average}, t->values));
     sm_log_result("evaluation after step %lld (%lld samples, %.1f s)", (long long)t->trainer->step,
-                (long long)sm_dataset_count(t->validation), sm_seconds() - begin);
+                  (long long)sm_dataset_count(t->validation), sm_seconds() - begin);
     sm_evaluator_report(t->evaluator, t->values, NULL);
     if (is_root(t)) {
         status = sm_run_log_evaluation(t->log, t->trainer->step, t->values);

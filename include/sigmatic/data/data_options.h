@@ -25,6 +25,7 @@ sm_status sm_data_open_validation(const sm_config *config, sm_dataset **out);
 
 /** The geometry of training: network input, flip, scale, crop.
  * Sizes of 0 in the config are filled in from the dataset; an impossible combination is SM_ERR_CONFIG.
+ * \param train  NULL: only to check the config, sizes of 0 stay
  * \param [out] augmentation  height, width: the whole image as evaluation feeds it; crop_height, crop_width: as training feeds it */
 sm_status sm_data_augmentation(const sm_config *config, const sm_dataset *train, sm_augmentation *augmentation);
 

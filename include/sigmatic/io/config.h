@@ -92,8 +92,16 @@ const int64_t *sm_config_integers(const sm_config *config, const char *section, 
 const double *sm_config_reals(const sm_config *config, const char *section, const char *key, size_t *count);
 const char *const *sm_config_texts(const sm_config *config, const char *section, const char *key, size_t *count);
 
-/** \return 1 if a file, a text or --set gave the value; 0 for a default. */
-int sm_config_is_set(const sm_config *config, const char *section, const char *key);
+/** Says that a key counts only while another one has certain values; a row with section NULL ends a table. */
+typedef struct sm_key_condition {
+    const char *section, *key; /**< as declared: "task.NAME" is every task's */
+    const char *other_section, *other_key;
+    const char *values; /**< of the other key: "sgd", "false|no|off"; "!0": any but 0; "!": any but the empty one */
+} sm_key_condition;
+
+/** Warns of each key that was given a value other than its default without any effect, by its place, name and reason.
+ * Any rank prints: call it on one. Two conditions on one key warn twice. */
+void sm_config_warn_without_effect(const sm_config *config, const sm_key_condition *conditions);
 
 /** \return 1 if [section] has this key: declared, and for a template an instance that exists. */
 int sm_config_has(const sm_config *config, const char *section, const char *key);

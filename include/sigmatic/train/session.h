@@ -53,6 +53,10 @@ typedef struct sm_session {
 sm_status sm_session_new(const sm_config *config, sm_comm *comm, const sm_dataset *dataset, sm_session **out);
 void sm_session_free(sm_session *session);
 
+/** Refuses what sm_session_new() refuses of a config, before any dataset is there: nothing is known of classes.
+ * \return SM_ERR_CONFIG naming the key */
+sm_status sm_session_check_config(const sm_config *config);
+
 /** \return 1 if this rank writes where one rank writes the whole of what stands once a node; the others wait in
  * sm_session_wait_for_node(). */
 int sm_session_writes(const sm_session *session);

@@ -42,6 +42,9 @@ extern const sm_key sm_run_keys[];
 /** Every table of keys, NULL-terminated: what a training config may hold. */
 extern const sm_key *const sm_all_keys[];
 
+/** Which of these keys count only while another has certain values (sm_config_warn_without_effect). */
+extern const sm_key_condition sm_all_conditions[];
+
 /** \return SM_ERR_CONFIG naming the key. Strings are owned by the config. */
 sm_status sm_settings_read(const sm_config *config, sm_settings *settings);
 

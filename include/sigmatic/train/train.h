@@ -27,6 +27,10 @@ typedef struct sm_train_options {
  * \return SM_PREEMPTED if a rank was asked to stop: a checkpoint is written */
 sm_status sm_train(const sm_config *config, sm_comm *comm, const sm_train_options *options, int *started);
 
+/** Refuses a config that sm_train() would refuse whatever its files hold. They need not be there.
+ * \return SM_ERR_CONFIG naming the key */
+sm_status sm_train_check_config(const sm_config *config);
+
 #ifdef __cplusplus
 }
 #endif

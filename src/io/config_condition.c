@@ -1,0 +1,68 @@
+/* Keys that count only while another key has certain values. */
+#include "io/config_private.h"
+
+#include <sigmatic/base/log.h>
+#include <sigmatic/base/memory.h>
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* "0" and "0.0" are one number; other texts are compared as they stand. */
+static int same_value(const char *a, const char *b, size_t length)
+{
+    char *end_a, *end_b;
+    double x = strtod(a, &end_a), y = strtod(b, &end_b);
+    if (end_a != a && *end_a == '\0' && end_b == b + length) {
+        return x == y;
+    }
+    return strlen(a) == length && memcmp(a, b, length) == 0;
+}
+
+static int is_met(const sm_config *config, const sm_key_condition *condition)
+{
+    const sm_config_entry *other = sm_config_find(config, condition->other_section, condition->other_key);
+    assert(other && "an undeclared key");
+    int wanted = *condition->values != '!', found = 0;
+    for (const char *at = condition->values + !wanted; !found; at++) {
+        size_t length = strcspn(at, "|");
+        found = same_value(other->value.text, at, length);
+        at += length;
+        if (*at == '\0') {
+            break;
+        }
+    }
+    return found == wanted;
+}
+
+/* \return "run.steps = 0 (it is 12)", "a data.validation_split"; freed with sm_free(). */
+static char *condition_text(const sm_config *config, const sm_key_condition *c)
+{
+    const char *found = sm_config_find(config, c->other_section, c->other_key)->value.text;
+    if (strcmp(c->values, "!") == 0) {
+        return sm_format("with a %s.%s", c->other_section, c->other_key);
+    }
+    if (*c->values == '!') {
+        return sm_format("where %s.%s is not %s", c->other_section, c->other_key, c->values + 1);
+    }
+    return sm_format("with %s.%s = %s (it is %s)", c->other_section, c->other_key, c->values, found);
+}
+
+void sm_config_warn_without_effect(const sm_config *config, const sm_key_condition *conditions)
+{
+    for (const sm_key_condition *c = conditions; c->section; c++) {
+        for (size_t i = 0; i < config->entry_count; i++) {
+            const sm_config_entry *e = &config->entries[i];
+            int is_meant = sm_config_section_matches(c->section, e->section) && strcmp(e->key->name, c->key) == 0;
+            const char *fallback = e->key->fallback ? e->key->fallback : "";
+            if (!is_meant || !e->value.origin || same_value(e->value.text, fallback, strlen(fallback)) ||
+                is_met(config, c)) {
+                continue;
+            }
+            char *condition = condition_text(config, c);
+            sm_log_warning("%s: [%s] %s = %s has no effect: it counts only %s", e->value.origin, e->section, c->key,
+                           e->value.text, condition);
+            sm_free(condition);
+        }
+    }
+}
