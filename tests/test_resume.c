@@ -3,6 +3,9 @@
 /* Runs that go on: checkpoints, run logs, and files that must be refused. */
 #include "tiny_run.h"
 
+#include "train/run_folder.h"
+
+#include <sigmatic/base/log.h>
 #include <sigmatic/data/sampler.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/io/h5.h>
@@ -10,6 +13,7 @@
 #include <sigmatic/train/train.h>
 
 #include <fcntl.h>
+#include <hdf5.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -86,15 +90,16 @@ static void copy_in(const char *from_folder, const char *to_folder, const char *
     sm_comm_barrier(test_comm);
 }
 
-/* The same, with what it writes to standard error (rank 0's warnings) kept: all `parts` must be in it. */
-static sm_status train_warning(const char *folder, const char *resume, const char *const *sets,
-                               const char *const *parts)
+/* The same, with what it writes to standard error kept: all `parts` must be in it. */
+static sm_status train_saying(const char *folder, const char *resume, const char *const *sets, const char *const *parts)
 {
-    char *path = sm_format("%s/warnings.%d", sm_test_folder(), sm_comm_rank(test_comm)), *text = NULL;
+    char *path = sm_format("%s/said.%d", sm_test_folder(), sm_comm_rank(test_comm)), *text = NULL;
     fflush(stderr);
     int terminal = dup(STDERR_FILENO), file = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0600);
     dup2(file, STDERR_FILENO);
+    sm_log_set_quiet(0);
     sm_status status = train(folder, resume, sets);
+    sm_log_set_quiet(1);
     fflush(stderr);
     dup2(terminal, STDERR_FILENO);
     close(terminal);
@@ -337,19 +342,105 @@ static void damaged_checkpoints_push_out_no_good_ones(void)
                                        "checkpoint.keep_best=false", NULL};
     SM_TEST_OK(train("counted", NULL, sets));
     if (is_root()) {
-        char *folder = path_in("counted", "checkpoints"), *damaged = path_in("counted", "checkpoints/step-00000003.h5");
+        char *run = path_in("counted", ""), *folder = path_in("counted", "checkpoints"),
+             *damaged = path_in("counted", "checkpoints/step-00000003.h5");
+        sm_run_folder *counted = sm_run_folder_new(run);
         char *second = path_in("counted", "checkpoints/step-00000002.h5"), **names = NULL;
         size_t count = 0;
         SM_TEST_OK(sm_file_write_atomic(damaged, "ruin", 4));
-        SM_TEST_OK(sm_checkpoint_prune(folder, 4, 2));
+        SM_TEST_OK(sm_run_folder_prune(counted, 4, 2));
         SM_TEST_OK(sm_folder_list(folder, &names, &count));
         CU_ASSERT(count == 3 && strcmp(names[0], "step-00000002.h5") == 0);
         sm_free(names);
-        SM_TEST_OK(sm_checkpoint_prune(folder, 4, 1));
+        SM_TEST_OK(sm_run_folder_prune(counted, 4, 1));
         CU_ASSERT(!sm_file_exists(damaged) && !sm_file_exists(second));
+        sm_run_folder_free(counted);
         sm_free(second);
         sm_free(damaged);
         sm_free(folder);
+        sm_free(run);
+    }
+    sm_comm_barrier(test_comm);
+}
+
+static int exists_in(const char *folder, const char *name)
+{
+    char *path = path_in(folder, name);
+    int exists = sm_file_exists(path);
+    sm_free(path);
+    return exists;
+}
+
+static void copy_to(const char *from_folder, const char *from_name, const char *to_folder, const char *to_name)
+{
+    char *from = path_in(from_folder, from_name), *to = path_in(to_folder, to_name);
+    if (is_root()) {
+        copy_file(from, to);
+    }
+    sm_free(from);
+    sm_free(to);
+    sm_comm_barrier(test_comm);
+}
+
+/* Copies that a user put aside under names of his own are neither resumed from nor counted nor removed. */
+static void a_users_copies_are_not_touched(void)
+{
+    static const char *const sets[] = {SIX, "checkpoint.keep_last=1", "checkpoint.keep_best=false", NULL};
+    static const char *const words[] = {"resuming from", "step-00000003.h5 at step 3", NULL};
+    static const char *const copies[] = {"checkpoints/step-good.h5", "checkpoints/step-9x.h5", "checkpoints/step-.h5",
+                                         "checkpoints/step-99999999999999999999.h5", "checkpoints/mine.h5.1.tmp"};
+    copy_in("plain", "named", "checkpoints/step-00000003.h5");
+    copy_in("plain", "named", "run.h5");
+    for (size_t i = 0; i < sizeof copies / sizeof *copies; i++) {
+        copy_to("plain", "checkpoints/step-00000006.h5", "named", copies[i]);
+    }
+    SM_TEST_OK(train_saying("named", "auto", sets, words));
+    expect_same_file("plain", "named", "checkpoints/step-00000006.h5", 93);
+    SM_TEST_OK(train_with("named", &(sm_train_options){.overwrite = 1}, sets));
+    if (is_root()) {
+        for (size_t i = 0; i < sizeof copies / sizeof *copies; i++) {
+            CU_ASSERT(exists_in("named", copies[i]));
+        }
+        CU_ASSERT(exists_in("named", "checkpoints/step-00000006.h5"));
+        CU_ASSERT(!exists_in("named", "checkpoints/step-00000003.h5"));
+    }
+    sm_comm_barrier(test_comm);
+}
+
+/* As text, ten digits of 6 come before eight digits of 3. */
+static void the_newest_checkpoint_is_that_of_the_highest_number(void)
+{
+    static const char *const sets[] = {SIX, NULL}, *const words[] = {"step-0000000006.h5 at step 6", NULL};
+    copy_in("plain", "numbered", "checkpoints/step-00000003.h5");
+    copy_in("plain", "numbered", "run.h5");
+    copy_to("plain", "checkpoints/step-00000006.h5", "numbered", "checkpoints/step-0000000006.h5");
+    SM_TEST_OK(train_saying("numbered", "auto", sets, words));
+}
+
+/* Bytes that this process has read from files. */
+static double bytes_read(void)
+{
+    double bytes = -1;
+    FILE *counters = fopen("/proc/self/io", "r");
+    CU_ASSERT_FATAL(counters && fscanf(counters, "rchar: %lf", &bytes) == 1);
+    fclose(counters);
+    return bytes;
+}
+
+/* Twelve steps with a checkpoint each: read again at each save they would be 66 files. */
+static void a_save_does_not_read_what_the_run_wrote(void)
+{
+    static const char *const sets[] = {"run.steps=12", "checkpoint.interval=1", "checkpoint.keep_last=20",
+                                       "data.validation_split=", NULL};
+    double begin = bytes_read();
+    SM_TEST_OK(train("written", NULL, sets));
+    double read = bytes_read() - begin;
+    if (is_root()) {
+        uint64_t bytes = 0;
+        char *path = path_in("written", "checkpoints/step-00000012.h5");
+        SM_TEST_OK(sm_file_size(path, &bytes));
+        SM_TEST_AT_MOST(read / (double)bytes, 15); /* the samples of twelve steps are some of it */
+        sm_free(path);
     }
     sm_comm_barrier(test_comm);
 }
@@ -664,7 +755,7 @@ static void an_unreadable_checkpoint_is_passed_over(void)
     sm_comm_barrier(test_comm);
     sm_free(cut);
     sm_free(flipped);
-    SM_TEST_OK(train_warning("every", "auto", sets, warnings));
+    SM_TEST_OK(train_saying("every", "auto", sets, warnings));
     expect_same_file("plain", "every", "checkpoints/step-00000006.h5", 93);
     expect_counts("every", "/steps/step", 1, 1, 6);
 }
@@ -679,9 +770,71 @@ static void nothing_readable_is_no_new_run(void)
     }
     sm_comm_barrier(test_comm);
     static const char *const warnings[] = {"passing over", "step-00000003.h5", "HDF5", NULL};
-    CU_ASSERT(train_warning("ruined", "auto", sets, warnings) == SM_ERR_INPUT);
+    CU_ASSERT(train_saying("ruined", "auto", sets, warnings) == SM_ERR_INPUT);
     SM_TEST_MESSAGE("ruined/checkpoints");
     expect_counts("ruined", "/steps/step", 1, 1, 6);
+    sm_free(path);
+}
+
+/* ---- what others put into a checkpoint ---- */
+
+static void put_foreign_objects(const char *path)
+{
+    static const char *const texts[] = {"tried", "again"};
+    const double empty = 0;
+    const size_t none = 0;
+    sm_h5 *file = NULL;
+    SM_TEST_OK(sm_h5_open_write(path, &file));
+    SM_TEST_OK(sm_h5_write_texts(file, "/notes", texts, 2));
+    SM_TEST_OK(sm_h5_write_texts(file, "/optimizer/notes", texts, 2));
+    SM_TEST_OK(sm_h5_write_texts(file, "/mine/optimizer/notes", texts, 2));
+    SM_TEST_OK(sm_h5_write(file, "/mine/empty", SM_H5_DOUBLE, 1, &none, &empty));
+    SM_TEST_OK(sm_h5_close(file));
+    hid_t id = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    CU_ASSERT(H5Lcreate_soft("/", id, "/mine/again", H5P_DEFAULT, H5P_DEFAULT) >= 0);
+    CU_ASSERT(H5Lcreate_soft("/optimizer", id, "/optimizer/again", H5P_DEFAULT, H5P_DEFAULT) >= 0);
+    CU_ASSERT(H5Lcreate_soft("/nowhere", id, "/mine/lost", H5P_DEFAULT, H5P_DEFAULT) >= 0);
+    H5Fclose(id);
+}
+
+static void what_others_put_into_a_checkpoint_is_not_ours(void)
+{
+    static const char *const sets[] = {SIX, NULL};
+    copy_in("plain", "foreign", "checkpoints/step-00000003.h5");
+    copy_in("plain", "foreign", "run.h5");
+    char *path = path_in("foreign", "checkpoints/step-00000003.h5");
+    if (is_root()) {
+        put_foreign_objects(path);
+    }
+    sm_free(path);
+    sm_comm_barrier(test_comm);
+    SM_TEST_OK(train("foreign", "auto", sets));
+    expect_same_file("plain", "foreign", "checkpoints/step-00000006.h5", 93);
+}
+
+/* What no run can have written is refused by name, whichever way the file is opened. */
+static void numbers_that_no_run_writes_are_refused(void)
+{
+    static const struct {
+        const char *attribute;
+        int64_t value;
+    } cases[] = {{"step", -3}, {"samples_seen", -1}, {"skipped", 7}, {"skipped_in_a_row", -1}};
+    static const char *const sets[] = {SIX, NULL};
+    copy_in("plain", "edited", "checkpoints/step-00000003.h5");
+    char *path = path_in("edited", "checkpoints/step-00000003.h5");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        copy_in("plain", "edited", "checkpoints/step-00000003.h5");
+        if (is_root()) {
+            sm_h5 *file = NULL;
+            SM_TEST_OK(sm_h5_open_write(path, &file));
+            SM_TEST_OK(sm_h5_write_attribute_int64(file, "/", cases[i].attribute, cases[i].value));
+            SM_TEST_OK(sm_h5_close(file));
+        }
+        sm_comm_barrier(test_comm);
+        CU_ASSERT(train("edited", path, sets) == SM_ERR_INPUT);
+        SM_TEST_MESSAGE("step-00000003.h5");
+        SM_TEST_MESSAGE(cases[i].attribute);
+    }
     sm_free(path);
 }
 
@@ -732,6 +885,9 @@ int main(int argc, char **argv)
     SM_TEST(overwriting_replaces_a_run);
     SM_TEST(only_the_latest_checkpoints_are_kept);
     SM_TEST(damaged_checkpoints_push_out_no_good_ones);
+    SM_TEST(a_users_copies_are_not_touched);
+    SM_TEST(the_newest_checkpoint_is_that_of_the_highest_number);
+    SM_TEST(a_save_does_not_read_what_the_run_wrote);
     SM_TEST(a_run_taken_back_forgets_what_came_later);
     SM_TEST(another_number_of_ranks_goes_on_with_the_next_samples);
     SM_TEST(checkpoints_of_another_model_are_refused);
@@ -743,6 +899,8 @@ int main(int argc, char **argv)
     SM_TEST(truncated_checkpoints_are_refused);
     SM_TEST(an_unreadable_checkpoint_is_passed_over);
     SM_TEST(nothing_readable_is_no_new_run);
+    SM_TEST(what_others_put_into_a_checkpoint_is_not_ours);
+    SM_TEST(numbers_that_no_run_writes_are_refused);
     SM_TEST(weights_of_the_same_name_and_shape_start_a_run);
     return sm_test_end();
 }

@@ -5,10 +5,9 @@
 #include <sigmatic/io/h5.h>
 #include <sigmatic/train/checkpoint.h>
 
-#include <fnmatch.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char FORMAT[] = "sigmatic-checkpoint", UPDATES[] = "/optimizer/updates";
@@ -259,6 +258,42 @@ static sm_status check_count(const sm_h5 *file, const sm_session *session)
     return status;
 }
 
+/* Where the run stood: one list for reading, checking and telling the other ranks. */
+static const struct {
+    const char *attribute;
+    size_t offset; /* of an int64_t in sm_trainer */
+} positions[] = {{"step", offsetof(sm_trainer, step)},
+                 {"samples_seen", offsetof(sm_trainer, position)},
+                 {"skipped", offsetof(sm_trainer, skipped)},
+                 {"skipped_in_a_row", offsetof(sm_trainer, skipped_in_a_row)}};
+enum { POSITIONS = sizeof positions / sizeof *positions };
+
+static int64_t *position_of(sm_trainer *trainer, int i)
+{
+    return (int64_t *)(void *)((char *)trainer + positions[i].offset);
+}
+
+static sm_status read_positions(const sm_h5 *file, sm_trainer *trainer)
+{
+    sm_status status = SM_OK;
+    for (int i = 0; i < POSITIONS; i++) {
+        SM_TRY(sm_h5_read_attribute_int64(file, "/", positions[i].attribute, position_of(trainer, i)));
+        if (*position_of(trainer, i) < 0) {
+            SM_TRY(sm_fail(SM_ERR_INPUT, "%s: / attribute %s: 0 or more expected, %lld found", sm_h5_path(file),
+                           positions[i].attribute, (long long)*position_of(trainer, i)));
+        }
+    }
+    if (trainer->skipped > trainer->step || trainer->skipped_in_a_row > trainer->skipped) {
+        SM_TRY(sm_fail(SM_ERR_INPUT,
+                       "%s: / attributes skipped_in_a_row = %lld, skipped = %lld, step = %lld: each at most the next "
+                       "expected",
+                       sm_h5_path(file), (long long)trainer->skipped_in_a_row, (long long)trainer->skipped,
+                       (long long)trainer->step));
+    }
+done:
+    return status;
+}
+
 static sm_status load_file(sm_session *session, sm_trainer *trainer, const char *path, int use_average)
 {
     sm_status status = SM_OK;
@@ -276,10 +311,7 @@ static sm_status load_file(sm_session *session, sm_trainer *trainer, const char 
         SM_TRY(optimizer_tensors(read_one, file, trainer));
         SM_TRY(sm_h5_read(file, UPDATES, SM_H5_INT64, 1, &slices, trainer->update->updates));
         SM_TRY(check_checksum(file, UPDATES, trainer->update->updates, slices * sizeof(int64_t)));
-        SM_TRY(sm_h5_read_attribute_int64(file, "/", "step", &trainer->step));
-        SM_TRY(sm_h5_read_attribute_int64(file, "/", "samples_seen", &trainer->position));
-        SM_TRY(sm_h5_read_attribute_int64(file, "/", "skipped", &trainer->skipped));
-        SM_TRY(sm_h5_read_attribute_int64(file, "/", "skipped_in_a_row", &trainer->skipped_in_a_row));
+        SM_TRY(read_positions(file, trainer));
     }
 done:
     sm_h5_close(file);
@@ -311,10 +343,8 @@ sm_status sm_checkpoint_load(sm_session *session, sm_trainer *trainer, const cha
         }
         sm_comm_broadcast(comm, trainer->update->updates,
                           (size_t)session->parameters->parameters.count * sizeof(int64_t), 0);
-        int64_t *const positions[] = {&trainer->step, &trainer->position, &trainer->skipped,
-                                      &trainer->skipped_in_a_row};
-        for (size_t i = 0; i < sizeof positions / sizeof *positions; i++) {
-            sm_comm_broadcast(comm, positions[i], sizeof(int64_t), 0);
+        for (int i = 0; i < POSITIONS; i++) {
+            sm_comm_broadcast(comm, position_of(trainer, i), sizeof(int64_t), 0);
         }
     }
     return SM_OK;
@@ -424,116 +454,85 @@ done:
     return status;
 }
 
-/* ---- the folder ---- */
+/* ---- verifying ---- */
 
-/* Reads every dataset below a group that has a checksum. */
-static sm_status verify_group(const sm_h5 *file, const char *group)
+/* Groups that we write; what else stands in the file is its user's. */
+static const char *const our_groups[] = {"model", "log_variance", "optimizer", "ema", "weighting"};
+enum { GROUPS_DEEP = 1 /* below those; links of others may lead round in circles */ };
+
+static int is_ours(const char *group)
+{
+    for (size_t i = 0; i < sizeof our_groups / sizeof *our_groups; i++) {
+        if (strcmp(our_groups[i], group) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* A dataset with our checksum. */
+static sm_status verify_dataset(const sm_h5 *file, const char *object)
+{
+    sm_status status = SM_OK;
+    sm_h5_info info;
+    void *values = NULL;
+    uint64_t file_bytes = 0;
+    SM_TRY(sm_file_size(sm_h5_path(file), &file_bytes));
+    SM_TRY(sm_h5_query(file, object, &info));
+    size_t bytes = info.count * sm_h5_type_bytes(info.type);
+    if (bytes == 0 || bytes > file_bytes) {
+        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: %s is damaged: it has a checksum, but %zu bytes of numbers in a file of %llu",
+                       sm_h5_path(file), object, bytes, (unsigned long long)file_bytes));
+    }
+    values = sm_alloc(bytes);
+    SM_TRY(sm_h5_read(file, object, info.type, info.rank, info.shape, values));
+    SM_TRY(check_checksum(file, object, values, bytes));
+done:
+    sm_free(values);
+    return status;
+}
+
+static sm_status verify_group(const sm_h5 *file, const char *group, int groups_deep)
 {
     sm_status status = SM_OK;
     char **names = NULL, *object = NULL;
-    void *values = NULL;
     size_t count = 0;
     SM_TRY(sm_h5_list(file, group, &names, &count));
     for (size_t i = 0; i < count; i++) {
-        sm_h5_info info;
         sm_free(object);
-        object = sm_format("%s/%s", strcmp(group, "/") == 0 ? "" : group, names[i]);
-        if (sm_h5_has_group(file, object)) {
-            SM_TRY(verify_group(file, object));
-            continue;
+        object = sm_format("%s/%s", group, names[i]);
+        int is_group = sm_h5_has_group(file, object);
+        if (is_group && groups_deep > 0) {
+            SM_TRY(verify_group(file, object, groups_deep - 1));
+        } else if (!is_group && !sm_h5_has_dataset(file, object)) {
+            SM_TRY(sm_fail(SM_ERR_INPUT, "%s: %s is damaged: it cannot be opened", sm_h5_path(file), object));
+        } else if (!is_group && sm_h5_has_attribute(file, object, "crc32c")) {
+            SM_TRY(verify_dataset(file, object));
         }
-        SM_TRY(sm_h5_query(file, object, &info));
-        size_t bytes = info.count * sm_h5_type_bytes(info.type);
-        values = sm_realloc(values, bytes);
-        SM_TRY(sm_h5_read(file, object, info.type, info.rank, info.shape, values));
-        SM_TRY(check_checksum(file, object, values, bytes));
     }
 done:
-    sm_free(values);
     sm_free(object);
     sm_free(names);
     return status;
 }
 
-static sm_status verify(const char *path)
+sm_status sm_checkpoint_verify(const char *path)
 {
     sm_status status = SM_OK;
     sm_h5 *file = NULL;
+    char **names = NULL, group[32];
+    size_t count = 0;
     SM_TRY(sm_h5_open(path, &file));
     SM_TRY(check_format(file));
-    SM_TRY(verify_group(file, "/"));
+    SM_TRY(sm_h5_list(file, "/", &names, &count));
+    for (size_t i = 0; i < count; i++) {
+        if (is_ours(names[i])) {
+            snprintf(group, sizeof group, "/%s", names[i]);
+            SM_TRY(verify_group(file, group, GROUPS_DEEP));
+        }
+    }
 done:
+    sm_free(names);
     sm_h5_close(file);
-    return status;
-}
-
-/* What a kill in the middle of writing leaves. */
-static int is_unfinished(const char *name)
-{
-    return fnmatch("*.h5.*.tmp", name, 0) == 0;
-}
-
-static int is_step_file(const char *name)
-{
-    return fnmatch("step-*.h5", name, 0) == 0;
-}
-
-sm_status sm_checkpoint_latest(const char *folder, char **out)
-{
-    sm_status status = SM_OK;
-    char **names = NULL;
-    size_t count = 0;
-    int damaged = 0;
-    *out = NULL;
-    if (sm_folder_exists(folder)) {
-        SM_TRY(sm_folder_list(folder, &names, &count));
-    }
-    for (size_t i = count; i-- > 0 && !*out;) { /* sorted by name, which is by step */
-        if (!is_step_file(names[i])) {
-            continue;
-        }
-        char *path = sm_format("%s/%s", folder, names[i]);
-        if (verify(path) == SM_OK) {
-            *out = path;
-        } else {
-            sm_log_warning("passing over a checkpoint: %s", sm_error_message());
-            damaged++;
-            sm_free(path);
-        }
-    }
-    if (damaged && !*out) {
-        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: none of the %d checkpoints can be read", folder, damaged));
-    }
-done:
-    sm_free(names);
-    return status;
-}
-
-static int64_t step_of_file(const char *name)
-{
-    return strtoll(name + strlen("step-"), NULL, 10);
-}
-
-sm_status sm_checkpoint_prune(const char *folder, int64_t step, int keep)
-{
-    sm_status status = SM_OK;
-    char **names = NULL;
-    size_t count = 0;
-    char *path = NULL;
-    int whole = 0;
-    SM_TRY(sm_folder_list(folder, &names, &count));
-    for (size_t i = count; i-- > 0;) {
-        int is_step = is_step_file(names[i]);
-        sm_free(path);
-        path = sm_format("%s/%s", folder, names[i]);
-        if (is_unfinished(names[i]) || (is_step && (step_of_file(names[i]) > step || whole >= keep))) {
-            SM_TRY(sm_remove_tree(path));
-        } else if (is_step && (step_of_file(names[i]) == step || verify(path) == SM_OK)) {
-            whole++;
-        }
-    }
-done:
-    sm_free(path);
-    sm_free(names);
     return status;
 }

@@ -12,6 +12,7 @@
 #include <sigmatic/train/train.h>
 
 #include "train/progress.h"
+#include "train/run_folder.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -38,18 +39,13 @@ typedef struct training {
     sm_trace *trace; /* NULL: none wanted */
     sm_progress *progress;
     double begin_seconds, earlier_seconds;
-    int folder_ready; /* the status file speaks for this run */
-    sm_file *lock;    /* rank 0: of the run folder, against a second run in it */
+    sm_run_folder *folder; /* rank 0 works with it */
+    int folder_ready;      /* the status file speaks for this run */
 } training;
 
 static int is_root(const training *t)
 {
     return sm_comm_rank(t->comm) == 0;
-}
-
-static char *path_in(const training *t, const char *name)
-{
-    return sm_format("%s/%s", t->session->settings.folder, name);
 }
 
 /* ---- setting up ---- */
@@ -128,72 +124,17 @@ static void report_memory(const training *t)
     sm_log_info("memory of a rank: %.0f MiB, %.0f planned", mib[0], mib[1]);
 }
 
-/* ---- the run folder (rank 0) ---- */
-
-static const char *const folder_contents[] = {"run.h5", "checkpoints", "status"};
-
-/* What a start that failed left (a status, an empty folder) is no run. */
-static int holds_run(const training *t)
-{
-    char *log = path_in(t, "run.h5"), *checkpoints = path_in(t, "checkpoints"), **names = NULL;
-    size_t count = 0;
-    int holds = sm_file_exists(log);
-    if (!holds && sm_folder_exists(checkpoints)) {
-        holds = sm_folder_list(checkpoints, &names, &count) != SM_OK || count > 0;
-    }
-    sm_free(names);
-    sm_free(checkpoints);
-    sm_free(log);
-    return holds;
-}
+/* ---- where to start from (rank 0) ---- */
 
 static sm_status refuse_folder(const training *t)
 {
-    if (holds_run(t) && !t->options->overwrite && !t->options->resume) {
+    if (sm_run_folder_holds_run(t->folder) && !t->options->overwrite && !t->options->resume) {
         return sm_fail(SM_ERR_USAGE,
                        "run folder %s holds a run already; continue it with --resume auto, replace it with "
                        "--overwrite, or choose another with --set run.folder=...",
                        t->session->settings.folder);
     }
     return SM_OK;
-}
-
-/* A second run in the folder would take its files from under the first. */
-static sm_status lock_folder(training *t)
-{
-    sm_status status = SM_OK;
-    char *path = path_in(t, ".lock");
-    SM_TRY(sm_make_folders(t->session->settings.folder));
-    status = sm_file_lock(path, &t->lock);
-    if (status == SM_ERR_USAGE) {
-        sm_fail(status, "run folder %s is in use: another run is going on in it", t->session->settings.folder);
-    }
-done:
-    sm_free(path);
-    return status;
-}
-
-static sm_status clear_folder(const training *t)
-{
-    sm_status status = SM_OK;
-    char *path = NULL;
-    for (size_t i = 0; i < sizeof folder_contents / sizeof *folder_contents; i++) {
-        sm_free(path);
-        path = path_in(t, folder_contents[i]);
-        SM_TRY(sm_remove_tree(path));
-    }
-done:
-    sm_free(path);
-    return status;
-}
-
-static sm_status write_status(const training *t, const char *word, const char *why)
-{
-    char *path = path_in(t, "status"), *text = sm_format("%s%s%s\n", word, *why ? ": " : "", why);
-    sm_status status = sm_file_write_atomic(path, text, strlen(text));
-    sm_free(path);
-    sm_free(text);
-    return status;
 }
 
 /* Decides which checkpoint to go on from; "" = none. */
@@ -207,12 +148,11 @@ static sm_status find_checkpoint(const training *t, char *path, size_t path_byte
         snprintf(path, path_bytes, "%s", t->options->resume);
         return SM_OK;
     }
-    char *folder = path_in(t, "checkpoints"), *latest = NULL;
-    sm_status status = sm_checkpoint_latest(folder, &latest);
+    char *latest = NULL;
+    sm_status status = sm_run_folder_latest(t->folder, &latest);
     if (latest) {
         snprintf(path, path_bytes, "%s", latest);
     }
-    sm_free(folder);
     sm_free(latest);
     return status;
 }
@@ -236,21 +176,6 @@ static sm_status check_order(const training *t, const char *path, double *best_m
     }
     sm_checkpoint_info_free(&info);
 done:
-    return status;
-}
-
-/* Only when nothing can refuse the start any more: what an earlier run left is not lost to a wrong path. */
-static sm_status claim_folder(const training *t)
-{
-    sm_status status = SM_OK;
-    char *checkpoints = path_in(t, "checkpoints");
-    if (!t->options->resume) {
-        SM_TRY(clear_folder(t));
-    }
-    SM_TRY(sm_make_folders(checkpoints));
-    SM_TRY(write_status(t, "running", ""));
-done:
-    sm_free(checkpoints);
     return status;
 }
 
@@ -290,7 +215,7 @@ static sm_status open_log(training *t)
     sm_status status = SM_OK;
     sm_run_log_kept kept = {0};
     if (is_root(t)) {
-        char *path = path_in(t, "run.h5");
+        char *path = sm_run_folder_file(t->folder, "run.h5");
         const char *split = t->validation ? sm_config_text_of(t->config, "data", "validation_split") : NULL;
         status = sm_run_log_open(path, t->session, split, t->trainer->step, &kept, &t->log);
         sm_free(path);
@@ -322,23 +247,21 @@ static int is_better(const training *t, double metric)
 static sm_status save(training *t, int best)
 {
     sm_status status = SM_OK;
-    char name[64];
-    snprintf(name, sizeof name, "checkpoints/step-%08lld.h5", (long long)t->trainer->step);
-    char *path = path_in(t, name), *best_path = path_in(t, "checkpoints/best.h5"), *folder = path_in(t, "checkpoints");
+    char *path = sm_run_folder_checkpoint(t->folder, t->trainer->step),
+         *best_path = sm_run_folder_file(t->folder, "checkpoints/best.h5");
     SM_TRY(sm_checkpoint_save(t->trainer, path, best ? best_path : NULL, sm_dataset_fingerprint(t->train),
                               t->best_metric));
     t->saved_step = t->trainer->step;
     if (is_root(t)) {
         status = sm_run_log_flush(t->log);
         if (status == SM_OK) {
-            status = sm_checkpoint_prune(folder, t->trainer->step, t->session->settings.keep_last);
+            status = sm_run_folder_prune(t->folder, t->trainer->step, t->session->settings.keep_last);
         }
     }
     status = sm_comm_agree(t->comm, status);
 done:
     sm_free(path);
     sm_free(best_path);
-    sm_free(folder);
     return status;
 }
 
@@ -436,20 +359,22 @@ static void report_stall(void *user, const char *message)
 {
     const training *t = user;
     if (is_root(t)) {
-        write_status(t, "failed", message);
+        sm_run_folder_write_status(t->folder, "failed", message);
     }
 }
 
 static sm_status start(training *t)
 {
     sm_status status = SM_OK;
+    t->folder = sm_run_folder_new(t->session->settings.folder);
     SM_TRY(sm_comm_agree(t->comm, is_root(t) ? refuse_folder(t) : SM_OK));
     if (t->options->trace) {
         SM_TRY(sm_comm_agree(t->comm, is_root(t) ? sm_file_check_writable(t->options->trace) : SM_OK));
     }
-    SM_TRY(sm_comm_agree(t->comm, is_root(t) ? lock_folder(t) : SM_OK));
+    SM_TRY(sm_comm_agree(t->comm, is_root(t) ? sm_run_folder_lock(t->folder) : SM_OK));
     SM_TRY(load_start(t));
-    SM_TRY(sm_comm_agree(t->comm, is_root(t) ? claim_folder(t) : SM_OK));
+    /* only when nothing can refuse the start any more: what an earlier run left is not lost to a wrong path */
+    SM_TRY(sm_comm_agree(t->comm, is_root(t) ? sm_run_folder_claim(t->folder, t->options->resume != NULL) : SM_OK));
     t->folder_ready = 1;
     sm_trainer_bind(t->trainer);
     SM_TRY(open_log(t));
@@ -485,7 +410,7 @@ static sm_status finish(training *t, sm_status status)
         closed = sm_run_log_close(t->log);
         t->log = NULL;
         const char *word = status == SM_OK ? "done" : status == SM_PREEMPTED ? "pre-empted" : "failed";
-        sm_status written = write_status(t, word, why);
+        sm_status written = sm_run_folder_write_status(t->folder, word, why);
         closed = closed != SM_OK ? closed : written;
         if (status == SM_OK && t->trainer->skipped > 0) {
             sm_log_warning("%lld of %lld steps were skipped: non-finite losses or gradients",
@@ -503,7 +428,7 @@ static sm_status finish(training *t, sm_status status)
 
 static void release(training *t)
 {
-    sm_file_close(t->lock);
+    sm_run_folder_free(t->folder);
     sm_loader_free(t->loader);
     sm_trace_free(t->trace);
     sm_progress_free(t->progress);

@@ -40,15 +40,9 @@ sm_status sm_checkpoint_load(sm_session *session, sm_trainer *trainer, const cha
 /** Starts from the tensors of a checkpoint whose names and shapes agree; says how many did. SM_ERR_INPUT if none. Collective. */
 sm_status sm_checkpoint_load_pretrained(sm_session *session, const char *path);
 
-/** Finds the newest checkpoint `step-*.h5` of a folder that is whole (every checksum is verified); damaged ones are passed over with a warning. By one rank.
- * \param [out] out  its path, freed with sm_free(); NULL if the folder has none or does not exist
- * \return SM_ERR_INPUT if there are some, but none is whole */
-sm_status sm_checkpoint_latest(const char *folder, char **out);
-
-/** Removes all `step-*.h5` but the `keep` newest whole ones up to `step`. Later ones are of a run that was taken back to an earlier checkpoint: they
- * would be resumed instead of this one. Damaged ones do not count, but go as soon as `keep` newer ones are whole; that of `step` itself, just
- * written, is taken to be whole, the others are read. By one rank. */
-sm_status sm_checkpoint_prune(const char *folder, int64_t step, int keep);
+/** Tells whether a checkpoint is whole: reads every tensor of ours that has a checksum. What others put into the file does not count. By one rank.
+ * \return SM_ERR_INPUT naming what is damaged; SM_ERR_IO if it cannot be opened */
+sm_status sm_checkpoint_verify(const char *path);
 
 #ifdef __cplusplus
 }

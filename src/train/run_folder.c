@@ -1,0 +1,302 @@
+#include <sigmatic/base/log.h>
+#include <sigmatic/base/memory.h>
+#include <sigmatic/io/file.h>
+#include <sigmatic/train/checkpoint.h>
+
+#include "train/run_folder.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STEP_DIGITS_MOST = 18 /* int64_t holds them */, NAME_BYTES = 32 };
+
+/** A checkpoint in the folder. */
+typedef struct step_file {
+    int64_t step;
+    char name[NAME_BYTES];
+} step_file;
+
+/** What is known of a checkpoint without reading it again. */
+typedef struct verdict {
+    char name[NAME_BYTES];
+    int is_whole;
+} verdict;
+
+struct sm_run_folder {
+    const char *path;
+    sm_file *lock;
+    verdict *verdicts;
+    size_t verdict_count;
+};
+
+sm_run_folder *sm_run_folder_new(const char *path)
+{
+    sm_run_folder *folder = sm_alloc_zeroed(sizeof *folder);
+    folder->path = path;
+    return folder;
+}
+
+void sm_run_folder_free(sm_run_folder *folder)
+{
+    if (folder) {
+        sm_file_close(folder->lock);
+        sm_free(folder->verdicts);
+        sm_free(folder);
+    }
+}
+
+/* ---- names ---- */
+
+char *sm_run_folder_file(const sm_run_folder *folder, const char *name)
+{
+    return sm_format("%s/%s", folder->path, name);
+}
+
+static void name_step(char name[NAME_BYTES], int64_t step)
+{
+    snprintf(name, NAME_BYTES, "step-%08lld.h5", (long long)step);
+}
+
+char *sm_run_folder_checkpoint(const sm_run_folder *folder, int64_t step)
+{
+    char name[NAME_BYTES];
+    name_step(name, step);
+    return sm_format("%s/checkpoints/%s", folder->path, name);
+}
+
+/* \return the length of "step-<digits>.h5" at the start of a name, 0 if it starts otherwise */
+static size_t step_prefix(const char *name)
+{
+    size_t before = strlen("step-"), digits, after = strlen(".h5");
+    if (strncmp(name, "step-", before) != 0) {
+        return 0;
+    }
+    digits = strspn(name + before, "0123456789");
+    int is_ours = digits >= 1 && digits <= STEP_DIGITS_MOST && strncmp(name + before + digits, ".h5", after) == 0;
+    return is_ours ? before + digits + after : 0;
+}
+
+static int is_step_file(const char *name)
+{
+    size_t length = step_prefix(name);
+    return length > 0 && name[length] == 0;
+}
+
+/* What a kill in the middle of writing leaves: a checkpoint's name, the process, "tmp". */
+static int is_unfinished(const char *name)
+{
+    size_t length = strncmp(name, "best.h5", 7) == 0 ? 7 : step_prefix(name);
+    if (length == 0 || name[length] != '.') {
+        return 0;
+    }
+    size_t digits = strspn(name + length + 1, "0123456789");
+    return digits > 0 && strcmp(name + length + 1 + digits, ".tmp") == 0;
+}
+
+static int is_ours(const char *name)
+{
+    return is_step_file(name) || is_unfinished(name) || strcmp(name, "best.h5") == 0;
+}
+
+/* ---- the folder ---- */
+
+int sm_run_folder_holds_run(const sm_run_folder *folder)
+{
+    char *log = sm_run_folder_file(folder, "run.h5"), *checkpoints = sm_run_folder_file(folder, "checkpoints");
+    char **names = NULL;
+    size_t count = 0;
+    int holds = sm_file_exists(log);
+    if (!holds && sm_folder_exists(checkpoints)) {
+        holds = sm_folder_list(checkpoints, &names, &count) != SM_OK || count > 0;
+    }
+    sm_free(names);
+    sm_free(checkpoints);
+    sm_free(log);
+    return holds;
+}
+
+sm_status sm_run_folder_lock(sm_run_folder *folder)
+{
+    sm_status status = SM_OK;
+    char *path = sm_run_folder_file(folder, ".lock");
+    SM_TRY(sm_make_folders(folder->path));
+    status = sm_file_lock(path, &folder->lock);
+    if (status == SM_ERR_USAGE) {
+        sm_fail(status, "run folder %s is in use: another run is going on in it", folder->path);
+    }
+done:
+    sm_free(path);
+    return status;
+}
+
+static sm_status remove_file(const sm_run_folder *folder, const char *name)
+{
+    char *path = sm_run_folder_file(folder, name);
+    sm_status status = sm_remove_tree(path);
+    sm_free(path);
+    return status;
+}
+
+/* Removes the checkpoints that `is_unwanted` names. */
+static sm_status remove_checkpoints(const sm_run_folder *folder, int (*is_unwanted)(const char *name))
+{
+    sm_status status = SM_OK;
+    char *checkpoints = sm_run_folder_file(folder, "checkpoints"), *path = NULL, **names = NULL;
+    size_t count = 0;
+    SM_TRY(sm_folder_list(checkpoints, &names, &count));
+    for (size_t i = 0; i < count; i++) {
+        if (is_unwanted(names[i])) {
+            sm_free(path);
+            path = sm_format("%s/%s", checkpoints, names[i]);
+            SM_TRY(sm_remove_tree(path));
+        }
+    }
+done:
+    sm_free(path);
+    sm_free(names);
+    sm_free(checkpoints);
+    return status;
+}
+
+sm_status sm_run_folder_claim(const sm_run_folder *folder, int keep)
+{
+    sm_status status = SM_OK;
+    char *checkpoints = sm_run_folder_file(folder, "checkpoints");
+    SM_TRY(sm_make_folders(checkpoints));
+    if (!keep) {
+        SM_TRY(remove_file(folder, "run.h5"));
+        SM_TRY(remove_file(folder, "status"));
+        SM_TRY(remove_checkpoints(folder, is_ours));
+    }
+    SM_TRY(sm_run_folder_write_status(folder, "running", ""));
+done:
+    sm_free(checkpoints);
+    return status;
+}
+
+sm_status sm_run_folder_write_status(const sm_run_folder *folder, const char *word, const char *why)
+{
+    char *path = sm_run_folder_file(folder, "status"), *text = sm_format("%s%s%s\n", word, *why ? ": " : "", why);
+    sm_status status = sm_file_write_atomic(path, text, strlen(text));
+    sm_free(path);
+    sm_free(text);
+    return status;
+}
+
+/* ---- its checkpoints ---- */
+
+static int by_step(const void *a, const void *b)
+{
+    const step_file *x = a, *y = b;
+    int order = (x->step > y->step) - (x->step < y->step);
+    return order != 0 ? order : strcmp(x->name, y->name);
+}
+
+/* \param [out] files  those of a step, oldest first, freed with sm_free(); none without a folder */
+static sm_status list_steps(const sm_run_folder *folder, step_file **files, size_t *count)
+{
+    sm_status status = SM_OK;
+    char *checkpoints = sm_run_folder_file(folder, "checkpoints"), **names = NULL;
+    size_t found = 0;
+    *count = 0;
+    if (sm_folder_exists(checkpoints)) {
+        SM_TRY(sm_folder_list(checkpoints, &names, &found));
+    }
+    *files = sm_alloc((found + 1) * sizeof **files);
+    for (size_t i = 0; i < found; i++) {
+        if (is_step_file(names[i])) {
+            step_file *file = &(*files)[(*count)++];
+            file->step = strtoll(names[i] + strlen("step-"), NULL, 10);
+            snprintf(file->name, sizeof file->name, "%s", names[i]);
+        }
+    }
+    qsort(*files, *count, sizeof **files, by_step);
+done:
+    sm_free(names);
+    sm_free(checkpoints);
+    return status;
+}
+
+static void forget(sm_run_folder *folder, const char *name)
+{
+    for (size_t i = 0; i < folder->verdict_count; i++) {
+        if (strcmp(folder->verdicts[i].name, name) == 0) {
+            folder->verdicts[i] = folder->verdicts[--folder->verdict_count];
+            return;
+        }
+    }
+}
+
+static void remember(sm_run_folder *folder, const char *name, int is_whole)
+{
+    forget(folder, name);
+    folder->verdicts = sm_realloc(folder->verdicts, (folder->verdict_count + 1) * sizeof *folder->verdicts);
+    verdict *added = &folder->verdicts[folder->verdict_count++];
+    *added = (verdict){.is_whole = is_whole};
+    snprintf(added->name, sizeof added->name, "%s", name);
+}
+
+/* Reads the file unless it is known. \return SM_OK if it is whole */
+static sm_status verify(sm_run_folder *folder, const step_file *file)
+{
+    for (size_t i = 0; i < folder->verdict_count; i++) {
+        if (strcmp(folder->verdicts[i].name, file->name) == 0) {
+            return folder->verdicts[i].is_whole ? SM_OK : SM_ERR_INPUT;
+        }
+    }
+    char *path = sm_format("%s/checkpoints/%s", folder->path, file->name);
+    sm_status status = sm_checkpoint_verify(path);
+    remember(folder, file->name, status == SM_OK);
+    sm_free(path);
+    return status;
+}
+
+sm_status sm_run_folder_latest(sm_run_folder *folder, char **path)
+{
+    sm_status status = SM_OK;
+    step_file *files = NULL;
+    size_t count = 0;
+    *path = NULL;
+    SM_TRY(list_steps(folder, &files, &count));
+    for (size_t i = count; i-- > 0 && !*path;) {
+        if (verify(folder, &files[i]) == SM_OK) {
+            *path = sm_format("%s/checkpoints/%s", folder->path, files[i].name);
+        } else {
+            sm_log_warning("passing over a checkpoint: %s", sm_error_message());
+        }
+    }
+    if (count > 0 && !*path) {
+        SM_TRY(sm_fail(SM_ERR_INPUT, "%s/checkpoints: none of the %zu checkpoints can be read", folder->path, count));
+    }
+done:
+    sm_free(files);
+    return status;
+}
+
+sm_status sm_run_folder_prune(sm_run_folder *folder, int64_t step, int keep)
+{
+    sm_status status = SM_OK;
+    step_file *files = NULL;
+    size_t count = 0;
+    int whole = 0;
+    char written[NAME_BYTES], *path = NULL;
+    name_step(written, step);
+    remember(folder, written, 1);
+    SM_TRY(remove_checkpoints(folder, is_unfinished));
+    SM_TRY(list_steps(folder, &files, &count));
+    for (size_t i = count; i-- > 0;) {
+        if (files[i].step > step || whole >= keep) {
+            sm_free(path);
+            path = sm_format("%s/checkpoints/%s", folder->path, files[i].name);
+            SM_TRY(sm_remove_tree(path));
+            forget(folder, files[i].name);
+        } else if (verify(folder, &files[i]) == SM_OK) {
+            whole++;
+        }
+    }
+done:
+    sm_free(path);
+    sm_free(files);
+    return status;
+}

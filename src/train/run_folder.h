@@ -1,0 +1,51 @@
+/** \file
+ * The folder of a run: its lock, its status, and its checkpoints by step. Layout in the README.
+ *
+ * Ours are `run.h5`, `status`, `.lock` and in `checkpoints/` what step-<digits>.h5 and best.h5 name, ordered by number; whatever else
+ * stands there is the user's and stays. By rank 0, none of it collective; failures name the path (SM_ERR_IO, SM_ERR_WRITE). */
+#ifndef SIGMATIC_TRAIN_RUN_FOLDER_H
+#define SIGMATIC_TRAIN_RUN_FOLDER_H
+
+#include <sigmatic/base/status.h>
+
+#include <stdint.h>
+
+typedef struct sm_run_folder sm_run_folder;
+
+/** Touches nothing yet. \param path  kept by reference */
+sm_run_folder *sm_run_folder_new(const char *path);
+
+/** Gives the lock back. NULL is legal. */
+void sm_run_folder_free(sm_run_folder *folder);
+
+/** \return the path of a file in the folder, freed with sm_free(). */
+char *sm_run_folder_file(const sm_run_folder *folder, const char *name);
+
+/** \return the path of the checkpoint of a step, freed with sm_free(). */
+char *sm_run_folder_checkpoint(const sm_run_folder *folder, int64_t step);
+
+/** \return 1 if it holds a run: a log or a checkpoint. What a start that failed left (a status, an empty folder) is none. */
+int sm_run_folder_holds_run(const sm_run_folder *folder);
+
+/** Makes the folder and takes it, until sm_run_folder_free().
+ * \return SM_ERR_USAGE if another run is going on in it: it would take its files from under this one */
+sm_status sm_run_folder_lock(sm_run_folder *folder);
+
+/** Makes it this run's, with the status "running".
+ * \param keep  0: what an earlier run left is removed */
+sm_status sm_run_folder_claim(const sm_run_folder *folder, int keep);
+
+/** Replaces the file `status` by "word" or "word: why". */
+sm_status sm_run_folder_write_status(const sm_run_folder *folder, const char *word, const char *why);
+
+/** Finds the checkpoint of the highest step that is whole (sm_checkpoint_verify); damaged ones are passed over with a warning.
+ * \param [out] path  freed with sm_free(); NULL if there is none
+ * \return SM_ERR_INPUT if there are some, but none is whole */
+sm_status sm_run_folder_latest(sm_run_folder *folder, char **path);
+
+/** Says that this process has written the checkpoint of `step`: it is whole, nobody reads it again. Then removes all but the `keep`
+ * newest whole ones up to `step`. Later ones are of a run that was taken back to an earlier checkpoint: they would be resumed instead of
+ * this one. Damaged ones do not count, but go as soon as `keep` newer ones are whole. What an earlier process wrote is read once. */
+sm_status sm_run_folder_prune(sm_run_folder *folder, int64_t step, int keep);
+
+#endif
