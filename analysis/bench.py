@@ -3,8 +3,8 @@
 
     analysis/bench.py --program build/current/sigmatic --output runs/bench.md [--rounds 5] [--quick]
 
-For every precision (exact and fp32 against PyTorch in float; bf16: mixed, PyTorch's autocast), backbone, the network
-without and with the ASPP's projection, and layout of processes and threads:
+For every precision (highest, then high, against PyTorch in float32; bf16 against PyTorch's autocast), backbone, the
+network without and with the ASPP's projection, and layout of processes and threads:
 PyTorch first runs once in each memory format, and the one with the fastest step is kept; then both sides run in turn,
 round by round, the other one first in every second round. Machines are noisy: only the ratio within a round means
 something, and the table shows its median and extremes over the rounds.
@@ -39,7 +39,7 @@ import time
 PEER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "torch_peer.py")
 FORMATS = ("contiguous", "channels_last")
 NETWORKS = ("paper", "projected")
-PRECISIONS = ("exact", "fp32", "bf16")
+PRECISIONS = ("highest", "high", "bf16")
 POLL_SECONDS = 0.1
 
 Case = collections.namedtuple("Case", "precision backbone project processes threads")
@@ -49,7 +49,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", required=True, help="path of sigmatic")
     parser.add_argument("--output", default="runs/bench.md", help="the table; the runs go beside it, as .jsonl")
-    parser.add_argument("--precisions", default="fp32,bf16", help="of convolutions: exact,fp32,bf16 (fp32,bf16)")
+    parser.add_argument("--precisions", default=",".join(PRECISIONS), help="of run.precision (%(default)s)")
     parser.add_argument("--backbones", default="resnet18,resnet50,resnet101")
     parser.add_argument("--networks", default="paper,projected", help="without and with the ASPP's projection")
     parser.add_argument("--layouts", default="1x2,2x1", help="processes x threads of each: 1x2,2x1")
@@ -188,7 +188,7 @@ def run_program(case, options):
 def run_peer(case, options, memory_format):
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, PEER, "--format", memory_format, "--store", os.path.join(folder, "store")]
-        command += [*common_flags(case, options), "--precision", "bf16" if case.precision == "bf16" else "fp32"]
+        command += [*common_flags(case, options), "--precision", "bf16" if case.precision == "bf16" else "float32"]
         shared = {"OMP_NUM_THREADS": str(case.threads), "WORLD_SIZE": str(case.processes),
                   "GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME", "lo")}
         environments = [{**shared, "RANK": str(rank)} for rank in range(case.processes)]
@@ -266,8 +266,7 @@ def head_of(options):
 
 
 def name_of(case):
-    precision = "" if case.precision == "fp32" else f", {case.precision}"
-    return case.backbone + (" + projection" if case.project else "") + precision
+    return case.backbone + (" + projection" if case.project else "") + f", {case.precision}"
 
 
 def line_of(row):

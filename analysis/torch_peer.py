@@ -41,7 +41,8 @@ def arguments():
     parser.add_argument("--steps", type=int, default=7, help="measured steps; the median is reported")
     parser.add_argument("--warmup", type=int, default=2, help="steps before")
     parser.add_argument("--format", default="contiguous", choices=FORMATS, help="memory format of images and weights")
-    parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"), help="bf16: autocast, weights stay float")
+    parser.add_argument("--precision", default="float32", choices=("float32", "bf16"),
+                        help="bf16: autocast, weights stay float")
     parser.add_argument("--store", help="file through which several processes meet")
     return parser.parse_args()
 

@@ -103,6 +103,14 @@ with h5py.File("fewer.h5", "r+") as file:
     file["val/semantic"][...] = 0
 with h5py.File("foreign.h5", "w") as file:
     file["x"] = 1
+for former in "exact", "fp32":
+    name = f"{former}.h5"
+    shutil.copy("run/checkpoints/step-00000002.h5", name)
+    with h5py.File(name, "r+") as file:
+        config = file.attrs["config"]
+        config = config.decode() if isinstance(config, bytes) else config
+        assert "\nprecision = highest\n" in config
+        file.attrs["config"] = config.replace("\nprecision = highest\n", f"\nprecision = {former}\n")
 PYTHON
 
 variant() { # NAME SED-SCRIPT: a config with a mistake
@@ -117,6 +125,7 @@ variant no_length '/^steps/d'
 variant no_task '/^\[task/,$d'
 variant no_data '/^train/d'
 variant includes '1i include = nowhere.ini'
+variant former_word 's/^batch = 4/batch = 4\nprecision = fp32/'
 printf 'folder = run\n' >no_section.ini
 
 root=cityscapes
@@ -147,6 +156,8 @@ refuse "[run] steps" "epochs" -- train no_length.ini --overwrite
 refuse "[task.NAME]" -- train no_task.ini --overwrite
 refuse "[data] train" "required" -- train no_data.ini --overwrite
 refuse "includes.ini:1" "nowhere.ini" -- train includes.ini
+refuse "former_word.ini:4" "[run] precision" "fp32 is now called high" -- train former_word.ini --overwrite
+refuse "exact is now called highest" "--set" -- eval $checkpoint --set run.precision=exact
 refuse "no_section.ini:1" -- train no_section.ini
 refuse "missing.ini" -- train missing.ini
 refuse "'bach'" "--set" "did you mean 'batch'" -- train good.ini --set run.bach=4
@@ -261,6 +272,10 @@ expect "nothing half-written is left" sh -c '[ -z "$(ls full/checkpoints)" ]'
 expect "no half of a dataset is left" sh -c '[ -z "$(ls | grep ^full.h5)" ]'
 expect "no half of the predictions is left" sh -c '[ -z "$(ls | grep ^predicted.h5)" ]'
 expect "the log can be read" "$program" show full/run.h5
+
+expect "a checkpoint that calls its precision exact is evaluated" "$program" eval exact.h5
+expect "one that calls it fp32 is evaluated" "$program" eval fp32.h5
+expect "and goes on" "$program" train good.ini --resume fp32.h5 --set run.folder=former --set run.steps=3
 
 follow_away() { # the log cannot be read for a moment
     cp full/run.h5 followed.h5

@@ -58,8 +58,8 @@ measure() { # RANKS RECOMPUTE PRECISION
 }
 
 for recompute in none blocks; do
-    measure 1 $recompute fp32
-    measure 2 $recompute fp32
+    measure 1 $recompute high
+    measure 2 $recompute high
     measure 1 $recompute bf16
 done
 

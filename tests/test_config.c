@@ -20,6 +20,8 @@ static const sm_key run_keys[] = {
 };
 static const sm_key optimizer_keys[] = {
     {"optimizer", "kind", SM_KEY_CHOICE, "sgd", 0, 0, "sgd|adamw", NULL, "update rule"},
+    {"optimizer", "kind", SM_KEY_FORMER, "sgd", 0, 0, "momentum", NULL, NULL},
+    {"optimizer", "kind", SM_KEY_FORMER, "adamw", 0, 0, "adam_w", NULL, NULL},
     {"optimizer", "learning_rate", SM_KEY_REAL, "0.01", 0, INFINITY, NULL, NULL, "step size"},
     {"optimizer", "milestones", SM_KEY_INTEGERS, "10, 20", 1, INFINITY, NULL, "epochs", "when to decay"},
     {"optimizer", "betas", SM_KEY_REALS, "0.9,0.999", 0, 1, NULL, NULL, "decay of the moments"},
@@ -262,6 +264,25 @@ static void set_overrides_and_checks_like_a_file(void)
     refuses_set("run.title=a\nb", "no line breaks");
 }
 
+/* Who writes a config learns the new word; what a program wrote earlier still means what it did. */
+static void a_former_word_is_refused_but_read_where_it_was_stored(void)
+{
+    refuses("[run]\n[optimizer]\nkind = momentum\n", SM_ERR_CONFIG,
+            "bad.ini:3: [optimizer] kind = 'momentum': momentum is now called sgd");
+    refuses("[optimizer]\nkind = adam_w\n", SM_ERR_CONFIG, "adam_w is now called adamw");
+    refuses("[run]\nfolder = x\ntitle = momentum\nepochs = momentum\n", SM_ERR_CONFIG, "expected an integer");
+    refuses_set("optimizer.kind=adam_w", "[optimizer] kind = 'adam_w': adam_w is now called adamw");
+    sm_config *config = fresh();
+    SM_TEST_OK(sm_config_read_text(config, "checkpoint", "[run]\nfolder = x\n[optimizer]\nkind = adam_w\n"));
+    CU_ASSERT(sm_config_choice(config, "optimizer", "kind") == 1);
+    char *text = sm_config_text(config);
+    CU_ASSERT(strstr(text, "kind = adamw\n") && !strstr(text, "adam_w"));
+    SM_TEST_OK(sm_config_read_text(config, "checkpoint", "[optimizer]\nkind = momentum\n"));
+    CU_ASSERT(sm_config_choice(config, "optimizer", "kind") == 0);
+    sm_free(text);
+    sm_config_free(config);
+}
+
 static void an_including_file_overrides_what_it_includes(void)
 {
     char folder[512], text[1024];
@@ -308,7 +329,11 @@ static void the_reference_names_every_key(void)
     fclose(stream);
     for (const sm_key *const *table = tables; *table; table++) {
         for (const sm_key *key = *table; key->section; key++) {
-            CU_ASSERT(strstr(text, key->name) && strstr(text, key->section) && strstr(text, key->help));
+            if (key->type == SM_KEY_FORMER) {
+                CU_ASSERT(!strstr(text, key->choices));
+            } else {
+                CU_ASSERT(strstr(text, key->name) && strstr(text, key->section) && strstr(text, key->help));
+            }
         }
     }
     CU_ASSERT(strstr(text, "required") && strstr(text, "sgd|adamw") && strstr(text, "1 .. 1000"));
@@ -323,6 +348,7 @@ static void nothing_is_leaked(void)
 {
     size_t before = sm_memory_held_bytes();
     an_including_file_overrides_what_it_includes();
+    a_former_word_is_refused_but_read_where_it_was_stored();
     set_overrides_and_checks_like_a_file();
     the_resolved_text_gives_the_same_config();
     CU_ASSERT(sm_memory_held_bytes() == before);
@@ -337,6 +363,7 @@ int main(int argc, char **argv)
     SM_TEST(mistakes_name_file_line_key_and_what_is_allowed);
     SM_TEST(long_lines_are_refused_not_split);
     SM_TEST(set_overrides_and_checks_like_a_file);
+    SM_TEST(a_former_word_is_refused_but_read_where_it_was_stored);
     SM_TEST(an_including_file_overrides_what_it_includes);
     SM_TEST(the_reference_names_every_key);
     SM_TEST(nothing_is_leaked);

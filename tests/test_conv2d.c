@@ -148,7 +148,7 @@ static double tolerance(const sm_conv2d_algorithm *algorithm, double count)
     if (strncmp(algorithm->name, "bf16x2", 6) == 0) {
         return 4 * sqrt(count + 4) * FLT_EPSILON + 6e-6; /* of factors of 16 bits: measured 4.5e-6 for any K */
     }
-    return (algorithm->precision == SM_CONV2D_FP32 ? 40 : 4) * sqrt(count + 4) * FLT_EPSILON;
+    return (algorithm->precision == SM_CONV2D_HIGH ? 40 : 4) * sqrt(count + 4) * FLT_EPSILON;
 }
 
 static void describe(const sm_conv2d_algorithm *algorithm, const problem *p, sm_conv2d_pass pass)
@@ -563,7 +563,7 @@ static void the_chosen_algorithm_supports_the_pass(void)
             continue;
         }
         for (int pass = 0; pass < SM_CONV2D_PASSES; pass++) {
-            for (int precision = SM_CONV2D_EXACT; precision <= SM_CONV2D_BF16; precision++) {
+            for (int precision = SM_CONV2D_HIGHEST; precision <= SM_CONV2D_BF16; precision++) {
                 const sm_conv2d_algorithm *algorithm =
                     sm_conv2d_choose(&shape, pass, 2, (sm_conv2d_precision)precision);
                 CU_ASSERT_FATAL(algorithm != NULL && algorithm->supports(&shape, pass));

@@ -321,17 +321,17 @@ static void check_ten_steps(const char *name, const char *optimizer, const char 
 /* float32 against float64 through some fifty layers: 1e-4 is the project's bound, direct sums stay near 1e-5. */
 static void bottlenecks_at_stride_8_agree_with_pytorch(void)
 {
-    check_first_step("network_os8.h5", "precision = exact", 1e-4);
+    check_first_step("network_os8.h5", "precision = highest", 1e-4);
 }
 
 static void bottlenecks_at_stride_16_with_projection_agree_with_pytorch(void)
 {
-    check_first_step("network_os16.h5", "precision = exact", 1e-4);
+    check_first_step("network_os16.h5", "precision = highest", 1e-4);
 }
 
 static void basic_blocks_with_a_rank_without_instances_agree_with_pytorch(void)
 {
-    check_first_step("network_resnet18_os8.h5", "precision = exact", 1e-4);
+    check_first_step("network_resnet18_os8.h5", "precision = highest", 1e-4);
 }
 
 static void reference_kernels_agree_with_pytorch(void)
@@ -342,8 +342,8 @@ static void reference_kernels_agree_with_pytorch(void)
 /* F(4x4) rounds several times more than a direct sum. */
 static void fastest_kernels_agree_with_pytorch(void)
 {
-    check_first_step("network_os8.h5", "precision = fp32", 2e-3);
-    check_first_step("network_resnet18_os8.h5", "precision = fp32", 2e-3);
+    check_first_step("network_os8.h5", "precision = high", 2e-3);
+    check_first_step("network_resnet18_os8.h5", "precision = high", 2e-3);
 }
 
 static int by_size(const void *a, const void *b)

@@ -496,7 +496,7 @@ static void n_ranks_give_the_bits_of_one(void)
 {
     static const char *const cases[][8] = {
         {REPRODUCIBLE, "run.batch=5", NULL},
-        {REPRODUCIBLE, "run.batch=8", "run.precision=fp32", NULL},
+        {REPRODUCIBLE, "run.batch=8", "run.precision=high", NULL},
         {REPRODUCIBLE, "run.batch=6", "distributed.batch_norm=frozen", NULL},
         {REPRODUCIBLE, "run.batch=5", "run.precision=bf16", "distributed.recompute=blocks", NULL},
         {REPRODUCIBLE, "run.batch=2", NULL}, /* the third rank has none */

@@ -9,6 +9,7 @@
 #include <sigmatic/data/sampler.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/io/h5.h>
+#include <sigmatic/train/arithmetic.h>
 #include <sigmatic/train/checkpoint.h>
 #include <sigmatic/train/train.h>
 
@@ -266,6 +267,65 @@ static void a_resumed_run_has_the_bits_of_the_whole(void)
     expect_attribute("plain-resumed", "checkpoints/step-00000006.h5", "step", 6);
     expect_attribute("plain-resumed", "checkpoints/step-00000006.h5", "samples_seen", 26);
     expect_attribute("other-resumed", "checkpoints/step-00000006.h5", "samples_seen", 21);
+}
+
+/* The percentages of all algorithms, each rounded. */
+static double percents_of(const char *arithmetic, int *count)
+{
+    double sum = 0;
+    const char *colon = strchr(arithmetic, ':');
+    *count = 0;
+    for (const char *part = colon; part; part = strchr(part + 1, ',')) {
+        char name[32];
+        double percent = NAN;
+        CU_ASSERT(sscanf(part + 1, " %31s %lf %%", name, &percent) == 2 && sm_conv2d_find(name) != NULL);
+        sum += percent;
+        ++*count;
+    }
+    return sum;
+}
+
+/* "plain" has been trained with the settings that tiny_config() makes. */
+static void the_log_says_how_convolutions_were_computed(void)
+{
+    tiny_run run;
+    int count;
+    tiny_open(&run, test_comm, tiny_config(NULL));
+    char *expected = sm_arithmetic_text(run.trainer->engine->plan, SM_CONV2D_HIGHEST);
+    CU_ASSERT(strncmp(expected, "convolutions (highest, ", 23) == 0);
+    CU_ASSERT(fabs(percents_of(expected, &count) - 100) <= 0.5 * count && count > 1);
+    if (is_root()) {
+        sm_h5 *file = NULL;
+        char *path = path_in("plain", "run.h5"), *logged = NULL;
+        SM_TEST_OK(sm_h5_open(path, &file));
+        SM_TEST_OK(sm_h5_read_attribute_text(file, "/", "arithmetic", &logged));
+        CU_ASSERT_STRING_EQUAL(logged, expected);
+        sm_h5_close(file);
+        sm_free(logged);
+        sm_free(path);
+    }
+    sm_free(expected);
+    tiny_close(&run);
+    static const char *const named[] = {"distributed.conv2d_algorithm=reference", NULL};
+    tiny_open(&run, test_comm, tiny_config(named));
+    char *all = sm_arithmetic_text(run.trainer->engine->plan, SM_CONV2D_HIGH);
+    CU_ASSERT_STRING_EQUAL(all, "convolutions (high, plain): reference 100 %");
+    sm_free(all);
+    tiny_close(&run);
+}
+
+static void precisions_are_the_choices_of_their_key(void)
+{
+    for (const sm_key *key = sm_run_keys; key->section; key++) {
+        if (strcmp(key->name, "precision") == 0 && key->type == SM_KEY_CHOICE) {
+            char *names =
+                sm_format("%s|%s|%s", sm_conv2d_precision_names[SM_CONV2D_HIGHEST],
+                          sm_conv2d_precision_names[SM_CONV2D_HIGH], sm_conv2d_precision_names[SM_CONV2D_BF16]);
+            CU_ASSERT_STRING_EQUAL(key->choices, names);
+            CU_ASSERT_STRING_EQUAL(key->fallback, "highest");
+            sm_free(names);
+        }
+    }
 }
 
 static void resuming_a_finished_run_adds_nothing(void)
@@ -878,6 +938,8 @@ int main(int argc, char **argv)
     sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(a_resumed_run_has_the_bits_of_the_whole);
+    SM_TEST(the_log_says_how_convolutions_were_computed);
+    SM_TEST(precisions_are_the_choices_of_their_key);
     SM_TEST(resuming_a_finished_run_adds_nothing);
     SM_TEST(a_finished_run_can_be_made_longer);
     SM_TEST(an_existing_run_is_not_touched);

@@ -260,7 +260,7 @@ static void a_repeat_has_the_same_bits(void)
 {
     static const char *const plain[] = {NULL};
     static const char *const other[] = {"optimizer.kind=adamw",         "model.dropout=0.3",  "optimizer.ema_decay=0.9",
-                                        "distributed.batch_norm=local", "run.precision=fp32", NULL};
+                                        "distributed.batch_norm=local", "run.precision=high", NULL};
     const char *const *const cases[] = {plain, other};
     for (int i = 0; i < 2; i++) {
         way w = {.sets = cases[i]};

@@ -51,7 +51,7 @@ static inline sm_config *tiny_config(const char *const *sets)
 {
     char *dataset = tiny_dataset();
     char *text = sm_format(
-        "[run]\nfolder = %s/run\nprecision = exact\nbatch = 5\nsteps = 100\nseed = 3\nprogress_seconds = 1000000\n"
+        "[run]\nfolder = %s/run\nprecision = highest\nbatch = 5\nsteps = 100\nseed = 3\nprogress_seconds = 1000000\n"
         "[model]\nbackbone = resnet18\nwidth = 0.0625\naspp_rates = 1,2,3\n[data]\ntrain = %s\n"
         "[task.semantic]\nkind = semantic\n[task.instance]\nkind = instance\n[task.depth]\nkind = depth\n"
         "[optimizer]\nlearning_rate = 0.02\nweight_decay = 0.001\n[distributed]\nthreads = 1\n",

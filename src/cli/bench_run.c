@@ -4,6 +4,7 @@
 #include <sigmatic/base/timer.h>
 #include <sigmatic/data/scenes_dataset.h>
 #include <sigmatic/io/file.h>
+#include <sigmatic/train/arithmetic.h>
 
 #include "cli/bench_run.h"
 #include "cli/configuration.h"
@@ -101,6 +102,7 @@ sm_status bench_open(bench *b)
     char dataset[300], log[300];
     const char *const paths[] = {dataset};
     sm_run_log_kept kept;
+    char *arithmetic = NULL;
     SM_TRY(make_folder(b));
     snprintf(dataset, sizeof dataset, "%s/scenes.h5", b->folder);
     snprintf(log, sizeof log, "%s/run.h5", b->folder);
@@ -109,9 +111,12 @@ sm_status bench_open(bench *b)
     SM_TRY(sm_comm_agree(b->comm, sm_dataset_open(paths, 1, "train", &b->dataset)));
     SM_TRY(sm_session_new(b->config, b->comm, b->dataset, &b->session));
     SM_TRY(sm_comm_agree(b->comm, make_loader(b)));
-    SM_TRY(sm_comm_agree(b->comm, sm_comm_rank(b->comm) == 0 ? sm_run_log_open(log, b->session, NULL, 0, &kept, &b->log)
-                                                             : SM_OK));
+    arithmetic = sm_arithmetic_text(b->trainer->engine->plan, b->session->settings.precision);
+    SM_TRY(sm_comm_agree(b->comm, sm_comm_rank(b->comm) == 0
+                                      ? sm_run_log_open(log, b->session, arithmetic, NULL, 0, &kept, &b->log)
+                                      : SM_OK));
 done:
+    sm_free(arithmetic);
     return status;
 }
 

@@ -72,14 +72,23 @@ void sm_config_add_section(sm_config *config, const char *section)
 
 /* ---- the config -------------------------------------------------------------------------------------------------- */
 
+static void add_row(const sm_key ***rows, size_t *count, const sm_key *row)
+{
+    *rows = sm_realloc(*rows, (*count + 1) * sizeof **rows);
+    (*rows)[(*count)++] = row;
+}
+
 sm_status sm_config_new(const sm_key *const *tables, sm_config **out)
 {
     sm_config *config = sm_alloc_zeroed(sizeof *config);
     for (; *tables; tables++) {
         for (const sm_key *key = *tables; key->section; key++) {
             assert((key->type != SM_KEY_CHOICE || key->choices) && "a choice without choices");
-            config->keys = sm_realloc(config->keys, (config->key_count + 1) * sizeof *config->keys);
-            config->keys[config->key_count++] = key;
+            if (key->type == SM_KEY_FORMER) {
+                add_row(&config->former, &config->former_count, key);
+            } else {
+                add_row(&config->keys, &config->key_count, key);
+            }
         }
     }
     for (size_t i = 0; i < config->key_count; i++) {
@@ -105,6 +114,7 @@ void sm_config_free(sm_config *config)
         sm_free(config->instances[i]);
     }
     sm_free(config->keys);
+    sm_free(config->former);
     sm_free(config->entries);
     sm_free(config->instances);
     sm_free(config);

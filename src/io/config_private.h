@@ -31,6 +31,8 @@ typedef struct sm_config_entry {
 struct sm_config {
     const sm_key **keys; /* of all tables */
     size_t key_count;
+    const sm_key **former; /* rows of SM_KEY_FORMER */
+    size_t former_count;
     sm_config_entry *entries; /* by section in the order of their first mention, instances behind all others */
     size_t entry_count;
     char **instances; /* full names of the sections made from templates; those of one template side by side, in order */

@@ -226,7 +226,22 @@ static const char *not_writable(const char *name, const char *text)
     return strlen(name) + 3 + strlen(text) > LONGEST_LINE ? "name and value have more than 199 characters" : NULL;
 }
 
-static sm_status assign(sm_config *config, const char *section, const char *name, const char *text, int file, place at)
+/* \return the word that `text` is now called as a choice of this key, NULL if it is no former word. */
+static const char *present_word(const sm_config *config, const sm_key *key, const char *text)
+{
+    for (size_t i = 0; i < config->former_count; i++) {
+        const sm_key *row = config->former[i];
+        if (strcmp(row->section, key->section) == 0 && strcmp(row->name, key->name) == 0 &&
+            strcmp(row->choices, text) == 0) {
+            return row->fallback;
+        }
+    }
+    return NULL;
+}
+
+/* \param takes_former  former words of choices are read as the present ones, else refused */
+static sm_status assign(sm_config *config, const char *section, const char *name, const char *text, int file,
+                        int takes_former, place at)
 {
     sm_config_entry *e = sm_config_find(config, section, name);
     if (!e) {
@@ -235,6 +250,11 @@ static sm_status assign(sm_config *config, const char *section, const char *name
     if (e->value.file == file && e->value.origin) {
         return fail_at(at, "[%s] %s stands twice in this file, first at %s", section, name, e->value.origin);
     }
+    const char *present = present_word(config, e->key, text);
+    if (present && !takes_former) {
+        return fail_at(at, "[%s] %s = '%s': %s is now called %s", section, name, text, text, present);
+    }
+    text = present ? present : text;
     const char *problem = not_writable(name, text);
     if (problem) {
         return fail_at(at, "[%s] %s = %s: %s", section, name, text, problem);
@@ -355,7 +375,7 @@ static int read_pair(void *user, const char *section, const char *name, const ch
     if (r->section && strcmp(name, "include") == 0) {
         r->status = fail_at(here(r), "include may only stand before the first [section]");
     } else if (r->section) {
-        r->status = assign(r->config, r->section, name, text, r->file, here(r));
+        r->status = assign(r->config, r->section, name, text, r->file, !r->chain, here(r));
     } else if (strcmp(name, "include") == 0) {
         r->status = include(r, text);
     } else {
@@ -421,7 +441,7 @@ sm_status sm_config_set(sm_config *config, const char *assignment)
     }
     *dot = '\0';
     SM_TRY(enter_section(config, name, at));
-    SM_TRY(assign(config, name, dot + 1, text, ++config->files, at));
+    SM_TRY(assign(config, name, dot + 1, text, ++config->files, 0, at));
 done:
     sm_free(name);
     sm_free(text);

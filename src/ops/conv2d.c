@@ -1,12 +1,17 @@
 #include <sigmatic/ops/conv2d.h>
 
+#include "ops/bf16_kernel.h"
 #include "ops/conv2d_algorithms.h"
+#include "ops/microkernel.h"
 
 #include <string.h>
 
+const char *const sm_conv2d_precision_names[] = {
+    [SM_CONV2D_HIGHEST] = "highest", [SM_CONV2D_HIGH] = "high", [SM_CONV2D_BF16] = "bf16"};
+
 const sm_conv2d_algorithm sm_conv2d_algorithms[] = {
     {.name = "implicit_gemm",
-     .precision = SM_CONV2D_EXACT,
+     .precision = SM_CONV2D_HIGHEST,
      .supports = sm_conv2d_direct_supports,
      .cost = sm_conv2d_gemm_cost,
      .macs = sm_conv2d_gemm_macs,
@@ -15,7 +20,7 @@ const sm_conv2d_algorithm sm_conv2d_algorithms[] = {
      .workspace_bytes = sm_conv2d_direct_workspace,
      .run = sm_conv2d_gemm_run},
     {.name = "taps",
-     .precision = SM_CONV2D_EXACT,
+     .precision = SM_CONV2D_HIGHEST,
      .supports = sm_conv2d_direct_supports,
      .cost = sm_conv2d_taps_cost,
      .macs = sm_conv2d_taps_macs,
@@ -24,42 +29,46 @@ const sm_conv2d_algorithm sm_conv2d_algorithms[] = {
      .workspace_bytes = sm_conv2d_direct_workspace,
      .run = sm_conv2d_taps_run},
     {.name = "bf16x3_gemm",
-     .precision = SM_CONV2D_EXACT,
+     .precision = SM_CONV2D_HIGHEST,
+     .bf16_parts = 3,
      .supports = sm_conv2d_bf16x3_gemm_supports,
      .cost = sm_conv2d_bf16x3_gemm_cost,
      .macs = sm_conv2d_bf16x3_gemm_macs,
      .workspace_bytes = sm_conv2d_bf16_parts_workspace,
      .run = sm_conv2d_bf16x3_gemm_run},
     {.name = "bf16x3_taps",
-     .precision = SM_CONV2D_EXACT,
+     .precision = SM_CONV2D_HIGHEST,
+     .bf16_parts = 3,
      .supports = sm_conv2d_bf16x3_taps_supports,
      .cost = sm_conv2d_bf16x3_taps_cost,
      .macs = sm_conv2d_bf16x3_taps_macs,
      .workspace_bytes = sm_conv2d_bf16_parts_workspace,
      .run = sm_conv2d_bf16x3_taps_run},
     {.name = "winograd2",
-     .precision = SM_CONV2D_EXACT,
+     .precision = SM_CONV2D_HIGHEST,
      .supports = sm_conv2d_winograd2_supports,
      .cost = sm_conv2d_winograd2_cost,
      .macs = sm_conv2d_winograd2_macs,
      .workspace_bytes = sm_conv2d_winograd2_workspace,
      .run = sm_conv2d_winograd2_run},
     {.name = "winograd4",
-     .precision = SM_CONV2D_FP32,
+     .precision = SM_CONV2D_HIGH,
      .supports = sm_conv2d_winograd4_supports,
      .cost = sm_conv2d_winograd4_cost,
      .macs = sm_conv2d_winograd4_macs,
      .workspace_bytes = sm_conv2d_winograd4_workspace,
      .run = sm_conv2d_winograd4_run},
     {.name = "bf16x2_gemm",
-     .precision = SM_CONV2D_FP32,
+     .precision = SM_CONV2D_HIGH,
+     .bf16_parts = 2,
      .supports = sm_conv2d_bf16x2_gemm_supports,
      .cost = sm_conv2d_bf16x2_gemm_cost,
      .macs = sm_conv2d_bf16x2_gemm_macs,
      .workspace_bytes = sm_conv2d_bf16_parts_workspace,
      .run = sm_conv2d_bf16x2_gemm_run},
     {.name = "bf16x2_taps",
-     .precision = SM_CONV2D_FP32,
+     .precision = SM_CONV2D_HIGH,
+     .bf16_parts = 2,
      .supports = sm_conv2d_bf16x2_taps_supports,
      .cost = sm_conv2d_bf16x2_taps_cost,
      .macs = sm_conv2d_bf16x2_taps_macs,
@@ -67,6 +76,7 @@ const sm_conv2d_algorithm sm_conv2d_algorithms[] = {
      .run = sm_conv2d_bf16x2_taps_run},
     {.name = "bf16_gemm",
      .precision = SM_CONV2D_BF16,
+     .bf16_parts = 1,
      .supports = sm_conv2d_bf16_gemm_supports,
      .cost = sm_conv2d_bf16_gemm_cost,
      .macs = sm_conv2d_bf16_gemm_macs,
@@ -74,13 +84,14 @@ const sm_conv2d_algorithm sm_conv2d_algorithms[] = {
      .run = sm_conv2d_bf16_gemm_run},
     {.name = "bf16_taps",
      .precision = SM_CONV2D_BF16,
+     .bf16_parts = 1,
      .supports = sm_conv2d_bf16_taps_supports,
      .cost = sm_conv2d_bf16_taps_cost,
      .macs = sm_conv2d_bf16_taps_macs,
      .workspace_bytes = sm_conv2d_bf16_workspace,
      .run = sm_conv2d_bf16_taps_run},
     {.name = "reference",
-     .precision = SM_CONV2D_EXACT,
+     .precision = SM_CONV2D_HIGHEST,
      .supports = sm_conv2d_reference_supports,
      .cost = sm_conv2d_reference_cost,
      .macs = sm_conv2d_reference_macs,
@@ -133,6 +144,14 @@ const sm_conv2d_algorithm *sm_conv2d_find(const char *name)
         }
     }
     return NULL;
+}
+
+const char *sm_conv2d_instructions(const sm_conv2d_algorithm *algorithm)
+{
+    if (algorithm->run == sm_conv2d_reference_run) {
+        return "plain";
+    }
+    return algorithm->bf16_parts ? sm_bf16_kernel_get(algorithm->bf16_parts)->name : sm_microkernel_get()->name;
 }
 
 static int is_allowed(const sm_conv2d_algorithm *algorithm, sm_conv2d_precision precision)

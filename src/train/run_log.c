@@ -161,7 +161,7 @@ done:
     return status;
 }
 
-static sm_status write_attributes(sm_h5 *file, const sm_session *session)
+static sm_status write_attributes(sm_h5 *file, const sm_session *session, const char *arithmetic)
 {
     sm_status status = SM_OK;
     char host[256] = "";
@@ -174,6 +174,7 @@ static sm_status write_attributes(sm_h5 *file, const sm_session *session)
     SM_TRY(sm_h5_write_attribute_text(file, "/", "mpi", sm_comm_library_version()));
     SM_TRY(sm_h5_write_attribute_text(file, "/", "hdf5", sm_h5_library_version()));
     SM_TRY(sm_h5_write_attribute_text(file, "/", "blis", sm_blis_version()));
+    SM_TRY(sm_h5_write_attribute_text(file, "/", "arithmetic", arithmetic));
     SM_TRY(sm_h5_write_attribute_text(file, "/", "host", host));
     SM_TRY(sm_h5_write_attribute_int64(file, "/", "world_size", sm_comm_size(session->comm)));
     SM_TRY(sm_h5_write_attribute_int64(file, "/", "threads", session->settings.threads));
@@ -205,8 +206,8 @@ done:
     return status;
 }
 
-sm_status sm_run_log_open(const char *path, const sm_session *session, const char *split, int64_t resume_step,
-                          sm_run_log_kept *kept, sm_run_log **out)
+sm_status sm_run_log_open(const char *path, const sm_session *session, const char *arithmetic, const char *split,
+                          int64_t resume_step, sm_run_log_kept *kept, sm_run_log **out)
 {
     sm_status status = SM_OK;
     sm_h5 *old = NULL;
@@ -220,7 +221,7 @@ sm_status sm_run_log_open(const char *path, const sm_session *session, const cha
     SM_TRY(sm_h5_create(partial, SM_H5_EARLIEST, &log->file));
     SM_TRY(create_columns(log->file, &log->steps));
     SM_TRY(create_columns(log->file, &log->evaluations));
-    SM_TRY(write_attributes(log->file, session));
+    SM_TRY(write_attributes(log->file, session, arithmetic));
     if (resume_step > 0 && sm_file_exists(path)) {
         SM_TRY(sm_h5_open(path, &old));
         SM_TRY(copy_rows(log, old, &log->steps, resume_step, &last_step, &kept->seconds));

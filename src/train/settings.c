@@ -19,9 +19,11 @@ const sm_key sm_run_keys[] = {
     {run, "batch", SM_KEY_INTEGER, "8", 1, 1e6, NULL, "images", "of one step over all ranks"},
     {run, "steps", SM_KEY_INTEGER, "0", 0, 1e12, NULL, NULL, "length of the run; 0 = by epochs"},
     {run, "epochs", SM_KEY_INTEGER, "0", 0, 1e9, NULL, NULL, "length of the run if steps = 0"},
-    {run, "precision", SM_KEY_CHOICE, "fp32", 0, 0, "exact|fp32|bf16", NULL,
-     "of convolutions: rounding no worse than a direct sum's; up to 5e-6 (Winograd F(4x4), floats as two bfloat16 "
-     "parts); factors, and the maps between convolutions, in bfloat16"},
+    {run, "precision", SM_KEY_CHOICE, "highest", 0, 0, "highest|high|bf16", NULL,
+     "of convolutions: float throughout; errors up to 5e-6 allowed (Winograd F(4x4), floats as two bfloat16 parts); "
+     "factors, and the maps between convolutions, in bfloat16"},
+    {run, "precision", SM_KEY_FORMER, "highest", 0, 0, "exact", NULL, NULL},
+    {run, "precision", SM_KEY_FORMER, "high", 0, 0, "fp32", NULL, NULL},
     {run, "evaluate_interval", SM_KEY_INTEGER, "0", 0, 1e12, NULL, "steps", "between evaluations; 0 = only at the end"},
     {run, "evaluate_batch", SM_KEY_INTEGER, "0", 0, 1e6, NULL, "images",
      "of one evaluation step over all ranks; 0 = batch"},

@@ -5,6 +5,7 @@
 #include <sigmatic/data/data_options.h>
 #include <sigmatic/data/sampler.h>
 #include <sigmatic/io/file.h>
+#include <sigmatic/train/arithmetic.h>
 #include <sigmatic/train/checkpoint.h>
 #include <sigmatic/train/evaluator.h>
 #include <sigmatic/train/memory_table.h>
@@ -217,7 +218,10 @@ static sm_status open_log(training *t)
     if (is_root(t)) {
         char *path = sm_run_folder_file(t->folder, "run.h5");
         const char *split = t->validation ? sm_config_text_of(t->config, "data", "validation_split") : NULL;
-        status = sm_run_log_open(path, t->session, split, t->trainer->step, &kept, &t->log);
+        char *arithmetic = sm_arithmetic_text(t->trainer->engine->plan, t->session->settings.precision);
+        sm_log_info("%s", arithmetic);
+        status = sm_run_log_open(path, t->session, arithmetic, split, t->trainer->step, &kept, &t->log);
+        sm_free(arithmetic);
         sm_free(path);
     }
     SM_TRY(sm_comm_agree(t->comm, status));

@@ -32,7 +32,8 @@ typedef enum sm_key_type {
     SM_KEY_PATH,     /**< text that names a file or folder */
     SM_KEY_INTEGERS, /**< comma-separated list, may be empty */
     SM_KEY_REALS,
-    SM_KEY_TEXTS /**< elements are trimmed and not empty; with `choices` each is one of them */
+    SM_KEY_TEXTS, /**< elements are trimmed and not empty; with `choices` each is one of them */
+    SM_KEY_FORMER /**< no key, but a word that the choice of this name once had: `choices` is now called `fallback` */
 } sm_key_type;
 
 /** One row of a module's table; a row with section NULL ends it. */
@@ -59,7 +60,8 @@ void sm_config_free(sm_config *config);
 /** Reads a file over what is there. SM_ERR_IO: cannot be read; SM_ERR_CONFIG: any of the mistakes above, an include that includes itself. After a failure the config is only good for freeing. */
 sm_status sm_config_read(sm_config *config, const char *path);
 
-/** Reads text, e.g. of sm_config_text() from a checkpoint. `name` takes the file's place in messages; `include` is refused. */
+/** Reads text, e.g. of sm_config_text() from a checkpoint. `name` takes the file's place in messages; `include` is refused.
+ * A choice's former word means the present one here; files and --set are told what to write instead. */
 sm_status sm_config_read_text(sm_config *config, const char *name, const char *text);
 
 /** Sets "section.key=value" ("task.semantic.weight=2"); messages name --set. A new instance of a template is made if the name is new. */

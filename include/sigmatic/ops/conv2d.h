@@ -54,18 +54,23 @@ typedef struct sm_conv2d_operands {
     int threads;
 } sm_conv2d_operands;
 
-/** How sums round. Asked of sm_conv2d_choose(), a precision allows the ones before it, but for bf16, which is itself. */
+/** How sums round. Asked of sm_conv2d_choose(), a precision allows the ones before it, but for bf16, which is itself.
+ * The words of run.precision, in their order; the first two are PyTorch's (torch.set_float32_matmul_precision). */
 typedef enum sm_conv2d_precision {
-    SM_CONV2D_EXACT, /**< no worse than a direct sum in float */
-    SM_CONV2D_FP32,  /**< worse than a direct sum in float, rms up to 5e-6 of the result's, the worst element 3e-5:
-                        Winograd F(4x4), factors of two bfloat16 parts */
-    SM_CONV2D_BF16   /**< both factors of each product rounded to bfloat16, sums as SM_CONV2D_EXACT */
+    SM_CONV2D_HIGHEST, /**< no worse than a direct sum in float */
+    SM_CONV2D_HIGH,    /**< worse than a direct sum in float, rms up to 5e-6 of the result's, the worst element 3e-5:
+                          Winograd F(4x4), factors of two bfloat16 parts */
+    SM_CONV2D_BF16     /**< both factors of each product rounded to bfloat16, sums as SM_CONV2D_HIGHEST */
 } sm_conv2d_precision;
+
+/** The words, by precision. */
+extern const char *const sm_conv2d_precision_names[];
 
 /** One way to compute one or more passes. */
 typedef struct sm_conv2d_algorithm {
     const char *name; /**< as in --dry-run and in the config */
     sm_conv2d_precision precision;
+    int bf16_parts; /**< of bfloat16 numbers, as the sum of which each factor is multiplied; 0: factors are floats */
     /** \return 1 if it can compute this pass of this shape. */
     int (*supports)(const sm_conv2d_shape *shape, sm_conv2d_pass pass);
     /** \return a cost estimate in fused multiply-adds at full speed for one image, to choose by; includes transforms and waste. */
@@ -87,6 +92,10 @@ extern const sm_conv2d_algorithm sm_conv2d_algorithms[];
 
 /** \return the algorithm of that name, or NULL. */
 const sm_conv2d_algorithm *sm_conv2d_find(const char *name);
+
+/** \return the instructions that an algorithm multiplies by on this CPU: "avx2", "avx512", "amx", "avx512bf16", "blis"
+ * (BLIS's own choice) or "plain" (those that the compiler found). */
+const char *sm_conv2d_instructions(const sm_conv2d_algorithm *algorithm);
 
 /** \return the cheapest algorithm that supports this pass; never "reference" unless nothing else can. A pure function of its arguments and the CPU.
  * \param precision  the worst that is allowed */

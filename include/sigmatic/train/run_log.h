@@ -22,11 +22,12 @@ typedef struct sm_run_log_kept {
 
 /** Opens a new log, or continues one.
  *
+ * \param arithmetic   of the convolutions: sm_arithmetic_text()
  * \param split        name of the validation split, for its group; NULL = none
  * \param resume_step  0: a new file; else rows of `path` after this step are dropped, the others kept
  * \param [out] kept   what the kept rows end with */
-sm_status sm_run_log_open(const char *path, const sm_session *session, const char *split, int64_t resume_step,
-                          sm_run_log_kept *kept, sm_run_log **out);
+sm_status sm_run_log_open(const char *path, const sm_session *session, const char *arithmetic, const char *split,
+                          int64_t resume_step, sm_run_log_kept *kept, sm_run_log **out);
 
 /** Adds a row; written out every few seconds. */
 sm_status sm_run_log_step(sm_run_log *log, const sm_step_record *record);

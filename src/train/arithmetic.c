@@ -1,0 +1,91 @@
+#include <sigmatic/base/memory.h>
+#include <sigmatic/train/arithmetic.h>
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALGORITHMS_MAX = 32 };
+
+typedef struct share {
+    const sm_conv2d_algorithm *algorithm;
+    double macs;
+} share;
+
+static void add(share *shares, int *count, const sm_call *call)
+{
+    int i = 0;
+    while (i < *count && strcmp(shares[i].algorithm->name, call->algorithm) != 0) {
+        i++;
+    }
+    if (i == *count) {
+        assert(i < ALGORITHMS_MAX);
+        shares[(*count)++].algorithm = sm_conv2d_find(call->algorithm);
+    }
+    shares[i].macs += call->macs;
+}
+
+static int by_macs(const void *a, const void *b)
+{
+    double x = ((const share *)a)->macs, y = ((const share *)b)->macs;
+    return (x < y) - (x > y);
+}
+
+/* \return the sum of the shares' multiply-adds */
+static double shares_of(const sm_plan *plan, share *shares, int *count)
+{
+    double sum = 0;
+    for (int pass = 1; pass <= 2; pass++) {
+        int calls;
+        const sm_call *call = sm_plan_calls(plan, pass, &calls);
+        for (const sm_call *end = call + calls; call < end; call++) {
+            if (call->algorithm) {
+                add(shares, count, call);
+                sum += call->macs;
+            }
+        }
+    }
+    qsort(shares, (size_t)*count, sizeof *shares, by_macs);
+    return sum;
+}
+
+static void append(char **text, const char *between, const char *more)
+{
+    char *longer = sm_format("%s%s%s", *text, between, more);
+    sm_free(*text);
+    *text = longer;
+}
+
+/* The instruction sets of all algorithms, each once. */
+static char *instructions_of(const share *shares, int count)
+{
+    char *text = sm_strdup("");
+    for (int i = 0; i < count; i++) {
+        const char *name = sm_conv2d_instructions(shares[i].algorithm);
+        int is_new = 1;
+        for (int earlier = 0; earlier < i; earlier++) {
+            is_new &= strcmp(sm_conv2d_instructions(shares[earlier].algorithm), name) != 0;
+        }
+        if (is_new) {
+            append(&text, ", ", name);
+        }
+    }
+    return text;
+}
+
+char *sm_arithmetic_text(const sm_plan *plan, sm_conv2d_precision precision)
+{
+    share shares[ALGORITHMS_MAX] = {{0}};
+    int count = 0;
+    double sum = shares_of(plan, shares, &count);
+    char *instructions = instructions_of(shares, count);
+    char *text = sm_format("convolutions (%s%s):", sm_conv2d_precision_names[precision], instructions);
+    for (int i = 0; i < count; i++) {
+        double percent = 100 * shares[i].macs / sum;
+        char *part = sm_format(percent < 1 ? " %s %.1f %%" : " %s %.0f %%", shares[i].algorithm->name, percent);
+        append(&text, i ? "," : "", part);
+        sm_free(part);
+    }
+    sm_free(instructions);
+    return text;
+}
