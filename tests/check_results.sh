@@ -115,6 +115,18 @@ for name, likelihood in ("semantic", "categorical"), ("depth", "laplace"):
 evaluation = result["evaluations"]["val"]
 assert evaluation["step"] == 4 and evaluation["evaluations"] == 2
 assert evaluation["tasks"]["depth"]["error_metres"]["unit"] == "m"'
+expect "train --dry-run --json" run_ranks train tiny.ini --dry-run --json
+expect "train --dry-run --json: the object" json '
+assert (result["height_pixels"], result["width_pixels"], result["ranks"]) == (32, 32, 2)
+assert (result["batch"], result["batch_of_rank"], result["samples"], result["steps"]) == (4, 2, 4, 4)
+network, memory = result["network"], result["memory"]
+assert network["gflop_backward"] > network["gflop_forward"] > 0
+assert network["parameters_trained"] == sum(op["parameters"] for op in network["ops"]) + 2  # log-variances
+assert abs(network["gflop_forward"] * 1e9 / sum(2 * op["multiply_adds"] for op in network["ops"]) - 1) < 1e-6
+first = network["ops"][0]
+assert first["kind"] == "conv2d" and first["forward"] and first["backward_weight"], first
+assert memory["total_bytes"] == sum(memory["owners"].values()) and memory["image_bytes"] > 0'
+expect "train --json alone" run 2 train tiny.ini --json
 expect "show: one table" run_ranks show run/run.h5
 expect "show: the losses as at the end of the training" count out '^depth +laplace ' 1
 expect "show: metrics with their meaning" holds out '^depth +error_metres +[0-9.]+ +m .*capped at 80 m'

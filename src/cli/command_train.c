@@ -24,6 +24,7 @@ sm_status command_train(command_context *context, int argc, char **argv)
          "go on from the run folder's newest checkpoint, or from a file"},
         {"overwrite", ARGUMENT_FLAG, &options.overwrite, NULL, "replace what an earlier run left in the run folder"},
         {"dry-run", ARGUMENT_FLAG, &options.dry_run, NULL, "print ops, parameters, memory and FLOPs, then stop"},
+        {"json", ARGUMENT_FLAG, &options.json, NULL, "with --dry-run: print one JSON object instead (README, Files)"},
         {"trace", ARGUMENT_TEXT, &options.trace, "FILE", "write a timeline of some steps (chrome://tracing, Perfetto)"},
         {"trace-steps", ARGUMENT_TEXT, &window, "A:B", "its steps (10:12)"},
         {"print-config", ARGUMENT_FLAG, &print_config, NULL, "print the resolved configuration and stop"},
@@ -50,6 +51,9 @@ sm_status command_train(command_context *context, int argc, char **argv)
     if (options.resume && options.overwrite) {
         SM_TRY(sm_fail(SM_ERR_USAGE,
                        "train: --resume goes on with a run, --overwrite replaces it: only one of them expected"));
+    }
+    if (options.json && !options.dry_run) {
+        SM_TRY(sm_fail(SM_ERR_USAGE, "train: --json goes with --dry-run; 'sigmatic show RUN.h5 --json' prints a run"));
     }
     if (!path) {
         SM_TRY(sm_fail(SM_ERR_USAGE, "train: CONFIG is missing; see 'sigmatic train --help'"));

@@ -97,3 +97,16 @@ void sm_memory_table_print(const sm_memory_table *table, FILE *file)
     }
     fprintf(file, "%-28s %10.2f\n", "more while rank 0 saves", mib(table->checkpoint));
 }
+
+void sm_memory_table_set_json(const sm_memory_table *table, sm_json *json)
+{
+    sm_json_set_integer(json, "total_bytes", (int64_t)table->total);
+    sm_json_set_integer(json, "image_bytes", (int64_t)table->image);
+    sm_json_set_integer(json, "once_a_node_bytes", (int64_t)table->once);
+    sm_json_set_integer(json, "evaluation_bytes", (int64_t)table->evaluation);
+    sm_json_set_integer(json, "checkpoint_bytes", (int64_t)table->checkpoint);
+    sm_json *owners = sm_json_set_object(json, "owners");
+    for (int i = 0; i < table->count; i++) {
+        sm_json_set_integer(owners, table->rows[i].name, (int64_t)table->rows[i].bytes);
+    }
+}

@@ -103,17 +103,38 @@ done:
     return sm_comm_agree(t->comm, status);
 }
 
-static void print_plan(const training *t)
+static sm_status print_plan_json(const training *t)
 {
-    if (is_root(t)) {
-        printf("training plan, %d x %d images, %d of a global batch of %d on each of %d ranks, %d threads\n\n",
-               t->loader_options.out_height, t->loader_options.out_width, sm_loader_capacity(&t->loader_options),
-               t->session->settings.batch, sm_comm_size(t->comm), t->session->settings.threads);
-        sm_plan_print(t->trainer->engine->plan, stdout);
-        sm_memory_table_print(&t->memory, stdout);
-        printf("\n%lld training samples (%s), %lld steps\n", (long long)sm_dataset_count(t->train),
-               sm_dataset_fingerprint(t->train), (long long)t->steps);
+    sm_json *json = sm_json_new();
+    sm_json_set_integer(json, "height_pixels", t->loader_options.out_height);
+    sm_json_set_integer(json, "width_pixels", t->loader_options.out_width);
+    sm_json_set_integer(json, "ranks", sm_comm_size(t->comm));
+    sm_json_set_integer(json, "threads", t->session->settings.threads);
+    sm_json_set_integer(json, "batch", t->session->settings.batch);
+    sm_json_set_integer(json, "batch_of_rank", sm_loader_capacity(&t->loader_options));
+    sm_json_set_integer(json, "samples", sm_dataset_count(t->train));
+    sm_json_set_text(json, "dataset", sm_dataset_fingerprint(t->train));
+    sm_json_set_integer(json, "steps", t->steps);
+    sm_plan_set_json(t->trainer->engine->plan, sm_json_set_object(json, "network"));
+    sm_memory_table_set_json(&t->memory, sm_json_set_object(json, "memory"));
+    sm_status status = sm_json_print(json, stdout);
+    sm_json_free(json);
+    return status;
+}
+
+static sm_status print_plan(const training *t)
+{
+    if (t->options->json) {
+        return print_plan_json(t);
     }
+    printf("training plan, %d x %d images, %d of a global batch of %d on each of %d ranks, %d threads\n\n",
+           t->loader_options.out_height, t->loader_options.out_width, sm_loader_capacity(&t->loader_options),
+           t->session->settings.batch, sm_comm_size(t->comm), t->session->settings.threads);
+    sm_plan_print(t->trainer->engine->plan, stdout);
+    sm_memory_table_print(&t->memory, stdout);
+    printf("\n%lld training samples (%s), %lld steps\n", (long long)sm_dataset_count(t->train),
+           sm_dataset_fingerprint(t->train), (long long)t->steps);
+    return SM_OK;
 }
 
 /* On the rank that holds most. Collective. */
@@ -457,7 +478,7 @@ sm_status sm_train(const sm_config *config, sm_comm *comm, const sm_train_option
     SM_TRY(sm_session_new(config, comm, t.train, &t.session));
     SM_TRY(make_engines(&t));
     if (options->dry_run) {
-        print_plan(&t);
+        status = sm_comm_agree(comm, is_root(&t) ? print_plan(&t) : SM_OK);
         goto done;
     }
     status = start(&t);

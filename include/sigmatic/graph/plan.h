@@ -10,6 +10,7 @@
 
 #include <sigmatic/base/status.h>
 #include <sigmatic/graph/graph.h>
+#include <sigmatic/io/json.h>
 #include <sigmatic/ops/conv2d.h>
 
 #include <stddef.h>
@@ -140,6 +141,11 @@ const sm_call *sm_plan_calls(const sm_plan *plan, int pass, int *count);
 
 /** Prints the op table: name, output shape, parameters, multiply-adds, algorithms; totals. */
 void sm_plan_print(const sm_plan *plan, FILE *file);
+
+/** Sets the same in an object: {"parameters_trained", ..., "gflop_forward" (an image's), ..., "ops": [{"kind", "name",
+ * "height", "width", "channels", "type", "parameters", "multiply_adds", of a convolution its algorithms "forward",
+ * "backward_data", "backward_weight"}]}. */
+void sm_plan_set_json(const sm_plan *plan, sm_json *json);
 
 /** \return the bound address of an operand, NULL for SM_REGION_NONE. */
 static inline void *sm_operand_address(const sm_run *run, sm_operand operand)

@@ -41,6 +41,9 @@ void sm_memory_table_fill(const sm_trainer *trainer, const sm_loader_options *lo
 
 void sm_memory_table_print(const sm_memory_table *table, FILE *file);
 
+/** Sets {"total_bytes", "image_bytes", "once_a_node_bytes", "evaluation_bytes", "checkpoint_bytes", "owners": {NAME: bytes}}. */
+void sm_memory_table_set_json(const sm_memory_table *table, sm_json *json);
+
 #ifdef __cplusplus
 }
 #endif

@@ -15,6 +15,7 @@ typedef struct sm_train_options {
         *resume;   /**< NULL; "auto" = the newest checkpoint of the run folder, a new run if there is none; or a file */
     int overwrite; /**< start anew in an existing run folder: its run.h5, checkpoints and status are removed */
     int dry_run;   /**< print the plan and stop */
+    int json;      /**< of a dry run: as one JSON object */
     const char *trace;               /**< file for a timeline (Chrome trace format), or NULL */
     int64_t trace_first, trace_last; /**< its steps */
 } sm_train_options;
