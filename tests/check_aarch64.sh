@@ -5,6 +5,7 @@
 # nothing of this system changes, and root is not needed. mpirun is the host's: it starts one qemu a rank.
 # SHARE (0.1) is how much of the random and large cases runs, TESTS which programs, MOST_RANKS on how many ranks at most.
 set -u
+. "$(dirname "$0")/report.sh"
 top=$(cd "$(dirname "$0")/.." && pwd)
 mkdir -p "$1" && folder=$(realpath "$1") || exit 1
 root=$folder/root
@@ -14,7 +15,7 @@ packages="libc6-dev libopenmpi-dev libhdf5-openmpi-dev libblis-openmp-dev libini
 tests=${TESTS:-base file image config comm reduction ops conv2d onnx plan network task weighting optim augmentation dataset loader sampler}
 
 for tool in $triplet-gcc qemu-aarch64 apt-get dpkg-deb mpirun; do
-    command -v $tool >/dev/null || { echo "check_aarch64: no $tool: run jobs/setup.sh cross" >&2; exit 2; }
+    command -v $tool >/dev/null || skip_all aarch64 "no $tool: run jobs/setup.sh cross"
 done
 
 # ---- the libraries ------------------------------------------------------------------------------------------------------
@@ -41,7 +42,10 @@ unpack_libraries() {
 
 if [ ! -d "$root" ]; then
     echo "unpacking Debian's arm64 libraries in $root"
-    unpack_libraries >"$folder/log" 2>&1 || { tail -n 5 "$folder/log" >&2; echo "check_aarch64: no arm64 packages to be had" >&2; exit 1; }
+    unpack_libraries >"$folder/log" 2>&1 || {
+        tail -n 5 "$folder/log" >&2
+        skip_all aarch64 "no arm64 packages to be had"
+    }
 fi
 
 # ---- the build ----------------------------------------------------------------------------------------------------------
@@ -59,3 +63,4 @@ make -s -C "$top" --no-print-directory -j"$(nproc)" SETUP=no BUILD="$folder/buil
 # qemu looks for the loader and the libraries below -L first, and for everything else in this system.
 export RUNNER="qemu-aarch64 -L $root" SIGMATIC_TEST_SHARE=${SHARE:-0.1} MOST_RANKS=${MOST_RANKS:-2}
 "$top/tests/run.sh" "$folder/build/tests" "$tests"
+report_end

@@ -1,23 +1,10 @@
 #!/usr/bin/env bash
 # The scripts of analysis/ on a tiny real run: they must read what the program writes and draw something. check_analysis.sh PROGRAM
 set -u
+. "$(dirname "$0")/frame.sh"
+needs_python matplotlib h5py numpy matplotlib
 program=$1
-here=$(cd "$(dirname "$0")" && pwd)
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-passed=0 failed=0
-expect() { # NAME COMMAND...
-    local name=$1
-    shift
-    if "$@" >"$scratch/out" 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $name: $*"
-        tail -n 20 "$scratch/out"
-    fi
-}
+
 is_picture() { [ "$(head -c 8 "$1" | od -An -tx1 | tr -d ' \n')" = 89504e470d0a1a0a ] && [ "$(stat -c %s "$1")" -gt 20000 ]; }
 
 cat >"$scratch/tiny.ini" <<INI
@@ -41,11 +28,11 @@ INI
 expect "scenes" "$program" data scenes "$scratch/tiny.h5" --train 8 --validation 4 --height 64 --width 96
 expect "train" "$program" train "$scratch/tiny.ini"
 expect "predictions" "$program" eval "$scratch/run/checkpoints/best.h5" --trivial --predictions "$scratch/predictions.h5" --prediction-count 2
-expect "plot_sigma.py" "$PYTHON" "$here/../analysis/plot_sigma.py" "$scratch/run/run.h5" "$scratch/run/run.h5" --labels a,b -o "$scratch/sigma.png"
+expect "plot_sigma.py" "$python" "$here/../analysis/plot_sigma.py" "$scratch/run/run.h5" "$scratch/run/run.h5" --labels a,b -o "$scratch/sigma.png"
 expect "sigma.png" is_picture "$scratch/sigma.png"
-expect "show_predictions.py" "$PYTHON" "$here/../analysis/show_predictions.py" "$scratch/predictions.h5" -o "$scratch/predictions.png"
+expect "show_predictions.py" "$python" "$here/../analysis/show_predictions.py" "$scratch/predictions.h5" -o "$scratch/predictions.png"
 expect "predictions.png" is_picture "$scratch/predictions.png"
-expect "identities of scaling.py's model" "$PYTHON" - "$here/../analysis" <<'PY'
+expect "identities of scaling.py's model" "$python" - "$here/../analysis" <<'PY'
 import math, sys
 sys.path.insert(0, sys.argv[1])
 import scaling
@@ -71,9 +58,9 @@ for nodes in scaling.NODES[1:]:
 PY
 "$program" bench --step --layers --json --backbone resnet18 --multiplier 0.125 --height 64 --width 96 --steps 1 --warmup 0 \
     >"$scratch/step.json" 2>/dev/null
-expect "scaling.py on a measured step" "$PYTHON" "$here/../analysis/scaling.py" --measure "$scratch/step.json" -o "$scratch/scaling.png"
+expect "scaling.py on a measured step" "$python" "$here/../analysis/scaling.py" --measure "$scratch/step.json" -o "$scratch/scaling.png"
 expect "scaling.png" is_picture "$scratch/scaling.png"
-expect "README's h5py reader" "$PYTHON" - "$scratch/run/run.h5" <<'PY'
+expect "README's h5py reader" "$python" - "$scratch/run/run.h5" <<'PY'
 import sys, h5py
 with h5py.File(sys.argv[1]) as run:
     assert list(run["steps/step"]) == list(range(1, 13)), list(run["steps/step"])
@@ -85,7 +72,7 @@ PY
 compare() { # SEEDS FLAGS...
     local seeds=$1
     shift
-    "$PYTHON" "$here/../analysis/compare_kernels.py" "$scratch/tiny.ini" --program "$program" --folder "$scratch/kernels" --seeds "$seeds" \
+    "$python" "$here/../analysis/compare_kernels.py" "$scratch/tiny.ini" --program "$program" --folder "$scratch/kernels" --seeds "$seeds" \
         --variant "direct: distributed.conv2d_algorithm=implicit_gemm" --variant "F(4x4): distributed.conv2d_algorithm=winograd4" \
         --set run.steps=6 --set model.aspp_rates=1,2,3 "$@"
 }
@@ -104,7 +91,7 @@ expect "table.md" grep -q '| depth | mean error, px | .* | unknown |' "$scratch/
 printf 'pre-empted\n' >"$scratch/kernels/direct-1/status"
 expect "compare_kernels.py repeats what did not end" trained 1 1
 expect "compare_kernels.py repeats what was configured otherwise" trained 2 1 --set optimizer.learning_rate=0.01
-expect "verdicts and table of made-up numbers" "$PYTHON" - "$here/../analysis" <<'PY'
+expect "verdicts and table of made-up numbers" "$python" - "$here/../analysis" <<'PY'
 import sys
 sys.path.insert(0, sys.argv[1])
 from compare_kernels import Result, markdown, verdict
@@ -122,5 +109,4 @@ table = markdown({"a": runs(seeds), "b": runs([1.5, 2.0, 3.1]), "c": runs([4.0, 
 expected = ["depth", "mean error, px", "2.00 ± 1.00", "2.20 ± 0.82", "5.00 ± 1.00", "+0.20 ± 0.26", "yes", "+3.00 ± 0.00", "no"]
 assert table[2] == "| " + " | ".join(expected) + " |", table[2]
 PY
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+report_end

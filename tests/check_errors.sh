@@ -1,17 +1,12 @@
 #!/usr/bin/env bash
 # Wrong input through the program, on one rank and on several: the right exit code, one message that names the culprit,
-# and no rank left waiting. check_errors.sh PROGRAM; needs a Python with h5py; ends with "N passed, N failed".
+# and no rank left waiting. check_errors.sh PROGRAM; needs a Python with h5py.
 set -u
+. "$(dirname "$0")/frame.sh"
+needs_python h5py h5py numpy
 program=$(realpath "$1")
-python=${PYTHON:-$(for p in python3 /usr/bin/python3; do $p -c 'import h5py' 2>/dev/null && echo $p && break; done)}
-[ -n "$python" ] || { echo "check_errors: no python with h5py" >&2; exit 2; }
-scratch=$(mktemp -d "${TMPDIR:-/tmp}/sigmatic-errors.XXXXXX")
-trap 'rm -rf "$scratch"' EXIT
 cd "$scratch" || exit 1
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
-export OMPI_MCA_btl_vader_single_copy_mechanism=${OMPI_MCA_btl_vader_single_copy_mechanism:-none}
-export OMP_NUM_THREADS=1 OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1
-MPIRUN=${MPIRUN:-mpirun} RANKS=4 LIMIT=60 AT_ONCE=6
+RANKS=4 LIMIT=60 AT_ONCE=6
 command=$program code=2
 
 # ---- one case ----
@@ -31,16 +26,18 @@ check() { # RANKS OUT: runs `command` with `arguments`; exit code `code`, and on
     done
     # the first part is the culprit: named, but not again and again
     [ "$(grep 'sigmatic: error:' "$out" | grep -oF -- "${parts[0]}" | wc -l)" -le 1 ] || problem "'${parts[0]}' is named more than once"
+    local name="sigmatic ${arguments[*]} on $ranks"
     if [ $wrong -eq 0 ]; then
-        echo PASSED
+        passed "$name"
     else
-        echo "FAILED on $ranks rank(s): sigmatic ${arguments[*]}"
+        failed "$name"
+        echo "FAILED: $name"
         head -n 12 "$out"
     fi
 }
 
 # refuse PART... -- ARGUMENT...: on one rank and on several; several cases at once, since starting ranks is mostly waiting
-cases=0 checks=0
+cases=0
 refuse() {
     local parts=() arguments
     while [ "$1" != -- ]; do
@@ -49,7 +46,7 @@ refuse() {
     done
     shift
     arguments=("$@")
-    cases=$((cases + 1)) checks=$((checks + 2))
+    cases=$((cases + 1))
     while [ "$(jobs -rp | wc -l)" -ge "$AT_ONCE" ]; do
         wait -n
     done
@@ -257,16 +254,6 @@ refuse "step-00000002.h5" "full/checkpoints" "File too large" -- train full.ini 
 refuse "full.h5" "cannot be" -- data scenes full.h5 --train 200 --height 128 --width 128
 refuse "predicted.h5" "cannot be" -- eval $checkpoint --data large.h5 --set data.height=128 --set data.width=128 --predictions predicted.h5 --prediction-count 64
 wait
-expect() { # WHAT COMMAND...: on the folder that the failed run left
-    cases=$((cases + 1)) checks=$((checks + 1))
-    local what=$1
-    shift
-    if "$@" >/dev/null 2>&1; then
-        echo PASSED
-    else
-        echo "FAILED: $what"
-    fi >"result.$cases"
-}
 expect "the status file tells" grep -q '^failed: .*File too large' full/status
 expect "nothing half-written is left" sh -c '[ -z "$(ls full/checkpoints)" ]'
 expect "no half of a dataset is left" sh -c '[ -z "$(ls | grep ^full.h5)" ]'
@@ -289,9 +276,5 @@ follow_away() { # the log cannot be read for a moment
     sed -n '/^waiting: followed.h5/,$p' follow.out | grep -q '^followed.h5: '
 }
 expect "show --follow waits for a log" follow_away
-
-passed=$(cat result.* | grep -c '^PASSED$')
-failed=$((checks - passed))
-cat result.* | grep -v '^PASSED$'
-echo "check_errors: $passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+cat result.*
+report_end

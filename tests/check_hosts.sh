@@ -4,33 +4,23 @@
 # instead of hanging. check_hosts.sh PROGRAM
 # A rank that hangs behind a sound link ends the job with 3 (tests/test_stall.c); behind a cut one mpirun loses the other
 # host's daemon as well, and leaves with a code of its own: 205.
-# Needs root and iproute2; where namespaces are not allowed it says so and passes.
+# Needs root and iproute2; where namespaces are not allowed it says so and counts as skipped.
 set -u
+. "$(dirname "$0")/frame.sh"
 program=$(realpath "$1")
-here=$(cd "$(dirname "$0")" && pwd)
 . "$here/hosts.sh"
-scratch=$(mktemp -d "${TMPDIR:-/tmp}/sigmatic-hosts.XXXXXX")
-passed=0 failed=0
 
-tear_down() {
+clean_up() {
     [ -n "${job:-}" ] && kill -KILL "$job" 2>/dev/null
     hosts_down
-    rm -rf "$scratch"
 }
-trap tear_down EXIT
 
 verdict() { # CONDITION-STATUS NAME
-    if [ "$1" -eq 0 ]; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $2"
-    fi
+    expect "$2" test "$1" -eq 0
 }
 
 if ! command -v ip >/dev/null || ! hosts_up "$scratch" 2; then
-    echo "skipped: network namespaces are not allowed here: $(tail -n 1 "$scratch/setup" 2>/dev/null)"
-    exit 0
+    skip_all hosts "network namespaces are not allowed here: $(tail -n 1 "$scratch/setup" 2>/dev/null)"
 fi
 
 across() { # ARGUMENTS of the program on one rank a host
@@ -57,13 +47,13 @@ kind = semantic
 kind = depth
 INI
 "$program" data scenes "$scratch/scenes.h5" --train 16 --validation 4 --height 64 --width 96 >"$scratch/log" 2>&1
-verdict $? "scenes: $(tail -n 3 "$scratch/log")"
+verdict $? "scenes"
 across train "$scratch/hosts.ini" >"$scratch/log" 2>&1
-verdict $? "training across two hosts: $(tail -n 5 "$scratch/log")"
+verdict $? "training across two hosts"
 grep -q done "$scratch/run/status"
-verdict $? "status of the run across hosts: $(cat "$scratch/run/status")"
+verdict $? "status of the run across hosts"
 "$program" train "$scratch/hosts.ini" --set run.folder="$scratch/alone" >"$scratch/log" 2>&1
-verdict $? "the same on one rank: $(tail -n 3 "$scratch/log")"
+verdict $? "the same on one rank"
 
 # ---- a reduction of 0.8 of backward, on a shaped link ----------------------------------------------------------------
 # What else runs on this machine may spoil a round or two; one that it does not spoil shows what the program does.
@@ -91,16 +81,16 @@ sed -e 's/^width.*/width = 0.25/; s/^batch.*/batch = 8/; s/^steps.*/steps = 6/; 
     -e 's|^train.*|train = '"$scratch/wide.h5|; s/^stall_seconds.*/batch_norm = local/" "$scratch/hosts.ini" >"$scratch/wide.ini"
 python=${PYTHON:-python3}
 if ! hosts_shape 300mbit; then
-    echo "check_hosts: shaped links skipped: $(tail -n 1 "$scratch/setup")"
+    skip shaping "reductions hidden on shaped links" "links cannot be shaped here: $(tail -n 1 "$scratch/setup")"
 elif ! command -v "$python" >/dev/null; then
-    echo "check_hosts: shaped links skipped: no python3"
+    skip h5py "reductions hidden on shaped links" "no python3"
 else
     best_of_three hidden_behind_sleeps
-    verdict $? "85 % of a reduction hidden behind sleeps: $(tail -n 3 "$scratch/log")"
+    verdict $? "85 % of a reduction hidden behind sleeps"
     "$program" data scenes "$scratch/wide.h5" --train 8 --validation 2 --height 192 --width 320 >"$scratch/log" 2>&1
-    verdict $? "scenes: $(tail -n 3 "$scratch/log")"
+    verdict $? "scenes"
     best_of_three hidden_behind_training
-    verdict $? "85 % of a reduction hidden behind training: $(tail -n 3 "$scratch/log")"
+    verdict $? "85 % of a reduction hidden behind training"
     hosts_shape none
 fi
 
@@ -112,7 +102,7 @@ for _ in $(seq 100); do
     sleep 0.3
 done
 grep -q "^step" "$scratch/log"
-verdict $? "the run to be cut starts: $(tail -n 5 "$scratch/log")"
+verdict $? "the run to be cut starts"
 ip -n "${tag}switch" link set port2 down
 begin=$SECONDS
 for _ in $(seq 120); do
@@ -128,9 +118,8 @@ else
     echo "check_hosts: cut link: exit code $code after $((SECONDS - begin)) s"
     grep -v '^step' "$scratch/log" | grep -i -E 'stalled|waited|rank' | head -n 6
     [ "$code" -eq 3 ] || [ "$code" -eq 205 ]
-    verdict $? "exit code 3, or mpirun's 205, expected after the cut, $code found: $(tail -n 5 "$scratch/log")"
+    verdict $? "exit code 3, or mpirun's 205, expected after the cut"
     grep -q "stalled: waited .* rank 1 on ${tag}2" "$scratch/log"
-    verdict $? "the message names rank 1: $(tail -n 5 "$scratch/log")"
+    verdict $? "the message names rank 1"
 fi
-echo "check_hosts: $passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+report_end

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Checks that includes run from the top of the architecture to its bottom (README, architecture), that each library has
-# one user, and that file names are unique. check_layers.sh [ROOT]; ends with "N passed, N failed".
+# one user, and that file names are unique. check_layers.sh [ROOT]
 set -u
+. "$(dirname "$0")/report.sh"
 cd "${1:-$(dirname "$0")/..}" || exit 1
 
 # Row of each module: a file includes its own module and those of smaller rows, never a sibling.
@@ -99,6 +100,13 @@ $1 == "include" {
 END {
     if (checked < 100) # nothing was found: a wrong folder must not pass
         fail("only " checked + 0 " files and includes found")
-    print checked - failed " passed, " failed + 0 " failed"
-    exit failed > 0
-}'
+    if (!failed)
+        print "OK"
+}' | while read -r message; do
+    if [ "$message" = OK ]; then
+        passed "includes and names of files"
+    else
+        failed "$message"
+    fi
+done
+report_end

@@ -1,24 +1,12 @@
 #!/usr/bin/env bash
 # What the table of --dry-run says a process will hold against what runs then do hold (RssAnon + RssShmem), within 10 %; and the
-# limits of an image more and of large images. check_memory.sh PROGRAM; ends with "N passed, N failed".
+# limits of an image more and of large images. check_memory.sh PROGRAM.
 set -u
+. "$(dirname "$0")/frame.sh"
 program=$(realpath "$1")
-scratch=$(mktemp -d "${TMPDIR:-/tmp}/sigmatic-memory.XXXXXX")
-trap 'rm -rf "$scratch"' EXIT
 cd "$scratch" || exit 1
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
-export OMPI_MCA_btl_vader_single_copy_mechanism=${OMPI_MCA_btl_vader_single_copy_mechanism:-none}
-export OMP_NUM_THREADS=1 OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1
-MPIRUN=${MPIRUN:-mpirun} passed=0 failed=0
 
-verdict() { # TEXT CONDITION: an awk expression that should hold
-    if awk "BEGIN { exit !($2) }"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $1: $2"
-    fi
-}
+holds() { awk "BEGIN { exit !($1) }" || { echo "$1"; return 1; }; } # an awk expression
 
 table() { # NAME ARGUMENT...: the number after the row's name; "image" = what an image more takes
     local row=$1
@@ -53,7 +41,7 @@ measure() { # RANKS RECOMPUTE PRECISION
     planned=$(table total "${train[@]}")
     timeout 200 "${train[@]}" >out 2>&1 </dev/null || cat out
     measured=$(sed -n 's/.*memory of a rank: \([0-9]*\) MiB.*/\1/p' out)
-    verdict "$1 rank(s), recompute = $2, precision = $3: measured and planned MiB" \
+    expect "$1 rank(s), recompute = $2, precision = $3: measured and planned MiB" holds \
         "$planned > 100 && ${measured:-0} > 0.9 * $planned && ${measured:-0} < 1.1 * $planned"
 }
 
@@ -65,13 +53,12 @@ done
 
 deep=("$program" train config.ini --set model.backbone=resnet101)
 image=$(table image "${deep[@]}")
-verdict "an image of 128x256 more, MiB" "100 < $image && $image <= 200"
+expect "an image of 128x256 more, MiB" holds "100 < $image && $image <= 200"
 half=$(table image "${deep[@]}" --set run.precision=bf16)
-verdict "an image of 128x256 more in bfloat16, MiB" "50 < $half && $half <= 0.6 * $image"
+expect "an image of 128x256 more in bfloat16, MiB" holds "50 < $half && $half <= 0.6 * $image"
 image=$(table image "${deep[@]}" --set distributed.recompute=blocks)
-verdict "an image more with recompute = blocks" "50 < $image && $image <= 100"
-verdict "1024x2048 within 24 GiB" "$(table total "${deep[@]}" --set run.batch=1 --set data.train=large.h5 \
+expect "an image more with recompute = blocks" holds "50 < $image && $image <= 100"
+expect "1024x2048 within 24 GiB" holds "$(table total "${deep[@]}" --set run.batch=1 --set data.train=large.h5 \
     --set data.validation_split= --set distributed.recompute=blocks) <= 24 * 1024"
 
-echo "check_memory: $passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+report_end

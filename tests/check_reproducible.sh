@@ -1,30 +1,12 @@
 #!/usr/bin/env bash
 # Trains with distributed.reproducible = true on several numbers of ranks and threads: checkpoints and logs must be the
-# same bits. check_reproducible.sh PROGRAM; needs a Python with h5py; ends with "N passed, N failed".
+# same bits. check_reproducible.sh PROGRAM; needs a Python with h5py.
 set -u
+. "$(dirname "$0")/frame.sh"
+needs_python h5py h5py numpy
 program=$(realpath "$1")
-python=${PYTHON:-$(for p in python3 /usr/bin/python3; do $p -c 'import h5py' 2>/dev/null && echo $p && break; done)}
-[ -n "$python" ] || { echo "check_reproducible: no python with h5py" >&2; exit 2; }
-scratch=$(mktemp -d "${TMPDIR:-/tmp}/sigmatic-reproducible.XXXXXX")
-trap 'rm -rf "$scratch"' EXIT
 cd "$scratch" || exit 1
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
-export OMPI_MCA_btl_vader_single_copy_mechanism=${OMPI_MCA_btl_vader_single_copy_mechanism:-none}
-export OMP_NUM_THREADS=1 OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1
-MPIRUN=${MPIRUN:-mpirun} LIMIT=120
-passed=0 failed=0
-
-expect() { # WHAT COMMAND...: counts a success or a failure
-    local what=$1
-    shift
-    if "$@" >log 2>&1 </dev/null; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $what"
-        tail -n 8 log
-    fi
-}
+LIMIT=120
 
 # Epochs of 21 and 13 samples end with a short batch: of 5 samples, of 1 for 8 ranks and a global batch of 4.
 cat >tiny.ini <<INI
@@ -115,5 +97,4 @@ expect "plain sums depend on the number of ranks" differs plain plain3
 step=(bench --step --backbone resnet18 --height 64 --width 64 --steps 2 --warmup 0 --set distributed.reproducible=yes)
 expect "a step of it is measured" timeout "$LIMIT" "$program" "${step[@]}"
 expect "and on 2 ranks" timeout "$LIMIT" $MPIRUN -n 2 "$program" "${step[@]}" --json
-echo "check_reproducible: $passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+report_end

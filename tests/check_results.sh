@@ -1,31 +1,11 @@
 #!/usr/bin/env bash
 # What the program prints: results to standard output, everything else to standard error; tables for people, JSON for
-# programs; a warning for each key without effect. check_results.sh PROGRAM; needs a Python with h5py; ends with
-# "N passed, N failed".
+# programs; a warning for each key without effect. check_results.sh PROGRAM; needs a Python with h5py.
 set -u
+. "$(dirname "$0")/frame.sh"
+needs_python h5py h5py numpy
 program=$(realpath "$1")
-python=${PYTHON:-$(for p in python3 /usr/bin/python3; do $p -c 'import h5py' 2>/dev/null && echo $p && break; done)}
-[ -n "$python" ] || { echo "check_results: no python with h5py" >&2; exit 2; }
-scratch=$(mktemp -d "${TMPDIR:-/tmp}/sigmatic-results.XXXXXX")
-trap 'rm -rf "$scratch"' EXIT
 cd "$scratch" || exit 1
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
-export OMPI_MCA_btl_vader_single_copy_mechanism=${OMPI_MCA_btl_vader_single_copy_mechanism:-none}
-export OMP_NUM_THREADS=1 OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1
-MPIRUN=${MPIRUN:-mpirun}
-passed=0 failed=0
-
-expect() { # WHAT COMMAND...
-    local what=$1
-    shift
-    if "$@" >said 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $what: $*"
-        tail -n 12 said
-    fi
-}
 run() { # EXIT-CODE ARGUMENT...: leaves the streams in `out` and `err`
     local code=$1 found
     shift
@@ -187,6 +167,4 @@ expect "the file and the line are named" sh -c "sed 's/^steps.*/&\nepochs = 7/' 
 expect "nothing is said of keys that count" silent task.depth.weight=2 weighting.method=fixed
 expect "nothing is said of defaults" silent
 expect "nor of a printed config" sh -c "'$program' train tiny.ini --print-config >printed.ini && '$program' train printed.ini --print-config 2>err >out && cmp printed.ini out && ! grep warning err"
-
-echo "check_results: $passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+report_end

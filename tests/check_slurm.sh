@@ -6,6 +6,7 @@
 #
 # KEEP=1 leaves the scratch folder with all logs. Ports: SLURM_CHECK_PORT and the two after it (16817).
 set -u
+. "$(dirname "$0")/report.sh"
 top=$(cd "$(dirname "$0")/.." && pwd)
 program=$(realpath "${1:-$top/build/current/sigmatic}")
 python=${PYTHON:-$(for p in python3 /usr/bin/python3; do $p -c 'import h5py' 2>/dev/null && echo $p && break; done)}
@@ -18,13 +19,11 @@ for tool in munged:munge slurmctld:slurmctld slurmd:slurmd sbatch:slurm-client; 
     command -v "${tool%%:*}" >/dev/null || [ -x "/usr/sbin/${tool%%:*}" ] || missing+=" ${tool##*:}"
 done
 if [ -n "$missing" ]; then
-    echo "check_slurm: missing packages:$missing" >&2
-    echo "             apt-get install -y --no-install-recommends$missing" >&2
-    exit 2
+    skip_all slurm "missing packages, for apt-get install --no-install-recommends:$missing"
 fi
+[ -n "$python" ] || skip_all h5py "no Python with h5py"
+[ "$(id -u)" -eq 0 ] || skip_all slurm "slurmd needs root"
 [ -x "$program" ] || { echo "check_slurm: no program $program: run make" >&2; exit 2; }
-[ -n "$python" ] || { echo "check_slurm: no python with h5py" >&2; exit 2; }
-[ "$(id -u)" -eq 0 ] || { echo "check_slurm: slurmd needs root" >&2; exit 2; }
 PATH=$PATH:/usr/sbin
 
 # ---- a cluster in a scratch folder ------------------------------------------------------------------------------------
@@ -104,6 +103,7 @@ end_process() { # pid file
 
 tear_down() {
     local code=$?
+    report_early_exit
     trap - EXIT
     trap '' INT TERM
     for job in "${jobs[@]}"; do
@@ -128,7 +128,12 @@ tear_down() {
 # ---- helpers ----------------------------------------------------------------------------------------------------------
 jobs=()
 say() { echo "check_slurm: $*"; }
-fail() { echo "check_slurm: FAILED: $*" >&2; exit 1; }
+fail() {
+    echo "check_slurm: FAILED: $*" >&2
+    failed "$*"
+    report_end
+    exit 1
+}
 wait_for() { # seconds, what, command...; `quietly` as last argument: no failure
     local limit=$1 what=$2 quiet=
     shift 2
@@ -150,6 +155,7 @@ is_at_start() { log_of "$1" | grep -q "job $1, start $2,"; } # the script listen
 is_training() { log_of "$1" | grep -q "^step [0-9]*/"; }
 expect() { # what, found, expected
     [ "$2" = "$3" ] || fail "$1 is '$2', expected '$3'"
+    passed "$1: $2"
     say "$1: $2"
 }
 
@@ -228,4 +234,4 @@ jobs+=("$job")
 wait_for 60 "job $job ends" ended "$job"
 expect 'state of a job started by mpirun' "$(field "$job" JobState)" COMPLETED
 expect 'its ranks' "$(log_of "$job" | sed -n 's/^\([0-9]*\) ranks x.*/\1/p')" 2
-say passed
+report_end

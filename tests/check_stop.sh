@@ -1,31 +1,14 @@
 #!/usr/bin/env bash
 # Stops and kills training runs, and lets them go on: whatever happens, the run ends with the bits of one that nobody
-# disturbed. check_stop.sh PROGRAM; needs a Python with h5py; ends with "N passed, N failed".
+# disturbed. check_stop.sh PROGRAM; needs a Python with h5py.
 set -u
+. "$(dirname "$0")/frame.sh"
+needs_python h5py h5py numpy
 program=$(realpath "$1")
-python=${PYTHON:-$(for p in python3 /usr/bin/python3; do $p -c 'import h5py' 2>/dev/null && echo $p && break; done)}
-[ -n "$python" ] || { echo "check_stop: no python with h5py" >&2; exit 2; }
-scratch=$(mktemp -d "${TMPDIR:-/tmp}/sigmatic-stop.XXXXXX")
 launched=
-trap '[ -n "$launched" ] && kill "$launched" 2>/dev/null; rm -rf "$scratch"' EXIT
+clean_up() { [ -n "$launched" ] && kill "$launched" 2>/dev/null; }
 cd "$scratch" || exit 1
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
-export OMPI_MCA_btl_vader_single_copy_mechanism=${OMPI_MCA_btl_vader_single_copy_mechanism:-none}
-export OMP_NUM_THREADS=1 OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1
-MPIRUN=${MPIRUN:-mpirun} STEPS=90 LIMIT=60
-passed=0 failed=0
-
-expect() { # WHAT COMMAND...: counts a success or a failure
-    local what=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $what"
-        [ -f log ] && tail -n 8 log
-    fi
-}
+STEPS=90 LIMIT=60
 
 cat >tiny.ini <<INI
 [run]
@@ -176,5 +159,4 @@ stop_and_go_on term-one 2 TERM one
 stop_and_go_on usr1-mpirun 2 USR1 launcher
 stop_and_go_on int-alone 1 INT launcher
 kill_and_go_on killed 2
-echo "check_stop: $passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+report_end

@@ -1,7 +1,11 @@
 #define _XOPEN_SOURCE 700
 #include "harness.h"
 
+#include "ops/bf16_kernel.h"
+#include "ops/microkernel.h"
+
 #include <sigmatic/base/log.h>
+#include <sigmatic/base/memory.h>
 #include <sigmatic/base/random.h>
 #include <sigmatic/base/status.h>
 
@@ -35,6 +39,16 @@ static CU_pSuite suite;
 static const char *program;
 static char folder[PATH_MAX];
 
+/* What became of a test, in the order of the suite. */
+typedef struct outcome {
+    int64_t failed, skipped; /* on how many ranks */
+    const char *why;         /* it was skipped, on this rank */
+} outcome;
+
+enum { MOST_TESTS = 256 };
+static outcome outcomes[MOST_TESTS];
+static int test_count;
+
 sm_comm *sm_test_nodes(int ranks_per_node)
 {
     char text[16];
@@ -57,6 +71,9 @@ void sm_test_begin(int *argc, char ***argv)
 
 void sm_test_add(const char *name, void (*test)(void))
 {
+    if (test_count++ >= MOST_TESTS) {
+        sm_abort("more than %d tests in a program", MOST_TESTS);
+    }
     CU_add_test(suite, name, test);
 }
 
@@ -68,27 +85,168 @@ static int remove_entry(const char *path, const struct stat *info, int kind, str
     return remove(path);
 }
 
+/* The place in the suite of a test that ran. */
+static outcome *outcome_of(const CU_Test *test)
+{
+    outcome *found = outcomes;
+    for (const CU_Test *each = suite->pTest; each != test; each = each->pNext) {
+        found++;
+    }
+    return found;
+}
+
+/* What every rank tells of its tests, summed. */
+static void collect_outcomes(void)
+{
+    for (const CU_FailureRecord *each = CU_get_failure_list(); each; each = each->pNext) {
+        if (each->pTest) {
+            outcome_of(each->pTest)->failed = 1;
+        }
+    }
+    for (int i = 0; i < test_count; i++) {
+        int64_t counts[2] = {outcomes[i].failed, outcomes[i].skipped};
+        sm_comm_sum_int64(test_comm, counts, 2);
+        outcomes[i].failed = counts[0];
+        outcomes[i].skipped = counts[1];
+    }
+}
+
+/* Adds a line a test to the summary that tests/report.sh counts, and says what was skipped. Rank 0 only. */
+static void report(int64_t asserts)
+{
+    const char *path = getenv("SIGMATIC_SUMMARY");
+    FILE *summary = path ? fopen(path, "a") : NULL;
+    int passed = 0, failed = 0, skipped = 0, ranks = sm_comm_size(test_comm), i = 0;
+    for (const CU_Test *test = suite->pTest; test; test = test->pNext, i++) {
+        const outcome *one = outcomes + i;
+        const char *word = one->failed ? "failed" : one->skipped ? "skipped" : "passed";
+        const char *why = one->why ? one->why : "on another rank";
+        failed += one->failed > 0;
+        skipped += !one->failed && one->skipped;
+        passed += !one->failed && !one->skipped;
+        if (!one->failed && one->skipped) {
+            printf("skipped: %s: %s\n", test->pName, why);
+        }
+        if (summary) {
+            fprintf(summary, "%s %s on %d: %s%s%s\n", word, program, ranks, test->pName, *word == 's' ? ": " : "",
+                    *word == 's' ? why : "");
+        }
+    }
+    if (summary) {
+        fclose(summary);
+    }
+    printf("%s on %d rank%s: %d passed, %d failed, %d skipped (%lld asserts)\n", program, ranks, ranks > 1 ? "s" : "",
+           passed, failed, skipped, (long long)asserts);
+}
+
 int sm_test_end(void)
 {
     CU_run_all_tests();
-    int64_t counts[3] = {CU_get_number_of_failures(), CU_get_number_of_asserts(), CU_get_number_of_tests_failed()};
+    int64_t counts[3] = {CU_get_number_of_failures(), CU_get_number_of_asserts(), 0};
     if (CU_get_number_of_failures() > 0) {
         CU_basic_show_failures(CU_get_failure_list());
         fflush(stdout);
     }
-    unsigned tests = CU_get_number_of_tests_run();
-    CU_cleanup_registry();
+    collect_outcomes();
+    for (int i = 0; i < test_count; i++) {
+        counts[2] += outcomes[i].skipped;
+    }
     sm_comm_sum_int64(test_comm, counts, 3);
-    int rank = sm_comm_rank(test_comm);
-    if (rank == 0) {
-        printf("%s on %d rank%s: %u tests, %lld asserts, %lld failed\n", program, sm_comm_size(test_comm),
-               sm_comm_size(test_comm) > 1 ? "s" : "", tests, (long long)counts[1], (long long)counts[0]);
+    if (sm_comm_rank(test_comm) == 0) {
+        report(counts[1]);
         if (*folder) {
             nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
         }
     }
+    CU_cleanup_registry();
     sm_comm_end();
-    return counts[0] > 0 || counts[1] == 0;
+    return counts[0] > 0 || counts[1] + counts[2] == 0;
+}
+
+/* ---- what a machine may lack -------------------------------------------------------------------------------------- */
+
+static int has_kernel(const char *word)
+{
+    int found = sm_microkernel_select(word);
+    sm_microkernel_select(NULL);
+    return found;
+}
+
+static int has_bf16_kernel(const char *word)
+{
+    return sm_bf16_kernel_find(word) != NULL;
+}
+
+static int has_h5py(const char *word)
+{
+    (void)word;
+    return sm_test_python() != NULL;
+}
+
+static const struct {
+    const char *word;
+    int (*has)(const char *word);
+    const char *why;
+} needs[] = {
+    {"amx", has_bf16_kernel, "this processor has no AMX with bfloat16, or the system does not allow it"},
+    {"avx512bf16", has_bf16_kernel, "this processor has no AVX-512 with bfloat16"},
+    {"avx512", has_kernel, "this processor has no AVX-512"},
+    {"avx2", has_kernel, "this processor has no AVX2 with FMA"},
+    {"h5py", has_h5py, "no Python with h5py and numpy"},
+};
+
+int sm_test_has(const char *word)
+{
+    for (size_t i = 0; i < sizeof needs / sizeof *needs; i++) {
+        if (strcmp(needs[i].word, word) == 0) {
+            int has = needs[i].has(word);
+            if (!has) {
+                sm_test_skip(word, needs[i].why);
+            }
+            return has;
+        }
+    }
+    sm_abort("SM_TEST_NEEDS(\"%s\"): no such word", word);
+}
+
+/* Whether SIGMATIC_REQUIRE, words with spaces between them, has this one. */
+static int is_required(const char *word)
+{
+    const char *required = getenv("SIGMATIC_REQUIRE");
+    char *padded = sm_format(" %s ", required ? required : ""), *wanted = sm_format(" %s ", word);
+    int found = strstr(padded, wanted) != NULL;
+    sm_free(wanted);
+    sm_free(padded);
+    return found;
+}
+
+void sm_test_skip(const char *word, const char *why)
+{
+    if (is_required(word)) {
+        fprintf(stderr, "SIGMATIC_REQUIRE has %s: %s\n", word, why);
+        CU_FAIL("a part of the machine that SIGMATIC_REQUIRE demands");
+        return;
+    }
+    outcome *one = outcome_of(CU_get_current_test());
+    one->skipped = 1;
+    one->why = why;
+}
+
+const char *sm_test_python(void)
+{
+    static const char *const candidates[] = {"python3", "/usr/bin/python3"};
+    for (int i = -1; i < 2; i++) {
+        const char *python = i < 0 ? getenv("PYTHON") : candidates[i];
+        if (python && *python) {
+            char *command = sm_format("'%s' -c 'import h5py, numpy' >/dev/null 2>&1", python);
+            int code = system(command);
+            sm_free(command);
+            if (code == 0) {
+                return python;
+            }
+        }
+    }
+    return NULL;
 }
 
 double sm_test_relative_error(const float *a, const float *b, size_t count)

@@ -8,6 +8,7 @@
 #include <CUnit/CUnit.h>
 #include <stddef.h>
 
+#include <sigmatic/base/memory.h>
 #include <sigmatic/comm/comm.h>
 
 /** The communicator of all ranks of the test program, valid between begin and end. */
@@ -21,8 +22,26 @@ void sm_test_begin(int *argc, char ***argv);
 void sm_test_add(const char *name, void (*test)(void));
 #define SM_TEST(function) sm_test_add(#function, function)
 
-/** Runs the tests; every rank returns the same: 0 only if no assertion failed on any rank and at least one ran. */
+/** Runs the tests and reports each, on stdout and in the file $SIGMATIC_SUMMARY (see report.sh); every rank returns the
+ * same: 0 only if no assertion failed on any rank, and at least one ran or a test was skipped. */
 int sm_test_end(void);
+
+/** Leaves the running test, counted as skipped, where this machine lacks `word`: amx, avx512bf16, avx512, avx2, h5py. Every
+ * rank must come to the same answer. A word of $SIGMATIC_REQUIRE fails the test instead. */
+#define SM_TEST_NEEDS(word)                                                                                            \
+    do {                                                                                                               \
+        if (!sm_test_has(word)) {                                                                                      \
+            return;                                                                                                    \
+        }                                                                                                              \
+    } while (0)
+int sm_test_has(const char *word);
+
+/** Counts the running test, which should end now, as skipped; or as failed, if $SIGMATIC_REQUIRE has `word`, one of those
+ * of report.sh. `why` (a constant) completes "skipped: NAME: ". */
+void sm_test_skip(const char *word, const char *why);
+
+/** \return a Python that has h5py and numpy: $PYTHON, python3 or /usr/bin/python3; NULL if none has. */
+const char *sm_test_python(void);
 
 /** \return ||a - b|| / ||b|| over `count` floats; a NaN in either gives NaN (which fails every comparison). */
 double sm_test_relative_error(const float *a, const float *b, size_t count);

@@ -1,6 +1,6 @@
 /* ranks: 1 */
 #define _XOPEN_SOURCE 700
-#include "golden_file.h"
+#include "golden.h"
 
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/status.h>

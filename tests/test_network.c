@@ -1,6 +1,6 @@
 /* ranks: 1 2 4 */
 /* The whole network against PyTorch in float64 (tests/golden/make_network.py): one step through the trainer on 1, 2 and 4 ranks. */
-#include "golden_file.h"
+#include "golden.h"
 
 #include "train/batch_sums.h"
 
@@ -10,6 +10,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { TASKS = 3, CLASSES = 5, BATCH = 4, STEPS = 10 };

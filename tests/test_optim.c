@@ -1,5 +1,5 @@
 /* ranks: 1 */
-#include "golden_file.h"
+#include "golden.h"
 #include "harness.h"
 
 #include <sigmatic/base/memory.h>

@@ -11,7 +11,9 @@
 #include "ops/bf16_kernel.h"
 #include "ops/microkernel.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { MOST_TOTAL = 33, MOST_PARTS = 9 };
 
@@ -308,7 +310,8 @@ static int depends_on_batch(const sm_conv2d_algorithm *algorithm, const sm_conv2
     return bad;
 }
 
-static void convolutions_do_not_depend_on_batch_or_threads(void)
+/* By kernels of that name; a bf16 kernel "" is the best that this processor has. */
+static void convolutions_do_not_depend_on_batch_or_threads(const char *kernel, const char *bf16_kernel)
 {
     enum { BATCH = 5 };
     static const int shapes[][8] = {/* height width in out kernel stride pad dilation */
@@ -316,32 +319,53 @@ static void convolutions_do_not_depend_on_batch_or_threads(void)
                                     {7, 9, 33, 20, 3, 1, 2, 2},   {12, 10, 48, 35, 1, 1, 0, 1},
                                     {11, 15, 3, 16, 7, 2, 3, 1},  {9, 8, 19, 40, 3, 2, 1, 1},
                                     {6, 7, 70, 48, 3, 1, 12, 12}, {26, 22, 20, 48, 3, 1, 1, 1}};
-    static const char *const kernels[] = {"avx512", "avx2", "blis", "plain"};
-    static const char *const bf16_kernels[] = {"amx", "avx512bf16", "plain", ""}; /* "": the best */
     const size_t count = (size_t)sm_test_rounds(sizeof shapes / sizeof *shapes);
-    for (size_t k = 0; k < sizeof kernels / sizeof *kernels; k++) {
-        sm_bf16_kernel_select(sm_bf16_kernel_find(bf16_kernels[k]));
-        for (size_t i = 0; i < count && sm_microkernel_select(kernels[k]); i++) {
-            const int *n = shapes[i];
-            sm_conv2d_shape s = sm_conv2d_square(n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7]);
-            for (int bf16 = 0; bf16 < 2; bf16++) {
-                maps data = maps_new(bf16 ? SM_BF16 : SM_F32, &s, BATCH, (unsigned)(10 * i));
-                for (const sm_conv2d_algorithm *a = sm_conv2d_algorithms; a->name; a++) {
-                    for (int pass = 0; pass < SM_CONV2D_PASSES; pass++) {
-                        int runs = a->supports(&s, (sm_conv2d_pass)pass) && (!bf16 || a->precision == SM_CONV2D_BF16);
-                        int bad = runs && depends_on_batch(a, &s, (sm_conv2d_pass)pass, &data, BATCH);
-                        CU_ASSERT(!bad);
-                        if (bad) {
-                            printf("%s, %s, pass %d, shape %zu, bf16 %d\n", a->name, kernels[k], pass, i, bf16);
-                        }
+    CU_ASSERT_FATAL(sm_microkernel_select(kernel));
+    sm_bf16_kernel_select(sm_bf16_kernel_find(bf16_kernel));
+    for (size_t i = 0; i < count; i++) {
+        const int *n = shapes[i];
+        sm_conv2d_shape s = sm_conv2d_square(n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7]);
+        for (int bf16 = 0; bf16 < 2; bf16++) {
+            maps data = maps_new(bf16 ? SM_BF16 : SM_F32, &s, BATCH, (unsigned)(10 * i));
+            for (const sm_conv2d_algorithm *a = sm_conv2d_algorithms; a->name; a++) {
+                for (int pass = 0; pass < SM_CONV2D_PASSES; pass++) {
+                    int runs = a->supports(&s, (sm_conv2d_pass)pass) && (!bf16 || a->precision == SM_CONV2D_BF16);
+                    int bad = runs && depends_on_batch(a, &s, (sm_conv2d_pass)pass, &data, BATCH);
+                    CU_ASSERT(!bad);
+                    if (bad) {
+                        printf("%s, %s, pass %d, shape %zu, bf16 %d\n", a->name, kernel, pass, i, bf16);
                     }
                 }
-                maps_free(&data);
             }
+            maps_free(&data);
         }
     }
     sm_microkernel_select(NULL);
     sm_bf16_kernel_select(NULL);
+}
+
+static void convolutions_do_not_depend_on_batch_or_threads_by_avx512_and_amx(void)
+{
+    SM_TEST_NEEDS("avx512");
+    SM_TEST_NEEDS("amx");
+    convolutions_do_not_depend_on_batch_or_threads("avx512", "amx");
+}
+
+static void convolutions_do_not_depend_on_batch_or_threads_by_avx2_and_dot_products(void)
+{
+    SM_TEST_NEEDS("avx2");
+    SM_TEST_NEEDS("avx512bf16");
+    convolutions_do_not_depend_on_batch_or_threads("avx2", "avx512bf16");
+}
+
+static void convolutions_do_not_depend_on_batch_or_threads_by_blis_and_plain_bf16(void)
+{
+    convolutions_do_not_depend_on_batch_or_threads("blis", "plain");
+}
+
+static void convolutions_do_not_depend_on_batch_or_threads_by_plain_loops(void)
+{
+    convolutions_do_not_depend_on_batch_or_threads("plain", "");
 }
 
 /* ---- plans ------------------------------------------------------------------------------------------------------- */
@@ -576,7 +600,10 @@ int main(int argc, char **argv)
         SM_TEST(shares_make_the_naive_tree);
         SM_TEST(any_blocks_make_the_naive_tree);
         SM_TEST(nodes_are_few);
-        SM_TEST(convolutions_do_not_depend_on_batch_or_threads);
+        SM_TEST(convolutions_do_not_depend_on_batch_or_threads_by_avx512_and_amx);
+        SM_TEST(convolutions_do_not_depend_on_batch_or_threads_by_avx2_and_dot_products);
+        SM_TEST(convolutions_do_not_depend_on_batch_or_threads_by_blis_and_plain_bf16);
+        SM_TEST(convolutions_do_not_depend_on_batch_or_threads_by_plain_loops);
         SM_TEST(gradients_of_any_blocks_are_the_same_bits);
         SM_TEST(parameters_of_several_ops_are_refused);
         SM_TEST(what_depends_on_ranks_is_refused);

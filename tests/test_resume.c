@@ -15,7 +15,9 @@
 
 #include <fcntl.h>
 #include <hdf5.h>
+#include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #ifdef __SANITIZE_ADDRESS__

@@ -1,11 +1,12 @@
 /* ranks: 1 */
-#include "golden_file.h"
+#include "golden.h"
 #include "harness.h"
 
 #include <sigmatic/base/memory.h>
 #include <sigmatic/task/task.h>
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Float exponentials and logarithms are good to 1e-7 of the largest term; sums are in double. */

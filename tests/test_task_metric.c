@@ -1,5 +1,5 @@
 /* ranks: 1 */
-#include "golden_file.h"
+#include "golden.h"
 #include "harness.h"
 #include "task/instance_decode.h"
 #include "task/picture.h"
@@ -9,6 +9,7 @@
 #include <sigmatic/task/task.h>
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static uint8_t palette[5][3] = {{90, 2, 3}, {4, 95, 6}, {7, 8, 99}, {80, 81, 12}, {200, 1, 200}};

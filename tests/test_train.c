@@ -8,7 +8,9 @@
 #include <sigmatic/io/h5.h>
 #include <sigmatic/optim/ema.h>
 
+#include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 /* ---- what a run of some steps leaves ---- */
 

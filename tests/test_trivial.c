@@ -3,6 +3,9 @@
 
 #include <sigmatic/io/h5.h>
 
+#include <math.h>
+#include <string.h>
+
 enum { SEMANTIC, INSTANCE, DEPTH };
 
 /* All samples of the training set at once, as its file has them. */

@@ -5,14 +5,9 @@
 
 #include "harness.h"
 
-#include <sigmatic/base/memory.h>
 #include <sigmatic/data/data_options.h>
-#include <sigmatic/data/scenes_dataset.h>
 #include <sigmatic/train/evaluator.h>
 #include <sigmatic/train/trainer.h>
-
-#include <math.h>
-#include <string.h>
 
 enum { TINY_TRAIN = 13, TINY_VALIDATION = 7, TINY_TASKS = 3, TINY_TASKS_MOST = 4 };
 
@@ -30,151 +25,36 @@ typedef struct tiny_run {
 } tiny_run;
 
 /** \return the path of the dataset, written on the first call; freed with sm_free(). Collective over all ranks. */
-static inline char *tiny_dataset(void)
-{
-    static int written;
-    char *path = sm_format("%s/tiny.h5", sm_test_folder());
-    if (!written) {
-        sm_scenes_dataset_options options = {
-            .output = path, .scene = sm_scene_options_default(), .train = TINY_TRAIN, .validation = TINY_VALIDATION};
-        options.scene.height = 64;
-        options.scene.width = 96;
-        options.scene.seed = 4;
-        SM_TEST_OK(sm_scenes_dataset_write(test_comm, &options));
-        written = 1;
-    }
-    return path;
-}
+char *tiny_dataset(void);
 
 /** \return the configuration; `sets` are "section.key=value", NULL-terminated. Collective over all ranks. */
-static inline sm_config *tiny_config(const char *const *sets)
-{
-    char *dataset = tiny_dataset();
-    char *text = sm_format(
-        "[run]\nfolder = %s/run\nprecision = highest\nbatch = 5\nsteps = 100\nseed = 3\nprogress_seconds = 1000000\n"
-        "[model]\nbackbone = resnet18\nwidth = 0.0625\naspp_rates = 1,2,3\n[data]\ntrain = %s\n"
-        "[task.semantic]\nkind = semantic\n[task.instance]\nkind = instance\n[task.depth]\nkind = depth\n"
-        "[optimizer]\nlearning_rate = 0.02\nweight_decay = 0.001\n[distributed]\nthreads = 1\n",
-        sm_test_folder(), dataset);
-    sm_config *config = NULL;
-    SM_TEST_OK(sm_config_new(sm_all_keys, &config));
-    SM_TEST_OK(sm_config_read_text(config, "tiny.ini", text));
-    for (int i = 0; sets && sets[i]; i++) {
-        SM_TEST_OK(sm_config_set(config, sets[i]));
-    }
-    SM_TEST_OK(sm_config_check(config));
-    sm_free(text);
-    sm_free(dataset);
-    return config;
-}
-
-static inline void tiny_describe_loader(tiny_run *run)
-{
-    const sm_session *session = run->session;
-    for (int i = 0; i < session->task_count; i++) {
-        const sm_task *task = session->tasks[i];
-        run->builders[i] = (sm_target_builder){task->kind->build_target, task, task->kind->target_bytes_per_pixel};
-    }
-    run->options = (sm_loader_options){.dataset = run->train,
-                                       .builders = run->builders,
-                                       .task_count = session->task_count,
-                                       .batch = session->settings.batch,
-                                       .rank = sm_comm_rank(session->comm),
-                                       .size = sm_comm_size(session->comm),
-                                       .seed = session->settings.seed,
-                                       .order = SM_LOADER_SHUFFLED,
-                                       .augmentation = &run->augmentation,
-                                       .out_height = run->augmentation.crop_height,
-                                       .out_width = run->augmentation.crop_width,
-                                       .micro_batches = session->settings.micro_batches};
-    memcpy(run->options.mean, sm_dataset_mean(run->train), sizeof run->options.mean);
-    memcpy(run->options.std, sm_dataset_std(run->train), sizeof run->options.std);
-}
+sm_config *tiny_config(const char *const *sets);
 
 /** Starts the loader where the trainer stands. */
-static inline void tiny_start_loader(tiny_run *run)
-{
-    sm_loader_free(run->loader);
-    run->options.start_position = run->trainer->position;
-    SM_TEST_OK(sm_loader_new(&run->options, &run->loader));
-}
+void tiny_start_loader(tiny_run *run);
 
 /** Everything up to the first step; with `shares` 0 every rank has parameters of its own. Takes the config. Collective
  * over `comm`; a run stays where it is, for it holds pointers into itself. */
-static inline void tiny_open_as(tiny_run *run, sm_comm *comm, sm_config *config, int shares)
-{
-    *run = (tiny_run){.config = config};
-    SM_TEST_OK(sm_data_open_train(config, &run->train));
-    SM_TEST_OK(sm_data_open_validation(config, &run->validation));
-    SM_TEST_OK(sm_data_augmentation(config, run->train, &run->augmentation));
-    SM_TEST_OK(sm_session_new(config, comm, run->train, &run->session));
-    if (!shares) {
-        sm_session_stop_sharing(run->session);
-    }
-    tiny_describe_loader(run);
-    SM_TEST_OK(sm_trainer_new(run->session, run->options.out_height, run->options.out_width,
-                              sm_loader_capacity(&run->options), run->session->settings.steps, &run->trainer));
-    SM_TEST_OK(sm_evaluator_new(run->session, run->validation, run->augmentation.height, run->augmentation.width,
-                                run->options.mean, run->options.std, &run->evaluator));
-    sm_trainer_bind(run->trainer);
-    tiny_start_loader(run);
-}
+void tiny_open_as(tiny_run *run, sm_comm *comm, sm_config *config, int shares);
 
 /** The same as one opens a run. */
-static inline void tiny_open(tiny_run *run, sm_comm *comm, sm_config *config)
-{
-    tiny_open_as(run, comm, config, 1);
-}
+void tiny_open(tiny_run *run, sm_comm *comm, sm_config *config);
 
-static inline void tiny_close(tiny_run *run)
-{
-    sm_loader_free(run->loader);
-    sm_evaluator_free(run->evaluator);
-    sm_trainer_free(run->trainer);
-    sm_session_free(run->session);
-    sm_dataset_close(run->train);
-    sm_dataset_close(run->validation);
-    sm_config_free(run->config);
-}
+void tiny_close(tiny_run *run);
 
 /** Collective over the run's ranks. */
-static inline void tiny_steps(tiny_run *run, int count)
-{
-    for (int i = 0; i < count; i++) {
-        int done;
-        SM_TEST_OK(sm_trainer_step(run->trainer, run->loader, 0, &done));
-        CU_ASSERT(!done);
-    }
-}
+void tiny_steps(tiny_run *run, int count);
 
-static inline size_t tiny_parameter_floats(const tiny_run *run)
-{
-    return run->session->parameters->parameters.floats;
-}
+size_t tiny_parameter_floats(const tiny_run *run);
 
-static inline size_t tiny_buffer_floats(const tiny_run *run)
-{
-    return run->session->parameters->buffers.floats;
-}
+size_t tiny_buffer_floats(const tiny_run *run);
 
 /** \return a copy, freed with sm_free(). */
-static inline float *tiny_copy(const float *values, size_t count)
-{
-    return memcpy(sm_alloc(count * sizeof *values), values, count * sizeof *values);
-}
+float *tiny_copy(const float *values, size_t count);
 
-static inline int tiny_same_bits(const float *a, const float *b, size_t count)
-{
-    return memcmp(a, b, count * sizeof *a) == 0;
-}
+int tiny_same_bits(const float *a, const float *b, size_t count);
 
 /** Asserts that every rank has the bits of rank 0. Collective over all ranks. */
-static inline void tiny_same_on_all_ranks(const float *values, size_t count)
-{
-    float *root = tiny_copy(values, count);
-    sm_comm_broadcast(test_comm, root, count * sizeof *root, 0);
-    CU_ASSERT(tiny_same_bits(values, root, count));
-    sm_free(root);
-}
+void tiny_same_on_all_ranks(const float *values, size_t count);
 
 #endif
