@@ -50,6 +50,7 @@ typedef struct {
     int flags;
     sm_image image;
     uint8_t **rows;
+    int is_sound;                /* it failed for what it is, not for damage */
     char message[MESSAGE_BYTES]; /* why it failed */
 } decoder;
 
@@ -58,7 +59,8 @@ static int make_room(decoder *d, uint64_t height, uint64_t width, int channels, 
 {
     if (height < 1 || width < 1 || height > SM_IMAGE_MAX_SIDE || width > SM_IMAGE_MAX_SIDE ||
         height * width * (uint64_t)channels * (uint64_t)(bits / 8) > most_bytes) {
-        snprintf(d->message, sizeof d->message, "%llu x %llu pixels, at most %d a side and 2 GiB in all are allowed",
+        d->is_sound = 1;
+        snprintf(d->message, sizeof d->message, "of %llu x %llu pixels, at most %d a side and 2 GiB in all are allowed",
                  (unsigned long long)width, (unsigned long long)height, SM_IMAGE_MAX_SIDE);
         return 0;
     }
@@ -189,8 +191,9 @@ static int jpeg_decode(struct jpeg_decompress_struct *jpeg, jpeg_errors *errors,
     jpeg_mem_src(jpeg, d->data, (unsigned long)d->bytes);
     jpeg_read_header(jpeg, TRUE);
     if (jpeg->num_components != 1 && jpeg->num_components != 3) {
-        snprintf(d->message, sizeof d->message, "a JPEG of %d components (CMYK?), expected grey or colour",
-                 jpeg->num_components);
+        d->is_sound = 1;
+        snprintf(d->message, sizeof d->message, "of %d components%s, expected grey or RGB", jpeg->num_components,
+                 jpeg->num_components == 4 ? " (CMYK)" : "");
         return 0;
     }
     jpeg->out_color_space = jpeg->num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
@@ -278,7 +281,8 @@ sm_status sm_image_read(const char *path, int flags, sm_image *image)
     } else {
         good = kinds[kind].read(&d);
         if (!good) {
-            status = sm_fail(SM_ERR_INPUT, "%s: damaged %s: %s", path, kinds[kind].name, d.message);
+            status = sm_fail(SM_ERR_INPUT, d.is_sound ? "%s: a %s %s" : "%s: damaged %s: %s", path, kinds[kind].name,
+                             d.message);
         }
     }
     sm_free(data);
