@@ -3,8 +3,8 @@
 #include <stddef.h>
 
 const sm_key sm_data_keys[] = {
-    {"data", "train", SM_KEY_TEXTS, NULL, 0, 0, NULL, NULL, "dataset files to train on"},
-    {"data", "validation", SM_KEY_TEXTS, "", 0, 0, NULL, NULL, "dataset files to evaluate on; empty: those of train"},
+    {"data", "train", SM_KEY_PATHS, NULL, 0, 0, NULL, NULL, "dataset files to train on"},
+    {"data", "validation", SM_KEY_PATHS, "", 0, 0, NULL, NULL, "dataset files to evaluate on; empty: those of train"},
     {"data", "train_split", SM_KEY_TEXT, "train", 0, 0, NULL, NULL, "split of the training files"},
     {"data", "validation_split", SM_KEY_TEXT, "val", 0, 0, NULL, NULL, "split to evaluate on; empty: no evaluation"},
     {"data", "height", SM_KEY_INTEGER, "0", 0, 16384, NULL, "px", "images are scaled to it; 0: as stored"},

@@ -207,7 +207,9 @@ double sm_config_real(const sm_config *config, const char *section, const char *
 
 const char *sm_config_text_of(const sm_config *config, const char *section, const char *key)
 {
-    return value_of(config, section, key, 1u << SM_KEY_TEXT | 1u << SM_KEY_CHOICE | 1u << SM_KEY_PATH)->text;
+    const sm_config_value *v =
+        value_of(config, section, key, 1u << SM_KEY_TEXT | 1u << SM_KEY_CHOICE | 1u << SM_KEY_PATH);
+    return v->meant ? v->meant : v->text;
 }
 
 int sm_config_choice(const sm_config *config, const char *section, const char *key)
@@ -231,7 +233,7 @@ const double *sm_config_reals(const sm_config *config, const char *section, cons
 
 const char *const *sm_config_texts(const sm_config *config, const char *section, const char *key, size_t *count)
 {
-    const sm_config_value *v = value_of(config, section, key, 1u << SM_KEY_TEXTS);
+    const sm_config_value *v = value_of(config, section, key, 1u << SM_KEY_TEXTS | 1u << SM_KEY_PATHS);
     *count = v->count;
     return (const char *const *)v->texts;
 }

@@ -11,7 +11,8 @@
 
 /* What a key has: its text and, by type, what the text means. */
 typedef struct sm_config_value {
-    char *text;   /* NULL: a required key without a value */
+    char *text;   /* as written; NULL: a required key without a value */
+    char *meant;  /* of a text or path: without quotes, HOME in place of ~ */
     char *origin; /* "file:line" or "--set"; NULL: the default */
     int file;     /* number of the file (text, --set) that gave it */
     int64_t integer;
@@ -63,6 +64,14 @@ const char *sm_config_limits(const sm_key *key, char *out, size_t bytes);
 
 /** \return "integer", ... as the reference says. */
 const char *sm_config_type_name(sm_key_type type);
+
+/** \return where the comment behind a value begins, or the end of `text`: ';' or '#' after a blank, but not in quotes. */
+const char *sm_config_value_end(const char *text);
+
+/** What a text means: without its quotes and, of a path, with HOME in place of a leading ~.
+ * \param [out] meant  freed with sm_free(); NULL on failure
+ * \return NULL, or what is wrong */
+const char *sm_config_text_parse(const char *text, int is_path, char **meant);
 
 /** Copies text[0..length) without the blanks around it; freed with sm_free(). */
 char *sm_config_trimmed(const char *text, size_t length);

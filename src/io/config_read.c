@@ -1,8 +1,5 @@
-/* Files, texts and --set into a config.
- *
- * inih splits "name = value" and takes comments off; the reader in front of it does what it does not: it refuses lines
- * that inih would split, joins nothing (an indented line is a line of its own), and sees section lines, so that an empty or
- * unknown section is noticed. */
+/* Files, texts and --set into a config, line by line: an indented line is a line of its own, and an empty or unknown
+ * section is noticed. */
 #define _XOPEN_SOURCE 700
 #include "io/config_private.h"
 
@@ -10,7 +7,6 @@
 #include <sigmatic/io/file.h>
 
 #include <ctype.h>
-#include <ini.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -210,20 +206,15 @@ static sm_status enter_section(sm_config *config, const char *section, place at)
     return SM_OK;
 }
 
-/* The resolved text must be readable again: no comment may begin inside a value, no line be too long. */
-enum { LONGEST_LINE = 199 };
-
-static const char *not_writable(const char *name, const char *text)
+/* The resolved text must be readable again: no line ends and no comment begins inside a value. */
+static const char *not_writable(const char *text)
 {
-    for (const char *c = text; *c; c++) {
-        if (*c == '\n' || *c == '\r') {
-            return "a value has no line breaks";
-        }
-        if (*c == ';' && (c == text || isspace((unsigned char)c[-1]))) {
-            return "';' after a blank begins a comment";
-        }
+    if (text[strcspn(text, "\r\n")] != '\0') {
+        return "a value has no line breaks";
     }
-    return strlen(name) + 3 + strlen(text) > LONGEST_LINE ? "name and value have more than 199 characters" : NULL;
+    return *sm_config_value_end(text) != '\0'
+               ? "';' or '#' after a blank begins a comment, unless it stands in \"quotes\""
+               : NULL;
 }
 
 /* \return the word that `text` is now called as a choice of this key, NULL if it is no former word. */
@@ -255,16 +246,16 @@ static sm_status assign(sm_config *config, const char *section, const char *name
         return fail_at(at, "[%s] %s = '%s': %s is now called %s", section, name, text, text, present);
     }
     text = present ? present : text;
-    const char *problem = not_writable(name, text);
+    const char *problem = not_writable(text);
     if (problem) {
-        return fail_at(at, "[%s] %s = %s: %s", section, name, text, problem);
+        return fail_at(at, "[%s] %s = %.500s: %s", section, name, text, problem);
     }
     sm_config_value parsed = {.origin = place_text(at), .file = file};
     sm_config_reason why;
     const char *allowed = sm_config_value_parse(e->key, text, &parsed, &why);
     if (allowed) {
         sm_config_value_clear(&parsed);
-        return fail_at(at, "[%s] %s = '%s': %s", section, name, text, allowed);
+        return fail_at(at, "[%s] %s = '%.500s': %s", section, name, text, allowed);
     }
     sm_config_value_clear(&e->value);
     e->value = parsed;
@@ -284,10 +275,8 @@ typedef struct {
     const char *name;   /* for messages */
     const chain *chain; /* NULL: text, which cannot include */
     int file;
-    const char *next; /* text not read yet */
-    int line;         /* of the line handed out last */
-    char *section;    /* NULL before the first */
-    sm_status status;
+    int line;
+    char *section; /* NULL before the first */
 } reader;
 
 static place here(const reader *r)
@@ -295,7 +284,6 @@ static place here(const reader *r)
     return (place){r->name, r->line};
 }
 
-/* A section line: checked and entered here, since inih tells of sections only with their first key. */
 static sm_status read_section(reader *r, const char *line)
 {
     const char *end = strchr(line, ']');
@@ -311,42 +299,18 @@ static sm_status read_section(reader *r, const char *line)
     return enter_section(r->config, r->section, here(r));
 }
 
-/* fgets() over the text, one line a call, for ini_parse_stream(). Blanks in front go (inih would join such a line to the
- * one before). After a failure the text has ended. */
-static char *read_line(char *out, int bytes, void *stream)
-{
-    reader *r = stream;
-    if (r->status != SM_OK || *r->next == '\0') {
-        return NULL;
-    }
-    const char *line = r->next;
-    size_t length = strcspn(line, "\n");
-    r->next = line + length + (line[length] == '\n');
-    r->line++;
-    if (r->line == 1 && strncmp(line, "\xEF\xBB\xBF", 3) == 0) {
-        line += 3;
-        length -= 3;
-    }
-    char *text = sm_config_trimmed(line, length);
-    size_t longest = bytes - 1 < LONGEST_LINE ? (size_t)bytes - 1 : LONGEST_LINE;
-    if (strlen(text) > longest) {
-        r->status = fail_at(here(r), "the line has %zu characters, at most %zu are allowed", strlen(text), longest);
-    } else if (*text == '[') {
-        r->status = read_section(r, text);
-    }
-    snprintf(out, (size_t)bytes, "%s", *text == '[' ? "" : text);
-    sm_free(text);
-    return r->status == SM_OK ? out : NULL;
-}
-
 static sm_status read_file(sm_config *config, const char *path, const chain *outer);
 
-static sm_status include(reader *r, const char *path)
+static sm_status include(reader *r, const char *text)
 {
     if (!r->chain) {
         return fail_at(here(r), "include is not possible here");
     }
-    const char *slash = strrchr(r->name, '/');
+    char *path = NULL;
+    const char *problem = sm_config_text_parse(text, 1, &path), *slash = strrchr(r->name, '/');
+    if (problem) {
+        return fail_at(here(r), "include = %s: %s", text, problem);
+    }
     int is_relative = *path != '/' && slash;
     char *joined = sm_format("%.*s%s", is_relative ? (int)(slash - r->name) + 1 : 0, r->name, path);
     sm_status status = SM_OK;
@@ -365,38 +329,60 @@ static sm_status include(reader *r, const char *path)
         status = read_file(r->config, joined, r->chain);
     }
     sm_free(joined);
+    sm_free(path);
     return status;
 }
 
-static int read_pair(void *user, const char *section, const char *name, const char *text)
+static sm_status read_pair(reader *r, const char *name, const char *text)
 {
-    reader *r = user;
-    (void)section; /* cut off at 50 characters by inih: the reader's own is whole */
-    if (r->section && strcmp(name, "include") == 0) {
-        r->status = fail_at(here(r), "include may only stand before the first [section]");
-    } else if (r->section) {
-        r->status = assign(r->config, r->section, name, text, r->file, !r->chain, here(r));
-    } else if (strcmp(name, "include") == 0) {
-        r->status = include(r, text);
-    } else {
-        r->status = fail_at(here(r), "'%s' stands before the first [section]; only include may", name);
+    int is_include = strcmp(name, "include") == 0;
+    if (r->section && is_include) {
+        return fail_at(here(r), "include may only stand before the first [section]");
     }
-    return r->status == SM_OK;
+    if (!r->section && !is_include) {
+        return fail_at(here(r), "'%s' stands before the first [section]; only include may", name);
+    }
+    return is_include ? include(r, text) : assign(r->config, r->section, name, text, r->file, !r->chain, here(r));
+}
+
+/* A line without blanks around it. */
+static sm_status read_line(reader *r, const char *line)
+{
+    if (*line == '\0' || *line == ';' || *line == '#') {
+        return SM_OK;
+    }
+    if (*line == '[') {
+        return read_section(r, line);
+    }
+    size_t length = strcspn(line, "=:");
+    if (line[length] == '\0') {
+        return fail_at(here(r), "'%s' is neither [section] nor key = value", line);
+    }
+    const char *value = line + length + 1;
+    value += strspn(value, " \t");
+    char *name = sm_config_trimmed(line, length);
+    char *text = sm_config_trimmed(value, (size_t)(sm_config_value_end(value) - value));
+    sm_status status = read_pair(r, name, text);
+    sm_free(name);
+    sm_free(text);
+    return status;
 }
 
 static sm_status read_text(sm_config *config, const char *name, const char *text, const chain *files)
 {
-    reader r = {.config = config, .name = name, .chain = files, .file = ++config->files, .next = text};
-    int bad_line = ini_parse_stream(read_line, &r, read_pair, &r);
-    if (bad_line != 0 && (r.status == SM_OK || bad_line < r.line)) {
-        for (int line = 1; line < bad_line; line++) {
-            text += strcspn(text, "\n") + 1;
-        }
-        r.status = fail_at((place){name, bad_line}, "'%.*s' is neither [section] nor key = value",
-                           (int)strcspn(text, "\r\n"), text);
+    sm_status status = SM_OK;
+    reader r = {.config = config, .name = name, .chain = files, .file = ++config->files};
+    text += strncmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+    while (*text != '\0' && status == SM_OK) {
+        size_t length = strcspn(text, "\n");
+        char *line = sm_config_trimmed(text, length);
+        r.line++;
+        status = read_line(&r, line);
+        sm_free(line);
+        text += length + (text[length] == '\n');
     }
     sm_free(r.section);
-    return r.status;
+    return status;
 }
 
 static sm_status read_file(sm_config *config, const char *path, const chain *outer)

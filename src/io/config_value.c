@@ -5,6 +5,7 @@
 
 #include <sigmatic/base/memory.h>
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -28,6 +29,7 @@ static const struct {
     [SM_KEY_INTEGERS] = {"integers", "integers separated by commas", 1, 1},
     [SM_KEY_REALS] = {"reals", "numbers separated by commas", 1, 1},
     [SM_KEY_TEXTS] = {"texts", "texts separated by commas", 1, 0},
+    [SM_KEY_PATHS] = {"paths", "paths separated by commas", 1, 0},
 };
 
 const char *sm_config_limits(const sm_key *key, char *out, size_t bytes)
@@ -113,6 +115,7 @@ static int parse_bool(const char *text, int64_t *out)
 void sm_config_value_clear(sm_config_value *v)
 {
     sm_free(v->text);
+    sm_free(v->meant);
     sm_free(v->origin);
     sm_free(v->integers);
     sm_free(v->reals);
@@ -132,6 +135,59 @@ char *sm_config_trimmed(const char *text, size_t length)
     return sm_format("%.*s", (int)length, text);
 }
 
+/* ---- texts, quotes and HOME -------------------------------------------------------------------------------------- */
+
+/* Bytes of the quoted text that begins here, with its quotes; 0: none does, or it is not closed. */
+static size_t quoted_bytes(const char *text)
+{
+    const char *end = *text == '"' ? strchr(text + 1, '"') : NULL;
+    return end ? (size_t)(end - text) + 1 : 0;
+}
+
+/* First of `mark` and, if `mark` is 0, of a comment, or the end. Quotes count where an item begins: there they hide both. */
+static const char *end_of(const char *text, char mark)
+{
+    int begins = 1;
+    const char *c = text;
+    while (*c != '\0' && *c != mark) {
+        int behind_blank = c == text || isspace((unsigned char)c[-1]);
+        if (mark == '\0' && behind_blank && (*c == ';' || *c == '#')) {
+            break;
+        }
+        size_t quoted = begins ? quoted_bytes(c) : 0;
+        begins = *c == ',' || (begins && isspace((unsigned char)*c));
+        c += quoted > 0 ? quoted : 1;
+    }
+    return c;
+}
+
+const char *sm_config_value_end(const char *text)
+{
+    return end_of(text, '\0');
+}
+
+const char *sm_config_text_parse(const char *text, int is_path, char **meant)
+{
+    size_t bytes = strlen(text);
+    if (*text == '"' && quoted_bytes(text) != bytes) {
+        return "a quote is not closed, or something stands behind it";
+    }
+    char *plain = *text == '"' ? sm_format("%.*s", (int)bytes - 2, text + 1) : sm_strdup(text);
+    const char *home = getenv("HOME"), *problem = NULL;
+    *meant = plain;
+    if (is_path && *plain == '~') {
+        problem = plain[1] != '\0' && plain[1] != '/'
+                      ? "only ~/ is understood; a name that begins with ~ is written ./~"
+                  : !home || *home == '\0' ? "~ is HOME, which is not set"
+                                           : NULL;
+        *meant = problem ? NULL : sm_format("%s%s", home, plain + 1);
+        sm_free(plain);
+    }
+    return problem;
+}
+
+/* ---- values ------------------------------------------------------------------------------------------------------ */
+
 /* Splits at commas into v->texts; an empty text is an empty list. */
 static void split_list(const char *text, sm_config_value *v)
 {
@@ -142,12 +198,12 @@ static void split_list(const char *text, sm_config_value *v)
     char **parts = sm_alloc(capacity * sizeof *parts);
     size_t count = 0;
     for (const char *c = text; *text != '\0';) {
-        size_t length = strcspn(c, ",");
-        parts[count++] = sm_config_trimmed(c, length);
-        if (c[length] == '\0') {
+        const char *end = end_of(c, ',');
+        parts[count++] = sm_config_trimmed(c, (size_t)(end - c));
+        if (*end == '\0') {
             break;
         }
-        c += length + 1;
+        c = end + 1;
     }
     v->texts = sm_strings_pack((const char *const *)parts, count);
     v->count = count;
@@ -157,40 +213,70 @@ static void split_list(const char *text, sm_config_value *v)
     sm_free(parts);
 }
 
-static int parse_list(const sm_key *key, sm_config_value *v)
+static int parse_numbers(const sm_key *key, sm_config_value *v)
 {
     int good = 1;
     split_list(v->text, v);
     v->integers = sm_alloc_zeroed(v->count * sizeof *v->integers);
     v->reals = sm_alloc_zeroed(v->count * sizeof *v->reals);
     for (size_t i = 0; i < v->count && good; i++) {
-        const char *text = v->texts[i];
-        if (key->type == SM_KEY_INTEGERS) {
-            good = parse_integer(key, text, &v->integers[i]);
-        } else if (key->type == SM_KEY_REALS) {
-            good = parse_real(key, text, &v->reals[i]);
-        } else {
-            good = *text != '\0' && (!key->choices || choice_position(key->choices, text) >= 0);
-        }
+        good = key->type == SM_KEY_INTEGERS ? parse_integer(key, v->texts[i], &v->integers[i])
+                                            : parse_real(key, v->texts[i], &v->reals[i]);
     }
     return good;
+}
+
+/* Replaces the items of a list by what they mean. \return NULL, or what is wrong */
+static const char *parse_texts(const sm_key *key, sm_config_value *v, sm_config_reason *why)
+{
+    const char *problem = NULL;
+    split_list(v->text, v);
+    char **split = v->texts, **meant = sm_alloc_zeroed(v->count * sizeof *meant);
+    for (size_t i = 0; i < v->count && !problem; i++) {
+        problem = sm_config_text_parse(split[i], key->type == SM_KEY_PATHS, &meant[i]);
+        if (!problem && (*meant[i] == '\0' || (key->choices && choice_position(key->choices, meant[i]) < 0))) {
+            problem = sm_config_allowed(key, why);
+        }
+    }
+    v->texts = problem ? NULL : sm_strings_pack((const char *const *)meant, v->count);
+    for (size_t i = 0; i < v->count; i++) {
+        sm_free(meant[i]);
+    }
+    sm_free(meant);
+    sm_free(split);
+    return problem;
 }
 
 const char *sm_config_value_parse(const sm_key *key, const char *text, sm_config_value *v, sm_config_reason *why)
 {
     int good = 1;
     v->text = sm_strdup(text);
-    if (types[key->type].is_list) {
-        good = parse_list(key, v);
-    } else if (key->type == SM_KEY_BOOL) {
+    switch (key->type) {
+    case SM_KEY_BOOL:
         good = parse_bool(text, &v->integer);
-    } else if (key->type == SM_KEY_INTEGER) {
+        break;
+    case SM_KEY_INTEGER:
         good = parse_integer(key, text, &v->integer);
-    } else if (key->type == SM_KEY_REAL) {
+        break;
+    case SM_KEY_REAL:
         good = parse_real(key, text, &v->real);
-    } else if (key->type == SM_KEY_CHOICE) {
+        break;
+    case SM_KEY_CHOICE:
         v->integer = choice_position(key->choices, text);
         good = v->integer >= 0;
+        break;
+    case SM_KEY_TEXT:
+    case SM_KEY_PATH:
+        return sm_config_text_parse(text, key->type == SM_KEY_PATH, &v->meant);
+    case SM_KEY_INTEGERS:
+    case SM_KEY_REALS:
+        good = parse_numbers(key, v);
+        break;
+    case SM_KEY_TEXTS:
+    case SM_KEY_PATHS:
+        return parse_texts(key, v, why);
+    case SM_KEY_FORMER:
+        assert(0 && "a former word is no key");
     }
     return good ? NULL : sm_config_allowed(key, why);
 }

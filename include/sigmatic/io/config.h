@@ -1,14 +1,16 @@
 /** \file
  * Strict INI configuration. Modules export tables of keys; the command joins them; anything that no table declares is an error that names the file, the line, the key, what was found and what is allowed.
  *
- *     ; a comment; also '#' at the start of a line, and ';' after a blank
+ *     ; a comment; also '#'; at the start of a line or after a blank
  *     include = base.ini          ; only before the first section; relative to this file, which overrides what it includes
+ *     [data]
+ *     train = ~/a.h5, "b, #2.h5"  ; in quotes commas, ';' and '#' are plain; ~ at the start of a path is HOME
  *     [optimizer]
  *     learning_rate = 0.01
  *     [task.semantic]             ; an instance of a section declared as "task.NAME"
  *     weight = 2
  *
- * A key may stand once in a file; lines have at most 199 characters. Later reads and sets override earlier ones. Paths are kept as written: relative ones mean the working directory.
+ * A key may stand once in a file. A text, path or list item that begins with a quote (") ends with the next one. Later reads and sets override earlier ones. Relative paths mean the working directory; the resolved text keeps all as written.
  * Not collective; not thread-safe while it is changed. */
 #ifndef SIGMATIC_IO_CONFIG_H
 #define SIGMATIC_IO_CONFIG_H
@@ -33,6 +35,7 @@ typedef enum sm_key_type {
     SM_KEY_INTEGERS, /**< comma-separated list, may be empty */
     SM_KEY_REALS,
     SM_KEY_TEXTS, /**< elements are trimmed and not empty; with `choices` each is one of them */
+    SM_KEY_PATHS,
     SM_KEY_FORMER /**< no key, but a word that the choice of this name once had: `choices` is now called `fallback` */
 } sm_key_type;
 
@@ -89,7 +92,8 @@ double sm_config_real(const sm_config *config, const char *section, const char *
 const char *sm_config_text_of(const sm_config *config, const char *section, const char *key);
 /** \return the position of the value in the key's `choices`, from 0. */
 int sm_config_choice(const sm_config *config, const char *section, const char *key);
-/** \param [out] count  elements of the list */
+/** Of the lists; sm_config_texts() also of paths.
+ * \param [out] count  elements of the list */
 const int64_t *sm_config_integers(const sm_config *config, const char *section, const char *key, size_t *count);
 const double *sm_config_reals(const sm_config *config, const char *section, const char *key, size_t *count);
 const char *const *sm_config_texts(const sm_config *config, const char *section, const char *key, size_t *count);
