@@ -606,6 +606,49 @@ static void checkpoints_of_another_model_are_refused(void)
     expect_refused(task, "decoders.more.0.weight");
 }
 
+/* A log-variance exists where one is learned. Files of older runs have them whatever the weighting. */
+static void log_variances_are_those_of_the_weighting(void)
+{
+    static const char *const equal[] = {"weighting.method=equal", NULL};
+    char *with = path_in("plain", "checkpoints/step-00000006.h5"), *without = path_in("", "equal.h5");
+    tiny_run learning, averaging;
+    tiny_open(&learning, test_comm, tiny_config(NULL));
+    tiny_open(&averaging, test_comm, tiny_config(equal));
+    SM_TEST_OK(sm_checkpoint_load(learning.session, learning.trainer, with, 0));
+    SM_TEST_OK(sm_checkpoint_load(averaging.session, averaging.trainer, with, 0));
+    size_t floats = tiny_parameter_floats(&averaging), slices = (size_t)averaging.session->parameters->parameters.count;
+    size_t more = tiny_parameter_floats(&learning) - floats;
+    CU_ASSERT(more > 0 && slices == 90 && learning.trainer->update->updates[92] == 6);
+    CU_ASSERT(tiny_same_bits(averaging.session->values, learning.session->values + more, floats));
+    CU_ASSERT(tiny_same_bits(averaging.trainer->update->state[0], learning.trainer->update->state[0] + more, floats));
+    CU_ASSERT(memcmp(averaging.trainer->update->updates, learning.trainer->update->updates, slices * sizeof(int64_t)) ==
+              0);
+
+    tiny_start_loader(&averaging);
+    tiny_steps(&averaging, 1);
+    CU_ASSERT(isnan(averaging.trainer->record.log_variance[0]) && isnan(averaging.trainer->record.sigma[0]));
+    SM_TEST_OK(sm_checkpoint_save(averaging.trainer, without, NULL, "", NAN));
+    if (is_root()) {
+        sm_h5 *file = open_in("", "equal.h5");
+        CU_ASSERT(!sm_h5_has_group(file, "/log_variance"));
+        CU_ASSERT(!sm_h5_has_dataset(file, "/optimizer/momentum/log_variance.semantic"));
+        sm_h5_close(file);
+    }
+    float *values = tiny_copy(averaging.session->values, floats);
+    tiny_steps(&averaging, 1);
+    CU_ASSERT(!tiny_same_bits(averaging.session->values, values, floats));
+    SM_TEST_OK(sm_checkpoint_load(averaging.session, averaging.trainer, without, 0));
+    CU_ASSERT(tiny_same_bits(averaging.session->values, values, floats) && averaging.trainer->update->updates[89] == 7);
+    CU_ASSERT(sm_checkpoint_load(learning.session, learning.trainer, without, 0) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("/log_variance/semantic");
+    SM_TEST_MESSAGE("weighting.method");
+    tiny_close(&learning);
+    tiny_close(&averaging);
+    sm_free(values);
+    sm_free(with);
+    sm_free(without);
+}
+
 /* The file has a decoder more than the network. */
 static void a_checkpoint_with_more_tensors_is_refused(void)
 {
@@ -955,6 +998,7 @@ int main(int argc, char **argv)
     SM_TEST(a_run_taken_back_forgets_what_came_later);
     SM_TEST(another_number_of_ranks_goes_on_with_the_next_samples);
     SM_TEST(checkpoints_of_another_model_are_refused);
+    SM_TEST(log_variances_are_those_of_the_weighting);
     SM_TEST(a_checkpoint_with_more_tensors_is_refused);
     SM_TEST(another_dataset_is_refused);
     SM_TEST(files_of_another_kind_are_refused);

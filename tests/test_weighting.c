@@ -128,7 +128,6 @@ static const sm_key task_keys[] = {
     {"task.NAME", "kind", SM_KEY_TEXT, "", 0, 0, NULL, NULL, "makes the sections"},
     {0},
 };
-static const sm_key *const tables[] = {sm_weighting_keys, task_keys, NULL};
 static const char *const names[] = {"labels", "vectors", "far"};
 static const char *const loss_names[] = {"cross_entropy", "l1", "l2"};
 static const int task_dimensions[] = {19, 2, 1};
@@ -136,6 +135,12 @@ static const int task_dimensions[] = {19, 2, 1};
 static sm_status make(const char *text, sm_weighting **out)
 {
     sm_config *config = NULL;
+    const sm_key *tables[8] = {sm_weighting_keys, task_keys};
+    for (int i = 0, count = 2; sm_weighting_kinds[i]; i++) {
+        if (sm_weighting_kinds[i]->keys) {
+            tables[count++] = sm_weighting_kinds[i]->keys;
+        }
+    }
     SM_TEST_OK(sm_config_new(tables, &config));
     SM_TEST_OK(
         sm_config_read_text(config, "test.ini", "[task.labels]\nkind=\n[task.vectors]\nkind=\n[task.far]\nkind=\n"));
@@ -150,15 +155,15 @@ static void defaults_fit_the_losses(void)
     sm_weighting *weighting = NULL;
     SM_TEST_OK(make("", &weighting));
     CU_ASSERT_STRING_EQUAL(weighting->kind->name, "uncertainty");
-    CU_ASSERT_TRUE(weighting->learning_rate_scale == 10 && weighting->gradient_limit == 1);
-    CU_ASSERT_TRUE(weighting->lower == -20 && weighting->upper == 20);
+    const sm_log_variances *s = weighting->log_variances;
+    CU_ASSERT_TRUE(s->learning_rate_scale == 10 && s->gradient_limit == 1 && s->lower == -20 && s->upper == 20);
     static const char *const expected[] = {"categorical", "laplace", "gaussian"};
     static const int expected_dimensions[] = {1, 2, 1};
     for (int i = 0; i < 3; i++) {
         CU_ASSERT_STRING_EQUAL(weighting->tasks[i].name, names[i]);
         CU_ASSERT_STRING_EQUAL(weighting->tasks[i].likelihood->name, expected[i]);
         CU_ASSERT_EQUAL(weighting->tasks[i].dimensions, expected_dimensions[i]);
-        CU_ASSERT_TRUE(weighting->tasks[i].fixed_weight == 1 && weighting->tasks[i].initial_log_variance == 0);
+        CU_ASSERT_TRUE(s->initial[i] == 0);
     }
     sm_weighting_free(weighting);
 }
@@ -170,7 +175,7 @@ static void weigh(const char *text, const double *s, sm_weights *out)
     const int active[] = {1, 0, 1};
     sm_weighting *weighting = NULL;
     SM_TEST_OK(make(text, &weighting));
-    sm_weighting_weigh(weighting, loss, loss_slope, s, active, out);
+    sm_weighting_weigh(weighting, &(sm_weighting_step){active, loss, loss_slope, s, NULL}, out);
     sm_weighting_free(weighting);
 }
 
@@ -222,8 +227,8 @@ static void mistakes_name_the_key_and_what_is_allowed(void)
 static void choices_are_the_rows_of_the_tables(void)
 {
     char methods[128] = "", likelihoods[128] = "auto";
-    for (const sm_weighting_kind *kind = sm_weighting_kinds; kind->name; kind++) {
-        strcat(strcat(methods, *methods ? "|" : ""), kind->name);
+    for (int i = 0; sm_weighting_kinds[i]; i++) {
+        strcat(strcat(methods, *methods ? "|" : ""), sm_weighting_kinds[i]->name);
     }
     for (const sm_likelihood *likelihood = sm_likelihoods; likelihood->name; likelihood++) {
         strcat(strcat(likelihoods, "|"), likelihood->name);

@@ -31,7 +31,7 @@ sm_config *tiny_config(const char *const *sets)
         "[optimizer]\nlearning_rate = 0.02\nweight_decay = 0.001\n[distributed]\nthreads = 1\n",
         sm_test_folder(), dataset);
     sm_config *config = NULL;
-    SM_TEST_OK(sm_config_new(sm_all_keys, &config));
+    SM_TEST_OK(sm_config_new(sm_all_keys(), &config));
     SM_TEST_OK(sm_config_read_text(config, "tiny.ini", text));
     for (int i = 0; sets && sets[i]; i++) {
         SM_TEST_OK(sm_config_set(config, sets[i]));

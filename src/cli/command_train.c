@@ -38,7 +38,7 @@ sm_status command_train(command_context *context, int argc, char **argv)
     }
     if (help_config) {
         if (sm_comm_rank(context->comm) == 0) {
-            sm_config_help(sm_all_keys, stdout);
+            sm_config_help(sm_all_keys(), stdout);
         }
         goto done;
     }
@@ -60,7 +60,7 @@ sm_status command_train(command_context *context, int argc, char **argv)
     }
     SM_TRY(sm_comm_agree(context->comm, command_config(path, NULL, &sets, &config)));
     if (sm_comm_rank(context->comm) == 0) {
-        sm_config_warn_without_effect(config, sm_all_conditions);
+        sm_settings_warn_without_effect(config);
     }
     if (print_config) {
         SM_TRY(sm_comm_agree(context->comm, sm_train_check_config(config)));

@@ -23,7 +23,7 @@ sm_status command_config(const char *path, const char *text, const argument_list
 {
     sm_status status = SM_OK;
     sm_config *config = NULL;
-    SM_TRY(sm_config_new(sm_all_keys, &config));
+    SM_TRY(sm_config_new(sm_all_keys(), &config));
     SM_TRY(text ? sm_config_read_text(config, path, text) : sm_config_read(config, path));
     for (int i = 0; i < sets->count; i++) {
         SM_TRY(sm_config_set(config, sets->items[i]));

@@ -95,6 +95,39 @@ static sm_status read_one(sm_h5 *file, const char *object, const sm_slice *slice
     return read_tensor(file, object, slice, flat);
 }
 
+/* ---- one array of numbers ---- */
+
+static sm_status write_array(sm_h5 *file, const char *object, sm_h5_type type, size_t count, const void *values)
+{
+    sm_status status = SM_OK;
+    SM_TRY(sm_h5_write(file, object, type, 1, &count, values));
+    SM_TRY(sm_h5_write_attribute_int64(file, object, "crc32c", sm_crc32c(0, values, count * sm_h5_type_bytes(type))));
+done:
+    return status;
+}
+
+static sm_status read_array(const sm_h5 *file, const char *object, sm_h5_type type, size_t count, void *values)
+{
+    sm_status status = SM_OK;
+    SM_TRY(sm_h5_read(file, object, type, 1, &count, values));
+    SM_TRY(check_checksum(file, object, values, count * sm_h5_type_bytes(type)));
+done:
+    return status;
+}
+
+/* ---- every tensor ---- */
+
+static sm_status no_such_tensor(const sm_h5 *file, const char *object, const sm_slice *slice)
+{
+    if (slice->log_variance) {
+        return sm_fail(SM_ERR_INPUT,
+                       "%s: has no %s, which the configured weighting.method learns: a checkpoint of another weighting",
+                       sm_h5_path(file), object);
+    }
+    return sm_fail(SM_ERR_INPUT, "%s: has no %s, which the configured network needs: a checkpoint of another model",
+                   sm_h5_path(file), object);
+}
+
 /* A tensor that is missing or has another shape is another network's; one that cannot be read later on is damaged. */
 static sm_status match_one(sm_h5 *file, const char *object, const sm_slice *slice, float *flat)
 {
@@ -102,8 +135,7 @@ static sm_status match_one(sm_h5 *file, const char *object, const sm_slice *slic
     sm_h5_info info;
     (void)flat;
     if (!sm_h5_has_dataset(file, object)) {
-        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: has no %s, which the configured network needs: a checkpoint of another model",
-                       sm_h5_path(file), object));
+        SM_TRY(no_such_tensor(file, object, slice));
     }
     SM_TRY(sm_h5_query(file, object, &info));
     if (!has_shape(&info, slice)) {
@@ -158,6 +190,32 @@ done:
     return status;
 }
 
+/* What the weighting carries from step to step. */
+
+typedef sm_status (*state_function)(sm_h5 *file, const char *object, const sm_weighting_state *state);
+
+static sm_status write_state(sm_h5 *file, const char *object, const sm_weighting_state *state)
+{
+    return write_array(file, object, SM_H5_DOUBLE, state->count, state->values);
+}
+
+static sm_status read_state(sm_h5 *file, const char *object, const sm_weighting_state *state)
+{
+    return read_array(file, object, SM_H5_DOUBLE, state->count, state->values);
+}
+
+static sm_status weighting_states(state_function function, sm_h5 *file, const sm_weighting *weighting)
+{
+    sm_status status = SM_OK;
+    for (int i = 0; i < weighting->state_count; i++) {
+        char object[PATH_BYTES];
+        snprintf(object, sizeof object, "/weighting/%s", weighting->states[i].name);
+        SM_TRY(function(file, object, &weighting->states[i]));
+    }
+done:
+    return status;
+}
+
 static sm_status write_attributes(sm_h5 *file, const sm_trainer *trainer, const char *fingerprint, double best_metric)
 {
     sm_status status = SM_OK;
@@ -192,9 +250,8 @@ static sm_status build(const sm_trainer *trainer, const char *path, const char *
     SM_TRY(write_attributes(file, trainer, fingerprint, best_metric));
     SM_TRY(network_tensors(write_one, file, trainer->session));
     SM_TRY(optimizer_tensors(write_one, file, trainer));
-    SM_TRY(sm_h5_write(file, UPDATES, SM_H5_INT64, 1, &slices, trainer->update->updates));
-    SM_TRY(sm_h5_write_attribute_int64(file, UPDATES, "crc32c",
-                                       sm_crc32c(0, trainer->update->updates, slices * sizeof(int64_t))));
+    SM_TRY(write_array(file, UPDATES, SM_H5_INT64, slices, trainer->update->updates));
+    SM_TRY(weighting_states(write_state, file, trainer->session->weighting));
     *out = file;
     file = NULL;
 done:
@@ -241,9 +298,7 @@ done:
 static sm_status check_count(const sm_h5 *file, const sm_session *session)
 {
     char **names = NULL;
-    size_t found, log_variances = (size_t)session->task_count;
-    size_t expected =
-        (size_t)(session->parameters->parameters.count + session->parameters->buffers.count) - log_variances;
+    size_t found, expected = (size_t)(sm_session_network_slices(session) + session->parameters->buffers.count);
     sm_status status = sm_h5_list(file, "/model", &names, &found);
     for (size_t i = 0; status == SM_OK && i < found; i++) {
         if (!sm_slices_find(&session->parameters->parameters, names[i]) &&
@@ -294,6 +349,24 @@ done:
     return status;
 }
 
+/* Counts of log-variances come last: a file has them where the weighting of the run learned them, older ones have them
+ * always. */
+static sm_status read_updates(const sm_h5 *file, sm_trainer *trainer)
+{
+    sm_status status = SM_OK;
+    size_t slices = (size_t)trainer->session->parameters->parameters.count;
+    size_t without = (size_t)sm_session_network_slices(trainer->session);
+    size_t with = without + (size_t)trainer->session->task_count;
+    int64_t *counts = sm_alloc(with * sizeof *counts);
+    sm_h5_info info;
+    SM_TRY(sm_h5_query(file, UPDATES, &info));
+    SM_TRY(read_array(file, UPDATES, SM_H5_INT64, info.count == with ? with : slices, counts));
+    memcpy(trainer->update->updates, counts, slices * sizeof *counts);
+done:
+    sm_free(counts);
+    return status;
+}
+
 static sm_status load_file(sm_session *session, sm_trainer *trainer, const char *path, int use_average)
 {
     sm_status status = SM_OK;
@@ -307,10 +380,9 @@ static sm_status load_file(sm_session *session, sm_trainer *trainer, const char 
         SM_TRY(each_tensor(read_one, file, "/ema", &session->parameters->parameters, session->values));
     }
     if (trainer) {
-        size_t slices = (size_t)session->parameters->parameters.count;
         SM_TRY(optimizer_tensors(read_one, file, trainer));
-        SM_TRY(sm_h5_read(file, UPDATES, SM_H5_INT64, 1, &slices, trainer->update->updates));
-        SM_TRY(check_checksum(file, UPDATES, trainer->update->updates, slices * sizeof(int64_t)));
+        SM_TRY(read_updates(file, trainer));
+        SM_TRY(weighting_states(read_state, file, session->weighting));
         SM_TRY(read_positions(file, trainer));
     }
 done:
@@ -343,6 +415,10 @@ sm_status sm_checkpoint_load(sm_session *session, sm_trainer *trainer, const cha
         }
         sm_comm_broadcast(comm, trainer->update->updates,
                           (size_t)session->parameters->parameters.count * sizeof(int64_t), 0);
+        for (int i = 0; i < session->weighting->state_count; i++) {
+            const sm_weighting_state *state = &session->weighting->states[i];
+            sm_comm_broadcast(comm, state->values, state->count * sizeof *state->values, 0);
+        }
         for (int i = 0; i < POSITIONS; i++) {
             sm_comm_broadcast(comm, position_of(trainer, i), sizeof(int64_t), 0);
         }
@@ -375,8 +451,7 @@ static sm_status load_pretrained_file(sm_session *session, const char *path)
 {
     sm_status status = SM_OK;
     sm_h5 *file = NULL;
-    int loaded = 0,
-        wanted = session->parameters->parameters.count + session->parameters->buffers.count - session->task_count;
+    int loaded = 0, wanted = sm_session_network_slices(session) + session->parameters->buffers.count;
     SM_TRY(sm_h5_open(path, &file));
     SM_TRY(check_format(file));
     SM_TRY(load_matching(file, &session->parameters->parameters, session->values, &loaded));

@@ -69,6 +69,20 @@ done:
     return status;
 }
 
+static void add_log_variances(sm_session *session)
+{
+    session->log_variances = sm_alloc((size_t)session->task_count * sizeof *session->log_variances);
+    for (int i = 0; i < session->task_count; i++) {
+        sm_slice slice = {.dimensions = 1,
+                          .shape = {1},
+                          .task = i,
+                          .log_variance = 1,
+                          .initial_mean = (float)session->weighting->log_variances->initial[i]};
+        snprintf(slice.name, sizeof slice.name, "log_variance.%s", session->tasks[i]->name);
+        session->log_variances[i] = sm_parameters_add(session->parameters, &slice);
+    }
+}
+
 /* Adds the slices: first those of the network (a throw-away graph), then the log-variances, which so come first in backward order. */
 static sm_status make_parameters(sm_session *session)
 {
@@ -78,15 +92,8 @@ static sm_status make_parameters(sm_session *session)
     int side = 16 * session->network.output_stride; /* any size gives the same parameters */
     SM_TRY(sm_network_build(&session->network, side, side, session->task_count, session->decoders, session->parameters,
                             &graph));
-    session->log_variances = sm_alloc((size_t)session->task_count * sizeof *session->log_variances);
-    for (int i = 0; i < session->task_count; i++) {
-        sm_slice slice = {.dimensions = 1,
-                          .shape = {1},
-                          .task = i,
-                          .log_variance = 1,
-                          .initial_mean = (float)session->weighting->tasks[i].initial_log_variance};
-        snprintf(slice.name, sizeof slice.name, "log_variance.%s", session->tasks[i]->name);
-        session->log_variances[i] = sm_parameters_add(session->parameters, &slice);
+    if (session->weighting->log_variances) {
+        add_log_variances(session);
     }
     SM_TRY(sm_network_apply_patterns(session->config, session->parameters));
     sm_parameters_finish(session->parameters);
@@ -352,7 +359,7 @@ void sm_engine_bind(sm_session *session, sm_engine *engine)
 
 int sm_session_network_slices(const sm_session *session)
 {
-    return session->parameters->parameters.count - session->task_count;
+    return session->parameters->parameters.count - (session->log_variances ? session->task_count : 0);
 }
 
 size_t sm_session_network_begin(const sm_session *session)
@@ -362,7 +369,9 @@ size_t sm_session_network_begin(const sm_session *session)
 
 float *sm_session_log_variance(const sm_session *session, int task)
 {
-    return session->values + session->parameters->parameters.items[session->log_variances[task]].offset;
+    return session->log_variances
+               ? session->values + session->parameters->parameters.items[session->log_variances[task]].offset
+               : NULL;
 }
 
 void sm_engine_set_batch(sm_engine *engine, const sm_batch *batch, int64_t batch_global)

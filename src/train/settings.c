@@ -7,6 +7,7 @@
 #include <sigmatic/train/settings.h>
 #include <sigmatic/weighting/weighting.h>
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -62,13 +63,31 @@ const sm_key sm_run_keys[] = {
     {0},
 };
 
-const sm_key *const sm_all_keys[] = {sm_run_keys,          sm_model_keys,    sm_data_keys,
-                                     sm_augmentation_keys, sm_task_keys,     sm_weighting_keys,
-                                     sm_optimizer_keys,    sm_schedule_keys, NULL};
+enum { MOST_TABLES = 32 };
+
+const sm_key *const *sm_all_keys(void)
+{
+    static const sm_key *tables[MOST_TABLES] = {sm_run_keys,          sm_model_keys,    sm_data_keys,
+                                                sm_augmentation_keys, sm_task_keys,     sm_weighting_keys,
+                                                sm_optimizer_keys,    sm_schedule_keys, NULL};
+    static int is_complete;
+    int count = 0;
+    while (tables[count]) {
+        count++;
+    }
+    for (int i = 0; !is_complete && sm_weighting_kinds[i]; i++) {
+        if (sm_weighting_kinds[i]->keys) {
+            assert(count + 1 < MOST_TABLES);
+            tables[count++] = sm_weighting_kinds[i]->keys;
+        }
+    }
+    is_complete = 1;
+    return tables;
+}
 
 static const char off[] = "false|no|off";
 
-const sm_key_condition sm_all_conditions[] = {
+static const sm_key_condition conditions[] = {
     {run, "epochs", run, "steps", "0"},
     {run, "evaluate_interval", "data", "validation_split", "!"},
     {checkpoint, "keep_best", "data", "validation_split", "!"},
@@ -76,13 +95,7 @@ const sm_key_condition sm_all_conditions[] = {
     {distributed, "bucket_mib", distributed, "reproducible", off},
     {distributed, "reduction_thread", distributed, "reproducible", off},
     {distributed, "reduction_thread", distributed, "reduction", "!blocking"},
-    {"weighting", "learning_rate_scale", "weighting", "method", "uncertainty"},
-    {"weighting", "gradient_limit", "weighting", "method", "uncertainty"},
-    {"weighting", "lower", "weighting", "method", "uncertainty"},
-    {"weighting", "upper", "weighting", "method", "uncertainty"},
     {"task.NAME", "likelihood", "weighting", "method", "uncertainty"},
-    {"task.NAME", "log_variance", "weighting", "method", "uncertainty"},
-    {"task.NAME", "weight", "weighting", "method", "fixed"},
     {"optimizer", "momentum", "optimizer", "kind", "sgd"},
     {"optimizer", "nesterov", "optimizer", "kind", "sgd"},
     {"optimizer", "nesterov", "optimizer", "momentum", "!0"},
@@ -97,6 +110,18 @@ const sm_key_condition sm_all_conditions[] = {
     {"schedule", "warmup_factor", "schedule", "warmup_steps", "!0"},
     {0},
 };
+
+void sm_settings_warn_without_effect(const sm_config *config)
+{
+    sm_config_warn_without_effect(config, conditions);
+    for (int i = 0; sm_weighting_kinds[i]; i++) {
+        for (const sm_key *key = sm_weighting_kinds[i]->keys; key && key->section; key++) {
+            const sm_key_condition own[] = {
+                {key->section, key->name, "weighting", "method", sm_weighting_kinds[i]->name}, {0}};
+            sm_config_warn_without_effect(config, own);
+        }
+    }
+}
 
 /* What would make the sums depend on the number of ranks. */
 static sm_status check_reproducible(const sm_config *config, const sm_settings *settings)

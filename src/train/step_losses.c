@@ -55,7 +55,8 @@ sm_status sm_step_losses_count(sm_step_losses *losses, const sm_batch *batch, sm
 void sm_step_losses_begin(sm_step_losses *losses)
 {
     for (int i = 0; i < losses->session->task_count; i++) {
-        losses->log_variance[i] = *sm_session_log_variance(losses->session, i);
+        const float *s = sm_session_log_variance(losses->session, i);
+        losses->log_variance[i] = s ? *s : 0;
         losses->loss[i] = losses->slope[i] = 0;
     }
     memset(losses->rows, 0, losses->row_doubles * sizeof *losses->rows);
@@ -64,7 +65,7 @@ void sm_step_losses_begin(sm_step_losses *losses)
 static double inverse_temperature(const sm_step_losses *losses, int task)
 {
     const sm_weighting *weighting = losses->session->weighting;
-    int scaled = weighting->tasks[task].likelihood->scales_logits && weighting->kind->learns_log_variances;
+    int scaled = weighting->tasks[task].likelihood->scales_logits && weighting->log_variances;
     return scaled ? exp(-losses->log_variance[task]) : 1;
 }
 

@@ -14,7 +14,7 @@ typedef struct sm_step_losses {
     const sm_batch_sums_kind *summing; /**< decides how many samples a row holds */
     int64_t *valid;       /**< valid pixels of the whole step on all ranks; then votes of this rank's loader */
     int *active;          /**< it has valid pixels */
-    double *log_variance; /**< s at the beginning of the step */
+    double *log_variance; /**< s at the beginning of the step; 0 where none is learned */
     double *loss, *slope; /**< mean over valid pixels; d loss / d s at fixed logits. 0 of an inactive task */
     double *rows;         /**< this rank's sums: 2 a task, loss and slope; then room for the sums' own use */
     size_t row_doubles;

@@ -27,7 +27,7 @@ void sm_step_record_end(sm_step_record *record)
 void sm_step_record_tasks(sm_step_record *record, const sm_step_losses *losses, const sm_weights *weights)
 {
     const sm_weighting *weighting = losses->session->weighting;
-    int learned = weighting->kind->learns_log_variances;
+    int learned = weighting->log_variances != NULL;
     record->loss = weights->total;
     for (int i = 0; i < weighting->count; i++) {
         int active = losses->active[i];

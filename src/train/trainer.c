@@ -8,10 +8,26 @@
 #include "train/step_losses.h"
 #include "train/step_record_private.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
 enum { MOST_SKIPPED_IN_A_ROW = 100 };
+
+/* What a weighting needs has to be there before backward. */
+static sm_status check_weighting(const sm_session *session)
+{
+    const sm_weighting_kind *kind = session->weighting->kind;
+    assert((session->weighting->state_count == 0 || kind->needs >= SM_WEIGHTING_NEEDS_LOSSES) &&
+           "a state would advance once a micro-batch");
+    if (session->settings.micro_batches > 1 && kind->needs >= SM_WEIGHTING_NEEDS_LOSSES) {
+        return sm_config_fail(
+            session->config, "distributed", "micro_batches",
+            "the weighting '%s' needs the losses of the whole batch before backward: micro_batches = 1 expected",
+            kind->name);
+    }
+    return SM_OK;
+}
 
 sm_status sm_trainer_new(sm_session *session, int out_height, int out_width, int capacity, int64_t steps,
                          sm_trainer **out)
@@ -21,12 +37,7 @@ sm_status sm_trainer_new(sm_session *session, int out_height, int out_width, int
     const sm_batch_sums_kind *summing = sm_batch_sums_choose(session);
     size_t tasks = (size_t)session->task_count, *parts = NULL;
     trainer->session = session;
-    if (session->settings.micro_batches > 1 && session->weighting->kind->needs_losses) {
-        SM_TRY(sm_config_fail(
-            session->config, "distributed", "micro_batches",
-            "the weighting '%s' needs the losses of the whole batch before backward: micro_batches = 1 expected",
-            session->weighting->kind->name));
-    }
+    SM_TRY(check_weighting(session));
     SM_TRY(sm_update_new(session, &trainer->update));
     SM_TRY(sm_schedule_new(session->config, trainer->update->optimizer->learning_rate, steps, &trainer->schedule));
     SM_TRY(sm_engine_new(session, out_height, out_width, capacity, 1, &trainer->engine));
@@ -136,8 +147,11 @@ static int64_t micro_batch_samples(const sm_trainer *trainer, const sm_batch *ba
 static void weigh(sm_trainer *trainer)
 {
     const sm_step_losses *losses = trainer->losses;
-    sm_weighting_weigh(trainer->session->weighting, losses->loss, losses->slope, losses->log_variance, losses->active,
-                       &trainer->weights);
+    const sm_weighting_step step = {.active = losses->active,
+                                    .loss = losses->loss,
+                                    .loss_slope = losses->slope,
+                                    .log_variance = losses->log_variance};
+    sm_weighting_weigh(trainer->session->weighting, &step, &trainer->weights);
 }
 
 static int all_finite(const sm_trainer *trainer)
@@ -154,8 +168,8 @@ static int all_finite(const sm_trainer *trainer)
 static void write_log_variance_gradients(sm_trainer *trainer)
 {
     const sm_session *session = trainer->session;
-    double limit = session->weighting->gradient_limit;
-    for (int i = 0; i < session->task_count; i++) {
+    for (int i = 0; session->log_variances && i < session->task_count; i++) {
+        double limit = session->weighting->log_variances->gradient_limit;
         double slope = trainer->weights.slope[i];
         if (limit > 0) {
             slope = fmax(-limit, fmin(limit, slope));
@@ -252,6 +266,7 @@ static void begin_step(sm_trainer *trainer, const sm_batch *batch)
     const sm_session *session = trainer->session;
     trainer->step++;
     sm_step_losses_begin(trainer->losses);
+    sm_weighting_begin_step(session->weighting);
     trainer->sums->kind->begin_step(trainer->sums, batch->count_global);
     memcpy(trainer->buffers_before, session->buffers, session->parameters->buffers.floats * sizeof(float));
 }
@@ -334,6 +349,7 @@ sm_status sm_trainer_step_from(sm_trainer *trainer, sm_batch_next next, void *us
     trainer->skipped_in_a_row = applied ? 0 : trainer->skipped_in_a_row + 1;
     trainer->skipped += !applied;
     if (!applied) {
+        sm_weighting_undo_step(session->weighting);
         memcpy(session->buffers, trainer->buffers_before, session->parameters->buffers.floats * sizeof(float));
     }
     trainer->position = batch->position + batch->count_global;

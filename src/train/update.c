@@ -103,19 +103,15 @@ static void find_slices(sm_update *update, const int *active)
 {
     const sm_session *session = update->session;
     const sm_slices *slices = &session->parameters->parameters;
-    double scale = session->weighting->learning_rate_scale;
+    const sm_log_variances *learned = session->weighting->log_variances;
     for (int i = 0; i < slices->count; i++) {
         const sm_slice *slice = &slices->items[i];
         int is_active = !slice->frozen && (slice->task < 0 || active[slice->task]);
-        if (slice->log_variance) {
-            is_active = is_active && session->weighting->kind->learns_log_variances;
-        }
+        double scale = slice->log_variance ? learned->learning_rate_scale : 1;
         size_t begin = slice->offset > update->own_begin ? slice->offset : update->own_begin;
         size_t end = slice->offset + slice->count < update->own_end ? slice->offset + slice->count : update->own_end;
         update->slices[i] = (sm_slice_update){begin, begin < end ? end - begin : 0,
-                                              slice->log_variance ? (float)scale * slice->learning_rate_scale
-                                                                  : slice->learning_rate_scale,
-                                              slice->decay, is_active};
+                                              (float)scale * slice->learning_rate_scale, slice->decay, is_active};
     }
 }
 
@@ -132,6 +128,21 @@ int sm_update_measure(sm_update *update, const float *gradients, const int *acti
     return !broken;
 }
 
+/* Log-variances take no part in clipping, and stay between their bounds. */
+static void update_log_variances(sm_update *update, const float *gradients, double learning_rate)
+{
+    const sm_session *session = update->session;
+    const sm_log_variances *learned = session->weighting->log_variances;
+    int first = sm_session_network_slices(session), count = session->parameters->parameters.count - first;
+    sm_optimizer_step(update->optimizer, update->slices + first, count, learning_rate, 1, session->values, gradients,
+                      update->state, update->updates + first, session->settings.threads);
+    for (int i = first; i < first + count; i++) {
+        const sm_slice_update *own = &update->slices[i];
+        sm_project(session->values + own->offset, own->count, learned->lower, learned->upper,
+                   update->state[0] ? update->state[0] + own->offset : NULL);
+    }
+}
+
 void sm_update_apply(sm_update *update, const float *gradients, double learning_rate, double norm, int64_t earlier)
 {
     sm_session *session = update->session;
@@ -139,13 +150,7 @@ void sm_update_apply(sm_update *update, const float *gradients, double learning_
     double clip = sm_gradient_clip_scale(norm, update->optimizer->clip_norm);
     sm_optimizer_step(update->optimizer, update->slices, network, learning_rate, clip, session->values, gradients,
                       update->state, update->updates, threads);
-    sm_optimizer_step(update->optimizer, update->slices + network, session->task_count, learning_rate, 1,
-                      session->values, gradients, update->state, update->updates + network, threads);
-    for (int i = 0; i < session->task_count; i++) {
-        const sm_slice_update *own = &update->slices[session->log_variances[i]];
-        sm_project(session->values + own->offset, own->count, session->weighting->lower, session->weighting->upper,
-                   update->state[0] ? update->state[0] + own->offset : NULL);
-    }
+    update_log_variances(update, gradients, learning_rate);
     if (update->average) {
         double decay = sm_ema_decay_at(update->optimizer->ema_decay, earlier);
         size_t begin = update->own_begin;

@@ -1,4 +1,4 @@
-#include <sigmatic/weighting/weighting.h>
+#include <sigmatic/weighting/likelihood.h>
 
 #include <math.h>
 #include <stddef.h>

@@ -1,75 +1,24 @@
-#include <sigmatic/weighting/weighting.h>
-
 #include <sigmatic/base/memory.h>
 
+#include "weighting/rows.h"
+
 #include <assert.h>
-#include <math.h>
-#include <stddef.h>
 #include <string.h>
 
 const sm_key sm_weighting_keys[] = {
     {"weighting", "method", SM_KEY_CHOICE, "uncertainty", 0, 0, "uncertainty|equal|fixed", NULL,
      "how the losses of the tasks become one"},
-    {"weighting", "learning_rate_scale", SM_KEY_REAL, "10", 0, INFINITY, NULL, NULL,
-     "uncertainty: learning rate of the log-variances relative to the network's"},
-    {"weighting", "gradient_limit", SM_KEY_REAL, "1", 0, INFINITY, NULL, NULL,
-     "uncertainty: limit of the gradient of each log-variance; 0 = none"},
-    {"weighting", "lower", SM_KEY_REAL, "-20", -80, 80, NULL, NULL, "uncertainty: least log-variance"},
-    {"weighting", "upper", SM_KEY_REAL, "20", -80, 80, NULL, NULL, "uncertainty: greatest log-variance"},
     {"task.NAME", "likelihood", SM_KEY_CHOICE, "auto", 0, 0,
      "auto|categorical|categorical_scaled|gaussian|laplace|paper_l1", NULL,
      "uncertainty: what the loss is the likelihood of; auto = by the loss"},
-    {"task.NAME", "weight", SM_KEY_REAL, "1", 0, INFINITY, NULL, NULL, "fixed: factor of the loss"},
-    {"task.NAME", "log_variance", SM_KEY_REAL, "0", -80, 80, NULL, NULL,
-     "uncertainty: initial log sigma^2 of the task"},
     {0},
 };
 
-static void weigh_uncertainty(const sm_weighting *weighting, const double *loss, const double *loss_slope,
-                              const double *s, const int *active, sm_weights *out)
-{
-    for (int i = 0; i < weighting->count; i++) {
-        if (active[i]) {
-            const sm_likelihood *likelihood = weighting->tasks[i].likelihood;
-            int dimensions = weighting->tasks[i].dimensions;
-            out->total += likelihood->term(loss[i], s[i], dimensions);
-            out->weight[i] = likelihood->weight(s[i]);
-            out->slope[i] = likelihood->slope(loss[i], loss_slope[i], s[i], dimensions);
-        }
-    }
-}
-
-static void weigh_equal(const sm_weighting *weighting, const double *loss, const double *loss_slope, const double *s,
-                        const int *active, sm_weights *out)
-{
-    (void)loss_slope;
-    (void)s;
-    for (int i = 0; i < weighting->count; i++) {
-        if (active[i]) {
-            out->weight[i] = 1.0 / weighting->count;
-            out->total += out->weight[i] * loss[i];
-        }
-    }
-}
-
-static void weigh_fixed(const sm_weighting *weighting, const double *loss, const double *loss_slope, const double *s,
-                        const int *active, sm_weights *out)
-{
-    (void)loss_slope;
-    (void)s;
-    for (int i = 0; i < weighting->count; i++) {
-        if (active[i]) {
-            out->weight[i] = weighting->tasks[i].fixed_weight;
-            out->total += out->weight[i] * loss[i];
-        }
-    }
-}
-
-const sm_weighting_kind sm_weighting_kinds[] = {
-    {"uncertainty", "by learned log-variances (Kendall, Gal, Cipolla 2018)", 1, 0, weigh_uncertainty},
-    {"equal", "1/K each for K tasks", 0, 0, weigh_equal},
-    {"fixed", "by the key `weight` of each task", 0, 0, weigh_fixed},
-    {0},
+const sm_weighting_kind *const sm_weighting_kinds[] = {
+    &sm_weighting_uncertainty,
+    &sm_weighting_equal,
+    &sm_weighting_fixed,
+    NULL,
 };
 
 /* \return whether `word` is one of `words`, which are joined by '|'. */
@@ -131,22 +80,13 @@ static sm_status read_likelihood(const sm_config *config, const char *section, c
     return status;
 }
 
-static sm_status read_task(const sm_config *config, const sm_weighting *weighting, const char *name, const char *loss,
-                           int dimensions, sm_weighted_task *task)
+static sm_status read_task(const sm_config *config, const char *name, const char *loss, int dimensions,
+                           sm_weighted_task *task)
 {
-    sm_status status = SM_OK;
     char *section = sm_format("task.%s", name);
-
     task->name = sm_strdup(name);
-    SM_TRY(read_likelihood(config, section, loss, &task->likelihood));
     task->dimensions = strcmp(loss, "cross_entropy") == 0 ? 1 : dimensions;
-    task->fixed_weight = sm_config_real(config, section, "weight");
-    task->initial_log_variance = sm_config_real(config, section, "log_variance");
-    if (task->initial_log_variance < weighting->lower || task->initial_log_variance > weighting->upper) {
-        SM_TRY(sm_config_fail(config, section, "log_variance", "expected a number in [%g, %g] (weighting.lower, upper)",
-                              weighting->lower, weighting->upper));
-    }
-done:
+    sm_status status = read_likelihood(config, section, loss, &task->likelihood);
     sm_free(section);
     return status;
 }
@@ -154,25 +94,18 @@ done:
 sm_status sm_weighting_new(const sm_config *config, int count, const char *const *names, const char *const *loss_names,
                            const int *dimensions, sm_weighting **out)
 {
-    static const char section[] = "weighting";
     sm_status status = SM_OK;
     sm_weighting *weighting = sm_alloc_zeroed(sizeof *weighting);
 
     *out = NULL;
-    *weighting = (sm_weighting){
-        .kind = &sm_weighting_kinds[sm_config_choice(config, section, "method")],
-        .count = count,
-        .tasks = sm_alloc_zeroed((size_t)count * sizeof *weighting->tasks),
-        .learning_rate_scale = sm_config_real(config, section, "learning_rate_scale"),
-        .gradient_limit = sm_config_real(config, section, "gradient_limit"),
-        .lower = sm_config_real(config, section, "lower"),
-        .upper = sm_config_real(config, section, "upper"),
-    };
-    if (weighting->lower >= weighting->upper) {
-        SM_TRY(sm_config_fail(config, section, "upper", "expected more than lower = %g", weighting->lower));
-    }
+    weighting->kind = sm_weighting_kinds[sm_config_choice(config, "weighting", "method")];
+    weighting->count = count;
+    weighting->tasks = sm_alloc_zeroed((size_t)count * sizeof *weighting->tasks);
     for (int i = 0; i < count; i++) {
-        SM_TRY(read_task(config, weighting, names[i], loss_names[i], dimensions[i], &weighting->tasks[i]));
+        SM_TRY(read_task(config, names[i], loss_names[i], dimensions[i], &weighting->tasks[i]));
+    }
+    if (weighting->kind->make) {
+        SM_TRY(weighting->kind->make(weighting, config));
     }
     *out = weighting;
     weighting = NULL;
@@ -187,18 +120,68 @@ void sm_weighting_free(sm_weighting *weighting)
         for (int i = 0; i < weighting->count; i++) {
             sm_free(weighting->tasks[i].name);
         }
+        for (int i = 0; i < weighting->state_count; i++) {
+            sm_free(weighting->states[i].values);
+        }
         sm_free(weighting->tasks);
+        sm_free(weighting->log_variances);
+        sm_free(weighting->own);
         sm_free(weighting);
     }
 }
 
-void sm_weighting_weigh(const sm_weighting *weighting, const double *loss, const double *loss_slope, const double *s,
-                        const int *active, sm_weights *out)
+double *sm_weighting_add_state(sm_weighting *weighting, const char *name, size_t count)
+{
+    assert(weighting->state_count < SM_WEIGHTING_STATES_MAX);
+    sm_weighting_state *state = &weighting->states[weighting->state_count++];
+    double *values = sm_alloc_zeroed(2 * count * sizeof *values);
+    *state = (sm_weighting_state){.name = name, .values = values, .before = values + count, .count = count};
+    return values;
+}
+
+double *sm_weighting_task_reals(const sm_weighting *weighting, const sm_config *config, const char *key)
+{
+    double *values = sm_alloc((size_t)weighting->count * sizeof *values);
+    for (int i = 0; i < weighting->count; i++) {
+        char *section = sm_format("task.%s", weighting->tasks[i].name);
+        values[i] = sm_config_real(config, section, key);
+        sm_free(section);
+    }
+    return values;
+}
+
+void sm_weighting_weigh(sm_weighting *weighting, const sm_weighting_step *step, sm_weights *out)
 {
     out->total = 0;
-    for (int i = 0; i < weighting->count; i++) {
-        out->weight[i] = 0;
-        out->slope[i] = 0;
+    memset(out->weight, 0, (size_t)weighting->count * sizeof *out->weight);
+    memset(out->slope, 0, (size_t)weighting->count * sizeof *out->slope);
+    weighting->kind->weigh(weighting, step, out);
+}
+
+void sm_weighting_combine(sm_weighting *weighting, const sm_weighting_step *step, const sm_weights *weights,
+                          double *coefficient)
+{
+    size_t bytes = (size_t)weighting->count * sizeof *coefficient;
+    if (weighting->kind->combine) {
+        memset(coefficient, 0, bytes);
+        weighting->kind->combine(weighting, step, weights, coefficient);
+    } else {
+        memcpy(coefficient, weights->weight, bytes);
     }
-    weighting->kind->weigh(weighting, loss, loss_slope, s, active, out);
+}
+
+void sm_weighting_begin_step(sm_weighting *weighting)
+{
+    for (int i = 0; i < weighting->state_count; i++) {
+        const sm_weighting_state *state = &weighting->states[i];
+        memcpy(state->before, state->values, state->count * sizeof *state->values);
+    }
+}
+
+void sm_weighting_undo_step(sm_weighting *weighting)
+{
+    for (int i = 0; i < weighting->state_count; i++) {
+        const sm_weighting_state *state = &weighting->states[i];
+        memcpy(state->values, state->before, state->count * sizeof *state->values);
+    }
 }

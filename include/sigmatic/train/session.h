@@ -37,7 +37,7 @@ typedef struct sm_session {
     sm_weighting *weighting;
     sm_class_info classes; /**< of the dataset; count 0 = none */
     sm_parameters *parameters;
-    int *log_variances;     /**< one a task: index of its slice */
+    int *log_variances;     /**< one a task: index of its slice; NULL: the weighting learns none */
     sm_node_memory *shared; /**< of `values` */
     float *values;          /**< flat parameters, once a node: each of its ranks updates a part, and reads all after
                                 sm_session_wait_for_node() */
@@ -98,7 +98,7 @@ int sm_session_network_slices(const sm_session *session);
 /** \return the first float of the network's parameters: in memory the log-variances come first. */
 size_t sm_session_network_begin(const sm_session *session);
 
-/** \return s of a task. */
+/** \return s of a task; NULL where none is learned. */
 float *sm_session_log_variance(const sm_session *session, int task);
 
 #ifdef __cplusplus

@@ -39,11 +39,12 @@ typedef struct sm_settings {
 
 extern const sm_key sm_run_keys[];
 
-/** Every table of keys, NULL-terminated: what a training config may hold. */
-extern const sm_key *const sm_all_keys[];
+/** \return every table of keys, those of each weighting too, NULL-terminated: what a training config may hold. Lives as
+ * long as the program. */
+const sm_key *const *sm_all_keys(void);
 
-/** Which of these keys count only while another has certain values (sm_config_warn_without_effect). */
-extern const sm_key_condition sm_all_conditions[];
+/** Warns of each key that has no effect because another has the wrong value (sm_config_warn_without_effect()). */
+void sm_settings_warn_without_effect(const sm_config *config);
 
 /** \return SM_ERR_CONFIG naming the key. Strings are owned by the config. */
 sm_status sm_settings_read(const sm_config *config, sm_settings *settings);

@@ -1,87 +1,136 @@
 /** \file
- * How the losses of the tasks become one: likelihoods with learned log-variances (Kendall, Gal, Cipolla, CVPR 2018), and other weightings. Tables that others extend.
+ * How the losses of the tasks become one: a table of weightings, a file each (src/weighting/), that others extend.
  *
- * Everything here is a function of the global losses, the same numbers on every rank: no communication. s = log sigma^2. */
+ * A weighting sees numbers that are the same on every rank: global losses and, if it asks for them, dot products of the
+ * tasks' gradients. Nothing here communicates. */
 #ifndef SIGMATIC_WEIGHTING_WEIGHTING_H
 #define SIGMATIC_WEIGHTING_WEIGHTING_H
 
 #include <sigmatic/base/status.h>
 #include <sigmatic/io/config.h>
+#include <sigmatic/weighting/likelihood.h>
+
+#include <stddef.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/** One row of the README's table: the objective term of a task as a function of its loss and its s.
- * L: the loss summed over D components, averaged over valid pixels. loss_slope: dL/ds at fixed logits (categorical_scaled only, else 0). */
-typedef struct sm_likelihood {
-    const char *name;    /**< "categorical", "categorical_scaled", "gaussian", "laplace", "paper_l1" */
-    const char *losses;  /**< losses it fits: "cross_entropy", "l1", "l2" joined by | */
-    const char *meaning; /**< what sigma is: "standard deviation", "Laplace scale b", "softmax temperature", ... */
-    double (*term)(double loss, double s, int dimensions);
-    double (*weight)(double s);                                                /**< d term / d L */
-    double (*slope)(double loss, double loss_slope, double s, int dimensions); /**< d term / d s */
-    double (*minimiser)(double loss,
-                        int dimensions); /**< s where the slope vanishes at this L; NaN if there is no closed form */
-    double (*sigma)(double s);           /**< what is reported: exp(s/2), ... */
-    int scales_logits;                   /**< 1: the loss is taken of logits * exp(-s) */
-} sm_likelihood;
+/** What has to be known before a step's weights are: each row of it includes those before. */
+typedef enum sm_weighting_needs {
+    SM_WEIGHTING_NEEDS_NOTHING, /**< weights do not depend on the step: its micro-batches may go backward one by one */
+    SM_WEIGHTING_NEEDS_LOSSES,
+    SM_WEIGHTING_NEEDS_SHARED_GRADIENTS, /**< of each task's loss in the shared representation: heads go backward alone */
+    SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS /**< of each task's loss in the shared parameters: K passes backward */
+} sm_weighting_needs;
 
-extern const sm_likelihood sm_likelihoods[]; /**< ends with a NULL name */
-const sm_likelihood *sm_likelihood_find(const char *name);
+/** What a step tells its weighting. Arrays have one entry a task; an inactive task (no valid pixel in the global batch)
+ * has entries without meaning. */
+typedef struct sm_weighting_step {
+    const int *active;
+    const double *loss;
+    const double *loss_slope;   /**< d loss / d s at fixed logits, of likelihoods that scale logits; else 0 */
+    const double *log_variance; /**< s; where there is none, 0 */
+    const double
+        *gram; /**< (K, K) dot products of the gradients of the losses; 0 of inactive tasks. NULL: not asked for */
+} sm_weighting_step;
 
-/** A task as the weighting sees it. */
+/** What it answers: arrays of one entry a task, zero when asked. */
+typedef struct sm_weights {
+    double total;
+    double *weight; /**< d total / d L; 0 for an inactive task. What the task's own parameters learn by */
+    double *slope;  /**< d total / d s, before any limit; 0 where s is not learned or the task is inactive */
+} sm_weights;
+
+typedef struct sm_weighting sm_weighting;
+
+/** One row of the table of weightings. */
+typedef struct sm_weighting_kind {
+    const char *name; /**< a choice of the key `weighting.method` */
+    const char *help;
+    const sm_key *keys; /**< of its own, ending with a NULL section; or NULL */
+    sm_weighting_needs needs;
+    /** Reads its keys, makes its state. NULL: there is nothing to make.
+     * \return SM_ERR_CONFIG naming the key and what is allowed */
+    sm_status (*make)(sm_weighting *weighting, const sm_config *config);
+    /** Fills in total, weights and slopes. May advance the state, once a step: what a skipped step did to it is undone. */
+    void (*weigh)(sm_weighting *weighting, const sm_weighting_step *step, sm_weights *out);
+    /** Fills in the coefficients, 0 when asked, by which the tasks' gradients are added for the shared parameters. NULL:
+     * the weights themselves. Only of a weighting that needs gradients. */
+    void (*combine)(sm_weighting *weighting, const sm_weighting_step *step, const sm_weights *weights,
+                    double *coefficient);
+} sm_weighting_kind;
+
+/** All weightings; ends with NULL. */
+extern const sm_weighting_kind *const sm_weighting_kinds[];
+
+/** A task as a weighting sees it. */
 typedef struct sm_weighted_task {
     char *name;
     const sm_likelihood *likelihood; /**< set whatever the weighting, for the logs */
     int dimensions;                  /**< D of a regression; 1 for cross-entropy */
-    double fixed_weight;             /**< key `weight` */
-    double initial_log_variance;     /**< key `log_variance` */
 } sm_weighted_task;
 
-typedef struct sm_weighting sm_weighting;
+/** Numbers that a weighting carries from step to step: saved with a checkpoint as /weighting/<name>, restored to the
+ * bit. */
+typedef struct sm_weighting_state {
+    const char *name; /**< not owned */
+    double *values, *before;
+    size_t count;
+} sm_weighting_state;
 
-/** Result of one step, arrays of one entry a task. */
-typedef struct sm_weights {
-    double total;
-    double *weight; /**< d total / d L; 0 for an inactive task */
-    double *slope;  /**< d total / d s, before any limit; 0 where s is not learned or the task is inactive */
-} sm_weights;
+/** How log-variances are learned: as parameters of the network, one a task. */
+typedef struct sm_log_variances {
+    double learning_rate_scale; /**< relative to the network's */
+    double gradient_limit;      /**< |d total/ds| is limited to this; 0 = none */
+    double lower, upper;        /**< projection of s */
+    double initial[];           /**< one a task */
+} sm_log_variances;
 
-/** One row of the table of weightings. */
-typedef struct sm_weighting_kind {
-    const char *name; /**< "uncertainty", "equal", "fixed" */
-    const char *help;
-    int learns_log_variances; /**< s are parameters */
-    int needs_losses;         /**< weights depend on this step's losses: refused with gradient accumulation */
-    void (*weigh)(const sm_weighting *weighting, const double *loss, const double *loss_slope, const double *s,
-                  const int *active, sm_weights *out);
-} sm_weighting_kind;
+enum { SM_WEIGHTING_STATES_MAX = 4 };
 
-extern const sm_weighting_kind sm_weighting_kinds[]; /**< ends with a NULL name */
-
-/** As configured: section [weighting], and the keys likelihood, weight, log_variance of each [task.NAME]. */
+/** As configured: section [weighting], and the keys of each [task.NAME] that a weighting reads. */
 struct sm_weighting {
     const sm_weighting_kind *kind;
-    int count;
+    int count; /**< K */
     sm_weighted_task *tasks;
-    double learning_rate_scale; /**< of s, relative to the network's; default 10 */
-    double gradient_limit;      /**< |d total/ds| is limited to this; 0 = none; default 1 */
-    double lower, upper;        /**< projection of s; -20, 20 */
+    sm_log_variances *log_variances; /**< NULL: none are learned, there are none */
+    sm_weighting_state states[SM_WEIGHTING_STATES_MAX];
+    int state_count;
+    void *own; /**< the kind's, one allocation, freed with the weighting */
 };
 
+/** Keys of any weighting; ends with a NULL section. Those of its own are in the rows. */
 extern const sm_key sm_weighting_keys[];
 
-/** \param loss_names  each task's loss ("cross_entropy", "l1", "l2"), which decides the default likelihood and which are allowed
+/** Makes the weighting that `weighting.method` names.
+ *
+ * \param loss_names  each task's loss ("cross_entropy", "l1", "l2"), which decides the default likelihood and which are allowed
  * \param dimensions  each task's D (ignored for cross_entropy: 1)
+ * \param [out] out  freed with sm_weighting_free()
  * \return SM_ERR_CONFIG naming the key and what is allowed */
 sm_status sm_weighting_new(const sm_config *config, int count, const char *const *names, const char *const *loss_names,
                            const int *dimensions, sm_weighting **out);
+/** NULL is legal. */
 void sm_weighting_free(sm_weighting *weighting);
 
-/** Computes total, weights and slopes of one step. An inactive task (no valid pixel in the global batch) adds nothing. */
-void sm_weighting_weigh(const sm_weighting *weighting, const double *loss, const double *loss_slope, const double *s,
-                        const int *active, sm_weights *out);
+/** For `make`: adds a state array. \return its numbers, zero, the weighting's */
+double *sm_weighting_add_state(sm_weighting *weighting, const char *name, size_t count);
+
+/** For `make`: \return the value of a key of each [task.NAME], one a task, freed with sm_free(). */
+double *sm_weighting_task_reals(const sm_weighting *weighting, const sm_config *config, const char *key);
+
+/** Computes total, weights and slopes of one step. An inactive task adds nothing. */
+void sm_weighting_weigh(sm_weighting *weighting, const sm_weighting_step *step, sm_weights *out);
+
+/** Computes the coefficients of the tasks' gradients, after sm_weighting_weigh() of the same step. */
+void sm_weighting_combine(sm_weighting *weighting, const sm_weighting_step *step, const sm_weights *weights,
+                          double *coefficient);
+
+/** A step begins: what becomes of the states from here on can be undone. */
+void sm_weighting_begin_step(sm_weighting *weighting);
+/** The step is skipped: states are what they were when it began. */
+void sm_weighting_undo_step(sm_weighting *weighting);
 
 #ifdef __cplusplus
 }
