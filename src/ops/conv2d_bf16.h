@@ -1,9 +1,11 @@
 /** \file
- * Convolution by factors of bfloat16 (bf16_kernel.h): what its files share.
- *   conv2d_bf16.c         the rows of the table; how threads share forward and data gradient; weights
- *   conv2d_bf16_blocks.c  a region by blocks of rows
- *   conv2d_bf16_bands.c   several taps at stride 1 by bands of the image
- *   conv2d_bf16_weight.c  the weight gradient; of several taps at stride 1: conv2d_bf16_weight_bands.c
+ * Convolution by factors of bfloat16 (bf16_kernel.h): what its files share. Each calls only those below it.
+ *   conv2d_bf16.c               the rows of the table, their costs; forward and data gradient: which thread does what
+ *   conv2d_bf16_weight.c        the weight gradient
+ *   conv2d_bf16_weight_bands.c  that of several taps at stride 1
+ *   conv2d_bf16_blocks.c        forward and data gradient of a lattice by blocks of rows
+ *   conv2d_bf16_bands.c         those of several taps at stride 1 by bands of the image
+ *   conv2d_bf16_tile.c          a thread's memory, packed weights, a tile of the result
  *
  * Packing a factor takes far longer than copying it, so both stay packed while they are used:
  *   forward, data gradient   weights in L2 until all rows have passed, a block of rows until the weights in L2 have
@@ -14,8 +16,8 @@
 #define SIGMATIC_OPS_CONV2D_BF16_H
 
 #include "ops/bf16_kernel.h"
-#include "ops/conv2d_region.h"
-#include "ops/turns.h"
+#include "ops/conv2d_lattice.h"
+#include "ops/work.h"
 
 #include <sigmatic/ops/conv2d.h>
 
@@ -38,6 +40,15 @@ typedef struct sm_bf16_buffers {
 
 sm_bf16_buffers sm_bf16_buffers_of(const sm_conv2d_operands *run, int thread);
 
+/** \return the work that a group of the threads takes from; there are as many groups as threads at most. */
+static inline sm_work *sm_bf16_work_of(const sm_conv2d_operands *run, int group)
+{
+    return (sm_work *)run->workspace + group;
+}
+
+/** \return bytes of the workspace before the sums of a bfloat16 result. */
+size_t sm_bf16_sums_offset(int threads);
+
 /** \return bytes between packed rows: a line more than they take, so that they spread over the sets of the caches. */
 static inline size_t sm_bf16_row_stride(int parts, int depth)
 {
@@ -59,16 +70,16 @@ static inline void sm_bf16_point_at_rows(const void *first, size_t stride_bytes,
     }
 }
 
-/** \return how many turns so many equal pieces of work are. */
+/** \return the units of a round that so many equal pieces are. */
 static inline int sm_bf16_units_of(int count)
 {
-    return count < 1 ? 1 : count > SM_TURN_UNITS_MAX ? SM_TURN_UNITS_MAX : count;
+    return count < 1 ? 1 : count > SM_WORK_UNITS_MAX ? SM_WORK_UNITS_MAX : count;
 }
 
-/** Forward and data gradient: what one thread computes of one region, rows and panels (of SM_BF16_COLUMNS) of the result. */
+/** Forward and data gradient: what one thread computes of one lattice, rows and panels (of SM_BF16_COLUMNS) of the result. */
 typedef struct sm_bf16_job {
     const sm_conv2d_shape *shape;
-    const sm_region *region;
+    const sm_lattice *lattice;
     const sm_conv2d_operands *run;
     const sm_bf16_kernel *kernel;
     sm_conv2d_pass pass;
@@ -77,11 +88,10 @@ typedef struct sm_bf16_job {
     const void *source;
     float *sums; /**< a result of bfloat16: as many floats, while the depth comes in several pieces */
     int result_height, result_width, result_channels;
-    int order_y[SM_REGION_KERNEL_MAX], order_x[SM_REGION_KERNEL_MAX]; /**< of taps along the depth */
-    size_t first_row, last_row; /**< of the region's matrix; with bands: of all images */
+    int order_y[SM_LATTICE_KERNEL_MAX], order_x[SM_LATTICE_KERNEL_MAX]; /**< of taps along the depth */
+    size_t first_row, last_row; /**< of the lattice's matrix; with bands: of all images */
     int first_panel, last_panel;
-    sm_turns
-        *turns; /**< which rows (with bands: panels) of these come next: with the threads that have the same ones */
+    sm_work *work; /**< rows of these (with bands: panels), taken in turn with the threads that have the same ones */
     sm_bf16_buffers own;
 } sm_bf16_job;
 
@@ -110,34 +120,34 @@ void sm_bf16_multiply(const sm_bf16_job *job, const sm_bf16_target *target, int 
 /** \return blocks of SM_BF16_ROWS of the job's rows. */
 int sm_bf16_blocks_of(const sm_bf16_job *job);
 
-/** Computes the job's rows and panels; units of its turns are blocks of rows. */
+/** Computes the job's rows and panels; units of its work are blocks of rows. */
 void sm_bf16_run_blocks(const sm_bf16_job *job);
 
 /** \return channels of a band: many, but few enough for so many pixels that packing the weights for them hardly counts;
- * 0 if bands do not suit the region. */
-int sm_bf16_band_channels(const sm_region *region, int parts);
+ * 0 if bands do not suit the lattice. */
+int sm_bf16_band_channels(const sm_lattice *lattice, int parts);
 
-/** Computes the job's rows and panels by bands of so many channels; units of its turns are panels. */
+/** Computes the job's rows and panels by bands of so many channels; units of its work are panels. */
 void sm_bf16_run_bands(const sm_bf16_job *job, int channels);
 
 /** Of bands with so many channels: \return how often weights are packed for `batch` images; taps that an image reads
  * something through; pixels times taps that are multiplied, an image. */
-int sm_bf16_band_groups(const sm_region *region, int parts, int channels, int batch);
-int sm_bf16_taps_read(const sm_region *region);
-double sm_bf16_band_rows_times_taps(const sm_region *region, int parts, int channels);
+int sm_bf16_band_groups(const sm_lattice *lattice, int parts, int channels, int batch);
+int sm_bf16_taps_read(const sm_lattice *lattice);
+double sm_bf16_band_rows_times_taps(const sm_lattice *lattice, int parts, int channels);
 
-/** \return 1 if bands suit the weight gradient of a region. */
-int sm_bf16_weight_bands_suit(const sm_region *region, int parts);
+/** \return 1 if bands suit the weight gradient of a lattice. */
+int sm_bf16_weight_bands_suit(const sm_lattice *lattice, int parts);
 
-/** The whole weight gradient by bands, of at least one image; opens a parallel region.
- * \param region  of the shape without `split`, that suits */
-void sm_bf16_run_weight_bands(const sm_conv2d_shape *shape, const sm_region *region, int parts,
+/** The whole weight gradient by bands, of at least one image; opens a parallel section.
+ * \param lattice  of the shape without `split`, that suits */
+void sm_bf16_run_weight_bands(const sm_conv2d_shape *shape, const sm_lattice *lattice, int parts,
                               const sm_conv2d_operands *run);
 
 /** Of bands for the weight gradient: \return pixels times taps that are multiplied, an image; pixels of the input that are
  * packed, each as often as that happens, for `batch` images. */
-double sm_bf16_weight_bands_steps(const sm_region *region);
-double sm_bf16_weight_bands_packed(const sm_conv2d_shape *shape, const sm_region *region, int parts, int batch);
+double sm_bf16_weight_bands_steps(const sm_lattice *lattice);
+double sm_bf16_weight_bands_packed(const sm_conv2d_shape *shape, const sm_lattice *lattice, int parts, int batch);
 
 /** The whole weight gradient. */
 void sm_bf16_run_weight(const sm_conv2d_shape *shape, int parts, int split, const sm_conv2d_operands *run);

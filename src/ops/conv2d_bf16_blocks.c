@@ -1,4 +1,4 @@
-/* A region by blocks of rows: a block of pixels is packed for all panels whose weights are packed. */
+/* A lattice by blocks of rows: a block of pixels is packed for all panels whose weights are packed. */
 #include "ops/conv2d_bf16.h"
 #include "ops/typed.h"
 #include "ops/whole.h"
@@ -15,17 +15,17 @@ enum {
     ROW_STRIDE = SM_BF16_PIXELS_STRIDE,
 };
 
-/* The one place where source pixels are packed. A region that is the whole source needs no copy before. */
+/* The one place where source pixels are packed. A lattice that is the whole source needs no copy before. */
 static void pack_pixels(const sm_bf16_job *j, size_t first_row, int rows, int first, int depth)
 {
-    const sm_region *r = j->region;
-    if (sm_region_is_whole(r)) {
+    const sm_lattice *l = j->lattice;
+    if (sm_lattice_is_whole(l)) {
         j->kernel->pack_rows(j->parts, rows, depth, j->source_type,
-                             sm_map_at_const(j->source_type, j->source, first_row * r->channels + first),
-                             (size_t)r->channels, j->own.a, sm_bf16_row_stride(j->parts, depth));
+                             sm_map_at_const(j->source_type, j->source, first_row * l->channels + first),
+                             (size_t)l->channels, j->own.a, sm_bf16_row_stride(j->parts, depth));
         return;
     }
-    sm_region_pack(r, j->source_type, j->source, first_row, rows, first, depth, j->own.pixels, ROW_STRIDE);
+    sm_lattice_pack(l, j->source_type, j->source, first_row, rows, first, depth, j->own.pixels, ROW_STRIDE);
     j->kernel->pack_rows(j->parts, rows, depth, j->source_type, j->own.pixels, ROW_STRIDE, j->own.a,
                          sm_bf16_row_stride(j->parts, depth));
 }
@@ -36,8 +36,8 @@ static void run_block(const sm_bf16_job *j, size_t first_row, int rows, int firs
 {
     size_t pixels[ROWS];
     sm_bf16_target target;
-    int is_first = first == 0, is_last = first + depth == j->region->depth;
-    sm_region_pixels(j->region, j->result_height, j->result_width, first_row, rows, pixels);
+    int is_first = first == 0, is_last = first + depth == j->lattice->depth;
+    sm_lattice_pixels(j->lattice, j->result_height, j->result_width, first_row, rows, pixels);
     sm_bf16_point_at_result(j, rows, pixels, is_first && is_last, &target);
     sm_bf16_piece factor = sm_bf16_rows_of(j->parts, depth, j->own.a);
     sm_bf16_factors factors = {depth > 0, depth, sm_bf16_row_stride(j->parts, depth), &factor};
@@ -50,7 +50,7 @@ static void run_block(const sm_bf16_job *j, size_t first_row, int rows, int firs
     }
 }
 
-/* A span of a region's depth, whole blocks of steps, whose weights lie together in the order of taps. */
+/* A span of a lattice's depth, whole blocks of steps, whose weights lie together in the order of taps. */
 typedef struct depth_span {
     int first, depth;
     int step; /* in the order of all taps */
@@ -58,14 +58,14 @@ typedef struct depth_span {
 
 static depth_span depth_span_at(const sm_bf16_job *j, int first)
 {
-    const sm_region *r = j->region;
-    int x_floats = r->x->taps * r->channels;
+    const sm_lattice *l = j->lattice;
+    int x_floats = l->x->taps * l->channels;
     int row = first / x_floats, within = first % x_floats;
-    int left = r->x->taps == j->shape->kernel_width ? r->depth - first : x_floats - within;
+    int left = l->x->taps == j->shape->kernel_width ? l->depth - first : x_floats - within;
     int depth = sm_divide_up(left, sm_divide_up(left, DEPTH_NOW));
     depth = sm_smaller((int)sm_round_up((size_t)depth, STEPS), left);
-    int slot = (r->y->rank + row) * j->shape->kernel_width + r->x->rank;
-    return (depth_span){first, depth, slot * r->channels + within};
+    int slot = (l->y->rank + row) * j->shape->kernel_width + l->x->rank;
+    return (depth_span){first, depth, slot * l->channels + within};
 }
 
 /* A round of all rows: a span of the depth and the panels whose weights fit L2. */
@@ -77,7 +77,7 @@ typedef struct block_round {
 
 static block_round round_from(const sm_bf16_job *j, int index, int first, int panel)
 {
-    depth_span now = j->region->depth ? depth_span_at(j, first) : (depth_span){0, 0, 0};
+    depth_span now = j->lattice->depth ? depth_span_at(j, first) : (depth_span){0, 0, 0};
     int panels = now.depth ? PANELS_NOW / COLUMNS / (int)sm_round_up((size_t)now.depth, STEPS) : j->last_panel;
     return (block_round){index, now, panel, sm_smaller(panel + panels, j->last_panel)};
 }
@@ -86,7 +86,7 @@ static block_round round_from(const sm_bf16_job *j, int index, int first, int pa
 static int next_round(const sm_bf16_job *j, block_round *round)
 {
     int is_last = round->last_panel >= j->last_panel, end = round->depth.first + round->depth.depth;
-    if (is_last && end >= j->region->depth) {
+    if (is_last && end >= j->lattice->depth) {
         return 0;
     }
     *round = is_last ? round_from(j, round->index + 1, end, j->first_panel)
@@ -113,8 +113,8 @@ void sm_bf16_run_blocks(const sm_bf16_job *j)
     int blocks = sm_bf16_blocks_of(j), packed = -1;
     block_round round = round_from(j, 0, 0, j->first_panel);
     for (;;) {
-        sm_turn turn = sm_turn_take(j->turns);
-        while (round.index < turn.round) {
+        sm_work_unit unit = sm_work_take(j->work);
+        while (round.index < unit.round) {
             if (!next_round(j, &round)) {
                 return;
             }
@@ -123,13 +123,13 @@ void sm_bf16_run_blocks(const sm_bf16_job *j)
             pack_round(j, &round);
             packed = round.index;
         }
-        sm_turn_wait(j->turns, turn);
-        int end = sm_piece_begin(blocks, j->turns->units, turn.unit + 1);
-        for (int block = sm_piece_begin(blocks, j->turns->units, turn.unit); block < end; block++) {
+        sm_work_wait(j->work, unit);
+        int end = sm_piece_begin(blocks, j->work->units, unit.index + 1);
+        for (int block = sm_piece_begin(blocks, j->work->units, unit.index); block < end; block++) {
             size_t row = j->first_row + (size_t)block * ROWS;
             int rows = j->last_row - row < ROWS ? (int)(j->last_row - row) : ROWS;
             run_block(j, row, rows, round.depth.first, round.depth.depth, round.first_panel, round.last_panel);
         }
-        sm_turn_end(j->turns, turn);
+        sm_work_end(j->work, unit);
     }
 }

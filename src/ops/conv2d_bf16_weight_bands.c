@@ -35,13 +35,13 @@ typedef struct round_cut {
 /* What one thread computes: all rounds of some panels, and of a round the groups of channels that it takes. */
 typedef struct job {
     const sm_conv2d_shape *shape;
-    const sm_region *region;
+    const sm_lattice *lattice;
     const sm_conv2d_operands *run;
     const sm_bf16_kernel *kernel;
     int parts;
     int first_panel, last_panel;
     round_cut cut;
-    sm_turns *turns;
+    sm_work *work;
     sm_bf16_buffers own;
     const void *outside; /* zeros */
 } job;
@@ -49,45 +49,45 @@ typedef struct job {
 typedef struct pixel_round {
     int index;
     int image, images;
-    sm_region_stretch rows;
+    sm_lattice_stretch rows;
     int first_panel, last_panel;
     size_t panel_bytes;  /* of all pixels */
     size_t input_stride; /* between packed rows of the input */
 } pixel_round;
 
-static int row_blocks_of(const sm_region *r)
+static int row_blocks_of(const sm_lattice *l)
 {
-    return sm_divide_up(r->x->count, STEPS);
+    return sm_divide_up(l->x->count, STEPS);
 }
 
 /* \return rows of a round, of several images if more than an image has */
-static int rows_now(const sm_region *r)
+static int rows_now(const sm_lattice *l)
 {
-    return PIXELS_NOW / (row_blocks_of(r) * STEPS);
+    return PIXELS_NOW / (row_blocks_of(l) * STEPS);
 }
 
 /* \return bytes between packed rows of the input */
-static size_t stride_of(const sm_region *r, int parts, int rows)
+static size_t stride_of(const sm_lattice *l, int parts, int rows)
 {
-    return sm_bf16_row_stride(parts, rows * row_blocks_of(r) * STEPS);
+    return sm_bf16_row_stride(parts, rows * row_blocks_of(l) * STEPS);
 }
 
-int sm_bf16_weight_bands_suit(const sm_region *r, int parts)
+int sm_bf16_weight_bands_suit(const sm_lattice *l, int parts)
 {
     enum { CHANNELS_MIN = ROWS / 2 };
-    if (r->y->taps * r->x->taps < 2 || r->channels < CHANNELS_MIN || r->y->source_step != 1 || r->x->source_step != 1 ||
-        r->y->count < 1 || r->x->count < 1 || r->x->count > PIXELS_NOW) {
+    if (l->y->taps * l->x->taps < 2 || l->channels < CHANNELS_MIN || l->y->source_step != 1 || l->x->source_step != 1 ||
+        l->y->count < 1 || l->x->count < 1 || l->x->count > PIXELS_NOW) {
         return 0;
     }
-    int is_filled = 4 * row_blocks_of(r) * STEPS <= 5 * r->x->count; /* else many zeros are multiplied */
-    int slots = sm_region_slots_most(r, rows_now(r)) * sm_larger(1, rows_now(r) / r->y->count);
-    return is_filled && ROWS * stride_of(r, parts, slots) <= SM_BF16_A_BYTES;
+    int is_filled = 4 * row_blocks_of(l) * STEPS <= 5 * l->x->count; /* else many zeros are multiplied */
+    int slots = sm_lattice_slots_most(l, rows_now(l)) * sm_larger(1, rows_now(l) / l->y->count);
+    return is_filled && ROWS * stride_of(l, parts, slots) <= SM_BF16_A_BYTES;
 }
 
-static round_cut cut_of(const sm_region *r, int parts, int batch, int panels)
+static round_cut cut_of(const sm_lattice *l, int parts, int batch, int panels)
 {
-    round_cut c = {.row_blocks = row_blocks_of(r)};
-    int most = rows_now(r), height = r->y->count;
+    round_cut c = {.row_blocks = row_blocks_of(l)};
+    int most = rows_now(l), height = l->y->count;
     if (most < height) {
         int pieces = sm_divide_up(height, most);
         c.rows = sm_divide_up(height, pieces);
@@ -112,16 +112,16 @@ static int rounds_of(const round_cut *c)
 static pixel_round round_at(const job *j, int index)
 {
     const round_cut *c = &j->cut;
-    int piece = index % c->pixel_rounds, pieces = sm_divide_up(j->region->y->count, c->rows); /* of an image */
+    int piece = index % c->pixel_rounds, pieces = sm_divide_up(j->lattice->y->count, c->rows); /* of an image */
     pixel_round r = {.index = index};
     r.image = piece / pieces * c->images;
     r.images = sm_smaller(c->images, j->run->batch - r.image);
     int first = piece % pieces * c->rows;
-    sm_region_stretch_make(j->region, first, sm_smaller(c->rows, j->region->y->count - first), &r.rows);
+    sm_lattice_stretch_make(j->lattice, first, sm_smaller(c->rows, j->lattice->y->count - first), &r.rows);
     r.first_panel = j->first_panel + index / c->pixel_rounds * c->panels_now;
     r.last_panel = sm_smaller(r.first_panel + c->panels_now, j->last_panel);
     r.panel_bytes = sm_bf16_columns_bytes(j->parts, r.images * r.rows.count * c->row_blocks * STEPS);
-    r.input_stride = stride_of(j->region, j->parts, r.images * r.rows.slots);
+    r.input_stride = stride_of(j->lattice, j->parts, r.images * r.rows.slots);
     return r;
 }
 
@@ -160,36 +160,36 @@ static void pack_grad_output(const job *j, const pixel_round *r)
 }
 
 /* Of a block of a row: steps `begin` .. `end` read inside the source through a tap. */
-static void steps_inside(const sm_region *r, int block, int tap_x, int *begin, int *end)
+static void steps_inside(const sm_lattice *l, int block, int tap_x, int *begin, int *end)
 {
-    int x = block * STEPS + r->x->offset[tap_x];
+    int x = block * STEPS + l->x->offset[tap_x];
     *begin = sm_larger(0, -x);
-    *end = sm_smaller(sm_smaller(STEPS, r->x->count - block * STEPS), r->width - x);
+    *end = sm_smaller(sm_smaller(STEPS, l->x->count - block * STEPS), l->width - x);
 }
 
-static int block_reads_inside(const sm_region *r, int block, int tap_x)
+static int block_reads_inside(const sm_lattice *l, int block, int tap_x)
 {
     int begin, end;
-    steps_inside(r, block, tap_x, &begin, &end);
+    steps_inside(l, block, tap_x, &begin, &end);
     return begin < end;
 }
 
 /* Some channels of the rows that a round reads, shifted by a tap. */
 static void pack_input(const job *j, const pixel_round *round, int channel, int channels, int tap_x)
 {
-    const sm_region *r = j->region;
-    size_t pixel_bytes = r->channels * sm_type_bytes(j->run->input_type);
+    const sm_lattice *l = j->lattice;
+    size_t pixel_bytes = l->channels * sm_type_bytes(j->run->input_type);
     char *to = j->own.a;
     for (int row = 0; row < round->images * round->rows.slots; row++) {
-        int y = sm_region_slot_row(r, &round->rows, row % round->rows.slots);
+        int y = sm_lattice_slot_row(l, &round->rows, row % round->rows.slots);
         size_t image = (size_t)(round->image + row / round->rows.slots);
-        const char *source = (const char *)j->run->input + (image * r->height + y) * r->width * pixel_bytes;
+        const char *source = (const char *)j->run->input + (image * l->height + y) * l->width * pixel_bytes;
         for (int block = 0; block < j->cut.row_blocks; block++, to += sm_bf16_row_bytes(j->parts, STEPS)) {
             const void *pixels[STEPS];
             int begin, end;
-            steps_inside(r, block, tap_x, &begin, &end);
+            steps_inside(l, block, tap_x, &begin, &end);
             if (begin < end) {
-                point_at_row(source, pixel_bytes, block * STEPS + r->x->offset[tap_x], begin, end, j->outside, pixels);
+                point_at_row(source, pixel_bytes, block * STEPS + l->x->offset[tap_x], begin, end, j->outside, pixels);
                 j->kernel->pack_rows_transposed(j->parts, channels, STEPS, j->run->input_type, pixels, (size_t)channel,
                                                 to, round->input_stride);
             }
@@ -204,16 +204,16 @@ static void pack_input(const job *j, const pixel_round *round, int channel, int 
  * \return their number */
 static int pieces_of(const job *j, const pixel_round *round, int tap_y, int tap_x, sm_bf16_piece *pieces)
 {
-    const sm_region *r = j->region;
+    const sm_lattice *l = j->lattice;
     int count = 0, blocks = j->cut.row_blocks;
     for (int row = 0; row < round->images * round->rows.count; row++) {
-        int slot = sm_region_slot(r, &round->rows, row % round->rows.count, tap_y);
+        int slot = sm_lattice_slot(l, &round->rows, row % round->rows.count, tap_y);
         if (slot < 0) {
             continue;
         }
         slot += row / round->rows.count * round->rows.slots;
         for (int block = 0; block < blocks; block++) {
-            if (block_reads_inside(r, block, tap_x)) {
+            if (block_reads_inside(l, block, tap_x)) {
                 const char *a = j->own.a + (size_t)(slot * blocks + block) * sm_bf16_row_bytes(j->parts, STEPS);
                 pieces[count++] =
                     (sm_bf16_piece){{a, a + HALF_ROWS * round->input_stride},
@@ -232,7 +232,7 @@ static void multiply_tap(const job *j, const pixel_round *round, int channel, in
     sm_bf16_factors factors = {.depth = STEPS, .stride = round->input_stride, .piece = pieces};
     factors.count = pieces_of(j, round, tap_y, tap_x, pieces);
     float *c[ROWS];
-    int tap = j->region->y->tap[tap_y] * s->kernel_width + j->region->x->tap[tap_x];
+    int tap = j->lattice->y->tap[tap_y] * s->kernel_width + j->lattice->x->tap[tap_x];
     int accumulate = j->run->beta != 0 || round->index % j->cut.pixel_rounds > 0;
     for (int i = 0; i < channels; i++) {
         c[i] = (float *)j->run->result + ((size_t)tap * s->channels_in + channel + i) * s->channels_out;
@@ -251,20 +251,20 @@ static void multiply_tap(const job *j, const pixel_round *round, int channel, in
     }
 }
 
-/* ---- shares ------------------------------------------------------------------------------------------------------ */
+/* ---- what a thread does ------------------------------------------------------------------------------------------ */
 
 /* A group of channels, shifted by one tap of the x axis: what a thread takes. */
-static int groups_of(const sm_region *r)
+static int groups_of(const sm_lattice *l)
 {
-    return sm_divide_up(r->channels, ROWS) * r->x->taps;
+    return sm_divide_up(l->channels, ROWS) * l->x->taps;
 }
 
 static void run_group(const job *j, const pixel_round *round, int group)
 {
-    int tap_x = group % j->region->x->taps, channel = group / j->region->x->taps * ROWS;
-    int channels = sm_smaller(ROWS, j->region->channels - channel);
+    int tap_x = group % j->lattice->x->taps, channel = group / j->lattice->x->taps * ROWS;
+    int channels = sm_smaller(ROWS, j->lattice->channels - channel);
     pack_input(j, round, channel, channels, tap_x);
-    for (int tap_y = 0; tap_y < j->region->y->taps; tap_y++) {
+    for (int tap_y = 0; tap_y < j->lattice->y->taps; tap_y++) {
         multiply_tap(j, round, channel, channels, tap_y, tap_x);
     }
 }
@@ -272,45 +272,45 @@ static void run_group(const job *j, const pixel_round *round, int group)
 static void run_rounds(const job *j)
 {
     pixel_round now = {.index = -1};
-    int groups = groups_of(j->region), units = j->turns->units;
+    int groups = groups_of(j->lattice), units = j->work->units;
     for (;;) {
-        sm_turn turn = sm_turn_take(j->turns);
-        if (turn.round >= rounds_of(&j->cut)) {
+        sm_work_unit unit = sm_work_take(j->work);
+        if (unit.round >= rounds_of(&j->cut)) {
             return;
         }
-        if (turn.round != now.index) {
-            now = round_at(j, turn.round);
+        if (unit.round != now.index) {
+            now = round_at(j, unit.round);
             pack_grad_output(j, &now);
         }
-        sm_turn_wait(j->turns, turn);
-        int end = sm_piece_begin(groups, units, turn.unit + 1);
-        for (int group = sm_piece_begin(groups, units, turn.unit); group < end; group++) {
+        sm_work_wait(j->work, unit);
+        int end = sm_piece_begin(groups, units, unit.index + 1);
+        for (int group = sm_piece_begin(groups, units, unit.index); group < end; group++) {
             run_group(j, &now, group);
         }
-        sm_turn_end(j->turns, turn);
+        sm_work_end(j->work, unit);
     }
 }
 
-void sm_bf16_run_weight_bands(const sm_conv2d_shape *s, const sm_region *region, int parts,
+void sm_bf16_run_weight_bands(const sm_conv2d_shape *s, const sm_lattice *lattice, int parts,
                               const sm_conv2d_operands *run)
 {
-    int panels = sm_divide_up(s->channels_out, COLUMNS), groups = groups_of(region);
+    int panels = sm_divide_up(s->channels_out, COLUMNS), groups = groups_of(lattice);
 #pragma omp parallel num_threads(run->threads)
     {
         int thread = omp_get_thread_num(), threads = omp_get_num_threads();
         int along = sm_threads_along_rows((size_t)groups * ROWS, (size_t)s->channels_out, groups, panels, threads);
-        int across = threads / along, share = thread / along;
-        job j = {.shape = s, .region = region, .run = run, .parts = parts};
+        int across = threads / along, column_group = thread / along; /* of threads with the same panels */
+        job j = {.shape = s, .lattice = lattice, .run = run, .parts = parts};
         j.kernel = sm_bf16_kernel_get(parts);
         j.own = sm_bf16_buffers_of(run, thread);
         j.outside = j.own.pixels;
-        j.turns = (sm_turns *)run->workspace + share;
-        j.first_panel = sm_piece_begin(panels, across, share);
-        j.last_panel = sm_piece_begin(panels, across, share + 1);
-        j.cut = cut_of(region, parts, run->batch, j.last_panel - j.first_panel);
+        j.work = sm_bf16_work_of(run, column_group);
+        j.first_panel = sm_piece_begin(panels, across, column_group);
+        j.last_panel = sm_piece_begin(panels, across, column_group + 1);
+        j.cut = cut_of(lattice, parts, run->batch, j.last_panel - j.first_panel);
 #pragma omp single
         for (int i = 0; i < threads; i++) {
-            sm_turns_begin((sm_turns *)run->workspace + i, sm_bf16_units_of(groups));
+            sm_work_begin(sm_bf16_work_of(run, i), sm_bf16_units_of(groups));
         }
         memset(j.own.pixels, 0, (size_t)sm_larger(s->channels_in, s->channels_out) * sizeof(float));
         if (j.last_panel > j.first_panel) {
@@ -323,26 +323,26 @@ void sm_bf16_run_weight_bands(const sm_conv2d_shape *s, const sm_region *region,
 
 /* ---- what it costs ----------------------------------------------------------------------------------------------- */
 
-double sm_bf16_weight_bands_steps(const sm_region *r)
+double sm_bf16_weight_bands_steps(const sm_lattice *l)
 {
-    sm_region_stretch image;
+    sm_lattice_stretch image;
     double sum = 0;
-    sm_region_stretch_make(r, 0, r->y->count, &image);
-    for (int tap_x = 0; tap_x < r->x->taps; tap_x++) {
+    sm_lattice_stretch_make(l, 0, l->y->count, &image);
+    for (int tap_x = 0; tap_x < l->x->taps; tap_x++) {
         int blocks = 0;
-        for (int block = 0; block < row_blocks_of(r); block++) {
-            blocks += block_reads_inside(r, block, tap_x);
+        for (int block = 0; block < row_blocks_of(l); block++) {
+            blocks += block_reads_inside(l, block, tap_x);
         }
-        for (int tap_y = 0; tap_y < r->y->taps; tap_y++) {
+        for (int tap_y = 0; tap_y < l->y->taps; tap_y++) {
             sum += (double)(image.end[tap_y] - image.begin[tap_y]) * blocks * STEPS;
         }
     }
     return sum;
 }
 
-double sm_bf16_weight_bands_packed(const sm_conv2d_shape *s, const sm_region *r, int parts, int batch)
+double sm_bf16_weight_bands_packed(const sm_conv2d_shape *s, const sm_lattice *l, int parts, int batch)
 {
-    round_cut c = cut_of(r, parts, batch, sm_divide_up(s->channels_out, COLUMNS));
-    double rows = (double)batch * r->y->count * sm_region_slots_most(r, c.rows) / c.rows;
-    return c.column_rounds * r->x->taps * rows * c.row_blocks * STEPS;
+    round_cut c = cut_of(l, parts, batch, sm_divide_up(s->channels_out, COLUMNS));
+    double rows = (double)batch * l->y->count * sm_lattice_slots_most(l, c.rows) / c.rows;
+    return c.column_rounds * l->x->taps * rows * c.row_blocks * STEPS;
 }

@@ -1,9 +1,9 @@
 /* "implicit_gemm" and "taps": the convolution as matrix products that are never written out. Pixels with the channels
  * of their taps are copied to a block that fits L1 while the micro-kernel streams packed weights from L2 (forward,
  * data gradient); or pixels are the depth, and both sides are packed to panels (weight gradient). The two differ in
- * how they cut the result into regions (conv2d_region.h). */
+ * how they cut the result into lattices (conv2d_lattice.h). */
 #include "ops/conv2d_algorithms.h"
-#include "ops/conv2d_region.h"
+#include "ops/conv2d_lattice.h"
 #include "ops/microkernel.h"
 #include "ops/pack.h"
 #include "ops/parallel.h"
@@ -28,7 +28,7 @@ enum {
 
 /* ---- weights, packed --------------------------------------------------------------------------------------------- */
 
-/* [panel of tile_columns result channels][tap in the order of the regions][source channel][tile_columns] */
+/* [panel of tile_columns result channels][tap in the order of the lattices][source channel][tile_columns] */
 typedef struct layout {
     int source_channels, result_channels;
     int panels;
@@ -81,9 +81,9 @@ void sm_conv2d_direct_prepare(const sm_conv2d_shape *s, sm_conv2d_pass pass, con
     layout l = layout_of(s, pass);
     int width = sm_microkernel_get()->tile_columns, taps = s->kernel_height * s->kernel_width;
     int parts = pass == SM_CONV2D_FORWARD ? sm_divide_up(l.source_channels, CHANNELS_A_PART) : l.panels;
-    int order_y[SM_REGION_KERNEL_MAX], order_x[SM_REGION_KERNEL_MAX];
-    sm_region_tap_order(s->kernel_height, s->stride_height, s->dilation_height, s->pad_top, pass, order_y);
-    sm_region_tap_order(s->kernel_width, s->stride_width, s->dilation_width, s->pad_left, pass, order_x);
+    int order_y[SM_LATTICE_KERNEL_MAX], order_x[SM_LATTICE_KERNEL_MAX];
+    sm_lattice_tap_order(s->kernel_height, s->stride_height, s->dilation_height, s->pad_top, pass, order_y);
+    sm_lattice_tap_order(s->kernel_width, s->stride_width, s->dilation_width, s->pad_left, pass, order_x);
 #pragma omp parallel for collapse(2) num_threads(threads)
     for (int slot = 0; slot < taps; slot++) {
         for (int part = 0; part < parts; part++) {
@@ -102,22 +102,22 @@ void sm_conv2d_direct_prepare(const sm_conv2d_shape *s, sm_conv2d_pass pass, con
 
 /* ---- forward and data gradient ----------------------------------------------------------------------------------- */
 
-/* What one thread computes of one region: rows and panels of the result. */
+/* What one thread computes of one lattice: rows and panels of the result. */
 typedef struct job {
     const sm_conv2d_shape *shape;
-    const sm_region *region;
+    const sm_lattice *lattice;
     const sm_conv2d_operands *run;
     const sm_microkernel *kernel;
     const float *source;
     layout weights;
     int result_height, result_width;
-    size_t rows;                         /* of the region */
-    int blocks, first_block, last_block; /* of rows: of the region, of this thread */
+    size_t rows;                         /* of the lattice */
+    int blocks, first_block, last_block; /* of rows: of the lattice, of this thread */
     int first_panel, last_panel;
     float *block, *arranged;
 } job;
 
-/* A piece of a region's depth whose weights are one piece of a panel. */
+/* A piece of a lattice's depth whose weights are one piece of a panel. */
 typedef struct depth_piece {
     int first, depth;
     size_t weight_row; /* in the panel */
@@ -125,14 +125,14 @@ typedef struct depth_piece {
 
 /* \return the piece that begins at `first`: as long as one micro-kernel call can be, or to the end of the neighbouring
  * taps */
-static depth_piece piece_at(const sm_conv2d_shape *s, const sm_region *region, int first)
+static depth_piece piece_at(const sm_conv2d_shape *s, const sm_lattice *lattice, int first)
 {
-    int x_floats = region->x->taps * region->channels;
+    int x_floats = lattice->x->taps * lattice->channels;
     int row = first / x_floats, within = first % x_floats;
-    size_t slot = (size_t)(region->y->rank + row) * s->kernel_width + region->x->rank;
-    int left = region->x->taps == s->kernel_width ? region->depth - first : x_floats - within;
+    size_t slot = (size_t)(lattice->y->rank + row) * s->kernel_width + lattice->x->rank;
+    int left = lattice->x->taps == s->kernel_width ? lattice->depth - first : x_floats - within;
     int depth = sm_divide_up(left, sm_divide_up(left, SM_TILE_DEPTH));
-    return (depth_piece){first, depth, slot * region->channels + within};
+    return (depth_piece){first, depth, slot * lattice->channels + within};
 }
 
 /* The one place where output tiles are stored: a block of rows times some panels, one piece of the depth. */
@@ -170,7 +170,7 @@ static void run_block(const job *j, depth_piece piece, int block, int first_pane
     int rows = (int)(block_begin(j, block + 1) - first_row);
     size_t pixels[SM_TILE_ROWS_MAX];
     float *c[SM_TILE_ROWS_MAX];
-    sm_region_pixels(j->region, j->result_height, j->result_width, first_row, rows, pixels);
+    sm_lattice_pixels(j->lattice, j->result_height, j->result_width, first_row, rows, pixels);
     for (int i = 0; i < rows; i++) {
         c[i] = (float *)j->run->result + pixels[i] * j->weights.result_channels;
     }
@@ -180,8 +180,8 @@ static void run_block(const job *j, depth_piece piece, int block, int first_pane
     }
     if (piece.depth > 0) {
         const float *a = j->block;
-        sm_region_pack(j->region, SM_F32, j->source, first_row, rows, piece.first, piece.depth, j->block,
-                       SM_BLOCK_STRIDE);
+        sm_lattice_pack(j->lattice, SM_F32, j->source, first_row, rows, piece.first, piece.depth, j->block,
+                        SM_BLOCK_STRIDE);
         if (j->kernel->arrange) {
             j->kernel->arrange(rows, piece.depth, j->block, SM_BLOCK_STRIDE, 1, j->arranged);
             a = j->arranged;
@@ -197,11 +197,11 @@ static int panels_at_once(const sm_microkernel *kernel, int depth)
     return panels > 0 ? panels : 1;
 }
 
-static void run_region(const job *j)
+static void run_lattice(const job *j)
 {
     int first = 0;
     do {
-        depth_piece piece = j->region->depth ? piece_at(j->shape, j->region, first) : (depth_piece){0, 0, 0};
+        depth_piece piece = j->lattice->depth ? piece_at(j->shape, j->lattice, first) : (depth_piece){0, 0, 0};
         int panels_now = panels_at_once(j->kernel, piece.depth);
         for (int panel = j->first_panel; panel < j->last_panel; panel += panels_now) {
             for (int block = j->first_block; block < j->last_block; block++) {
@@ -209,12 +209,12 @@ static void run_region(const job *j)
             }
         }
         first += piece.depth;
-    } while (first < j->region->depth);
+    } while (first < j->lattice->depth);
 }
 
-static void share_region(job *j, int thread, int threads)
+static void assign_blocks(job *j, int thread, int threads)
 {
-    j->rows = sm_region_rows(j->region, j->run->batch);
+    j->rows = sm_lattice_rows(j->lattice, j->run->batch);
     j->blocks = (int)((j->rows + j->kernel->tile_rows - 1) / j->kernel->tile_rows);
     int along = sm_threads_along_rows(j->rows, (size_t)j->weights.result_channels, threads, threads, threads);
     int across = threads / along;
@@ -227,14 +227,14 @@ static void share_region(job *j, int thread, int threads)
 static void run_pixels(const sm_conv2d_shape *s, sm_conv2d_pass pass, int split, const sm_conv2d_operands *run)
 {
     int back = pass == SM_CONV2D_BACKWARD_DATA;
-    sm_region_cut cut;
-    sm_region_cut_axes(s, pass, split, &cut);
+    sm_lattice_cut cut;
+    sm_lattice_cut_axes(s, pass, split, &cut);
 #pragma omp parallel num_threads(run->threads)
     {
         int thread = omp_get_thread_num();
         float *mine = (float *)run->workspace + (size_t)thread * FORWARD_FLOATS;
-        sm_region region;
-        job j = {.shape = s, .region = &region, .run = run, .kernel = sm_microkernel_get()};
+        sm_lattice lattice;
+        job j = {.shape = s, .lattice = &lattice, .run = run, .kernel = sm_microkernel_get()};
         j.source = back ? run->grad_output : run->input;
         j.weights = layout_of(s, pass);
         j.result_height = back ? s->height : s->out_height;
@@ -242,24 +242,24 @@ static void run_pixels(const sm_conv2d_shape *s, sm_conv2d_pass pass, int split,
         j.block = mine;
         j.arranged = mine + SM_BLOCK_FLOATS;
         for (int index = 0; index < cut.y_count * cut.x_count; index++) {
-            sm_region_make(s, pass, &cut, index, &region);
-            share_region(&j, thread, omp_get_num_threads());
-            run_region(&j);
+            sm_lattice_make(s, pass, &cut, index, &lattice);
+            assign_blocks(&j, thread, omp_get_num_threads());
+            run_lattice(&j);
         }
     }
 }
 
 /* ---- weight gradient --------------------------------------------------------------------------------------------- */
 
-/* One rectangle of grad_weight: rows (tap, channel of the input) of one region, columns of the output's channels. */
+/* One rectangle of grad_weight: rows (tap, channel of the input) of one lattice, columns of the output's channels. */
 typedef struct weight_job {
     const sm_conv2d_shape *shape;
-    const sm_region *region;
+    const sm_lattice *lattice;
     const sm_conv2d_operands *run;
     const sm_microkernel *kernel;
     int first_row, rows, first_column, columns;
     size_t stride; /* of panels_a */
-    float *result; /* the region's first row */
+    float *result; /* the lattice's first row */
     float *panels_a, *panels_b, *arranged;
 } weight_job;
 
@@ -268,7 +268,7 @@ static void pack_grad_output(const weight_job *j, size_t first, int count)
 {
     int width = j->kernel->tile_columns;
     size_t pixels[PIXELS_NOW];
-    sm_region_pixels(j->region, j->shape->out_height, j->shape->out_width, first, count, pixels);
+    sm_lattice_pixels(j->lattice, j->shape->out_height, j->shape->out_width, first, count, pixels);
     for (int k = 0; k < count; k++) {
         const float *from = (const float *)j->run->grad_output + pixels[k] * j->shape->channels_out + j->first_column;
         sm_split_row(j->columns, from, width, j->panels_b + (size_t)k * width, (size_t)PIXELS_NOW * width);
@@ -299,10 +299,10 @@ static void multiply_panels(const weight_job *j, int count, int accumulate)
 
 static void run_weight_job(const weight_job *j)
 {
-    size_t pixels = sm_region_rows(j->region, j->run->batch);
+    size_t pixels = sm_lattice_rows(j->lattice, j->run->batch);
     for (size_t first = 0; first < pixels; first += PIXELS_NOW) {
         int count = pixels - first < PIXELS_NOW ? (int)(pixels - first) : PIXELS_NOW;
-        sm_region_pack(j->region, SM_F32, j->run->input, first, count, j->first_row, j->rows, j->panels_a, j->stride);
+        sm_lattice_pack(j->lattice, SM_F32, j->run->input, first, count, j->first_row, j->rows, j->panels_a, j->stride);
         pack_grad_output(j, first, count);
         multiply_panels(j, count, j->run->beta != 0 || first > 0);
     }
@@ -312,18 +312,18 @@ static void run_weight_job(const weight_job *j)
     }
 }
 
-/* How one region's part of grad_weight is cut: never larger than the panels, and into enough pieces for the threads. */
+/* How one lattice's part of grad_weight is cut: never larger than the panels, and into enough pieces for the threads. */
 typedef struct weight_cut {
     int row_parts, column_parts;
 } weight_cut;
 
-static weight_cut cut_weight(int rows, int columns, int regions, int threads)
+static weight_cut cut_weight(int rows, int columns, int lattices, int threads)
 {
     const sm_microkernel *kernel = sm_microkernel_get();
     weight_cut cut = {sm_divide_up(rows, ROWS_NOW), sm_divide_up(columns, COLUMNS_NOW)};
     int most = sm_divide_up(rows, kernel->tile_rows);
-    while (cut.row_parts < most && cut.row_parts * cut.column_parts * regions % threads != 0 &&
-           cut.row_parts * cut.column_parts * regions < 4 * threads) {
+    while (cut.row_parts < most && cut.row_parts * cut.column_parts * lattices % threads != 0 &&
+           cut.row_parts * cut.column_parts * lattices < 4 * threads) {
         cut.row_parts++;
     }
     return cut;
@@ -331,27 +331,27 @@ static weight_cut cut_weight(int rows, int columns, int regions, int threads)
 
 static void run_weight(const sm_conv2d_shape *s, int split, const sm_conv2d_operands *run)
 {
-    sm_region_cut cut;
-    sm_region_cut_axes(s, SM_CONV2D_BACKWARD_WEIGHT, split, &cut);
-    int regions = cut.y_count * cut.x_count, width = sm_microkernel_get()->tile_columns;
-    int region_rows = s->kernel_height * s->kernel_width * s->channels_in / regions;
-    weight_cut parts = cut_weight(region_rows, s->channels_out, regions, run->threads);
+    sm_lattice_cut cut;
+    sm_lattice_cut_axes(s, SM_CONV2D_BACKWARD_WEIGHT, split, &cut);
+    int lattices = cut.y_count * cut.x_count, width = sm_microkernel_get()->tile_columns;
+    int lattice_rows = s->kernel_height * s->kernel_width * s->channels_in / lattices;
+    weight_cut parts = cut_weight(lattice_rows, s->channels_out, lattices, run->threads);
     int jobs = parts.row_parts * parts.column_parts, panels = sm_divide_up(s->channels_out, width);
 #pragma omp parallel for num_threads(run->threads) schedule(dynamic)
-    for (int index = 0; index < regions * jobs; index++) {
+    for (int index = 0; index < lattices * jobs; index++) {
         float *mine = (float *)run->workspace + (size_t)omp_get_thread_num() * WEIGHT_FLOATS;
         int row_part = index % jobs % parts.row_parts, column_part = index % jobs / parts.row_parts;
-        sm_region region;
-        sm_region_make(s, SM_CONV2D_BACKWARD_WEIGHT, &cut, index / jobs, &region);
-        weight_job j = {.shape = s, .region = &region, .run = run, .kernel = sm_microkernel_get()};
-        j.first_row = sm_piece_begin(region_rows, parts.row_parts, row_part);
-        j.rows = sm_piece_begin(region_rows, parts.row_parts, row_part + 1) - j.first_row;
+        sm_lattice lattice;
+        sm_lattice_make(s, SM_CONV2D_BACKWARD_WEIGHT, &cut, index / jobs, &lattice);
+        weight_job j = {.shape = s, .lattice = &lattice, .run = run, .kernel = sm_microkernel_get()};
+        j.first_row = sm_piece_begin(lattice_rows, parts.row_parts, row_part);
+        j.rows = sm_piece_begin(lattice_rows, parts.row_parts, row_part + 1) - j.first_row;
         j.first_column = sm_piece_begin(panels, parts.column_parts, column_part) * width;
         j.columns = sm_smaller(sm_piece_begin(panels, parts.column_parts, column_part + 1) * width, s->channels_out) -
                     j.first_column;
         j.stride = sm_round_up((size_t)j.rows, 16) | 16; /* an odd number of cache lines */
         j.result = (float *)run->result +
-                   (size_t)(region.y->tap[0] * s->kernel_width + region.x->tap[0]) * s->channels_in * s->channels_out;
+                   (size_t)(lattice.y->tap[0] * s->kernel_width + lattice.x->tap[0]) * s->channels_in * s->channels_out;
         j.panels_a = mine;
         j.panels_b = mine + PANELS_A_FLOATS;
         j.arranged = mine + PANELS_A_FLOATS + PANELS_B_FLOATS;
@@ -364,7 +364,7 @@ static void run_weight(const sm_conv2d_shape *s, int split, const sm_conv2d_oper
 int sm_conv2d_direct_supports(const sm_conv2d_shape *shape, sm_conv2d_pass pass)
 {
     (void)pass;
-    return sm_region_supports(shape);
+    return sm_lattice_supports(shape);
 }
 
 /* Cost of the parts, in multiply-adds of the micro-kernel at full speed, measured with the AVX-512 kernel. */
@@ -379,65 +379,65 @@ static double padded_columns(int columns)
     return half > 0 ? (double)sm_divide_up(columns, half) * half : columns;
 }
 
-/* Cost of one region, rows x depth x columns. */
-static double region_cost(const sm_conv2d_shape *s, sm_conv2d_pass pass, const sm_region *region, int batch)
+/* Cost of one lattice, rows x depth x columns. */
+static double lattice_cost(const sm_conv2d_shape *s, sm_conv2d_pass pass, const sm_lattice *lattice, int batch)
 {
-    double rows = (double)sm_region_rows(region, batch), depth = region->depth;
+    double rows = (double)sm_lattice_rows(lattice, batch), depth = lattice->depth;
     int columns = pass == SM_CONV2D_BACKWARD_DATA ? s->channels_in : s->channels_out;
     double multiply = multiply_cost * rows * depth * padded_columns(columns);
     int once = pass == SM_CONV2D_BACKWARD_WEIGHT
                    ? COLUMNS_NOW
-                   : panels_at_once(sm_microkernel_get(), sm_smaller(region->depth, SM_TILE_DEPTH)) *
+                   : panels_at_once(sm_microkernel_get(), sm_smaller(lattice->depth, SM_TILE_DEPTH)) *
                          sm_microkernel_get()->tile_columns;
-    double copies = sm_divide_up(columns, once) * rows * (copy_cost * depth + span_cost * region->spans);
+    double copies = sm_divide_up(columns, once) * rows * (copy_cost * depth + span_cost * lattice->spans);
     if (pass == SM_CONV2D_BACKWARD_WEIGHT) {
-        double panels = sm_divide_up(region->depth, ROWS_NOW) * rows * (copy_cost * columns + span_cost);
+        double panels = sm_divide_up(lattice->depth, ROWS_NOW) * rows * (copy_cost * columns + span_cost);
         return 1.1 * multiply + copies + panels;
     }
     return multiply + copies;
 }
 
-typedef double region_quantity(const sm_conv2d_shape *s, sm_conv2d_pass pass, const sm_region *region, int batch);
+typedef double lattice_quantity(const sm_conv2d_shape *s, sm_conv2d_pass pass, const sm_lattice *lattice, int batch);
 
-static double region_macs(const sm_conv2d_shape *s, sm_conv2d_pass pass, const sm_region *region, int batch)
+static double lattice_macs(const sm_conv2d_shape *s, sm_conv2d_pass pass, const sm_lattice *lattice, int batch)
 {
     int columns = pass == SM_CONV2D_BACKWARD_DATA ? s->channels_in : s->channels_out;
-    return (double)sm_region_rows(region, batch) * region->depth * columns;
+    return (double)sm_lattice_rows(lattice, batch) * lattice->depth * columns;
 }
 
-/* \return the sum of a quantity over all regions */
-static double total(const sm_conv2d_shape *s, sm_conv2d_pass pass, int split, int batch, region_quantity *quantity)
+/* \return the sum of a quantity over all lattices */
+static double total(const sm_conv2d_shape *s, sm_conv2d_pass pass, int split, int batch, lattice_quantity *quantity)
 {
-    sm_region_cut cut;
-    sm_region region;
+    sm_lattice_cut cut;
+    sm_lattice lattice;
     double sum = 0;
-    sm_region_cut_axes(s, pass, split, &cut);
+    sm_lattice_cut_axes(s, pass, split, &cut);
     for (int index = 0; index < cut.y_count * cut.x_count; index++) {
-        sm_region_make(s, pass, &cut, index, &region);
-        sum += quantity(s, pass, &region, batch);
+        sm_lattice_make(s, pass, &cut, index, &lattice);
+        sum += quantity(s, pass, &lattice, batch);
     }
     return sum;
 }
 
 double sm_conv2d_gemm_macs(const sm_conv2d_shape *shape, sm_conv2d_pass pass)
 {
-    return total(shape, pass, 0, 1, region_macs);
+    return total(shape, pass, 0, 1, lattice_macs);
 }
 
 double sm_conv2d_taps_macs(const sm_conv2d_shape *shape, sm_conv2d_pass pass)
 {
-    return total(shape, pass, 1, 1, region_macs);
+    return total(shape, pass, 1, 1, lattice_macs);
 }
 
 double sm_conv2d_gemm_cost(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch)
 {
-    return batch > 0 ? total(shape, pass, 0, batch, region_cost) / batch : 0;
+    return batch > 0 ? total(shape, pass, 0, batch, lattice_cost) / batch : 0;
 }
 
 /* Ties go to the simpler algorithm. */
 double sm_conv2d_taps_cost(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch)
 {
-    return batch > 0 ? 1.02 * total(shape, pass, 1, batch, region_cost) / batch : 1;
+    return batch > 0 ? 1.02 * total(shape, pass, 1, batch, lattice_cost) / batch : 1;
 }
 
 size_t sm_conv2d_direct_workspace(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch, int threads)

@@ -1,4 +1,4 @@
-#include "ops/conv2d_region.h"
+#include "ops/conv2d_lattice.h"
 #include "ops/typed.h"
 #include "ops/whole.h"
 
@@ -37,7 +37,7 @@ static int reaches(const axis *a, int phase, int tap)
     return (phase + a->pad - tap * a->dilation) % a->stride == 0;
 }
 
-void sm_region_tap_order(int kernel, int stride, int dilation, int pad, sm_conv2d_pass pass, int *order)
+void sm_lattice_tap_order(int kernel, int stride, int dilation, int pad, sm_conv2d_pass pass, int *order)
 {
     if (pass != SM_CONV2D_BACKWARD_DATA) {
         for (int tap = 0; tap < kernel; tap++) {
@@ -56,11 +56,11 @@ void sm_region_tap_order(int kernel, int stride, int dilation, int pad, sm_conv2
 }
 
 /* All taps of a phase over all of its places. */
-static sm_region_axis whole_phase(const axis *a, sm_conv2d_pass pass, int phase)
+static sm_lattice_axis whole_phase(const axis *a, sm_conv2d_pass pass, int phase)
 {
-    sm_region_axis range = {.first = phase, .source_step = 1};
-    int order[SM_REGION_KERNEL_MAX];
-    sm_region_tap_order(a->kernel, a->stride, a->dilation, a->pad, pass, order);
+    sm_lattice_axis range = {.first = phase, .source_step = 1};
+    int order[SM_LATTICE_KERNEL_MAX];
+    sm_lattice_tap_order(a->kernel, a->stride, a->dilation, a->pad, pass, order);
     if (pass != SM_CONV2D_BACKWARD_DATA) {
         range.step = 1;
         range.count = a->result_size;
@@ -85,13 +85,13 @@ static sm_region_axis whole_phase(const axis *a, sm_conv2d_pass pass, int phase)
 }
 
 /* \return the part of a range between places begin and end, with taps from .. to only */
-static sm_region_axis part(const sm_region_axis *whole, int begin, int end, int from, int to)
+static sm_lattice_axis part(const sm_lattice_axis *whole, int begin, int end, int from, int to)
 {
-    sm_region_axis range = {.first = whole->first + begin * whole->step,
-                            .step = whole->step,
-                            .count = end - begin,
-                            .source_step = whole->source_step,
-                            .rank = whole->rank + from};
+    sm_lattice_axis range = {.first = whole->first + begin * whole->step,
+                             .step = whole->step,
+                             .count = end - begin,
+                             .source_step = whole->source_step,
+                             .rank = whole->rank + from};
     for (int t = from; t < to; t++) {
         range.tap[range.taps] = whole->tap[t];
         range.offset[range.taps++] = whole->offset[t] + begin * whole->source_step;
@@ -99,14 +99,14 @@ static sm_region_axis part(const sm_region_axis *whole, int begin, int end, int 
     return range;
 }
 
-static int is_inside(const sm_region_axis *range, int place, int t, int source_size)
+static int is_inside(const sm_lattice_axis *range, int place, int t, int source_size)
 {
     int at = place * range->source_step + range->offset[t];
     return at >= 0 && at < source_size;
 }
 
 /* Cuts where the set of valid taps changes. Offsets ascend, so the set is an interval. */
-static int split_places(const sm_region_axis *whole, int source_size, sm_region_axis *out)
+static int split_places(const sm_lattice_axis *whole, int source_size, sm_lattice_axis *out)
 {
     int count = 0;
     for (int begin = 0, end; begin < whole->count; begin = end) {
@@ -132,7 +132,7 @@ static int split_places(const sm_region_axis *whole, int source_size, sm_region_
 }
 
 /* One range a tap: the places where it is valid. */
-static int split_taps(const sm_region_axis *whole, int source_size, sm_region_axis *out)
+static int split_taps(const sm_lattice_axis *whole, int source_size, sm_lattice_axis *out)
 {
     for (int t = 0; t < whole->taps; t++) {
         int begin = 0, end = whole->count;
@@ -147,12 +147,12 @@ static int split_taps(const sm_region_axis *whole, int source_size, sm_region_ax
     return whole->taps;
 }
 
-static int cut_axis(const axis *a, sm_conv2d_pass pass, int split, sm_region_axis *out)
+static int cut_axis(const axis *a, sm_conv2d_pass pass, int split, sm_lattice_axis *out)
 {
     int count = 0;
     int phases = pass == SM_CONV2D_BACKWARD_DATA ? a->stride : 1;
     for (int phase = 0; phase < phases; phase++) {
-        sm_region_axis whole = whole_phase(a, pass, phase);
+        sm_lattice_axis whole = whole_phase(a, pass, phase);
         if (!split) {
             out[count++] = whole;
         } else if (pass == SM_CONV2D_BACKWARD_WEIGHT) {
@@ -164,37 +164,37 @@ static int cut_axis(const axis *a, sm_conv2d_pass pass, int split, sm_region_axi
     return count;
 }
 
-int sm_region_supports(const sm_conv2d_shape *s)
+int sm_lattice_supports(const sm_conv2d_shape *s)
 {
-    return s->kernel_height <= SM_REGION_KERNEL_MAX && s->kernel_width <= SM_REGION_KERNEL_MAX &&
-           s->stride_height <= SM_REGION_STRIDE_MAX && s->stride_width <= SM_REGION_STRIDE_MAX;
+    return s->kernel_height <= SM_LATTICE_KERNEL_MAX && s->kernel_width <= SM_LATTICE_KERNEL_MAX &&
+           s->stride_height <= SM_LATTICE_STRIDE_MAX && s->stride_width <= SM_LATTICE_STRIDE_MAX;
 }
 
-void sm_region_cut_axes(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int split, sm_region_cut *cut)
+void sm_lattice_cut_axes(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int split, sm_lattice_cut *cut)
 {
     axis y = axis_y(shape, pass), x = axis_x(shape, pass);
     cut->y_count = cut_axis(&y, pass, split, cut->y);
     cut->x_count = cut_axis(&x, pass, split, cut->x);
 }
 
-void sm_region_make(const sm_conv2d_shape *s, sm_conv2d_pass pass, const sm_region_cut *cut, int index,
-                    sm_region *region)
+void sm_lattice_make(const sm_conv2d_shape *s, sm_conv2d_pass pass, const sm_lattice_cut *cut, int index,
+                     sm_lattice *lattice)
 {
     int back = pass == SM_CONV2D_BACKWARD_DATA;
-    const sm_region_axis *y = &cut->y[index / cut->x_count], *x = &cut->x[index % cut->x_count];
-    region->y = y;
-    region->x = x;
-    region->height = back ? s->out_height : s->height;
-    region->width = back ? s->out_width : s->width;
-    region->channels = back ? s->channels_out : s->channels_in;
-    region->depth = y->taps * x->taps * region->channels;
-    region->spans = 0;
+    const sm_lattice_axis *y = &cut->y[index / cut->x_count], *x = &cut->x[index % cut->x_count];
+    lattice->y = y;
+    lattice->x = x;
+    lattice->height = back ? s->out_height : s->height;
+    lattice->width = back ? s->out_width : s->width;
+    lattice->channels = back ? s->channels_out : s->channels_in;
+    lattice->depth = y->taps * x->taps * lattice->channels;
+    lattice->spans = 0;
     for (int i = 0; i < y->taps; i++) {
         for (int j = 0; j < x->taps; j++) {
             if (j > 0 && x->offset[j] == x->offset[j - 1] + 1) {
-                region->span[region->spans - 1].elements += region->channels;
+                lattice->span[lattice->spans - 1].elements += lattice->channels;
             } else {
-                region->span[region->spans++] = (sm_region_span){y->offset[i], x->offset[j], region->channels};
+                lattice->span[lattice->spans++] = (sm_lattice_span){y->offset[i], x->offset[j], lattice->channels};
             }
         }
     }
@@ -206,18 +206,18 @@ typedef struct place {
     int y, x;
 } place;
 
-static place place_of(const sm_region *region, size_t row)
+static place place_of(const sm_lattice *lattice, size_t row)
 {
-    size_t a_image = (size_t)region->y->count * region->x->count;
+    size_t a_image = (size_t)lattice->y->count * lattice->x->count;
     int within = (int)(row % a_image);
-    return (place){row / a_image, within / region->x->count, within % region->x->count};
+    return (place){row / a_image, within / lattice->x->count, within % lattice->x->count};
 }
 
-static void next_place(const sm_region *region, place *at)
+static void next_place(const sm_lattice *lattice, place *at)
 {
-    if (++at->x == region->x->count) {
+    if (++at->x == lattice->x->count) {
         at->x = 0;
-        if (++at->y == region->y->count) {
+        if (++at->y == lattice->y->count) {
             at->y = 0;
             at->image++;
         }
@@ -244,28 +244,28 @@ static inline void pack_span(size_t element, const char *source_row, int x, int 
     fill_zeros(element, out + (size_t)(end - from) * element, to - end);
 }
 
-void sm_region_pack(const sm_region *region, sm_dtype type, const void *source, size_t first_row, int rows, int first,
-                    int depth, void *block, size_t stride)
+void sm_lattice_pack(const sm_lattice *lattice, sm_dtype type, const void *source, size_t first_row, int rows,
+                     int first, int depth, void *block, size_t stride)
 {
     size_t element = sm_type_bytes(type);
     int first_span = 0, skipped = 0;
-    while (skipped + region->span[first_span].elements <= first) {
-        skipped += region->span[first_span++].elements;
+    while (skipped + lattice->span[first_span].elements <= first) {
+        skipped += lattice->span[first_span++].elements;
     }
-    place at = place_of(region, first_row);
-    for (int row = 0; row < rows; row++, next_place(region, &at)) {
+    place at = place_of(lattice, first_row);
+    for (int row = 0; row < rows; row++, next_place(lattice, &at)) {
         char *out = (char *)block + row * stride * element;
-        const sm_region_span *span = &region->span[first_span];
+        const sm_lattice_span *span = &lattice->span[first_span];
         for (int from = first - skipped, left = depth; left > 0; span++) {
             int to = span->elements < from + left ? span->elements : from + left;
-            int y = at.y * region->y->source_step + span->offset_y;
-            int x = at.x * region->x->source_step + span->offset_x;
-            if (y < 0 || y >= region->height) {
+            int y = at.y * lattice->y->source_step + span->offset_y;
+            int x = at.x * lattice->x->source_step + span->offset_x;
+            if (y < 0 || y >= lattice->height) {
                 fill_zeros(element, out, to - from);
             } else {
-                size_t pixel = (at.image * region->height + y) * (size_t)region->width;
-                const char *source_row = (const char *)source + pixel * region->channels * element;
-                pack_span(element, source_row, x, region->width, region->channels, from, to, out);
+                size_t pixel = (at.image * lattice->height + y) * (size_t)lattice->width;
+                const char *source_row = (const char *)source + pixel * lattice->channels * element;
+                pack_span(element, source_row, x, lattice->width, lattice->channels, from, to, out);
             }
             out += (size_t)(to - from) * element;
             left -= to - from;
@@ -274,45 +274,45 @@ void sm_region_pack(const sm_region *region, sm_dtype type, const void *source, 
     }
 }
 
-static int is_identity(const sm_region_axis *range, int size)
+static int is_identity(const sm_lattice_axis *range, int size)
 {
     return range->taps == 1 && range->offset[0] == 0 && range->source_step == 1 && range->count == size;
 }
 
-int sm_region_is_whole(const sm_region *region)
+int sm_lattice_is_whole(const sm_lattice *lattice)
 {
-    return is_identity(region->y, region->height) && is_identity(region->x, region->width);
+    return is_identity(lattice->y, lattice->height) && is_identity(lattice->x, lattice->width);
 }
 
-void sm_region_point(const sm_region *region, sm_dtype type, const void *source, size_t first_row, int rows, int tap_y,
-                     int tap_x, const void *outside, const void **pixels)
+void sm_lattice_point(const sm_lattice *lattice, sm_dtype type, const void *source, size_t first_row, int rows,
+                      int tap_y, int tap_x, const void *outside, const void **pixels)
 {
-    size_t pixel_bytes = region->channels * sm_type_bytes(type);
-    place at = place_of(region, first_row);
-    for (int row = 0; row < rows; row++, next_place(region, &at)) {
-        int y = at.y * region->y->source_step + region->y->offset[tap_y];
-        int x = at.x * region->x->source_step + region->x->offset[tap_x];
-        int inside = y >= 0 && y < region->height && x >= 0 && x < region->width;
-        size_t pixel = (at.image * region->height + (size_t)y) * region->width + (size_t)x;
+    size_t pixel_bytes = lattice->channels * sm_type_bytes(type);
+    place at = place_of(lattice, first_row);
+    for (int row = 0; row < rows; row++, next_place(lattice, &at)) {
+        int y = at.y * lattice->y->source_step + lattice->y->offset[tap_y];
+        int x = at.x * lattice->x->source_step + lattice->x->offset[tap_x];
+        int inside = y >= 0 && y < lattice->height && x >= 0 && x < lattice->width;
+        size_t pixel = (at.image * lattice->height + (size_t)y) * lattice->width + (size_t)x;
         pixels[row] = inside ? (const char *)source + pixel * pixel_bytes : outside;
     }
 }
 
-void sm_region_pixels(const sm_region *region, int height, int width, size_t first_row, int rows, size_t *pixels)
+void sm_lattice_pixels(const sm_lattice *lattice, int height, int width, size_t first_row, int rows, size_t *pixels)
 {
-    place at = place_of(region, first_row);
-    for (int row = 0; row < rows; row++, next_place(region, &at)) {
-        int y = region->y->first + at.y * region->y->step, x = region->x->first + at.x * region->x->step;
+    place at = place_of(lattice, first_row);
+    for (int row = 0; row < rows; row++, next_place(lattice, &at)) {
+        int y = lattice->y->first + at.y * lattice->y->step, x = lattice->x->first + at.x * lattice->x->step;
         pixels[row] = (at.image * height + y) * (size_t)width + x;
     }
 }
 
-void sm_region_stretch_make(const sm_region *r, int first, int count, sm_region_stretch *stretch)
+void sm_lattice_stretch_make(const sm_lattice *l, int first, int count, sm_lattice_stretch *stretch)
 {
-    *stretch = (sm_region_stretch){.first = first, .count = count};
-    for (int i = 0, end = 0; i < r->y->taps; i++) {
-        int begin = sm_clamp(first + r->y->offset[i], 0, r->height), shared = end > begin ? end - begin : 0;
-        end = sm_clamp(first + r->y->offset[i] + count, 0, r->height);
+    *stretch = (sm_lattice_stretch){.first = first, .count = count};
+    for (int i = 0, end = 0; i < l->y->taps; i++) {
+        int begin = sm_clamp(first + l->y->offset[i], 0, l->height), shared = end > begin ? end - begin : 0;
+        end = sm_clamp(first + l->y->offset[i] + count, 0, l->height);
         stretch->begin[i] = begin;
         stretch->end[i] = end;
         stretch->slot[i] = stretch->slots - shared;
@@ -320,19 +320,19 @@ void sm_region_stretch_make(const sm_region *r, int first, int count, sm_region_
     }
 }
 
-int sm_region_slots_most(const sm_region *r, int count)
+int sm_lattice_slots_most(const sm_lattice *l, int count)
 {
     int slots = count;
-    for (int i = 1; i < r->y->taps; i++) {
-        slots += sm_smaller(count, r->y->offset[i] - r->y->offset[i - 1]);
+    for (int i = 1; i < l->y->taps; i++) {
+        slots += sm_smaller(count, l->y->offset[i] - l->y->offset[i - 1]);
     }
-    return sm_smaller(slots, r->height);
+    return sm_smaller(slots, l->height);
 }
 
-int sm_region_slot_row(const sm_region *r, const sm_region_stretch *stretch, int slot)
+int sm_lattice_slot_row(const sm_lattice *l, const sm_lattice_stretch *stretch, int slot)
 {
     int tap = 0;
-    while (tap < r->y->taps - 1 && slot >= stretch->slot[tap] + stretch->end[tap] - stretch->begin[tap]) {
+    while (tap < l->y->taps - 1 && slot >= stretch->slot[tap] + stretch->end[tap] - stretch->begin[tap]) {
         tap++;
     }
     return stretch->begin[tap] + slot - stretch->slot[tap];
