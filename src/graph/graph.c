@@ -77,6 +77,7 @@ int sm_graph_append(sm_graph *graph, const sm_op *op, const void *config, size_t
     graph->ops = sm_realloc(graph->ops, (size_t)(graph->op_count + 1) * sizeof *graph->ops);
     sm_op *added = &graph->ops[graph->op_count++];
     *added = *op;
+    added->task = graph->task;
     added->recompute_block = graph->recompute_block;
     added->config = config_bytes ? memcpy(sm_alloc(config_bytes), config, config_bytes) : NULL;
     sm_value_shape shape;

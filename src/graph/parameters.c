@@ -108,6 +108,23 @@ int sm_parameters_scale_learning_rate(sm_parameters *parameters, const char *pat
     return matches;
 }
 
+int sm_slices_of_task(const sm_slices *slices, int task, sm_range *ranges)
+{
+    int count = 0;
+    for (int i = slices->count - 1; i >= 0; i--) { /* by offset */
+        const sm_slice *slice = &slices->items[i];
+        if (slice->task != task || slice->log_variance || slice->frozen) {
+            continue;
+        }
+        if (count > 0 && ranges[count - 1].end == slice->offset) {
+            ranges[count - 1].end += slice->count;
+        } else {
+            ranges[count++] = (sm_range){slice->offset, slice->offset + slice->count};
+        }
+    }
+    return count;
+}
+
 void sm_slices_initialise(const sm_slices *slices, uint64_t seed, float *flat)
 {
     memset(flat, 0, slices->floats * sizeof *flat);

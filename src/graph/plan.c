@@ -3,6 +3,8 @@
 
 #include "graph/plan_internal.h"
 
+#include <assert.h>
+
 const char *const sm_region_names[SM_REGIONS] = {
     [SM_REGION_NONE] = "none",
     [SM_REGION_PARAMETERS] = "parameters",
@@ -35,6 +37,9 @@ sm_status sm_plan_new(const sm_graph *graph, const sm_plan_options *options, sm_
         return sm_fail(SM_ERR_CONFIG, "a plan needs at least 1 sample and 1 thread, found %d and %d", options->capacity,
                        options->threads);
     }
+    if (options->training && options->task_gradients && sm_plan_check_tasks(graph) != SM_OK) {
+        return SM_ERR_CONFIG;
+    }
     sm_parameters_finish(graph->parameters);
     sm_plan *plan = sm_alloc_zeroed(sizeof *plan);
     plan->graph = graph;
@@ -54,6 +59,7 @@ sm_status sm_plan_new(const sm_graph *graph, const sm_plan_options *options, sm_
         size_t others = options->sum_nodes > 1 ? (size_t)options->sum_nodes - 1 : 0;
         plan->region_bytes[SM_REGION_PARTIALS] = others * plan->region_bytes[SM_REGION_GRADIENTS] + options->sum_bytes;
     }
+    sm_plan_count_tasks(plan);
     sm_plan_find_types(plan);
     sm_plan_lower(plan);
     if (options->reproducible && shares_gradients(plan)) {
@@ -80,6 +86,9 @@ void sm_plan_free(sm_plan *plan)
     sm_free(plan->outputs);
     sm_free(plan->types);
     sm_free(plan->output_gradients);
+    sm_free(plan->shared);
+    sm_free(plan->task_gradients);
+    sm_free(plan->task_sections);
     sm_free(plan);
 }
 
@@ -111,11 +120,10 @@ const sm_call *sm_plan_calls(const sm_plan *plan, int pass, int *count)
     return plan->passes[pass].items;
 }
 
-static void run_calls(const sm_plan *plan, int pass, const sm_run *run)
+static void run_calls(const sm_plan *plan, int pass, sm_section section, const sm_run *run)
 {
-    const sm_call_list *list = &plan->passes[pass];
-    for (int i = 0; i < list->count; i++) {
-        const sm_call *call = &list->items[i];
+    for (int i = section.begin; i < section.end; i++) {
+        const sm_call *call = &plan->passes[pass].items[i];
         double begin = run->observe ? sm_seconds() : 0;
         call->run(call, run);
         if (run->observe) {
@@ -127,17 +135,53 @@ static void run_calls(const sm_plan *plan, int pass, const sm_run *run)
     }
 }
 
+static sm_section all_calls(const sm_plan *plan, int pass)
+{
+    return (sm_section){0, plan->passes[pass].count};
+}
+
 void sm_plan_prepare(const sm_plan *plan, const sm_run *run)
 {
-    run_calls(plan, SM_PASS_PREPARE, run);
+    run_calls(plan, SM_PASS_PREPARE, all_calls(plan, SM_PASS_PREPARE), run);
 }
 
-void sm_plan_forward(const sm_plan *plan, const sm_run *run)
+void sm_plan_forward(const sm_plan *plan, sm_run *run)
 {
-    run_calls(plan, SM_PASS_FORWARD, run);
+    run_calls(plan, SM_PASS_FORWARD, all_calls(plan, SM_PASS_FORWARD), run);
+    run->backward_is_due = 1;
+    run->tasks_ready = 0;
 }
 
-void sm_plan_backward(const sm_plan *plan, const sm_run *run)
+/* A pass that may reuse the memory of what it has read. */
+static void run_last_pass(const sm_plan *plan, sm_section section, sm_run *run)
 {
-    run_calls(plan, SM_PASS_BACKWARD, run);
+    assert(run->backward_is_due && "one backward pass after each forward, unless the plan repeats it");
+    run->backward_is_due = plan->options.repeat_backward;
+    run_calls(plan, SM_PASS_BACKWARD, section, run);
+}
+
+void sm_plan_backward(const sm_plan *plan, sm_run *run)
+{
+    assert(!plan->options.task_gradients && "a plan with gradients of single tasks has passes of its own");
+    run_last_pass(plan, all_calls(plan, SM_PASS_BACKWARD), run);
+}
+
+void sm_plan_backward_task(const sm_plan *plan, sm_run *run, int task)
+{
+    assert(task >= 0 && task < plan->task_count && run->backward_is_due);
+    sm_run quiet = *run; /* gradients are not yet final in their order */
+    quiet.progress = NULL;
+    run_calls(plan, SM_PASS_BACKWARD, plan->task_sections[task], &quiet);
+    run->tasks_ready |= (uint64_t)1 << task;
+}
+
+void sm_plan_backward_shared(const sm_plan *plan, sm_run *run, const double *coefficients)
+{
+    assert(plan->options.task_gradients);
+    for (int task = 0; task < plan->task_count; task++) {
+        assert((coefficients[task] == 0 || run->tasks_ready >> task & 1) && "first the task's own pass");
+    }
+    run->coefficients = coefficients;
+    run_last_pass(plan, plan->shared_section, run);
+    run->coefficients = NULL;
 }

@@ -19,6 +19,11 @@ typedef struct sm_buffer {
     size_t offset;
 } sm_buffer;
 
+/** Calls of the backward list: begin .. end. */
+typedef struct sm_section {
+    int begin, end;
+} sm_section;
+
 struct sm_plan {
     const sm_graph *graph;
     sm_plan_options options;
@@ -27,6 +32,12 @@ struct sm_plan {
     int buffer_count;
     sm_operand *outputs, *output_gradients; /* one an output of the graph */
     sm_dtype *types;                        /* of each value */
+    int task_count;                         /* with task gradients; else 0, and nothing of these: */
+    int shared_count;                       /* shared values whose gradient is wanted */
+    int *shared;                            /* those values */
+    sm_operand *task_gradients;             /* (task, shared value): NONE if the task does not read it */
+    sm_section *task_sections;              /* backward of each task */
+    sm_section shared_section;              /* of all of them together, the sum of their gradients first */
     size_t region_bytes[SM_REGIONS];
     void **configs;
     int config_count;
@@ -46,5 +57,10 @@ void sm_plan_gather_sums(sm_lowering *lowering, sm_plan *plan);
 
 /** Fills the lists of calls. */
 void sm_plan_lower(sm_plan *plan);
+
+/** \return SM_ERR_CONFIG for a graph that has no gradients of single tasks: plan_tasks.c. */
+sm_status sm_plan_check_tasks(const sm_graph *graph);
+/** Makes room for what a plan with task gradients knows of its tasks. */
+void sm_plan_count_tasks(sm_plan *plan);
 
 #endif

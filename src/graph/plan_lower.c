@@ -6,191 +6,11 @@
  *
  * A forgotten value is computed again where backward first asks for it, from inputs that may be forgotten too: what leaves a recompute block is kept, so the chain ends
  * there. Each is computed once more and then lives to its last use. */
-#include <sigmatic/base/memory.h>
-#include <sigmatic/ops/add.h>
+#include "graph/lowering_private.h"
 
-#include "graph/plan_internal.h"
+#include <sigmatic/base/memory.h>
 
 #include <assert.h>
-#include <string.h>
-
-typedef struct value_state {
-    sm_operand place;
-    int defined;
-    int reads_left; /* by consumers, by backward, as an output */
-    int wants_gradient;
-    int forgettable;            /* inside a block that is computed again */
-    const sm_op *recomputed_by; /* NULL: kept */
-    sm_operand gradient;        /* NONE until the first writer */
-} value_state;
-
-typedef struct op_state {
-    int head;     /* op that does this op's work; itself unless absorbed */
-    int last;     /* of a head: the last op that it absorbed */
-    void *memory; /* sm_lowering_state() */
-} op_state;
-
-struct sm_lowering {
-    sm_plan *plan;
-    const sm_graph *graph;
-    value_state *values;
-    op_state *ops;
-    int *readers; /* of each buffer, as gradient */
-    int op;       /* being lowered */
-    int pass;
-    int recomputing; /* depth */
-};
-
-const sm_plan_options *sm_lowering_options(const sm_lowering *lowering)
-{
-    return &lowering->plan->options;
-}
-
-const sm_graph *sm_lowering_graph(const sm_lowering *lowering)
-{
-    return lowering->graph;
-}
-
-sm_dtype sm_lowering_type(const sm_lowering *lowering, int value)
-{
-    return lowering->plan->types[value];
-}
-
-sm_extent sm_lowering_extent(const sm_lowering *lowering, int value)
-{
-    return (sm_extent){lowering->plan->types[value], sm_value_elements(lowering->graph->values[value].shape)};
-}
-
-sm_operand sm_lowering_none(void)
-{
-    return (sm_operand){SM_REGION_NONE, 0, -1};
-}
-
-sm_operand sm_lowering_buffer(sm_lowering *lowering, size_t bytes_per_sample, size_t bytes_fixed)
-{
-    sm_plan *plan = lowering->plan;
-    size_t count = (size_t)plan->buffer_count + 1;
-    size_t bytes = bytes_per_sample * (size_t)plan->options.capacity + bytes_fixed;
-    plan->buffers = sm_realloc(plan->buffers, count * sizeof *plan->buffers);
-    lowering->readers = sm_realloc(lowering->readers, count * sizeof *lowering->readers);
-    plan->buffers[plan->buffer_count] = (sm_buffer){sm_round_up(bytes, SM_ALIGNMENT_BYTES), -1, -1, 0};
-    lowering->readers[plan->buffer_count] = 0;
-    return (sm_operand){SM_REGION_ACTIVATIONS, 0, plan->buffer_count++};
-}
-
-sm_operand sm_lowering_prepared(sm_lowering *lowering, size_t bytes)
-{
-    size_t *end = &lowering->plan->region_bytes[SM_REGION_PREPARED];
-    if (lowering->plan->options.training) {
-        return sm_lowering_buffer(lowering, 0, bytes);
-    }
-    sm_operand operand = {SM_REGION_PREPARED, *end, -1};
-    *end += sm_round_up(bytes, SM_ALIGNMENT_BYTES);
-    return operand;
-}
-
-sm_operand sm_lowering_value(sm_lowering *lowering, int value)
-{
-    value_state *state = &lowering->values[value];
-    if (!state->defined && state->recomputed_by) {
-        int op = lowering->op;
-        lowering->op = (int)(state->recomputed_by - lowering->graph->ops);
-        lowering->recomputing++;
-        state->recomputed_by->kind->recompute(lowering, state->recomputed_by);
-        lowering->recomputing--;
-        lowering->op = op;
-    }
-    assert(state->defined);
-    return state->place;
-}
-
-void sm_lowering_forget(sm_lowering *lowering, int value, const sm_op *op)
-{
-    lowering->values[value].recomputed_by = op;
-}
-
-int sm_lowering_is_defined(const sm_lowering *lowering, int value)
-{
-    return lowering->values[value].defined;
-}
-
-static int buffer_reads_left(const sm_lowering *lowering, int buffer)
-{
-    int reads = 0;
-    for (int v = 0; v < lowering->graph->value_count; v++) {
-        if (lowering->values[v].defined && lowering->values[v].place.buffer == buffer) {
-            reads += lowering->values[v].reads_left;
-        }
-    }
-    return reads;
-}
-
-static size_t value_bytes(const sm_lowering *lowering, int value)
-{
-    sm_extent extent = sm_lowering_extent(lowering, value);
-    return extent.elements * sm_dtype_bytes(extent.type);
-}
-
-sm_operand sm_lowering_define(sm_lowering *lowering, int value, int input)
-{
-    value_state *state = &lowering->values[value];
-    const sm_plan *plan = lowering->plan;
-    state->defined = 1;
-    if (input >= 0 && !plan->options.no_reuse && !lowering->recomputing) {
-        sm_operand place = lowering->values[input].place;
-        /* the op being lowered still has its own read of `input` on the count */
-        if (place.buffer >= 0 && buffer_reads_left(lowering, place.buffer) == 1 &&
-            plan->buffers[place.buffer].bytes >= value_bytes(lowering, value) * (size_t)plan->options.capacity) {
-            return state->place = place;
-        }
-    }
-    return state->place = sm_lowering_buffer(lowering, value_bytes(lowering, value), 0);
-}
-
-sm_operand sm_lowering_parameter(const sm_lowering *lowering, int parameter)
-{
-    size_t offset = lowering->graph->parameters->parameters.items[parameter].offset;
-    return (sm_operand){SM_REGION_PARAMETERS, offset * sizeof(float), -1};
-}
-
-sm_operand sm_lowering_gradient(const sm_lowering *lowering, int parameter)
-{
-    size_t offset = lowering->graph->parameters->parameters.items[parameter].offset;
-    return (sm_operand){SM_REGION_GRADIENTS, offset * sizeof(float), -1};
-}
-
-sm_operand sm_lowering_running(const sm_lowering *lowering, int buffer)
-{
-    size_t offset = lowering->graph->parameters->buffers.items[buffer].offset;
-    return (sm_operand){SM_REGION_BUFFERS, offset * sizeof(float), -1};
-}
-
-int sm_lowering_is_trained(const sm_lowering *lowering, int parameter)
-{
-    return lowering->plan->options.training && !lowering->graph->parameters->parameters.items[parameter].frozen;
-}
-
-const sm_op *sm_lowering_sole_consumer(const sm_lowering *lowering, int value, const sm_op_kind *kind)
-{
-    const sm_graph *graph = lowering->graph;
-    if (graph->values[value].consumers != 1) {
-        return NULL;
-    }
-    for (int i = 0; i < graph->output_count; i++) {
-        if (graph->outputs[i].value == value) {
-            return NULL;
-        }
-    }
-    for (int i = lowering->op + 1; i < graph->op_count; i++) {
-        const sm_op *op = &graph->ops[i];
-        for (int j = 0; j < op->input_count; j++) {
-            if (op->inputs[j] == value) {
-                return op->kind == kind && lowering->ops[i].head == i ? op : NULL;
-            }
-        }
-    }
-    return NULL;
-}
 
 /* The reads of an op's inputs are over once it is lowered. */
 static void end_reads(sm_lowering *lowering, const sm_op *op)
@@ -198,133 +18,6 @@ static void end_reads(sm_lowering *lowering, const sm_op *op)
     for (int i = 0; i < op->input_count; i++) {
         lowering->values[op->inputs[i]].reads_left--;
     }
-}
-
-void sm_lowering_absorb(sm_lowering *lowering, const sm_op *op)
-{
-    int index = (int)(op - lowering->graph->ops);
-    lowering->ops[index].head = lowering->op;
-    lowering->ops[lowering->op].last = index;
-}
-
-void *sm_lowering_state(sm_lowering *lowering, const sm_op *op, size_t bytes)
-{
-    op_state *state = &lowering->ops[op - lowering->graph->ops];
-    if (!state->memory) {
-        state->memory = sm_alloc_zeroed(bytes);
-    }
-    return state->memory;
-}
-
-int sm_lowering_wants_gradient(const sm_lowering *lowering, int value)
-{
-    return lowering->values[value].wants_gradient;
-}
-
-sm_operand sm_lowering_value_gradient(const sm_lowering *lowering, int value)
-{
-    return lowering->values[value].gradient;
-}
-
-static void set_gradient(sm_lowering *lowering, int value, sm_operand place)
-{
-    lowering->values[value].gradient = place;
-    lowering->readers[place.buffer]++;
-}
-
-static void run_accumulate(const sm_call *call, const sm_run *run)
-{
-    const sm_extent *extent = call->config;
-    sm_accumulate(extent->type, extent->elements * (size_t)run->batch, sm_operand_address(run, call->operand[0]),
-                  call->beta, sm_operand_address(run, call->operand[1]), run->threads);
-}
-
-static void emit_accumulate(sm_lowering *lowering, int value, sm_operand from, float beta, sm_operand to)
-{
-    sm_extent extent = sm_lowering_extent(lowering, value);
-    sm_lowering_emit(lowering, &(sm_call){.run = run_accumulate,
-                                          .label = beta > 0 ? "add gradient" : "copy gradient",
-                                          .operand = {from, to},
-                                          .beta = beta,
-                                          .config = sm_lowering_config(lowering, &extent, sizeof extent)});
-}
-
-sm_operand sm_lowering_write_gradient(sm_lowering *lowering, int value, int in_place_of, float *beta)
-{
-    value_state *state = &lowering->values[value];
-    assert(state->wants_gradient);
-    if (state->gradient.region == SM_REGION_NONE) {
-        sm_operand place = sm_lowering_none();
-        if (in_place_of >= 0 && !lowering->plan->options.no_reuse) {
-            place = lowering->values[in_place_of].gradient;
-        }
-        if (place.region == SM_REGION_NONE || lowering->readers[place.buffer] > 1 ||
-            value_bytes(lowering, value) != value_bytes(lowering, in_place_of)) {
-            place = sm_lowering_buffer(lowering, value_bytes(lowering, value), 0);
-        }
-        set_gradient(lowering, value, place);
-        *beta = 0;
-    } else {
-        *beta = 1;
-        if (lowering->readers[state->gradient.buffer] > 1) {
-            sm_operand shared = state->gradient;
-            lowering->readers[shared.buffer]--;
-            set_gradient(lowering, value, sm_lowering_buffer(lowering, value_bytes(lowering, value), 0));
-            emit_accumulate(lowering, value, shared, 0, state->gradient);
-        }
-    }
-    return state->gradient;
-}
-
-void sm_lowering_pass_gradient(sm_lowering *lowering, int value, int from)
-{
-    value_state *state = &lowering->values[value];
-    sm_operand source = lowering->values[from].gradient;
-    if (!state->wants_gradient) {
-        return;
-    }
-    if (state->gradient.region == SM_REGION_NONE && !lowering->plan->options.no_reuse) {
-        set_gradient(lowering, value, source);
-    } else {
-        float beta;
-        sm_operand place = sm_lowering_write_gradient(lowering, value, -1, &beta);
-        emit_accumulate(lowering, value, source, beta, place);
-    }
-}
-
-const void *sm_lowering_config(sm_lowering *lowering, const void *config, size_t bytes)
-{
-    sm_plan *plan = lowering->plan;
-    plan->configs = sm_realloc(plan->configs, (size_t)(plan->config_count + 1) * sizeof *plan->configs);
-    return plan->configs[plan->config_count++] = memcpy(sm_alloc(bytes), config, bytes);
-}
-
-static void append(sm_lowering *lowering, int pass, const sm_call *call)
-{
-    sm_call_list *list = &lowering->plan->passes[pass];
-    list->items = sm_realloc(list->items, (size_t)(list->count + 1) * sizeof *list->items);
-    sm_call *added = &list->items[list->count++];
-    *added = *call;
-    added->op = lowering->op;
-    size_t *workspace = &lowering->plan->region_bytes[SM_REGION_WORKSPACE];
-    if (call->workspace_bytes > *workspace) {
-        *workspace = call->workspace_bytes;
-    }
-}
-
-void sm_lowering_emit(sm_lowering *lowering, const sm_call *call)
-{
-    sm_call emitted = *call;
-    if (lowering->recomputing) { /* work that nobody counts twice */
-        emitted.label = "recompute";
-        emitted.macs = 0;
-    }
-    append(lowering, lowering->pass, &emitted);
-}
-
-void sm_lowering_emit_prepare(sm_lowering *lowering, const sm_call *call)
-{
-    append(lowering, lowering->plan->options.training ? lowering->pass : SM_PASS_PREPARE, call);
 }
 
 static int is_trained_op(const sm_lowering *lowering, const sm_op *op)
@@ -363,14 +56,17 @@ static void find_forgettable(sm_lowering *lowering)
     for (int i = 0; i < graph->output_count; i++) {
         lowering->values[graph->outputs[i].value].forgettable = 0;
     }
+    for (int v = 0; v < graph->value_count; v++) {
+        lowering->values[v].forgettable &= !lowering->values[v].is_shared;
+    }
 }
 
 /* Backward reads what is forgotten in another place; what its computation reads again has to stay. */
 static void count_backward_reads(sm_lowering *lowering, const sm_op *op, int wanted)
 {
-    value_state *output = &lowering->values[op->output];
+    sm_value_state *output = &lowering->values[op->output];
     for (int j = 0; j < op->input_count; j++) {
-        value_state *input = &lowering->values[op->inputs[j]];
+        sm_value_state *input = &lowering->values[op->inputs[j]];
         input->reads_left += !input->forgettable && ((wanted && op->kind->saves_input) || output->forgettable);
     }
     output->reads_left += !output->forgettable && wanted && op->kind->saves_output;
@@ -428,25 +124,28 @@ static void release_gradient(sm_lowering *lowering, int value)
     }
 }
 
-static void lower_backward(sm_lowering *lowering)
+/* A seed that a later pass reads again has a reader that never comes: nobody writes where it lies. */
+static void place_seeds(sm_lowering *lowering)
 {
-    const sm_graph *graph = lowering->graph;
     sm_plan *plan = lowering->plan;
-    lowering->pass = SM_PASS_BACKWARD;
-    for (int v = 0; v < graph->value_count; v++) {
-        lowering->values[v].defined = !lowering->values[v].recomputed_by;
-    }
-    for (int i = 0; i < graph->output_count; i++) {
-        int value = graph->outputs[i].value;
+    for (int i = 0; i < plan->graph->output_count; i++) {
+        int value = plan->graph->outputs[i].value;
         if (lowering->values[value].wants_gradient) {
-            set_gradient(lowering, value, sm_lowering_buffer(lowering, value_bytes(lowering, value), 0));
-            plan->output_gradients[i] = lowering->values[value].gradient;
+            sm_operand place = sm_lowering_buffer(lowering, sm_lowering_value_bytes(lowering, value), 0);
+            sm_lowering_set_gradient(lowering, value, place);
+            lowering->readers[place.buffer] += plan->options.repeat_backward || plan->options.task_gradients;
+            plan->output_gradients[i] = place;
         }
     }
+}
+
+void sm_lowering_backward_of(sm_lowering *lowering, int task)
+{
+    const sm_graph *graph = lowering->graph;
     for (int i = graph->op_count - 1; i >= 0; i--) {
         int head = lowering->ops[i].head;
-        if (lowering->ops[head].last != i) {
-            continue; /* a member of a group whose last member's turn it was */
+        if (lowering->ops[head].last != i || (task != SM_EVERY_TASK && graph->ops[head].task != task)) {
+            continue; /* a member of a group whose last member's turn it was, or another task's turn */
         }
         lowering->op = head;
         if (lowering->values[graph->ops[i].output].gradient.region != SM_REGION_NONE) {
@@ -457,6 +156,20 @@ static void lower_backward(sm_lowering *lowering)
                 release_gradient(lowering, graph->ops[j].output);
             }
         }
+    }
+}
+
+static void lower_backward(sm_lowering *lowering)
+{
+    lowering->pass = SM_PASS_BACKWARD;
+    for (int v = 0; v < lowering->graph->value_count; v++) {
+        lowering->values[v].defined = !lowering->values[v].recomputed_by;
+    }
+    place_seeds(lowering);
+    if (lowering->plan->options.task_gradients) {
+        sm_lowering_task_gradients(lowering);
+    } else {
+        sm_lowering_backward_of(lowering, SM_EVERY_TASK);
     }
 }
 
@@ -478,6 +191,7 @@ void sm_plan_lower(sm_plan *plan)
         plan->output_gradients[i] = sm_lowering_none();
     }
 
+    sm_lowering_find_shared(&lowering);
     find_forgettable(&lowering);
     count_reads(&lowering);
     lower_forward(&lowering);

@@ -16,6 +16,39 @@ static void touch(sm_buffer *buffer, int time)
     }
 }
 
+static void keep(sm_buffer *buffer, int first, int last)
+{
+    touch(buffer, first);
+    touch(buffer, last);
+    buffer->first = first < buffer->first ? first : buffer->first;
+}
+
+/* What backward reads from before it stays as long as a pass may run again: to the end of backward if that is repeated,
+ * else, for tasks whose passes come in any order, to the end of those. So do the outputs, which seeds are made of, and
+ * from the first of these passes on the gradients that they leave. What a pass both writes and reads is its own. */
+static void keep_for_later_passes(sm_plan *plan, int loss_time)
+{
+    int begin = loss_time + 1, end = begin + plan->passes[SM_PASS_BACKWARD].count;
+    int until = plan->options.repeat_backward ? end : begin + plan->shared_section.begin;
+    if (!plan->options.repeat_backward && !plan->options.task_gradients) {
+        return;
+    }
+    for (int i = 0; i < plan->buffer_count; i++) {
+        sm_buffer *buffer = &plan->buffers[i];
+        if (buffer->first >= 0 && buffer->first <= loss_time && buffer->last > loss_time && buffer->last < until) {
+            buffer->last = until;
+        }
+    }
+    for (int i = 0; i < plan->graph->output_count; i++) {
+        keep(&plan->buffers[plan->outputs[i].buffer], loss_time, until);
+    }
+    for (int i = 0; i < plan->task_count * plan->shared_count; i++) {
+        if (plan->task_gradients[i].region != SM_REGION_NONE) {
+            keep(&plan->buffers[plan->task_gradients[i].buffer], begin, until);
+        }
+    }
+}
+
 /* Lifetimes: time is the index of the call; the loss stands between forward and backward. */
 static void find_lifetimes(sm_plan *plan)
 {
@@ -43,6 +76,7 @@ static void find_lifetimes(sm_plan *plan)
             buffer->first = loss_time;
         }
     }
+    keep_for_later_passes(plan, loss_time);
 }
 
 static int by_size_then_time(const void *a, const void *b)
@@ -153,6 +187,9 @@ static void resolve_operands(sm_plan *plan)
     for (int i = 0; i < plan->graph->output_count; i++) {
         resolve(plan, &plan->outputs[i]);
         resolve(plan, &plan->output_gradients[i]);
+    }
+    for (int i = 0; i < plan->task_count * plan->shared_count; i++) {
+        resolve(plan, &plan->task_gradients[i]);
     }
 }
 

@@ -73,6 +73,7 @@ struct sm_op {
     int output;                            /**< value id */
     int parameters[2], parameter_count;    /**< weight and bias, or scale and shift: indices into parameters */
     int buffers[2], buffer_count;          /**< running mean and variance */
+    int task;                              /**< whose head it belongs to: the graph\'s when it was added; -1 = shared */
     int recompute_block;                   /**< sm_graph_begin_recompute_block(); 0 = none */
     void *config;                          /**< the kind's own struct, owned by the graph */
 };
@@ -96,7 +97,7 @@ struct sm_graph {
     int op_count;
     sm_graph_output *outputs;
     int output_count;
-    int task;                                   /**< owner given to parameters that are added now; -1 = shared */
+    int task; /**< owner given to ops and parameters that are added now; -1 = shared */
     int recompute_block, recompute_block_count; /**< given to ops that are added now; how many there were */
     sm_status status;
 };

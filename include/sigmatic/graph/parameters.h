@@ -73,6 +73,17 @@ const sm_slice *sm_slices_find(const sm_slices *slices, const char *name);
 int sm_parameters_freeze(sm_parameters *parameters, const char *pattern);
 int sm_parameters_scale_learning_rate(sm_parameters *parameters, const char *pattern, double scale);
 
+/** Floats begin .. end of a flat array. */
+typedef struct sm_range {
+    size_t begin, end;
+} sm_range;
+
+/** What backward writes of a flat gradient for one task: the trained slices that it owns alone (-1: those of no task),
+ * without log-variances and padding, in their order; neighbours are one range.
+ * \param [out] ranges  room for slices->count
+ * \return how many */
+int sm_slices_of_task(const sm_slices *slices, int task, sm_range *ranges);
+
 /** Fills a flat array with initial values, a function of (seed, name) only. */
 void sm_slices_initialise(const sm_slices *slices, uint64_t seed, float *flat);
 

@@ -53,6 +53,9 @@ typedef struct sm_plan_options {
     int keep_normalised; /**< keep normalised activations for backward instead of recomputing them from the convolutions' outputs */
     int recompute; /**< keep of each recompute block of the graph only the values that leave it: those inside are computed again in
                         backward, the same bits, statistics excepted (they are kept) */
+    int repeat_backward; /**< backward may run any number of times after one forward: what it reads, seeds and outputs stay until
+                            the next */
+    int task_gradients; /**< gradients of single tasks (below) in place of one backward pass */
     int reproducible; /**< sums over samples in the order of base/sum_tree.h, one summand a sample; algorithms chosen for one sample */
     int sum_nodes;    /**< reproducible: most nodes of the tree that a run's samples are; 0 = 1, the whole batch */
     size_t sum_bytes; /**< reproducible: what the caller needs to finish the sums, after the partial gradients */
@@ -77,7 +80,10 @@ typedef struct sm_run {
     int64_t batch_global; /**< samples of all ranks */
     int64_t first_sample; /**< global number of this rank's first sample (names dropout masks) */
     uint64_t seed, step;
-    int accumulate; /**< parameter gradients add to what is there */
+    int backward_is_due;  /**< the plan's own: forward has left what backward reads, and nobody has overwritten it */
+    uint64_t tasks_ready; /**< the plan's own: tasks whose gradients lie in place since forward, a bit each */
+    const double *coefficients; /**< the plan's own: of sm_plan_backward_shared() */
+    int accumulate;             /**< parameter gradients add to what is there */
     int threads;
     void (*reduce)(void *user, double *values, size_t count); /**< sum over ranks; NULL = one rank. Collective */
     /** Reproducible instead of `reduce`: rows of `count`, the maximal nodes of the positions first_sample .. + batch of
@@ -86,7 +92,7 @@ typedef struct sm_run {
     void (*progress)(
         void *user,
         size_t
-            gradients_complete); /**< after each backward call: floats of the flat gradient that are final; or NULL */
+            gradients_complete); /**< after each backward call, not after those of a single task: floats of the flat gradient that are final; or NULL */
     void (*observe)(void *user, const sm_call *call, double begin_seconds, double end_seconds); /**< or NULL */
     void *user;
 } sm_run;
@@ -113,7 +119,7 @@ struct sm_call {
 typedef struct sm_plan sm_plan;
 
 /** Lowers the graph. Finishes its parameters. The graph must outlive the plan.
- * \return SM_ERR_CONFIG for options that do not fit */
+ * \return SM_ERR_CONFIG for options that do not fit each other or the graph */
 sm_status sm_plan_new(const sm_graph *graph, const sm_plan_options *options, sm_plan **out);
 void sm_plan_free(sm_plan *plan);
 
@@ -124,17 +130,53 @@ float *sm_plan_node_gradient(const sm_plan *plan, const sm_run *run, int node);
 /** \return bytes of a region; the same for every plan of the same parameters in PARAMETERS, GRADIENTS, BUFFERS. */
 size_t sm_plan_region_bytes(const sm_plan *plan, sm_region region);
 
-/** \return place of output i's values (capacity, H, W, C) float in the run's memory, valid from the end of forward until backward begins (inference: until the next run). */
+/** \return place of output i's values (capacity, H, W, C) float in the run's memory, valid from the end of forward until backward begins (inference, and where backward is repeated: until the next forward). */
 float *sm_plan_output(const sm_plan *plan, const sm_run *run, int output);
-/** \return place of its seed gradient, to be written between forward and backward; NULL if nothing that it depends on is trained. */
+/** \return place of its seed gradient, to be written between forward and backward; NULL if nothing that it depends on is trained.
+ * Backward overwrites it, unless the plan repeats it or yields gradients of single tasks. */
 float *sm_plan_output_gradient(const sm_plan *plan, const sm_run *run, int output);
 
 /** Packs the weights; after parameters changed, before the next forward. */
 void sm_plan_prepare(const sm_plan *plan, const sm_run *run);
 /** Collective if `reduce` is given. */
-void sm_plan_forward(const sm_plan *plan, const sm_run *run);
-/** All backward calls; with `run->reduce` collective. */
-void sm_plan_backward(const sm_plan *plan, const sm_run *run);
+void sm_plan_forward(const sm_plan *plan, sm_run *run);
+/** All backward calls; with `run->reduce` collective. Once after each forward (an assertion), for saved activations lie
+ * in memory that backward reuses; with `repeat_backward` any number of times, each from the seeds as they then are. Not
+ * for plans with `task_gradients`. */
+void sm_plan_backward(const sm_plan *plan, sm_run *run);
+
+/* Gradients of single tasks: plans with `task_gradients`, of graphs whose outputs belong to tasks.
+ *
+ * Ops that were added while graph->task was k are the head of task k. The values that ops of no task make and heads read
+ * are the shared representation. After forward and the seeds
+ *
+ *   sm_plan_backward_task(k)        for each task, in any order: seed -> gradients of the head's parameters, and
+ *                                   g_k, the task's own gradient of each shared value
+ *   sm_plan_backward_shared(c)      sum over k of c_k g_k -> gradients of the shared parameters
+ *
+ * Seeds, outputs and g_k stay as they are until the shared pass; a head may run again, from other seeds, until then. With
+ * `repeat_backward` all of them stay until the next forward: K shared passes, each with one coefficient that is 1, give
+ * the K gradients of the shared parameters. Each pass writes to run->base[SM_REGION_GRADIENTS] (reproducible: and
+ * SM_REGION_PARTIALS) as they then are, overwriting or, with run->accumulate, adding; a head's pass writes nothing but
+ * its own parameters' gradients there, the shared pass nothing but those of no task (sm_slices_of_task()).
+ *
+ * Both are collective if `reduce` or `reduce_nodes` is given, for synchronised statistics: all ranks run the same passes in
+ * the same order, whatever their coefficients, ranks without samples too. */
+
+/** One task's gradient of one shared value. */
+typedef struct sm_task_gradient {
+    void *values;    /**< (run->batch, elements), sample after sample; NULL: the task does not read this value */
+    sm_dtype type;   /**< SM_F32, or SM_BF16 where the value is */
+    size_t elements; /**< of a sample */
+} sm_task_gradient;
+
+/** \return number of shared values that something trained is computed from; 0 without `task_gradients`. */
+int sm_plan_shared_values(const sm_plan *plan);
+/** Where g_k of a shared value lies in the run's memory; \param shared  0 .. sm_plan_shared_values() */
+sm_task_gradient sm_plan_task_gradient(const sm_plan *plan, const sm_run *run, int task, int shared);
+void sm_plan_backward_task(const sm_plan *plan, sm_run *run, int task);
+/** \param coefficients  one a task; the gradient of a task whose coefficient is 0 is not read */
+void sm_plan_backward_shared(const sm_plan *plan, sm_run *run, const double *coefficients);
 
 /** The lists, for printing and measuring. pass: 0 prepare, 1 forward, 2 backward */
 const sm_call *sm_plan_calls(const sm_plan *plan, int pass, int *count);
