@@ -133,14 +133,18 @@ echo "no PNG" >$root/gtFine/train/aachen/aachen_000000_000019_gtFine_labelIds.pn
 # ---- command line ----
 
 refuse "no command" --
-refuse "'trian'" "--help" -- trian good.ini
-refuse "--sett" "unknown option" -- train good.ini --sett run.batch=2
+refuse "'trian'" "'train'" -- trian good.ini
+refuse "'frobnicate'" "--help" -- frobnicate
+refuse "--sett" "unknown option" "did you mean --set?" -- train good.ini --sett run.batch=2
+refuse "option -resume," "--resume" -- train good.ini -resume auto
 refuse "--resume" "needs a value" -- train good.ini --resume
 refuse "'other.ini'" "unexpected" -- train good.ini other.ini
 refuse "CONFIG" "missing" -- train
 refuse "--overwrite" "no value" -- train good.ini --overwrite=yes
 refuse "'three'" "--train" "whole number" -- data scenes x.h5 --train three
 refuse "'nothing'" -- data nothing
+refuse "'scene'" "'scenes'" -- data scene x.h5
+refuse "no command" "sigmatic data --help" -- data
 
 # ---- configuration ----
 

@@ -167,4 +167,13 @@ expect "the file and the line are named" sh -c "sed 's/^steps.*/&\nepochs = 7/' 
 expect "nothing is said of keys that count" silent task.depth.weight=2 weighting.method=fixed
 expect "nothing is said of defaults" silent
 expect "nor of a printed config" sh -c "'$program' train tiny.ini --print-config >printed.ini && '$program' train printed.ini --print-config 2>err >out && cmp printed.ini out && ! grep warning err"
+
+# ---- help ----
+
+for words in "" train eval data "data scenes" "data cityscapes" "data info" show bench; do
+    expect "help of '$words'" run_ranks $words --help
+    expect "help of '$words': once" count out '^usage: sigmatic' 1
+    expect "help of '$words': fits a window" lacks out '^.{111}'
+done
+
 report_end

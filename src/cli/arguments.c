@@ -1,5 +1,7 @@
 #include "cli/arguments.h"
 
+#include <sigmatic/base/nearest.h>
+
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -11,6 +13,27 @@ static int is_optional(const argument *a)
     return a->name[strlen(a->name) - 1] == '?';
 }
 
+int arguments_is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+void arguments_print_row(const char *word, const char *meaning)
+{
+    enum { MEANING_COLUMN = 31, LAST_COLUMN = 110, WIDTH = LAST_COLUMN - MEANING_COLUMN };
+    printf("  %-*s", MEANING_COLUMN - 2, word);
+    while (strlen(meaning) > WIDTH) {
+        int length = WIDTH;
+        while (length > 0 && meaning[length] != ' ') {
+            length--;
+        }
+        length = length > 0 ? length : WIDTH; /* a word longer than a line is cut */
+        printf("%.*s\n%*s", length, meaning, MEANING_COLUMN, "");
+        meaning += length + (meaning[length] == ' ');
+    }
+    printf("%s\n", meaning);
+}
+
 static void print_help(const char *command, const char *summary, const argument *table)
 {
     printf("usage: sigmatic %s", command);
@@ -19,7 +42,7 @@ static void print_help(const char *command, const char *summary, const argument 
             printf(is_optional(a) ? " [%.*s]" : " %.*s", (int)strcspn(a->name, "?"), a->name);
         }
     }
-    printf(" [options]\n\n%s\n\n", summary);
+    printf(" [OPTION]...\n\n%s\n\n", summary);
     for (const argument *a = table; a->name; a++) {
         char left[96];
         if (a->kind == ARGUMENT_POSITIONAL) {
@@ -27,9 +50,9 @@ static void print_help(const char *command, const char *summary, const argument 
         } else {
             snprintf(left, sizeof left, "--%s%s%s", a->name, a->metavar ? " " : "", a->metavar ? a->metavar : "");
         }
-        printf("  %-28s %s\n", left, a->help);
+        arguments_print_row(left, a->help);
     }
-    printf("  %-28s %s\n", "--help", "this text");
+    arguments_print_row("--help", "this text");
 }
 
 static sm_status set_value(const char *command, const argument *a, const char *text)
@@ -85,15 +108,30 @@ static const argument *next_positional(const argument *table, int seen)
     return NULL;
 }
 
+static sm_status unknown_option(const char *command, const argument *table, const char *word, size_t length)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)length, word);
+    sm_nearest nearest = {.wanted = name + strspn(name, "-")};
+    for (const argument *a = table; a->name; a++) {
+        if (a->kind != ARGUMENT_POSITIONAL) {
+            sm_nearest_consider(&nearest, a->name);
+        }
+    }
+    if (nearest.best) {
+        return sm_fail(SM_ERR_USAGE, "%s: unknown option %s, did you mean --%s?", command, name, nearest.best);
+    }
+    return sm_fail(SM_ERR_USAGE, "%s: unknown option %s; see 'sigmatic %s --help'", command, name, command);
+}
+
 /* One --option, with its value after '=' or as the next word. */
 static sm_status parse_option(const char *command, const argument *table, int argc, char **argv, int *i)
 {
-    const char *name = argv[*i] + 2, *equals = strchr(name, '=');
-    size_t length = equals ? (size_t)(equals - name) : strlen(name);
-    const argument *a = find_option(table, name, length);
+    const char *word = argv[*i], *equals = strchr(word, '=');
+    size_t length = equals ? (size_t)(equals - word) : strlen(word);
+    const argument *a = strncmp(word, "--", 2) == 0 ? find_option(table, word + 2, length - 2) : NULL;
     if (!a) {
-        return sm_fail(SM_ERR_USAGE, "%s: unknown option --%.*s; see 'sigmatic %s --help'", command, (int)length, name,
-                       command);
+        return unknown_option(command, table, word, length);
     }
     if (a->kind == ARGUMENT_FLAG) {
         *(int *)a->value = 1;
@@ -109,20 +147,22 @@ static sm_status parse_option(const char *command, const argument *table, int ar
 }
 
 sm_status arguments_parse(const char *command, const char *summary, const argument *table, int argc, char **argv,
-                          int *help)
+                          int is_root, int *help)
 {
     sm_status status = SM_OK;
     int positionals = 0;
     *help = 0;
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            print_help(command, summary, table);
+        if (arguments_is_help(argv[i])) {
+            if (is_root) {
+                print_help(command, summary, table);
+            }
             *help = 1;
             return SM_OK;
         }
     }
     for (int i = 1; i < argc; i++) {
-        if (strncmp(argv[i], "--", 2) == 0) {
+        if (*argv[i] == '-') {
             SM_TRY(parse_option(command, table, argc, argv, &i));
         } else {
             const argument *a = next_positional(table, positionals++);

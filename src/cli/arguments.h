@@ -29,9 +29,15 @@ typedef struct argument {
     const char *help;
 } argument;
 
-/** Parses argv[1..]. --help prints the usage and sets *help.
- * \return SM_ERR_USAGE naming the argument */
+/** Parses argv[1..]. --help sets *help, and prints the usage if `is_root`.
+ * \return SM_ERR_USAGE naming the argument, and the nearest option if there is none of that name */
 sm_status arguments_parse(const char *command, const char *summary, const argument *table, int argc, char **argv,
-                          int *help);
+                          int is_root, int *help);
+
+/** \return 1 for --help and -h */
+int arguments_is_help(const char *word);
+
+/** Prints a row of a help text: the word, and behind it what it means, in as many lines as that takes. */
+void arguments_print_row(const char *word, const char *meaning);
 
 #endif

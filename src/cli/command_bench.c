@@ -189,8 +189,11 @@ sm_status command_bench(command_context *context, int argc, char **argv)
         {"json", ARGUMENT_FLAG, &options.json, NULL, "print one JSON line"},
         {0},
     };
-    SM_TRY(command_arguments(context, "bench", "Measures a training step; under mpirun that of the whole job.", table,
-                             argc, argv, &help));
+    SM_TRY(command_arguments(
+        context, "bench",
+        "Measures training steps, or the sums of gradients between ranks; under mpirun those of the whole job.\n"
+        "Say which: --step, --allreduce, --scaling or --replay.",
+        table, argc, argv, &help));
     if (help) {
         goto done;
     }

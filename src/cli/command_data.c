@@ -208,38 +208,15 @@ done:
     return status;
 }
 
-static const struct {
-    const char *name;
-    command_function run;
-    const char *summary;
-} data_commands[] = {
+static const command_row data_commands[] = {
     {"scenes", make_scenes, "generate synthetic street scenes"},
     {"cityscapes", import_cityscapes, "import Cityscapes"},
     {"info", describe, "describe and verify a dataset file"},
+    {0},
 };
 
 sm_status command_data(command_context *context, int argc, char **argv)
 {
-    enum { COUNT = sizeof data_commands / sizeof *data_commands };
-    for (int i = 0; argc > 1 && i < COUNT; i++) {
-        if (strcmp(argv[1], data_commands[i].name) == 0) {
-            return data_commands[i].run(context, argc - 1, argv + 1);
-        }
-    }
-    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-        if (sm_comm_rank(context->comm) == 0) {
-            printf("usage: sigmatic data COMMAND ...\n\n");
-            for (int i = 0; i < COUNT; i++) {
-                printf("  %-12s %s\n", data_commands[i].name, data_commands[i].summary);
-            }
-            printf("\n'sigmatic data COMMAND --help' explains one\n");
-        }
-        return SM_OK;
-    }
-    if (argc < 2) {
-        return sm_fail(SM_ERR_USAGE,
-                       "data: COMMAND is missing: scenes, cityscapes or info; see 'sigmatic data --help'");
-    }
-    return sm_fail(SM_ERR_USAGE, "data: '%s' is not one of scenes, cityscapes, info; see 'sigmatic data --help'",
-                   argv[1]);
+    return command_dispatch(context, "sigmatic data", "Makes, imports or describes a dataset file (HDF5).",
+                            data_commands, argc, argv);
 }

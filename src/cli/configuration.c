@@ -8,15 +8,7 @@
 sm_status command_arguments(const command_context *context, const char *command, const char *summary,
                             const argument *table, int argc, char **argv, int *help)
 {
-    if (sm_comm_rank(context->comm) != 0) { /* the others only need to know that --help was there */
-        for (int i = 1; i < argc; i++) {
-            if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-                *help = 1;
-                return SM_OK;
-            }
-        }
-    }
-    return arguments_parse(command, summary, table, argc, argv, help);
+    return arguments_parse(command, summary, table, argc, argv, sm_comm_rank(context->comm) == 0, help);
 }
 
 sm_status command_config(const char *path, const char *text, const argument_list *sets, sm_config **out)

@@ -9,32 +9,22 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct {
-    const char *name;
-    command_function run;
-    const char *summary;
-} commands[] = {
+static const command_row commands[] = {
     {"train", command_train, "train a network as a config file says"},
     {"eval", command_eval, "evaluate a checkpoint on a dataset"},
-    {"data", command_data, "make or describe a dataset file: scenes, cityscapes, info"},
-    {"show", command_show, "show the losses and sigmas of a run log"},
-    {"bench", command_bench, "measure a training step"},
+    {"data", command_data, "generate, import or describe a dataset file"},
+    {"show", command_show, "show the losses, sigmas and evaluations of a run"},
+    {"bench", command_bench, "measure training steps and the sums between ranks"},
+    {0},
 };
-enum { COMMANDS = sizeof commands / sizeof *commands };
 
-static void print_help(void)
-{
-    printf("Sigmatic %s: multi-task training that weighs its own losses, data-parallel over MPI\n\n"
-           "usage: [mpirun -n N] sigmatic COMMAND ...\n\n",
-           SM_VERSION);
-    for (int i = 0; i < COMMANDS; i++) {
-        printf("  %-8s %s\n", commands[i].name, commands[i].summary);
-    }
-    printf(
-        "\n'sigmatic COMMAND --help' explains a command; 'sigmatic train --help-config' lists every key of a config.\n"
-        "exit codes: 0 done; 1 failed while running; 2 wrong usage, config or input; 3 stalled or lost rank; 75 "
-        "pre-empted\n");
-}
+static const char summary[] =
+    "Sigmatic " SM_VERSION ": multi-task training that weighs its own losses, data-parallel over MPI.\n"
+    "Under mpirun all ranks work together: mpirun -n N sigmatic COMMAND ...\n"
+    "'sigmatic train --help-config' lists every key of a config; 'sigmatic --version' the libraries' versions.\n"
+    "Exit codes: 0 done; 1 failed while running; 2 wrong usage, config or input;\n"
+    "3 stalled or lost rank; 75 "
+    "pre-empted.";
 
 static void print_version(void)
 {
@@ -44,29 +34,13 @@ static void print_version(void)
 
 static sm_status dispatch(command_context *context, int argc, char **argv)
 {
-    int is_root = sm_comm_rank(context->comm) == 0;
-    const char *name = argc > 1 ? argv[1] : "";
-    if (argc < 2) {
-        return sm_fail(SM_ERR_USAGE, "no command given; see 'sigmatic --help'");
-    }
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
-        if (is_root) {
-            print_help();
-        }
-        return SM_OK;
-    }
-    if (strcmp(name, "--version") == 0) {
-        if (is_root) {
+    if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+        if (sm_comm_rank(context->comm) == 0) {
             print_version();
         }
         return SM_OK;
     }
-    for (int i = 0; i < COMMANDS; i++) {
-        if (strcmp(name, commands[i].name) == 0) {
-            return commands[i].run(context, argc - 1, argv + 1);
-        }
-    }
-    return sm_fail(SM_ERR_USAGE, "unknown command '%s'; see 'sigmatic --help'", name);
+    return command_dispatch(context, "sigmatic", summary, commands, argc, argv);
 }
 
 /* By itself the C library raises the size from which freed memory goes back to the system, after the first that does. */

@@ -4,6 +4,7 @@
 #include "io/config_private.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/nearest.h>
 #include <sigmatic/io/file.h>
 
 #include <ctype.h>
@@ -33,42 +34,6 @@ static int has_instance(const sm_config *config, const char *section)
         }
     }
     return 0;
-}
-
-/* Levenshtein's distance, by rows; long texts count as far. */
-static size_t edit_distance(const char *a, const char *b)
-{
-    enum { LONGEST = 64 };
-    size_t rows[2][LONGEST + 1], length_a = strlen(a), length_b = strlen(b);
-    if (length_a > LONGEST || length_b > LONGEST) {
-        return LONGEST;
-    }
-    for (size_t j = 0; j <= length_b; j++) {
-        rows[0][j] = j;
-    }
-    for (size_t i = 1; i <= length_a; i++) {
-        const size_t *above = rows[(i - 1) % 2];
-        size_t *row = rows[i % 2];
-        row[0] = i;
-        for (size_t j = 1; j <= length_b; j++) {
-            size_t replaced = above[j - 1] + (a[i - 1] != b[j - 1]);
-            size_t removed = above[j] + 1, added = row[j - 1] + 1;
-            row[j] = replaced < removed ? replaced : removed;
-            row[j] = row[j] < added ? row[j] : added;
-        }
-    }
-    return rows[length_a % 2][length_b];
-}
-
-/* Keeps the candidate if it is nearer than the best so far and near enough to be meant. */
-static void consider(const char *found, const char *candidate, const char **best, size_t *best_distance)
-{
-    size_t distance = edit_distance(found, candidate);
-    size_t near_enough = 1 + strlen(found) / 3;
-    if (distance <= near_enough && (!*best || distance < *best_distance)) {
-        *best = candidate;
-        *best_distance = distance;
-    }
 }
 
 /* A position for messages: "file:line", "--set". */
@@ -120,8 +85,7 @@ static char *all_sections(const sm_config *config)
 
 static sm_status unknown_section(const sm_config *config, const char *section, place at)
 {
-    const char *best = NULL;
-    size_t distance = 0;
+    sm_nearest nearest = {.wanted = section};
     for (size_t i = 0; i < config->key_count; i++) {
         const char *known = config->keys[i]->section;
         size_t family = strlen(known) - (sm_config_is_template(known) ? strlen(SM_CONFIG_TEMPLATE) - 1 : 0);
@@ -129,11 +93,11 @@ static sm_status unknown_section(const sm_config *config, const char *section, p
             return fail_at(at, "[%s]: '%s' is not a name: expected a letter, then letters, digits and '_'", section,
                            section + family);
         }
-        consider(section, known, &best, &distance);
+        sm_nearest_consider(&nearest, known);
     }
     char *known = all_sections(config);
-    sm_status status = best ? fail_at(at, "unknown section [%s], did you mean [%s]?", section, best)
-                            : fail_at(at, "unknown section [%s], expected one of %s", section, known);
+    sm_status status = nearest.best ? fail_at(at, "unknown section [%s], did you mean [%s]?", section, nearest.best)
+                                    : fail_at(at, "unknown section [%s], expected one of %s", section, known);
     sm_free(known);
     return status;
 }
@@ -151,15 +115,14 @@ static char *all_keys_of(const sm_config *config, const char *section)
 
 static sm_status unknown_key(const sm_config *config, const char *section, const char *name, place at)
 {
-    const char *best = NULL;
-    size_t distance = 0;
+    sm_nearest nearest = {.wanted = name};
     for (size_t i = 0; i < config->entry_count; i++) {
         if (strcmp(config->entries[i].section, section) == 0) {
-            consider(name, config->entries[i].key->name, &best, &distance);
+            sm_nearest_consider(&nearest, config->entries[i].key->name);
         }
     }
-    if (best) {
-        return fail_at(at, "[%s] has no key '%s', did you mean '%s'?", section, name, best);
+    if (nearest.best) {
+        return fail_at(at, "[%s] has no key '%s', did you mean '%s'?", section, name, nearest.best);
     }
     for (size_t i = 0; i < config->key_count; i++) {
         if (strcmp(config->keys[i]->name, name) == 0) {
