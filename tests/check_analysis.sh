@@ -59,6 +59,16 @@ PY
 "$program" bench --step --layers --json --backbone resnet18 --multiplier 0.125 --height 64 --width 96 --steps 1 --warmup 0 \
     >"$scratch/step.json" 2>/dev/null
 expect "scaling.py on a measured step" "$python" "$here/../analysis/scaling.py" --measure "$scratch/step.json" -o "$scratch/scaling.png"
+rows_have_a_model() { # each convolution but the packing of its weights, and nothing else
+    "$program" bench --step --layers --backbone resnet18 --multiplier 0.125 --height 64 --width 96 --steps 1 --warmup 0 |
+        awk 'substr($0, 37, 1) == " " && length($0) > 100 && $1 != "op" {
+                 chosen = substr($0, 65, 1) != "-" && substr($0, 38, 4) != "pack"
+                 wrong += chosen != (substr($0, 90, 9) ~ /[0-9]/)
+                 rows += chosen
+             }
+             END { exit wrong || rows < 60 }'
+}
+expect "bench --layers tells what the model of costs says" rows_have_a_model
 expect "scaling.png" is_picture "$scratch/scaling.png"
 expect "README's h5py reader" "$python" - "$scratch/run/run.h5" <<'PY'
 import sys, h5py

@@ -70,29 +70,38 @@ int bench_layers_backward(const bench_layers *layers, int steps, double **second
     return count;
 }
 
+/* \param peak  GFLOP/s of float multiply-adds: the unit of the model of costs */
+static void print_call(const char *op, const sm_call *call, double milliseconds, int batch, double peak, FILE *file)
+{
+    double gflop = 2e-6 * batch / milliseconds; /* a second, of a multiply-add an image */
+    fprintf(file, "%-36s %-26s %-14s %9.3f", op, call->label, call->algorithm ? call->algorithm : "-", milliseconds);
+    if (call->cost > 0) {
+        fprintf(file, " %9.3f", 2e-6 * batch * call->cost / peak);
+    } else {
+        fprintf(file, " %9s", "");
+    }
+    if (call->macs > 0) {
+        fprintf(file, " %9.1f %9.1f %6.0f%%", call->macs * gflop, call->macs_executed * gflop,
+                100 * call->macs_executed * gflop / peak);
+    } else {
+        fprintf(file, " %9s %9s %7s", "", "", "");
+    }
+    fprintf(file, " %9.2f\n", (double)call->bytes * 1e-6);
+}
+
 void bench_layers_print(const bench_layers *layers, int steps, int batch, double step_milliseconds, FILE *file)
 {
     static const char *const pass_names[BENCH_PASSES] = {"pack", "forward", "backward"};
     const sm_graph *graph = layers->engine->graph;
     double peak = fma_peak_gflops(layers->engine->run.threads), sum = 0, pass_sum[BENCH_PASSES] = {0};
-    fprintf(file, "\n%-36s %-26s %-14s %9s %9s %9s %7s %9s\n", "op", "call", "algorithm", "ms", "nominal", "executed",
-            "of peak", "MB");
+    fprintf(file, "\n%-36s %-26s %-14s %9s %9s %9s %9s %7s %9s\n", "op", "call", "algorithm", "ms", "model", "nominal",
+            "executed", "of peak", "MB");
     for (int pass = 0; pass < BENCH_PASSES; pass++) {
         for (int i = 0; i < layers->counts[pass]; i++) {
-            const sm_call *call = &layers->calls[pass][i];
-            const sm_op *op = &graph->ops[call->op];
             double milliseconds = 1e3 * layers->seconds[pass][i] / steps;
-            double scale = 2e-6 * batch / milliseconds;
+            const sm_call *call = &layers->calls[pass][i];
             pass_sum[pass] += milliseconds;
-            fprintf(file, "%-36s %-26s %-14s %9.3f", op->name, call->label, call->algorithm ? call->algorithm : "-",
-                    milliseconds);
-            if (call->macs > 0) {
-                fprintf(file, " %9.1f %9.1f %6.0f%%", call->macs * scale, call->macs_executed * scale,
-                        100 * call->macs_executed * scale / peak);
-            } else {
-                fprintf(file, " %9s %9s %7s", "", "", "");
-            }
-            fprintf(file, " %9.2f\n", (double)call->bytes * 1e-6);
+            print_call(graph->ops[call->op].name, call, milliseconds, batch, peak, file);
         }
         sum += pass_sum[pass];
     }

@@ -179,6 +179,13 @@ static void bias_of_sample(const void *config, const sm_call *call, const sm_run
     sm_bias_backward(rows, s->channels_out, grad_output + (size_t)sample * floats, 0, result, run->threads);
 }
 
+/* \return the samples of a run to choose for */
+static int batch_of(const sm_plan_options *options, sm_conv2d_pass pass)
+{
+    int one_by_one = options->reproducible && pass == SM_CONV2D_BACKWARD_WEIGHT;
+    return one_by_one ? 1 : options->batch_typical;
+}
+
 static const sm_conv2d_algorithm *choose(const sm_plan_options *options, const sm_conv2d_shape *shape,
                                          sm_conv2d_pass pass)
 {
@@ -186,8 +193,7 @@ static const sm_conv2d_algorithm *choose(const sm_plan_options *options, const s
     if (named && named->supports(shape, pass)) {
         return named;
     }
-    int one_by_one = options->reproducible && pass == SM_CONV2D_BACKWARD_WEIGHT;
-    return sm_conv2d_choose(shape, pass, one_by_one ? 1 : options->batch_typical, options->precision);
+    return sm_conv2d_choose(shape, pass, batch_of(options, pass), options->precision);
 }
 
 /* Floats unless all of its passes can work with bfloat16. Bias and vector are added to floats. */
@@ -222,6 +228,7 @@ static sm_call pass_call(sm_lowering *lowering, const sm_op *op, sm_conv2d_pass 
     call.config = sm_lowering_config(lowering, &config, sizeof config);
     call.macs = macs_of(&config.shape) + macs_of(&config.vector);
     call.macs_executed = config.algorithm->macs(&config.shape, pass) + (double)weights_of(&config.vector);
+    call.cost = config.algorithm->cost(&config.shape, pass, batch_of(options, pass));
     call.workspace_bytes = config.vector_workspace;
     if (op->input_count > 1 && pass != SM_CONV2D_BACKWARD_DATA) {
         call.workspace_bytes += sm_conv2d_uniform_workspace(&config.vector, options->capacity);
@@ -234,7 +241,7 @@ static sm_call pass_call(sm_lowering *lowering, const sm_op *op, sm_conv2d_pass 
             sm_call prepare = call;
             prepare.run = run_prepare;
             prepare.label = "pack weights";
-            prepare.macs = prepare.macs_executed = 0;
+            prepare.macs = prepare.macs_executed = prepare.cost = 0;
             sm_lowering_emit_prepare(lowering, &prepare);
         }
     }
@@ -278,7 +285,7 @@ static void backward(sm_lowering *lowering, const sm_op *op)
         call.run = run_bias;
         call.label = "backward bias";
         call.algorithm = NULL;
-        call.macs = call.macs_executed = 0;
+        call.macs = call.macs_executed = call.cost = 0;
         call.operand[4] = grad_output;
         call.operand[5] = sm_lowering_gradient(lowering, op->parameters[1]);
         call.parameter_gradient = 1;

@@ -1,5 +1,14 @@
 /** \file
- * The columns of the table in conv2d.c: what each algorithm's file exports. Contracts: sm_conv2d_algorithm. */
+ * The columns of the table in conv2d.c: what each algorithm's file exports. Contracts: sm_conv2d_algorithm.
+ *
+ * Costs are sums over the parts of the work (products, copies, transforms), each weighed by constants that stand beside
+ * the cost function. All are in multiply-adds of the float micro-kernel at full speed, so that algorithms compare. The
+ * constants were fitted by hand on two shared cores: those of floats on 2026-11-23 with the AVX-512 kernel, those of
+ * bfloat16 on 2026-11-23 to 28 on a CPU with AMX. Neither the models of these CPUs nor the commands were noted; a wrong
+ * constant costs time, never correctness.
+ *
+ * To measure such rows, on any CPU: `sigmatic bench --step --layers --set distributed.conv2d_algorithm=taps` prints the
+ * time of each convolution and pass (column ms) beside what these costs say at the CPU's peak (column model). */
 #ifndef SIGMATIC_OPS_CONV2D_ALGORITHMS_H
 #define SIGMATIC_OPS_CONV2D_ALGORITHMS_H
 

@@ -116,7 +116,7 @@ static void run_pixels(const sm_conv2d_shape *s, sm_conv2d_pass pass, int parts,
 
 /* ---- the table's columns ----------------------------------------------------------------------------------------- */
 
-/* Cost of the parts, in multiply-adds of the float micro-kernel at full speed, measured with matrix registers. */
+/* Costs of the parts, fitted on a CPU with AMX (conv2d_algorithms.h). A product of one, two or three parts of bfloat16: */
 static const double multiply_cost[SM_BF16_PARTS_MAX + 1] = {0, .15, .36, .65};
 static const double band_cost = .85;       /* of the same where taps share packed pixels */
 static const double tile_cost = 25000;     /* of a tile there, for a piece of the channels */

@@ -367,7 +367,7 @@ int sm_conv2d_direct_supports(const sm_conv2d_shape *shape, sm_conv2d_pass pass)
     return sm_lattice_supports(shape);
 }
 
-/* Cost of the parts, in multiply-adds of the micro-kernel at full speed, measured with the AVX-512 kernel. */
+/* Costs of the parts, fitted with the AVX-512 kernel (conv2d_algorithms.h). */
 static const double multiply_cost = 1.08; /* of a multiply-add: the tiles' loads and stores, the caches */
 static const double copy_cost = 12;       /* of copying a float into a block or panel */
 static const double span_cost = 600;      /* of one piece of memory copied */

@@ -119,8 +119,8 @@ typedef struct job_cut {
     int is_by_rows; /* jobs of the same rows follow each other, else those of the same columns */
 } job_cut;
 
-/* Cost of a job in multiply-adds of the micro-kernel at full speed, measured with the AVX-512 kernel: products, the
- * transforms of both factors, the transform of the sums. */
+/* Cost of a job, fitted with the AVX-512 kernel (conv2d_algorithms.h): products, the transforms of both factors, the
+ * transform of the sums. */
 static double job_cost(double points, double rows, double columns, double depth)
 {
     return points * (1.2 * rows * columns * depth + 22 * depth * rows + 24 * depth * columns + 16 * rows * columns);

@@ -111,6 +111,7 @@ struct sm_call {
     const void *config;                   /**< owned by the plan */
     double macs;                          /**< nominal multiply-adds a sample */
     double macs_executed;
+    double cost; /**< what the algorithm was chosen by: sm_conv2d_algorithm.cost; 0 if there was no choice */
     size_t workspace_bytes;
     size_t bytes; /**< of all operands at full capacity, each counted once */
     size_t gradients_complete;
