@@ -131,8 +131,8 @@ check-program: $(PROGRAM_CHECKS:%=check-%) check-stall ## bad input, what is pri
 $(PROGRAM_CHECKS:%=check-%): check-%: all
 	@PYTHON=$(PYTHON) tests/check_$*.sh $(BUILD)/sigmatic
 
-check-stall: $(BUILD)/tests/test_stall
-	@tests/check_stall.sh $<
+check-stall: $(BUILD)/tests/test_stall $(BUILD)/sigmatic
+	@tests/check_stall.sh $^
 
 check-hosts: ## train across hosts made of network namespaces, cut a link, see the diagnosis
 	@$(call try_setup,hosts)

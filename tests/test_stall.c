@@ -85,10 +85,29 @@ static void time_spent_for_a_late_rank_is_counted(void)
 
 static void a_limit_that_is_kept_does_nothing(void)
 {
-    sm_comm_set_stall_limit(20, sm_test_folder());
+    sm_comm_set_stall_limit(20);
+    sm_comm_set_stall_folder(sm_test_folder());
     sm_comm_set_phase("a phase with a name that is longer than its place on the board", 1, 2);
     sm_comm_barrier(test_comm);
-    sm_comm_set_stall_limit(0, NULL);
+    sm_comm_set_stall_folder(NULL);
+    sm_comm_set_stall_limit(600);
+}
+
+/* The last rank works for twice the limit while the others wait for it; what it does advances. */
+static void who_advances_is_waited_for(void)
+{
+    enum { PHASES = 20 };
+    int is_last = sm_comm_rank(test_comm) == sm_comm_size(test_comm) - 1;
+    sm_comm_set_stall_folder(sm_test_folder());
+    sm_comm_barrier(test_comm);
+    sm_comm_set_stall_limit(2);
+    for (int i = 0; is_last && i < PHASES; i++) {
+        sm_comm_set_phase("import", 0, i);
+        sleep_for(0.2);
+    }
+    sm_comm_barrier(test_comm);
+    sm_comm_set_stall_limit(600);
+    sm_comm_set_stall_folder(NULL);
 }
 
 static void a_line_of_the_board_reads_back(void)
@@ -137,7 +156,8 @@ static void come_late(const char *folder, double seconds)
     int is_last = sm_comm_rank(test_comm) == sm_comm_size(test_comm) - 1;
     char *status = sm_format("%s/status", folder);
     sm_comm_barrier(test_comm);
-    sm_comm_set_stall_limit(1, folder);
+    sm_comm_set_stall_limit(1);
+    sm_comm_set_stall_folder(folder);
     sm_comm_set_stall_report(note, status);
     sm_comm_set_phase(is_last ? "forward" : "losses", 17, is_last ? 4 : -1);
     if (is_last) {
@@ -160,7 +180,8 @@ static void hold_back(const char *folder, const char *mode)
     sm_reduction *reduction;
     memset(values, 0, COUNT * sizeof *values);
     sm_reduction_new(test_comm, values, COUNT, &options, &reduction);
-    sm_comm_set_stall_limit(1, folder);
+    sm_comm_set_stall_limit(1);
+    sm_comm_set_stall_folder(folder);
     sm_comm_set_phase("backward", 3, -1);
     sm_reduction_begin(reduction);
     sm_reduction_progress(reduction, is_last ? COUNT / 2 : COUNT);
@@ -187,6 +208,7 @@ int main(int argc, char **argv)
     SM_TEST(exchanged_words_differ);
     SM_TEST(time_spent_for_a_late_rank_is_counted);
     SM_TEST(a_limit_that_is_kept_does_nothing);
+    SM_TEST(who_advances_is_waited_for);
     SM_TEST(a_line_of_the_board_reads_back);
     return sm_test_end();
 }

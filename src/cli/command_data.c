@@ -1,6 +1,7 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/timer.h>
+#include <sigmatic/comm/stall.h>
 #include <sigmatic/data/cityscapes.h>
 #include <sigmatic/data/scenes_dataset.h>
 
@@ -171,6 +172,7 @@ static sm_status describe_split(const char *path, const char *split)
     storage = sm_sample_storage_new(dataset);
     for (int64_t i = 0; i < sm_dataset_count(dataset); i++) {
         sm_sample sample;
+        sm_comm_set_phase("data info, sample", 0, (int)i);
         SM_TRY(sm_dataset_read(dataset, i, storage, &sample));
         count_sample(&sample, statistics);
     }
@@ -195,7 +197,13 @@ static sm_status describe(command_context *context, int argc, char **argv)
     SM_TRY(command_arguments(context, "data info",
                              "Describes a dataset file: splits, sizes, class frequencies, valid pixels.", table, argc,
                              argv, &help));
-    if (help || sm_comm_rank(context->comm) != 0) {
+    if (help) {
+        goto done;
+    }
+    char *ranks = sm_format("%s.ranks", path);
+    sm_comm_set_stall_folder(ranks);
+    sm_free(ranks);
+    if (sm_comm_rank(context->comm) != 0) {
         goto done;
     }
     SM_TRY(sm_dataset_splits(path, &splits, &count));

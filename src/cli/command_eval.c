@@ -1,5 +1,6 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/comm/stall.h>
 #include <sigmatic/data/data_options.h>
 #include <sigmatic/train/checkpoint.h>
 #include <sigmatic/train/evaluator.h>
@@ -216,6 +217,10 @@ sm_status command_eval(command_context *context, int argc, char **argv)
                 sm_fail(SM_ERR_USAGE, "eval: --prediction-count %lld: at least 1 expected", options.prediction_count));
         }
         SM_TRY(read_config(context->comm, &options, &config));
+        char *ranks = sm_format("%s.ranks", options.checkpoint);
+        sm_comm_set_stall_limit(sm_config_real(config, "distributed", "stall_seconds"));
+        sm_comm_set_stall_folder(ranks);
+        sm_free(ranks);
         SM_TRY(evaluate(context->comm, &options, config));
     }
 done:

@@ -1,6 +1,7 @@
 /* The run log as tables and a sparkline a task, or as JSON; --follow repeats it while the run goes on. */
 #define _POSIX_C_SOURCE 200809L
 #include <sigmatic/base/memory.h>
+#include <sigmatic/comm/stall.h>
 #include <sigmatic/io/h5.h>
 #include <sigmatic/io/json.h>
 #include <sigmatic/train/report.h>
@@ -495,6 +496,7 @@ sm_status command_show(command_context *context, int argc, char **argv)
     }
     SM_TRY(show_once(path, json));
     while (follow) {
+        sm_comm_set_phase("show", 0, -1);
         SM_TRY(show_again(path));
     }
 done:

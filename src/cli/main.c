@@ -1,5 +1,6 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/comm/comm.h>
+#include <sigmatic/comm/stall.h>
 #include <sigmatic/io/h5.h>
 #include <sigmatic/tensor/gemm.h>
 
@@ -40,6 +41,7 @@ static sm_status dispatch(command_context *context, int argc, char **argv)
         }
         return SM_OK;
     }
+    sm_comm_set_phase(argc > 1 ? argv[1] : "start", 0, -1);
     return command_dispatch(context, "sigmatic", summary, commands, argc, argv);
 }
 

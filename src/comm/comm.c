@@ -22,6 +22,7 @@ static void find_nodes(sm_comm *comm)
     if (comm->size == 1) {
         return;
     }
+    sm_blocking_begin("all ranks to meet");
     comm->meeting = sm_meeting_new(&comm->node);
     int meets = comm->meeting != NULL;
     sm_check_mpi(MPI_Allreduce(MPI_IN_PLACE, &meets, 1, MPI_INT, MPI_MIN, comm->handle), "MPI_Allreduce");
@@ -32,6 +33,7 @@ static void find_nodes(sm_comm *comm)
         sm_node_free(&shared);
         comm->meeting = sm_meeting_new(&comm->node);
     }
+    sm_blocking_end();
 }
 
 static void find_place(sm_comm *comm, MPI_Comm handle)
@@ -43,6 +45,7 @@ static void find_place(sm_comm *comm, MPI_Comm handle)
 
 void sm_comm_begin(int *argc, char ***argv)
 {
+    sm_stall_prepare();
     sm_mpi_begin(argc, argv);
     find_place(&world, MPI_COMM_WORLD);
     self = (sm_comm){.handle = MPI_COMM_SELF, .size = 1};
@@ -76,8 +79,10 @@ sm_comm *sm_comm_part_new(sm_comm *comm, int ranks)
 {
     MPI_Comm handle;
     sm_comm_barrier(comm); /* with a clock, before calls that have none */
+    sm_blocking_begin("all ranks to split");
     sm_check_mpi(MPI_Comm_split(comm->handle, comm->rank < ranks ? 0 : MPI_UNDEFINED, comm->rank, &handle),
                  "MPI_Comm_split");
+    sm_blocking_end();
     if (handle == MPI_COMM_NULL) {
         return NULL;
     }
@@ -93,7 +98,9 @@ void sm_comm_part_free(sm_comm *part)
         sm_comm_barrier(part);
         sm_meeting_free(part->meeting);
         sm_node_free(&part->node);
+        sm_blocking_begin("the ranks of a part to leave it");
         sm_check_mpi(MPI_Comm_free(&part->handle), "MPI_Comm_free");
+        sm_blocking_end();
         sm_free(part);
     }
 }

@@ -72,17 +72,21 @@ void sm_mpi_begin(int *argc, char ***argv)
     /* Messages of a bucket go out at once: with the handshake of longer ones every stage waits for one more poll of both
      * sides, and half of the overlap is lost. Half of the default bucket, what goes to the only other node, and a header. */
     setenv("OMPI_MCA_btl_tcp_eager_limit", "528384", 0);
+    sm_blocking_begin("MPI to start on all ranks");
     if (MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &thread_level) != MPI_SUCCESS ||
         thread_level < MPI_THREAD_FUNNELED) {
         sm_abort("MPI_Init_thread failed or offers no MPI_THREAD_FUNNELED");
     }
     sm_check_mpi(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
     sm_check_mpi(MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+    sm_blocking_end();
     sm_abort_set_handler(abort_all);
 }
 
 void sm_mpi_end(void)
 {
     sm_abort_set_handler(NULL);
+    sm_blocking_begin("MPI to end on all ranks");
     MPI_Finalize();
+    sm_blocking_end();
 }

@@ -3,8 +3,12 @@
 #ifndef SIGMATIC_COMM_MPI_GUARD_H
 #define SIGMATIC_COMM_MPI_GUARD_H
 
+#include "comm/blocking.h"
+
 #include <mpi.h>
 #include <pthread.h>
+
+enum { SM_EXIT_STALLED = 3 };
 
 /** Starts MPI; from now on sm_abort() ends all ranks. Collective over all ranks of the job. */
 void sm_mpi_begin(int *argc, char ***argv);

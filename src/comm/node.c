@@ -41,9 +41,11 @@ void sm_node_split(MPI_Comm all, const sm_node *from, int most_ranks, sm_node *n
     assert(sm_mpi_helper_is_idle());
     int part = most_ranks > 0 ? from->rank / most_ranks : 0;
     MPI_Comm comm;
+    sm_blocking_begin("all ranks to find their nodes");
     sm_check_mpi(MPI_Comm_split(from->comm, part, from->rank, &comm), "MPI_Comm_split");
     node->comm = comm;
     find_place(all, node);
+    sm_blocking_end();
 }
 
 void sm_node_find(MPI_Comm all, sm_node *node)
@@ -51,21 +53,25 @@ void sm_node_find(MPI_Comm all, sm_node *node)
     assert(sm_mpi_helper_is_idle());
     const char *most = getenv("SIGMATIC_RANKS_PER_NODE");
     sm_node whole;
+    sm_blocking_begin("all ranks to find their nodes");
     sm_check_mpi(MPI_Comm_split_type(all, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &whole.comm), "MPI_Comm_split_type");
     sm_check_mpi(MPI_Comm_rank(whole.comm, &whole.rank), "MPI_Comm_rank");
     sm_node_split(all, &whole, most ? atoi(most) : 0, node);
     sm_check_mpi(MPI_Comm_free(&whole.comm), "MPI_Comm_free");
+    sm_blocking_end();
 }
 
 void sm_node_free(sm_node *node)
 {
     assert(sm_mpi_helper_is_idle());
+    sm_blocking_begin("all ranks to leave their nodes");
     if (node->comm) {
         sm_check_mpi(MPI_Comm_free(&node->comm), "MPI_Comm_free");
     }
     if (node->leaders && node->leaders != MPI_COMM_NULL) {
         sm_check_mpi(MPI_Comm_free(&node->leaders), "MPI_Comm_free");
     }
+    sm_blocking_end();
     *node = (sm_node){.size = 0};
 }
 
@@ -164,6 +170,7 @@ static int make_segments(const sm_node *node, int segments, size_t bytes, sm_sha
         return 0;
     }
     assert(sm_mpi_helper_is_idle());
+    sm_blocking_begin("the node to share memory");
     segment_name own = new_name(), *names = sm_alloc((size_t)node->size * sizeof *names);
     int makes = node->rank < segments;
     shared->base = sm_alloc_zeroed((size_t)segments * sizeof *shared->base);
@@ -189,6 +196,7 @@ static int make_segments(const sm_node *node, int segments, size_t bytes, sm_sha
     }
     shared->is_shared = complete;
     all_of_node(node, 1); /* nobody writes before the names are wiped */
+    sm_blocking_end();
     sm_free(names);
     return complete;
 }

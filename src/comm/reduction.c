@@ -141,7 +141,9 @@ static int make_windows(sm_reduction *r)
     }
     const allocation *a = find_shared(r->values, r->count);
     int in_place = a != NULL;
+    sm_blocking_begin("the node to share memory");
     sm_check_mpi(MPI_Allreduce(MPI_IN_PLACE, &in_place, 1, MPI_INT, MPI_MIN, r->node.comm), "MPI_Allreduce");
+    sm_blocking_end();
     r->staged = !in_place;
     if (r->staged && !sm_shared_new(&r->node, r->count * sizeof(float), &r->window_memory)) {
         return 0;

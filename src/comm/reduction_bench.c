@@ -37,21 +37,39 @@ const sm_reduction_way sm_reduction_ways[SM_REDUCTION_WAYS] = {
 /* MPI is called without its mutex here and in the measurement of a link: no reduction is under way meanwhile, so no
  * helper is at work. */
 
-static void sum_by_mpi(const sm_comm *comm, const sm_reduction_way *way, const float *from, float *to, size_t count)
+static int floats_of_piece(const sm_reduction_way *way, size_t left)
+{
+    size_t piece = way->piece_bytes / sizeof(float);
+    return (int)(piece > 0 && piece < left ? piece : left);
+}
+
+/* Blocks, so MPI's own barrier makes all begin at once. \return seconds */
+static double time_allreduce(const sm_comm *comm, const sm_reduction_way *way, float *values, size_t count)
 {
     assert(sm_mpi_helper_is_idle());
-    size_t piece = way->piece_bytes > 0 ? way->piece_bytes / sizeof *to : count;
-    for (size_t begin = 0; begin < count; begin += piece) {
-        int now = (int)(count - begin < piece ? count - begin : piece);
-        if (way->blocks) {
-            sm_check_mpi(MPI_Allreduce(MPI_IN_PLACE, to + begin, now, MPI_FLOAT, MPI_SUM, comm->handle),
-                         "MPI_Allreduce");
-        } else {
-            MPI_Request request;
-            sm_check_mpi(MPI_Iallreduce(from + begin, to + begin, now, MPI_FLOAT, MPI_SUM, comm->handle, &request),
-                         "MPI_Iallreduce");
-            sm_wait_for_request(&request, "MPI_Iallreduce");
-        }
+    sm_blocking_begin("MPI_Allreduce");
+    sm_check_mpi(MPI_Barrier(comm->handle), "MPI_Barrier");
+    double begin = sm_seconds();
+    for (size_t done = 0; done < count; done += (size_t)floats_of_piece(way, count - done)) {
+        sm_check_mpi(MPI_Allreduce(MPI_IN_PLACE, values + done, floats_of_piece(way, count - done), MPI_FLOAT, MPI_SUM,
+                                   comm->handle),
+                     "MPI_Allreduce");
+    }
+    double seconds = sm_seconds() - begin;
+    sm_blocking_end();
+    return seconds;
+}
+
+static void sum_by_iallreduce(const sm_comm *comm, const sm_reduction_way *way, const float *from, float *to,
+                              size_t count)
+{
+    assert(sm_mpi_helper_is_idle());
+    for (size_t done = 0; done < count; done += (size_t)floats_of_piece(way, count - done)) {
+        MPI_Request request;
+        sm_check_mpi(MPI_Iallreduce(from + done, to + done, floats_of_piece(way, count - done), MPI_FLOAT, MPI_SUM,
+                                    comm->handle, &request),
+                     "MPI_Iallreduce");
+        sm_wait_for_request(&request, "MPI_Iallreduce");
     }
 }
 
@@ -76,12 +94,32 @@ static double median(double *seconds, int count)
     return count % 2 ? seconds[count / 2] : (seconds[count / 2 - 1] + seconds[count / 2]) / 2;
 }
 
-/* The slowest rank's seconds since `begin`. */
-static double slowest_since(sm_comm *comm, double begin)
+static double slowest(sm_comm *comm, double seconds)
 {
-    double seconds = sm_seconds() - begin;
     sm_comm_max_double(comm, &seconds, 1);
     return seconds;
+}
+
+static double slowest_since(sm_comm *comm, double begin)
+{
+    return slowest(comm, sm_seconds() - begin);
+}
+
+/* One sum, by the reduction or (NULL) by MPI. \return seconds of the slowest rank */
+static double time_way(sm_comm *comm, const sm_reduction_way *way, sm_reduction *reduction, const float *from,
+                       float *to, size_t count)
+{
+    sm_comm_barrier(comm);
+    if (way->blocks) {
+        return slowest(comm, time_allreduce(comm, way, to, count));
+    }
+    double begin = sm_seconds();
+    if (reduction) {
+        sum_by_reduction(reduction, count);
+    } else {
+        sum_by_iallreduce(comm, way, from, to, count);
+    }
+    return slowest_since(comm, begin);
 }
 
 sm_status sm_reduction_measure(sm_comm *comm, size_t bytes, int rounds, double *seconds)
@@ -100,14 +138,7 @@ sm_status sm_reduction_measure(sm_comm *comm, size_t bytes, int rounds, double *
     }
     for (int round = -1; round < rounds; round++) { /* the first one touches all memory */
         for (int w = 0; w < SM_REDUCTION_WAYS; w++) {
-            sm_comm_barrier(comm);
-            double begin = sm_seconds();
-            if (reductions[w]) {
-                sum_by_reduction(reductions[w], count);
-            } else {
-                sum_by_mpi(comm, &sm_reduction_ways[w], second, values, count);
-            }
-            double elapsed = slowest_since(comm, begin);
+            double elapsed = time_way(comm, &sm_reduction_ways[w], reductions[w], second, values, count);
             if (round >= 0) {
                 times[w * rounds + round] = elapsed;
             }

@@ -4,6 +4,7 @@
 #include <sigmatic/base/timer.h>
 #include <sigmatic/comm/stall.h>
 
+#include "comm/blocking.h"
 #include "comm/board_files.h"
 #include "comm/comm_private.h"
 #include "comm/mpi_guard.h"
@@ -11,10 +12,12 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { EXIT_CODE = 3, MOST_NAMED = 8, MESSAGE_BYTES = 1536, HOST_BYTES = 64 };
+enum { MOST_NAMED = 8, MESSAGE_BYTES = 1536, HOST_BYTES = 64 };
 
 static struct {
     const sm_comm *world;
@@ -22,17 +25,40 @@ static struct {
     sm_board board; /* of this node */
     sm_board_entry own;
     char (*hosts)[HOST_BYTES];
-    double limit_seconds;
+    double limit_seconds, look_again_seconds; /* sm_seconds() before which no wait is a stall */
     char *folder;
     void (*report)(void *user, const char *message);
     void *report_user;
 } stall;
 
+/* ---- the limit of the environment ---- */
+
+static const char variable[] = "SIGMATIC_STALL_SECONDS";
+static const double default_seconds = 600, most_seconds = 1e9;
+
+/* \return 0 if the variable is no number of seconds */
+static int read_variable(double *seconds)
+{
+    const char *text = getenv(variable);
+    char *end = NULL;
+    *seconds = text ? strtod(text, &end) : default_seconds;
+    return !text || (end != text && *end == 0 && *seconds >= 0 && *seconds <= most_seconds);
+}
+
+static void warn_of_variable(void)
+{
+    double seconds;
+    if (stall.world->rank == 0 && !read_variable(&seconds)) {
+        sm_log_warning("%s = '%s': seconds from 0 (no limit) to %g expected; %g taken", variable, getenv(variable),
+                       most_seconds, default_seconds);
+    }
+}
+
 /* ---- the board ---- */
 
 static void publish(void)
 {
-    if (stall.board.place) {
+    if (stall.world) {
         sm_board_write(stall.board.place[stall.world->node.rank], &stall.own);
     }
 }
@@ -67,14 +93,14 @@ void sm_stall_show_wait(const sm_wait_reason *reason, double since)
     publish();
 }
 
-static void gather_hosts(void)
+static void gather_hosts(const sm_comm *world)
 {
     char name[MPI_MAX_PROCESSOR_NAME] = "";
     int length;
-    stall.hosts = sm_alloc_zeroed((size_t)stall.world->size * sizeof *stall.hosts);
+    stall.hosts = sm_alloc_zeroed((size_t)world->size * sizeof *stall.hosts);
     sm_check_mpi(MPI_Get_processor_name(name, &length), "MPI_Get_processor_name");
     name[HOST_BYTES - 1] = 0;
-    sm_check_mpi(MPI_Allgather(name, HOST_BYTES, MPI_CHAR, stall.hosts, HOST_BYTES, MPI_CHAR, stall.world->handle),
+    sm_check_mpi(MPI_Allgather(name, HOST_BYTES, MPI_CHAR, stall.hosts, HOST_BYTES, MPI_CHAR, world->handle),
                  "MPI_Allgather");
 }
 
@@ -82,8 +108,8 @@ void sm_stall_begin(const sm_comm *world)
 {
     const sm_node *node = &world->node;
     size_t ranks = (size_t)node->size;
-    stall.world = world;
-    gather_hosts();
+    sm_blocking_begin("all ranks to start");
+    gather_hosts(world);
     stall.board.count = node->size;
     stall.board.ranks = sm_alloc(ranks * sizeof *stall.board.ranks);
     sm_check_mpi(MPI_Allgather(&world->rank, 1, MPI_INT, stall.board.ranks, 1, MPI_INT, node->comm), "MPI_Allgather");
@@ -95,23 +121,36 @@ void sm_stall_begin(const sm_comm *world)
     } else {
         stall.board.place[node->rank] = sm_alloc_zeroed(sm_board_place_bytes());
     }
+    sm_blocking_end();
+    stall.world = world;
     sm_comm_set_phase("start", 0, -1);
+    warn_of_variable();
 }
 
 /* ---- the limit ---- */
 
-void sm_comm_set_stall_limit(double seconds, const char *run_folder)
+static void write_files(void)
 {
     enum { PER_LIMIT = 4, MOST_SECONDS = 30 };
+    double interval = stall.limit_seconds / PER_LIMIT;
     sm_board_files_stop();
-    sm_free(stall.folder);
-    stall.folder = run_folder ? sm_format("%s/ranks", run_folder) : NULL;
-    stall.limit_seconds = seconds;
-    if (seconds > 0 && stall.folder && stall.world->size > 1 && stall.world->node.count > 1 &&
-        stall.world->node.rank == 0) {
-        sm_board_files_start(stall.folder, &stall.board,
-                             seconds / PER_LIMIT < MOST_SECONDS ? seconds / PER_LIMIT : MOST_SECONDS);
+    if (stall.limit_seconds > 0 && stall.folder && stall.world->node.count > 1 && stall.world->node.rank == 0) {
+        sm_board_files_start(stall.folder, &stall.board, interval < MOST_SECONDS ? interval : MOST_SECONDS);
     }
+}
+
+void sm_comm_set_stall_limit(double seconds)
+{
+    stall.limit_seconds = seconds;
+    stall.look_again_seconds = 0;
+    write_files();
+}
+
+void sm_comm_set_stall_folder(const char *folder)
+{
+    sm_free(stall.folder);
+    stall.folder = folder ? sm_strdup(folder) : NULL;
+    write_files();
 }
 
 void sm_comm_set_stall_report(void (*report)(void *user, const char *message), void *user)
@@ -125,14 +164,14 @@ void sm_stall_end(void)
     sm_board_files_stop();
     sm_free(stall.folder);
     stall.folder = NULL;
-    if (stall.board.place && !stall.shared.is_shared) {
+    if (!stall.shared.is_shared) {
         sm_free(stall.board.place[stall.world->node.rank]);
     }
     sm_shared_free(&stall.shared);
     sm_free(stall.board.place);
     sm_free(stall.board.ranks);
     sm_free(stall.hosts);
-    stall.board.place = NULL;
+    stall.world = NULL;
 }
 
 /* ---- the diagnosis ---- */
@@ -228,15 +267,19 @@ static void add_rank(message *m, int rank, const sm_board_sighting *seen, double
     }
 }
 
-typedef enum kind { IS_SILENT, COMPUTES, WAITS, KINDS } kind;
+typedef enum kind { IS_SILENT, COMPUTES, IS_BEHIND, WAITS, KINDS } kind;
 
-/* Silent: its node wrote nothing for half of the limit, so it is gone or cut off from the run folder too. */
+/* Silent: its node wrote nothing for half of the limit, so it is gone or cut off from the folder too. Behind: it waits in
+ * an earlier message than this rank, so on one host, where none is lost, it has been stopped there. */
 static kind kind_of(const sm_board_sighting *seen, double now)
 {
     if (now - seen->heard_seconds > stall.limit_seconds / 2 + 1) {
         return IS_SILENT;
     }
-    return *seen->entry.waiting ? WAITS : COMPUTES;
+    if (!*seen->entry.waiting) {
+        return COMPUTES;
+    }
+    return seen->entry.collectives < stall.own.collectives && !several_hosts() ? IS_BEHIND : WAITS;
 }
 
 static void add_kind(message *m, kind wanted, const sm_board_sighting *seen, double now)
@@ -262,11 +305,9 @@ static void add_kind(message *m, kind wanted, const sm_board_sighting *seen, dou
     }
 }
 
-static void diagnose(message *m, double waited, double now)
+static void diagnose(message *m, const sm_board_sighting *seen, double waited, double now)
 {
-    sm_board_sighting *seen = sm_alloc_zeroed((size_t)stall.world->size * sizeof *seen);
     int counts[KINDS] = {0};
-    look_at_all(seen, now);
     for (int rank = 0; rank < stall.world->size; rank++) {
         counts[kind_of(&seen[rank], now)] += rank != stall.world->rank;
     }
@@ -275,32 +316,31 @@ static void diagnose(message *m, double waited, double now)
     add(m, " for ");
     add_waiting(m, &stall.own);
     add(m, "; ");
-    if (counts[COMPUTES]) {
+    if (counts[COMPUTES] || counts[IS_BEHIND]) {
         add(m, "not arrived: ");
-        add_kind(m, COMPUTES, seen, now);
+        add_kind(m, counts[COMPUTES] ? COMPUTES : IS_BEHIND, seen, now);
         add(m, counts[IS_SILENT] ? "; " : "");
     }
     if (counts[IS_SILENT]) {
         add(m, "lost or cut off: ");
         add_kind(m, IS_SILENT, seen, now);
     }
-    if (!counts[COMPUTES] && !counts[IS_SILENT]) {
+    if (counts[WAITS] == stall.world->size - 1) {
         add(m, "all ranks wait, %s: ",
             several_hosts() ? "so messages do not arrive (a link is down?)" : "each for another");
         add_kind(m, WAITS, seen, now);
     }
-    sm_free(seen);
 }
 
 /* ---- the end ---- */
 
 /* One rank a node speaks; the others give it time to do so. */
-_Noreturn static void end_stalled_run(double waited, double now)
+_Noreturn static void end_stalled_run(const sm_board_sighting *seen, double waited, double now)
 {
     sm_board_place *place = stall.board.place[0] ? stall.board.place[0] : stall.board.place[stall.world->node.rank];
     if (sm_board_claim(place)) {
         message m = {.length = 0};
-        diagnose(&m, waited, now);
+        diagnose(&m, seen, waited, now);
         sm_log_error("%s", m.text);
         if (stall.report) {
             stall.report(stall.report_user, m.text);
@@ -309,12 +349,65 @@ _Noreturn static void end_stalled_run(double waited, double now)
         struct timespec patience = {2, 0};
         nanosleep(&patience, NULL);
     }
-    sm_mpi_abort(EXIT_CODE);
+    sm_mpi_abort(SM_EXIT_STALLED);
 }
 
+/* \return when some rank last entered a phase or began to wait, sm_seconds() */
+static double last_sign_of_life(const sm_board_sighting *seen)
+{
+    double last = 0;
+    for (int rank = 0; rank < stall.world->size; rank++) {
+        const sm_board_entry *e = &seen[rank].entry;
+        last = e->since_seconds > last ? e->since_seconds : last;
+        last = e->waiting_since_seconds > last ? e->waiting_since_seconds : last;
+    }
+    return last;
+}
+
+/* A rank may work for long while the others wait (an import of unequal parts, a checkpoint): as long as its phase
+ * advances, nothing stands still. */
 void sm_stall_check(double waited, double now)
 {
-    if (stall.limit_seconds > 0 && waited > stall.limit_seconds) {
-        end_stalled_run(waited, now);
+    if (stall.limit_seconds <= 0 || waited <= stall.limit_seconds || now < stall.look_again_seconds) {
+        return;
     }
+    sm_board_sighting *seen = sm_alloc_zeroed((size_t)stall.world->size * sizeof *seen);
+    look_at_all(seen, now);
+    stall.look_again_seconds = last_sign_of_life(seen) + stall.limit_seconds;
+    if (now >= stall.look_again_seconds) {
+        end_stalled_run(seen, waited, now);
+    }
+    sm_free(seen);
+}
+
+/* ---- blocking calls of MPI ---- */
+
+static void show_block(const char *what)
+{
+    sm_stall_show_wait(&(sm_wait_reason){what, 0, 0}, sm_seconds());
+}
+
+static void show_end_of_block(void)
+{
+    sm_stall_show_wait(NULL, 0);
+}
+
+/* In a thread of its own. */
+static void check_block(double seconds)
+{
+    if (stall.world) {
+        sm_stall_check(seconds, sm_seconds());
+    } else if (stall.limit_seconds > 0 && seconds > stall.limit_seconds) { /* MPI has not even told the ranks apart */
+        sm_log_error("stalled: waited %.3g s for %s: another rank is stopped or lost", seconds, stall.own.waiting);
+        _exit(SM_EXIT_STALLED);
+    }
+}
+
+void sm_stall_prepare(void)
+{
+    static const sm_blocking_watch watch = {show_block, show_end_of_block, check_block};
+    if (!read_variable(&stall.limit_seconds)) {
+        stall.limit_seconds = default_seconds;
+    }
+    sm_blocking_set_watch(&watch);
 }

@@ -12,6 +12,9 @@ typedef struct sm_wait_reason {
     int64_t count;    /**< of how many */
 } sm_wait_reason;
 
+/** From now on a blocked start of MPI is a stall as well. */
+void sm_stall_prepare(void);
+
 /** Collective over `world`, whose node is known and which outlives sm_stall_end(). */
 void sm_stall_begin(const sm_comm *world);
 

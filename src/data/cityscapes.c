@@ -4,6 +4,7 @@
  * nearest pixel would keep the holes and the noise of the stereo matcher. */
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/comm/stall.h>
 #include <sigmatic/data/augmentation.h>
 #include <sigmatic/data/cityscapes.h>
 #include <sigmatic/data/dataset_writer.h>
@@ -133,6 +134,7 @@ static sm_status scan_split(const sm_cityscapes_options *options, int split, fra
     if (sm_folder_exists(folder)) {
         SM_TRY(sm_folder_list(folder, &cities, &count));
         for (size_t i = 0; i < count; i++) {
+            sm_comm_set_phase("frames of city", 0, (int)i);
             SM_TRY(scan_city(options, folder, split, cities[i], catalogue));
         }
     }

@@ -4,6 +4,7 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/timer.h>
+#include <sigmatic/comm/stall.h>
 #include <sigmatic/data/dataset_writer.h>
 #include <sigmatic/data/sampler.h>
 #include <sigmatic/io/file.h>
@@ -278,6 +279,7 @@ static sm_status write_split(sm_comm *comm, const char *path, sm_dataset_writer 
         sm_status status = SM_OK;
         for (int64_t i = begin; status == SM_OK && i < begin + SAMPLES_A_ROUND && i < share; i++) {
             sm_sample sample = {.baseline_metres = NAN, .fx_pixels = NAN};
+            sm_comm_set_phase("dataset, sample", 0, (int)(first + i));
             status = produce(user, split, first + i, &sample);
             if (status == SM_OK) {
                 status = sm_dataset_writer_put(writer, split, first + i, &sample);
@@ -316,6 +318,9 @@ sm_status sm_dataset_write(sm_comm *comm, const char *path, const sm_dataset_spe
 
     SM_TRY(sm_comm_agree(comm, is_root ? check_output(path, overwrite) : SM_OK));
     created = 1;
+    char *ranks = sm_format("%s.ranks", path);
+    sm_comm_set_stall_folder(ranks);
+    sm_free(ranks);
     SM_TRY(sm_comm_agree(comm, is_root ? sm_dataset_writer_create(path, spec, &writer) : SM_OK));
     SM_TRY(sm_comm_agree(comm, is_root ? SM_OK : sm_dataset_writer_attach(path, spec, &writer)));
     for (int s = 0; s < spec->split_count; s++) {
@@ -324,6 +329,7 @@ sm_status sm_dataset_write(sm_comm *comm, const char *path, const sm_dataset_spe
     for (int s = 0; s < spec->split_count; s++) {
         SM_TRY(write_split(comm, path, writer, s, spec->splits[s].count, produce, user, &progress));
     }
+    sm_comm_set_phase("dataset, to the disk", 0, -1);
     status = sm_dataset_writer_close(writer);
     writer = NULL;
     SM_TRY(sm_comm_agree(comm, status));
@@ -342,5 +348,6 @@ done:
         status = sm_fail(status, "%s", message);
         sm_free(message);
     }
+    sm_comm_set_stall_folder(NULL);
     return status;
 }

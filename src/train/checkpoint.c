@@ -1,6 +1,7 @@
 #include <sigmatic/base/checksum.h>
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/comm/stall.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/io/h5.h>
 #include <sigmatic/train/checkpoint.h>
@@ -154,6 +155,7 @@ static sm_status each_tensor(tensor_function function, sm_h5 *file, const char *
     sm_status status = SM_OK;
     for (int i = 0; i < slices->count; i++) {
         char object[PATH_BYTES];
+        sm_comm_set_phase("checkpoint, tensor", 0, i);
         object_of(object, group, &slices->items[i]);
         SM_TRY(function(file, object, &slices->items[i], flat));
     }

@@ -1,4 +1,5 @@
 #include <sigmatic/base/memory.h>
+#include <sigmatic/comm/stall.h>
 #include <sigmatic/data/sampler.h>
 #include <sigmatic/train/evaluator.h>
 
@@ -197,6 +198,7 @@ sm_status sm_evaluator_run(sm_evaluator *e, const sm_evaluation *evaluation, dou
     sm_predictions *predictions = NULL;
     const sm_batch *batch = NULL;
     size_t tasks = (size_t)e->session->task_count;
+    int batches = 0;
     int64_t total = sm_dataset_count(e->dataset);
     if (evaluation->predictions) {
         int64_t count = evaluation->prediction_count < total ? evaluation->prediction_count : total;
@@ -217,6 +219,7 @@ sm_status sm_evaluator_run(sm_evaluator *e, const sm_evaluation *evaluation, dou
         sm_plan_prepare(e->engine->plan, &e->engine->run);
     }
     while (status == SM_OK && (status = sm_loader_next(loader, &batch)) == SM_OK && batch) {
+        sm_comm_set_phase("evaluation", 0, batches++);
         status = run_batch(e, batch, evaluation, predictions); /* no messages between ranks in here */
     }
     SM_TRY(sm_comm_agree(e->session->comm, status));

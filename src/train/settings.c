@@ -52,7 +52,9 @@ const sm_key sm_run_keys[] = {
     {distributed, "reduction_thread", SM_KEY_BOOL, "true", 0, 0, NULL, NULL,
      "between nodes, a thread that wakes every millisecond moves gradients while long ops run"},
     {distributed, "stall_seconds", SM_KEY_REAL, "600", 0, 1e9, NULL, "seconds",
-     "longest wait for other ranks: then the run names the missing ones and ends with exit code 3; 0 = no limit"},
+     "longest wait for other ranks while none gets on: then the run names the missing ones and ends with exit code 3; "
+     "0 = "
+     "no limit"},
     {distributed, "check_interval", SM_KEY_INTEGER, "500", 0, 1e12, NULL, "steps",
      "between comparisons of the parameters over ranks; 0 = never"},
     {checkpoint, "interval", SM_KEY_INTEGER, "0", 0, 1e12, NULL, "steps",

@@ -410,7 +410,9 @@ static sm_status start(training *t)
         t->trace = t->trainer->trace = sm_trace_new(t->options->trace_first, t->options->trace_last);
     }
     sm_comm_set_stall_report(report_stall, t);
-    sm_comm_set_stall_limit(t->session->settings.stall_seconds, t->session->settings.folder);
+    char *ranks = sm_run_folder_file(t->folder, "ranks");
+    sm_comm_set_stall_folder(ranks);
+    sm_free(ranks);
     t->begin_seconds = sm_seconds();
     t->first_step = t->trainer->step;
     if (t->first_step >= t->steps) {
@@ -471,6 +473,7 @@ sm_status sm_train(const sm_config *config, sm_comm *comm, const sm_train_option
     sm_status status = SM_OK;
     training t = {.config = config, .comm = comm, .options = options, .evaluated_step = -1, .saved_step = -1};
     *started = 0;
+    sm_comm_set_stall_limit(sm_config_real(config, "distributed", "stall_seconds"));
     if (!options->dry_run) {
         sm_stop_signal_install();
     }
@@ -486,7 +489,7 @@ sm_status sm_train(const sm_config *config, sm_comm *comm, const sm_train_option
     if (*started) {
         status = run_steps(&t);
     }
-    sm_comm_set_stall_limit(0, NULL);
+    sm_comm_set_stall_folder(NULL);
     sm_comm_set_stall_report(NULL, NULL);
     if (t.folder_ready) {
         status = finish(&t, status);

@@ -1,6 +1,7 @@
 /* The trivial predictor. Every rank reads the samples and keeps its positions of all targets, so that medians are exact; the maps are then put together by a sum.
  * Many large samples are more than memory holds: they are then read again for each band of positions. */
 #include <sigmatic/base/memory.h>
+#include <sigmatic/comm/stall.h>
 #include <sigmatic/data/sampler.h>
 
 #include "train/evaluator_private.h"
@@ -125,6 +126,7 @@ static sm_status learn_band(const sm_session *session, const sm_loader_options *
     SM_TRY(sm_loader_new(options, &loader));
     for (size_t seen = 0; seen < band->samples; seen++) {
         const sm_batch *batch;
+        sm_comm_set_phase("trivial predictor", 0, (int)seen);
         SM_TRY(sm_loader_next(loader, &batch));
         assert(batch && "the loader walks through the whole set");
         for (size_t t = 0; t < tasks; t++) {

@@ -2,12 +2,13 @@
  * Who waits for whom: every rank says what it does, every wait has a clock, and a wait that takes too long ends the run
  * with a diagnosis.
  *
- * What a rank says goes to a board in memory that the ranks of a node share; one rank a node copies its node's part to
- * <run folder>/ranks/ every now and then (a thread that sleeps otherwise), so that a rank stuck anywhere can be seen
- * from the other nodes.
+ * What a rank says goes to a board in memory that the ranks of a node share; one rank a node copies its node's part to a
+ * folder every now and then (a thread that sleeps otherwise), so that a rank stuck anywhere can be seen from the other
+ * nodes.
  *
- * When a wait exceeds the limit, one rank a node prints which ranks have not arrived, where they were last seen and
- * since when; then all ranks end with exit code 3. */
+ * A wait that exceeds the limit while no rank has entered another phase for as long is a stall: one rank a node prints
+ * which ranks have not arrived, where they were last seen and since when; then all ranks end with exit code 3. So who
+ * works alone while others wait says how far it is. From sm_comm_begin() to sm_comm_end() there is always a limit. */
 #ifndef SIGMATIC_COMM_STALL_H
 #define SIGMATIC_COMM_STALL_H
 
@@ -22,14 +23,19 @@ extern "C" {
 /** This rank is now in `phase` ("forward", "checkpoint") of `step`. A few stores: call it as often as the phase
  * changes.
  *
- * \param phase   a string literal, cut at 31 characters
+ * \param phase   cut at 31 characters; copied
  * \param detail  a number within the phase (op, bucket, sample); -1 = none */
 void sm_comm_set_phase(const char *phase, int64_t step, int detail);
 
-/** \param seconds     longest wait for other ranks; 0 = no limit (the start)
- * \param run_folder  its subfolder ranks/ is made; NULL: other nodes' ranks are only named
- * Local; every rank calls it with the same values. */
-void sm_comm_set_stall_limit(double seconds, const char *run_folder);
+/** \param seconds  longest wait for other ranks; 0 = no limit. At first it is the environment variable
+ * SIGMATIC_STALL_SECONDS, or 600
+ * Local; every rank calls it with the same value. */
+void sm_comm_set_stall_limit(double seconds);
+
+/** \param folder  made if there are several nodes, in a folder that all of them see; copied. NULL (the start): ranks of
+ * other nodes are named, but what they do is not known: one that works alone for longer than the limit is taken for lost
+ * Local; every rank calls it with the same value. */
+void sm_comm_set_stall_folder(const char *folder);
 
 /** Called on each rank that prints a diagnosis, with the same text, before all ranks end: to note in a status file why.
  * NULL = none. */
