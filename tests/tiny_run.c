@@ -72,8 +72,10 @@ void tiny_start_loader(tiny_run *run)
     SM_TEST_OK(sm_loader_new(&run->options, &run->loader));
 }
 
-void tiny_open_as(tiny_run *run, sm_comm *comm, sm_config *config, int shares)
+/* \return what sm_trainer_new() says: else there is neither trainer nor evaluator nor loader */
+static sm_status open_run(tiny_run *run, sm_comm *comm, sm_config *config, int shares, const sm_weighting_kind *kind)
 {
+    sm_status status = SM_OK;
     *run = (tiny_run){.config = config};
     SM_TEST_OK(sm_data_open_train(config, &run->train));
     SM_TEST_OK(sm_data_open_validation(config, &run->validation));
@@ -82,13 +84,29 @@ void tiny_open_as(tiny_run *run, sm_comm *comm, sm_config *config, int shares)
     if (!shares) {
         sm_session_stop_sharing(run->session);
     }
+    if (kind) {
+        run->session->weighting->kind = kind;
+        SM_TEST_OK(kind->make ? kind->make(run->session->weighting, config) : SM_OK);
+    }
     tiny_describe_loader(run);
-    SM_TEST_OK(sm_trainer_new(run->session, run->options.out_height, run->options.out_width,
-                              sm_loader_capacity(&run->options), run->session->settings.steps, &run->trainer));
+    SM_TRY(sm_trainer_new(run->session, run->options.out_height, run->options.out_width,
+                          sm_loader_capacity(&run->options), run->session->settings.steps, &run->trainer));
     SM_TEST_OK(sm_evaluator_new(run->session, run->validation, run->augmentation.height, run->augmentation.width,
                                 run->options.mean, run->options.std, &run->evaluator));
     sm_trainer_bind(run->trainer);
     tiny_start_loader(run);
+done:
+    return status;
+}
+
+void tiny_open_as(tiny_run *run, sm_comm *comm, sm_config *config, int shares)
+{
+    SM_TEST_OK(open_run(run, comm, config, shares, NULL));
+}
+
+sm_status tiny_open_weighted(tiny_run *run, sm_comm *comm, sm_config *config, const sm_weighting_kind *kind)
+{
+    return open_run(run, comm, config, 1, kind);
 }
 
 void tiny_open(tiny_run *run, sm_comm *comm, sm_config *config)

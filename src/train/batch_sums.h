@@ -6,7 +6,7 @@
  *   tree     one summand a sample, added in the order of base/sum_tree.h: the same bits on any number of ranks and threads
  *            (`distributed.reproducible`)
  *
- * A step calls begin_step(), then losses() after the last forward, then begin(), progress() and finish() around the last
+ * A step calls begin_step(), then rows() after the last forward, then begin(), progress() and finish() around the last
  * backward. Every rank makes the same calls in the same order. */
 #ifndef SIGMATIC_TRAIN_BATCH_SUMS_H
 #define SIGMATIC_TRAIN_BATCH_SUMS_H
@@ -19,7 +19,7 @@ typedef struct sm_batch_sums sm_batch_sums;
 /** One way: a row of the table. */
 typedef struct sm_batch_sums_kind {
     const char *name;
-    /** Samples that one row of losses holds: 1, or 0 = all of a rank. */
+    /** Samples that one row of losses, or of other numbers of samples, holds: 1, or 0 = all of a rank. */
     int samples_a_row;
     /** \param parts  where the part of the flat arrays that each rank of the node updates begins, ranks of the node + 1
      * positions: of other gradients no sums are needed. NULL: of all. Read by this call only
@@ -32,10 +32,10 @@ typedef struct sm_batch_sums_kind {
     void (*bind)(sm_batch_sums *sums, sm_engine *engine);
     /** \param samples  of the batch on all ranks */
     void (*begin_step)(sm_batch_sums *sums, int64_t samples);
-    /** \param [in,out] rows  rows of `count` losses, and room for one number more; the first row becomes the sum
+    /** \param [in,out] rows  rows of `count` numbers, and room for one number more; the first row becomes the sum
      * \param [in,out] stop  1 becomes every rank's
      * Collective. */
-    void (*losses)(sm_batch_sums *sums, double *rows, size_t count, int *stop);
+    void (*rows)(sm_batch_sums *sums, double *rows, size_t count, int *stop);
     /** For sm_run.reduce_nodes; NULL: the plan needs none. Collective. */
     void (*sum_nodes)(sm_batch_sums *sums, double *rows, size_t count);
     /** Gradients: as sm_reduction_begin(), _progress() and _finish(). Only finish() is collective. */

@@ -46,7 +46,7 @@ static void begin_step(sm_batch_sums *sums, int64_t samples)
 }
 
 /* One message for both. */
-static void sum_losses(sm_batch_sums *sums, double *rows, size_t count, int *stop)
+static void sum_rows(sm_batch_sums *sums, double *rows, size_t count, int *stop)
 {
     rows[count] = *stop;
     sm_comm_sum_double(sums->session->comm, rows, count + 1);
@@ -74,7 +74,7 @@ const sm_batch_sums_kind sm_batch_sums_buckets = {
     .free = free_buckets,
     .bind = bind_buckets,
     .begin_step = begin_step,
-    .losses = sum_losses,
+    .rows = sum_rows,
     .begin = begin,
     .progress = progress,
     .finish = finish,

@@ -79,7 +79,7 @@ static void begin_step(sm_batch_sums *sums, int64_t samples)
                            tree_of(sums)->engine->run.base[SM_REGION_PARTIALS] + others * flat);
 }
 
-static void sum_losses(sm_batch_sums *sums, double *rows, size_t count, int *stop)
+static void sum_rows(sm_batch_sums *sums, double *rows, size_t count, int *stop)
 {
     int64_t stops = *stop;
     sm_sum_sample_rows(&tree_of(sums)->engine->run, rows, count);
@@ -117,7 +117,7 @@ const sm_batch_sums_kind sm_batch_sums_tree = {
     .free = free_tree,
     .bind = bind_tree,
     .begin_step = begin_step,
-    .losses = sum_losses,
+    .rows = sum_rows,
     .sum_nodes = sum_nodes,
     .begin = begin,
     .progress = progress,

@@ -4,6 +4,7 @@
 #include <sigmatic/train/memory_table.h>
 
 #include "train/evaluator_private.h"
+#include "train/task_gradients.h"
 
 static void add_row(sm_memory_table *table, const char *name, size_t bytes)
 {
@@ -64,6 +65,7 @@ void sm_memory_table_fill(const sm_trainer *trainer, const sm_loader_options *lo
     add_row(table, "batches read ahead", sm_loader_bytes(loader));
     const sm_reduction *reduction = sm_trainer_reduction(trainer);
     add_row(table, "reduction over ranks", reduction ? sm_reduction_extra_bytes(reduction) : 0);
+    add_row(table, "gradients of single tasks", sm_task_gradients_bytes(trainer->tasks));
     add_row(table, "program, MPI, HDF5, plan", resident_beside(in_place));
 
     size_t flat = session->parameters->parameters.floats * sizeof(float);

@@ -304,6 +304,7 @@ sm_status sm_engine_new(sm_session *session, int height, int width, int capacity
     sm_status status = SM_OK;
     sm_engine *engine = sm_alloc_zeroed(sizeof *engine);
     const sm_settings *settings = &session->settings;
+    sm_weighting_needs needs = session->weighting->kind->needs;
     engine->height = height;
     engine->width = width;
     engine->options =
@@ -313,6 +314,8 @@ sm_status sm_engine_new(sm_session *session, int height, int width, int capacity
                           .batch_norm = settings->batch_norm,
                           .precision = settings->precision,
                           .recompute = settings->recompute,
+                          .task_gradients = training && needs >= SM_WEIGHTING_NEEDS_SHARED_GRADIENTS,
+                          .repeat_backward = training && needs == SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS,
                           .batch_typical = settings->reproducible ? typical_batch(settings->batch) : 0,
                           .reproducible = settings->reproducible,
                           .sum_nodes = session->sum_nodes,

@@ -110,7 +110,7 @@ void sm_step_losses_add(sm_step_losses *losses, const sm_engine *engine, const s
 void sm_step_losses_share(sm_step_losses *losses, sm_batch_sums *sums, int *stop)
 {
     size_t tasks = (size_t)losses->session->task_count;
-    sums->kind->losses(sums, losses->rows, 2 * tasks, stop);
+    sums->kind->rows(sums, losses->rows, 2 * tasks, stop);
     for (size_t i = 0; i < tasks; i++) {
         losses->loss[i] = losses->active[i] ? losses->rows[2 * i] / (double)losses->valid[i] : 0;
         losses->slope[i] = losses->active[i] ? losses->rows[2 * i + 1] / (double)losses->valid[i] : 0;

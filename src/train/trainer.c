@@ -7,6 +7,7 @@
 #include "train/batch_sums.h"
 #include "train/step_losses.h"
 #include "train/step_record_private.h"
+#include "train/task_gradients.h"
 
 #include <assert.h>
 #include <math.h>
@@ -14,17 +15,23 @@
 
 enum { MOST_SKIPPED_IN_A_ROW = 100 };
 
-/* What a weighting needs has to be there before backward. */
+/* Losses of the whole batch, and gradients of single tasks, are there before backward if the batch is in one piece. What
+ * a rank keeps of gradients of parameters depends on how many ranks there are. */
 static sm_status check_weighting(const sm_session *session)
 {
     const sm_weighting_kind *kind = session->weighting->kind;
     assert((session->weighting->state_count == 0 || kind->needs >= SM_WEIGHTING_NEEDS_LOSSES) &&
            "a state would advance once a micro-batch");
     if (session->settings.micro_batches > 1 && kind->needs >= SM_WEIGHTING_NEEDS_LOSSES) {
-        return sm_config_fail(
-            session->config, "distributed", "micro_batches",
-            "the weighting '%s' needs the losses of the whole batch before backward: micro_batches = 1 expected",
-            kind->name);
+        return sm_config_fail(session->config, "distributed", "micro_batches",
+                              "the weighting '%s' needs the losses of the whole batch before backward: expected 1",
+                              kind->name);
+    }
+    if (session->settings.reproducible && kind->needs == SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS) {
+        return sm_config_fail(session->config, "distributed", "reproducible",
+                              "the weighting '%s' needs dot products of gradients of parameters, whose order of "
+                              "additions depends on the number of ranks: expected false",
+                              kind->name);
     }
     return SM_OK;
 }
@@ -48,6 +55,7 @@ sm_status sm_trainer_new(sm_session *session, int out_height, int out_width, int
     parts = sm_update_parts(trainer->update);
     SM_TRY(summing->make(session, parts, &trainer->sums));
     trainer->losses = sm_step_losses_new(session, summing, capacity);
+    trainer->tasks = sm_task_gradients_new(trainer->update, trainer->sums, capacity);
     trainer->buffers_before = sm_alloc(session->parameters->buffers.floats * sizeof(float));
     trainer->weights.weight = sm_alloc_zeroed(tasks * sizeof(double));
     trainer->weights.slope = sm_alloc_zeroed(tasks * sizeof(double));
@@ -70,6 +78,7 @@ void sm_trainer_free(sm_trainer *trainer)
     }
     sm_update_free(trainer->update);
     sm_step_losses_free(trainer->losses);
+    sm_task_gradients_free(trainer->tasks);
     sm_step_record_end(&trainer->record);
     sm_free(trainer->buffers_before);
     sm_free(trainer->weights.weight);
@@ -150,16 +159,29 @@ static void weigh(sm_trainer *trainer)
     const sm_weighting_step step = {.active = losses->active,
                                     .loss = losses->loss,
                                     .loss_slope = losses->slope,
-                                    .log_variance = losses->log_variance};
+                                    .log_variance = losses->log_variance,
+                                    .gram = trainer->tasks ? trainer->tasks->gram : NULL};
     sm_weighting_weigh(trainer->session->weighting, &step, &trainer->weights);
+    if (trainer->tasks) {
+        sm_weighting_combine(trainer->session->weighting, &step, &trainer->weights, trainer->tasks->coefficient);
+    }
 }
 
-static int all_finite(const sm_trainer *trainer)
+static int losses_are_finite(const sm_trainer *trainer)
+{
+    int finite = 1;
+    for (int i = 0; i < trainer->session->task_count; i++) {
+        finite = finite && isfinite(trainer->losses->loss[i]);
+    }
+    return finite;
+}
+
+static int weights_are_finite(const sm_trainer *trainer)
 {
     int finite = isfinite(trainer->weights.total);
     for (int i = 0; i < trainer->session->task_count; i++) {
-        finite = finite && isfinite(trainer->losses->loss[i]) && isfinite(trainer->weights.weight[i]) &&
-                 isfinite(trainer->weights.slope[i]);
+        finite = finite && isfinite(trainer->weights.weight[i]) && isfinite(trainer->weights.slope[i]) &&
+                 (!trainer->tasks || isfinite(trainer->tasks->coefficient[i]));
     }
     return finite;
 }
@@ -179,51 +201,132 @@ static void write_log_variance_gradients(sm_trainer *trainer)
     }
 }
 
+static void trace_buckets(const sm_trainer *trainer)
+{
+    size_t count = 0;
+    const sm_reduction_bucket_times *buckets =
+        trainer->trace && trainer->sums->reduction ? sm_reduction_trace(trainer->sums->reduction, &count) : NULL;
+    for (size_t i = 0; i < count; i++) {
+        sm_trace_add(trainer->trace, SM_TRACE_BUCKET, buckets[i].started_seconds, buckets[i].finished_seconds,
+                     "bucket %zu: %.2f MB", i, (double)buckets[i].count * sizeof(float) * 1e-6);
+    }
+}
+
+static void begin_sums(sm_trainer *trainer)
+{
+    trainer->sums->kind->begin(trainer->sums);
+    trainer->engine->run.progress = send_gradients;
+}
+
+static void finish_sums(sm_trainer *trainer)
+{
+    double begin = sm_seconds();
+    sm_comm_set_phase("reduction", trainer->step, -1);
+    trainer->sums->kind->finish(trainer->sums);
+    sm_trace_add(trainer->trace, SM_TRACE_WAIT, begin, sm_seconds(), "end of the reduction");
+    trace_buckets(trainer);
+}
+
+/* One pass, by weights that are known before it.
+ * \return 0 if some number is not finite: nothing was summed */
+static int backward_at_once(sm_trainer *trainer, const sm_batch *batch, int is_last)
+{
+    sm_engine *engine = trainer->engine;
+    weigh(trainer);
+    if (is_last && !(losses_are_finite(trainer) && weights_are_finite(trainer))) {
+        return 0;
+    }
+    sm_step_losses_seed(trainer->losses, engine, batch, trainer->weights.weight);
+    if (is_last) { /* what later micro-batches add to is not final */
+        write_log_variance_gradients(trainer);
+        begin_sums(trainer);
+    }
+    sm_plan_backward(engine->plan, &engine->run);
+    if (is_last) {
+        finish_sums(trainer);
+    }
+    return 1;
+}
+
+/* Backward through what the tasks share, from the sum of their gradients by these coefficients. */
+static void backward_shared(sm_trainer *trainer, const double *coefficients)
+{
+    sm_engine *engine = trainer->engine;
+    sm_comm_set_phase("backward", trainer->step, -1);
+    begin_sums(trainer);
+    sm_plan_backward_shared(engine->plan, &engine->run, coefficients);
+    finish_sums(trainer);
+    engine->run.progress = NULL;
+}
+
+/* Each head alone, then what is shared: once, or for gradients of parameters once a task.
+ * \return 0 if some number is not finite: nothing that was summed is to be used */
+static int backward_by_task(sm_trainer *trainer, const sm_batch *batch)
+{
+    sm_engine *engine = trainer->engine;
+    sm_task_gradients *tasks = trainer->tasks;
+    int count = trainer->session->task_count;
+    if (!losses_are_finite(trainer)) {
+        return 0;
+    }
+    sm_step_losses_seed(trainer->losses, engine, batch, tasks->ones);
+    for (int i = 0; i < count; i++) {
+        sm_plan_backward_task(engine->plan, &engine->run, i);
+    }
+    if (tasks->parameters) {
+        for (int i = 0; i < count; i++) {
+            memset(tasks->coefficient, 0, (size_t)count * sizeof *tasks->coefficient);
+            tasks->coefficient[i] = 1;
+            backward_shared(trainer, tasks->coefficient);
+            sm_task_gradients_keep(tasks, i);
+        }
+        sm_task_gradients_measure_parameters(tasks);
+    } else {
+        sm_task_gradients_measure_shared(tasks, engine);
+    }
+    weigh(trainer);
+    if (!weights_are_finite(trainer)) {
+        return 0;
+    }
+    if (!tasks->parameters) {
+        backward_shared(trainer, tasks->coefficient);
+    }
+    sm_task_gradients_join(tasks, trainer->weights.weight);
+    return 1;
+}
+
 /* Where micro-batches come from. */
 typedef struct batch_source {
     sm_batch_next next;
     void *user;
 } batch_source;
 
-/* Forward and backward of all micro-batches. The losses of the whole step are known after the last forward: the weights of
- * earlier micro-batches do not depend on them (sm_trainer_new() refuses weightings that would).
+/* Forward and backward of all micro-batches, sums over ranks. The losses of the whole step are known after the last
+ * forward: the weights of earlier micro-batches do not depend on them (sm_trainer_new() refuses weightings that would).
  * \param [in,out] batch  the first micro-batch; then the last
- * \param [out] applied  0 if a loss is not finite */
+ * \param [out] samples   of this rank in the step
+ * \param [out] applied   0 if a loss or a weight is not finite */
 static sm_status run_micro_batches(sm_trainer *trainer, const batch_source *source, int stop, const sm_batch **batch,
-                                   int64_t *rows, int *applied)
+                                   int64_t *samples, int *applied)
 {
     sm_status status = SM_OK;
     sm_engine *engine = trainer->engine;
-    *rows = 0;
-    *applied = 1;
+    *samples = 0;
     sm_plan_prepare(engine->plan, &engine->run);
     for (;;) {
-        int last = (*batch)->micro_batch + 1 == (*batch)->micro_batches;
+        int is_last = (*batch)->micro_batch + 1 == (*batch)->micro_batches;
         set_run(trainer, *batch, micro_batch_samples(trainer, *batch));
-        *rows += (*batch)->count_local;
+        *samples += (*batch)->count_local;
         sm_comm_set_phase("forward", trainer->step, (*batch)->micro_batch);
         sm_plan_forward(engine->plan, &engine->run);
         sm_step_losses_add(trainer->losses, engine, *batch);
-        if (last) {
+        if (is_last) {
             sm_step_losses_share(trainer->losses, trainer->sums, &stop);
             trainer->stop_requested |= stop;
         }
-        weigh(trainer);
-        if (last && !all_finite(trainer)) {
-            *applied = 0;
-            break;
-        }
-        if (last) {
-            write_log_variance_gradients(trainer);
-        }
-        sm_step_losses_seed(trainer->losses, engine, *batch, trainer->weights.weight);
-        if (last) { /* what later micro-batches add to is not final */
-            trainer->sums->kind->begin(trainer->sums);
-            engine->run.progress = send_gradients;
-        }
         sm_comm_set_phase("backward", trainer->step, (*batch)->micro_batch);
-        sm_plan_backward(engine->plan, &engine->run);
-        if (last) {
+        *applied = trainer->tasks ? backward_by_task(trainer, *batch) : backward_at_once(trainer, *batch, is_last);
+        if (is_last) {
             break;
         }
         SM_TRY(sm_comm_agree(trainer->session->comm, source->next(source->user, batch)));
@@ -271,37 +374,20 @@ static void begin_step(sm_trainer *trainer, const sm_batch *batch)
     memcpy(trainer->buffers_before, session->buffers, session->parameters->buffers.floats * sizeof(float));
 }
 
-static void trace_buckets(const sm_trainer *trainer)
-{
-    size_t count = 0;
-    const sm_reduction_bucket_times *buckets =
-        trainer->trace && trainer->sums->reduction ? sm_reduction_trace(trainer->sums->reduction, &count) : NULL;
-    for (size_t i = 0; i < count; i++) {
-        sm_trace_add(trainer->trace, SM_TRACE_BUCKET, buckets[i].started_seconds, buckets[i].finished_seconds,
-                     "bucket %zu: %.2f MB", i, (double)buckets[i].count * sizeof(float) * 1e-6);
-    }
-}
-
 /* \return 0 if the summed gradients are not finite: nothing was updated. */
-static int reduce_and_update(sm_trainer *trainer, double learning_rate, int64_t rows, int64_t count_global,
-                             double *norm)
+static int update(sm_trainer *trainer, double learning_rate, int64_t samples, int64_t samples_global, double *norm)
 {
     sm_session *session = trainer->session;
     const float *gradients = trainer->sums->gradients;
-    double begin = sm_seconds();
-    sm_comm_set_phase("reduction", trainer->step, -1);
-    trainer->sums->kind->finish(trainer->sums);
-    sm_trace_add(trainer->trace, SM_TRACE_WAIT, begin, sm_seconds(), "end of the reduction");
-    trace_buckets(trainer);
     if (!sm_update_measure(trainer->update, gradients, trainer->losses->active, norm)) {
         return 0;
     }
     if (session->settings.batch_norm == SM_BATCH_NORM_LOCAL && sm_comm_size(session->comm) > 1) {
-        average_running_statistics(trainer, rows, count_global);
+        average_running_statistics(trainer, samples, samples_global);
     }
     keep_inactive_statistics(trainer);
     sm_update_apply(trainer->update, gradients, learning_rate, *norm, trainer->step - 1 - trainer->skipped);
-    begin = sm_seconds();
+    double begin = sm_seconds();
     sm_session_wait_for_node(session);
     sm_trace_add(trainer->trace, SM_TRACE_WAIT, begin, sm_seconds(), "updates of the node");
     return 1;
@@ -330,7 +416,7 @@ sm_status sm_trainer_step_from(sm_trainer *trainer, sm_batch_next next, void *us
     const sm_batch *batch = NULL;
     double begin = sm_seconds(), norm = NAN;
     double learning_rate = sm_schedule_at(trainer->schedule, trainer->step);
-    int64_t rows;
+    int64_t samples;
     int applied;
 
     if (trainer->trace) {
@@ -344,8 +430,8 @@ sm_status sm_trainer_step_from(sm_trainer *trainer, sm_batch_next next, void *us
         goto done;
     }
     begin_step(trainer, batch);
-    SM_TRY(run_micro_batches(trainer, &source, stop, &batch, &rows, &applied));
-    applied = applied && reduce_and_update(trainer, learning_rate, rows, batch->count_global, &norm);
+    SM_TRY(run_micro_batches(trainer, &source, stop, &batch, &samples, &applied));
+    applied = applied && update(trainer, learning_rate, samples, batch->count_global, &norm);
     trainer->skipped_in_a_row = applied ? 0 : trainer->skipped_in_a_row + 1;
     trainer->skipped += !applied;
     if (!applied) {

@@ -21,7 +21,7 @@ typedef struct sm_memory_row {
 } sm_memory_row;
 
 /** Bytes of one rank. What is called total is to be compared with RssAnon + RssShmem of /proc/PID/status: memory shared
- * with other ranks of a node counts on every rank that has touched it: of the optimiser's state its share, on rank 0,
+ * with other ranks of a node counts on every rank that has touched it: of the optimiser's state its own part, on rank 0,
  * which saves, all. */
 typedef struct sm_memory_table {
     sm_memory_row rows[SM_MEMORY_ROWS];

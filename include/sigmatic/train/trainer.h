@@ -36,6 +36,7 @@ typedef struct sm_trainer {
     sm_schedule *schedule;
     struct sm_batch_sums *sums;
     struct sm_step_losses *losses;
+    struct sm_task_gradients *tasks; /**< NULL: the weighting needs none */
     sm_weights weights;
     float *buffers_before; /**< running statistics before the step, to put back */
 } sm_trainer;
