@@ -25,8 +25,7 @@ int conv_norm(sm_graph *graph, int input, const char *name, int channels, int ke
 }
 
 /* Every op and every link of the real network, small and with odd sizes; the decoders share one representation.
- * Variant 1 has nothing that training does otherwise than inference if normalisation is frozen: no dropout, no
- * statistics that are always global. */
+ * Variant 1 has nothing that training does otherwise than inference if normalisation is frozen: no dropout. */
 void small_network(sm_graph *graph, unsigned variant)
 {
     int x = sm_graph_input(graph, (sm_value_shape){29, 35, 3});
@@ -41,7 +40,7 @@ void small_network(sm_graph *graph, unsigned variant)
     int branches[2] = {sm_graph_relu(graph, conv_norm(graph, x, "aspp0", 5, 1, 1, 1)),
                        sm_graph_relu(graph, conv_norm(graph, x, "aspp1", 5, 3, 1, 3))};
     int pooled = conv(graph, sm_graph_global_average_pool(graph, x), "pooled", 4, 1, 1, 1, 0);
-    pooled = sm_graph_relu(graph, sm_graph_batch_norm(graph, pooled, "pooled.norm", variant == 0));
+    pooled = sm_graph_relu(graph, sm_graph_batch_norm(graph, pooled, "pooled.norm", 1));
     sm_features shared = {sm_graph_concat(graph, branches, 2), pooled};
     const sm_conv2d_options window = {.channels = 7, .kernel = 3, .stride = 1, .dilation = 1, .pad = 1};
     for (int task = 0; task < 2; task++) {

@@ -103,12 +103,6 @@ static double update_error(const outcome *a, const outcome *b, const sm_slice *s
     return fmax(0, sqrt(difference) - 6e-8 * a->steps * sqrt(size)) / sqrt(update);
 }
 
-/* Of the branch that is normalised by the batch at hand whatever the mode. */
-static int is_pooled(const sm_slice *slice)
-{
-    return strncmp(slice->name, "aspp.convs.4.2.", 15) == 0;
-}
-
 typedef struct worst {
     double error;
     const char *where;
@@ -123,7 +117,7 @@ static void note(worst *w, double error, const char *where)
 
 /* The largest relative difference of the updates p_after - p_before of any tensor, its momentum, a running statistic, a
  * loss or a gradient norm. */
-static worst difference(const sm_parameters *parameters, const outcome *a, const outcome *b, int same_statistics)
+static worst difference(const sm_parameters *parameters, const outcome *a, const outcome *b)
 {
     worst w = {0, "nothing"};
     for (int i = 0; i < parameters->parameters.count; i++) {
@@ -136,10 +130,8 @@ static worst difference(const sm_parameters *parameters, const outcome *a, const
     }
     for (int i = 0; i < parameters->buffers.count; i++) {
         const sm_slice *slice = &parameters->buffers.items[i];
-        if (same_statistics || !is_pooled(slice)) {
-            note(&w, sm_test_relative_error(a->buffers + slice->offset, b->buffers + slice->offset, slice->count),
-                 slice->name);
-        }
+        note(&w, sm_test_relative_error(a->buffers + slice->offset, b->buffers + slice->offset, slice->count),
+             slice->name);
     }
     for (int i = 0; i < a->steps; i++) {
         for (int task = 0; task < TINY_TASKS; task++) {
@@ -152,7 +144,7 @@ static worst difference(const sm_parameters *parameters, const outcome *a, const
 
 /* Expects the same steps from both ways, for most of three seeds: once in a while an activation lies within rounding of
  * 0 and a ReLU's gradient is there for one of them and not for the other. A mistake is there for every seed. */
-static void expect_same_steps(const way *one, const way *other, int steps, int same_statistics, double bound)
+static void expect_same_steps(const way *one, const way *other, int steps, double bound)
 {
     static const char *const seeds[] = {"run.seed=1", "run.seed=2", "run.seed=3"};
     int good = 0;
@@ -162,7 +154,7 @@ static void expect_same_steps(const way *one, const way *other, int steps, int s
     for (int i = 0; i < 3; i++) {
         outcome a = record(one, steps, seeds[i]), b = record(other, steps, seeds[i]);
         CU_ASSERT(a.floats == b.floats && tiny_same_bits(a.before, b.before, a.floats));
-        found[i] = difference(run.session->parameters, &a, &b, same_statistics);
+        found[i] = difference(run.session->parameters, &a, &b);
         good += found[i].error <= bound;
         tiny_same_on_all_ranks(a.values, a.floats);
         tiny_same_on_all_ranks(a.buffers, a.buffer_floats);
@@ -190,14 +182,14 @@ static void any_number_of_ranks_makes_the_same_updates(void)
     static const char *const fives[] = {QUIET, "run.batch=5", NULL}, *const sevens[] = {QUIET, "run.batch=7",
                                                                                         "optimizer.clip_norm=2",
                                                                                         "model.dropout=0.3", NULL};
-    expect_same_steps(&(way){.sets = fives}, &(way){.sets = fives, .alone = 1}, 5, 1, 1e-4);
-    expect_same_steps(&(way){.sets = sevens}, &(way){.sets = sevens, .alone = 1}, 5, 1, 1e-4);
+    expect_same_steps(&(way){.sets = fives}, &(way){.sets = fives, .alone = 1}, 5, 1e-4);
+    expect_same_steps(&(way){.sets = sevens}, &(way){.sets = sevens, .alone = 1}, 5, 1e-4);
 }
 
 static void one_step_differs_by_rounding_alone(void)
 {
     static const char *const fives[] = {QUIET, "run.batch=5", NULL};
-    expect_same_steps(&(way){.sets = fives}, &(way){.sets = fives, .alone = 1}, 1, 1, 1e-5);
+    expect_same_steps(&(way){.sets = fives}, &(way){.sets = fives, .alone = 1}, 1, 1e-5);
 }
 
 /* The pooled branch does not say anything any more: for two images its normalisation gives +-1, and its gradient is
@@ -212,7 +204,7 @@ static void ranks_without_samples_change_nothing(void)
 {
     static const char *const sets[] = {QUIET, "run.batch=2", "model.freeze=aspp.convs.4.*", NULL};
     expect_same_steps(&(way){.sets = sets, .prepare = silence_pooled_branch},
-                      &(way){.sets = sets, .alone = 1, .prepare = silence_pooled_branch}, 3, 1, 1e-4);
+                      &(way){.sets = sets, .alone = 1, .prepare = silence_pooled_branch}, 3, 1e-4);
 }
 
 /* However gradients travel: all at once after backward, or in buckets while it runs, by messages or through shared
@@ -233,7 +225,7 @@ static void ways_of_summing_gradients_agree(void)
         outcome_free(&b);
     }
     outcome_free(&a);
-    expect_same_steps(&(way){.sets = shared}, &(way){.sets = blocking}, 1, 1, 1e-5);
+    expect_same_steps(&(way){.sets = shared}, &(way){.sets = blocking}, 1, 1e-5);
 }
 
 /* Of two nodes; within one they are the same memory. */
@@ -517,16 +509,16 @@ static void log_variances_settle_at_their_minimisers(void)
 
 /* ---- micro-batches, averages, running statistics ---- */
 
-/* With frozen statistics nothing but the pooled branch sees more than its own sample. */
+/* With frozen statistics nothing sees more than its own sample. */
 static void micro_batches_add_up_to_the_batch(void)
 {
-#define SILENCED QUIET, "model.freeze=aspp.convs.4.*", "distributed.batch_norm=frozen", "run.batch=7"
-    static const char *const whole[] = {SILENCED, NULL};
-    static const char *const halves[] = {SILENCED, "distributed.micro_batches=2", NULL};
-    static const char *const thirds[] = {SILENCED, "distributed.micro_batches=3", NULL};
-    way all = {.sets = whole, .alone = 1, .prepare = silence_pooled_branch};
-    expect_same_steps(&(way){.sets = halves, .prepare = silence_pooled_branch}, &all, 3, 0, 1e-5);
-    expect_same_steps(&(way){.sets = thirds, .prepare = silence_pooled_branch}, &all, 3, 0, 1e-5);
+#define FROZEN QUIET, "distributed.batch_norm=frozen", "run.batch=7"
+    static const char *const whole[] = {FROZEN, NULL};
+    static const char *const halves[] = {FROZEN, "distributed.micro_batches=2", NULL};
+    static const char *const thirds[] = {FROZEN, "distributed.micro_batches=3", NULL};
+    way all = {.sets = whole, .alone = 1};
+    expect_same_steps(&(way){.sets = halves}, &all, 3, 1e-5);
+    expect_same_steps(&(way){.sets = thirds}, &all, 3, 1e-5);
 }
 
 /* ---- parameters once a node ---- */
@@ -658,8 +650,7 @@ static void frozen_statistics_stay(void)
     tiny_steps(&run, 2);
     for (int i = 0; i < buffers->count; i++) {
         const sm_slice *slice = &buffers->items[i];
-        CU_ASSERT(tiny_same_bits(before + slice->offset, run.session->buffers + slice->offset, slice->count) ==
-                  !is_pooled(slice));
+        CU_ASSERT(tiny_same_bits(before + slice->offset, run.session->buffers + slice->offset, slice->count));
     }
     sm_free(before);
     tiny_close(&run);

@@ -172,17 +172,16 @@ static const bn_config *config_of(sm_lowering *lowering, const sm_op *op, int re
 {
     const sm_plan_options *options = sm_lowering_options(lowering);
     sm_value_shape shape = sm_lowering_graph(lowering)->values[op->output].shape;
-    int always_sync = *(const int *)op->config;
+    int never_local = *(const int *)op->config;
     bn_config config = {sm_lowering_type(lowering, op->output),
                         sm_value_pixels(shape),
                         shape.channels,
                         relu,
                         STATISTICS_RUNNING,
                         options->reproducible};
-    if (options->training && (always_sync || options->batch_norm == SM_BATCH_NORM_SYNC)) {
-        config.statistics = STATISTICS_GLOBAL;
-    } else if (options->training && options->batch_norm == SM_BATCH_NORM_LOCAL) {
-        config.statistics = STATISTICS_LOCAL;
+    if (options->training && options->batch_norm != SM_BATCH_NORM_FROZEN) {
+        int local = options->batch_norm == SM_BATCH_NORM_LOCAL && !never_local;
+        config.statistics = local ? STATISTICS_LOCAL : STATISTICS_GLOBAL;
     }
     return sm_lowering_config(lowering, &config, sizeof config);
 }
@@ -409,7 +408,7 @@ static const sm_op_kind sm_batch_norm_kind = {.name = "batch_norm",
                                               .backward = backward,
                                               .recompute = recompute};
 
-int sm_graph_batch_norm(sm_graph *graph, int input, const char *name, int always_sync)
+int sm_graph_batch_norm(sm_graph *graph, int input, const char *name, int never_local)
 {
     if (sm_graph_status(graph) != SM_OK) {
         return -1;
@@ -433,5 +432,5 @@ int sm_graph_batch_norm(sm_graph *graph, int input, const char *name, int always
             op.parameters[op.parameter_count++] = sm_parameters_add(graph->parameters, &slice);
         }
     }
-    return sm_graph_append(graph, &op, &always_sync, sizeof always_sync);
+    return sm_graph_append(graph, &op, &never_local, sizeof never_local);
 }

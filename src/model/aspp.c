@@ -16,7 +16,7 @@ static int append_branch(sm_graph *graph, int input, int branch, int channels, i
     return sm_conv_norm_relu_append(graph, (sm_features){input, -1}, conv, norm, &options);
 }
 
-/* One value a channel and image: its statistics always come from the global batch. */
+/* One value a channel and image: its statistics are never those of one rank alone. */
 static int append_pooled_branch(sm_graph *graph, int input, int channels)
 {
     int x = sm_graph_global_average_pool(graph, input);

@@ -142,8 +142,9 @@ typedef struct sm_features {
  * concatenation, which is never made (ops/conv2d_uniform.h). */
 int sm_graph_conv2d_features(sm_graph *graph, sm_features input, const char *name, const sm_conv2d_options *options);
 
-/** Batch normalisation; NAME.weight, .bias, .running_mean, .running_var. \param always_sync  statistics of the global batch whatever the run's mode */
-int sm_graph_batch_norm(sm_graph *graph, int input, const char *name, int always_sync);
+/** Batch normalisation; NAME.weight, .bias, .running_mean, .running_var.
+ * \param never_local  statistics of the global batch with SM_BATCH_NORM_LOCAL too: for vectors, of which a rank has few */
+int sm_graph_batch_norm(sm_graph *graph, int input, const char *name, int never_local);
 
 int sm_graph_relu(sm_graph *graph, int input);
 int sm_graph_add(sm_graph *graph, int a, int b);
