@@ -164,12 +164,15 @@ static int train_id(int label)
 
 static void check_frame(const sm_sample *sample, int seed, int factor, int sky_is_far)
 {
+    const uint8_t *semantic = sm_sample_find(sample, "semantic")->data;
+    const uint16_t *instance = sm_sample_find(sample, "instance")->data;
+    const float *disparity = sm_sample_find(sample, "disparity")->data;
     for (int i = 0; i < sample->height * sample->width; i++) {
         int x = i % sample->width, y = i / sample->width;
         int nearest_x = x * factor + factor / 2, nearest_y = y * factor + factor / 2;
         int label = train_id(label_at(seed, nearest_y, nearest_x)), id = instance_at(seed, nearest_y, nearest_x);
-        CU_ASSERT(sample->semantic[i] == label);
-        CU_ASSERT(sample->instance[i] == (is_instance(id) ? instance_number(id) : 0));
+        CU_ASSERT(semantic[i] == label);
+        CU_ASSERT(instance[i] == (is_instance(id) ? instance_number(id) : 0));
         int p = disparity_at(seed, y * factor, x * factor), block_y = y * factor / 2, block_x = x * factor / 2;
         double expected = (p - 1) / 256.0 + (factor == 2 ? 4 / 256.0 : 0);
         if (factor == 2 && block_y % 3 == 0 && block_x % 5 == 0) {
@@ -182,7 +185,7 @@ static void check_frame(const sm_sample *sample, int seed, int factor, int sky_i
         if (sky_is_far && label == 10) {
             expected = 0;
         }
-        CU_ASSERT(isnan(expected) ? isnan(sample->disparity[i]) : sample->disparity[i] == (float)(expected / factor));
+        CU_ASSERT(isnan(expected) ? isnan(disparity[i]) : disparity[i] == (float)(expected / factor));
     }
     CU_ASSERT(fabs(sample->baseline_metres - 0.2 - seed) < 1e-12 && sample->fx_pixels == 2000 + seed);
     CU_ASSERT(sample->original_height == H && sample->original_width == W);
@@ -194,7 +197,7 @@ static void official_layout_at_full_size_is_exact(void)
     SM_TEST_OK(import_tree("official", 0, -1, 0, 0, 0, 0, &output));
     sm_dataset *dataset = opened(output, "train");
     CU_ASSERT(sm_dataset_count(dataset) == TRAIN);
-    const sm_dataset_classes *classes = sm_dataset_class_info(dataset);
+    const sm_class_list *classes = sm_dataset_target(dataset, "semantic")->classes;
     CU_ASSERT(classes->count == 19 && strcmp(classes->names[6], "traffic light") == 0 && classes->thing[11]);
     sm_sample_storage *storage = sm_sample_storage_new(dataset);
     sm_sample sample;
@@ -204,7 +207,7 @@ static void official_layout_at_full_size_is_exact(void)
         CU_ASSERT(sample.height == H && sample.width == W);
         check_frame(&sample, i, 1, 0);
         for (int p = 0; p < H * W; p++) {
-            CU_ASSERT(sample.image[3 * p + 1] == red_at(i, p / W, p % W));
+            CU_ASSERT(((const uint8_t *)sample.input)[3 * p + 1] == red_at(i, p / W, p % W));
         }
     }
     sm_sample_storage_free(storage);
@@ -232,7 +235,8 @@ static void flat_layout_shrinks_each_kind_in_its_way(void)
             int x = p % (W / 2), y = p / (W / 2);
             double expected = i * 40 + 3 * (2 * x + 0.5) + 2 * (2 * y + 0.5);
             if (x > 0 && x < W / 2 - 1 && y > 0 && y < H / 2 - 1) {
-                CU_ASSERT(fabs(sample.image[3 * p] - expected) <= 0.5 + 1e-3); /* rounding to 8 bits */
+                CU_ASSERT(fabs(((const uint8_t *)sample.input)[3 * p] - expected) <=
+                          0.5 + 1e-3); /* rounding to 8 bits */
             }
         }
     }
@@ -252,10 +256,13 @@ static void a_frame_without_labels_is_all_invalid(void)
     sm_sample_storage *storage = sm_sample_storage_new(dataset);
     sm_sample sample;
     SM_TEST_OK(sm_dataset_read(dataset, 3, storage, &sample));
+    const uint8_t *semantic = sm_sample_find(&sample, "semantic")->data;
+    const uint16_t *instance = sm_sample_find(&sample, "instance")->data;
+    const float *disparity = sm_sample_find(&sample, "disparity")->data;
     for (int i = 0; i < H * W; i++) {
-        CU_ASSERT(sample.semantic[i] == 255 && sample.instance[i] == 0);
+        CU_ASSERT(semantic[i] == 255 && instance[i] == 0);
     }
-    CU_ASSERT(sample.disparity[W] == (float)(disparity_at(3, 1, 0) - 1) / 256 || isnan(sample.disparity[W]));
+    CU_ASSERT(disparity[W] == (float)(disparity_at(3, 1, 0) - 1) / 256 || isnan(disparity[W]));
     CU_ASSERT(isnan(sample.baseline_metres) && isnan(sample.fx_pixels));
     SM_TEST_OK(sm_dataset_read(dataset, 4, storage, &sample));
     check_frame(&sample, 4, 1, 1);

@@ -15,20 +15,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ONLY_DISPARITY = 1, ALL_TARGETS = 4 };
+
 enum { H = 12, W = 20, TRAIN = 11, VAL = 2, CLASSES = 3 };
 
-static const char class_names[CLASSES][SM_CLASS_NAME_BYTES] = {"road", "sky", "car"};
+static const char *const class_names[CLASSES] = {"road", "sky", "car"};
 static const uint8_t palette[CLASSES][3] = {{128, 64, 128}, {70, 130, 180}, {0, 0, 142}};
 static const uint8_t thing[CLASSES] = {0, 0, 1};
-static const sm_dataset_classes classes = {CLASSES, class_names, palette, thing, 255};
+static const sm_class_list classes = {CLASSES, class_names, palette, thing};
 
 /* A sample whose every pixel is named by (split, index). */
 typedef struct made_maps {
     uint8_t image[H * W * 3], semantic[H * W];
     uint16_t instance[H * W];
     float offset[H * W * 2], disparity[H * W];
+    sm_target targets[ALL_TARGETS];
     int64_t fail_at; /* index in split 0 whose making fails; -1: none */
 } made_maps;
+
+/* The first `ONLY_DISPARITY` or all of them are written. */
+static void describe_targets(sm_target targets[ALL_TARGETS])
+{
+    static const char *const names[ALL_TARGETS] = {"disparity", "semantic", "instance", "instance_offset"};
+    for (int t = 0; t < ALL_TARGETS; t++) {
+        targets[t] = *sm_standard_target(names[t]);
+    }
+    targets[1].classes = &classes;
+}
 
 static sm_sample make_sample(made_maps *made, int split, int64_t index)
 {
@@ -44,18 +57,20 @@ static sm_sample make_sample(made_maps *made, int split, int64_t index)
         made->offset[2 * i + 1] = sm_random_normal(&random);
         made->disparity[i] = sm_random_below(&random, 4) ? sm_random_uniform(&random) : NAN;
     }
-    return (sm_sample){.index = index,
-                       .height = H,
-                       .width = W,
-                       .image = made->image,
-                       .semantic = made->semantic,
-                       .instance = made->instance,
-                       .instance_offset = made->offset,
-                       .disparity = made->disparity,
-                       .baseline_metres = 0.25 + (double)index,
-                       .fx_pixels = index == 3 ? (double)NAN : 100 + split,
-                       .original_height = H * 2,
-                       .original_width = W * 3};
+    sm_sample sample = {.index = index,
+                        .height = H,
+                        .width = W,
+                        .input = made->image,
+                        .baseline_metres = 0.25 + (double)index,
+                        .fx_pixels = index == 3 ? (double)NAN : 100 + split,
+                        .original_height = H * 2,
+                        .original_width = W * 3};
+    const void *const data[ALL_TARGETS] = {made->disparity, made->semantic, made->instance, made->offset};
+    describe_targets(made->targets);
+    for (int t = 0; t < ALL_TARGETS; t++) {
+        sm_sample_add(&sample, &made->targets[t], data[t]);
+    }
+    return sample;
 }
 
 static sm_status produce(void *user, int split, int64_t index, sm_sample *sample)
@@ -76,28 +91,34 @@ static char *scratch(const char *name)
     return sm_format("%s/%s", sm_test_folder(), name);
 }
 
-static sm_status write_file(const char *path, unsigned maps, int64_t fail_at, int overwrite)
+static sm_status write_file(const char *path, int target_count, int64_t fail_at, int overwrite)
 {
     const sm_dataset_split_spec splits[2] = {{"train", TRAIN, train_names}, {"val", VAL, val_names}};
     const double mean[3] = {0.1, 0.2, 0.3}, std[3] = {0.4, 0.5, 0.6};
+    made_maps *made = sm_alloc(sizeof *made);
+    made->fail_at = fail_at;
+    describe_targets(made->targets);
     sm_dataset_spec spec = {.source = "test",
                             .height = H,
                             .width = W,
-                            .maps = maps,
+                            .targets = made->targets,
+                            .target_count = target_count,
                             .has_camera = 1,
                             .mean = mean,
                             .std = std,
-                            .classes = &classes,
                             .splits = splits,
                             .split_count = 2};
-    made_maps *made = sm_alloc(sizeof *made);
-    made->fail_at = fail_at;
     sm_status status = sm_dataset_write(test_comm, path, &spec, overwrite, produce, made);
     sm_free(made);
     return status;
 }
 
-static const unsigned all_maps = SM_MAP_SEMANTIC | SM_MAP_INSTANCE | SM_MAP_INSTANCE_OFFSET | SM_MAP_DISPARITY;
+/* \return the bytes of a target; NULL if the sample has none of that name. */
+static const void *data_of(const sm_sample *sample, const char *target)
+{
+    const sm_target_view *view = sm_sample_find(sample, target);
+    return view ? view->data : NULL;
+}
 
 static sm_status open_one(const char *path, const char *split, sm_dataset **dataset)
 {
@@ -109,11 +130,11 @@ static void check_sample(const sm_sample *found, int split, int64_t index)
     made_maps *made = sm_alloc(sizeof *made);
     sm_sample expected = make_sample(made, split, index);
     CU_ASSERT(found->height == H && found->width == W);
-    CU_ASSERT(memcmp(found->image, expected.image, sizeof made->image) == 0);
-    CU_ASSERT(memcmp(found->semantic, expected.semantic, sizeof made->semantic) == 0);
-    CU_ASSERT(memcmp(found->instance, expected.instance, sizeof made->instance) == 0);
-    CU_ASSERT(memcmp(found->instance_offset, expected.instance_offset, sizeof made->offset) == 0);
-    CU_ASSERT(memcmp(found->disparity, expected.disparity, sizeof made->disparity) == 0);
+    CU_ASSERT(memcmp(found->input, expected.input, sizeof made->image) == 0);
+    CU_ASSERT(memcmp(data_of(found, "semantic"), made->semantic, sizeof made->semantic) == 0);
+    CU_ASSERT(memcmp(data_of(found, "instance"), made->instance, sizeof made->instance) == 0);
+    CU_ASSERT(memcmp(data_of(found, "instance_offset"), made->offset, sizeof made->offset) == 0);
+    CU_ASSERT(memcmp(data_of(found, "disparity"), made->disparity, sizeof made->disparity) == 0);
     CU_ASSERT(found->baseline_metres == expected.baseline_metres);
     CU_ASSERT(index == 3 ? isnan(found->fx_pixels) : found->fx_pixels == expected.fx_pixels);
     CU_ASSERT(found->original_height == 2 * H && found->original_width == 3 * W);
@@ -123,19 +144,19 @@ static void check_sample(const sm_sample *found, int split, int64_t index)
 static void what_is_written_is_read(void)
 {
     char *path = scratch("all.h5");
-    SM_TEST_OK(write_file(path, all_maps, -1, 0));
-    CU_ASSERT(write_file(path, all_maps, -1, 0) == SM_ERR_USAGE);
+    SM_TEST_OK(write_file(path, ALL_TARGETS, -1, 0));
+    CU_ASSERT(write_file(path, ALL_TARGETS, -1, 0) == SM_ERR_USAGE);
     SM_TEST_MESSAGE("exists");
-    SM_TEST_OK(write_file(path, all_maps, -1, 1));
+    SM_TEST_OK(write_file(path, ALL_TARGETS, -1, 1));
     for (int split = 0; split < 2; split++) {
         sm_dataset *dataset;
         SM_TEST_OK(open_one(path, split ? "val" : "train", &dataset));
         CU_ASSERT(sm_dataset_count(dataset) == (split ? VAL : TRAIN));
-        CU_ASSERT(sm_dataset_has(dataset, "semantic") && sm_dataset_has(dataset, "instance_offset"));
-        CU_ASSERT(!sm_dataset_has(dataset, "depth") && sm_dataset_has_checksums(dataset));
-        CU_ASSERT(sm_dataset_mean(dataset)[1] == 0.2 && sm_dataset_std(dataset)[2] == 0.6);
-        const sm_dataset_classes *info = sm_dataset_class_info(dataset);
-        CU_ASSERT(info->count == CLASSES && info->ignore == 255 && strcmp(info->names[2], "car") == 0);
+        CU_ASSERT(sm_dataset_target(dataset, "semantic") && sm_dataset_target(dataset, "instance_offset"));
+        CU_ASSERT(!sm_dataset_target(dataset, "depth") && sm_dataset_has_checksums(dataset));
+        CU_ASSERT(sm_dataset_input(dataset)->mean[1] == 0.2 && sm_dataset_input(dataset)->std[2] == 0.6);
+        const sm_class_list *info = sm_dataset_target(dataset, "semantic")->classes;
+        CU_ASSERT(info->count == CLASSES && strcmp(info->names[2], "car") == 0);
         CU_ASSERT(memcmp(info->palette, palette, sizeof palette) == 0 && memcmp(info->thing, thing, CLASSES) == 0);
         CU_ASSERT(strcmp(sm_dataset_name(dataset, 1), split ? "b1" : "a1") == 0);
         sm_sample_storage *storage = sm_sample_storage_new(dataset);
@@ -153,7 +174,7 @@ static void what_is_written_is_read(void)
 static void a_failure_on_one_rank_leaves_no_file(void)
 {
     char *path = scratch("failed.h5"), *partial = scratch("failed.h5.partial");
-    CU_ASSERT(write_file(path, all_maps, TRAIN - 1, 0) == SM_ERR_INPUT); /* of the last rank */
+    CU_ASSERT(write_file(path, ALL_TARGETS, TRAIN - 1, 0) == SM_ERR_INPUT); /* of the last rank */
     SM_TEST_MESSAGE("frame 10 is unreadable");
     sm_comm_barrier(test_comm);
     CU_ASSERT(!sm_file_exists(path) && !sm_file_exists(partial));
@@ -164,17 +185,18 @@ static void a_failure_on_one_rank_leaves_no_file(void)
 static void several_files_are_one_list(void)
 {
     char *first = scratch("first.h5"), *second = scratch("second.h5");
-    SM_TEST_OK(write_file(first, all_maps, -1, 0));
-    SM_TEST_OK(write_file(second, SM_MAP_DISPARITY, -1, 0));
+    SM_TEST_OK(write_file(first, ALL_TARGETS, -1, 0));
+    SM_TEST_OK(write_file(second, ONLY_DISPARITY, -1, 0));
     const char *paths[2] = {second, first};
     sm_dataset *dataset, *single;
     SM_TEST_OK(sm_dataset_open(paths, 2, "train", &dataset));
-    CU_ASSERT(sm_dataset_count(dataset) == 2 * TRAIN && sm_dataset_has(dataset, "semantic"));
-    CU_ASSERT(sm_dataset_class_info(dataset)->count == CLASSES);
+    CU_ASSERT(sm_dataset_count(dataset) == 2 * TRAIN && sm_dataset_target(dataset, "semantic"));
+    CU_ASSERT(sm_dataset_target(dataset, "semantic")->classes->count == CLASSES);
     sm_sample_storage *storage = sm_sample_storage_new(dataset);
     sm_sample sample;
     SM_TEST_OK(sm_dataset_read(dataset, TRAIN - 1, storage, &sample));
-    CU_ASSERT(sample.index == TRAIN - 1 && !sample.semantic && !sample.instance && sample.disparity);
+    CU_ASSERT(sample.index == TRAIN - 1 && !data_of(&sample, "semantic") && !data_of(&sample, "instance") &&
+              data_of(&sample, "disparity"));
     SM_TEST_OK(sm_dataset_read(dataset, TRAIN + 4, storage, &sample));
     CU_ASSERT(sample.index == TRAIN + 4);
     check_sample(&sample, 0, 4);
@@ -339,17 +361,19 @@ static void a_file_written_by_h5py_is_read(void)
     SM_TEST_OK(open_one(path, "train", &dataset));
     CU_ASSERT_FATAL(dataset != NULL);
     CU_ASSERT(sm_dataset_count(dataset) == 3 && !sm_dataset_has_checksums(dataset));
-    CU_ASSERT(sm_dataset_mean(dataset)[0] == 0.5 && strcmp(sm_dataset_name(dataset, 2), "x2") == 0);
-    CU_ASSERT(!sm_dataset_has(dataset, "instance") && sm_dataset_class_info(dataset)->count == 3);
+    CU_ASSERT(sm_dataset_input(dataset)->mean[0] == 0.5 && strcmp(sm_dataset_name(dataset, 2), "x2") == 0);
+    CU_ASSERT(!sm_dataset_target(dataset, "instance") && sm_dataset_target(dataset, "semantic")->classes->count == 3);
     sm_sample_storage *storage = sm_sample_storage_new(dataset);
     sm_sample sample;
     SM_TEST_OK(sm_dataset_read(dataset, 2, storage, &sample));
     CU_ASSERT(isnan(sample.baseline_metres) && sample.original_width == 7);
+    const uint8_t *semantic = data_of(&sample, "semantic");
+    const float *disparity = data_of(&sample, "disparity");
     for (int p = 0; p < 35; p++) {
         int i = 70 + p;
-        CU_ASSERT(sample.image[3 * p + 1] == i + 1);
-        CU_ASSERT(sample.semantic[p] == (i % 4 == 3 ? 255 : i % 4)); /* 3 is what this file ignores */
-        CU_ASSERT(i % 5 == 0 ? isnan(sample.disparity[p]) : sample.disparity[p] == (float)i / 8);
+        CU_ASSERT(((const uint8_t *)sample.input)[3 * p + 1] == i + 1);
+        CU_ASSERT(semantic[p] == (i % 4 == 3 ? 255 : i % 4)); /* 3 is what this file ignores */
+        CU_ASSERT(i % 5 == 0 ? isnan(disparity[p]) : disparity[p] == (float)i / 8);
     }
     sm_sample_storage_free(storage);
     sm_dataset_close(dataset);
@@ -379,10 +403,10 @@ static void files_of_another_kind_are_refused(void)
     SM_TEST_MESSAGE("'sigmatic-checkpoint', expected 'sigmatic-dataset'");
     SM_TEST_OK(sm_h5_create(path, SM_H5_LATEST, &file));
     SM_TEST_OK(sm_h5_write_attribute_text(file, "/", "format", "sigmatic-dataset"));
-    SM_TEST_OK(sm_h5_write_attribute_int64(file, "/", "format_version", 2));
+    SM_TEST_OK(sm_h5_write_attribute_int64(file, "/", "format_version", 3));
     SM_TEST_OK(sm_h5_close(file));
     CU_ASSERT(open_one(path, "train", &dataset) == SM_ERR_INPUT);
-    SM_TEST_MESSAGE("'format_version' is 2, expected 1");
+    SM_TEST_MESSAGE("'format_version' is 3, expected 1 to 2");
     sm_free(path);
 }
 
@@ -418,11 +442,11 @@ static void scenes_are_written_as_generated(void)
             SM_TEST_OK(sm_scene_generate(&options.scene, ((uint64_t)split << 32) + (uint64_t)i, &scene));
             for (int file = 0; file < 2; file++) {
                 SM_TEST_OK(sm_dataset_read(file ? other : dataset, i, storage, &sample));
-                CU_ASSERT(memcmp(sample.image, image, sizeof image) == 0);
-                CU_ASSERT(memcmp(sample.semantic, semantic, sizeof semantic) == 0);
-                CU_ASSERT(memcmp(sample.instance, instance, sizeof instance) == 0);
-                CU_ASSERT(memcmp(sample.instance_offset, noise, sizeof noise) == 0);
-                CU_ASSERT(memcmp(sample.disparity, disparity, sizeof disparity) == 0);
+                CU_ASSERT(memcmp(sample.input, image, sizeof image) == 0);
+                CU_ASSERT(memcmp(data_of(&sample, "semantic"), semantic, sizeof semantic) == 0);
+                CU_ASSERT(memcmp(data_of(&sample, "instance"), instance, sizeof instance) == 0);
+                CU_ASSERT(memcmp(data_of(&sample, "instance_offset"), noise, sizeof noise) == 0);
+                CU_ASSERT(memcmp(data_of(&sample, "disparity"), disparity, sizeof disparity) == 0);
                 CU_ASSERT(sample.fx_pixels == scene.fx_pixels && sample.original_width == SW);
             }
         }

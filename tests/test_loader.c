@@ -30,13 +30,13 @@ static sm_status produce(void *user, int split, int64_t index, sm_sample *sample
         instance[i] = x >= 5 && x < 16 && y >= 4 && y < 14 ? (uint16_t)(index + 1) : 0;
         disparity[i] = x == 0 ? NAN : (float)(x + 100 * y);
     }
-    *sample = (sm_sample){.image = image,
-                          .instance = instance,
-                          .disparity = disparity,
+    *sample = (sm_sample){.input = image,
                           .baseline_metres = 0.5,
                           .fx_pixels = index == 2 ? NAN : 80,
                           .original_height = 2 * H,
                           .original_width = 2 * W};
+    sm_sample_add(sample, sm_standard_target("instance"), instance);
+    sm_sample_add(sample, sm_standard_target("disparity"), disparity);
     return SM_OK;
 }
 
@@ -54,10 +54,12 @@ static void make_file(void)
         names[i] = text[i];
     }
     sm_dataset_split_spec split = {"train", COUNT, names};
+    const sm_target targets[] = {*sm_standard_target("instance"), *sm_standard_target("disparity")};
     sm_dataset_spec spec = {.source = "test",
                             .height = H,
                             .width = W,
-                            .maps = SM_MAP_INSTANCE | SM_MAP_DISPARITY,
+                            .targets = targets,
+                            .target_count = 2,
                             .has_camera = 1,
                             .splits = &split,
                             .split_count = 1};
@@ -69,13 +71,14 @@ static void make_file(void)
 /* Stored disparity at the nearest pixel, in output pixels. */
 static int64_t build_disparity(const void *user, const sm_sample *sample, const sm_geometry *geometry, void *target)
 {
+    const float *disparity = sm_sample_find(sample, "disparity")->data;
     float *out = target;
     int64_t valid = 0;
     (void)user;
     for (int i = 0; i < geometry->out_height * geometry->out_width; i++) {
         int64_t from = sm_geometry_nearest(geometry, sample->height, sample->width, i % geometry->out_width,
                                            i / geometry->out_width);
-        out[i] = from < 0 ? NAN : sample->disparity[from] * (float)geometry->scale_x;
+        out[i] = from < 0 ? NAN : disparity[from] * (float)geometry->scale_x;
         valid += !isnan(out[i]);
     }
     return valid;
@@ -91,6 +94,7 @@ static int64_t build_index(const void *user, const sm_sample *sample, const sm_g
 /* x and y distance to the rectangle's centre in output pixels. */
 static int64_t build_vectors(const void *user, const sm_sample *sample, const sm_geometry *geometry, void *target)
 {
+    const uint16_t *instance = sm_sample_find(sample, "instance")->data;
     float *out = target;
     int64_t valid = 0;
     (void)user;
@@ -99,7 +103,7 @@ static int64_t build_vectors(const void *user, const sm_sample *sample, const sm
     for (int i = 0; i < geometry->out_height * geometry->out_width; i++) {
         int x = i % geometry->out_width, y = i / geometry->out_width;
         int64_t from = sm_geometry_nearest(geometry, sample->height, sample->width, x, y);
-        int inside = from >= 0 && sample->instance[from] > 0;
+        int inside = from >= 0 && instance[from] > 0;
         out[2 * i] = inside ? (float)(centre_x - x) : NAN;
         out[2 * i + 1] = inside ? (float)(centre_y - y) : NAN;
         valid += inside;
@@ -108,8 +112,9 @@ static int64_t build_vectors(const void *user, const sm_sample *sample, const sm
 }
 
 static const int64_t thousand = 1000;
-static const sm_target_builder builders[3] = {
-    {build_disparity, NULL, 4}, {build_index, &thousand, 1}, {build_vectors, NULL, 8}};
+static const sm_target_builder builders[3] = {{build_disparity, NULL, SM_SCOPE_PIXEL, 4},
+                                              {build_index, &thousand, SM_SCOPE_PIXEL, 1},
+                                              {build_vectors, NULL, SM_SCOPE_PIXEL, 8}};
 
 static sm_dataset *open_dataset(void)
 {
@@ -123,6 +128,7 @@ static sm_dataset *open_dataset(void)
 
 static sm_loader_options options_for(sm_dataset *dataset)
 {
+    static const double zero[3] = {0, 0, 0}, one[3] = {1, 1, 1};
     return (sm_loader_options){.dataset = dataset,
                                .builders = builders,
                                .task_count = 3,
@@ -130,10 +136,7 @@ static sm_loader_options options_for(sm_dataset *dataset)
                                .size = 1,
                                .seed = 4,
                                .epochs = 1,
-                               .out_height = H,
-                               .out_width = W,
-                               .mean = {0, 0, 0},
-                               .std = {1, 1, 1}};
+                               .input = {sm_dataset_input(dataset)->kind, H, W, 3, zero, one}};
 }
 
 static void every_sample_once_an_epoch_over_any_ranks(void)
@@ -169,7 +172,7 @@ static void every_sample_once_an_epoch_over_any_ranks(void)
                             times[batch->epoch][index]++;
                             valid += 1000 + index;
                             CU_ASSERT(((const uint8_t *)batch->target[1])[i * H * W + 7] == index);
-                            CU_ASSERT(batch->image[3 * i * H * W] == (float)((double)(10 * index % 256) / 255.0));
+                            CU_ASSERT(batch->input[3 * i * H * W] == (float)((double)(10 * index % 256) / 255.0));
                         }
                         CU_ASSERT(batch->valid[1] == valid);
                         CU_ASSERT(batch->valid_step[1] >= valid);
@@ -215,7 +218,7 @@ static void add_batch(digest *sum, const sm_batch *batch)
             sum->disparity[n] += isnan(disparity) ? 0.5 : name * disparity;
             sum->vectors[n] += isnan(vector) ? 0.5 : name * vector;
             for (size_t c = 0; c < 3; c++) {
-                sum->image[n] += name * batch->image[((size_t)i * area + p) * 3 + c];
+                sum->image[n] += name * batch->input[((size_t)i * area + p) * 3 + c];
             }
         }
         sum->index[n] = batch->sample_index[i];
@@ -227,8 +230,8 @@ static digest digest_of(sm_dataset *dataset, int workers, int prefetch, int64_t 
 {
     sm_loader_options options = options_for(dataset);
     options.augmentation = &augmentation;
-    options.out_height = CROP_H;
-    options.out_width = CROP_W;
+    options.input.height = CROP_H;
+    options.input.width = CROP_W;
     options.workers = workers;
     options.prefetch = prefetch;
     options.start_position = start_position;
@@ -274,8 +277,8 @@ static void targets_and_images_follow_one_geometry(void)
     sm_dataset *dataset = open_dataset();
     sm_loader_options options = options_for(dataset);
     options.augmentation = &augmentation;
-    options.out_height = CROP_H;
-    options.out_width = CROP_W;
+    options.input.height = CROP_H;
+    options.input.width = CROP_W;
     options.keep_pixels = 1;
     sm_loader *loader;
     const sm_batch *batch;
@@ -301,9 +304,9 @@ static void targets_and_images_follow_one_geometry(void)
                 if (xs < 2 || xs > W - 3 || ys < 2 || ys > H - 3) {
                     continue;
                 }
-                double green = batch->image[3 * at + 1] * 255 / 7, disparity = ((const float *)batch->target[0])[at];
+                double green = batch->input[3 * at + 1] * 255 / 7, disparity = ((const float *)batch->target[0])[at];
                 worst_green[scale < 1] = fmax(worst_green[scale < 1], fabs(green - xs));
-                worst_pixel = fmax(worst_pixel, fabs(batch->pixels[3 * at + 1] - batch->image[3 * at + 1] * 255.0));
+                worst_pixel = fmax(worst_pixel, fabs(batch->pixels[3 * at + 1] - batch->input[3 * at + 1] * 255.0));
                 double column = fmod(disparity / scale + 50, 100) - 50, row = (disparity / scale - column) / 100;
                 worst_disparity = fmax(worst_disparity, fmax(fabs(column - xs), fabs(row - ys)));
                 const float *vector = (const float *)batch->target[2] + 2 * at;
@@ -331,8 +334,8 @@ static void evaluation_scales_whole_images(void)
     sm_dataset *dataset = open_dataset();
     sm_loader_options options = options_for(dataset);
     options.order = SM_LOADER_BLOCKS;
-    options.out_height = H / 2;
-    options.out_width = W / 2;
+    options.input.height = H / 2;
+    options.input.width = W / 2;
     sm_loader *loader;
     const sm_batch *batch;
     SM_TEST_OK(sm_loader_new(&options, &loader));
@@ -423,7 +426,7 @@ static void its_size_is_known_before(void)
         options.prefetch = 1 + form;
         options.workers = 1 + form % 2;
         options.keep_pixels = form == 2;
-        options.out_width = form == 3 ? 3 * W : W;
+        options.input.width = form == 3 ? 3 * W : W;
         sm_loader *loader;
         size_t held = sm_memory_held_bytes();
         SM_TEST_OK(sm_loader_new(&options, &loader));

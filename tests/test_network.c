@@ -113,7 +113,7 @@ static void make_batch(network_case *c)
                           .micro_batches = 1,
                           .height = c->height,
                           .width = c->width,
-                          .image = aligned,
+                          .input = aligned,
                           .target = c->targets,
                           .valid = c->valid,
                           .valid_step = c->valid,
@@ -127,39 +127,40 @@ static uint8_t no_pixels[32 * 32 * 3 * sizeof(float)];
 
 static sm_status empty_sample(void *user, int split, int64_t index, sm_sample *sample)
 {
-    (void)user;
     (void)split;
     (void)index;
     *sample = (sm_sample){.height = 32,
                           .width = 32,
-                          .image = no_pixels,
-                          .semantic = no_pixels,
-                          .instance = (const uint16_t *)(const void *)no_pixels,
-                          .disparity = (const float *)(const void *)no_pixels,
+                          .input = no_pixels,
                           .baseline_metres = NAN,
                           .fx_pixels = NAN,
                           .original_height = 32,
                           .original_width = 32};
+    for (int t = 0; t < TASKS; t++) {
+        sm_sample_add(sample, (const sm_target *)user + t, no_pixels);
+    }
     return SM_OK;
 }
 
 static void a_dataset_gives_the_classes(void)
 {
-    static const char names[CLASSES][SM_CLASS_NAME_BYTES] = {"a", "b", "c", "d", "e"};
-    static const uint8_t palette[CLASSES][3], thing[CLASSES];
+    static const char *const names[CLASSES] = {"a", "b", "c", "d", "e"};
     static const char *const sample_names[] = {"0"};
-    const sm_dataset_classes classes = {CLASSES, names, palette, thing, 255};
+    const sm_class_list classes = {.count = CLASSES, .names = names};
+    sm_target targets[TASKS] = {*sm_standard_target("semantic"), *sm_standard_target("instance"),
+                                *sm_standard_target("disparity")};
+    targets[0].classes = &classes;
     const sm_dataset_split_spec split = {"train", 1, sample_names};
     const sm_dataset_spec spec = {.source = "test",
                                   .height = 32,
                                   .width = 32,
-                                  .maps = SM_MAP_SEMANTIC | SM_MAP_INSTANCE | SM_MAP_DISPARITY,
-                                  .classes = &classes,
+                                  .targets = targets,
+                                  .target_count = TASKS,
                                   .splits = &split,
                                   .split_count = 1};
     char *path = sm_format("%s/classes.h5", sm_test_folder());
     const char *paths[] = {path};
-    SM_TEST_OK(sm_dataset_write(test_comm, path, &spec, 1, empty_sample, NULL));
+    SM_TEST_OK(sm_dataset_write(test_comm, path, &spec, 1, empty_sample, targets));
     SM_TEST_OK(sm_dataset_open(paths, 1, "train", &five_classes));
     sm_free(path);
 }

@@ -18,7 +18,8 @@
 
 enum { TASKS = 3, SIDE = 32, BATCH = 2 };
 
-static const sm_decoder decoders[TASKS] = {{"classes", 5}, {"vectors", 2}, {"depth", 1}};
+static const sm_head heads[TASKS] = {
+    {"classes", SM_HEAD_MAP, 5}, {"vectors", SM_HEAD_MAP, 2}, {"depth", SM_HEAD_MAP, 1}};
 
 static size_t flat_floats(const machine *m)
 {
@@ -39,18 +40,18 @@ static void initialise(machine *m)
     memcpy(m->run.base[SM_REGION_PARAMETERS], values, floats * sizeof *values);
 }
 
-/* ResNet-18 and its decoders; projected, with dropout. \param only  a task, or -1: all of them */
+/* ResNet-18 and its heads; projected, with dropout. \param only  a task, or -1: all of them */
 static machine network_new(double width, int project, int only, const sm_plan_options *options)
 {
     machine m = {.parameters = sm_parameters_new(), .capacity = options->capacity};
-    sm_network_options network = {.backbone = "resnet18",
+    sm_network_options network = {.backbone = &sm_backbones[0],
                                   .width = width,
                                   .output_stride = 8,
                                   .rates = {1, 2, 3},
                                   .project = project,
                                   .dropout = project ? 0.1 : 0};
-    SM_TEST_OK(sm_network_build(&network, SIDE, SIDE, only < 0 ? TASKS : 1, decoders + (only < 0 ? 0 : only),
-                                m.parameters, &m.graph));
+    SM_TEST_OK(sm_network_build(&network, (sm_value_shape){SIDE, SIDE, 3}, only < 0 ? TASKS : 1,
+                                heads + (only < 0 ? 0 : only), m.parameters, &m.graph));
     SM_TEST_OK(sm_plan_new(m.graph, options, &m.plan));
     give_memory(&m);
     initialise(&m);

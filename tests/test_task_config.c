@@ -6,7 +6,25 @@
 
 #include <string.h>
 
-static const sm_class_info classes = {.count = 3, .ignore = 255};
+static const char *const class_names[] = {"a", "b", "c"};
+static const sm_class_list classes = {.count = 3, .names = class_names};
+static const sm_target semantic = {.name = "semantic",
+                                   .type = SM_TARGET_CLASS,
+                                   .components = 1,
+                                   .unit = "",
+                                   .classes = &classes},
+                       instance = {.name = "instance", .type = SM_TARGET_INSTANCE, .components = 1, .unit = ""},
+                       disparity = {.name = "disparity", .type = SM_TARGET_REAL, .components = 1, .unit = "px"},
+                       height = {.name = "height", .type = SM_TARGET_REAL, .components = 1, .unit = "m"},
+                       flow = {.name = "flow", .type = SM_TARGET_REAL, .components = 2, .unit = "px"},
+                       weather = {.name = "weather",
+                                  .type = SM_TARGET_CLASS,
+                                  .scope = SM_SCOPE_SAMPLE,
+                                  .components = 1,
+                                  .unit = "",
+                                  .classes = &classes};
+static const sm_target *const targets[] = {&semantic, &instance, &disparity, &height, &flow, &weather};
+enum { TARGETS = sizeof targets / sizeof *targets };
 static const sm_key *const tables[] = {sm_task_keys, NULL};
 
 static sm_config *config_of(const char *text)
@@ -28,7 +46,7 @@ static void defaults_follow_the_kind(void)
                                   "[task.depth]\nkind = depth\n");
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         sm_task *task = NULL;
-        SM_TEST_OK(sm_task_new(config, expected[i].name, &classes, &task));
+        SM_TEST_OK(sm_task_new(config, expected[i].name, targets, TARGETS, &task));
         CU_ASSERT_STRING_EQUAL(task->name, expected[i].name);
         CU_ASSERT_STRING_EQUAL(task->kind->name, expected[i].name);
         CU_ASSERT_STRING_EQUAL(task->loss, expected[i].loss);
@@ -44,20 +62,20 @@ static void names_and_losses_are_free_where_they_fit(void)
     sm_task *task = NULL;
     sm_config *config = config_of("[task.labels]\nkind = semantic\nloss = cross_entropy\nclass_weights = 1, 0.5, 2\n"
                                   "[task.far]\nkind = depth\nloss = l2\n");
-    SM_TEST_OK(sm_task_new(config, "labels", &classes, &task));
+    SM_TEST_OK(sm_task_new(config, "labels", targets, TARGETS, &task));
     CU_ASSERT_TRUE(task->class_weights[0] == 1 && task->class_weights[1] == 0.5f && task->class_weights[2] == 2);
     sm_task_free(task);
-    SM_TEST_OK(sm_task_new(config, "far", NULL, &task));
+    SM_TEST_OK(sm_task_new(config, "far", targets, TARGETS, &task));
     CU_ASSERT_STRING_EQUAL(task->loss, "l2");
     sm_task_free(task);
     sm_config_free(config);
 }
 
-static void refuses(const char *text, const sm_class_info *info, const char *key, const char *allowed)
+static void refuses(const char *text, const char *key, const char *allowed)
 {
     sm_task *task = (sm_task *)1;
     sm_config *config = config_of(text);
-    CU_ASSERT_EQUAL(sm_task_new(config, "x", info, &task), SM_ERR_CONFIG);
+    CU_ASSERT_EQUAL(sm_task_new(config, "x", targets, TARGETS, &task), SM_ERR_CONFIG);
     CU_ASSERT_PTR_NULL(task);
     SM_TEST_MESSAGE("task.x");
     SM_TEST_MESSAGE(key);
@@ -67,12 +85,11 @@ static void refuses(const char *text, const sm_class_info *info, const char *key
 
 static void mistakes_name_the_key_and_what_is_allowed(void)
 {
-    refuses("[task.x]\nkind = semantic\nloss = l2\n", &classes, "loss", "cross_entropy");
-    refuses("[task.x]\nkind = depth\nloss = cross_entropy\n", &classes, "loss", "l1|l2");
-    refuses("[task.x]\nkind = semantic\n", NULL, "kind", "classes");
-    refuses("[task.x]\nkind = semantic\nclass_weights = 1, 2\n", &classes, "class_weights", "3 numbers");
-    refuses("[task.x]\nkind = semantic\nclass_weights = 0, 0, 0\n", &classes, "class_weights", "above 0");
-    refuses("[task.x]\nkind = instance\nclass_weights = 1, 2\n", &classes, "class_weights", "semantic");
+    refuses("[task.x]\nkind = semantic\nloss = l2\n", "loss", "cross_entropy");
+    refuses("[task.x]\nkind = depth\nloss = cross_entropy\n", "loss", "l1|l2");
+    refuses("[task.x]\nkind = semantic\nclass_weights = 1, 2\n", "class_weights", "3 numbers");
+    refuses("[task.x]\nkind = semantic\nclass_weights = 0, 0, 0\n", "class_weights", "above 0");
+    refuses("[task.x]\nkind = instance\nclass_weights = 1, 2\n", "class_weights", "instance has no classes");
 
     sm_config *config = NULL;
     SM_TEST_OK(sm_config_new(tables, &config));
@@ -80,6 +97,41 @@ static void mistakes_name_the_key_and_what_is_allowed(void)
     CU_ASSERT_EQUAL(sm_config_check(config), SM_ERR_CONFIG);
     SM_TEST_MESSAGE("kind");
     sm_config_free(config);
+}
+
+/* Two tasks of one kind train on two targets; the unit is the target's. */
+static void a_task_names_its_target(void)
+{
+    sm_task *near = NULL, *high = NULL;
+    sm_config *config = config_of("[task.near]\nkind = depth\n[task.high]\nkind = depth\ntarget = height\n");
+    SM_TEST_OK(sm_task_new(config, "near", targets, TARGETS, &near));
+    SM_TEST_OK(sm_task_new(config, "high", targets, TARGETS, &high));
+    CU_ASSERT_STRING_EQUAL(near->target->name, "disparity");
+    CU_ASSERT_STRING_EQUAL(high->target->name, "height");
+    CU_ASSERT_STRING_EQUAL(sm_task_unit(near), "px");
+    CU_ASSERT_STRING_EQUAL(sm_task_unit(high), "m");
+    sm_task_free(near);
+    sm_task_free(high);
+    sm_config_free(config);
+}
+
+static void refuses_target(const char *text, const char *found)
+{
+    sm_task *task = (sm_task *)1;
+    sm_config *config = config_of(text);
+    CU_ASSERT_EQUAL(sm_task_new(config, "x", targets, TARGETS, &task), SM_ERR_INPUT);
+    CU_ASSERT_PTR_NULL(task);
+    SM_TEST_MESSAGE("task 'x'");
+    SM_TEST_MESSAGE(found);
+    sm_config_free(config);
+}
+
+static void targets_that_do_not_fit_are_refused(void)
+{
+    refuses_target("[task.x]\nkind = depth\ntarget = snow\n", "'snow', which no dataset file has");
+    refuses_target("[task.x]\nkind = depth\ntarget = semantic\n", "of type 'class'");
+    refuses_target("[task.x]\nkind = depth\ntarget = flow\n", "2 value(s)");
+    refuses_target("[task.x]\nkind = semantic\ntarget = weather\n", "a sample");
 }
 
 /* Longer names would be cut where they are part of others, and two of them become one. */
@@ -92,7 +144,7 @@ static void names_that_do_not_fit_are_refused(void)
         sm_task *task = NULL;
         SM_TEST_OK(sm_config_new(tables, &config));
         SM_TEST_OK(sm_config_read_text(config, "test.ini", text));
-        CU_ASSERT_EQUAL(sm_task_new(config, names[i], &classes, &task), SM_ERR_CONFIG);
+        CU_ASSERT_EQUAL(sm_task_new(config, names[i], targets, TARGETS, &task), SM_ERR_CONFIG);
         CU_ASSERT_PTR_NULL(task);
         SM_TEST_MESSAGE(names[i]);
         sm_config_free(config);
@@ -106,9 +158,8 @@ static void choices_are_the_rows_of_the_tables(void)
     char kinds[128] = "";
     for (const sm_task_kind *kind = sm_task_kinds; kind->name; kind++) {
         strcat(strcat(kinds, *kinds ? "|" : ""), kind->name);
-        CU_ASSERT_TRUE(kind->target_bytes_per_pixel > 0 && kind->target_dataset && kind->build_target);
-        CU_ASSERT_TRUE(kind->loss_forward && kind->loss_backward && kind->metric_add && kind->metric_values);
-        CU_ASSERT_TRUE(kind->metric_counts && kind->metric_sums && kind->metrics && kind->picture);
+        CU_ASSERT_TRUE(kind->target && kind->build_target && kind->metric_add && kind->metric_values);
+        CU_ASSERT_TRUE(kind->metric_counts && kind->metric_sums && kind->metrics);
     }
     for (const sm_key *key = sm_task_keys; key->section; key++) {
         if (strcmp(key->name, "kind") == 0) {
@@ -123,6 +174,8 @@ int main(int argc, char **argv)
     SM_TEST(defaults_follow_the_kind);
     SM_TEST(names_and_losses_are_free_where_they_fit);
     SM_TEST(mistakes_name_the_key_and_what_is_allowed);
+    SM_TEST(a_task_names_its_target);
+    SM_TEST(targets_that_do_not_fit_are_refused);
     SM_TEST(names_that_do_not_fit_are_refused);
     SM_TEST(choices_are_the_rows_of_the_tables);
     return sm_test_end();

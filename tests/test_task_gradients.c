@@ -349,10 +349,10 @@ static sm_status next_spoiled(void *user, const sm_batch **batch)
     if (status == SM_OK && *batch && (*batch)->count_local > 0) {
         size_t numbers = 3 * (size_t)(*batch)->count_local * (size_t)(*batch)->height * (size_t)(*batch)->width;
         CU_ASSERT_FATAL(numbers <= sizeof image / sizeof *image);
-        memcpy(image, (*batch)->image, numbers * sizeof *image);
+        memcpy(image, (*batch)->input, numbers * sizeof *image);
         image[7] = NAN;
         spoiled = **batch;
-        spoiled.image = image;
+        spoiled.input = image;
         *batch = &spoiled;
     }
     return status;

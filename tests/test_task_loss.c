@@ -21,15 +21,10 @@ static const sm_task_kind *kind_named(const char *name)
     return kind;
 }
 
-static int is_semantic(const sm_task *task)
-{
-    return strcmp(task->kind->name, "semantic") == 0;
-}
-
 /* \return the loss sum at one set of logits, single-threaded. */
 static double loss_at(const sm_task *task, size_t pixels, const float *logits, const void *target, double inverse)
 {
-    return task->kind->loss_forward(task, pixels, logits, target, inverse, 1).loss;
+    return sm_task_loss(task, pixels, logits, target, inverse, 1).loss;
 }
 
 static void compare_gradient(const float *gradient, const double *expected, size_t count, double scale)
@@ -50,24 +45,24 @@ static void compare_case(const sm_h5 *file, const char *group, const char *kind,
     sm_h5_info shape;
     sm_task task = {.kind = kind_named(kind), .loss = loss};
     float *logits = golden_read(file, group, "logits", SM_H5_FLOAT, &shape);
-    void *target = golden_read(file, group, "target", is_semantic(&task) ? SM_H5_U8 : SM_H5_FLOAT, NULL);
+    void *target = golden_read(file, group, "target", sm_task_is_classification(&task) ? SM_H5_U8 : SM_H5_FLOAT, NULL);
     double *expected = golden_read(file, group, "gradient", SM_H5_DOUBLE, NULL);
     double inverse = 1;
     size_t pixels = shape.shape[0], count = shape.count;
     float *gradient = sm_alloc(count * sizeof *gradient);
 
     task.channels = (int)shape.shape[1];
-    if (is_semantic(&task)) {
+    if (sm_task_is_classification(&task)) {
         task.class_weights = golden_read(file, group, "class_weights", SM_H5_FLOAT, NULL);
         inverse = exp(-golden_number(file, group, "log_variance"));
     }
     double true_loss = golden_number(file, group, "loss"), true_slope = golden_number(file, group, "slope");
     for (int threads = 1; threads <= 3; threads++) {
-        sm_loss_sums sums = task.kind->loss_forward(&task, pixels, logits, target, inverse, threads);
+        sm_loss_sums sums = sm_task_loss(&task, pixels, logits, target, inverse, threads);
         SM_TEST_AT_MOST(fabs(sums.loss - true_loss), tolerance * fabs(true_loss));
         SM_TEST_AT_MOST(fabs(sums.slope - true_slope), tolerance * fmax(fabs(true_slope), fabs(true_loss)));
         memset(gradient, 0xff, count * sizeof *gradient); /* NaN: what is not written shows */
-        task.kind->loss_backward(&task, pixels, logits, target, inverse, scale, gradient, threads);
+        sm_task_loss_gradient(&task, pixels, logits, target, inverse, scale, gradient, threads);
         compare_gradient(gradient, expected, count, scale);
     }
     sm_free(task.class_weights);
@@ -117,7 +112,7 @@ static void slope_equals_finite_differences(void)
         weights[c] = 0.5f + (float)c;
     }
     task.class_weights = weights;
-    double slope = task.kind->loss_forward(&task, PIXELS, logits, target, exp(-s), 2).slope;
+    double slope = sm_task_loss(&task, PIXELS, logits, target, exp(-s), 2).slope;
     double difference =
         loss_at(&task, PIXELS, logits, target, exp(-s - h)) - loss_at(&task, PIXELS, logits, target, exp(-s + h));
     CU_ASSERT_TRUE(fabs(slope) > 1);
@@ -150,12 +145,12 @@ static void threads_change_no_bit(void)
     }
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         sm_task task = {.kind = kind_named(cases[k].kind), .loss = cases[k].loss, .channels = cases[k].channels};
-        sm_loss_sums reference = task.kind->loss_forward(&task, PIXELS, logits, cases[k].target, 0.9, 1);
-        task.kind->loss_backward(&task, PIXELS, logits, cases[k].target, 0.9, 0.3, one, 1);
+        sm_loss_sums reference = sm_task_loss(&task, PIXELS, logits, cases[k].target, 0.9, 1);
+        sm_task_loss_gradient(&task, PIXELS, logits, cases[k].target, 0.9, 0.3, one, 1);
         for (int threads = 2; threads <= 7; threads++) {
-            sm_loss_sums sums = task.kind->loss_forward(&task, PIXELS, logits, cases[k].target, 0.9, threads);
+            sm_loss_sums sums = sm_task_loss(&task, PIXELS, logits, cases[k].target, 0.9, threads);
             CU_ASSERT_TRUE(sums.loss == reference.loss && sums.slope == reference.slope);
-            task.kind->loss_backward(&task, PIXELS, logits, cases[k].target, 0.9, 0.3, many, threads);
+            sm_task_loss_gradient(&task, PIXELS, logits, cases[k].target, 0.9, 0.3, many, threads);
             CU_ASSERT_EQUAL(memcmp(one, many, (size_t)PIXELS * (size_t)task.channels * sizeof *one), 0);
         }
     }
@@ -182,14 +177,14 @@ static void non_finite_logits_show_at_valid_pixels_only(void)
                 sm_test_fill(logits, 3 * PIXELS, 8);
                 logits[3 * task.channels + channel] = bad[b];
                 CU_ASSERT_TRUE(isfinite(loss_at(&task, PIXELS, logits, cases[k].target, 1)));
-                task.kind->loss_backward(&task, PIXELS, logits, cases[k].target, 1, 1, gradient, 1);
+                sm_task_loss_gradient(&task, PIXELS, logits, cases[k].target, 1, 1, gradient, 1);
                 for (int i = 0; i < PIXELS * task.channels; i++) {
                     CU_ASSERT_TRUE(i / task.channels == 3 ? gradient[i] == 0 : isfinite(gradient[i]));
                 }
                 logits[4 * task.channels + channel] = bad[b];
                 int is_harmless = b == 2 && k == 0 && channel != labels[4]; /* exp(-inf) = 0 */
                 CU_ASSERT_EQUAL(!isfinite(loss_at(&task, PIXELS, logits, cases[k].target, 1)), !is_harmless);
-                task.kind->loss_backward(&task, PIXELS, logits, cases[k].target, 1, 1, gradient, 1);
+                sm_task_loss_gradient(&task, PIXELS, logits, cases[k].target, 1, 1, gradient, 1);
                 CU_ASSERT_TRUE(b > 0 || isnan(gradient[4 * task.channels + channel]));
             }
         }
@@ -202,8 +197,8 @@ static void no_pixels_give_nothing(void)
         char loss[32];
         snprintf(loss, sizeof loss, "%.*s", (int)strcspn(kind->losses, "|"), kind->losses);
         sm_task task = {.kind = kind, .loss = loss, .channels = 2};
-        CU_ASSERT_EQUAL(kind->loss_forward(&task, 0, NULL, NULL, 1, 2).loss, 0);
-        kind->loss_backward(&task, 0, NULL, NULL, 1, 1, NULL, 2);
+        CU_ASSERT_EQUAL(sm_task_loss(&task, 0, NULL, NULL, 1, 2).loss, 0);
+        sm_task_loss_gradient(&task, 0, NULL, NULL, 1, 1, NULL, 2);
     }
 }
 

@@ -9,26 +9,42 @@
 #include <math.h>
 #include <string.h>
 
-static uint8_t palette[4][3] = {{1, 2, 3}, {4, 5, 6}, {7, 8, 9}, {10, 11, 12}};
-static uint8_t thing[4] = {0, 0, 1, 1};
-static const sm_class_info classes = {.count = 4, .palette = palette, .thing = thing, .ignore = 255};
+enum { SEMANTIC, INSTANCE, NOISE, DISPARITY, TARGETS };
 
-static sm_task task_of(const char *name)
+static const char *const class_names[] = {"a", "b", "c", "d"};
+static const sm_class_list classes = {.count = 4, .names = class_names};
+static sm_target targets[TARGETS];
+
+static void describe_targets(void)
 {
-    sm_task task = {.kind = sm_task_kinds, .classes = &classes, .channels = 4};
-    while (strcmp(task.kind->name, name) != 0) {
-        task.kind++;
-    }
-    return task;
+    targets[SEMANTIC] = *sm_standard_target("semantic");
+    targets[SEMANTIC].classes = &classes;
+    targets[INSTANCE] = *sm_standard_target("instance");
+    targets[NOISE] = *sm_standard_target("instance_offset");
+    targets[DISPARITY] = *sm_standard_target("disparity");
 }
 
-static int64_t build(const char *kind, const sm_sample *sample, const sm_geometry *geometry, void *target)
+static int64_t build(const char *kind, const sm_sample *sample, const sm_geometry *geometry, void *built)
 {
-    sm_task task = task_of(kind);
-    memset(target, 0x5a,
-           (size_t)task.kind->target_bytes_per_pixel * (size_t)geometry->out_height *
+    static const int learns[] = {SEMANTIC, INSTANCE, DISPARITY}, channels[] = {4, 2, 1};
+    sm_task task = {.kind = sm_task_kinds};
+    while (strcmp(task.kind->name, kind) != 0) {
+        task.kind++;
+    }
+    task.target = &targets[learns[task.kind - sm_task_kinds]];
+    task.channels = channels[task.kind - sm_task_kinds];
+    memset(built, 0x5a,
+           sm_task_item_bytes(&task) * (size_t)geometry->out_height *
                (size_t)geometry->out_width); /* what is not written shows */
-    return task.kind->build_target(&task, sample, geometry, target);
+    return task.kind->build_target(&task, sample, geometry, built);
+}
+
+/* \return a sample of one target. */
+static sm_sample sample_of(int height, int width, int target, const void *data)
+{
+    sm_sample sample = {.height = height, .width = width};
+    sm_sample_add(&sample, &targets[target], data);
+    return sample;
 }
 
 static void compare_vectors(const float *vectors, const double *expected, size_t count, double bound)
@@ -52,7 +68,7 @@ static void vectors_equal_scipy(void)
     double *expected_cropped = golden_read(file, "centroids", "cropped", SM_H5_DOUBLE, &cropped);
     int height = (int)whole.shape[0], width = (int)whole.shape[1];
     float *vectors = sm_alloc((whole.count + cropped.count) * sizeof *vectors);
-    sm_sample sample = {.height = height, .width = width, .instance = instance};
+    sm_sample sample = sample_of(height, width, INSTANCE, instance);
 
     sm_geometry same = sm_geometry_whole(height, width, height, width);
     int64_t valid = build("instance", &sample, &same, vectors);
@@ -81,7 +97,7 @@ static void centroid_moves_with_flip_scale_and_crop(void)
     enum { HEIGHT = 16, WIDTH = 24, OUT_HEIGHT = 19, OUT_WIDTH = 21 };
     uint16_t instance[HEIGHT * WIDTH] = {0};
     float vectors[OUT_HEIGHT * OUT_WIDTH * 2];
-    sm_sample sample = {.height = HEIGHT, .width = WIDTH, .instance = instance};
+    sm_sample sample = sample_of(HEIGHT, WIDTH, INSTANCE, instance);
 
     for (int y = 2; y <= 6; y++) {
         for (int x = 10; x <= 13; x++) {
@@ -117,7 +133,7 @@ static void vector_noise_follows_the_geometry(void)
     enum { HEIGHT = 6, WIDTH = 8 };
     uint16_t instance[HEIGHT * WIDTH];
     float noise[HEIGHT * WIDTH * 2], plain[2 * HEIGHT * 3 * WIDTH * 2], noisy[2 * HEIGHT * 3 * WIDTH * 2];
-    sm_sample sample = {.height = HEIGHT, .width = WIDTH, .instance = instance};
+    sm_sample sample = sample_of(HEIGHT, WIDTH, INSTANCE, instance);
 
     for (int i = 0; i < HEIGHT * WIDTH; i++) {
         instance[i] = (uint16_t)(1 + i % 3);
@@ -126,9 +142,9 @@ static void vector_noise_follows_the_geometry(void)
     }
     for (int flip = 0; flip <= 1; flip++) {
         sm_geometry geometry = {2 * HEIGHT, 3 * WIDTH, 3, 2, 0, 0, flip};
-        sample.instance_offset = NULL;
+        sample.target_count = 1;
         build("instance", &sample, &geometry, plain);
-        sample.instance_offset = noise;
+        sm_sample_add(&sample, &targets[NOISE], noise);
         build("instance", &sample, &geometry, noisy);
         for (int y = 0; y < 2 * HEIGHT; y++) {
             for (int x = 0; x < 3 * WIDTH; x++) {
@@ -142,13 +158,33 @@ static void vector_noise_follows_the_geometry(void)
     }
 }
 
+/* A vector that nobody knows is no label: it must neither count nor be learnt. */
+static void unknown_noise_is_invalid(void)
+{
+    enum { HEIGHT = 4, WIDTH = 5 };
+    uint16_t instance[HEIGHT * WIDTH];
+    float noise[HEIGHT * WIDTH * 2] = {0}, vectors[HEIGHT * WIDTH * 2];
+    sm_geometry same = sm_geometry_whole(HEIGHT, WIDTH, HEIGHT, WIDTH);
+    for (int i = 0; i < HEIGHT * WIDTH; i++) {
+        instance[i] = 1;
+    }
+    noise[2 * 7] = NAN;
+    noise[2 * 11 + 1] = NAN;
+    sm_sample sample = sample_of(HEIGHT, WIDTH, INSTANCE, instance);
+    sm_sample_add(&sample, &targets[NOISE], noise);
+    CU_ASSERT_EQUAL(build("instance", &sample, &same, vectors), HEIGHT * WIDTH - 2);
+    for (int i = 0; i < HEIGHT * WIDTH; i++) {
+        CU_ASSERT_EQUAL(isnan(vectors[2 * i]) && isnan(vectors[2 * i + 1]), i == 7 || i == 11);
+    }
+}
+
 /* Every id can occur, also all 65535 of them; calls do not see each other. */
 static void every_instance_id_works(void)
 {
     enum { SIDE = 256 };
     uint16_t *instance = sm_alloc(SIDE * SIDE * sizeof *instance);
     float *vectors = sm_alloc(SIDE * SIDE * 2 * sizeof *vectors);
-    sm_sample sample = {.height = SIDE, .width = SIDE, .instance = instance};
+    sm_sample sample = sample_of(SIDE, SIDE, INSTANCE, instance);
     sm_geometry same = sm_geometry_whole(SIDE, SIDE, SIDE, SIDE);
 
     for (int i = 0; i < SIDE * SIDE; i++) {
@@ -173,7 +209,8 @@ static void maps_take_the_nearest_pixel(void)
     enum { HEIGHT = 23, WIDTH = 37, OUT_HEIGHT = 29, OUT_WIDTH = 31 };
     uint8_t semantic[HEIGHT * WIDTH], labels[OUT_HEIGHT * OUT_WIDTH];
     float disparity[HEIGHT * WIDTH], depths[OUT_HEIGHT * OUT_WIDTH];
-    sm_sample sample = {.height = HEIGHT, .width = WIDTH, .semantic = semantic, .disparity = disparity};
+    sm_sample sample = sample_of(HEIGHT, WIDTH, SEMANTIC, semantic);
+    sm_sample_add(&sample, &targets[DISPARITY], disparity);
     sm_random random = sm_random_new(11, 0, 0);
 
     for (int i = 0; i < HEIGHT * WIDTH; i++) {
@@ -232,9 +269,11 @@ int main(int argc, char **argv)
 {
     sm_h5_begin();
     sm_test_begin(&argc, &argv);
+    describe_targets();
     SM_TEST(vectors_equal_scipy);
     SM_TEST(centroid_moves_with_flip_scale_and_crop);
     SM_TEST(vector_noise_follows_the_geometry);
+    SM_TEST(unknown_noise_is_invalid);
     SM_TEST(every_instance_id_works);
     SM_TEST(maps_take_the_nearest_pixel);
     SM_TEST(a_sample_without_the_map_is_invalid);

@@ -289,14 +289,14 @@ static sm_status next_changed(void *user, const sm_batch **batch)
     s->batch = **batch;
     size_t pixels = (size_t)s->batch.count_local * (size_t)s->batch.height * (size_t)s->batch.width;
     sm_free(s->image);
-    s->image = tiny_copy(s->batch.image, 3 * pixels);
+    s->image = tiny_copy(s->batch.input, 3 * pixels);
     for (int i = 0; i < TINY_TASKS; i++) {
-        size_t bytes = pixels * (size_t)s->run->builders[i].bytes_per_pixel;
+        size_t bytes = pixels * s->run->builders[i].item_bytes;
         sm_free(s->target[i]);
         s->target[i] = memcpy(sm_alloc(bytes), s->batch.target[i], bytes);
         s->valid[i] = s->batch.valid[i];
     }
-    s->batch.image = s->image;
+    s->batch.input = s->image;
     s->batch.target = (const void *const *)s->target;
     s->batch.valid = s->batch.valid_step = s->valid;
     s->change(&s->batch, s->image, s->target);

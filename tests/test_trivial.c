@@ -17,17 +17,17 @@ typedef struct everything {
 
 static everything read_everything(sm_dataset *dataset)
 {
-    int height, width;
-    sm_dataset_max_size(dataset, &height, &width);
-    everything all = {.samples = (size_t)sm_dataset_count(dataset), .pixels = (size_t)(height * width)};
+    const sm_input *input = sm_dataset_input(dataset);
+    everything all = {.samples = (size_t)sm_dataset_count(dataset),
+                      .pixels = (size_t)input->height * (size_t)input->width};
     all.classes = sm_alloc(all.samples * all.pixels);
     all.disparity = sm_alloc(all.samples * all.pixels * sizeof(float));
     sm_sample_storage *storage = sm_sample_storage_new(dataset);
     for (size_t n = 0; n < all.samples; n++) {
         sm_sample sample;
         SM_TEST_OK(sm_dataset_read(dataset, (int64_t)n, storage, &sample));
-        memcpy(all.classes + n * all.pixels, sample.semantic, all.pixels);
-        memcpy(all.disparity + n * all.pixels, sample.disparity, all.pixels * sizeof(float));
+        memcpy(all.classes + n * all.pixels, sm_sample_find(&sample, "semantic")->data, all.pixels);
+        memcpy(all.disparity + n * all.pixels, sm_sample_find(&sample, "disparity")->data, all.pixels * sizeof(float));
     }
     sm_sample_storage_free(storage);
     return all;
@@ -81,7 +81,7 @@ static void every_position_has_the_mode_and_the_median(void)
     tiny_open(&run, test_comm, tiny_config(NULL));
     everything all = read_everything(run.train);
     float *maps[TINY_TASKS_MOST] = {NULL};
-    int classes = sm_dataset_class_info(run.train)->count, modes = 0, medians = 0, zeros = 0;
+    int classes = sm_dataset_target(run.train, "semantic")->classes->count, modes = 0, medians = 0, zeros = 0;
     SM_TEST_OK(sm_evaluator_learn_trivial(run.evaluator, run.train, 1000 * 69, maps));
     for (size_t p = 0; p < all.pixels; p++) {
         modes += is_mode(&all, p, maps[SEMANTIC] + p * (size_t)classes, classes);

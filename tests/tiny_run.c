@@ -46,8 +46,7 @@ static void tiny_describe_loader(tiny_run *run)
 {
     const sm_session *session = run->session;
     for (int i = 0; i < session->task_count; i++) {
-        const sm_task *task = session->tasks[i];
-        run->builders[i] = (sm_target_builder){task->kind->build_target, task, task->kind->target_bytes_per_pixel};
+        run->builders[i] = sm_task_builder(session->tasks[i]);
     }
     run->options = (sm_loader_options){.dataset = run->train,
                                        .builders = run->builders,
@@ -58,11 +57,10 @@ static void tiny_describe_loader(tiny_run *run)
                                        .seed = session->settings.seed,
                                        .order = SM_LOADER_SHUFFLED,
                                        .augmentation = &run->augmentation,
-                                       .out_height = run->augmentation.crop_height,
-                                       .out_width = run->augmentation.crop_width,
+                                       .input = *sm_dataset_input(run->train),
                                        .micro_batches = session->settings.micro_batches};
-    memcpy(run->options.mean, sm_dataset_mean(run->train), sizeof run->options.mean);
-    memcpy(run->options.std, sm_dataset_std(run->train), sizeof run->options.std);
+    run->options.input.height = run->augmentation.crop_height;
+    run->options.input.width = run->augmentation.crop_width;
 }
 
 void tiny_start_loader(tiny_run *run)
@@ -89,10 +87,12 @@ static sm_status open_run(tiny_run *run, sm_comm *comm, sm_config *config, int s
         SM_TEST_OK(kind->make ? kind->make(run->session->weighting, config) : SM_OK);
     }
     tiny_describe_loader(run);
-    SM_TRY(sm_trainer_new(run->session, run->options.out_height, run->options.out_width,
+    SM_TRY(sm_trainer_new(run->session, run->options.input.height, run->options.input.width,
                           sm_loader_capacity(&run->options), run->session->settings.steps, &run->trainer));
-    SM_TEST_OK(sm_evaluator_new(run->session, run->validation, run->augmentation.height, run->augmentation.width,
-                                run->options.mean, run->options.std, &run->evaluator));
+    sm_input whole = run->options.input;
+    whole.height = run->augmentation.height;
+    whole.width = run->augmentation.width;
+    SM_TEST_OK(sm_evaluator_new(run->session, run->validation, &whole, &run->evaluator));
     sm_trainer_bind(run->trainer);
     tiny_start_loader(run);
 done:

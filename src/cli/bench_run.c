@@ -82,13 +82,10 @@ static sm_status make_loader(bench *b)
                                  .size = sm_comm_size(b->comm),
                                  .seed = 1,
                                  .order = SM_LOADER_SHUFFLED,
-                                 .out_height = (int)b->options->height,
-                                 .out_width = (int)b->options->width,
+                                 .input = *sm_dataset_input(b->dataset),
                                  .micro_batches = session->settings.micro_batches};
-    memcpy(options.mean, sm_dataset_mean(b->dataset), sizeof options.mean);
-    memcpy(options.std, sm_dataset_std(b->dataset), sizeof options.std);
     sm_status status = SM_OK;
-    SM_TRY(sm_trainer_new(b->session, options.out_height, options.out_width, sm_loader_capacity(&options), 1000000,
+    SM_TRY(sm_trainer_new(b->session, options.input.height, options.input.width, sm_loader_capacity(&options), 1000000,
                           &b->trainer));
     sm_trainer_bind(b->trainer);
     SM_TRY(sm_loader_new(&options, &b->loader));

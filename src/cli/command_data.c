@@ -8,8 +8,8 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/configuration.h"
+#include "cli/data_info.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -104,122 +104,10 @@ done:
     return status;
 }
 
-/* ---- info ---- */
-
-typedef struct split_statistics {
-    int64_t pixels, class_pixels[256], instances, instance_pixels, disparity_pixels;
-    double disparity_sum;
-    uint8_t seen[65536]; /* instance ids of one sample */
-} split_statistics;
-
-static void count_sample(const sm_sample *sample, split_statistics *s)
-{
-    int64_t pixels = (int64_t)sample->height * sample->width;
-    memset(s->seen, 0, sizeof s->seen);
-    s->pixels += pixels;
-    for (int64_t i = 0; i < pixels; i++) {
-        if (sample->semantic) {
-            s->class_pixels[sample->semantic[i]]++;
-        }
-        if (sample->instance && sample->instance[i]) {
-            s->instance_pixels++;
-            s->instances += !s->seen[sample->instance[i]];
-            s->seen[sample->instance[i]] = 1;
-        }
-        if (sample->disparity && !isnan(sample->disparity[i])) {
-            s->disparity_pixels++;
-            s->disparity_sum += sample->disparity[i];
-        }
-    }
-}
-
-static double percent(int64_t part, int64_t whole)
-{
-    return whole ? 100.0 * (double)part / (double)whole : 0;
-}
-
-static void print_split(const char *split, const sm_dataset *dataset, const split_statistics *s)
-{
-    int height, width;
-    sm_dataset_max_size(dataset, &height, &width);
-    printf("\n%s: %lld samples, %dx%d, %s%s\n", split, (long long)sm_dataset_count(dataset), height, width,
-           sm_dataset_fingerprint(dataset), sm_dataset_has_checksums(dataset) ? "" : " (no checksums)");
-    if (sm_dataset_has(dataset, "instance")) {
-        printf("  instances: %.1f an image, %.2f %% of the pixels\n",
-               (double)s->instances / (double)sm_dataset_count(dataset), percent(s->instance_pixels, s->pixels));
-    }
-    if (sm_dataset_has(dataset, "disparity")) {
-        printf("  disparity: %.2f %% of the pixels valid, mean %.3f px\n", percent(s->disparity_pixels, s->pixels),
-               s->disparity_pixels ? s->disparity_sum / (double)s->disparity_pixels : NAN);
-    }
-    const sm_dataset_classes *classes = sm_dataset_class_info(dataset);
-    for (int c = 0; classes && c < classes->count; c++) {
-        printf("  class %3d %-16s %s %7.3f %%\n", c, classes->names[c], classes->thing[c] ? "thing" : "     ",
-               percent(s->class_pixels[c], s->pixels));
-    }
-    if (classes) {
-        printf("  ignored                          %7.3f %%\n", percent(s->class_pixels[classes->ignore], s->pixels));
-    }
-}
-
-static sm_status describe_split(const char *path, const char *split)
-{
-    sm_status status = SM_OK;
-    sm_dataset *dataset = NULL;
-    sm_sample_storage *storage = NULL;
-    split_statistics *statistics = sm_alloc_zeroed(sizeof *statistics);
-    SM_TRY(sm_dataset_open(&path, 1, split, &dataset));
-    storage = sm_sample_storage_new(dataset);
-    for (int64_t i = 0; i < sm_dataset_count(dataset); i++) {
-        sm_sample sample;
-        sm_comm_set_phase("data info, sample", 0, (int)i);
-        SM_TRY(sm_dataset_read(dataset, i, storage, &sample));
-        count_sample(&sample, statistics);
-    }
-    print_split(split, dataset, statistics);
-done:
-    sm_sample_storage_free(storage);
-    sm_dataset_close(dataset);
-    sm_free(statistics);
-    return status;
-}
-
-static sm_status describe(command_context *context, int argc, char **argv)
-{
-    sm_status status = SM_OK;
-    const char *path = NULL;
-    char **splits = NULL;
-    size_t count = 0;
-    int help;
-    const argument table[] = {
-        {"FILE", ARGUMENT_POSITIONAL, &path, NULL, "dataset file; every sample is read and its checksums verified"},
-        {0}};
-    SM_TRY(command_arguments(context, "data info",
-                             "Describes a dataset file: splits, sizes, class frequencies, valid pixels.", table, argc,
-                             argv, &help));
-    if (help) {
-        goto done;
-    }
-    char *ranks = sm_format("%s.ranks", path);
-    sm_comm_set_stall_folder(ranks);
-    sm_free(ranks);
-    if (sm_comm_rank(context->comm) != 0) {
-        goto done;
-    }
-    SM_TRY(sm_dataset_splits(path, &splits, &count));
-    printf("%s: %zu split%s\n", path, count, count == 1 ? "" : "s");
-    for (size_t i = 0; i < count; i++) {
-        SM_TRY(describe_split(path, splits[i]));
-    }
-done:
-    sm_free(splits);
-    return status;
-}
-
 static const command_row data_commands[] = {
     {"scenes", make_scenes, "generate synthetic street scenes"},
     {"cityscapes", import_cityscapes, "import Cityscapes"},
-    {"info", describe, "describe and verify a dataset file"},
+    {"info", data_info, "describe and verify a dataset file"},
     {0},
 };
 

@@ -102,17 +102,18 @@ done:
 static sm_status check_classes(const eval_options *options, const sm_session *session, const sm_dataset *dataset)
 {
     sm_status status = SM_OK;
-    const sm_dataset_classes *classes = sm_dataset_class_info(dataset);
-    for (int i = 0; classes && i < session->task_count; i++) {
+    for (int i = 0; i < session->task_count; i++) {
         const sm_task *task = session->tasks[i];
+        const char *target = task->target->name;
         int learnt;
-        if (strcmp(task->kind->name, "semantic") != 0) {
+        if (!sm_task_is_classification(task)) {
             continue;
         }
         SM_TRY(sm_checkpoint_task_channels(options->checkpoint, task->name, &learnt));
-        if (learnt > 0 && learnt != classes->count) {
-            SM_TRY(sm_fail(SM_ERR_INPUT, "%s has %d classes, but task '%s' of %s has learnt %d",
-                           sm_dataset_class_file(dataset), classes->count, task->name, options->checkpoint, learnt));
+        if (learnt > 0 && learnt != task->channels) {
+            SM_TRY(sm_fail(SM_ERR_INPUT, "%s has %d classes of '%s', but task '%s' of %s has learnt %d",
+                           sm_dataset_target_file(dataset, target), task->channels, target, task->name,
+                           options->checkpoint, learnt));
         }
     }
 done:
@@ -156,10 +157,12 @@ static sm_status evaluate(sm_comm *comm, const eval_options *options, const sm_c
     }
     const sm_dataset *reference = train ? train : dataset;
     SM_TRY(sm_comm_agree(comm, sm_data_augmentation(config, reference, &augmentation)));
+    sm_input input = *sm_dataset_input(reference);
+    input.height = augmentation.height;
+    input.width = augmentation.width;
     SM_TRY(sm_session_new(config, comm, dataset, &session));
     SM_TRY(sm_comm_agree(comm, sm_comm_rank(comm) == 0 ? check_classes(options, session, dataset) : SM_OK));
-    SM_TRY(sm_comm_agree(comm, sm_evaluator_new(session, dataset, augmentation.height, augmentation.width,
-                                                sm_dataset_mean(reference), sm_dataset_std(reference), &evaluator)));
+    SM_TRY(sm_comm_agree(comm, sm_evaluator_new(session, dataset, &input, &evaluator)));
     SM_TRY(sm_checkpoint_load(session, NULL, options->checkpoint, !options->no_average));
     size_t bytes = (size_t)sm_evaluator_value_count(evaluator) * sizeof(double);
     values = sm_alloc(bytes);

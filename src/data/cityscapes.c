@@ -25,13 +25,13 @@ typedef enum file_kind { IMAGE, LABELS, INSTANCES, DISPARITY, CAMERA, KINDS } fi
 
 static const struct {
     const char *folder, *suffix, *what;
-    unsigned map; /* of the dataset */
+    const char *target; /* of the dataset; NULL: none */
 } kinds[KINDS] = {
-    [IMAGE] = {"leftImg8bit", "_leftImg8bit.png", "image", 0},
-    [LABELS] = {"gtFine", "_gtFine_labelIds.png", "labels", SM_MAP_SEMANTIC},
-    [INSTANCES] = {"gtFine", "_gtFine_instanceIds.png", "instances", SM_MAP_INSTANCE},
-    [DISPARITY] = {"disparity", "_disparity.png", "disparity", SM_MAP_DISPARITY},
-    [CAMERA] = {"camera", "_camera.json", "camera", 0},
+    [IMAGE] = {"leftImg8bit", "_leftImg8bit.png", "image", NULL},
+    [LABELS] = {"gtFine", "_gtFine_labelIds.png", "labels", "semantic"},
+    [INSTANCES] = {"gtFine", "_gtFine_instanceIds.png", "instances", "instance"},
+    [DISPARITY] = {"disparity", "_disparity.png", "disparity", "disparity"},
+    [CAMERA] = {"camera", "_camera.json", "camera", NULL},
 };
 
 /* One image and what there is beside it; sent between ranks as bytes. */
@@ -53,6 +53,9 @@ typedef struct frame_importer {
     const sm_cityscapes_options *options;
     const frame_list *catalogue;
     int split_of[SPLITS]; /* a split of the file -> of split_names */
+    sm_target targets[KINDS];
+    const void *target_data[KINDS];
+    int target_count;
     int height, width;
     uint8_t *image, *semantic;
     uint16_t *instance;
@@ -443,10 +446,10 @@ static sm_status produce(void *user, int split, int64_t index, sm_sample *sample
         path = file_path(root, catalogue->is_flat, CAMERA, split_name, frame);
         SM_TRY(read_camera(path, sample));
     }
-    sample->image = importer->image;
-    sample->semantic = importer->semantic;
-    sample->instance = importer->instance;
-    sample->disparity = importer->disparity;
+    sample->input = importer->image;
+    for (int t = 0; t < importer->target_count; t++) {
+        sm_sample_add(sample, &importer->targets[t], importer->target_data[t]);
+    }
     sample->original_height = image.height;
     sample->original_width = image.width;
 done:
@@ -472,6 +475,21 @@ static sm_status share_catalogue(sm_comm *comm, const sm_cityscapes_options *opt
     return SM_OK;
 }
 
+/* The targets of which any frame has a file. */
+static void list_targets(const frame_list *catalogue, frame_importer *importer)
+{
+    const void *const data[KINDS] = {
+        [LABELS] = importer->semantic, [INSTANCES] = importer->instance, [DISPARITY] = importer->disparity};
+    for (int k = 0; k < KINDS; k++) {
+        if (kinds[k].target && count_kind(catalogue, (file_kind)k) > 0) {
+            sm_target *target = &importer->targets[importer->target_count];
+            *target = *sm_standard_target(kinds[k].target);
+            target->classes = target->type == SM_TARGET_CLASS ? &sm_cityscapes_classes : NULL;
+            importer->target_data[importer->target_count++] = data[k];
+        }
+    }
+}
+
 static void make_importer(const sm_cityscapes_options *options, const frame_list *catalogue, frame_importer *importer)
 {
     int given = options->height > 0 && options->width > 0;
@@ -484,6 +502,7 @@ static void make_importer(const sm_cityscapes_options *options, const frame_list
     importer->instance = sm_alloc(area * sizeof *importer->instance);
     importer->disparity = sm_alloc(area * sizeof *importer->disparity);
     importer->sampled = sm_alloc(area * 3 * sizeof *importer->sampled);
+    list_targets(catalogue, importer);
 }
 
 static void clear_importer(frame_importer *importer)
@@ -516,12 +535,10 @@ sm_status sm_cityscapes_import(sm_comm *comm, const sm_cityscapes_options *optio
     sm_dataset_spec spec = {.source = "Cityscapes",
                             .height = importer.height,
                             .width = importer.width,
+                            .targets = importer.targets,
+                            .target_count = importer.target_count,
                             .has_camera = count_kind(&catalogue, CAMERA) > 0,
-                            .classes = &sm_cityscapes_classes,
                             .splits = splits};
-    for (int k = 0; k < KINDS; k++) {
-        spec.maps |= count_kind(&catalogue, (file_kind)k) > 0 ? kinds[k].map : 0;
-    }
     size_t first = 0;
     for (int s = 0; s < SPLITS; s++) {
         if (catalogue.count[s] > 0) {

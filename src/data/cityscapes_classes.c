@@ -1,6 +1,6 @@
 #include <sigmatic/data/cityscapes.h>
 
-static const char names[SM_CITYSCAPES_CLASSES][SM_CLASS_NAME_BYTES] = {
+static const char *const names[SM_CITYSCAPES_CLASSES] = {
     "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain",
     "sky",  "person",   "rider",    "car",  "truck", "bus",  "train",         "motorcycle",   "bicycle",
 };
@@ -13,7 +13,7 @@ static const uint8_t palette[SM_CITYSCAPES_CLASSES][3] = {
 
 static const uint8_t thing[SM_CITYSCAPES_CLASSES] = {[11] = 1, 1, 1, 1, 1, 1, 1, 1};
 
-const sm_dataset_classes sm_cityscapes_classes = {SM_CITYSCAPES_CLASSES, names, palette, thing, 255};
+const sm_class_list sm_cityscapes_classes = {SM_CITYSCAPES_CLASSES, names, palette, thing};
 
 const uint8_t sm_cityscapes_label_id[SM_CITYSCAPES_CLASSES] = {7,  8,  11, 12, 13, 17, 19, 20, 21, 22,
                                                                23, 24, 25, 26, 27, 28, 31, 32, 33};

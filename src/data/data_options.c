@@ -71,10 +71,8 @@ static sm_status read_size(const sm_config *config, const char *height_key, cons
 sm_status sm_data_augmentation(const sm_config *config, const sm_dataset *train, sm_augmentation *augmentation)
 {
     sm_status status = SM_OK;
-    augmentation->height = augmentation->width = 0;
-    if (train) {
-        sm_dataset_max_size(train, &augmentation->height, &augmentation->width);
-    }
+    augmentation->height = train ? sm_dataset_input(train)->height : 0;
+    augmentation->width = train ? sm_dataset_input(train)->width : 0;
     SM_TRY(read_size(config, "height", "width", &augmentation->height, &augmentation->width));
     augmentation->crop_height = augmentation->height;
     augmentation->crop_width = augmentation->width;

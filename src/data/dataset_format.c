@@ -1,47 +1,34 @@
 #include "data/dataset_format.h"
 
-#include <sigmatic/data/dataset_writer.h>
-
 #include <stdio.h>
-#include <string.h>
 
-const sm_map_kind sm_map_kinds[SM_DATASET_MAPS] = {
-    {"image", SM_H5_U8, 3, 0, offsetof(sm_sample, image)},
-    {"semantic", SM_H5_U8, 0, SM_MAP_SEMANTIC, offsetof(sm_sample, semantic)},
-    {"instance", SM_H5_U16, 0, SM_MAP_INSTANCE, offsetof(sm_sample, instance)},
-    {"instance_offset", SM_H5_FLOAT, 2, SM_MAP_INSTANCE_OFFSET, offsetof(sm_sample, instance_offset)},
-    {"disparity", SM_H5_FLOAT, 0, SM_MAP_DISPARITY, offsetof(sm_sample, disparity)},
-};
-
-size_t sm_map_bytes(const sm_map_kind *kind, int height, int width)
+sm_h5_type sm_target_h5_type(const sm_target *target)
 {
-    size_t components = kind->components ? (size_t)kind->components : 1;
-    return (size_t)height * (size_t)width * components * sm_h5_type_bytes(kind->type);
+    static const sm_h5_type types[SM_TARGET_TYPES] = {SM_H5_U8, SM_H5_U16, SM_H5_FLOAT};
+    return types[target->type];
 }
 
-int sm_map_shape(const sm_map_kind *kind, int64_t count, int height, int width, size_t shape[4])
+size_t sm_target_sample_bytes(const sm_target *target, int height, int width)
 {
-    shape[0] = (size_t)count;
-    shape[1] = (size_t)height;
-    shape[2] = (size_t)width;
-    shape[3] = (size_t)kind->components;
-    return kind->components ? 4 : 3;
+    return sm_scope_items(target->scope, height, width) * sm_target_item_bytes(target);
 }
 
-const void *sm_map_get(const sm_map_kind *kind, const sm_sample *sample)
+int sm_target_shape(const sm_target *target, int64_t count, int height, int width, size_t shape[4])
 {
-    const void *map;
-    memcpy(&map, (const char *)sample + kind->sample_field, sizeof map);
-    return map;
+    int rank = 0;
+    shape[rank++] = (size_t)count;
+    if (target->scope == SM_SCOPE_PIXEL) {
+        shape[rank++] = (size_t)height;
+        shape[rank++] = (size_t)width;
+    }
+    if (target->components > 1) {
+        shape[rank++] = (size_t)target->components;
+    }
+    return rank;
 }
 
-void sm_map_set(const sm_map_kind *kind, sm_sample *sample, const void *map)
+const char *sm_array_object(char text[SM_OBJECT_BYTES], const char *split, const char *array, const char *suffix)
 {
-    memcpy((char *)sample + kind->sample_field, &map, sizeof map);
-}
-
-const char *sm_map_object(char text[SM_OBJECT_BYTES], const char *split, const char *map, const char *suffix)
-{
-    snprintf(text, SM_OBJECT_BYTES, "/%s/%s%s", split, map, suffix);
+    snprintf(text, SM_OBJECT_BYTES, "/%s/%s%s", split, array, suffix);
     return text;
 }

@@ -1,38 +1,28 @@
-/* What reader and writer of dataset files share: the table of maps. */
+/* What reader and writer of dataset files share. */
 #ifndef DATA_DATASET_FORMAT_H
 #define DATA_DATASET_FORMAT_H
 
-#include <sigmatic/data/sample.h>
+#include <sigmatic/data/target.h>
 #include <sigmatic/io/h5.h>
 
 #include <stddef.h>
 
 #define SM_DATASET_FORMAT "sigmatic-dataset"
 
-enum { SM_DATASET_VERSION = 1, SM_DATASET_MAPS = 5 };
+/* Files of version 1 hold standard targets only, without descriptions. */
+enum { SM_DATASET_VERSION = 2, SM_DATASET_OLDEST_VERSION = 1 };
 
-typedef struct sm_map_kind {
-    const char *name; /* of the dataset; its checksums are <name>_crc32c */
-    sm_h5_type type;
-    int components;      /* 0: (N,H,W); else (N,H,W,components) */
-    unsigned flag;       /* SM_MAP_*; 0: always there */
-    size_t sample_field; /* of the pointer in sm_sample */
-} sm_map_kind;
+/* Of the numbers of a target in a file. */
+sm_h5_type sm_target_h5_type(const sm_target *target);
 
-extern const sm_map_kind sm_map_kinds[SM_DATASET_MAPS];
+/* Bytes of one sample. */
+size_t sm_target_sample_bytes(const sm_target *target, int height, int width);
 
-/* Bytes of one sample's map. */
-size_t sm_map_bytes(const sm_map_kind *kind, int height, int width);
+/* Fills the shape of an array of a split; returns the rank. */
+int sm_target_shape(const sm_target *target, int64_t count, int height, int width, size_t shape[4]);
 
-/* Fills shape with (count, height, width[, components]); returns the rank. */
-int sm_map_shape(const sm_map_kind *kind, int64_t count, int height, int width, size_t shape[4]);
-
-/* The pointer of the sample that belongs to the map. */
-const void *sm_map_get(const sm_map_kind *kind, const sm_sample *sample);
-void sm_map_set(const sm_map_kind *kind, sm_sample *sample, const void *map);
-
-/* "/<split>/<map><suffix>" in `text`. */
+/* "/<split>/<array><suffix>" in `text`. */
 enum { SM_OBJECT_BYTES = 512 };
-const char *sm_map_object(char text[SM_OBJECT_BYTES], const char *split, const char *map, const char *suffix);
+const char *sm_array_object(char text[SM_OBJECT_BYTES], const char *split, const char *array, const char *suffix);
 
 #endif

@@ -16,13 +16,16 @@
 /* Places of one split in the file. */
 typedef struct split_places {
     int64_t count;
-    uint64_t map[SM_DATASET_MAPS];      /* 0: none */
-    uint64_t checksum[SM_DATASET_MAPS]; /* 0: none */
+    uint64_t input, input_checksum;
+    uint64_t target[SM_TARGETS_MAX], target_checksum[SM_TARGETS_MAX];
     uint64_t original_size, baseline_metres, fx_pixels;
 } split_places;
 
 struct sm_dataset_writer {
     sm_file *file;
+    const sm_input_kind *input;
+    sm_target *targets[SM_TARGETS_MAX];
+    int target_count;
     int height, width, has_camera;
     split_places *splits;
     int split_count;
@@ -33,63 +36,117 @@ static char *partial_path(const char *path)
     return sm_format("%s.partial", path);
 }
 
-static int has_map(const sm_dataset_spec *spec, const sm_map_kind *kind)
+static const sm_input_kind *input_of(const sm_dataset_spec *spec)
 {
-    return kind->flag == 0 || (spec->maps & kind->flag) != 0;
+    return spec->input ? spec->input : &sm_input_kinds[0];
 }
 
 /* ---- creating ---------------------------------------------------------------------------------------------------- */
 
-static sm_status write_classes(sm_h5 *file, const char *object, const sm_dataset_classes *classes)
+static sm_status write_classes(sm_h5 *file, const char *object, const sm_class_list *classes)
 {
     sm_status status = SM_OK;
     size_t count = (size_t)classes->count;
-    const char **names = sm_alloc(count * sizeof *names);
     int64_t *palette = sm_alloc(3 * count * sizeof *palette), *thing = sm_alloc(count * sizeof *thing);
-    for (size_t i = 0; i < count; i++) {
-        names[i] = classes->names[i];
-        thing[i] = classes->thing[i];
-        for (size_t c = 0; c < 3; c++) {
-            palette[3 * i + c] = classes->palette[i][c];
-        }
+    SM_TRY(sm_h5_write_attribute_texts(file, object, "class_names", classes->names, count));
+    for (size_t i = 0; classes->palette && i < 3 * count; i++) {
+        palette[i] = classes->palette[i / 3][i % 3];
     }
-    SM_TRY(sm_h5_write_attribute_texts(file, object, "class_names", names, count));
-    SM_TRY(sm_h5_write_attribute_int64s(file, object, "palette", palette, 3 * count));
+    if (classes->palette) {
+        SM_TRY(sm_h5_write_attribute_int64s(file, object, "palette", palette, 3 * count));
+    }
+    for (size_t i = 0; i < count; i++) {
+        thing[i] = classes->thing && classes->thing[i];
+    }
     SM_TRY(sm_h5_write_attribute_int64s(file, object, "thing", thing, count));
-    SM_TRY(sm_h5_write_attribute_int64(file, object, "ignore", 255));
+    SM_TRY(sm_h5_write_attribute_int64(file, object, "ignore", SM_CLASS_IGNORED));
 done:
-    sm_free(names);
     sm_free(palette);
     sm_free(thing);
     return status;
+}
+
+/* Standard targets are described too: a reader of plain HDF5 need not know them. */
+static sm_status write_description(sm_h5 *file, const char *object, const sm_target *target)
+{
+    sm_status status = SM_OK;
+    int64_t negated[32];
+    size_t negated_count = 0;
+    SM_TRY(sm_h5_write_attribute_text(file, object, "type", sm_target_type_names[target->type]));
+    if (target->type == SM_TARGET_REAL) {
+        for (int c = 0; c < target->components; c++) {
+            if (target->flip_negates >> c & 1) {
+                negated[negated_count++] = c;
+            }
+        }
+        SM_TRY(sm_h5_write_attribute_text(file, object, "unit", target->unit));
+        SM_TRY(sm_h5_write_attribute_text(file, object, "scaling", sm_target_scaling_names[target->scaling]));
+        if (negated_count > 0) {
+            SM_TRY(sm_h5_write_attribute_int64s(file, object, "flip_negates", negated, negated_count));
+        }
+        SM_TRY(sm_h5_write_attribute_double(file, object, "least", target->least));
+        SM_TRY(sm_h5_write_attribute_double(file, object, "most", target->most));
+    }
+    if (target->type == SM_TARGET_CLASS) {
+        SM_TRY(write_classes(file, object, target->classes));
+    }
+done:
+    return status;
+}
+
+/* The array and its checksums. */
+static sm_status create_array(sm_h5 *file, const sm_dataset_split_spec *split, const char *name, sm_h5_type type,
+                              int rank, const size_t *shape)
+{
+    sm_status status = SM_OK;
+    char object[SM_OBJECT_BYTES];
+    SM_TRY(sm_h5_create_contiguous(file, sm_array_object(object, split->name, name, ""), type, rank, shape, NULL));
+    sm_array_object(object, split->name, name, "_crc32c");
+    SM_TRY(sm_h5_create_contiguous(file, object, SM_H5_U32, 1, shape, NULL));
+done:
+    return status;
+}
+
+static sm_status create_target(sm_h5 *file, const sm_dataset_spec *spec, const sm_dataset_split_spec *split,
+                               const sm_target *target)
+{
+    sm_status status = SM_OK;
+    char object[SM_OBJECT_BYTES];
+    size_t shape[4];
+    int rank = sm_target_shape(target, split->count, spec->height, spec->width, shape);
+    SM_TRY(create_array(file, split, target->name, sm_target_h5_type(target), rank, shape));
+    SM_TRY(write_description(file, sm_array_object(object, split->name, target->name, ""), target));
+done:
+    return status;
+}
+
+/* Fills the shape of the input; returns the rank. */
+static int input_shape(const sm_dataset_spec *spec, int64_t count, size_t shape[4])
+{
+    shape[0] = (size_t)count;
+    shape[1] = (size_t)spec->height;
+    shape[2] = (size_t)spec->width;
+    shape[3] = (size_t)input_of(spec)->channels;
+    return 4;
 }
 
 static sm_status create_split(sm_h5 *file, const sm_dataset_spec *spec, const sm_dataset_split_spec *split)
 {
     sm_status status = SM_OK;
     char object[SM_OBJECT_BYTES];
-    size_t count = (size_t)split->count, pairs[2] = {count, 2};
-    for (int m = 0; m < SM_DATASET_MAPS; m++) {
-        const sm_map_kind *kind = &sm_map_kinds[m];
-        if (has_map(spec, kind)) {
-            size_t shape[4];
-            int rank = sm_map_shape(kind, split->count, spec->height, spec->width, shape);
-            sm_map_object(object, split->name, kind->name, "");
-            SM_TRY(sm_h5_create_contiguous(file, object, kind->type, rank, shape, NULL));
-            if (kind->flag == SM_MAP_SEMANTIC) {
-                SM_TRY(write_classes(file, object, spec->classes));
-            }
-            sm_map_object(object, split->name, kind->name, "_crc32c");
-            SM_TRY(sm_h5_create_contiguous(file, object, SM_H5_U32, 1, &count, NULL));
-        }
+    size_t count = (size_t)split->count, pairs[2] = {count, 2}, shape[4];
+    int rank = input_shape(spec, split->count, shape);
+    SM_TRY(create_array(file, split, input_of(spec)->name, SM_H5_U8, rank, shape));
+    for (int t = 0; t < spec->target_count; t++) {
+        SM_TRY(create_target(file, spec, split, &spec->targets[t]));
     }
-    SM_TRY(sm_h5_write_texts(file, sm_map_object(object, split->name, "name", ""), split->names, count));
-    sm_map_object(object, split->name, "original_size", "");
+    SM_TRY(sm_h5_write_texts(file, sm_array_object(object, split->name, "name", ""), split->names, count));
+    sm_array_object(object, split->name, "original_size", "");
     SM_TRY(sm_h5_create_contiguous(file, object, SM_H5_INT32, 2, pairs, NULL));
     if (spec->has_camera) {
-        sm_map_object(object, split->name, "baseline_metres", "");
+        sm_array_object(object, split->name, "baseline_metres", "");
         SM_TRY(sm_h5_create_contiguous(file, object, SM_H5_DOUBLE, 1, &count, NULL));
-        sm_map_object(object, split->name, "fx_pixels", "");
+        sm_array_object(object, split->name, "fx_pixels", "");
         SM_TRY(sm_h5_create_contiguous(file, object, SM_H5_DOUBLE, 1, &count, NULL));
     }
 done:
@@ -104,8 +161,10 @@ static sm_status create_file(const char *path, const sm_dataset_spec *spec)
     SM_TRY(sm_h5_write_attribute_text(file, "/", "format", SM_DATASET_FORMAT));
     SM_TRY(sm_h5_write_attribute_int64(file, "/", "format_version", SM_DATASET_VERSION));
     SM_TRY(sm_h5_write_attribute_text(file, "/", "source", spec->source));
-    SM_TRY(sm_h5_write_attribute_doubles(file, "/", "mean", spec->mean ? spec->mean : sm_imagenet_mean, 3));
-    SM_TRY(sm_h5_write_attribute_doubles(file, "/", "std", spec->std ? spec->std : sm_imagenet_std, 3));
+    const sm_input_kind *input = input_of(spec);
+    size_t channels = (size_t)input->channels;
+    SM_TRY(sm_h5_write_attribute_doubles(file, "/", "mean", spec->mean ? spec->mean : input->mean, channels));
+    SM_TRY(sm_h5_write_attribute_doubles(file, "/", "std", spec->std ? spec->std : input->std, channels));
     for (int s = 0; s < spec->split_count; s++) {
         SM_TRY(create_split(file, spec, &spec->splits[s]));
     }
@@ -116,30 +175,40 @@ done:
 
 /* ---- joining ----------------------------------------------------------------------------------------------------- */
 
+static sm_status locate_array(const sm_h5 *file, const sm_dataset_split_spec *split, const char *name, sm_h5_type type,
+                              int rank, const size_t *shape, uint64_t *array, uint64_t *checksums)
+{
+    sm_status status = SM_OK;
+    char object[SM_OBJECT_BYTES];
+    SM_TRY(sm_h5_locate(file, sm_array_object(object, split->name, name, ""), type, rank, shape, array));
+    sm_array_object(object, split->name, name, "_crc32c");
+    SM_TRY(sm_h5_locate(file, object, SM_H5_U32, 1, shape, checksums));
+done:
+    return status;
+}
+
 static sm_status locate_split(const sm_h5 *file, const sm_dataset_spec *spec, const sm_dataset_split_spec *split,
                               split_places *places)
 {
     sm_status status = SM_OK;
     char object[SM_OBJECT_BYTES];
-    size_t count = (size_t)split->count, pairs[2] = {count, 2};
+    size_t count = (size_t)split->count, pairs[2] = {count, 2}, shape[4];
+    int rank = input_shape(spec, split->count, shape);
     places->count = split->count;
-    for (int m = 0; m < SM_DATASET_MAPS; m++) {
-        const sm_map_kind *kind = &sm_map_kinds[m];
-        if (has_map(spec, kind)) {
-            size_t shape[4];
-            int rank = sm_map_shape(kind, split->count, spec->height, spec->width, shape);
-            sm_map_object(object, split->name, kind->name, "");
-            SM_TRY(sm_h5_locate(file, object, kind->type, rank, shape, &places->map[m]));
-            sm_map_object(object, split->name, kind->name, "_crc32c");
-            SM_TRY(sm_h5_locate(file, object, SM_H5_U32, 1, &count, &places->checksum[m]));
-        }
+    SM_TRY(locate_array(file, split, input_of(spec)->name, SM_H5_U8, rank, shape, &places->input,
+                        &places->input_checksum));
+    for (int t = 0; t < spec->target_count; t++) {
+        const sm_target *target = &spec->targets[t];
+        rank = sm_target_shape(target, split->count, spec->height, spec->width, shape);
+        SM_TRY(locate_array(file, split, target->name, sm_target_h5_type(target), rank, shape, &places->target[t],
+                            &places->target_checksum[t]));
     }
-    sm_map_object(object, split->name, "original_size", "");
+    sm_array_object(object, split->name, "original_size", "");
     SM_TRY(sm_h5_locate(file, object, SM_H5_INT32, 2, pairs, &places->original_size));
     if (spec->has_camera) {
-        sm_map_object(object, split->name, "baseline_metres", "");
+        sm_array_object(object, split->name, "baseline_metres", "");
         SM_TRY(sm_h5_locate(file, object, SM_H5_DOUBLE, 1, &count, &places->baseline_metres));
-        sm_map_object(object, split->name, "fx_pixels", "");
+        sm_array_object(object, split->name, "fx_pixels", "");
         SM_TRY(sm_h5_locate(file, object, SM_H5_DOUBLE, 1, &count, &places->fx_pixels));
     }
 done:
@@ -150,6 +219,9 @@ static void writer_free(sm_dataset_writer *writer)
 {
     if (writer) {
         sm_file_close(writer->file);
+        for (int t = 0; t < writer->target_count; t++) {
+            sm_free(writer->targets[t]);
+        }
         sm_free(writer->splits);
         sm_free(writer);
     }
@@ -162,6 +234,10 @@ sm_status sm_dataset_writer_attach(const char *path, const sm_dataset_spec *spec
     char *partial = partial_path(path);
     sm_dataset_writer *writer = sm_alloc_zeroed(sizeof *writer);
     *out = NULL;
+    writer->input = input_of(spec);
+    for (; writer->target_count < spec->target_count; writer->target_count++) {
+        writer->targets[writer->target_count] = sm_target_copy(&spec->targets[writer->target_count]);
+    }
     writer->height = spec->height;
     writer->width = spec->width;
     writer->has_camera = spec->has_camera;
@@ -183,7 +259,7 @@ done:
 
 sm_status sm_dataset_writer_create(const char *path, const sm_dataset_spec *spec, sm_dataset_writer **out)
 {
-    assert(spec->split_count >= 1 && (spec->classes || !(spec->maps & SM_MAP_SEMANTIC)));
+    assert(spec->split_count >= 1 && spec->target_count <= SM_TARGETS_MAX);
     char *partial = partial_path(path);
     sm_status status = sm_make_folder_of(path);
     if (status == SM_OK) {
@@ -195,21 +271,31 @@ sm_status sm_dataset_writer_create(const char *path, const sm_dataset_spec *spec
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
+static sm_status put_array(const sm_dataset_writer *writer, const void *data, size_t bytes, uint64_t index,
+                           uint64_t array, uint64_t checksums)
+{
+    sm_status status = SM_OK;
+    uint32_t checksum = sm_crc32c(0, data, bytes);
+    SM_TRY(sm_file_pwrite(writer->file, data, bytes, array + index * bytes));
+    SM_TRY(sm_file_pwrite(writer->file, &checksum, sizeof checksum, checksums + index * sizeof checksum));
+done:
+    return status;
+}
+
 sm_status sm_dataset_writer_put(sm_dataset_writer *writer, int split, int64_t index, const sm_sample *sample)
 {
     assert(split >= 0 && split < writer->split_count && index >= 0 && index < writer->splits[split].count);
     sm_status status = SM_OK;
     const split_places *places = &writer->splits[split];
     uint64_t i = (uint64_t)index;
-    for (int m = 0; m < SM_DATASET_MAPS; m++) {
-        if (places->map[m] > 0) {
-            const void *map = sm_map_get(&sm_map_kinds[m], sample);
-            size_t bytes = sm_map_bytes(&sm_map_kinds[m], writer->height, writer->width);
-            assert(map);
-            uint32_t checksum = sm_crc32c(0, map, bytes);
-            SM_TRY(sm_file_pwrite(writer->file, map, bytes, places->map[m] + i * bytes));
-            SM_TRY(sm_file_pwrite(writer->file, &checksum, sizeof checksum, places->checksum[m] + i * sizeof checksum));
-        }
+    size_t input_bytes = (size_t)writer->height * (size_t)writer->width * (size_t)writer->input->channels;
+    SM_TRY(put_array(writer, sample->input, input_bytes, i, places->input, places->input_checksum));
+    for (int t = 0; t < writer->target_count; t++) {
+        const sm_target *target = writer->targets[t];
+        const sm_target_view *view = sm_sample_find(sample, target->name);
+        assert(view && "a sample without a target of the file");
+        size_t bytes = sm_target_sample_bytes(target, writer->height, writer->width);
+        SM_TRY(put_array(writer, view->data, bytes, i, places->target[t], places->target_checksum[t]));
     }
     int32_t size[2] = {sample->original_height, sample->original_width};
     SM_TRY(sm_file_pwrite(writer->file, size, sizeof size, places->original_size + i * sizeof size));

@@ -23,7 +23,7 @@ typedef struct step_plan {
 typedef struct step_slot {
     step_plan plan;
     int taken, finished; /* samples given to workers; samples done */
-    float *image;
+    float *input;
     uint8_t *pixels;
     char **target;  /* one a task */
     int64_t *valid; /* (task, sample) */
@@ -163,40 +163,46 @@ static int64_t sample_of(const sm_loader_options *options, const step_plan *plan
 
 /* ---- the work of a thread ----------------------------------------------------------------------------------------- */
 
-/* The normalised image back to 8 bits. */
-static void restore_pixels(const sm_loader_options *options, const float *image, uint8_t *pixels)
+/* The normalised input back to 8 bits. */
+static void restore_pixels(const sm_input *input, const float *normalised, uint8_t *pixels)
 {
-    size_t count = (size_t)options->out_height * (size_t)options->out_width * 3;
+    size_t count = sm_input_elements(input), channels = (size_t)input->channels;
     for (size_t i = 0; i < count; i++) {
-        double value = (image[i] * options->std[i % 3] + options->mean[i % 3]) * 255;
+        double value = (normalised[i] * input->std[i % channels] + input->mean[i % channels]) * 255;
         pixels[i] = (uint8_t)lrint(fmin(fmax(value, 0), 255));
     }
+}
+
+/* Bytes of what a task trains on, of one sample. */
+static size_t target_bytes(const sm_loader_options *options, const sm_target_builder *builder)
+{
+    return sm_scope_items(builder->scope, options->input.height, options->input.width) * builder->item_bytes;
 }
 
 static sm_status fill_sample(loader_worker *worker, step_slot *slot, int i)
 {
     sm_loader *loader = worker->loader;
     const sm_loader_options *options = &loader->options;
-    size_t area = (size_t)options->out_height * (size_t)options->out_width;
+    const sm_input *input = &options->input;
+    size_t elements = sm_input_elements(input);
     int64_t index = sample_of(options, &slot->plan, i);
     sm_sample sample;
     sm_status status = sm_dataset_read(options->dataset, index, worker->storage, &sample);
     if (status != SM_OK) {
         return status;
     }
-    sm_geometry geometry =
-        options->augmentation ? sm_augmentation_geometry(options->augmentation, options->seed, slot->plan.epoch, index,
-                                                         sample.height, sample.width)
-                              : sm_geometry_whole(sample.height, sample.width, options->out_height, options->out_width);
-    float *image = slot->image + (size_t)i * area * 3;
-    sm_image_sample(sample.image, sample.height, sample.width, &geometry, options->mean, options->std, image,
-                    worker->workspace);
+    sm_geometry geometry = options->augmentation
+                               ? sm_augmentation_geometry(options->augmentation, options->seed, slot->plan.epoch, index,
+                                                          sample.height, sample.width)
+                               : sm_geometry_whole(sample.height, sample.width, input->height, input->width);
+    float *prepared = slot->input + (size_t)i * elements;
+    input->kind->prepare(input, sample.input, sample.height, sample.width, &geometry, prepared, worker->workspace);
     if (slot->pixels) {
-        restore_pixels(options, image, slot->pixels + (size_t)i * area * 3);
+        restore_pixels(input, prepared, slot->pixels + (size_t)i * elements);
     }
     for (int k = 0; k < options->task_count; k++) {
         const sm_target_builder *builder = &loader->builders[k];
-        char *target = slot->target[k] + (size_t)i * area * (size_t)builder->bytes_per_pixel;
+        char *target = slot->target[k] + (size_t)i * target_bytes(options, builder);
         slot->valid[k * loader->capacity + i] = builder->build(builder->user, &sample, &geometry, target);
     }
     slot->sample_index[i] = index;
@@ -270,12 +276,12 @@ static void make_slot(const sm_loader *loader, step_slot *slot)
 {
     const sm_loader_options *options = &loader->options;
     size_t capacity = (size_t)loader->capacity, tasks = (size_t)options->task_count;
-    size_t area = (size_t)options->out_height * (size_t)options->out_width;
-    slot->image = sm_alloc(capacity * area * 3 * sizeof *slot->image);
-    slot->pixels = options->keep_pixels ? sm_alloc(capacity * area * 3) : NULL;
+    size_t elements = sm_input_elements(&options->input);
+    slot->input = sm_alloc(capacity * elements * sizeof *slot->input);
+    slot->pixels = options->keep_pixels ? sm_alloc(capacity * elements) : NULL;
     slot->target = sm_alloc(tasks * sizeof *slot->target);
     for (size_t k = 0; k < tasks; k++) {
-        slot->target[k] = sm_alloc(capacity * area * (size_t)loader->builders[k].bytes_per_pixel);
+        slot->target[k] = sm_alloc(capacity * target_bytes(options, &loader->builders[k]));
     }
     slot->valid = sm_alloc_zeroed(tasks * capacity * sizeof *slot->valid);
     slot->sample_index = sm_alloc_zeroed(capacity * sizeof *slot->sample_index);
@@ -284,7 +290,7 @@ static void make_slot(const sm_loader *loader, step_slot *slot)
 
 static void free_slot(step_slot *slot, int task_count)
 {
-    sm_free(slot->image);
+    sm_free(slot->input);
     sm_free(slot->pixels);
     for (int k = 0; k < task_count; k++) {
         sm_free(slot->target[k]);
@@ -299,21 +305,20 @@ static void free_slot(step_slot *slot, int task_count)
 static size_t workspace_floats(const sm_loader_options *options)
 {
     const sm_augmentation *augmentation = options->augmentation;
-    int height, width;
-    sm_dataset_max_size(options->dataset, &height, &width);
-    double scale_y = (double)(augmentation ? augmentation->height : options->out_height) / height;
-    double scale_x = (double)(augmentation ? augmentation->width : options->out_width) / width;
+    const sm_input *stored = sm_dataset_input(options->dataset), *input = &options->input;
+    double scale_y = (double)(augmentation ? augmentation->height : input->height) / stored->height;
+    double scale_x = (double)(augmentation ? augmentation->width : input->width) / stored->width;
     double scale_min = fmin(scale_x, scale_y) * (augmentation ? augmentation->scale_min : 1);
-    return sm_image_sample_workspace(height, width, options->out_height, options->out_width, scale_min);
+    return input->kind->workspace_floats(stored->height, stored->width, input->height, input->width, scale_min);
 }
 
 size_t sm_loader_bytes(const sm_loader_options *options)
 {
-    size_t pixel = 3 * sizeof(float) + (options->keep_pixels ? 3 : 0);
+    size_t sample = sm_input_elements(&options->input) * (sizeof(float) + (options->keep_pixels ? 1 : 0));
     for (int k = 0; k < options->task_count; k++) {
-        pixel += (size_t)options->builders[k].bytes_per_pixel;
+        sample += target_bytes(options, &options->builders[k]);
     }
-    size_t slot = (size_t)share_of_batch(options) * (size_t)options->out_height * (size_t)options->out_width * pixel;
+    size_t slot = (size_t)share_of_batch(options) * sample;
     size_t worker = sm_sample_storage_bytes(options->dataset) + workspace_floats(options) * sizeof(float);
     return (size_t)slot_count(options) * slot + (size_t)worker_count(options) * worker;
 }
@@ -347,10 +352,10 @@ static sm_status start_workers(sm_loader *loader, int count)
 sm_status sm_loader_new(const sm_loader_options *options, sm_loader **out)
 {
     assert(options->batch >= 1 && options->size >= 1 && options->rank >= 0 && options->rank < options->size);
-    assert(options->out_height >= 1 && options->out_width >= 1 && options->start_position >= 0);
+    assert(options->input.height >= 1 && options->input.width >= 1 && options->start_position >= 0);
     assert(options->order != SM_LOADER_BLOCKS || options->start_position == 0);
-    assert(!options->augmentation || (options->augmentation->crop_height == options->out_height &&
-                                      options->augmentation->crop_width == options->out_width));
+    assert(!options->augmentation || (options->augmentation->crop_height == options->input.height &&
+                                      options->augmentation->crop_width == options->input.width));
     size_t tasks = (size_t)options->task_count;
     int workers = worker_count(options);
     sm_loader *loader = sm_alloc_zeroed(sizeof *loader);
@@ -437,13 +442,12 @@ static void fill_batch(sm_loader *loader, const step_slot *slot, double wait_sec
 {
     const sm_loader_options *options = &loader->options;
     const step_plan *plan = &slot->plan;
-    size_t area = (size_t)options->out_height * (size_t)options->out_width;
+    size_t elements = sm_input_elements(&options->input);
     int64_t first, share;
     sm_sampler_share(plan->count_local, loader->micro_batch, micro_batches(options), &first, &share);
     for (int k = 0; k < options->task_count; k++) {
         const int64_t *valid = slot->valid + (size_t)k * loader->capacity;
-        size_t sample_bytes = area * (size_t)loader->builders[k].bytes_per_pixel;
-        loader->target[k] = slot->target[k] + (size_t)first * sample_bytes;
+        loader->target[k] = slot->target[k] + (size_t)first * target_bytes(options, &loader->builders[k]);
         loader->valid[k] = loader->valid_step[k] = 0;
         for (int64_t i = 0; i < plan->count_local; i++) {
             loader->valid_step[k] += valid[i];
@@ -457,10 +461,10 @@ static void fill_batch(sm_loader *loader, const step_slot *slot, double wait_sec
                                .micro_batches = micro_batches(options),
                                .position = plan->position,
                                .epoch = plan->epoch,
-                               .height = options->out_height,
-                               .width = options->out_width,
-                               .image = slot->image + (size_t)first * area * 3,
-                               .pixels = slot->pixels ? slot->pixels + (size_t)first * area * 3 : NULL,
+                               .height = options->input.height,
+                               .width = options->input.width,
+                               .input = slot->input + (size_t)first * elements,
+                               .pixels = slot->pixels ? slot->pixels + (size_t)first * elements : NULL,
                                .target = loader->target,
                                .valid = loader->valid,
                                .valid_step = loader->valid_step,

@@ -6,12 +6,16 @@
 #include <stdio.h>
 
 enum { SPLITS = 3 };
+
+/* Of a scene, the noise of the vectors last: not every dataset has it. */
+enum { SEMANTIC, INSTANCE, DISPARITY, VECTOR_NOISE, TARGETS };
 static const char *const split_names[SPLITS] = {"train", "val", "test"};
 
 typedef struct scene_writer {
     sm_scene_options options[SPLITS]; /* of the splits that are written */
     uint64_t first_scene[SPLITS];
     sm_scene scene;
+    sm_target targets[TARGETS];
 } scene_writer;
 
 static sm_status produce(void *user, int split, int64_t index, sm_sample *sample)
@@ -20,11 +24,11 @@ static sm_status produce(void *user, int split, int64_t index, sm_sample *sample
     const sm_scene_options *options = &generator->options[split];
     sm_scene *scene = &generator->scene;
     sm_status status = sm_scene_generate(options, generator->first_scene[split] + (uint64_t)index, scene);
-    sample->image = scene->image;
-    sample->semantic = scene->semantic;
-    sample->instance = scene->instance;
-    sample->instance_offset = scene->vector_noise_map;
-    sample->disparity = scene->disparity;
+    const void *const maps[TARGETS] = {scene->semantic, scene->instance, scene->disparity, scene->vector_noise_map};
+    sample->input = scene->image;
+    for (int t = 0; t < TARGETS && maps[t]; t++) {
+        sm_sample_add(sample, &generator->targets[t], maps[t]);
+    }
     sample->baseline_metres = scene->baseline_metres;
     sample->fx_pixels = scene->fx_pixels;
     sample->original_height = options->height;
@@ -78,6 +82,11 @@ sm_status sm_scenes_dataset_write(sm_comm *comm, const sm_scenes_dataset_options
                                         .instance = sm_alloc(area * sizeof(uint16_t)),
                                         .disparity = sm_alloc(area * sizeof(float)),
                                         .vector_noise_map = has_noise_map ? sm_alloc(area * 2 * sizeof(float)) : NULL}};
+    generator.targets[SEMANTIC] = *sm_standard_target("semantic");
+    generator.targets[SEMANTIC].classes = &sm_cityscapes_classes;
+    generator.targets[INSTANCE] = *sm_standard_target("instance");
+    generator.targets[DISPARITY] = *sm_standard_target("disparity");
+    generator.targets[VECTOR_NOISE] = *sm_standard_target("instance_offset");
     sm_dataset_split_spec splits[SPLITS];
     int used = 0;
     for (int s = 0; s < SPLITS; s++) {
@@ -103,10 +112,9 @@ sm_status sm_scenes_dataset_write(sm_comm *comm, const sm_scenes_dataset_options
     sm_dataset_spec spec = {.source = source,
                             .height = scene->height,
                             .width = scene->width,
-                            .maps = SM_MAP_SEMANTIC | SM_MAP_INSTANCE | SM_MAP_DISPARITY |
-                                    (has_noise_map ? SM_MAP_INSTANCE_OFFSET : 0u),
+                            .targets = generator.targets,
+                            .target_count = has_noise_map ? TARGETS : TARGETS - 1,
                             .has_camera = 1,
-                            .classes = &sm_cityscapes_classes,
                             .splits = splits,
                             .split_count = used};
     status = sm_dataset_write(comm, options->output, &spec, options->overwrite, produce, &generator);

@@ -1,5 +1,6 @@
 /* Atrous spatial pyramid pooling (Chen et al. 2017), with torchvision's names. */
-#include <sigmatic/model/network.h>
+#include "model/blocks.h"
+#include "model/parts.h"
 
 #include <stdio.h>
 
@@ -26,10 +27,11 @@ static int append_pooled_branch(sm_graph *graph, int input, int channels)
     return sm_graph_relu(graph, x);
 }
 
-/* A projection reads the pooled branch at every pixel: its 1x1 convolution is small. Decoders read it as a vector. */
-sm_features sm_aspp_append(sm_graph *graph, int input, const sm_network_options *options)
+/* A projection reads the pooled branch at every pixel: its 1x1 convolution is small. Heads read it as a vector. */
+sm_features sm_aspp_append(sm_graph *graph, sm_features features, const sm_network_options *options)
 {
-    int channels = sm_network_channels(256, options->width);
+    int input = features.map;
+    int channels = sm_scaled_channels(256, options->width);
     int branches[SM_ASPP_RATES + 2];
     branches[0] = append_branch(graph, input, 0, channels, 1);
     for (int i = 0; i < SM_ASPP_RATES; i++) {

@@ -1,8 +1,9 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/model/network.h>
 
+#include "model/parts.h"
+
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,12 +14,6 @@ const sm_key sm_model_keys[] = {
      "the shared residual network"},
     {section, "width", SM_KEY_REAL, "1", 0.01, 8, NULL, NULL,
      "multiplies the channels of backbone, ASPP and decoders (at least 4 remain)"},
-    {section, "output_stride", SM_KEY_INTEGER, "8", 8, 32, NULL, "pixels",
-     "8, 16 or 32: size of the input over size of the features"},
-    {section, "aspp_rates", SM_KEY_INTEGERS, "12,24,36", 1, 1024, NULL, NULL,
-     "dilations of the three 3x3 branches of the ASPP"},
-    {section, "project", SM_KEY_BOOL, "false", 0, 0, NULL, NULL,
-     "1x1 convolution of the ASPP's 1280 channels down to 256, as DeepLabv3"},
     {section, "align_corners", SM_KEY_BOOL, "false", 0, 0, NULL, NULL,
      "upsample so that the corner pixels' centres coincide"},
     {section, "dropout", SM_KEY_REAL, "0", 0, 0.99, NULL, NULL,
@@ -28,6 +23,16 @@ const sm_key sm_model_keys[] = {
     {section, "freeze", SM_KEY_TEXTS, "", 0, 0, NULL, NULL,
      "name patterns of parameters that are not trained: backbone.layer1.*"},
     {section, "learning_rate_scales", SM_KEY_TEXTS, "", 0, 0, NULL, NULL, "pattern:factor pairs: backbone.*:0.1"},
+    {0},
+};
+
+const sm_key sm_resnet_keys[] = {
+    {section, "output_stride", SM_KEY_INTEGER, "8", 8, 32, NULL, "pixels",
+     "8, 16 or 32: size of the input over size of the features"},
+    {section, "aspp_rates", SM_KEY_INTEGERS, "12,24,36", 1, 1024, NULL, NULL,
+     "dilations of the three 3x3 branches of the ASPP"},
+    {section, "project", SM_KEY_BOOL, "false", 0, 0, NULL, NULL,
+     "1x1 convolution of the ASPP's 1280 channels down to 256, as DeepLabv3"},
     {0},
 };
 
@@ -42,7 +47,7 @@ sm_status sm_network_configure(const sm_config *config, sm_network_options *opti
     if (stride != 8 && stride != 16 && stride != 32) {
         return sm_config_fail(config, section, "output_stride", "8, 16 or 32 expected");
     }
-    *options = (sm_network_options){.backbone = sm_config_text_of(config, section, "backbone"),
+    *options = (sm_network_options){.backbone = &sm_backbones[sm_config_choice(config, section, "backbone")],
                                     .width = sm_config_real(config, section, "width"),
                                     .output_stride = (int)stride,
                                     .project = sm_config_bool(config, section, "project"),
@@ -86,30 +91,35 @@ done:
     return status;
 }
 
-int sm_network_channels(int base, double width)
-{
-    int channels = (int)lround(base * width);
-    return channels < 4 ? 4 : channels;
-}
+const sm_backbone sm_backbones[] = {
+    {"resnet18", sm_resnet_keys, sm_resnet_append, sm_aspp_append},
+    {"resnet34", sm_resnet_keys, sm_resnet_append, sm_aspp_append},
+    {"resnet50", sm_resnet_keys, sm_resnet_append, sm_aspp_append},
+    {"resnet101", sm_resnet_keys, sm_resnet_append, sm_aspp_append},
+    {"resnet152", sm_resnet_keys, sm_resnet_append, sm_aspp_append},
+    {0},
+};
 
-int sm_conv_norm_relu_append(sm_graph *graph, sm_features input, const char *conv, const char *norm,
-                             const sm_conv2d_options *options)
-{
-    int x = sm_graph_conv2d_features(graph, input, conv, options);
-    return sm_graph_relu(graph, sm_graph_batch_norm(graph, x, norm, 0));
-}
+static int (*const append_head[SM_HEAD_KINDS])(sm_graph *graph, sm_features shared, const sm_network_options *options,
+                                               const sm_head *head, int height, int width) = {
+    [SM_HEAD_MAP] = sm_map_head_append,
+    [SM_HEAD_VECTOR] = sm_vector_head_append,
+};
 
-sm_status sm_network_build(const sm_network_options *options, int height, int width, int decoder_count,
-                           const sm_decoder *decoders, sm_parameters *parameters, sm_graph **out)
+sm_status sm_network_build(const sm_network_options *options, sm_value_shape input, int head_count,
+                           const sm_head *heads, sm_parameters *parameters, sm_graph **out)
 {
+    const sm_backbone *backbone = options->backbone;
     sm_graph *graph = sm_graph_new(parameters);
-    int x = sm_graph_input(graph, (sm_value_shape){height, width, 3});
-    x = sm_resnet_append(graph, x, options);
-    sm_features shared = sm_aspp_append(graph, x, options);
-    for (int i = 0; i < decoder_count; i++) {
+    sm_features shared = backbone->append(graph, sm_graph_input(graph, input), options);
+    if (backbone->neck) {
+        shared = backbone->neck(graph, shared, options);
+    }
+    for (int i = 0; i < head_count; i++) {
+        const sm_head *head = &heads[i];
         graph->task = i;
-        sm_graph_add_output(graph, decoders[i].name,
-                            sm_decoder_append(graph, shared, options, &decoders[i], height, width));
+        sm_graph_add_output(graph, head->name,
+                            append_head[head->kind](graph, shared, options, head, input.height, input.width));
     }
     graph->task = -1;
     sm_status status = sm_graph_status(graph);

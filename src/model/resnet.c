@@ -1,6 +1,7 @@
 /* ResNet (He et al. 2016) with torchvision's names, and its dilated form: instead of a stride of 2 the rest of the network is dilated by 2.
  * As torchvision's replace_stride_with_dilation, a dilated layer's first block keeps the dilation of the layer before. */
-#include <sigmatic/model/network.h>
+#include "model/blocks.h"
+#include "model/parts.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -76,17 +77,17 @@ static const resnet_kind *find(const char *name)
     return NULL;
 }
 
-int sm_resnet_append(sm_graph *graph, int input, const sm_network_options *options)
+sm_features sm_resnet_append(sm_graph *graph, int input, const sm_network_options *options)
 {
-    const resnet_kind *kind = find(options->backbone);
+    const resnet_kind *kind = find(options->backbone->name);
     sm_graph_begin_recompute_block(graph);
     int x = sm_conv_norm_relu_append(
         graph, (sm_features){input, -1}, "backbone.conv1", "backbone.bn1",
         &(sm_conv2d_options){
-            .channels = sm_network_channels(64, options->width), .kernel = 7, .stride = 2, .dilation = 1, .pad = 3});
+            .channels = sm_scaled_channels(64, options->width), .kernel = 7, .stride = 2, .dilation = 1, .pad = 3});
     x = sm_graph_max_pool(graph, x, 3, 2, 1);
     sm_graph_end_recompute_block(graph);
-    int stride_so_far = 4, dilation = 1, channels_in = sm_network_channels(64, options->width);
+    int stride_so_far = 4, dilation = 1, channels_in = sm_scaled_channels(64, options->width);
     for (int layer = 0; layer < 4; layer++) {
         int stride = layer == 0 ? 1 : 2, first_dilation = dilation;
         if (stride > 1 && stride_so_far * stride > options->output_stride) {
@@ -95,7 +96,7 @@ int sm_resnet_append(sm_graph *graph, int input, const sm_network_options *optio
         }
         stride_so_far *= stride;
         for (int i = 0; i < kind->blocks[layer]; i++) {
-            block b = {.channels = sm_network_channels(64 << layer, options->width),
+            block b = {.channels = sm_scaled_channels(64 << layer, options->width),
                        .expansion = kind->bottleneck ? 4 : 1};
             snprintf(b.name, sizeof b.name, "backbone.layer%d.%d", layer + 1, i);
             b.stride = i == 0 ? stride : 1;
@@ -105,5 +106,5 @@ int sm_resnet_append(sm_graph *graph, int input, const sm_network_options *optio
             x = append_block(graph, x, &b);
         }
     }
-    return x;
+    return (sm_features){x, -1};
 }

@@ -1,5 +1,4 @@
 #include "task/picture.h"
-#include "task/pixel_lookup.h"
 #include "task/task_kinds.h"
 
 #include <math.h>
@@ -23,35 +22,6 @@ const sm_metric sm_depth_metrics[] = {
     {0},
 };
 
-int64_t sm_depth_build(const void *user, const sm_sample *sample, const sm_geometry *geometry, void *target)
-{
-    (void)user;
-    float *disparities = target;
-    size_t width = (size_t)geometry->out_width;
-    float scale = (float)geometry->scale_x;
-    int64_t valid = 0;
-
-    for (size_t i = 0; i < (size_t)geometry->out_height * width; i++) {
-        disparities[i] = NAN;
-    }
-    if (!sample->disparity) {
-        return 0;
-    }
-    int *columns = sm_lookup_columns(geometry, sample->width);
-    for (int y = 0; y < geometry->out_height; y++) {
-        int row = sm_lookup_row(geometry, sample->height, y);
-        for (size_t x = 0; x < width && row >= 0; x++) {
-            if (columns[x] >= 0) {
-                float stored = sample->disparity[(size_t)row * (size_t)sample->width + (size_t)columns[x]];
-                disparities[(size_t)y * width + x] = scale * stored;
-                valid += !isnan(stored);
-            }
-        }
-    }
-    sm_free(columns);
-    return valid;
-}
-
 size_t sm_depth_counts(const sm_task *task)
 {
     (void)task;
@@ -73,12 +43,12 @@ static double metres_of(double disparity, double metres_pixels)
     return metres_pixels / disparity;
 }
 
-void sm_depth_add(const sm_task *task, int height, int width, const float *logits, const void *target,
-                  double metres_pixels, int64_t *counts, double *sums)
+void sm_depth_add(const sm_task *task, size_t items, const float *logits, const void *target, double metres_pixels,
+                  int64_t *counts, double *sums)
 {
     (void)task;
     const float *truth = target;
-    for (size_t i = 0; i < (size_t)height * (size_t)width; i++) {
+    for (size_t i = 0; i < items; i++) {
         if (isnan(truth[i])) {
             continue;
         }

@@ -60,11 +60,11 @@ static void add_row(centroid_table *table, const uint16_t *row, int width, int y
     }
 }
 
-static centroid_table find_centroids(const sm_sample *sample, const sm_geometry *geometry)
+static centroid_table find_centroids(const sm_sample *sample, const uint16_t *ids, const sm_geometry *geometry)
 {
     centroid_table table = {.slots = sm_alloc_zeroed(65536 * sizeof *table.slots)};
     for (int y = 0; y < sample->height; y++) {
-        add_row(&table, sample->instance + (size_t)y * (size_t)sample->width, sample->width, y);
+        add_row(&table, ids + (size_t)y * (size_t)sample->width, sample->width, y);
     }
     for (size_t i = 0; i < table.count; i++) {
         centroid *one = &table.centroids[i];
@@ -74,34 +74,50 @@ static centroid_table find_centroids(const sm_sample *sample, const sm_geometry 
     return table;
 }
 
-int64_t sm_instance_build(const void *user, const sm_sample *sample, const sm_geometry *geometry, void *target)
+/* Noise of the labels, added to every pixel's vector; it may be missing. */
+enum { NOISE_X, NOISE_Y, NOISE_COMPONENTS };
+
+static const float *noise_of(const sm_sample *sample)
 {
-    (void)user;
-    float *vectors = target;
+    const sm_target_view *view = sm_sample_find(sample, "instance_offset");
+    return view ? view->data : NULL;
+}
+
+int64_t sm_instance_build(const void *user, const sm_sample *sample, const sm_geometry *geometry, void *built)
+{
+    static const float no_noise[NOISE_COMPONENTS] = {0, 0};
+    const sm_task *task = user;
+    const sm_target_view *view = sm_sample_find(sample, task->target->name);
+    float *vectors = built;
     int width = geometry->out_width;
     int64_t valid = 0;
 
     for (size_t i = 0; i < 2 * (size_t)geometry->out_height * (size_t)width; i++) {
         vectors[i] = NAN;
     }
-    if (!sample->instance) {
+    if (!view) {
         return 0;
     }
-    centroid_table table = find_centroids(sample, geometry);
+    const uint16_t *ids = view->data;
+    const float *noises = noise_of(sample);
+    centroid_table table = find_centroids(sample, ids, geometry);
     int *columns = sm_lookup_columns(geometry, sample->width);
     double noise_x = geometry->flip ? -geometry->scale_x : geometry->scale_x;
     for (int y = 0; y < geometry->out_height; y++) {
         int row = sm_lookup_row(geometry, sample->height, y);
         for (int x = 0; x < width && row >= 0; x++) {
             size_t stored = (size_t)row * (size_t)sample->width + (size_t)columns[x];
-            if (columns[x] < 0 || sample->instance[stored] == 0) {
+            if (columns[x] < 0 || ids[stored] == 0) {
                 continue;
             }
-            const centroid *one = &table.centroids[table.slots[sample->instance[stored]] - 1];
-            const float *noise = sample->instance_offset ? sample->instance_offset + 2 * stored : (float[2]){0, 0};
+            const centroid *one = &table.centroids[table.slots[ids[stored]] - 1];
+            const float *noise = noises ? noises + NOISE_COMPONENTS * stored : no_noise;
+            if (isnan(noise[NOISE_X]) || isnan(noise[NOISE_Y])) {
+                continue; /* a vector that nobody knows */
+            }
             float *vector = vectors + 2 * ((size_t)y * (size_t)width + (size_t)x);
-            vector[0] = (float)(one->x - x + noise_x * noise[0]);
-            vector[1] = (float)(one->y - y + geometry->scale_y * noise[1]);
+            vector[0] = (float)(one->x - x + noise_x * noise[NOISE_X]);
+            vector[1] = (float)(one->y - y + geometry->scale_y * noise[NOISE_Y]);
             valid++;
         }
     }
@@ -125,13 +141,13 @@ size_t sm_instance_sums(const sm_task *task)
     return 1;
 }
 
-void sm_instance_add(const sm_task *task, int height, int width, const float *logits, const void *target,
-                     double metres_pixels, int64_t *counts, double *sums)
+void sm_instance_add(const sm_task *task, size_t items, const float *logits, const void *target, double metres_pixels,
+                     int64_t *counts, double *sums)
 {
     (void)task;
     (void)metres_pixels;
     const float *vectors = target;
-    for (size_t i = 0; i < 2 * (size_t)height * (size_t)width; i += 2) {
+    for (size_t i = 0; i < 2 * items; i += 2) {
         if (!isnan(vectors[i])) {
             counts[0]++;
             sums[0] += fabs((double)logits[i] - vectors[i]) + fabs((double)logits[i + 1] - vectors[i + 1]);

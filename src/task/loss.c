@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { IGNORED = 255, MOST_CLASSES = 255, BLOCK = 32, SLICES = 64 };
+enum { BLOCK = 32, SLICES = 64 };
 
 static float greatest(int count, const float *values)
 {
@@ -88,14 +88,14 @@ static sm_loss_sums cross_entropy_forward(const sm_loss_maps *maps, size_t begin
 {
     const uint8_t *target = maps->target;
     size_t classes = (size_t)maps->channels;
-    float z[BLOCK * MOST_CLASSES], exp_z[BLOCK * MOST_CLASSES];
+    float z[BLOCK * SM_CLASSES_MAX], exp_z[BLOCK * SM_CLASSES_MAX];
     sm_loss_sums sums = {0, 0};
     for (size_t first = begin; first < end; first += BLOCK) {
         size_t pixels = end - first < BLOCK ? end - first : BLOCK;
         take_exponentials(maps, first, pixels, z, exp_z);
         for (size_t i = 0; i < pixels; i++) {
             uint8_t truth = target[first + i];
-            if (truth != IGNORED) {
+            if (truth != SM_CLASS_IGNORED) {
                 double weight = maps->class_weights ? maps->class_weights[truth] : 1;
                 sm_loss_sums one =
                     cross_entropy_pixel(maps->channels, z + i * classes, exp_z + i * classes, truth, weight);
@@ -111,14 +111,14 @@ static void cross_entropy_backward(const sm_loss_maps *maps, size_t begin, size_
 {
     const uint8_t *target = maps->target;
     size_t classes = (size_t)maps->channels;
-    float z[BLOCK * MOST_CLASSES], exp_z[BLOCK * MOST_CLASSES];
+    float z[BLOCK * SM_CLASSES_MAX], exp_z[BLOCK * SM_CLASSES_MAX];
     for (size_t first = begin; first < end; first += BLOCK) {
         size_t pixels = end - first < BLOCK ? end - first : BLOCK;
         take_exponentials(maps, first, pixels, z, exp_z);
         for (size_t i = 0; i < pixels; i++) {
             uint8_t truth = target[first + i];
             float *grad = maps->grad_logits + (first + i) * classes;
-            if (truth == IGNORED) {
+            if (truth == SM_CLASS_IGNORED) {
                 memset(grad, 0, classes * sizeof *grad);
                 continue;
             }
@@ -205,13 +205,13 @@ static const sm_loss *loss_of(const sm_task *task)
     return loss;
 }
 
-static size_t slice_begin(size_t pixels, int slice)
+static size_t slice_begin(size_t items, int slice)
 {
-    return pixels / SLICES * (size_t)slice + pixels % SLICES * (size_t)slice / SLICES;
+    return items / SLICES * (size_t)slice + items % SLICES * (size_t)slice / SLICES;
 }
 
-sm_loss_sums sm_loss_forward(const sm_task *task, size_t pixels, const float *logits, const void *target,
-                             double inverse_temperature, int threads)
+sm_loss_sums sm_task_loss(const sm_task *task, size_t items, const float *logits, const void *target,
+                          double inverse_temperature, int threads)
 {
     const sm_loss *loss = loss_of(task);
     const sm_loss_maps maps = {.channels = task->channels,
@@ -222,7 +222,7 @@ sm_loss_sums sm_loss_forward(const sm_task *task, size_t pixels, const float *lo
     sm_loss_sums slices[SLICES], sums = {0, 0};
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int slice = 0; slice < SLICES; slice++) {
-        slices[slice] = loss->forward(&maps, slice_begin(pixels, slice), slice_begin(pixels, slice + 1));
+        slices[slice] = loss->forward(&maps, slice_begin(items, slice), slice_begin(items, slice + 1));
     }
     for (int slice = 0; slice < SLICES; slice++) {
         sums.loss += slices[slice].loss;
@@ -231,8 +231,8 @@ sm_loss_sums sm_loss_forward(const sm_task *task, size_t pixels, const float *lo
     return sums;
 }
 
-void sm_loss_backward(const sm_task *task, size_t pixels, const float *logits, const void *target,
-                      double inverse_temperature, double scale, float *grad_logits, int threads)
+void sm_task_loss_gradient(const sm_task *task, size_t items, const float *logits, const void *target,
+                           double inverse_temperature, double scale, float *grad_logits, int threads)
 {
     const sm_loss *loss = loss_of(task);
     const sm_loss_maps maps = {.channels = task->channels,
@@ -244,6 +244,6 @@ void sm_loss_backward(const sm_task *task, size_t pixels, const float *logits, c
                                .grad_logits = grad_logits};
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int slice = 0; slice < SLICES; slice++) {
-        loss->backward(&maps, slice_begin(pixels, slice), slice_begin(pixels, slice + 1));
+        loss->backward(&maps, slice_begin(items, slice), slice_begin(items, slice + 1));
     }
 }

@@ -1,12 +1,8 @@
 #include "task/picture.h"
-#include "task/pixel_lookup.h"
 #include "task/task_kinds.h"
 
-#include <assert.h>
 #include <math.h>
 #include <string.h>
-
-enum { IGNORED = 255 };
 
 static const char no_pixel[] = "no pixel is labelled";
 
@@ -15,34 +11,6 @@ const sm_metric sm_semantic_metrics[] = {
     {"pixel_accuracy", "%", 1, "labelled pixels whose class is right", no_pixel},
     {0},
 };
-
-/* Class ids that the task does not know (the dataset's own `ignore`, and anything beyond its classes) become 255. */
-int64_t sm_semantic_build(const void *user, const sm_sample *sample, const sm_geometry *geometry, void *target)
-{
-    const sm_task *task = user;
-    size_t width = (size_t)geometry->out_width;
-    uint8_t *labels = target;
-    int64_t valid = 0;
-
-    memset(labels, IGNORED, width * (size_t)geometry->out_height);
-    if (!sample->semantic) {
-        return 0;
-    }
-    int *columns = sm_lookup_columns(geometry, sample->width);
-    for (int y = 0; y < geometry->out_height; y++) {
-        int row = sm_lookup_row(geometry, sample->height, y);
-        for (size_t x = 0; x < width && row >= 0; x++) {
-            if (columns[x] >= 0) {
-                uint8_t label = sample->semantic[(size_t)row * (size_t)sample->width + (size_t)columns[x]];
-                int known = label < task->channels && label != task->classes->ignore;
-                labels[(size_t)y * width + x] = known ? label : IGNORED;
-                valid += known;
-            }
-        }
-    }
-    sm_free(columns);
-    return valid;
-}
 
 static int most_likely(int classes, const float *logits)
 {
@@ -64,23 +32,23 @@ size_t sm_semantic_sums(const sm_task *task)
     return 0;
 }
 
-void sm_semantic_add(const sm_task *task, int height, int width, const float *logits, const void *target,
-                     double metres_pixels, int64_t *counts, double *sums)
+void sm_semantic_add(const sm_task *task, size_t items, const float *logits, const void *target, double metres_pixels,
+                     int64_t *counts, double *sums)
 {
     (void)metres_pixels;
     (void)sums;
     const uint8_t *labels = target;
     size_t classes = (size_t)task->channels;
-    for (size_t i = 0; i < (size_t)height * (size_t)width; i++) {
-        if (labels[i] != IGNORED) {
+    for (size_t i = 0; i < items; i++) {
+        if (labels[i] != SM_CLASS_IGNORED) {
             counts[labels[i] * classes + (size_t)most_likely(task->channels, logits + i * classes)]++;
         }
     }
 }
 
-void sm_task_class_iou(const sm_task *semantic, const int64_t *counts, double *iou)
+void sm_task_class_iou(const sm_task *task, const int64_t *counts, double *iou)
 {
-    size_t classes = (size_t)semantic->channels;
+    size_t classes = (size_t)task->channels;
     for (size_t c = 0; c < classes; c++) {
         int64_t in_union = -counts[c * classes + c];
         for (size_t other = 0; other < classes; other++) {
@@ -93,11 +61,10 @@ void sm_task_class_iou(const sm_task *semantic, const int64_t *counts, double *i
 void sm_semantic_values(const sm_task *task, const int64_t *counts, const double *sums, double *values)
 {
     (void)sums;
-    double iou[256];
+    double iou[SM_CLASSES_MAX];
     double iou_sum = 0;
     int present = 0;
     int64_t right = 0, pixels = 0;
-    assert(task->channels <= 256);
     sm_task_class_iou(task, counts, iou);
     for (int c = 0; c < task->channels; c++) {
         right += counts[c * task->channels + c];
@@ -124,21 +91,38 @@ void sm_semantic_picture(const sm_task *task, int height, int width, const float
     (void)thing;
     for (size_t i = 0; i < (size_t)height * (size_t)width; i++) {
         int label = class_at(task, i, logits, target);
-        if (label == IGNORED) {
+        if (label == SM_CLASS_IGNORED) {
             memset(rgb + 3 * i, 0, 3);
-        } else if (task->classes->palette) {
-            memcpy(rgb + 3 * i, task->classes->palette[label], 3);
+        } else if (task->target->classes->palette) {
+            memcpy(rgb + 3 * i, task->target->classes->palette[label], 3);
         } else {
             sm_picture_hue((double)label / task->channels, 0.85, rgb + 3 * i);
         }
     }
 }
 
-void sm_task_thing_mask(const sm_task *semantic, int height, int width, const float *logits, const void *target,
-                        uint8_t *thing)
+int sm_task_finds_things(const sm_task *task)
 {
-    for (size_t i = 0; i < (size_t)height * (size_t)width; i++) {
-        int label = class_at(semantic, i, logits, target);
-        thing[i] = label != IGNORED && semantic->classes->thing && semantic->classes->thing[label];
+    const sm_class_list *classes = task->target->classes;
+    return sm_task_is_classification(task) && task->target->scope == SM_SCOPE_PIXEL && classes->thing &&
+           memchr(classes->thing, 1, (size_t)classes->count);
+}
+
+void sm_task_thing_mask(const sm_task *task, size_t items, const float *logits, uint8_t *thing)
+{
+    for (size_t i = 0; i < items; i++) {
+        thing[i] = task->target->classes->thing[most_likely(task->channels, logits + i * (size_t)task->channels)];
+    }
+}
+
+void sm_task_decode(const sm_task *task, size_t items, const float *logits, void *prediction)
+{
+    uint8_t *ids = prediction;
+    if (!sm_task_is_classification(task)) {
+        memcpy(prediction, logits, items * (size_t)task->channels * sizeof *logits);
+        return;
+    }
+    for (size_t i = 0; i < items; i++) {
+        ids[i] = (uint8_t)most_likely(task->channels, logits + i * (size_t)task->channels);
     }
 }

@@ -10,22 +10,22 @@
 
 const sm_key sm_task_keys[] = {
     {"task.NAME", "kind", SM_KEY_CHOICE, NULL, 0, 0, "semantic|instance|depth", NULL, "what the task predicts"},
+    {"task.NAME", "target", SM_KEY_TEXT, "", 0, 0, NULL, NULL,
+     "array of the dataset that it learns; empty = its kind's: semantic, instance, disparity"},
     {"task.NAME", "loss", SM_KEY_CHOICE, "auto", 0, 0, "auto|cross_entropy|l1|l2", NULL,
      "auto = cross_entropy of a semantic task, l1 of the others, which also take l2"},
     {"task.NAME", "class_weights", SM_KEY_REALS, "", 0, INFINITY, NULL, NULL,
-     "semantic: factor of the cross-entropy of each class's pixels; empty = 1"},
+     "cross_entropy: factor of the loss of each class's pixels; empty = 1"},
     {0},
 };
 
 const sm_task_kind sm_task_kinds[] = {
     {
         .name = "semantic",
-        .target_dataset = "semantic",
+        .target = "semantic",
+        .learns = SM_TARGET_CLASS,
         .losses = "cross_entropy",
-        .target_bytes_per_pixel = 1,
-        .build_target = sm_semantic_build,
-        .loss_forward = sm_loss_forward,
-        .loss_backward = sm_loss_backward,
+        .build_target = sm_build_classes,
         .metric_counts = sm_semantic_counts,
         .metric_sums = sm_semantic_sums,
         .metric_add = sm_semantic_add,
@@ -35,12 +35,12 @@ const sm_task_kind sm_task_kinds[] = {
     },
     {
         .name = "instance",
-        .target_dataset = "instance",
+        .target = "instance",
+        .learns = SM_TARGET_INSTANCE,
         .losses = "l1|l2",
-        .target_bytes_per_pixel = 2 * sizeof(float),
+        .outputs = 2,
+        .unit = "px",
         .build_target = sm_instance_build,
-        .loss_forward = sm_loss_forward,
-        .loss_backward = sm_loss_backward,
         .metric_counts = sm_instance_counts,
         .metric_sums = sm_instance_sums,
         .metric_add = sm_instance_add,
@@ -50,12 +50,11 @@ const sm_task_kind sm_task_kinds[] = {
     },
     {
         .name = "depth",
-        .target_dataset = "disparity",
+        .target = "disparity",
+        .learns = SM_TARGET_REAL,
+        .components = 1,
         .losses = "l1|l2",
-        .target_bytes_per_pixel = sizeof(float),
-        .build_target = sm_depth_build,
-        .loss_forward = sm_loss_forward,
-        .loss_backward = sm_loss_backward,
+        .build_target = sm_build_reals,
         .metric_counts = sm_depth_counts,
         .metric_sums = sm_depth_sums,
         .metric_add = sm_depth_add,
@@ -66,14 +65,31 @@ const sm_task_kind sm_task_kinds[] = {
     {0},
 };
 
-static int is_semantic(const sm_task *task)
+int sm_task_is_classification(const sm_task *task)
 {
-    return task->kind->build_target == sm_semantic_build;
+    return task->kind->learns == SM_TARGET_CLASS;
+}
+
+size_t sm_task_item_bytes(const sm_task *task)
+{
+    return sm_task_is_classification(task) ? 1 : (size_t)task->channels * sizeof(float);
+}
+
+const char *sm_task_unit(const sm_task *task)
+{
+    return sm_task_is_classification(task) ? "nat" : task->kind->unit ? task->kind->unit : task->target->unit;
+}
+
+sm_target_builder sm_task_builder(const sm_task *task)
+{
+    return (sm_target_builder){task->kind->build_target, task, task->target->scope, sm_task_item_bytes(task)};
 }
 
 static int channels_of(const sm_task *task)
 {
-    return is_semantic(task) ? task->classes->count : task->kind->target_bytes_per_pixel / (int)sizeof(float);
+    return task->kind->outputs > 0           ? task->kind->outputs
+           : sm_task_is_classification(task) ? task->target->classes->count
+                                             : task->target->components;
 }
 
 /* \return the row of sm_losses whose name begins `names` up to a '|' and equals `wanted`; "auto" takes the first. */
@@ -99,8 +115,9 @@ static sm_status read_class_weights(const sm_config *config, const char *section
     if (count == 0) {
         return SM_OK;
     }
-    if (!is_semantic(task)) {
-        return sm_config_fail(config, section, "class_weights", "only a semantic task has classes; expected none");
+    if (!sm_task_is_classification(task)) {
+        return sm_config_fail(config, section, "class_weights", "a task of kind %s has no classes; expected none",
+                              task->kind->name);
     }
     if (count != (size_t)task->channels) {
         return sm_config_fail(config, section, "class_weights", "expected %d numbers, one a class; found %zu",
@@ -125,20 +142,68 @@ static sm_status check_name(const char *name)
     return SM_OK;
 }
 
-sm_status sm_task_new(const sm_config *config, const char *name, const sm_class_info *classes, sm_task **out)
+/* A target that fits, of a dataset that nobody has named yet: with a class for each of the class weights. */
+static sm_target *imagine_target(const sm_config *config, const char *section, const sm_task_kind *kind)
+{
+    size_t weights;
+    const char *class_names[SM_CLASSES_MAX];
+    sm_config_reals(config, section, "class_weights", &weights);
+    sm_class_list classes = {.count = weights > 0 && weights <= SM_CLASSES_MAX ? (int)weights : 1,
+                             .names = class_names};
+    for (int c = 0; c < classes.count; c++) {
+        class_names[c] = "unknown";
+    }
+    const sm_target target = {.name = kind->target,
+                              .type = kind->learns,
+                              .scope = kind->scope,
+                              .components = kind->components > 0 ? kind->components : 1,
+                              .unit = "",
+                              .classes = kind->learns == SM_TARGET_CLASS ? &classes : NULL};
+    return sm_target_copy(&target);
+}
+
+static sm_status find_target(const sm_task *task, const char *wanted, const sm_target *const *targets, int target_count,
+                             const sm_target **found)
+{
+    const sm_task_kind *kind = task->kind;
+    const char *name = *wanted ? wanted : kind->target;
+    *found = NULL;
+    for (int t = 0; t < target_count; t++) {
+        if (strcmp(targets[t]->name, name) == 0) {
+            *found = targets[t];
+        }
+    }
+    if (!*found) {
+        return sm_fail(SM_ERR_INPUT, "task '%s' learns the target '%s', which no dataset file has", task->name, name);
+    }
+    if ((*found)->type != kind->learns || (*found)->scope != kind->scope ||
+        (kind->components > 0 && (*found)->components != kind->components)) {
+        return sm_fail(SM_ERR_INPUT,
+                       "task '%s' of kind %s learns '%s': expected a target of type '%s', a value a %s, but it is of "
+                       "type '%s', %d value(s) a %s",
+                       task->name, kind->name, name, sm_target_type_names[kind->learns], sm_scope_names[kind->scope],
+                       sm_target_type_names[(*found)->type], (*found)->components, sm_scope_names[(*found)->scope]);
+    }
+    return SM_OK;
+}
+
+sm_status sm_task_new(const sm_config *config, const char *name, const sm_target *const *targets, int target_count,
+                      sm_task **out)
 {
     sm_status status = SM_OK;
     char *section = sm_format("task.%s", name);
     sm_task *task = sm_alloc_zeroed(sizeof *task);
+    const sm_target *target;
 
     *out = NULL;
     SM_TRY(check_name(name));
     task->name = sm_strdup(name);
     task->kind = &sm_task_kinds[sm_config_choice(config, section, "kind")];
-    task->classes = classes;
-    if (is_semantic(task) && !(classes && classes->count >= 1 && classes->count <= 255)) {
-        SM_TRY(sm_config_fail(config, section, "kind", "expected a training set with 1 to 255 classes; found %d",
-                              classes ? classes->count : 0));
+    if (targets) {
+        SM_TRY(find_target(task, sm_config_text_of(config, section, "target"), targets, target_count, &target));
+        task->target = sm_target_copy(target);
+    } else {
+        task->target = imagine_target(config, section, task->kind);
     }
     task->channels = channels_of(task);
     task->loss = find_loss(task->kind->losses, sm_config_text_of(config, section, "loss"));
@@ -159,6 +224,7 @@ void sm_task_free(sm_task *task)
 {
     if (task) {
         sm_free(task->name);
+        sm_free(task->target);
         sm_free(task->class_weights);
         sm_free(task);
     }

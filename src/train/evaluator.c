@@ -19,21 +19,22 @@ static int metric_count(const sm_task *task)
 }
 
 /* Class ids are compared as numbers: they have to mean the same. */
-static sm_status check_classes(const sm_session *session, const sm_dataset *dataset)
+static sm_status check_classes(const sm_task *task, const sm_dataset *dataset)
 {
-    const sm_dataset_classes *found = sm_dataset_class_info(dataset);
-    const sm_class_info *learnt = &session->classes;
-    if (!found || learnt->count == 0) {
+    const sm_target *target = sm_dataset_target(dataset, task->target->name);
+    const sm_class_list *found = target ? target->classes : NULL, *learnt = task->target->classes;
+    if (!found || !learnt) {
         return SM_OK;
     }
     if (found->count != learnt->count) {
-        return sm_fail(SM_ERR_INPUT, "the evaluated dataset has %d classes, the training set %d", found->count,
-                       learnt->count);
+        return sm_fail(SM_ERR_INPUT, "the evaluated dataset has %d classes of '%s', the training set %d", found->count,
+                       target->name, learnt->count);
     }
     for (int c = 0; c < found->count; c++) {
         if (strcmp(found->names[c], learnt->names[c]) != 0) {
-            return sm_fail(SM_ERR_INPUT, "class %d of the evaluated dataset is '%s', but '%s' in the training set", c,
-                           found->names[c], learnt->names[c]);
+            return sm_fail(SM_ERR_INPUT,
+                           "class %d of '%s' is '%s' in the evaluated dataset, but '%s' in the training set", c,
+                           target->name, found->names[c], learnt->names[c]);
         }
     }
     return SM_OK;
@@ -61,8 +62,7 @@ static void make_sums(sm_evaluator *e)
     sm_tree_sum_set_blocks(e->ranks, e->blocks, e->workspace);
 }
 
-sm_status sm_evaluator_new(sm_session *session, sm_dataset *dataset, int height, int width, const double mean[3],
-                           const double std[3], sm_evaluator **out)
+sm_status sm_evaluator_new(sm_session *session, sm_dataset *dataset, const sm_input *input, sm_evaluator **out)
 {
     sm_status status = SM_OK;
     size_t tasks = (size_t)session->task_count;
@@ -89,12 +89,11 @@ sm_status sm_evaluator_new(sm_session *session, sm_dataset *dataset, int height,
                                     .size = sm_comm_size(session->comm),
                                     .order = SM_LOADER_BLOCKS,
                                     .epochs = 1,
-                                    .out_height = height,
-                                    .out_width = width};
-    memcpy(e->loader.mean, mean, sizeof e->loader.mean);
-    memcpy(e->loader.std, std, sizeof e->loader.std);
-    SM_TRY(check_classes(session, dataset));
-    SM_TRY(sm_engine_new(session, height, width, sm_loader_capacity(&e->loader), 0, &e->engine));
+                                    .input = *input};
+    for (size_t i = 0; i < tasks; i++) {
+        SM_TRY(check_classes(session->tasks[i], dataset));
+    }
+    SM_TRY(sm_engine_new(session, input->height, input->width, sm_loader_capacity(&e->loader), 0, &e->engine));
     *out = e;
     e = NULL;
 done:
@@ -139,16 +138,16 @@ static void add_sums_of_sample(sm_evaluator *e)
 
 static void add_metrics(sm_evaluator *e, const sm_batch *batch, const float *const *fixed)
 {
-    size_t pixels = (size_t)batch->height * (size_t)batch->width, row = e->first_sum[e->session->task_count];
+    size_t row = e->first_sum[e->session->task_count];
     for (int n = 0; n < batch->count_local; n++) {
         double *sums = e->sums + (size_t)e->tree.count * row;
         memset(sums, 0, row * sizeof *sums);
         for (int i = 0; i < e->session->task_count; i++) {
             const sm_task *task = e->session->tasks[i];
-            const char *target =
-                (const char *)batch->target[i] + (size_t)n * pixels * (size_t)task->kind->target_bytes_per_pixel;
-            const float *map = fixed ? fixed[i] : e->logits[i] + (size_t)n * pixels * (size_t)task->channels;
-            task->kind->metric_add(task, batch->height, batch->width, map, target, batch->metres_pixels[n],
+            size_t items = sm_batch_items(batch, task->target->scope, 1), before = (size_t)n * items;
+            const char *target = (const char *)batch->target[i] + before * sm_task_item_bytes(task);
+            const float *prediction = fixed ? fixed[i] : e->logits[i] + before * (size_t)task->channels;
+            task->kind->metric_add(task, items, prediction, target, batch->metres_pixels[n],
                                    e->counts + e->first_count[i], sums + e->first_sum[i]);
         }
         add_sums_of_sample(e);

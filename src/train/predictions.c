@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What is stored of a task. */
-enum { TRUTH_PICTURE, PREDICTION_PICTURE, TRUTH, PREDICTION, MAPS };
+/* What is stored of a task; pictures only of one that has a value a pixel. */
+enum { TRUTH_PICTURE, PREDICTION_PICTURE, TRUTH, PREDICTION, ARRAYS };
 
-static const char *const map_names[MAPS] = {"truth_picture", "prediction_picture", "truth", "prediction"};
+static const char *const array_names[ARRAYS] = {"truth_picture", "prediction_picture", "truth", "prediction"};
 
 struct sm_predictions {
     const sm_session *session;
@@ -19,14 +19,50 @@ struct sm_predictions {
     sm_file *file;
     int64_t count;
     int height, width;
-    uint64_t *offsets; /* image, then MAPS a task */
-    uint8_t *picture, *thing, *classes;
-    int semantic; /* task that says where things are; -1 */
+    uint64_t *offsets; /* input, then ARRAYS a task */
+    uint8_t *picture, *thing;
+    void *decoded;
+    int thing_task; /* that says where things are; -1 */
 };
 
-static int is_class_map(const sm_task *task)
+/* Fills the shape of truth and prediction, the same for both; returns the rank. */
+static int target_shape(const sm_predictions *p, const sm_task *task, size_t shape[4])
 {
-    return task->kind->target_bytes_per_pixel == 1;
+    int rank = 0;
+    shape[rank++] = (size_t)p->count;
+    if (task->target->scope == SM_SCOPE_PIXEL) {
+        shape[rank++] = (size_t)p->height;
+        shape[rank++] = (size_t)p->width;
+    }
+    if (!sm_task_is_classification(task)) {
+        shape[rank++] = (size_t)task->channels;
+    }
+    return rank;
+}
+
+static sm_status create_task(sm_predictions *p, sm_h5 *file, int t)
+{
+    sm_status status = SM_OK;
+    const sm_task *task = p->session->tasks[t];
+    uint64_t *offsets = p->offsets + 1 + t * ARRAYS;
+    size_t shape[4], picture_shape[] = {(size_t)p->count, (size_t)p->height, (size_t)p->width, 3};
+    int rank = target_shape(p, task, shape);
+    char group[128], object[160];
+    snprintf(group, sizeof group, "/tasks/%s", task->name);
+    SM_TRY(sm_h5_make_group(file, group));
+    SM_TRY(sm_h5_write_attribute_text(file, group, "kind", task->kind->name));
+    for (int a = 0; a < ARRAYS; a++) {
+        int picture = a == TRUTH_PICTURE || a == PREDICTION_PICTURE;
+        snprintf(object, sizeof object, "%s/%s", group, array_names[a]);
+        if (picture && task->kind->picture) {
+            SM_TRY(sm_h5_create_contiguous(file, object, SM_H5_U8, 4, picture_shape, &offsets[a]));
+        } else if (!picture) {
+            SM_TRY(sm_h5_create_contiguous(file, object, sm_task_is_classification(task) ? SM_H5_U8 : SM_H5_FLOAT, rank,
+                                           shape, &offsets[a]));
+        }
+    }
+done:
+    return status;
 }
 
 static sm_status create_file(sm_predictions *p, const sm_dataset *dataset)
@@ -45,19 +81,7 @@ static sm_status create_file(sm_predictions *p, const sm_dataset *dataset)
     SM_TRY(sm_h5_write_texts(file, "/name", names, n));
     SM_TRY(sm_h5_create_contiguous(file, "/image", SM_H5_U8, 4, (size_t[]){n, h, w, 3}, &p->offsets[0]));
     for (int t = 0; t < p->session->task_count; t++) {
-        const sm_task *task = p->session->tasks[t];
-        char group[128];
-        snprintf(group, sizeof group, "/tasks/%s", task->name);
-        SM_TRY(sm_h5_make_group(file, group));
-        SM_TRY(sm_h5_write_attribute_text(file, group, "kind", task->kind->name));
-        for (int m = 0; m < MAPS; m++) {
-            char object[160];
-            int picture = m == TRUTH_PICTURE || m == PREDICTION_PICTURE, classes = is_class_map(task);
-            size_t shape[] = {n, h, w, picture ? 3 : (size_t)task->channels};
-            snprintf(object, sizeof object, "%s/%s", group, map_names[m]);
-            SM_TRY(sm_h5_create_contiguous(file, object, picture || classes ? SM_H5_U8 : SM_H5_FLOAT,
-                                           !picture && classes ? 3 : 4, shape, &p->offsets[1 + t * MAPS + m]));
-        }
+        SM_TRY(create_task(p, file, t));
     }
 done:
     closed = sm_h5_close(file);
@@ -73,7 +97,7 @@ static void free_predictions(sm_predictions *p)
     sm_free(p->offsets);
     sm_free(p->picture);
     sm_free(p->thing);
-    sm_free(p->classes);
+    sm_free(p->decoded);
     sm_free(p);
 }
 
@@ -102,25 +126,37 @@ sm_status sm_predictions_finish(sm_predictions *p, sm_status status)
     return sm_comm_agree(comm, status);
 }
 
+static size_t items_of(const sm_predictions *p, const sm_task *task)
+{
+    return sm_scope_items(task->target->scope, p->height, p->width);
+}
+
+/* Of one sample; truth and prediction take the same. */
+static size_t prediction_bytes(const sm_predictions *p, const sm_task *task)
+{
+    return items_of(p, task) * sm_task_item_bytes(task);
+}
+
 sm_status sm_predictions_create(const sm_session *session, const sm_dataset *dataset, const char *path, int64_t count,
                                 int height, int width, sm_predictions **out)
 {
     sm_status status = SM_OK;
     sm_comm *comm = session->comm;
-    size_t pixels = (size_t)height * (size_t)width, offsets = 1 + MAPS * (size_t)session->task_count;
+    size_t pixels = (size_t)height * (size_t)width, offsets = 1 + ARRAYS * (size_t)session->task_count;
     sm_predictions *p = sm_alloc_zeroed(sizeof *p);
-    *p = (sm_predictions){.session = session, .count = count, .height = height, .width = width, .semantic = -1};
+    *p = (sm_predictions){.session = session, .count = count, .height = height, .width = width, .thing_task = -1};
     p->path = sm_strdup(path);
     p->partial = sm_format("%s.partial", path);
     p->offsets = sm_alloc_zeroed(offsets * sizeof *p->offsets);
     p->picture = sm_alloc(3 * pixels);
     p->thing = sm_alloc(pixels);
-    p->classes = sm_alloc(pixels);
+    size_t most_bytes = 0;
     for (int t = 0; t < session->task_count; t++) {
-        if (strcmp(session->tasks[t]->kind->name, "semantic") == 0) {
-            p->semantic = t;
-        }
+        size_t bytes = prediction_bytes(p, session->tasks[t]);
+        most_bytes = bytes > most_bytes ? bytes : most_bytes;
+        p->thing_task = sm_task_finds_things(session->tasks[t]) ? t : p->thing_task;
     }
+    p->decoded = sm_alloc(most_bytes);
     if (sm_comm_rank(comm) == 0) {
         status = create_file(p, dataset);
     }
@@ -138,16 +174,25 @@ static sm_status put(sm_predictions *p, int place, int64_t index, const void *da
     return sm_file_pwrite(p->file, data, bytes, p->offsets[place] + (uint64_t)index * bytes);
 }
 
-static void find_largest(const float *logits, size_t pixels, int channels, uint8_t *classes)
+static const float *logits_of(const sm_predictions *p, int t, int sample, const float *const *logits)
 {
-    for (size_t i = 0; i < pixels; i++) {
-        const float *row = logits + i * (size_t)channels;
-        int best = 0;
-        for (int c = 1; c < channels; c++) {
-            best = row[c] > row[best] ? c : best;
-        }
-        classes[i] = (uint8_t)best;
-    }
+    const sm_task *task = p->session->tasks[t];
+    return logits[t] + (size_t)sample * items_of(p, task) * (size_t)task->channels;
+}
+
+static sm_status put_pictures(sm_predictions *p, int t, int64_t index, const float *logits, const void *target,
+                              const uint8_t *thing)
+{
+    sm_status status = SM_OK;
+    const sm_task *task = p->session->tasks[t];
+    size_t bytes = (size_t)p->height * (size_t)p->width * 3;
+    int place = 1 + t * ARRAYS;
+    task->kind->picture(task, p->height, p->width, NULL, target, NULL, p->picture);
+    SM_TRY(put(p, place + TRUTH_PICTURE, index, p->picture, bytes));
+    task->kind->picture(task, p->height, p->width, logits, NULL, thing, p->picture);
+    SM_TRY(put(p, place + PREDICTION_PICTURE, index, p->picture, bytes));
+done:
+    return status;
 }
 
 sm_status sm_predictions_put(sm_predictions *p, const sm_batch *batch, int sample, const float *const *logits)
@@ -156,35 +201,28 @@ sm_status sm_predictions_put(sm_predictions *p, const sm_batch *batch, int sampl
     const sm_session *session = p->session;
     int64_t index = batch->sample_index[sample];
     size_t pixels = (size_t)p->height * (size_t)p->width;
+    const uint8_t *thing = NULL;
     if (index >= p->count) {
         return SM_OK;
     }
     SM_TRY(put(p, 0, index, batch->pixels + (size_t)sample * pixels * 3, pixels * 3));
+    if (p->thing_task >= 0) {
+        sm_task_thing_mask(session->tasks[p->thing_task], pixels, logits_of(p, p->thing_task, sample, logits),
+                           p->thing);
+        thing = p->thing;
+    }
     for (int t = 0; t < session->task_count; t++) {
         const sm_task *task = session->tasks[t];
-        size_t target_bytes = pixels * (size_t)task->kind->target_bytes_per_pixel;
-        const void *target = (const char *)batch->target[t] + (size_t)sample * target_bytes;
-        const float *prediction = logits[t] + (size_t)sample * pixels * (size_t)task->channels;
-        int place = 1 + t * MAPS;
-        const uint8_t *thing = NULL;
-        if (p->semantic >= 0) {
-            const sm_task *semantic = session->tasks[p->semantic];
-            sm_task_thing_mask(semantic, p->height, p->width,
-                               logits[p->semantic] + (size_t)sample * pixels * (size_t)semantic->channels, NULL,
-                               p->thing);
-            thing = p->thing;
+        size_t bytes = prediction_bytes(p, task);
+        const void *target = (const char *)batch->target[t] + (size_t)sample * bytes;
+        const float *own = logits_of(p, t, sample, logits);
+        int place = 1 + t * ARRAYS;
+        if (task->kind->picture) {
+            SM_TRY(put_pictures(p, t, index, own, target, thing));
         }
-        task->kind->picture(task, p->height, p->width, NULL, target, NULL, p->picture);
-        SM_TRY(put(p, place + TRUTH_PICTURE, index, p->picture, pixels * 3));
-        task->kind->picture(task, p->height, p->width, prediction, NULL, thing, p->picture);
-        SM_TRY(put(p, place + PREDICTION_PICTURE, index, p->picture, pixels * 3));
-        SM_TRY(put(p, place + TRUTH, index, target, target_bytes));
-        if (is_class_map(task)) {
-            find_largest(prediction, pixels, task->channels, p->classes);
-            SM_TRY(put(p, place + PREDICTION, index, p->classes, pixels));
-        } else {
-            SM_TRY(put(p, place + PREDICTION, index, prediction, pixels * (size_t)task->channels * sizeof(float)));
-        }
+        sm_task_decode(task, items_of(p, task), own, p->decoded);
+        SM_TRY(put(p, place + TRUTH, index, target, bytes));
+        SM_TRY(put(p, place + PREDICTION, index, p->decoded, bytes));
     }
 done:
     return status;

@@ -188,7 +188,7 @@ static sm_status write_attributes(sm_h5 *file, const sm_session *session, const 
         SM_TRY(sm_h5_write_attribute_text(file, group, "loss", task->loss));
         SM_TRY(sm_h5_write_attribute_text(file, group, "likelihood", weighted->likelihood->name));
         SM_TRY(sm_h5_write_attribute_text(file, group, "meaning", weighted->likelihood->meaning));
-        SM_TRY(sm_h5_write_attribute_text(file, group, "unit", strcmp(task->loss, "cross_entropy") ? "px" : "nat"));
+        SM_TRY(sm_h5_write_attribute_text(file, group, "unit", sm_task_unit(task)));
         SM_TRY(sm_h5_write_attribute_int64(file, group, "dimensions", weighted->dimensions));
     }
 done:

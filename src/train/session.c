@@ -12,38 +12,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void copy_classes(const sm_dataset *dataset, sm_class_info *classes)
+static sm_head head_of(const sm_task *task)
 {
-    const sm_dataset_classes *from = dataset ? sm_dataset_class_info(dataset) : NULL;
-    if (!from) {
-        return;
-    }
-    size_t count = (size_t)from->count;
-    *classes = (sm_class_info){.count = from->count, .ignore = from->ignore};
-    classes->names = memcpy(sm_alloc(count * sizeof *classes->names), from->names, count * sizeof *classes->names);
-    classes->palette =
-        memcpy(sm_alloc(count * sizeof *classes->palette), from->palette, count * sizeof *classes->palette);
-    classes->thing = memcpy(sm_alloc(count), from->thing, count);
+    static const sm_head_kind kinds[SM_SCOPES] = {[SM_SCOPE_PIXEL] = SM_HEAD_MAP, [SM_SCOPE_SAMPLE] = SM_HEAD_VECTOR};
+    return (sm_head){task->name, kinds[task->target->scope], task->channels};
 }
 
-/* Evaluation without training data (a checkpoint's config) checks its own dataset. */
-static sm_status check_targets(const sm_session *session, const sm_dataset *dataset)
-{
-    for (int i = 0; i < session->task_count; i++) {
-        const char *map = session->tasks[i]->kind->target_dataset;
-        if (dataset && !sm_dataset_has(dataset, map)) {
-            return sm_fail(SM_ERR_INPUT, "task '%s' learns from the map '%s', which no dataset file has",
-                           session->tasks[i]->name, map);
-        }
-    }
-    return SM_OK;
-}
-
-static sm_status make_tasks(sm_session *session)
+static sm_status make_tasks(sm_session *session, const sm_dataset *dataset)
 {
     sm_status status = SM_OK;
     const char *const *sections;
-    int count = (int)sm_config_sections(session->config, "task", &sections);
+    int count = (int)sm_config_sections(session->config, "task", &sections), target_count = 0;
+    const sm_target *const *targets = dataset ? sm_dataset_targets(dataset, &target_count) : NULL;
     size_t n = (size_t)count;
     const char **names = sm_alloc_zeroed(n * sizeof *names), **losses = sm_alloc_zeroed(n * sizeof *losses);
     int *dimensions = sm_alloc_zeroed(n * sizeof *dimensions);
@@ -51,15 +31,14 @@ static sm_status make_tasks(sm_session *session)
         SM_TRY(sm_fail(SM_ERR_CONFIG, "the config has no [task.NAME] section: nothing to learn"));
     }
     session->tasks = sm_alloc_zeroed(n * sizeof *session->tasks);
-    session->decoders = sm_alloc_zeroed(n * sizeof *session->decoders);
+    session->heads = sm_alloc_zeroed(n * sizeof *session->heads);
     session->task_count = count;
     for (int i = 0; i < count; i++) {
         names[i] = sm_config_instance(sections[i]);
-        SM_TRY(sm_task_new(session->config, names[i], session->classes.count ? &session->classes : NULL,
-                           &session->tasks[i]));
+        SM_TRY(sm_task_new(session->config, names[i], targets, target_count, &session->tasks[i]));
         losses[i] = session->tasks[i]->loss;
         dimensions[i] = session->tasks[i]->channels;
-        session->decoders[i] = (sm_decoder){session->tasks[i]->name, session->tasks[i]->channels};
+        session->heads[i] = head_of(session->tasks[i]);
     }
     SM_TRY(sm_weighting_new(session->config, count, names, losses, dimensions, &session->weighting));
 done:
@@ -90,8 +69,9 @@ static sm_status make_parameters(sm_session *session)
     sm_graph *graph = NULL;
     session->parameters = sm_parameters_new();
     int side = 16 * session->network.output_stride; /* any size gives the same parameters */
-    SM_TRY(sm_network_build(&session->network, side, side, session->task_count, session->decoders, session->parameters,
-                            &graph));
+    const sm_value_shape input = {side, side, session->input_channels};
+    SM_TRY(
+        sm_network_build(&session->network, input, session->task_count, session->heads, session->parameters, &graph));
     if (session->weighting->log_variances) {
         add_log_variances(session);
     }
@@ -182,35 +162,25 @@ static int most_sum_nodes(int batch, int ranks)
     return ranks > 1 && batch > MOST_TRIED ? bound : most;
 }
 
-/* Everything that only the config and the classes decide. */
-static sm_status configure(sm_session *session)
+/* \param dataset  NULL: what follows from the config alone is checked */
+static sm_status configure(sm_session *session, const sm_dataset *dataset)
 {
     sm_status status = SM_OK;
+    enum { RGB = 3 };
+    session->input_channels = dataset ? sm_dataset_input(dataset)->channels : RGB;
     SM_TRY(sm_settings_read(session->config, &session->settings));
     SM_TRY(sm_network_configure(session->config, &session->network));
-    SM_TRY(make_tasks(session));
+    SM_TRY(make_tasks(session, dataset));
     SM_TRY(make_parameters(session));
 done:
     return status;
-}
-
-/* Classes without names, as many as there are class weights. */
-static int classes_that_fit(const sm_config *config)
-{
-    const char *const *sections;
-    size_t tasks = sm_config_sections(config, "task", &sections), count = 0;
-    for (size_t i = 0; i < tasks && count == 0; i++) {
-        sm_config_reals(config, sections[i], "class_weights", &count);
-    }
-    return count > 0 ? (int)count : 1;
 }
 
 sm_status sm_session_check_config(const sm_config *config)
 {
     sm_session *session = sm_alloc_zeroed(sizeof *session);
     session->config = config;
-    session->classes = (sm_class_info){.count = classes_that_fit(config), .ignore = 255};
-    sm_status status = configure(session);
+    sm_status status = configure(session, NULL);
     sm_session_free(session);
     return status;
 }
@@ -221,9 +191,7 @@ sm_status sm_session_new(const sm_config *config, sm_comm *comm, const sm_datase
     sm_session *session = sm_alloc_zeroed(sizeof *session);
     session->config = config;
     session->comm = comm;
-    copy_classes(dataset, &session->classes);
-    SM_TRY(configure(session));
-    SM_TRY(check_targets(session, dataset));
+    SM_TRY(configure(session, dataset));
     session->sum_nodes = most_sum_nodes(session->settings.batch, sm_comm_size(comm));
     choose_threads(session);
 done:
@@ -248,11 +216,8 @@ void sm_session_free(sm_session *session)
     }
     sm_free(session->memory);
     sm_free(session->tasks);
-    sm_free(session->decoders);
+    sm_free(session->heads);
     sm_weighting_free(session->weighting);
-    sm_free(session->classes.names);
-    sm_free(session->classes.palette);
-    sm_free(session->classes.thing);
     sm_parameters_free(session->parameters);
     sm_free(session->log_variances);
     sm_node_memory_free(session->shared);
@@ -323,8 +288,9 @@ sm_status sm_engine_new(sm_session *session, int height, int width, int capacity
                                                                    session->parameters->parameters.floats),
                           .conv2d_algorithm = settings->conv2d_algorithm};
     assert(!session->memory && "an engine is made before the first is bound");
-    SM_TRY(sm_network_build(&session->network, height, width, session->task_count, session->decoders,
-                            session->parameters, &engine->graph));
+    const sm_value_shape input = {height, width, session->input_channels};
+    SM_TRY(sm_network_build(&session->network, input, session->task_count, session->heads, session->parameters,
+                            &engine->graph));
     SM_TRY(sm_plan_new(engine->graph, &engine->options, &engine->plan));
     size_t bytes = session_bytes(engine->plan);
     session->memory_bytes = bytes > session->memory_bytes ? bytes : session->memory_bytes;
@@ -382,8 +348,8 @@ void sm_engine_set_batch(sm_engine *engine, const sm_batch *batch, int64_t batch
     union {
         const float *read;
         char *base;
-    } image = {.read = batch->image}; /* steps only read the input region */
-    engine->run.base[SM_REGION_INPUT] = image.base;
+    } input = {.read = batch->input}; /* steps only read the input region */
+    engine->run.base[SM_REGION_INPUT] = input.base;
     engine->run.batch = batch->count_local;
     engine->run.batch_global = batch_global;
     engine->run.first_sample = batch->first_local;
@@ -393,8 +359,7 @@ sm_target_builder *sm_session_target_builders(const sm_session *session)
 {
     sm_target_builder *builders = sm_alloc((size_t)session->task_count * sizeof *builders);
     for (int i = 0; i < session->task_count; i++) {
-        const sm_task *task = session->tasks[i];
-        builders[i] = (sm_target_builder){task->kind->build_target, task, task->kind->target_bytes_per_pixel};
+        builders[i] = sm_task_builder(session->tasks[i]);
     }
     return builders;
 }

@@ -67,23 +67,30 @@ const sm_key sm_run_keys[] = {
 
 enum { MOST_TABLES = 32 };
 
+/* Rows that share their keys name the same table. */
+static void add_table(const sm_key *tables[MOST_TABLES], const sm_key *keys)
+{
+    int count = 0;
+    while (keys && tables[count] && tables[count] != keys) {
+        count++;
+    }
+    assert(count + 1 < MOST_TABLES);
+    if (keys) {
+        tables[count] = keys;
+    }
+}
+
 const sm_key *const *sm_all_keys(void)
 {
     static const sm_key *tables[MOST_TABLES] = {sm_run_keys,          sm_model_keys,    sm_data_keys,
                                                 sm_augmentation_keys, sm_task_keys,     sm_weighting_keys,
                                                 sm_optimizer_keys,    sm_schedule_keys, NULL};
-    static int is_complete;
-    int count = 0;
-    while (tables[count]) {
-        count++;
+    for (const sm_backbone *backbone = sm_backbones; backbone->name; backbone++) {
+        add_table(tables, backbone->keys);
     }
-    for (int i = 0; !is_complete && sm_weighting_kinds[i]; i++) {
-        if (sm_weighting_kinds[i]->keys) {
-            assert(count + 1 < MOST_TABLES);
-            tables[count++] = sm_weighting_kinds[i]->keys;
-        }
+    for (int i = 0; sm_weighting_kinds[i]; i++) {
+        add_table(tables, sm_weighting_kinds[i]->keys);
     }
-    is_complete = 1;
     return tables;
 }
 

@@ -69,9 +69,10 @@ static double inverse_temperature(const sm_step_losses *losses, int task)
     return scaled ? exp(-losses->log_variance[task]) : 1;
 }
 
-static const void *target_of(const sm_batch *batch, const sm_task *task, int task_index, size_t first_pixel)
+static const void *target_of(const sm_batch *batch, const sm_task *task, int task_index, int sample)
 {
-    return (const char *)batch->target[task_index] + first_pixel * (size_t)task->kind->target_bytes_per_pixel;
+    return (const char *)batch->target[task_index] +
+           sm_batch_items(batch, task->target->scope, sample) * sm_task_item_bytes(task);
 }
 
 /* \param [in,out] row  2 a task */
@@ -79,13 +80,13 @@ static void add_samples(const sm_step_losses *losses, const sm_engine *engine, c
                         int count, double *row)
 {
     const sm_session *session = losses->session;
-    size_t area = (size_t)batch->height * (size_t)batch->width, begin = (size_t)first * area;
     for (int i = 0; i < session->task_count; i++) {
         const sm_task *task = session->tasks[i];
         const float *logits = sm_plan_output(engine->plan, &engine->run, i);
-        sm_loss_sums sums = task->kind->loss_forward(
-            task, (size_t)count * area, logits + begin * (size_t)task->channels, target_of(batch, task, i, begin),
-            inverse_temperature(losses, i), session->settings.threads);
+        size_t offset = sm_batch_items(batch, task->target->scope, first) * (size_t)task->channels;
+        sm_loss_sums sums =
+            sm_task_loss(task, sm_batch_items(batch, task->target->scope, count), logits + offset,
+                         target_of(batch, task, i, first), inverse_temperature(losses, i), session->settings.threads);
         row[2 * i] += sums.loss;
         row[2 * i + 1] += sums.slope;
     }
@@ -121,17 +122,16 @@ static void seed_samples(const sm_step_losses *losses, const sm_engine *engine, 
                          int count, const double *weight)
 {
     const sm_session *session = losses->session;
-    size_t area = (size_t)batch->height * (size_t)batch->width, begin = (size_t)first * area;
     for (int i = 0; i < session->task_count; i++) {
         const sm_task *task = session->tasks[i];
         double scale = losses->active[i] ? weight[i] / (double)losses->valid[i] : 0;
         float *gradient = sm_plan_output_gradient(engine->plan, &engine->run, i);
         const float *logits = sm_plan_output(engine->plan, &engine->run, i);
-        size_t offset = begin * (size_t)task->channels;
+        size_t offset = sm_batch_items(batch, task->target->scope, first) * (size_t)task->channels;
         if (gradient) {
-            task->kind->loss_backward(task, (size_t)count * area, logits + offset, target_of(batch, task, i, begin),
-                                      inverse_temperature(losses, i), scale, gradient + offset,
-                                      session->settings.threads);
+            sm_task_loss_gradient(task, sm_batch_items(batch, task->target->scope, count), logits + offset,
+                                  target_of(batch, task, i, first), inverse_temperature(losses, i), scale,
+                                  gradient + offset, session->settings.threads);
         }
     }
 }

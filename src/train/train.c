@@ -65,6 +65,9 @@ static void describe_loader(training *t)
 {
     const sm_session *session = t->session;
     const sm_settings *settings = &session->settings;
+    sm_input input = *sm_dataset_input(t->train);
+    input.height = t->augmentation.crop_height;
+    input.width = t->augmentation.crop_width;
     t->builders = sm_session_target_builders(session);
     t->loader_options = (sm_loader_options){.dataset = t->train,
                                             .builders = t->builders,
@@ -75,13 +78,10 @@ static void describe_loader(training *t)
                                             .seed = settings->seed,
                                             .order = SM_LOADER_SHUFFLED,
                                             .augmentation = &t->augmentation,
-                                            .out_height = t->augmentation.crop_height,
-                                            .out_width = t->augmentation.crop_width,
+                                            .input = input,
                                             .micro_batches = settings->micro_batches,
                                             .prefetch = (int)sm_config_integer(t->config, "data", "prefetch"),
                                             .workers = (int)sm_config_integer(t->config, "data", "workers")};
-    memcpy(t->loader_options.mean, sm_dataset_mean(t->train), sizeof t->loader_options.mean);
-    memcpy(t->loader_options.std, sm_dataset_std(t->train), sizeof t->loader_options.std);
 }
 
 static sm_status make_engines(training *t)
@@ -91,11 +91,13 @@ static sm_status make_engines(training *t)
     int64_t count = sm_dataset_count(t->train);
     t->steps = settings->steps > 0 ? settings->steps : sm_sampler_steps(count, settings->batch, settings->epochs);
     describe_loader(t);
-    SM_TRY(sm_trainer_new(t->session, t->loader_options.out_height, t->loader_options.out_width,
+    SM_TRY(sm_trainer_new(t->session, t->loader_options.input.height, t->loader_options.input.width,
                           sm_loader_capacity(&t->loader_options), t->steps, &t->trainer));
     if (t->validation) {
-        SM_TRY(sm_evaluator_new(t->session, t->validation, t->augmentation.height, t->augmentation.width,
-                                t->loader_options.mean, t->loader_options.std, &t->evaluator));
+        sm_input whole = t->loader_options.input;
+        whole.height = t->augmentation.height;
+        whole.width = t->augmentation.width;
+        SM_TRY(sm_evaluator_new(t->session, t->validation, &whole, &t->evaluator));
         t->values = sm_alloc_zeroed((size_t)sm_evaluator_value_count(t->evaluator) * sizeof *t->values);
     }
     sm_memory_table_fill(t->trainer, &t->loader_options, t->evaluator, &t->memory);
@@ -106,8 +108,8 @@ done:
 static sm_status print_plan_json(const training *t)
 {
     sm_json *json = sm_json_new();
-    sm_json_set_integer(json, "height_pixels", t->loader_options.out_height);
-    sm_json_set_integer(json, "width_pixels", t->loader_options.out_width);
+    sm_json_set_integer(json, "height_pixels", t->loader_options.input.height);
+    sm_json_set_integer(json, "width_pixels", t->loader_options.input.width);
     sm_json_set_integer(json, "ranks", sm_comm_size(t->comm));
     sm_json_set_integer(json, "threads", t->session->settings.threads);
     sm_json_set_integer(json, "batch", t->session->settings.batch);
@@ -128,7 +130,7 @@ static sm_status print_plan(const training *t)
         return print_plan_json(t);
     }
     printf("training plan, %d x %d images, %d of a global batch of %d on each of %d ranks, %d threads\n\n",
-           t->loader_options.out_height, t->loader_options.out_width, sm_loader_capacity(&t->loader_options),
+           t->loader_options.input.height, t->loader_options.input.width, sm_loader_capacity(&t->loader_options),
            t->session->settings.batch, sm_comm_size(t->comm), t->session->settings.threads);
     sm_plan_print(t->trainer->engine->plan, stdout);
     sm_memory_table_print(&t->memory, stdout);

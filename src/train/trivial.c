@@ -11,11 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_SAMPLES = 2048, MOST_CLASSES = 256 };
+enum { MOST_SAMPLES = 2048 };
 
-/* Kept targets of one task: (position, sample), of the rank's positions. */
+/* Kept targets of one task: (position, sample), of the rank's positions. A position is an item of a sample. */
 typedef struct kept {
     const sm_task *task;
+    int64_t items;
     uint8_t *classes;
     float *values; /* of a one-component regression; valid ones first */
     int *valid;    /* a position */
@@ -26,11 +27,11 @@ typedef struct share {
     size_t samples;
 } share;
 
-static kept make_kept(const sm_task *task, const share *s)
+static kept make_kept(const sm_task *task, int64_t items, const share *s)
 {
     size_t numbers = (size_t)s->count * s->samples;
-    kept k = {.task = task};
-    if (task->kind->target_bytes_per_pixel == 1) {
+    kept k = {.task = task, .items = items};
+    if (sm_task_is_classification(task)) {
         k.classes = sm_alloc(numbers + 1);
     } else if (task->channels == 1) {
         k.values = sm_alloc((numbers + 1) * sizeof *k.values);
@@ -46,9 +47,16 @@ static void free_kept(kept *k)
     sm_free(k->valid);
 }
 
+/* A task of values a sample has but the first position. */
+static int64_t positions_of(const kept *k, const share *s)
+{
+    int64_t left = k->items - s->first;
+    return left < 0 ? 0 : left < s->count ? left : s->count;
+}
+
 static void keep_sample(kept *k, const share *s, size_t sample, const void *target)
 {
-    for (int64_t i = 0; i < s->count; i++) {
+    for (int64_t i = 0; i < positions_of(k, s); i++) {
         if (k->classes) {
             k->classes[(size_t)i * s->samples + sample] = ((const uint8_t *)target)[s->first + i];
         } else if (k->values) {
@@ -62,7 +70,7 @@ static void keep_sample(kept *k, const share *s, size_t sample, const void *targ
 
 static int most_frequent(const uint8_t *classes, size_t samples, int class_count)
 {
-    int counts[MOST_CLASSES] = {0}, best = 0;
+    int counts[SM_CLASS_IGNORED + 1] = {0}, best = 0;
     for (size_t i = 0; i < samples; i++) {
         counts[classes[i]]++;
     }
@@ -89,7 +97,7 @@ static float median(float *values, int count)
 
 static void predict(const kept *k, const share *s, float *map)
 {
-    for (int64_t i = 0; i < s->count; i++) {
+    for (int64_t i = 0; i < positions_of(k, s); i++) {
         float *out = map + (size_t)(s->first + i) * (size_t)k->task->channels;
         if (k->classes) {
             out[most_frequent(k->classes + (size_t)i * s->samples, s->samples, k->task->channels)] = 1;
@@ -99,15 +107,20 @@ static void predict(const kept *k, const share *s, float *map)
     }
 }
 
+static int64_t items_of(const sm_task *task, const sm_loader_options *options)
+{
+    return (int64_t)sm_scope_items(task->target->scope, options->input.height, options->input.width);
+}
+
 /* Of one position: the targets of all samples, of all tasks. */
 static size_t bytes_of_position(const sm_session *session, size_t samples)
 {
     size_t bytes = 0;
     for (int t = 0; t < session->task_count; t++) {
         const sm_task *task = session->tasks[t];
-        bytes += task->kind->target_bytes_per_pixel == 1 ? samples
-                 : task->channels == 1                   ? samples * sizeof(float) + sizeof(int)
-                                                         : 0;
+        bytes += sm_task_is_classification(task) ? samples
+                 : task->channels == 1           ? samples * sizeof(float) + sizeof(int)
+                                                 : 0;
     }
     return bytes;
 }
@@ -121,7 +134,7 @@ static sm_status learn_band(const sm_session *session, const sm_loader_options *
     sm_loader *loader = NULL;
     kept *all = sm_alloc_zeroed(tasks * sizeof *all);
     for (size_t t = 0; t < tasks; t++) {
-        all[t] = make_kept(session->tasks[t], band);
+        all[t] = make_kept(session->tasks[t], items_of(session->tasks[t], options), band);
     }
     SM_TRY(sm_loader_new(options, &loader));
     for (size_t seen = 0; seen < band->samples; seen++) {
@@ -150,7 +163,7 @@ sm_status sm_evaluator_learn_trivial(const sm_evaluator *e, sm_dataset *train, s
     sm_status status = SM_OK;
     const sm_session *session = e->session;
     sm_comm *comm = session->comm;
-    int64_t pixels = (int64_t)e->engine->height * e->engine->width;
+    int64_t positions = 0;
     share own,
         band = {.samples = (size_t)(sm_dataset_count(train) < MOST_SAMPLES ? sm_dataset_count(train) : MOST_SAMPLES)};
     sm_loader_options options = e->loader;
@@ -160,9 +173,11 @@ sm_status sm_evaluator_learn_trivial(const sm_evaluator *e, sm_dataset *train, s
     options.batch = 1;
     options.keep_pixels = 0;
     for (int t = 0; t < session->task_count; t++) {
-        maps[t] = sm_alloc_zeroed((size_t)pixels * (size_t)session->tasks[t]->channels * sizeof(float));
+        int64_t items = items_of(session->tasks[t], &options);
+        maps[t] = sm_alloc_zeroed((size_t)items * (size_t)session->tasks[t]->channels * sizeof(float));
+        positions = items > positions ? items : positions;
     }
-    sm_sampler_share(pixels, sm_comm_rank(comm), sm_comm_size(comm), &own.first, &own.count);
+    sm_sampler_share(positions, sm_comm_rank(comm), sm_comm_size(comm), &own.first, &own.count);
     int64_t most = 1 + (int64_t)(most_bytes / (bytes_of_position(session, band.samples) + 1));
     for (band.first = own.first; status == SM_OK && band.first < own.first + own.count; band.first += most) {
         int64_t left = own.first + own.count - band.first;
@@ -171,7 +186,8 @@ sm_status sm_evaluator_learn_trivial(const sm_evaluator *e, sm_dataset *train, s
     }
     SM_TRY(sm_comm_agree(comm, status));
     for (int t = 0; t < session->task_count; t++) {
-        sm_comm_sum_float(comm, maps[t], (size_t)pixels * (size_t)session->tasks[t]->channels);
+        size_t items = (size_t)items_of(session->tasks[t], &options);
+        sm_comm_sum_float(comm, maps[t], items * (size_t)session->tasks[t]->channels);
     }
 done:
     return status;

@@ -18,7 +18,7 @@ extern "C" {
 enum { SM_CITYSCAPES_CLASSES = 19 };
 
 /** The 19 scored classes: names, colours, things (the last 8). */
-extern const sm_dataset_classes sm_cityscapes_classes;
+extern const sm_class_list sm_cityscapes_classes;
 
 /** The label id of each class (trainId), as the official evaluation wants it. */
 extern const uint8_t sm_cityscapes_label_id[SM_CITYSCAPES_CLASSES];

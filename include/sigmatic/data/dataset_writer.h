@@ -16,9 +16,6 @@
 extern "C" {
 #endif
 
-/** Optional maps of a file; can be or-ed. `image` is always there. */
-enum { SM_MAP_SEMANTIC = 1, SM_MAP_INSTANCE = 2, SM_MAP_INSTANCE_OFFSET = 4, SM_MAP_DISPARITY = 8 };
-
 typedef struct sm_dataset_split_spec {
     const char *name;         /**< "train" */
     int64_t count;            /**< of samples, at least 1 */
@@ -27,18 +24,19 @@ typedef struct sm_dataset_split_spec {
 
 /** What the file will hold. All pointers are only read during the call. */
 typedef struct sm_dataset_spec {
-    const char *source;                /**< one line for the attribute `source` */
-    int height, width;                 /**< of every map */
-    unsigned maps;                     /**< SM_MAP_* */
-    int has_camera;                    /**< write baseline_metres and fx_pixels */
-    const double *mean, *std;          /**< three each, of RGB / 255; NULL: ImageNet's */
-    const sm_dataset_classes *classes; /**< with SM_MAP_SEMANTIC */
+    const char *source;         /**< one line for the attribute `source` */
+    const sm_input_kind *input; /**< NULL: RGB images */
+    int height, width;          /**< of the input and of every target of scope pixel */
+    const sm_target *targets;   /**< target_count; those of classes with their lists */
+    int target_count;
+    int has_camera;           /**< write baseline_metres and fx_pixels */
+    const double *mean, *std; /**< of the input, in [0, 1], one a channel; NULL: the kind's own */
     const sm_dataset_split_spec *splits;
     int split_count;
 } sm_dataset_spec;
 
 /** Makes sample `index` of split `split` (a position in the spec). The views must stay valid until the next call.
- * Fields of the sample that matter: the maps of the spec (all non-NULL), baseline_metres, fx_pixels, original_height, original_width. */
+ * Fields of the sample that matter: input, all targets of the spec, baseline_metres, fx_pixels, original_height, original_width. */
 typedef sm_status (*sm_dataset_produce)(void *user, int split, int64_t index, sm_sample *sample);
 
 /** Writes a whole file: the collective loop that every importer and generator shares. Rank r of R makes the r-th contiguous block of every split; rank 0 reports progress. Collective.

@@ -8,6 +8,7 @@
 #include <sigmatic/base/status.h>
 #include <sigmatic/data/augmentation.h>
 #include <sigmatic/data/dataset.h>
+#include <sigmatic/data/input.h>
 #include <sigmatic/data/sample.h>
 
 #include <stdint.h>
@@ -31,15 +32,15 @@ typedef struct sm_loader_options {
     int rank, size;
     uint64_t seed;
     sm_loader_order order;
-    int64_t start_position;              /**< samples of the run that came before */
-    int64_t epochs;                      /**< of the run in all; 0: endless */
-    const sm_augmentation *augmentation; /**< copied; NULL: the whole image scaled to (out_height, out_width) */
-    int out_height, out_width;           /**< with an augmentation its crop_height, crop_width */
-    double mean[3], std[3];
-    int micro_batches; /**< parts of a rank's share of a step, delivered one after the other; 0 = 1 */
-    int prefetch;      /**< steps prepared ahead; at least 1, 0 = 2 */
-    int workers;       /**< threads; 0 = 1 */
-    int keep_pixels;   /**< 1: also deliver the 8-bit images (augmented alike), for pictures */
+    int64_t start_position; /**< samples of the run that came before */
+    int64_t epochs;         /**< of the run in all; 0: endless */
+    sm_input
+        input; /**< what is delivered: kind, size (with an augmentation its crop_height, crop_width), statistics (kept by reference) */
+    const sm_augmentation *augmentation; /**< copied; NULL: the whole input scaled to the size of `input` */
+    int micro_batches;                   /**< parts of a rank's share of a step, delivered one after the other; 0 = 1 */
+    int prefetch;                        /**< steps prepared ahead; at least 1, 0 = 2 */
+    int workers;                         /**< threads; 0 = 1 */
+    int keep_pixels;                     /**< 1: also deliver the 8-bit inputs (augmented alike), for pictures */
 } sm_loader_options;
 
 /** One micro-batch: samples [first_local, first_local + count_local) of the global batch. Valid until the next sm_loader_next(). */
@@ -52,17 +53,23 @@ typedef struct sm_batch {
     int64_t position; /**< of the run before this step; after it: position + count_global */
     int64_t epoch;
     int height, width;
-    const float *image;          /**< (count_local, height, width, 3), normalised */
-    const uint8_t *pixels;       /**< the same as 8-bit RGB; NULL unless keep_pixels */
-    const void *const *target;   /**< one a task: (count_local, height, width) of its bytes_per_pixel */
-    const int64_t *valid;        /**< one a task: valid pixels in this micro-batch */
-    const int64_t *valid_step;   /**< one a task: valid pixels in all micro-batches of this rank's step */
+    const float *input;          /**< (count_local, height, width, channels), normalised */
+    const uint8_t *pixels;       /**< the same as 8 bits a channel; NULL unless keep_pixels */
+    const void *const *target;   /**< one a task: its items of count_local samples, item_bytes each */
+    const int64_t *valid;        /**< one a task: valid items in this micro-batch */
+    const int64_t *valid_step;   /**< one a task: valid items in all micro-batches of this rank's step */
     const int64_t *sample_index; /**< count_local, in the dataset */
     const double *
         metres_pixels; /**< count_local: baseline * fx * (width of the whole image at this scale / original width), so that
                                       metres = this / disparity; NaN unknown */
     double wait_seconds; /**< that sm_loader_next() stood waiting for this one */
 } sm_batch;
+
+/** \return items of `samples` samples of a batch for a target of this scope. */
+static inline size_t sm_batch_items(const sm_batch *batch, sm_scope scope, int samples)
+{
+    return (size_t)samples * sm_scope_items(scope, batch->height, batch->width);
+}
 
 typedef struct sm_loader sm_loader;
 

@@ -1,28 +1,54 @@
 /** \file
- * One sample of a dataset as stored, and the mapping from an augmented output to it. Plain structs: the only header of data/ that task/ reads. */
+ * One sample of a dataset as stored, and the mapping from an augmented output to it. Plain structs: with target.h all of data/ that task/ reads. */
 #ifndef SIGMATIC_DATA_SAMPLE_H
 #define SIGMATIC_DATA_SAMPLE_H
 
+#include <sigmatic/data/target.h>
+
+#include <assert.h>
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/** Views of the stored maps; NULL where the file has none. Memory belongs to whoever made the sample. */
+/** A stored array of one sample. */
+typedef struct sm_target_view {
+    const sm_target *target;
+    const void *data; /**< items of `target` in memory order: (H,W,components) or (components) */
+} sm_target_view;
+
+/** Views of what is stored; memory belongs to whoever made the sample. */
 typedef struct sm_sample {
-    int64_t index;                /**< in the split, over all files */
-    int height, width;            /**< of every map below, in pixels */
-    const uint8_t *image;         /**< (H,W,3) RGB */
-    const uint8_t *semantic;      /**< (H,W) class ids; 255 ignored */
-    const uint16_t *instance;     /**< (H,W) ids of thing instances; 0 none */
-    const float *instance_offset; /**< (H,W,2) x then y, pixels added to each pixel's centroid vector (label noise) */
-    const float *disparity;       /**< (H,W) pixels at this resolution; NaN invalid */
-    double baseline_metres;       /**< NaN unknown */
-    double fx_pixels;             /**< at original_width; NaN unknown */
+    int64_t index;     /**< in the split, over all files */
+    int height, width; /**< of the input and of every target of scope pixel, in pixels */
+    const void *input; /**< of the dataset's kind of input: (H,W,3) RGB u8 */
+    sm_target_view target[SM_TARGETS_MAX];
+    int target_count;       /**< of those that this sample has */
+    double baseline_metres; /**< NaN unknown */
+    double fx_pixels;       /**< at original_width; NaN unknown */
     int original_height, original_width;
 } sm_sample;
+
+/** \return the view of a target, NULL if the sample has none of that name. */
+static inline const sm_target_view *sm_sample_find(const sm_sample *sample, const char *name)
+{
+    for (int t = 0; t < sample->target_count; t++) {
+        if (strcmp(sample->target[t].target->name, name) == 0) {
+            return &sample->target[t];
+        }
+    }
+    return NULL;
+}
+
+/** Gives the sample one more target. \param target  kept by reference */
+static inline void sm_sample_add(sm_sample *sample, const sm_target *target, const void *data)
+{
+    assert(sample->target_count < SM_TARGETS_MAX);
+    sample->target[sample->target_count++] = (sm_target_view){target, data};
+}
 
 /** How an output image of (out_height, out_width) is cut from a stored one: mirror if `flip`, then scale, then crop.
  *
@@ -73,20 +99,20 @@ static inline int64_t sm_geometry_nearest(const sm_geometry *geometry, int heigh
     return xs >= 0 && ys >= 0 && xs < width && ys < height ? (int64_t)ys * width + (int64_t)xs : -1;
 }
 
-/** Builds one task's target of one sample; called by the loader's threads, so it must be a pure function.
+/** Builds what a task trains on from one sample; called by the loader's threads, so it must be a pure function.
  *
- * \param [in]  user      the task
- * \param [in]  sample    with the map that the task reads, or with NULL there (then everything is invalid)
- * \param [out] target    bytes_per_pixel * out_height * out_width bytes
- * \return the number of valid pixels */
-typedef int64_t (*sm_target_build)(const void *user, const sm_sample *sample, const sm_geometry *geometry,
-                                   void *target);
+ * \param [in]  user    the task
+ * \param [in]  sample  where the stored target is missing everything is invalid
+ * \param [out] built   item_bytes for each item of the output
+ * \return the number of valid items */
+typedef int64_t (*sm_target_build)(const void *user, const sm_sample *sample, const sm_geometry *geometry, void *built);
 
 /** What the loader needs to know of a task. */
 typedef struct sm_target_builder {
     sm_target_build build;
     const void *user;
-    int bytes_per_pixel;
+    sm_scope scope;
+    size_t item_bytes;
 } sm_target_builder;
 
 #ifdef __cplusplus

@@ -1,7 +1,7 @@
 /** \file
- * The network: a shared dilated ResNet + ASPP, and one decoder a task (Kendall, Gal, Cipolla, CVPR 2018; Chen et al. 2017 for the ASPP).
+ * The network: a shared backbone, the neck that it may have, and one head a task (Kendall, Gal, Cipolla, CVPR 2018). Backbones and heads are rows of tables.
  *
- * Functions that append ops to a graph; parameter names are torchvision's with the prefixes "backbone.", "aspp.", "decoders.<task>.". */
+ * Parameter names are torchvision's with the prefixes "backbone.", "aspp.", "decoders.<task>.". */
 #ifndef SIGMATIC_MODEL_NETWORK_H
 #define SIGMATIC_MODEL_NETWORK_H
 
@@ -15,18 +15,32 @@ extern "C" {
 
 enum { SM_ASPP_RATES = 3 };
 
+typedef struct sm_backbone sm_backbone;
+
 /** Section [model]. */
 typedef struct sm_network_options {
-    const char *backbone;     /**< "resnet18" ... "resnet152" */
+    const sm_backbone *backbone;
     double width;             /**< multiplies all channel counts, at least 4 remain */
-    int output_stride;        /**< 8, 16 or 32 */
+    int output_stride;        /**< 8, 16 or 32: of a ResNet */
     int rates[SM_ASPP_RATES]; /**< of the ASPP's 3x3 branches */
-    int project;              /**< 1x1 convolution of the concatenation down to 256 (x width) */
+    int project;              /**< 1x1 convolution of the ASPP's concatenation down to 256 (x width) */
     int align_corners;        /**< of the upsampling to the input's size */
-    double dropout;           /**< before each decoder's last layer; 0 = none */
+    double dropout;           /**< before each head's last layer; 0 = none */
 } sm_network_options;
 
-extern const sm_key sm_model_keys[];
+/** One row of the table of backbones. */
+struct sm_backbone {
+    const char *name;   /**< "resnet18" */
+    const sm_key *keys; /**< of section [model] that it and its neck read besides sm_model_keys; NULL = none */
+    /** Appends it. \return its features */
+    sm_features (*append)(sm_graph *graph, int input, const sm_network_options *options);
+    /** Appends what stands between it and the heads. \return the shared representation. NULL: the features are */
+    sm_features (*neck)(sm_graph *graph, sm_features features, const sm_network_options *options);
+};
+
+extern const sm_backbone sm_backbones[]; /**< ends with a NULL name */
+
+extern const sm_key sm_model_keys[], sm_resnet_keys[];
 
 /** Reads section [model]. \return SM_ERR_CONFIG naming the key */
 sm_status sm_network_configure(const sm_config *config, sm_network_options *options);
@@ -35,36 +49,25 @@ sm_status sm_network_configure(const sm_config *config, sm_network_options *opti
  * \return SM_ERR_CONFIG naming a pattern that matches nothing */
 sm_status sm_network_apply_patterns(const sm_config *config, sm_parameters *parameters);
 
-/** A decoder wanted. */
-typedef struct sm_decoder {
-    const char *name;
-    int channels; /**< of its output map */
-} sm_decoder;
+/** What a head predicts. */
+typedef enum sm_head_kind {
+    SM_HEAD_MAP,    /**< a value a pixel: 3x3 convolution + BN + ReLU, 1x1 convolution, bilinear to the input's size */
+    SM_HEAD_VECTOR, /**< a value a sample: pooled features, two linear layers with a ReLU between */
+    SM_HEAD_KINDS
+} sm_head_kind;
 
-/** Builds the network for (height, width, 3) images; output i is decoder i's map at the input's size.
+/** A head wanted. */
+typedef struct sm_head {
+    const char *name; /**< of the task */
+    sm_head_kind kind;
+    int channels; /**< of its output */
+} sm_head;
+
+/** Builds the network for inputs of this shape; output i is head i's: (height, width, channels) of a map, (1, 1, channels) of a vector.
  * \param [in,out] parameters  slices are added, or found if another graph added them
  * \param [out] out            freed with sm_graph_free() */
-sm_status sm_network_build(const sm_network_options *options, int height, int width, int decoder_count,
-                           const sm_decoder *decoders, sm_parameters *parameters, sm_graph **out);
-
-/** \return max(4, base * width rounded): channels of a layer under the width multiplier. */
-int sm_network_channels(int base, double width);
-
-/** Appends the backbone: 3x3 windows of layer3 and layer4 dilated so that height / output_stride remains. \return its output value */
-int sm_resnet_append(sm_graph *graph, int input, const sm_network_options *options);
-
-/** Appends the ASPP: 1x1 and three dilated 3x3 branches, concatenated, and a pooled one, a vector: together the shared
- * representation (projected, one map).
- * \return its values */
-sm_features sm_aspp_append(sm_graph *graph, int input, const sm_network_options *options);
-
-/** Appends one decoder: 3x3 convolution + BN + ReLU, 1x1 convolution, bilinear to (height, width). \return its value */
-int sm_decoder_append(sm_graph *graph, sm_features input, const sm_network_options *options, const sm_decoder *decoder,
-                      int height, int width);
-
-/** Appends convolution NAME.<conv> + batch norm NAME.<norm> + ReLU, the building block of all parts. */
-int sm_conv_norm_relu_append(sm_graph *graph, sm_features input, const char *conv, const char *norm,
-                             const sm_conv2d_options *options);
+sm_status sm_network_build(const sm_network_options *options, sm_value_shape input, int head_count,
+                           const sm_head *heads, sm_parameters *parameters, sm_graph **out);
 
 #ifdef __cplusplus
 }

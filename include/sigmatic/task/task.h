@@ -1,12 +1,15 @@
 /** \file
- * A task: its target, loss, gradient, metrics, decoding and picture. Kinds are rows of a table; a config section [task.NAME] makes an instance.
+ * A task: the target that it learns, loss, gradient, metrics, decoding and picture. Kinds are rows of a table; a config section [task.NAME] makes an instance.
  *
- * All maps are (N,H,W,channels) contiguous. Losses are sums over the local batch; the caller divides by the global count of valid pixels. */
+ * Arrays of logits are (items, channels), an item being a pixel or a sample (sm_target.scope), those of many samples one after the other.
+ * What a task trains on is a class id u8 an item (SM_CLASS_IGNORED invalid) or `channels` floats (NaN invalid).
+ * Losses are sums over the local batch; the caller divides by the global count of valid items. */
 #ifndef SIGMATIC_TASK_TASK_H
 #define SIGMATIC_TASK_TASK_H
 
 #include <sigmatic/base/status.h>
 #include <sigmatic/data/sample.h>
+#include <sigmatic/data/target.h>
 #include <sigmatic/io/config.h>
 
 #include <stddef.h>
@@ -18,20 +21,11 @@ extern "C" {
 
 typedef struct sm_task sm_task;
 
-/** What the dataset says of the classes (attributes of `semantic`). */
-typedef struct sm_class_info {
-    int count;
-    char (*names)[32];     /**< count */
-    uint8_t (*palette)[3]; /**< count, RGB */
-    uint8_t *thing;        /**< count, 1 = has instances */
-    int ignore;            /**< 255 */
-} sm_class_info;
-
-/** Sums of a loss over pixels. */
+/** Sums of a loss over items. */
 typedef struct sm_loss_sums {
-    double loss; /**< sum over valid pixels of the loss, itself summed over the D components */
+    double loss; /**< sum over valid items of the loss, itself summed over the D components */
     double
-        slope; /**< sum over valid pixels of d loss / ds at fixed logits where inverse_temperature = exp(-s), which `categorical_scaled` needs; 0 for regressions */
+        slope; /**< sum over valid items of d loss / ds at fixed logits where inverse_temperature = exp(-s), which `categorical_scaled` needs; 0 for regressions */
 } sm_loss_sums;
 
 typedef struct sm_metric {
@@ -44,31 +38,27 @@ typedef struct sm_metric {
 
 /** One row of the table of kinds. */
 typedef struct sm_task_kind {
-    const char *name;           /**< "semantic" */
-    const char *target_dataset; /**< the map of the dataset file that it needs: "semantic", "instance", "disparity" */
-    const char *losses;         /**< allowed values of the key `loss`, the default first: "l1|l2" */
-    int target_bytes_per_pixel;
-    sm_target_build
-        build_target; /**< user = the sm_task; semantic u8 (255 invalid); instance float[2] and depth float (NaN invalid) */
-
-    /** Loss sums of `pixels` pixels. \param inverse_temperature  multiplies the logits of a cross-entropy (1, or exp(-s)) */
-    sm_loss_sums (*loss_forward)(const sm_task *task, size_t pixels, const float *logits, const void *target,
-                                 double inverse_temperature, int threads);
-    /** grad_logits = scale * d(sum of the loss)/d logits; zero at invalid pixels. */
-    void (*loss_backward)(const sm_task *task, size_t pixels, const float *logits, const void *target,
-                          double inverse_temperature, double scale, float *grad_logits, int threads);
+    const char *name;      /**< "semantic" */
+    const char *target;    /**< that it learns unless the key `target` names another: "disparity" */
+    sm_target_type learns; /**< the type of target that it takes, */
+    sm_scope scope;        /**< its scope, */
+    int components;        /**< and its components; 0 = any number */
+    const char *losses;    /**< allowed values of the key `loss`, the default first: "l1|l2" */
+    int outputs;           /**< channels that it predicts; 0 = one a class, or as many as the target has components */
+    const char *unit;      /**< of what it predicts; NULL = the target's */
+    sm_target_build build_target; /**< user = the sm_task */
 
     /** Numbers that a metric accumulates over samples; both kinds simply add up over ranks. */
     size_t (*metric_counts)(const sm_task *task);
     size_t (*metric_sums)(const sm_task *task);
     /** Adds one sample. \param metres_pixels  baseline * fx * current width / original width, so that metres = this / disparity; NaN unknown */
-    void (*metric_add)(const sm_task *task, int height, int width, const float *logits, const void *target,
-                       double metres_pixels, int64_t *counts, double *sums);
+    void (*metric_add)(const sm_task *task, size_t items, const float *logits, const void *target, double metres_pixels,
+                       int64_t *counts, double *sums);
     /** \param [out] values  one a row of `metrics`; NaN where nothing was measured */
     void (*metric_values)(const sm_task *task, const int64_t *counts, const double *sums, double *values);
     const sm_metric *metrics; /**< ends with a NULL name; the first decides "best" */
 
-    /** Draws a map as RGB. Exactly one of logits and target is given, the other is NULL.
+    /** Draws a map as RGB; NULL: a value a sample has no picture. Exactly one of logits and target is given, the other is NULL.
      * \param [in] thing  (H,W) 1 where a thing is (for instances), or NULL = everywhere valid */
     void (*picture)(const sm_task *task, int height, int width, const float *logits, const void *target,
                     const uint8_t *thing, uint8_t *rgb);
@@ -84,27 +74,54 @@ extern const sm_key sm_task_keys[];
 struct sm_task {
     char *name; /**< NAME of [task.NAME] */
     const sm_task_kind *kind;
-    const char *loss;             /**< "cross_entropy", "l1", "l2" */
-    int channels;                 /**< D: classes, 2, 1 */
-    const sm_class_info *classes; /**< of the dataset, owned by the caller; NULL if it has no semantic map */
+    sm_target *target; /**< what the dataset says of the target, classes included; owned */
+    const char *loss;  /**< "cross_entropy", "l1", "l2" */
+    int channels;      /**< D: classes, 2, 1 */
     float *
-        class_weights; /**< channels, multiply each pixel's cross-entropy by its true class; NULL = 1. The mean stays one over pixels */
+        class_weights; /**< channels, multiply each item's cross-entropy by its true class; NULL = 1. The mean stays one over items */
 };
 
 /** Makes the task of section [task.NAME].
- * \param classes  of the training set, kept by reference; NULL if there are none
- * \return SM_ERR_CONFIG naming the key */
-sm_status sm_task_new(const sm_config *config, const char *name, const sm_class_info *classes, sm_task **out);
+ * \param targets  descriptions that the dataset has; copied. NULL: there is no dataset yet, the config alone is checked against a target as the kind wants it
+ * \return SM_ERR_CONFIG naming the key; SM_ERR_INPUT if the dataset has no such target, or one of another type, scope or number of components */
+sm_status sm_task_new(const sm_config *config, const char *name, const sm_target *const *targets, int target_count,
+                      sm_task **out);
 void sm_task_free(sm_task *task);
 
-/** Intersection over union of every class of a semantic task, in [0, 1]; NaN for a class that is neither in the truth nor predicted.
+/** \return 1 if the task predicts classes, 0 if real values. */
+int sm_task_is_classification(const sm_task *task);
+
+/** \return bytes of an item of what the task trains on, and of what it predicts. */
+size_t sm_task_item_bytes(const sm_task *task);
+
+/** \return the unit of loss and sigma: "px"; "nat" of a cross-entropy. */
+const char *sm_task_unit(const sm_task *task);
+
+/** \return what a loader needs to know of the task; refers to it. */
+sm_target_builder sm_task_builder(const sm_task *task);
+
+/** Loss sums of `items` items. \param inverse_temperature  multiplies the logits of a cross-entropy (1, or exp(-s)) */
+sm_loss_sums sm_task_loss(const sm_task *task, size_t items, const float *logits, const void *target,
+                          double inverse_temperature, int threads);
+
+/** grad_logits = scale * d(sum of the loss)/d logits; zero at invalid items. */
+void sm_task_loss_gradient(const sm_task *task, size_t items, const float *logits, const void *target,
+                           double inverse_temperature, double scale, float *grad_logits, int threads);
+
+/** What the logits say, in the form of what the task trains on: the likeliest class, or the values themselves.
+ * \param [out] prediction  items * sm_task_item_bytes() */
+void sm_task_decode(const sm_task *task, size_t items, const float *logits, void *prediction);
+
+/** Intersection over union of every class of a classification, in [0, 1]; NaN for a class that is neither in the truth nor predicted.
  * \param counts  as accumulated by metric_add: the confusion matrix, row truth, column prediction
  * \param [out] iou  channels */
-void sm_task_class_iou(const sm_task *semantic, const int64_t *counts, double *iou);
+void sm_task_class_iou(const sm_task *task, const int64_t *counts, double *iou);
 
-/** Marks pixels predicted (or labelled) as things. \param [out] thing  (H,W) 0 or 1 */
-void sm_task_thing_mask(const sm_task *semantic, int height, int width, const float *logits, const void *target,
-                        uint8_t *thing);
+/** \return 1 if the task says at every pixel whether there is a thing: sm_task_thing_mask() may be asked. */
+int sm_task_finds_things(const sm_task *task);
+
+/** Marks pixels predicted as things. \param [out] thing  (items) 0 or 1 */
+void sm_task_thing_mask(const sm_task *task, size_t items, const float *logits, uint8_t *thing);
 
 #ifdef __cplusplus
 }

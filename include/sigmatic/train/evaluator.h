@@ -13,12 +13,11 @@ extern "C" {
 
 typedef struct sm_evaluator sm_evaluator;
 
-/** Makes the inference engine for whole images of (height, width). Call before any engine of the session is bound.
+/** Makes the inference engine for whole inputs. Call before any engine of the session is bound.
  * \param dataset  kept by reference
- * \param mean, std  of the training set: what the network was trained with
+ * \param input    what the network reads: size, and the statistics of the training set; those are kept by reference
  * \return SM_ERR_INPUT if the dataset's classes are not those of the session */
-sm_status sm_evaluator_new(sm_session *session, sm_dataset *dataset, int height, int width, const double mean[3],
-                           const double std[3], sm_evaluator **out);
+sm_status sm_evaluator_new(sm_session *session, sm_dataset *dataset, const sm_input *input, sm_evaluator **out);
 void sm_evaluator_free(sm_evaluator *evaluator);
 
 /** \return how many values sm_evaluator_run() gives: all metrics of task 0, then of task 1, ... */
@@ -28,7 +27,7 @@ int sm_evaluator_value_count(const sm_evaluator *evaluator);
 typedef struct sm_evaluation {
     float *parameters; /**< flat parameters to use; NULL = the session's */
     const float *const
-        *fixed; /**< one map (H,W,D) a task that is predicted for every sample instead of the network's; or NULL */
+        *fixed; /**< one prediction (items,D) a task, the same for every sample, instead of the network's; or NULL */
     const char *predictions;  /**< file to write (README: sigmatic-predictions), or NULL; on failure it is not there */
     int64_t prediction_count; /**< samples in it, the first ones of the split */
 } sm_evaluation;
@@ -40,7 +39,7 @@ sm_status sm_evaluator_run(sm_evaluator *evaluator, const sm_evaluation *evaluat
 /** Learns the trivial predictor from a training set: the most frequent class at each position (of equals the first), the median of a
  * one-component regression at each position, the zero vector. Uses at most the first 2048 samples. Collective; the ranks share the rows.
  * \param most_bytes  of targets kept on a rank at a time: the samples are read once for each part of the positions that fits
- * \param [out] maps  one map (H,W,D) a task, the same on every rank; each freed with sm_free(); NULL or valid on failure */
+ * \param [out] maps  one prediction (items,D) a task, the same on every rank; each freed with sm_free(); NULL or valid on failure */
 sm_status sm_evaluator_learn_trivial(const sm_evaluator *evaluator, sm_dataset *train, size_t most_bytes, float **maps);
 
 /** Prints the values as a table (report.h), or sets them in an object.

@@ -31,11 +31,11 @@ typedef struct sm_session {
     sm_settings settings;
     int sum_nodes; /**< reproducible: most nodes of the tree over a batch that a rank's samples are */
     sm_network_options network;
+    int input_channels;
     int task_count;
     sm_task **tasks;
-    sm_decoder *decoders; /**< one a task */
+    sm_head *heads; /**< one a task */
     sm_weighting *weighting;
-    sm_class_info classes; /**< of the dataset; count 0 = none */
     sm_parameters *parameters;
     int *log_variances;     /**< one a task: index of its slice; NULL: the weighting learns none */
     sm_node_memory *shared; /**< of `values` */
@@ -48,12 +48,12 @@ typedef struct sm_session {
 
 /** Reads the config and makes tasks, weighting and parameters (initialised, the same on every rank). Collective.
  *
- * \param dataset  whose classes the tasks learn
+ * \param dataset  whose targets, with their classes, the tasks learn, and whose input the network reads; copied
  * \return the same on every rank: a configuration error, or SM_ERR_INPUT if no file of the dataset has a task's target */
 sm_status sm_session_new(const sm_config *config, sm_comm *comm, const sm_dataset *dataset, sm_session **out);
 void sm_session_free(sm_session *session);
 
-/** Refuses what sm_session_new() refuses of a config, before any dataset is there: nothing is known of classes.
+/** Refuses what sm_session_new() refuses of a config, before any dataset is there.
  * \return SM_ERR_CONFIG naming the key */
 sm_status sm_session_check_config(const sm_config *config);
 
@@ -71,7 +71,7 @@ void sm_session_broadcast(sm_session *session, float *numbers);
 /** Gives every rank parameters of its own. Before an engine is bound; on all ranks or none. */
 void sm_session_stop_sharing(sm_session *session);
 
-/** Builds graph and plan for (height, width) images. Before any engine of the session is bound: they share memory, made for the largest.
+/** Builds graph and plan for (height, width) inputs. Before any engine of the session is bound: they share memory, made for the largest.
  * \param capacity  samples of one run on this rank */
 sm_status sm_engine_new(sm_session *session, int height, int width, int capacity, int training, sm_engine **out);
 void sm_engine_free(sm_engine *engine);

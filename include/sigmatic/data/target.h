@@ -1,0 +1,88 @@
+/** \file
+ * What a target is: a named array of a dataset split, described once. Reading, augmentation, writing, counts of valid
+ * items, losses, metrics, predictions and units follow from the description.
+ *
+ * An item is what has one value of a target: a pixel, or a sample. */
+#ifndef SIGMATIC_DATA_TARGET_H
+#define SIGMATIC_DATA_TARGET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What the numbers are, and which of them mean "invalid". In memory a class is a uint8_t, an instance a uint16_t, a
+ * real value a float. */
+typedef enum sm_target_type {
+    SM_TARGET_CLASS,    /**< ids 0 .. classes - 1; SM_CLASS_IGNORED is invalid */
+    SM_TARGET_INSTANCE, /**< ids within one sample; 0: no instance */
+    SM_TARGET_REAL,     /**< real values; an item with a NaN among its components is invalid */
+    SM_TARGET_TYPES
+} sm_target_type;
+
+enum { SM_CLASS_IGNORED = 255, SM_CLASSES_MAX = 255, SM_TARGETS_MAX = 32 };
+
+/** What has a value of its own. A value a sample is neither scaled down nor cropped. */
+typedef enum sm_scope {
+    SM_SCOPE_PIXEL,  /**< an array of a split has shape (N,H,W) or (N,H,W,components); resampled by the nearest pixel */
+    SM_SCOPE_SAMPLE, /**< (N) or (N,components) */
+    SM_SCOPES
+} sm_scope;
+
+/** How values grow when the image is scaled by (scale_x, scale_y). */
+typedef enum sm_target_scaling {
+    SM_SCALING_NONE,  /**< not at all: metres, unit vectors */
+    SM_SCALING_WIDTH, /**< with the width: disparities */
+    SM_SCALING_AXES,  /**< component 0 (x) with the width, component 1 (y) with the height: vectors in pixels */
+    SM_SCALINGS
+} sm_target_scaling;
+
+/** "class", "pixel", "width", ...: the words of dataset files, in the order of the enums. */
+extern const char *const sm_target_type_names[SM_TARGET_TYPES], *const sm_scope_names[SM_SCOPES],
+                                                                    *const sm_target_scaling_names[SM_SCALINGS];
+
+/** The classes of a target of ids. Pointers are only read. */
+typedef struct sm_class_list {
+    int count;
+    const char *const *names;    /**< count */
+    const uint8_t (*palette)[3]; /**< count, RGB; NULL: none given */
+    const uint8_t *thing;        /**< count, 1 = has instances; NULL: none has */
+} sm_class_list;
+
+/** A description. Names and classes are only read; sm_target_copy() makes one that owns them. */
+typedef struct sm_target {
+    const char *name; /**< of the array in its split */
+    sm_target_type type;
+    sm_scope scope;
+    int components;   /**< values an item, at least 1; ids have 1 */
+    const char *unit; /**< "px", "m"; "" for plain numbers and ids */
+    sm_target_scaling scaling;
+    unsigned flip_negates;        /**< bit c: component c changes its sign when the image is mirrored */
+    double least, most;           /**< real values outside of [least, most] are an error of the file */
+    const sm_class_list *classes; /**< of SM_TARGET_CLASS, else NULL */
+} sm_target;
+
+/** Arrays known by their name: what a file need not describe. Ends with a NULL name. */
+extern const sm_target sm_standard_targets[];
+
+/** \return the standard target of that name, NULL if there is none. */
+const sm_target *sm_standard_target(const char *name);
+
+/** \return items of one sample of (height, width) pixels. */
+static inline size_t sm_scope_items(sm_scope scope, int height, int width)
+{
+    return scope == SM_SCOPE_SAMPLE ? 1 : (size_t)height * (size_t)width;
+}
+
+/** \return bytes of one item in memory. */
+size_t sm_target_item_bytes(const sm_target *target);
+
+/** \return a copy in one block with its name, unit and classes; freed with sm_free(). */
+sm_target *sm_target_copy(const sm_target *target);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

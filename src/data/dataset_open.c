@@ -1,0 +1,505 @@
+/* Opening one file of a dataset: what the split holds, where it lies, how it is described. */
+#include "data/dataset_format.h"
+#include "data/dataset_private.h"
+
+#include <sigmatic/base/memory.h>
+#include <sigmatic/io/h5.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Squares of larger numbers leave the range of a float. */
+static const double greatest_real = 1e18;
+
+static sm_status check_format(const sm_h5 *file)
+{
+    sm_status status = SM_OK;
+    char *format = NULL;
+    int64_t version = 0;
+    if (!sm_h5_has_attribute(file, "/", "format")) {
+        return sm_fail(SM_ERR_INPUT, "%s: no attribute 'format', expected '" SM_DATASET_FORMAT "'", sm_h5_path(file));
+    }
+    SM_TRY(sm_h5_read_attribute_text(file, "/", "format", &format));
+    if (strcmp(format, SM_DATASET_FORMAT) != 0) {
+        status = sm_fail(SM_ERR_INPUT, "%s: attribute 'format' is '%s', expected '" SM_DATASET_FORMAT "'",
+                         sm_h5_path(file), format);
+        goto done;
+    }
+    SM_TRY(sm_h5_read_attribute_int64(file, "/", "format_version", &version));
+    if (version < SM_DATASET_OLDEST_VERSION || version > SM_DATASET_VERSION) {
+        status = sm_fail(SM_ERR_INPUT, "%s: attribute 'format_version' is %lld, expected %d to %d", sm_h5_path(file),
+                         (long long)version, SM_DATASET_OLDEST_VERSION, SM_DATASET_VERSION);
+    }
+done:
+    sm_free(format);
+    return status;
+}
+
+/* ---- splits and their input -------------------------------------------------------------------------------------- */
+
+/* \return the kind of input that a split has; NULL: it is no split. */
+static const sm_input_kind *input_kind_of(const sm_h5 *file, const char *split)
+{
+    char object[SM_OBJECT_BYTES];
+    for (const sm_input_kind *kind = sm_input_kinds; kind->name; kind++) {
+        if (sm_h5_has_dataset(file, sm_array_object(object, split, kind->name, ""))) {
+            return kind;
+        }
+    }
+    return NULL;
+}
+
+/* Keeps the splits of a list of groups, in place. */
+static sm_status list_splits(const sm_h5 *file, char ***names, size_t *count)
+{
+    sm_status status = sm_h5_list(file, "/", names, count);
+    size_t kept = 0;
+    for (size_t i = 0; status == SM_OK && i < *count; i++) {
+        if (input_kind_of(file, (*names)[i])) {
+            (*names)[kept++] = (*names)[i];
+        }
+    }
+    *count = kept;
+    return status;
+}
+
+static sm_status fail_no_split(const sm_h5 *file, const char *split)
+{
+    char **names = NULL, found[512] = "";
+    size_t count = 0;
+    sm_status status = list_splits(file, &names, &count);
+    for (size_t i = 0; status == SM_OK && i < count; i++) {
+        size_t used = strlen(found);
+        snprintf(found + used, sizeof found - used, "%s%s", i > 0 ? ", " : "", names[i]);
+    }
+    sm_free(names);
+    return sm_fail(SM_ERR_INPUT, "%s: no split '%s' (a group with a dataset 'image'); there %s: %s", sm_h5_path(file),
+                   split, count == 1 ? "is" : "are", count > 0 ? found : "none");
+}
+
+sm_status sm_dataset_splits(const char *path, char ***names, size_t *count)
+{
+    sm_status status = SM_OK;
+    sm_h5 *file = NULL;
+    *names = NULL;
+    SM_TRY(sm_h5_open(path, &file));
+    SM_TRY(check_format(file));
+    SM_TRY(list_splits(file, names, count));
+done:
+    sm_h5_close(file);
+    return status;
+}
+
+/* One number a channel of an attribute of the root; the kind's own without it. */
+static sm_status read_statistic(const sm_h5 *file, const char *name, const sm_input_kind *kind, const double *fallback,
+                                double *out)
+{
+    sm_status status = SM_OK;
+    double *values = NULL;
+    size_t count = 0, channels = (size_t)kind->channels;
+    memcpy(out, fallback, channels * sizeof *out);
+    if (sm_h5_has_attribute(file, "/", name)) {
+        SM_TRY(sm_h5_read_attribute_doubles(file, "/", name, &values, &count));
+        if (count != channels) {
+            status = sm_fail(SM_ERR_INPUT, "%s: attribute '%s' has %zu numbers, expected %zu (%s)", sm_h5_path(file),
+                             name, count, channels, kind->channel_names);
+            goto done;
+        }
+        memcpy(out, values, channels * sizeof *out);
+    }
+done:
+    sm_free(values);
+    return status;
+}
+
+static sm_status read_statistics(const sm_h5 *file, file_part *part)
+{
+    sm_status status = SM_OK;
+    const sm_input_kind *kind = part->input.kind;
+    size_t channels = (size_t)kind->channels;
+    double *mean = part->statistics = sm_alloc(2 * channels * sizeof *mean), *std = mean + channels;
+    part->input.mean = mean;
+    part->input.std = std;
+    SM_TRY(read_statistic(file, "mean", kind, kind->mean, mean));
+    SM_TRY(read_statistic(file, "std", kind, kind->std, std));
+    for (size_t c = 0; c < channels; c++) {
+        if (!(std[c] > 0) || !isfinite(std[c]) || !isfinite(mean[c])) {
+            return sm_fail(SM_ERR_INPUT,
+                           "%s: attributes 'mean', 'std' hold %g, %g: finite numbers and std > 0 expected", part->path,
+                           mean[c], std[c]);
+        }
+    }
+done:
+    return status;
+}
+
+static sm_status locate(const sm_h5 *file, const char *split, const char *name, sm_h5_type type, int rank,
+                        const size_t *shape, stored_array *array)
+{
+    sm_status status = SM_OK;
+    char object[SM_OBJECT_BYTES];
+    SM_TRY(sm_h5_locate(file, sm_array_object(object, split, name, ""), type, rank, shape, &array->offset));
+    array->bytes = sm_h5_type_bytes(type);
+    for (int i = 1; i < rank; i++) {
+        array->bytes *= shape[i];
+    }
+    if (sm_h5_has_dataset(file, sm_array_object(object, split, name, "_crc32c"))) {
+        array->checksums = sm_alloc(shape[0] * sizeof *array->checksums);
+        SM_TRY(sm_h5_read(file, object, SM_H5_U32, 1, shape, array->checksums));
+    }
+done:
+    return status;
+}
+
+/* The input tells how many samples there are and how large. */
+static sm_status read_input(const sm_h5 *file, const char *split, file_part *part)
+{
+    char object[SM_OBJECT_BYTES];
+    const sm_input_kind *kind = part->input.kind;
+    sm_h5_info info;
+    sm_status status = sm_h5_query(file, sm_array_object(object, split, kind->name, ""), &info);
+    if (status != SM_OK) {
+        return status;
+    }
+    if (info.rank != 4 || info.shape[3] != (size_t)kind->channels || info.type != SM_H5_U8) {
+        return sm_fail(SM_ERR_INPUT, "%s: %s is not u8 of shape (N,H,W,%d)", part->path, object, kind->channels);
+    }
+    if (info.count == 0 || info.shape[1] > INT32_MAX / 8 || info.shape[2] > INT32_MAX / 8) {
+        return sm_fail(SM_ERR_INPUT, "%s: %s has shape (%zu,%zu,%zu,%d)", part->path, object, info.shape[0],
+                       info.shape[1], info.shape[2], kind->channels);
+    }
+    part->count = (int64_t)info.shape[0];
+    part->input.height = (int)info.shape[1];
+    part->input.width = (int)info.shape[2];
+    part->input.channels = kind->channels;
+    return locate(file, split, kind->name, SM_H5_U8, info.rank, info.shape, &part->input_array);
+}
+
+/* ---- classes ----------------------------------------------------------------------------------------------------- */
+
+/* A colour for a class of a file without palette: hues far apart. */
+static void make_colour(int class_index, uint8_t colour[3])
+{
+    double hue = 6 * fmod(class_index * 0.618033988749895, 1);
+    for (int c = 0; c < 3; c++) {
+        double distance = fabs(fmod(hue + 6 - 2 * c, 6) - 3); /* 3: the channel's own hue; 0: opposite */
+        double level = fmin(fmax(distance - 1, 0), 1);
+        colour[c] = (uint8_t)(60 + 180 * level);
+    }
+}
+
+/* `count` numbers 0 .. 255 of an attribute; `out` stays as it is without it. */
+static sm_status read_bytes(const sm_h5 *file, const char *object, const char *attribute, size_t expected, uint8_t *out)
+{
+    sm_status status = SM_OK;
+    int64_t *values = NULL;
+    size_t count = 0;
+    if (!sm_h5_has_attribute(file, object, attribute)) {
+        return SM_OK;
+    }
+    SM_TRY(sm_h5_read_attribute_int64s(file, object, attribute, &values, &count));
+    if (count != expected) {
+        status = sm_fail(SM_ERR_INPUT, "%s: attribute '%s' of %s has %zu numbers, expected %zu", sm_h5_path(file),
+                         attribute, object, count, expected);
+        goto done;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (values[i] < 0 || values[i] > 255) {
+            status = sm_fail(SM_ERR_INPUT, "%s: attribute '%s' of %s holds %lld, expected 0 .. 255", sm_h5_path(file),
+                             attribute, object, (long long)values[i]);
+            goto done;
+        }
+        out[i] = (uint8_t)values[i];
+    }
+done:
+    sm_free(values);
+    return status;
+}
+
+/* Replaces the description by one with the classes that the file names. */
+static sm_status read_classes(const sm_h5 *file, const char *object, stored_target *stored)
+{
+    sm_status status = SM_OK;
+    char **names = NULL;
+    size_t count = 0;
+    uint8_t palette[SM_CLASSES_MAX][3], thing[SM_CLASSES_MAX] = {0};
+    SM_TRY(sm_h5_read_attribute_texts(file, object, "class_names", &names, &count));
+    if (count < 1 || count > SM_CLASSES_MAX) {
+        status = sm_fail(SM_ERR_INPUT, "%s: attribute 'class_names' of %s has %zu names, expected 1 .. %d",
+                         sm_h5_path(file), object, count, SM_CLASSES_MAX);
+        goto done;
+    }
+    for (size_t c = 0; c < count; c++) {
+        make_colour((int)c, palette[c]);
+    }
+    SM_TRY(read_bytes(file, object, "palette", 3 * count, palette[0]));
+    SM_TRY(read_bytes(file, object, "thing", count, thing));
+    SM_TRY(read_bytes(file, object, "ignore", 1, &stored->ignored));
+    sm_class_list classes = {(int)count, (const char *const *)names, (const uint8_t(*)[3])palette, thing};
+    sm_target described = *stored->target;
+    described.classes = &classes;
+    sm_target *copy = sm_target_copy(&described);
+    sm_free(stored->target);
+    stored->target = copy;
+done:
+    sm_free(names);
+    return status;
+}
+
+/* ---- targets ----------------------------------------------------------------------------------------------------- */
+
+/* \param [in,out] value  place of the attribute's word in `words`; stays as it is without the attribute */
+static sm_status read_word(const sm_h5 *file, const char *object, const char *attribute, const char *const *words,
+                           int count, int *value)
+{
+    sm_status status = SM_OK;
+    char *word = NULL, allowed[128] = "";
+    if (!sm_h5_has_attribute(file, object, attribute)) {
+        return SM_OK;
+    }
+    SM_TRY(sm_h5_read_attribute_text(file, object, attribute, &word));
+    for (int i = 0; i < count; i++) {
+        if (strcmp(word, words[i]) == 0) {
+            *value = i;
+            goto done;
+        }
+        size_t used = strlen(allowed);
+        snprintf(allowed + used, sizeof allowed - used, "%s%s", i > 0 ? ", " : "", words[i]);
+    }
+    status = sm_fail(SM_ERR_INPUT, "%s: attribute '%s' of %s is '%s', expected one of %s", sm_h5_path(file), attribute,
+                     object, word, allowed);
+done:
+    sm_free(word);
+    return status;
+}
+
+static sm_status read_flip(const sm_h5 *file, const char *object, sm_target *target)
+{
+    sm_status status = SM_OK;
+    int64_t *components = NULL;
+    size_t count = 0;
+    if (!sm_h5_has_attribute(file, object, "flip_negates")) {
+        return SM_OK;
+    }
+    SM_TRY(sm_h5_read_attribute_int64s(file, object, "flip_negates", &components, &count));
+    target->flip_negates = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (components[i] < 0 || components[i] >= target->components) {
+            status = sm_fail(SM_ERR_INPUT, "%s: attribute 'flip_negates' of %s names component %lld of %d",
+                             sm_h5_path(file), object, (long long)components[i], target->components);
+            goto done;
+        }
+        target->flip_negates |= 1u << components[i];
+    }
+done:
+    sm_free(components);
+    return status;
+}
+
+static sm_status read_bound(const sm_h5 *file, const char *object, const char *attribute, double *bound)
+{
+    return sm_h5_has_attribute(file, object, attribute) ? sm_h5_read_attribute_double(file, object, attribute, bound)
+                                                        : SM_OK;
+}
+
+/* What an array that is no standard target shows by its shape: (N), (N,D), (N,H,W) or (N,H,W,D). */
+static sm_status describe_shape(const sm_h5 *file, const char *object, sm_target *target)
+{
+    enum { MOST_COMPONENTS = 32 }; /* bits of flip_negates */
+    sm_h5_info info;
+    sm_status status = sm_h5_query(file, object, &info);
+    if (status != SM_OK) {
+        return status;
+    }
+    int has_components = info.rank == 2 || info.rank == 4;
+    size_t components = has_components ? info.shape[info.rank - 1] : 1;
+    if (info.rank < 1 || info.rank > 4 || components < 1 || components > MOST_COMPONENTS ||
+        (components > 1 && target->type != SM_TARGET_REAL)) {
+        return sm_fail(SM_ERR_INPUT,
+                       "%s: %s has %d dimensions and %zu components, expected (N), (N,H,W) and, of real values, "
+                       "(N,D), (N,H,W,D) with D up to %d",
+                       sm_h5_path(file), object, info.rank, components, MOST_COMPONENTS);
+    }
+    target->scope = info.rank >= 3 ? SM_SCOPE_PIXEL : SM_SCOPE_SAMPLE;
+    target->components = (int)components;
+    return SM_OK;
+}
+
+/* \param [in,out] target  the standard target of that name, or only its name */
+static sm_status describe(const sm_h5 *file, const char *object, int is_standard, sm_target *target, char **unit)
+{
+    sm_status status = SM_OK;
+    int type = (int)target->type, scaling = (int)target->scaling;
+    SM_TRY(read_word(file, object, "type", sm_target_type_names, SM_TARGET_TYPES, &type));
+    if (is_standard && type != (int)target->type) {
+        return sm_fail(SM_ERR_INPUT, "%s: attribute 'type' of %s is '%s', but a target of that name is '%s'",
+                       sm_h5_path(file), object, sm_target_type_names[type], sm_target_type_names[target->type]);
+    }
+    target->type = (sm_target_type)type;
+    if (!is_standard) {
+        SM_TRY(describe_shape(file, object, target));
+    }
+    SM_TRY(read_word(file, object, "scaling", sm_target_scaling_names, SM_SCALINGS, &scaling));
+    target->scaling = (sm_target_scaling)scaling;
+    if (target->scaling == SM_SCALING_AXES && target->components != 2) {
+        return sm_fail(SM_ERR_INPUT, "%s: attribute 'scaling' of %s is 'axes', which takes 2 components; there are %d",
+                       sm_h5_path(file), object, target->components);
+    }
+    SM_TRY(read_flip(file, object, target));
+    SM_TRY(read_bound(file, object, "least", &target->least));
+    SM_TRY(read_bound(file, object, "most", &target->most));
+    if (sm_h5_has_attribute(file, object, "unit")) {
+        SM_TRY(sm_h5_read_attribute_text(file, object, "unit", unit));
+        target->unit = *unit;
+    }
+done:
+    return status;
+}
+
+static sm_status add_target(const sm_h5 *file, const char *split, sm_target description, int is_standard,
+                            file_part *part)
+{
+    sm_status status = SM_OK;
+    char object[SM_OBJECT_BYTES], *unit = NULL;
+    size_t shape[4];
+    if (part->target_count == SM_TARGETS_MAX) {
+        return sm_fail(SM_ERR_INPUT, "%s: split '%s' has more than %d targets", part->path, split, SM_TARGETS_MAX);
+    }
+    sm_array_object(object, split, description.name, "");
+    SM_TRY(describe(file, object, is_standard, &description, &unit));
+    stored_target *stored = &part->targets[part->target_count++];
+    stored->target = sm_target_copy(&description);
+    stored->ignored = SM_CLASS_IGNORED;
+    if (description.type == SM_TARGET_CLASS) {
+        SM_TRY(read_classes(file, object, stored));
+    }
+    int rank = sm_target_shape(&description, part->count, part->input.height, part->input.width, shape);
+    SM_TRY(locate(file, split, description.name, sm_target_h5_type(&description), rank, shape, &stored->array));
+done:
+    sm_free(unit);
+    return status;
+}
+
+/* Standard targets first; then what describes itself. */
+static sm_status read_targets(const sm_h5 *file, const char *split, file_part *part)
+{
+    sm_status status = SM_OK;
+    char object[SM_OBJECT_BYTES], **names = NULL;
+    size_t count = 0;
+    for (const sm_target *target = sm_standard_targets; target->name; target++) {
+        if (sm_h5_has_dataset(file, sm_array_object(object, split, target->name, ""))) {
+            SM_TRY(add_target(file, split, *target, 1, part));
+        }
+    }
+    SM_TRY(sm_h5_list(file, split, &names, &count));
+    for (size_t i = 0; i < count; i++) {
+        sm_array_object(object, split, names[i], "");
+        if (!sm_standard_target(names[i]) && sm_h5_has_dataset(file, object) &&
+            sm_h5_has_attribute(file, object, "type")) {
+            const sm_target named = {.name = names[i], .unit = "", .least = -greatest_real, .most = greatest_real};
+            SM_TRY(add_target(file, split, named, 0, part));
+        }
+    }
+done:
+    sm_free(names);
+    return status;
+}
+
+/* ---- the rest ---------------------------------------------------------------------------------------------------- */
+
+/* A dataset of `count` doubles; NULL if the file has none. */
+static sm_status read_optional_doubles(const sm_h5 *file, const char *object, int64_t count, double **out)
+{
+    size_t shape[1] = {(size_t)count};
+    if (!sm_h5_has_dataset(file, object)) {
+        return SM_OK;
+    }
+    *out = sm_alloc(shape[0] * sizeof **out);
+    return sm_h5_read(file, object, SM_H5_DOUBLE, 1, shape, *out);
+}
+
+/* Sizes may be stored as any integer that the reading function takes. */
+static sm_status read_original_size(const sm_h5 *file, const char *object, file_part *part)
+{
+    sm_status status = SM_OK;
+    size_t shape[2] = {(size_t)part->count, 2};
+    int64_t *wide = sm_alloc(shape[0] * 2 * sizeof *wide);
+    SM_TRY(sm_h5_read(file, object, SM_H5_INT64, 2, shape, wide));
+    part->original_size = sm_alloc(shape[0] * 2 * sizeof *part->original_size);
+    for (size_t i = 0; i < shape[0] * 2; i++) {
+        if (wide[i] < 1 || wide[i] > INT32_MAX) {
+            status = sm_fail(SM_ERR_INPUT, "%s: %s[%zu] is %lld, expected a size in pixels", part->path, object, i / 2,
+                             (long long)wide[i]);
+            goto done;
+        }
+        part->original_size[i] = (int32_t)wide[i];
+    }
+done:
+    sm_free(wide);
+    return status;
+}
+
+static sm_status read_sample_facts(const sm_h5 *file, const char *split, file_part *part)
+{
+    sm_status status = SM_OK;
+    char object[SM_OBJECT_BYTES];
+    if (sm_h5_has_dataset(file, sm_array_object(object, split, "name", ""))) {
+        size_t count;
+        SM_TRY(sm_h5_read_texts(file, object, &part->names, &count));
+        if ((int64_t)count != part->count) {
+            status = sm_fail(SM_ERR_INPUT, "%s: %s has %zu names, expected %lld", part->path, object, count,
+                             (long long)part->count);
+            goto done;
+        }
+    }
+    if (sm_h5_has_dataset(file, sm_array_object(object, split, "original_size", ""))) {
+        SM_TRY(read_original_size(file, object, part));
+    }
+    sm_array_object(object, split, "baseline_metres", "");
+    SM_TRY(read_optional_doubles(file, object, part->count, &part->baseline_metres));
+    sm_array_object(object, split, "fx_pixels", "");
+    SM_TRY(read_optional_doubles(file, object, part->count, &part->fx_pixels));
+done:
+    return status;
+}
+
+sm_status sm_file_part_open(const char *path, const char *split, file_part *part)
+{
+    sm_status status = SM_OK;
+    sm_h5 *file = NULL;
+    part->path = sm_strdup(path);
+    SM_TRY(sm_h5_open(path, &file));
+    SM_TRY(check_format(file));
+    part->input.kind = input_kind_of(file, split);
+    if (!part->input.kind) {
+        status = fail_no_split(file, split);
+        goto done;
+    }
+    SM_TRY(read_statistics(file, part));
+    SM_TRY(read_input(file, split, part));
+    SM_TRY(read_targets(file, split, part));
+    SM_TRY(read_sample_facts(file, split, part));
+    SM_TRY(sm_file_open_read(path, &part->file));
+    part->verified = sm_alloc_zeroed((size_t)part->count);
+done:
+    sm_h5_close(file);
+    return status;
+}
+
+void sm_file_part_close(file_part *part)
+{
+    sm_file_close(part->file);
+    sm_free(part->input_array.checksums);
+    for (int t = 0; t < part->target_count; t++) {
+        sm_free(part->targets[t].array.checksums);
+        sm_free(part->targets[t].target);
+    }
+    sm_free(part->statistics);
+    sm_free(part->names);
+    sm_free(part->original_size);
+    sm_free(part->baseline_metres);
+    sm_free(part->fx_pixels);
+    sm_free((void *)part->verified);
+    sm_free(part->path);
+}

@@ -1,0 +1,54 @@
+/* The dataset's own struct, shared by opening (dataset_open.c), by asking and reading (dataset.c). */
+#ifndef DATA_DATASET_PRIVATE_H
+#define DATA_DATASET_PRIVATE_H
+
+#include <sigmatic/data/dataset.h>
+#include <sigmatic/io/file.h>
+
+/* Where an array of a split lies in its file. */
+typedef struct stored_array {
+    uint64_t offset;     /* of the first sample, in the file */
+    size_t bytes;        /* of a sample */
+    uint32_t *checksums; /* one a sample; NULL without */
+} stored_array;
+
+/* A target of one file. */
+typedef struct stored_target {
+    sm_target *target; /* owned */
+    stored_array array;
+    uint8_t ignored; /* class id that means "invalid" in the file */
+} stored_target;
+
+/* One file's part of the split. */
+typedef struct file_part {
+    char *path;
+    sm_file *file;
+    int64_t first, count; /* of its samples in the dataset */
+    sm_input input;
+    double *statistics; /* what input.mean and input.std point to */
+    stored_array input_array;
+    stored_target targets[SM_TARGETS_MAX];
+    int target_count;
+    char **names;                        /* (count); NULL without */
+    int32_t *original_size;              /* (count, 2); NULL without */
+    double *baseline_metres, *fx_pixels; /* (count); NULL without */
+    _Atomic uint8_t *verified;           /* (count) 1 once a sample was found sound */
+} file_part;
+
+struct sm_dataset {
+    char *split;
+    file_part *parts;
+    int part_count;
+    int64_t count;
+    sm_input input;                           /* of the largest size */
+    const sm_target *targets[SM_TARGETS_MAX]; /* of any file */
+    int target_count;
+    char *unnamed; /* (count, 24) names of samples of files without names; NULL if there are none */
+    char *fingerprint;
+};
+
+/* Opens one file. What it has made so far is in `part` after a failure too, for sm_file_part_close(). */
+sm_status sm_file_part_open(const char *path, const char *split, file_part *part);
+void sm_file_part_close(file_part *part);
+
+#endif

@@ -1,0 +1,87 @@
+#include <sigmatic/base/memory.h>
+#include <sigmatic/data/target.h>
+
+#include <string.h>
+
+const char *const sm_target_type_names[SM_TARGET_TYPES] = {"class", "instance", "real"},
+                  *const sm_scope_names[SM_SCOPES] = {"pixel", "sample"},
+                  *const sm_target_scaling_names[SM_SCALINGS] = {"none", "width", "axes"};
+
+/* A disparity above the width of any image is a mistake, and its square might overflow in a sum. */
+const sm_target sm_standard_targets[] = {
+    {.name = "semantic", .type = SM_TARGET_CLASS, .components = 1, .unit = ""},
+    {.name = "instance", .type = SM_TARGET_INSTANCE, .components = 1, .unit = ""},
+    {.name = "instance_offset",
+     .type = SM_TARGET_REAL,
+     .components = 2,
+     .unit = "px",
+     .scaling = SM_SCALING_AXES,
+     .flip_negates = 1u << 0,
+     .least = -65536,
+     .most = 65536},
+    {.name = "disparity",
+     .type = SM_TARGET_REAL,
+     .components = 1,
+     .unit = "px",
+     .scaling = SM_SCALING_WIDTH,
+     .least = 0,
+     .most = 65536},
+    {0},
+};
+
+const sm_target *sm_standard_target(const char *name)
+{
+    for (const sm_target *target = sm_standard_targets; target->name; target++) {
+        if (strcmp(target->name, name) == 0) {
+            return target;
+        }
+    }
+    return NULL;
+}
+
+size_t sm_target_item_bytes(const sm_target *target)
+{
+    static const size_t bytes[SM_TARGET_TYPES] = {sizeof(uint8_t), sizeof(uint16_t), sizeof(float)};
+    return (size_t)target->components * bytes[target->type];
+}
+
+/* Where the parts of a copy lie, one after the other; first pointers, then bytes. */
+static size_t names_bytes(const sm_class_list *classes)
+{
+    size_t bytes = 0;
+    for (int c = 0; c < classes->count; c++) {
+        bytes += strlen(classes->names[c]) + 1;
+    }
+    return bytes;
+}
+
+static void *append(char **end, const void *from, size_t bytes)
+{
+    void *copy = from ? memcpy(*end, from, bytes) : NULL;
+    *end += from ? bytes : 0;
+    return copy;
+}
+
+sm_target *sm_target_copy(const sm_target *target)
+{
+    static const sm_class_list none = {0};
+    const sm_class_list *classes = target->classes ? target->classes : &none;
+    size_t count = (size_t)classes->count;
+    sm_target *copy = sm_alloc(sizeof *copy + sizeof(sm_class_list) + count * (sizeof *classes->names + 4) +
+                               names_bytes(classes) + strlen(target->name) + strlen(target->unit) + 2);
+    sm_class_list *list = (sm_class_list *)(void *)(copy + 1);
+    const char **names = (const char **)(void *)(list + 1);
+    char *end = (char *)(names + count);
+    *copy = *target;
+    copy->classes = target->classes ? list : NULL;
+    *list = *classes;
+    list->names = names;
+    list->palette = append(&end, classes->palette, 3 * count);
+    list->thing = append(&end, classes->thing, count);
+    for (size_t c = 0; c < count; c++) {
+        names[c] = append(&end, classes->names[c], strlen(classes->names[c]) + 1);
+    }
+    copy->name = append(&end, target->name, strlen(target->name) + 1);
+    copy->unit = append(&end, target->unit, strlen(target->unit) + 1);
+    return copy;
+}

@@ -1,0 +1,21 @@
+/** \file
+ * The parts that network.c puts together, a file each. */
+#ifndef SIGMATIC_MODEL_PARTS_H
+#define SIGMATIC_MODEL_PARTS_H
+
+#include <sigmatic/model/network.h>
+
+/** A dilated ResNet: 3x3 windows of layer3 and layer4 dilated so that height / output_stride remains (resnet.c). */
+sm_features sm_resnet_append(sm_graph *graph, int input, const sm_network_options *options);
+
+/** Atrous spatial pyramid pooling: 1x1 and three dilated 3x3 branches, concatenated, and a pooled one, a vector;
+ * projected, one map (aspp.c). Takes the map of the features. */
+sm_features sm_aspp_append(sm_graph *graph, sm_features features, const sm_network_options *options);
+
+/** Heads (map_head.c, vector_head.c). \param height, width  of the input \return their output value */
+int sm_map_head_append(sm_graph *graph, sm_features shared, const sm_network_options *options, const sm_head *head,
+                       int height, int width);
+int sm_vector_head_append(sm_graph *graph, sm_features shared, const sm_network_options *options, const sm_head *head,
+                          int height, int width);
+
+#endif

@@ -1,0 +1,24 @@
+/* A value a sample. */
+#include "model/blocks.h"
+#include "model/parts.h"
+
+#include <stdio.h>
+
+int sm_vector_head_append(sm_graph *graph, sm_features shared, const sm_network_options *options, const sm_head *head,
+                          int height, int width)
+{
+    (void)height;
+    (void)width;
+    char hidden[SM_NAME_BYTES], last[SM_NAME_BYTES];
+    snprintf(hidden, sizeof hidden, "decoders.%s.0", head->name);
+    snprintf(last, sizeof last, "decoders.%s.2", head->name);
+    int x = sm_graph_global_average_pool(graph, shared.map);
+    if (shared.vector >= 0) {
+        x = sm_graph_concat(graph, (int[]){x, shared.vector}, 2);
+    }
+    x = sm_graph_relu(graph, sm_graph_linear(graph, x, hidden, sm_scaled_channels(256, options->width)));
+    if (options->dropout > 0) {
+        x = sm_graph_dropout(graph, x, options->dropout);
+    }
+    return sm_graph_linear(graph, x, last, head->channels);
+}
