@@ -18,7 +18,7 @@
 
 enum { TASKS = 3, SIDE = 32, BATCH = 2 };
 
-static const sm_head heads[TASKS] = {
+static const sm_head task_heads[TASKS] = {
     {"classes", SM_HEAD_MAP, 5}, {"vectors", SM_HEAD_MAP, 2}, {"depth", SM_HEAD_MAP, 1}};
 
 static size_t flat_floats(const machine *m)
@@ -51,7 +51,7 @@ static machine network_new(double width, int project, int only, const sm_plan_op
                                   .project = project,
                                   .dropout = project ? 0.1 : 0};
     SM_TEST_OK(sm_network_build(&network, (sm_value_shape){SIDE, SIDE, 3}, only < 0 ? TASKS : 1,
-                                heads + (only < 0 ? 0 : only), m.parameters, &m.graph));
+                                task_heads + (only < 0 ? 0 : only), m.parameters, &m.graph));
     SM_TEST_OK(sm_plan_new(m.graph, options, &m.plan));
     give_memory(&m);
     initialise(&m);
