@@ -286,7 +286,7 @@ void sm_test_at_most(double value, double bound, const char *what, const char *f
 void sm_test_ok(int status, const char *what, const char *file, int line)
 {
     if (status != SM_OK) {
-        fprintf(stderr, "%s:%d: %s: %s: %s\n", file, line, what, sm_status_name((sm_status)status), sm_error_message());
+        fprintf(stderr, "%s:%d: %s: status %d: %s\n", file, line, what, status, sm_error_message());
     }
     CU_assertImplementation(status == SM_OK, (unsigned)line, what, file, "", CU_FALSE);
 }

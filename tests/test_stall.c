@@ -177,9 +177,8 @@ static void hold_back(const char *folder, const char *mode)
     }
     int is_last = sm_comm_rank(test_comm) == sm_comm_size(test_comm) - 1;
     float *values = sm_reduction_alloc(test_comm, COUNT);
-    sm_reduction *reduction;
     memset(values, 0, COUNT * sizeof *values);
-    sm_reduction_new(test_comm, values, COUNT, &options, &reduction);
+    sm_reduction *reduction = sm_reduction_new(test_comm, values, COUNT, &options);
     sm_comm_set_stall_limit(1);
     sm_comm_set_stall_folder(folder);
     sm_comm_set_phase("backward", 3, -1);

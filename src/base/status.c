@@ -11,20 +11,12 @@ static _Thread_local char last_message[MESSAGE_BYTES];
 static void (*abort_handler)(void);
 
 static const struct {
-    const char *name;
     int exit_code_started;
     int exit_code_before;
 } statuses[] = {
-    [SM_OK] = {"ok", 0, 0},
-    [SM_ERR_USAGE] = {"usage error", 2, 2},
-    [SM_ERR_CONFIG] = {"configuration error", 2, 2},
-    [SM_ERR_INPUT] = {"input error", 1, 2},
-    [SM_ERR_IO] = {"file error", 1, 2},
-    [SM_ERR_WRITE] = {"write error", 1, 1},
-    [SM_ERR_NUMERIC] = {"numeric error", 1, 1},
-    [SM_ERR_COMM] = {"communication error", 1, 1},
-    [SM_ERR_STALL] = {"stalled", 3, 3},
-    [SM_PREEMPTED] = {"pre-empted", 75, 75},
+    [SM_OK] = {0, 0},          [SM_ERR_USAGE] = {2, 2}, [SM_ERR_CONFIG] = {2, 2},
+    [SM_ERR_INPUT] = {1, 2},   [SM_ERR_IO] = {1, 2},    [SM_ERR_WRITE] = {1, 1},
+    [SM_ERR_NUMERIC] = {1, 1}, [SM_ERR_COMM] = {1, 1},  [SM_PREEMPTED] = {75, 75},
 };
 
 sm_status sm_fail(sm_status status, const char *format, ...)
@@ -41,11 +33,6 @@ sm_status sm_fail(sm_status status, const char *format, ...)
 const char *sm_error_message(void)
 {
     return last_message;
-}
-
-const char *sm_status_name(sm_status status)
-{
-    return statuses[status].name;
 }
 
 int sm_status_exit_code(sm_status status, int started)

@@ -105,19 +105,16 @@ done:
 }
 
 /* Stretches or shrinks the computation until the reduction takes `share` of backward. */
-static sm_status scale(sm_comm *comm, profile *p, double share, int rounds)
+static void scale(sm_comm *comm, profile *p, double share, int rounds)
 {
-    sm_status status = SM_OK;
     double blocking;
-    SM_TRY(sm_reduction_measure_blocking(comm, p->floats, &p->reduction, rounds, &blocking));
+    sm_reduction_measure_blocking(comm, p->floats, &p->reduction, rounds, &blocking);
     double factor = blocking / share / backward_seconds(p);
     p->forward_seconds *= factor;
     p->rest_seconds *= factor;
     for (int op = 0; op < p->ops; op++) {
         p->seconds[op] *= factor;
     }
-done:
-    return status;
 }
 
 /* ---- report ---- */
@@ -174,10 +171,10 @@ sm_status bench_replay(sm_comm *comm, const bench_options *options)
     SM_TRY(measure_for_all(comm, options, &p));
     sm_link_measure(comm, &link);
     if (options->reduction_share > 0) {
-        SM_TRY(scale(comm, &p, options->reduction_share, rounds));
+        scale(comm, &p, options->reduction_share, rounds);
     }
     const sm_replay replay = {p.forward_seconds, p.rest_seconds, p.ops, p.seconds, p.complete};
-    SM_TRY(sm_reduction_replay(comm, p.floats, &p.reduction, &replay, rounds, &times));
+    sm_reduction_replay(comm, p.floats, &p.reduction, &replay, rounds, &times);
     if (sm_comm_rank(comm) == 0) {
         status = report(comm, options, &p, &times, &link);
     }

@@ -414,8 +414,7 @@ static void stop_helper(sm_reduction *r)
 
 /* ---- life ---- */
 
-sm_status sm_reduction_new(sm_comm *comm, float *values, size_t count, const sm_reduction_options *options,
-                           sm_reduction **out)
+sm_reduction *sm_reduction_new(sm_comm *comm, float *values, size_t count, const sm_reduction_options *options)
 {
     sm_reduction *r = sm_alloc_zeroed(sizeof *r);
     r->comm = comm;
@@ -442,8 +441,7 @@ sm_status sm_reduction_new(sm_comm *comm, float *values, size_t count, const sm_
     if (helps) {
         start_helper(r);
     }
-    *out = r;
-    return SM_OK;
+    return r;
 }
 
 void sm_reduction_free(sm_reduction *r)

@@ -122,9 +122,8 @@ static double time_way(sm_comm *comm, const sm_reduction_way *way, sm_reduction 
     return slowest_since(comm, begin);
 }
 
-sm_status sm_reduction_measure(sm_comm *comm, size_t bytes, int rounds, double *seconds)
+void sm_reduction_measure(sm_comm *comm, size_t bytes, int rounds, double *seconds)
 {
-    sm_status status = SM_OK;
     size_t count = bytes / sizeof(float);
     float *values = sm_reduction_alloc(comm, count), *second = sm_alloc(bytes + 1);
     double *times = sm_alloc((size_t)rounds * SM_REDUCTION_WAYS * sizeof *times);
@@ -133,7 +132,7 @@ sm_status sm_reduction_measure(sm_comm *comm, size_t bytes, int rounds, double *
     memset(second, 0, bytes);
     for (int w = 0; w < SM_REDUCTION_WAYS; w++) {
         if (!sm_reduction_ways[w].is_mpi) {
-            SM_TRY(sm_reduction_new(comm, values, count, &sm_reduction_ways[w].options, &reductions[w]));
+            reductions[w] = sm_reduction_new(comm, values, count, &sm_reduction_ways[w].options);
         }
     }
     for (int round = -1; round < rounds; round++) { /* the first one touches all memory */
@@ -147,14 +146,12 @@ sm_status sm_reduction_measure(sm_comm *comm, size_t bytes, int rounds, double *
     for (int w = 0; w < SM_REDUCTION_WAYS; w++) {
         seconds[w] = median(times + w * rounds, rounds);
     }
-done:
     for (int w = 0; w < SM_REDUCTION_WAYS; w++) {
         sm_reduction_free(reductions[w]);
     }
     sm_reduction_free_values(values);
     sm_free(second);
     sm_free(times);
-    return status;
 }
 
 int sm_reduction_recommend(const double *seconds, int sizes)
@@ -323,25 +320,21 @@ static double blocking_round(sm_comm *comm, sm_reduction *reduction, size_t coun
     return slowest_since(comm, begin);
 }
 
-sm_status sm_reduction_measure_blocking(sm_comm *comm, size_t count, const sm_reduction_options *options, int rounds,
-                                        double *seconds)
+void sm_reduction_measure_blocking(sm_comm *comm, size_t count, const sm_reduction_options *options, int rounds,
+                                   double *seconds)
 {
-    sm_status status = SM_OK;
     float *values = sm_reduction_alloc(comm, count);
     double *times = sm_alloc((size_t)rounds * sizeof *times);
-    sm_reduction *reduction = NULL;
     memset(values, 0, count * sizeof *values);
-    SM_TRY(sm_reduction_new(comm, values, count, options, &reduction));
+    sm_reduction *reduction = sm_reduction_new(comm, values, count, options);
     blocking_round(comm, reduction, count);
     for (int round = 0; round < rounds; round++) {
         times[round] = blocking_round(comm, reduction, count);
     }
     *seconds = median(times, rounds);
-done:
     sm_reduction_free(reduction);
     sm_reduction_free_values(values);
     sm_free(times);
-    return status;
 }
 
 /* What is measured in each round, and how it is combined over ranks. */
@@ -363,10 +356,9 @@ static void replay_round(sm_comm *comm, sm_reduction *const reductions[2], size_
     quantities[WAITED] *= -1;
 }
 
-sm_status sm_reduction_replay(sm_comm *comm, size_t count, const sm_reduction_options *options, const sm_replay *replay,
-                              int rounds, sm_replay_times *times)
+void sm_reduction_replay(sm_comm *comm, size_t count, const sm_reduction_options *options, const sm_replay *replay,
+                         int rounds, sm_replay_times *times)
 {
-    sm_status status = SM_OK;
     float *values = sm_reduction_alloc(comm, count);
     double *all = sm_alloc(QUANTITIES * (size_t)rounds * sizeof *all), middle[QUANTITIES];
     sm_reduction *reductions[2] = {NULL, NULL}; /* as wished; blocking */
@@ -374,8 +366,8 @@ sm_status sm_reduction_replay(sm_comm *comm, size_t count, const sm_reduction_op
     sm_reduction_statistics statistics;
     blocking.mode = SM_REDUCTION_BLOCKING;
     memset(values, 0, count * sizeof *values);
-    SM_TRY(sm_reduction_new(comm, values, count, options, &reductions[0]));
-    SM_TRY(sm_reduction_new(comm, values, count, &blocking, &reductions[1]));
+    reductions[0] = sm_reduction_new(comm, values, count, options);
+    reductions[1] = sm_reduction_new(comm, values, count, &blocking);
     blocking_round(comm, reductions[0], count);
     for (int round = 0; round < rounds; round++) {
         double quantities[QUANTITIES];
@@ -397,10 +389,8 @@ sm_status sm_reduction_replay(sm_comm *comm, size_t count, const sm_reduction_op
                                .polling_seconds = middle[POLLING],
                                .buckets = statistics.buckets,
                                .sent_bytes = (size_t)middle[SENT]};
-done:
     sm_reduction_free(reductions[0]);
     sm_reduction_free(reductions[1]);
     sm_reduction_free_values(values);
     sm_free(all);
-    return status;
 }

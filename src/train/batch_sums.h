@@ -23,9 +23,8 @@ typedef struct sm_batch_sums_kind {
     int samples_a_row;
     /** \param parts  where the part of the flat arrays that each rank of the node updates begins, ranks of the node + 1
      * positions: of other gradients no sums are needed. NULL: of all. Read by this call only
-     * \param [out] out  freed with free()
-     * \return the same on every rank. Collective */
-    sm_status (*make)(sm_session *session, const size_t *parts, sm_batch_sums **out);
+     * \return freed with free(). Collective */
+    sm_batch_sums *(*make)(sm_session *session, const size_t *parts);
     /** Collective. */
     void (*free)(sm_batch_sums *sums);
     /** Lets backward write into what is summed. Once, after sm_engine_bind(). */

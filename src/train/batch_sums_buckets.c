@@ -14,9 +14,8 @@ static void free_buckets(sm_batch_sums *sums)
     }
 }
 
-static sm_status make_buckets(sm_session *session, const size_t *parts, sm_batch_sums **out)
+static sm_batch_sums *make_buckets(sm_session *session, const size_t *parts)
 {
-    sm_status status = SM_OK;
     size_t floats = session->parameters->parameters.floats;
     sm_reduction_options options = session->settings.reduction;
     sm_batch_sums *sums = sm_alloc_zeroed(sizeof *sums);
@@ -26,12 +25,8 @@ static sm_status make_buckets(sm_session *session, const size_t *parts, sm_batch
                             .writes_known = sm_comm_rank(session->comm) == 0};
     memset(sums->gradients, 0, floats * sizeof(float)); /* frozen ones are never written, but travel */
     options.shares = parts;
-    SM_TRY(sm_reduction_new(session->comm, sums->gradients, floats, &options, &sums->reduction));
-    *out = sums;
-    sums = NULL;
-done:
-    free_buckets(sums);
-    return status;
+    sums->reduction = sm_reduction_new(session->comm, sums->gradients, floats, &options);
+    return sums;
 }
 
 static void bind_buckets(sm_batch_sums *sums, sm_engine *engine)

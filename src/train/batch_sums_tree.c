@@ -34,7 +34,7 @@ static void free_tree(sm_batch_sums *sums)
 }
 
 /* The tree gives every rank all sums, whatever part it updates. */
-static sm_status make_tree(sm_session *session, const size_t *parts, sm_batch_sums **out)
+static sm_batch_sums *make_tree(sm_session *session, const size_t *parts)
 {
     size_t floats = session->parameters->parameters.floats, ranks = (size_t)sm_comm_size(session->comm);
     tree_sums *sums = sm_alloc_zeroed(sizeof *sums);
@@ -47,8 +47,7 @@ static sm_status make_tree(sm_session *session, const size_t *parts, sm_batch_su
     sums->tree = sm_tree_sum_new(session->comm, session->sum_nodes);
     sums->blocks = sm_alloc_zeroed((ranks + 1) * sizeof *sums->blocks);
     sums->node_gradients = sm_alloc_zeroed((size_t)session->sum_nodes * sizeof *sums->node_gradients);
-    *out = &sums->common;
-    return SM_OK;
+    return &sums->common;
 }
 
 /* Gradients of frozen parameters are never written, but travel: they have to be numbers. */

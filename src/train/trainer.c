@@ -53,7 +53,7 @@ sm_status sm_trainer_new(sm_session *session, int out_height, int out_width, int
                     "running statistics");
     }
     parts = sm_update_parts(trainer->update);
-    SM_TRY(summing->make(session, parts, &trainer->sums));
+    trainer->sums = summing->make(session, parts);
     trainer->losses = sm_step_losses_new(session, summing, capacity);
     trainer->tasks = sm_task_gradients_new(trainer->update, trainer->sums, capacity);
     trainer->buffers_before = sm_alloc(session->parameters->buffers.floats * sizeof(float));

@@ -18,7 +18,6 @@ typedef enum sm_status {
     SM_ERR_WRITE,   /**< a file that was being written could not take more: disk full, quota */
     SM_ERR_NUMERIC, /**< non-finite numbers that training cannot recover from */
     SM_ERR_COMM,    /**< a message between ranks failed */
-    SM_ERR_STALL,   /**< a rank is lost or far too late */
     SM_PREEMPTED    /**< asked to stop; a checkpoint is written */
 } sm_status;
 
@@ -40,11 +39,8 @@ sm_status sm_fail(sm_status status, const char *format, ...) __attribute__((form
 /** \return the calling thread's last message; "" if none. Valid until the next sm_fail() of this thread. */
 const char *sm_error_message(void);
 
-/** \return "input error", ... for a status. */
-const char *sm_status_name(sm_status status);
-
 /** \return the process exit code: 0 done, 1 failed while running, 2 wrong before the first step (usage, config, input, io),
- * 3 stalled or lost rank, 75 pre-empted. `started` says whether the first step was reached. */
+ * 75 pre-empted; a stall, which no rank survives, ends all with 3. `started` says whether the first step was reached. */
 int sm_status_exit_code(sm_status status, int started);
 
 /** Ends every rank at once: prints the message, then calls the abort handler (MPI_Abort once comm is up), else abort(). */

@@ -83,10 +83,9 @@ void sm_reduction_free_values(float *values);
 
 /** \param values  `count` floats (0 is legal; the same on every rank), owned by the caller, in place until
  * sm_reduction_free(). Hierarchical copies through a window of the same size if they are not from sm_reduction_alloc()
- * (all of one allocation, from its start). \return SM_OK, the same on every rank; hierarchical goes on with messages
- * (and a warning) where no memory can be shared. Collective. */
-sm_status sm_reduction_new(sm_comm *comm, float *values, size_t count, const sm_reduction_options *options,
-                           sm_reduction **out);
+ * (all of one allocation, from its start), and goes on with messages (and a warning) where no memory can be shared.
+ * Collective. \return freed with sm_reduction_free() */
+sm_reduction *sm_reduction_new(sm_comm *comm, float *values, size_t count, const sm_reduction_options *options);
 
 /** NULL is legal. Not between begin and finish. Collective. */
 void sm_reduction_free(sm_reduction *reduction);

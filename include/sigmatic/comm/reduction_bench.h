@@ -25,7 +25,7 @@ extern const sm_reduction_way sm_reduction_ways[SM_REDUCTION_WAYS];
  *
  * \param [out] seconds  SM_REDUCTION_WAYS medians over rounds of the slowest rank's time; the same on every rank.
  * Collective. */
-sm_status sm_reduction_measure(sm_comm *comm, size_t bytes, int rounds, double *seconds);
+void sm_reduction_measure(sm_comm *comm, size_t bytes, int rounds, double *seconds);
 
 /** \return the best row that a configuration can choose (mode, bucket bytes, without compression), from
  * seconds[size][way] by the sum over `sizes` of time over the best time of that size */
@@ -62,12 +62,12 @@ typedef struct sm_replay_times {
 
 /** \param count  floats of the array
  * \param [out] times  medians over rounds of the slowest rank, the same on every rank. Collective. */
-sm_status sm_reduction_replay(sm_comm *comm, size_t count, const sm_reduction_options *options, const sm_replay *replay,
-                              int rounds, sm_replay_times *times);
+void sm_reduction_replay(sm_comm *comm, size_t count, const sm_reduction_options *options, const sm_replay *replay,
+                         int rounds, sm_replay_times *times);
 
 /** The reduction alone, as blocking_seconds. Collective. */
-sm_status sm_reduction_measure_blocking(sm_comm *comm, size_t count, const sm_reduction_options *options, int rounds,
-                                        double *seconds);
+void sm_reduction_measure_blocking(sm_comm *comm, size_t count, const sm_reduction_options *options, int rounds,
+                                   double *seconds);
 
 #ifdef __cplusplus
 }
