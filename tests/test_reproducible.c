@@ -55,16 +55,16 @@ static uint64_t naive_sum(int64_t total)
     return naive(0, width, total);
 }
 
-static void push(sm_sum_tree *tree, uint64_t *values, sm_sum_node node, uint64_t value)
+static void push(sm_sum_tree *tree, uint64_t *values, sm_subtree subtree, uint64_t value)
 {
     int top = tree->count;
     values[top] = value;
-    for (int additions = sm_sum_tree_push(tree, node); additions > 0; additions--, top--) {
+    for (int additions = sm_sum_tree_push(tree, subtree); additions > 0; additions--, top--) {
         values[top - 1] = join(values[top - 1], values[top]);
     }
 }
 
-/* Adds every block alone, compares what it leaves with the list of maximal nodes, and adds the blocks. */
+/* Adds every block alone, compares what it leaves with the list of maximal subtrees, and adds the blocks. */
 static uint64_t sum_of_blocks(int64_t total, const int64_t *blocks, int parts)
 {
     sm_sum_tree whole;
@@ -73,15 +73,15 @@ static uint64_t sum_of_blocks(int64_t total, const int64_t *blocks, int parts)
     for (int p = 0; p < parts; p++) {
         sm_sum_tree block;
         uint64_t values[SM_SUM_TREE_DEPTH];
-        sm_sum_node nodes[SM_SUM_TREE_DEPTH];
+        sm_subtree subtrees[SM_SUM_TREE_DEPTH];
         sm_sum_tree_begin(&block, total);
         for (int64_t i = blocks[p]; i < blocks[p + 1]; i++) {
-            push(&block, values, (sm_sum_node){0, i}, leaf(i));
+            push(&block, values, (sm_subtree){0, i}, leaf(i));
         }
-        CU_ASSERT_EQUAL_FATAL(sm_sum_tree_nodes(total, blocks[p], blocks[p + 1], nodes), block.count);
+        CU_ASSERT_EQUAL_FATAL(sm_sum_tree_subtrees(total, blocks[p], blocks[p + 1], subtrees), block.count);
         for (int i = 0; i < block.count; i++) {
-            CU_ASSERT(nodes[i].level == block.node[i].level && nodes[i].index == block.node[i].index);
-            push(&whole, whole_values, nodes[i], values[i]);
+            CU_ASSERT(subtrees[i].level == block.subtree[i].level && subtrees[i].index == block.subtree[i].index);
+            push(&whole, whole_values, subtrees[i], values[i]);
         }
     }
     CU_ASSERT_EQUAL(whole.count, 1);
@@ -115,21 +115,21 @@ static void any_blocks_make_the_naive_tree(void)
     }
 }
 
-static void nodes_are_few(void)
+static void subtrees_are_few(void)
 {
     for (int64_t begin = 0; begin < 130; begin++) {
         for (int64_t end = begin + 1; end <= 130; end++) {
-            sm_sum_node nodes[SM_SUM_TREE_DEPTH];
-            int bound = 1, count = sm_sum_tree_nodes(130, begin, end, nodes);
+            sm_subtree subtrees[SM_SUM_TREE_DEPTH];
+            int bound = 1, count = sm_sum_tree_subtrees(130, begin, end, subtrees);
             for (int64_t length = end - begin; length > 1; length /= 2) {
                 bound += 2;
             }
             CU_ASSERT(count >= 1 && count <= bound);
         }
     }
-    sm_sum_node node;
-    CU_ASSERT(sm_sum_tree_nodes(5, 3, 3, &node) == 0);
-    CU_ASSERT(sm_sum_tree_nodes((int64_t)1 << 40, 0, (int64_t)1 << 40, &node) == 1 && node.level == 40);
+    sm_subtree subtree;
+    CU_ASSERT(sm_sum_tree_subtrees(5, 3, 3, &subtree) == 0);
+    CU_ASSERT(sm_sum_tree_subtrees((int64_t)1 << 40, 0, (int64_t)1 << 40, &subtree) == 1 && subtree.level == 40);
 }
 
 /* ---- sums over ranks --------------------------------------------------------------------------------------------- */
@@ -140,19 +140,19 @@ static float number(int64_t position, size_t i)
     return (float)((position * 7919 + (int64_t)i * 104729) % 10007) * 1e-3f + 1e-4f;
 }
 
-/* Fills the nodes of the positions begin .. end - 1. \return how many; 1 for the whole gives the sum */
-static int fill_nodes(int64_t total, int64_t begin, int64_t end, size_t count, float **nodes)
+/* Fills the subtrees of the positions begin .. end - 1. \return how many; 1 for the whole gives the sum */
+static int fill_subtrees(int64_t total, int64_t begin, int64_t end, size_t count, float **subtrees)
 {
     sm_sum_tree tree;
     sm_sum_tree_begin(&tree, total);
     for (int64_t p = begin; p < end; p++) {
         int top = tree.count;
         for (size_t i = 0; i < count; i++) {
-            nodes[top][i] = number(p, i);
+            subtrees[top][i] = number(p, i);
         }
-        for (int additions = sm_sum_tree_push(&tree, (sm_sum_node){0, p}); additions > 0; additions--, top--) {
+        for (int additions = sm_sum_tree_push(&tree, (sm_subtree){0, p}); additions > 0; additions--, top--) {
             for (size_t i = 0; i < count; i++) {
-                nodes[top - 1][i] += nodes[top][i];
+                subtrees[top - 1][i] += subtrees[top][i];
             }
         }
     }
@@ -162,19 +162,19 @@ static int fill_nodes(int64_t total, int64_t begin, int64_t end, size_t count, f
 static void sum_over_ranks(int64_t total, size_t count)
 {
     enum { MOST = 12 };
-    float *nodes[MOST], *whole[MOST];
+    float *subtrees[MOST], *whole[MOST];
     int size = sm_comm_size(test_comm), rank = sm_comm_rank(test_comm);
     int64_t *blocks = sm_alloc(((size_t)size + 1) * sizeof *blocks), share;
     for (int i = 0; i < MOST; i++) {
-        nodes[i] = sm_alloc(count * sizeof(float));
+        subtrees[i] = sm_alloc(count * sizeof(float));
         whole[i] = sm_alloc(count * sizeof(float));
     }
     for (int r = 0; r < size; r++) {
         sm_sampler_share(total, r, size, &blocks[r], &share);
         blocks[r + 1] = blocks[r] + share;
     }
-    int held = fill_nodes(total, blocks[rank], blocks[rank + 1], count, nodes);
-    CU_ASSERT(fill_nodes(total, 0, total, count, whole) == 1);
+    int held = fill_subtrees(total, blocks[rank], blocks[rank + 1], count, subtrees);
+    CU_ASSERT(fill_subtrees(total, 0, total, count, whole) == 1);
     double *all = sm_alloc((size_t)total * count * sizeof *all);
     for (int64_t p = 0; p < total; p++) {
         for (size_t i = 0; i < count; i++) {
@@ -190,9 +190,9 @@ static void sum_over_ranks(int64_t total, size_t count)
     sm_tree_sum *sum = sm_tree_sum_new(test_comm, MOST);
     void *workspace = sm_alloc(sm_tree_sum_workspace_bytes(test_comm, MOST, count, count));
     sm_tree_sum_set_blocks(sum, blocks, workspace);
-    sm_tree_sum_float(sum, nodes, count);
+    sm_tree_sum_float(sum, subtrees, count);
     sm_tree_sum_double(sum, own_rows, count);
-    CU_ASSERT(memcmp(nodes[0], whole[0], count * sizeof(float)) == 0);
+    CU_ASSERT(memcmp(subtrees[0], whole[0], count * sizeof(float)) == 0);
     CU_ASSERT(memcmp(own_rows, all, count * sizeof *all) == 0);
     sm_tree_sum_free(sum);
     void *const memory[] = {workspace, own_rows, all, blocks};
@@ -200,7 +200,7 @@ static void sum_over_ranks(int64_t total, size_t count)
         sm_free(memory[i]);
     }
     for (int i = 0; i < MOST; i++) {
-        sm_free(nodes[i]);
+        sm_free(subtrees[i]);
         sm_free(whole[i]);
     }
 }
@@ -398,7 +398,7 @@ static planned plan_new(int reproducible, int threads)
     SM_TEST_OK(sm_plan_new(
         p.graph,
         &(sm_plan_options){
-            .capacity = PLAN_BATCH, .training = 1, .threads = threads, .reproducible = reproducible, .sum_nodes = 6},
+            .capacity = PLAN_BATCH, .training = 1, .threads = threads, .reproducible = reproducible, .sum_subtrees = 6},
         &p.plan));
     for (int region = SM_REGION_PARAMETERS; region < SM_REGIONS; region++) {
         p.run.base[region] = sm_alloc_zeroed(sm_plan_region_bytes(p.plan, (sm_region)region) + 64);
@@ -430,7 +430,7 @@ static float *gradient_of_blocks(planned *p, int parts, int64_t batch)
     sm_sum_tree_begin(&tree, batch);
     for (int r = 0; r < parts; r++) {
         int64_t first, share;
-        sm_sum_node nodes[SM_SUM_TREE_DEPTH];
+        sm_subtree subtrees[SM_SUM_TREE_DEPTH];
         sm_sampler_share(batch, r, parts, &first, &share);
         p->run.batch = (int)share;
         p->run.batch_global = batch;
@@ -441,10 +441,10 @@ static float *gradient_of_blocks(planned *p, int parts, int64_t batch)
         memcpy(sm_plan_output_gradient(p->plan, &p->run, 0), sm_plan_output(p->plan, &p->run, 0),
                (size_t)share * 4 * sizeof(float));
         sm_plan_backward(p->plan, &p->run);
-        for (int i = 0, count = sm_sum_tree_nodes(batch, first, first + share, nodes); i < count; i++) {
+        for (int i = 0, count = sm_sum_tree_subtrees(batch, first, first + share, subtrees); i < count; i++) {
             int top = tree.count;
-            values[top] = tiny_copy(sm_plan_node_gradient(p->plan, &p->run, i), floats);
-            for (int additions = sm_sum_tree_push(&tree, nodes[i]); additions > 0; additions--, top--) {
+            values[top] = tiny_copy(sm_plan_subtree_gradient(p->plan, &p->run, i), floats);
+            for (int additions = sm_sum_tree_push(&tree, subtrees[i]); additions > 0; additions--, top--) {
                 for (size_t k = 0; k < floats; k++) {
                     values[top - 1][k] += values[top][k];
                 }
@@ -470,7 +470,7 @@ static void gradients_of_any_blocks_are_the_same_bits(void)
             sm_free(found);
             plan_free(&cut);
         }
-        planned plain = plan_new(0, 1); /* which has one node, the whole batch */
+        planned plain = plan_new(0, 1); /* which has one subtree, the whole batch */
         float *found = gradient_of_blocks(&plain, 1, batch);
         SM_TEST_AT_MOST(sm_test_relative_error(found, expected, floats), 1e-6); /* a few roundings of eps = 1.2e-7 */
         sm_free(found);
@@ -599,7 +599,7 @@ int main(int argc, char **argv)
     if (sm_comm_size(test_comm) == 1) {
         SM_TEST(shares_make_the_naive_tree);
         SM_TEST(any_blocks_make_the_naive_tree);
-        SM_TEST(nodes_are_few);
+        SM_TEST(subtrees_are_few);
         SM_TEST(convolutions_do_not_depend_on_batch_or_threads_by_avx512_and_amx);
         SM_TEST(convolutions_do_not_depend_on_batch_or_threads_by_avx2_and_dot_products);
         SM_TEST(convolutions_do_not_depend_on_batch_or_threads_by_blis_and_plain_bf16);

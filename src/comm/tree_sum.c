@@ -22,16 +22,16 @@ enum {
 
 struct sm_tree_sum {
     sm_comm *comm;
-    int most_nodes;
+    int most_subtrees;
     void *workspace;
     int64_t total;
-    int most_now;       /* nodes of any rank */
-    int *counts;        /* nodes of each rank */
-    sm_sum_node *nodes; /* (ranks, most_nodes) */
+    int most_now;         /* subtrees of any rank */
+    int *counts;          /* subtrees of each rank */
+    sm_subtree *subtrees; /* (ranks, most_subtrees) */
     MPI_Request *requests;
     int request_count;
     int *share_counts, *share_begins; /* of a piece, by rank */
-    size_t row_floats;                /* between nodes received */
+    size_t row_floats;                /* between subtrees received */
 };
 
 static size_t share_begin(size_t count, int rank, int ranks)
@@ -50,26 +50,26 @@ static size_t longest_share(size_t piece, int ranks)
     return sm_round_up(piece / (size_t)ranks, SHARE_ALIGNMENT) + 2 * SHARE_ALIGNMENT;
 }
 
-size_t sm_tree_sum_workspace_bytes(const sm_comm *comm, int most_nodes, size_t doubles, size_t floats)
+size_t sm_tree_sum_workspace_bytes(const sm_comm *comm, int most_subtrees, size_t doubles, size_t floats)
 {
     if (comm->size == 1) {
         return 0;
     }
-    size_t ranks = (size_t)comm->size, nodes = (size_t)most_nodes;
-    size_t gathered = (ranks + 1) * nodes * smaller(doubles, DOUBLES_NOW) * sizeof(double);
-    size_t shares = ranks * nodes * longest_share(smaller(floats, FLOATS_NOW), comm->size) * sizeof(float);
+    size_t ranks = (size_t)comm->size, subtrees = (size_t)most_subtrees;
+    size_t gathered = (ranks + 1) * subtrees * smaller(doubles, DOUBLES_NOW) * sizeof(double);
+    size_t shares = ranks * subtrees * longest_share(smaller(floats, FLOATS_NOW), comm->size) * sizeof(float);
     return gathered > shares || floats == 0 ? gathered : shares;
 }
 
-sm_tree_sum *sm_tree_sum_new(sm_comm *comm, int most_nodes)
+sm_tree_sum *sm_tree_sum_new(sm_comm *comm, int most_subtrees)
 {
     sm_tree_sum *sum = sm_alloc_zeroed(sizeof *sum);
-    size_t ranks = (size_t)comm->size, nodes = (size_t)most_nodes;
+    size_t ranks = (size_t)comm->size, subtrees = (size_t)most_subtrees;
     sum->comm = comm;
-    sum->most_nodes = most_nodes;
+    sum->most_subtrees = most_subtrees;
     sum->counts = sm_alloc_zeroed(ranks * sizeof *sum->counts);
-    sum->nodes = sm_alloc_zeroed(SM_SUM_TREE_DEPTH * ranks * sizeof *sum->nodes);
-    sum->requests = sm_alloc_zeroed(2 * ranks * nodes * sizeof *sum->requests);
+    sum->subtrees = sm_alloc_zeroed(SM_SUM_TREE_DEPTH * ranks * sizeof *sum->subtrees);
+    sum->requests = sm_alloc_zeroed(2 * ranks * subtrees * sizeof *sum->requests);
     sum->share_counts = sm_alloc_zeroed(ranks * sizeof *sum->share_counts);
     sum->share_begins = sm_alloc_zeroed(ranks * sizeof *sum->share_begins);
     return sum;
@@ -79,7 +79,7 @@ void sm_tree_sum_free(sm_tree_sum *sum)
 {
     if (sum) {
         sm_free(sum->counts);
-        sm_free(sum->nodes);
+        sm_free(sum->subtrees);
         sm_free(sum->requests);
         sm_free(sum->share_counts);
         sm_free(sum->share_begins);
@@ -94,10 +94,11 @@ void sm_tree_sum_set_blocks(sm_tree_sum *sum, const int64_t *blocks, void *works
     sum->total = blocks[size];
     sum->most_now = 0;
     for (int r = 0; r < size; r++) {
-        sum->counts[r] = sm_sum_tree_nodes(sum->total, blocks[r], blocks[r + 1], sum->nodes + r * SM_SUM_TREE_DEPTH);
+        sum->counts[r] =
+            sm_sum_tree_subtrees(sum->total, blocks[r], blocks[r + 1], sum->subtrees + r * SM_SUM_TREE_DEPTH);
         sum->most_now = sum->counts[r] > sum->most_now ? sum->counts[r] : sum->most_now;
-        if (sum->counts[r] > sum->most_nodes) {
-            sm_abort("a sum over ranks was made for %d nodes a rank; rank %d has %d", sum->most_nodes, r,
+        if (sum->counts[r] > sum->most_subtrees) {
+            sm_abort("a sum over ranks was made for %d subtrees a rank; rank %d has %d", sum->most_subtrees, r,
                      sum->counts[r]);
         }
     }
@@ -122,7 +123,7 @@ static const double *finish_doubles(const sm_tree_sum *sum, double *all, size_t 
         for (int j = 0; j < sum->counts[r]; j++) {
             int top = tree.count;
             row[top] = all + (size_t)(r * sum->most_now + j) * count;
-            int additions = sm_sum_tree_push(&tree, sum->nodes[r * SM_SUM_TREE_DEPTH + j]);
+            int additions = sm_sum_tree_push(&tree, sum->subtrees[r * SM_SUM_TREE_DEPTH + j]);
             for (; additions > 0; additions--, top--) {
                 add_doubles(row[top - 1], row[top], count);
             }
@@ -131,7 +132,7 @@ static const double *finish_doubles(const sm_tree_sum *sum, double *all, size_t 
     return row[0];
 }
 
-void sm_tree_sum_double(sm_tree_sum *sum, double *nodes, size_t count)
+void sm_tree_sum_double(sm_tree_sum *sum, double *subtrees, size_t count)
 {
     const sm_comm *comm = sum->comm;
     if (comm->size == 1 || sum->total == 0) {
@@ -144,13 +145,13 @@ void sm_tree_sum_double(sm_tree_sum *sum, double *nodes, size_t count)
         double *packed = sum->workspace, *all = packed + own;
         memset(packed, 0, own * sizeof *packed);
         for (int j = 0; j < sum->counts[comm->rank]; j++) {
-            memcpy(packed + j * piece, nodes + j * count + begin, piece * sizeof *packed);
+            memcpy(packed + j * piece, subtrees + j * count + begin, piece * sizeof *packed);
         }
         MPI_Request request;
         sm_check_mpi(MPI_Iallgather(packed, (int)own, MPI_DOUBLE, all, (int)own, MPI_DOUBLE, comm->handle, &request),
                      "MPI_Iallgather");
         sm_wait_for_request(&request, "a sum");
-        memcpy(nodes + begin, finish_doubles(sum, all, piece), piece * sizeof *nodes);
+        memcpy(subtrees + begin, finish_doubles(sum, all, piece), piece * sizeof *subtrees);
     }
 }
 
@@ -171,13 +172,13 @@ static int all_finished(void *user)
     return finished;
 }
 
-static float *received(const sm_tree_sum *sum, int rank, int node)
+static float *received(const sm_tree_sum *sum, int rank, int subtree)
 {
-    return (float *)sum->workspace + (size_t)(rank * sum->most_now + node) * sum->row_floats;
+    return (float *)sum->workspace + (size_t)(rank * sum->most_now + subtree) * sum->row_floats;
 }
 
-/* Every rank gets all nodes of its share of a piece. */
-static void spread_nodes(sm_tree_sum *sum, float *const *nodes, size_t first)
+/* Every rank gets all subtrees of its share of a piece. */
+static void spread_subtrees(sm_tree_sum *sum, float *const *subtrees, size_t first)
 {
     const sm_comm *comm = sum->comm;
     int own = sum->share_counts[comm->rank];
@@ -193,8 +194,8 @@ static void spread_nodes(sm_tree_sum *sum, float *const *nodes, size_t first)
     for (int i = 1; i < comm->size; i++) {
         int to = (comm->rank + i) % comm->size;
         for (int j = 0; sum->share_counts[to] > 0 && j < sum->counts[comm->rank]; j++) {
-            sm_check_mpi(MPI_Isend(nodes[j] + first + sum->share_begins[to], sum->share_counts[to], MPI_FLOAT, to, TAG,
-                                   comm->handle, &sum->requests[sum->request_count++]),
+            sm_check_mpi(MPI_Isend(subtrees[j] + first + sum->share_begins[to], sum->share_counts[to], MPI_FLOAT, to,
+                                   TAG, comm->handle, &sum->requests[sum->request_count++]),
                          "MPI_Isend");
         }
     }
@@ -202,7 +203,7 @@ static void spread_nodes(sm_tree_sum *sum, float *const *nodes, size_t first)
 }
 
 /* Finishes the tree in this rank's share of a piece. */
-static void finish_floats(const sm_tree_sum *sum, float *const *nodes, size_t first)
+static void finish_floats(const sm_tree_sum *sum, float *const *subtrees, size_t first)
 {
     const sm_comm *comm = sum->comm;
     size_t count = (size_t)sum->share_counts[comm->rank], begin = first + (size_t)sum->share_begins[comm->rank];
@@ -212,15 +213,15 @@ static void finish_floats(const sm_tree_sum *sum, float *const *nodes, size_t fi
     for (int r = 0; r < comm->size; r++) {
         for (int j = 0; j < sum->counts[r]; j++) {
             int top = tree.count;
-            row[top] = r == comm->rank ? nodes[j] + begin : received(sum, r, j);
-            int additions = sm_sum_tree_push(&tree, sum->nodes[r * SM_SUM_TREE_DEPTH + j]);
+            row[top] = r == comm->rank ? subtrees[j] + begin : received(sum, r, j);
+            int additions = sm_sum_tree_push(&tree, sum->subtrees[r * SM_SUM_TREE_DEPTH + j]);
             for (; additions > 0; additions--, top--) {
                 add_floats(row[top - 1], row[top], count);
             }
         }
     }
-    if (row[0] != nodes[0] + begin) {
-        memcpy(nodes[0] + begin, row[0], count * sizeof(float));
+    if (row[0] != subtrees[0] + begin) {
+        memcpy(subtrees[0] + begin, row[0], count * sizeof(float));
     }
 }
 
@@ -233,7 +234,7 @@ static void spread_sum(const sm_tree_sum *sum, float *piece)
     sm_wait_for_request(&request, "a sum");
 }
 
-void sm_tree_sum_float(sm_tree_sum *sum, float *const *nodes, size_t count)
+void sm_tree_sum_float(sm_tree_sum *sum, float *const *subtrees, size_t count)
 {
     int size = sum->comm->size;
     if (size == 1 || sum->total == 0) {
@@ -248,8 +249,8 @@ void sm_tree_sum_float(sm_tree_sum *sum, float *const *nodes, size_t count)
             sum->share_begins[r] = (int)share_begin(piece, r, size);
             sum->share_counts[r] = (int)(share_begin(piece, r + 1, size) - share_begin(piece, r, size));
         }
-        spread_nodes(sum, nodes, first);
-        finish_floats(sum, nodes, first);
-        spread_sum(sum, nodes[0] + first);
+        spread_subtrees(sum, subtrees, first);
+        finish_floats(sum, subtrees, first);
+        spread_sum(sum, subtrees[0] + first);
     }
 }

@@ -56,7 +56,7 @@ sm_status sm_plan_new(const sm_graph *graph, const sm_plan_options *options, sm_
     plan->region_bytes[SM_REGION_INPUT] =
         sm_value_elements(graph->values[0].shape) * sizeof(float) * (size_t)options->capacity;
     if (options->reproducible && options->training) {
-        size_t others = options->sum_nodes > 1 ? (size_t)options->sum_nodes - 1 : 0;
+        size_t others = options->sum_subtrees > 1 ? (size_t)options->sum_subtrees - 1 : 0;
         plan->region_bytes[SM_REGION_PARTIALS] = others * plan->region_bytes[SM_REGION_GRADIENTS] + options->sum_bytes;
     }
     sm_plan_count_tasks(plan);
@@ -97,11 +97,11 @@ size_t sm_plan_region_bytes(const sm_plan *plan, sm_region region)
     return plan->region_bytes[region];
 }
 
-float *sm_plan_node_gradient(const sm_plan *plan, const sm_run *run, int node)
+float *sm_plan_subtree_gradient(const sm_plan *plan, const sm_run *run, int subtree)
 {
     size_t floats = plan->region_bytes[SM_REGION_GRADIENTS] / sizeof(float);
     float *others = (float *)(void *)run->base[SM_REGION_PARTIALS];
-    return node > 0 ? others + (size_t)(node - 1) * floats : (float *)(void *)run->base[SM_REGION_GRADIENTS];
+    return subtree > 0 ? others + (size_t)(subtree - 1) * floats : (float *)(void *)run->base[SM_REGION_GRADIENTS];
 }
 
 float *sm_plan_output(const sm_plan *plan, const sm_run *run, int output)

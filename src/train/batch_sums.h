@@ -35,8 +35,8 @@ typedef struct sm_batch_sums_kind {
      * \param [in,out] stop  1 becomes every rank's
      * Collective. */
     void (*rows)(sm_batch_sums *sums, double *rows, size_t count, int *stop);
-    /** For sm_run.reduce_nodes; NULL: the plan needs none. Collective. */
-    void (*sum_nodes)(sm_batch_sums *sums, double *rows, size_t count);
+    /** For sm_run.reduce_subtrees; NULL: the plan needs none. Collective. */
+    void (*sum_subtrees)(sm_batch_sums *sums, double *rows, size_t count);
     /** Gradients: as sm_reduction_begin(), _progress() and _finish(). Only finish() is collective. */
     void (*begin)(sm_batch_sums *sums);
     void (*progress)(sm_batch_sums *sums, size_t complete);

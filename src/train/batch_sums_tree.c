@@ -1,5 +1,5 @@
 /* One summand a sample, added in one order on any number of ranks (comm/tree_sum.h). Backward leaves a flat gradient a
- * node of the tree; they are added after it. */
+ * subtree of the tree; they are added after it. */
 #include <sigmatic/base/memory.h>
 #include <sigmatic/comm/tree_sum.h>
 #include <sigmatic/data/sampler.h>
@@ -12,9 +12,9 @@
 typedef struct tree_sums {
     sm_batch_sums common;
     sm_tree_sum *tree;
-    const sm_engine *engine; /* not owned */
-    int64_t *blocks;         /* where each rank's samples of the batch begin; and the end */
-    float **node_gradients;  /* of this rank's nodes, without the log-variances, which every rank knows */
+    const sm_engine *engine;   /* not owned */
+    int64_t *blocks;           /* where each rank's samples of the batch begin; and the end */
+    float **subtree_gradients; /* of this rank's subtrees, without the log-variances, which every rank knows */
 } tree_sums;
 
 static tree_sums *tree_of(const sm_batch_sums *sums)
@@ -28,7 +28,7 @@ static void free_tree(sm_batch_sums *sums)
         sm_tree_sum_free(tree_of(sums)->tree);
         sm_reduction_free_values(sums->gradients);
         sm_free(tree_of(sums)->blocks);
-        sm_free(tree_of(sums)->node_gradients);
+        sm_free(tree_of(sums)->subtree_gradients);
         sm_free(sums);
     }
 }
@@ -44,9 +44,9 @@ static sm_batch_sums *make_tree(sm_session *session, const size_t *parts)
                                    .gradients = sm_reduction_alloc(sm_comm_self(), floats),
                                    .writes_known = 1};
     memset(sums->common.gradients, 0, floats * sizeof(float));
-    sums->tree = sm_tree_sum_new(session->comm, session->sum_nodes);
+    sums->tree = sm_tree_sum_new(session->comm, session->sum_subtrees);
     sums->blocks = sm_alloc_zeroed((ranks + 1) * sizeof *sums->blocks);
-    sums->node_gradients = sm_alloc_zeroed((size_t)session->sum_nodes * sizeof *sums->node_gradients);
+    sums->subtree_gradients = sm_alloc_zeroed((size_t)session->sum_subtrees * sizeof *sums->subtree_gradients);
     return &sums->common;
 }
 
@@ -56,10 +56,10 @@ static void bind_tree(sm_batch_sums *sums, sm_engine *engine)
     const sm_session *session = sums->session;
     tree_of(sums)->engine = engine;
     engine->run.base[SM_REGION_GRADIENTS] = (char *)sums->gradients;
-    for (int i = 0; i < session->sum_nodes; i++) {
-        float *node = sm_plan_node_gradient(engine->plan, &engine->run, i);
-        memset(node, 0, session->parameters->parameters.floats * sizeof *node);
-        tree_of(sums)->node_gradients[i] = node + sm_session_network_begin(session);
+    for (int i = 0; i < session->sum_subtrees; i++) {
+        float *subtree = sm_plan_subtree_gradient(engine->plan, &engine->run, i);
+        memset(subtree, 0, session->parameters->parameters.floats * sizeof *subtree);
+        tree_of(sums)->subtree_gradients[i] = subtree + sm_session_network_begin(session);
     }
 }
 
@@ -69,7 +69,7 @@ static void begin_step(sm_batch_sums *sums, int64_t samples)
     const sm_session *session = sums->session;
     int size = sm_comm_size(session->comm);
     int64_t *blocks = tree_of(sums)->blocks, count;
-    size_t others = (size_t)session->sum_nodes - 1, flat = session->parameters->parameters.floats * sizeof(float);
+    size_t others = (size_t)session->sum_subtrees - 1, flat = session->parameters->parameters.floats * sizeof(float);
     for (int r = 0; r < size; r++) {
         sm_sampler_share(samples, r, size, &blocks[r], &count);
         blocks[r + 1] = blocks[r] + count;
@@ -86,7 +86,7 @@ static void sum_rows(sm_batch_sums *sums, double *rows, size_t count, int *stop)
     *stop = stops > 0;
 }
 
-static void sum_nodes(sm_batch_sums *sums, double *rows, size_t count)
+static void sum_subtrees(sm_batch_sums *sums, double *rows, size_t count)
 {
     sm_tree_sum_double(tree_of(sums)->tree, rows, count);
 }
@@ -105,7 +105,7 @@ static void progress(sm_batch_sums *sums, size_t complete)
 static void finish(sm_batch_sums *sums)
 {
     const sm_session *session = sums->session;
-    sm_tree_sum_float(tree_of(sums)->tree, tree_of(sums)->node_gradients,
+    sm_tree_sum_float(tree_of(sums)->tree, tree_of(sums)->subtree_gradients,
                       session->parameters->parameters.floats - sm_session_network_begin(session));
 }
 
@@ -117,7 +117,7 @@ const sm_batch_sums_kind sm_batch_sums_tree = {
     .bind = bind_tree,
     .begin_step = begin_step,
     .rows = sum_rows,
-    .sum_nodes = sum_nodes,
+    .sum_subtrees = sum_subtrees,
     .begin = begin,
     .progress = progress,
     .finish = finish,

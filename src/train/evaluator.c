@@ -44,21 +44,21 @@ static sm_status check_classes(const sm_task *task, const sm_dataset *dataset)
 static void make_sums(sm_evaluator *e)
 {
     sm_comm *comm = e->session->comm;
-    int size = sm_comm_size(comm), most_nodes = 1;
+    int size = sm_comm_size(comm), most_subtrees = 1;
     size_t sums = e->first_sum[e->session->task_count];
     int64_t total = sm_dataset_count(e->dataset);
-    sm_sum_node nodes[SM_SUM_TREE_DEPTH];
+    sm_subtree subtrees[SM_SUM_TREE_DEPTH];
     e->sums = sm_alloc((SM_SUM_TREE_DEPTH * sums + 1) * sizeof *e->sums);
     e->blocks = sm_alloc(((size_t)size + 1) * sizeof *e->blocks);
     for (int r = 0; r < size; r++) {
         int64_t share;
         sm_sampler_share(total, r, size, &e->blocks[r], &share);
         e->blocks[r + 1] = e->blocks[r] + share;
-        int count = sm_sum_tree_nodes(total, e->blocks[r], e->blocks[r + 1], nodes);
-        most_nodes = count > most_nodes ? count : most_nodes;
+        int count = sm_sum_tree_subtrees(total, e->blocks[r], e->blocks[r + 1], subtrees);
+        most_subtrees = count > most_subtrees ? count : most_subtrees;
     }
-    e->ranks = sm_tree_sum_new(comm, most_nodes);
-    e->workspace = sm_alloc(sm_tree_sum_workspace_bytes(comm, most_nodes, sums, 0));
+    e->ranks = sm_tree_sum_new(comm, most_subtrees);
+    e->workspace = sm_alloc(sm_tree_sum_workspace_bytes(comm, most_subtrees, sums, 0));
     sm_tree_sum_set_blocks(e->ranks, e->blocks, e->workspace);
 }
 
@@ -127,7 +127,7 @@ static void add_sums_of_sample(sm_evaluator *e)
 {
     size_t count = e->first_sum[e->session->task_count];
     double *top = e->sums + (size_t)e->tree.count * count;
-    for (int additions = sm_sum_tree_push(&e->tree, (sm_sum_node){0, e->position++}); additions > 0; additions--) {
+    for (int additions = sm_sum_tree_push(&e->tree, (sm_subtree){0, e->position++}); additions > 0; additions--) {
         double *below = top - count;
         for (size_t i = 0; i < count; i++) {
             below[i] += top[i];

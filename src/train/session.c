@@ -143,10 +143,10 @@ static void choose_threads(sm_session *session)
 }
 
 /* Over all batches up to the configured one: the last of an epoch is short. */
-static int most_sum_nodes(int batch, int ranks)
+static int most_sum_subtrees(int batch, int ranks)
 {
     enum { MOST_TRIED = 1024 }; /* larger batches by the bound */
-    sm_sum_node nodes[SM_SUM_TREE_DEPTH];
+    sm_subtree subtrees[SM_SUM_TREE_DEPTH];
     int most = 1, bound = 1;
     for (int64_t share = (batch + ranks - 1) / ranks; share > 1; share /= 2) {
         bound += 2;
@@ -155,7 +155,7 @@ static int most_sum_nodes(int batch, int ranks)
         for (int r = 0; r < ranks; r++) {
             int64_t first, share;
             sm_sampler_share(total, r, ranks, &first, &share);
-            int count = sm_sum_tree_nodes(total, first, first + share, nodes);
+            int count = sm_sum_tree_subtrees(total, first, first + share, subtrees);
             most = count > most ? count : most;
         }
     }
@@ -192,7 +192,7 @@ sm_status sm_session_new(const sm_config *config, sm_comm *comm, const sm_datase
     session->config = config;
     session->comm = comm;
     SM_TRY(configure(session, dataset));
-    session->sum_nodes = most_sum_nodes(session->settings.batch, sm_comm_size(comm));
+    session->sum_subtrees = most_sum_subtrees(session->settings.batch, sm_comm_size(comm));
     choose_threads(session);
 done:
     status = sm_comm_agree(comm, status);
@@ -283,8 +283,8 @@ sm_status sm_engine_new(sm_session *session, int height, int width, int capacity
                           .repeat_backward = training && needs == SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS,
                           .batch_typical = settings->reproducible ? typical_batch(settings->batch) : 0,
                           .reproducible = settings->reproducible,
-                          .sum_nodes = session->sum_nodes,
-                          .sum_bytes = sm_tree_sum_workspace_bytes(session->comm, session->sum_nodes, SIZE_MAX,
+                          .sum_subtrees = session->sum_subtrees,
+                          .sum_bytes = sm_tree_sum_workspace_bytes(session->comm, session->sum_subtrees, SIZE_MAX,
                                                                    session->parameters->parameters.floats),
                           .conv2d_algorithm = settings->conv2d_algorithm};
     assert(!session->memory && "an engine is made before the first is bound");

@@ -106,10 +106,10 @@ static void reduce_statistics(void *user, double *values, size_t count)
     sm_comm_sum_double(((sm_trainer *)user)->session->comm, values, count);
 }
 
-static void reduce_nodes(void *user, double *rows, size_t count)
+static void reduce_subtrees(void *user, double *rows, size_t count)
 {
     sm_batch_sums *sums = ((sm_trainer *)user)->sums;
-    sums->kind->sum_nodes(sums, rows, count);
+    sums->kind->sum_subtrees(sums, rows, count);
 }
 
 static void send_gradients(void *user, size_t complete)
@@ -132,7 +132,7 @@ static void set_run(sm_trainer *trainer, const sm_batch *batch, int64_t samples_
     run->step = (uint64_t)trainer->step;
     run->accumulate = batch->micro_batch > 0;
     run->reduce = sm_comm_size(trainer->session->comm) > 1 ? reduce_statistics : NULL;
-    run->reduce_nodes = run->reduce && trainer->sums->kind->sum_nodes ? reduce_nodes : NULL;
+    run->reduce_subtrees = run->reduce && trainer->sums->kind->sum_subtrees ? reduce_subtrees : NULL;
     run->progress = NULL;
     if (trainer->trace) {
         run->observe = trace_op;

@@ -83,7 +83,7 @@ void sm_lowering_emit_prepare(sm_lowering *lowering, const sm_call *call);
 typedef void sm_sample_summand(const void *config, const sm_call *call, const sm_run *run, int sample, float *result);
 
 /** Makes of a call that sums a parameter's gradient over samples one that adds summands in the order of
- * base/sum_tree.h: a partial gradient for each maximal node of the run's samples (sm_plan_node_gradient()).
+ * base/sum_tree.h: a partial gradient for each maximal subtree of the run's samples (sm_plan_subtree_gradient()).
  * \param [in,out] call  complete, not yet emitted; its operands name the gradient; workspace_bytes is what the summand
  * needs */
 void sm_lowering_sum_samples(sm_lowering *lowering, sm_call *call, int parameter, sm_sample_summand *summand);

@@ -30,7 +30,7 @@ typedef enum sm_region {
     SM_REGION_INPUT,       /**< the batch of images */
     SM_REGION_ACTIVATIONS, /**< values, gradients of values, statistics; places shared by lifetime */
     SM_REGION_WORKSPACE,   /**< scratch of the hungriest call */
-    SM_REGION_PARTIALS,    /**< reproducible sums: flat gradients of all tree nodes but the first, then `sum_bytes` */
+    SM_REGION_PARTIALS,    /**< reproducible sums: flat gradients of all subtrees but the first, then `sum_bytes` */
     SM_REGIONS
 } sm_region;
 
@@ -57,7 +57,7 @@ typedef struct sm_plan_options {
                             the next */
     int task_gradients; /**< gradients of single tasks (below) in place of one backward pass */
     int reproducible; /**< sums over samples in the order of base/sum_tree.h, one summand a sample; algorithms chosen for one sample */
-    int sum_nodes;    /**< reproducible: most nodes of the tree that a run's samples are; 0 = 1, the whole batch */
+    int sum_subtrees; /**< reproducible: most subtrees that a run's samples are; 0 = 1, the whole batch */
     size_t sum_bytes; /**< reproducible: what the caller needs to finish the sums, after the partial gradients */
     int no_reuse;     /**< every value in a place of its own (for tests) */
     int no_fusion;    /**< one call an op (for tests): with maps of bfloat16 other bits, rounded more often */
@@ -86,9 +86,9 @@ typedef struct sm_run {
     int accumulate;             /**< parameter gradients add to what is there */
     int threads;
     void (*reduce)(void *user, double *values, size_t count); /**< sum over ranks; NULL = one rank. Collective */
-    /** Reproducible instead of `reduce`: rows of `count`, the maximal nodes of the positions first_sample .. + batch of
+    /** Reproducible instead of `reduce`: rows of `count`, the maximal subtrees of the positions first_sample .. + batch of
      * batch_global; the first row becomes the sum. NULL = one rank. Collective */
-    void (*reduce_nodes)(void *user, double *rows, size_t count);
+    void (*reduce_subtrees)(void *user, double *rows, size_t count);
     void (*progress)(
         void *user,
         size_t
@@ -124,9 +124,9 @@ typedef struct sm_plan sm_plan;
 sm_status sm_plan_new(const sm_graph *graph, const sm_plan_options *options, sm_plan **out);
 void sm_plan_free(sm_plan *plan);
 
-/** \return where node `node` of the tree has its flat gradient: reproducible backward leaves one a maximal node of the
+/** \return where subtree `subtree` has its flat gradient: reproducible backward leaves one a maximal subtree of the
  * run's samples, to be added in the order of base/sum_tree.h. Node 0 lies in the gradients. */
-float *sm_plan_node_gradient(const sm_plan *plan, const sm_run *run, int node);
+float *sm_plan_subtree_gradient(const sm_plan *plan, const sm_run *run, int subtree);
 
 /** \return bytes of a region; the same for every plan of the same parameters in PARAMETERS, GRADIENTS, BUFFERS. */
 size_t sm_plan_region_bytes(const sm_plan *plan, sm_region region);
@@ -161,7 +161,7 @@ void sm_plan_backward(const sm_plan *plan, sm_run *run);
  * SM_REGION_PARTIALS) as they then are, overwriting or, with run->accumulate, adding; a head's pass writes nothing but
  * its own parameters' gradients there, the shared pass nothing but those of no task (sm_slices_of_task()).
  *
- * Both are collective if `reduce` or `reduce_nodes` is given, for synchronised statistics: all ranks run the same passes in
+ * Both are collective if `reduce` or `reduce_subtrees` is given, for synchronised statistics: all ranks run the same passes in
  * the same order, whatever their coefficients, ranks without samples too. */
 
 /** One task's gradient of one shared value. */

@@ -29,7 +29,7 @@ typedef struct sm_session {
     sm_comm *comm;           /**< not owned */
     const sm_config *config; /**< not owned */
     sm_settings settings;
-    int sum_nodes; /**< reproducible: most nodes of the tree over a batch that a rank's samples are */
+    int sum_subtrees; /**< reproducible: most subtrees over a batch that a rank's samples are */
     sm_network_options network;
     int input_channels;
     int task_count;
