@@ -1,8 +1,7 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/timer.h>
-#include <sigmatic/comm/stall.h>
-#include <sigmatic/data/cityscapes.h>
+#include <sigmatic/data/import.h>
 #include <sigmatic/data/scenes_dataset.h>
 
 #include "cli/arguments.h"
@@ -10,6 +9,7 @@
 #include "cli/configuration.h"
 #include "cli/data_info.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -74,45 +74,73 @@ done:
     return status;
 }
 
-static sm_status import_cityscapes(command_context *context, int argc, char **argv)
+static const sm_importer *importer_of(const char *name)
 {
+    const sm_importer *const *row = sm_importers;
+    while (*row && strcmp((*row)->name, name) != 0) {
+        row++;
+    }
+    return *row;
+}
+
+/* The command is the importer that argv[0] names. */
+static sm_status import_dataset(command_context *context, int argc, char **argv)
+{
+    enum { OWN = 5 };
+    const sm_importer *importer = importer_of(argv[0]);
     sm_status status = SM_OK;
-    sm_cityscapes_options options = {.sky_is_far = 1};
+    sm_import_options options = {0};
     long long height = 0, width = 0;
-    int help, no_sky = 0;
-    const argument table[] = {
-        {"ROOT", ARGUMENT_POSITIONAL, &options.root, NULL, "folder with leftImg8bit/, gtFine/, ..., or a flat copy"},
+    int help, flags[SM_IMPORT_FLAGS_MAX] = {0};
+    argument table[OWN + SM_IMPORT_FLAGS_MAX + 1] = {
+        {"ROOT", ARGUMENT_POSITIONAL, &options.root, NULL, importer->root_help},
         {"OUTPUT", ARGUMENT_POSITIONAL, &options.output, NULL, "dataset file to write (HDF5)"},
-        {"height", ARGUMENT_INTEGER, &height, "PIXELS", "of the stored maps; 0 = as the images (0)"},
-        {"width", ARGUMENT_INTEGER, &width, "PIXELS", "of the stored maps; 0 = as the images (0)"},
-        {"no-sky", ARGUMENT_FLAG, &no_sky, NULL,
-         "keep the disparity map's values at sky instead of 0 (infinitely far)"},
+        {"height", ARGUMENT_INTEGER, &height, "PIXELS", "of what is stored; 0 = as the images (0)"},
+        {"width", ARGUMENT_INTEGER, &width, "PIXELS", "of what is stored; 0 = as the images (0)"},
         {"overwrite", ARGUMENT_FLAG, &options.overwrite, NULL, "replace OUTPUT"},
-        {0},
     };
-    SM_TRY(command_arguments(context, "data cityscapes", "Imports Cityscapes at any size; ranks share the work.", table,
-                             argc, argv, &help));
+    for (int f = 0; importer->flags[f].name; f++) {
+        table[OWN + f] = (argument){importer->flags[f].name, ARGUMENT_FLAG, &flags[f], NULL, importer->flags[f].help};
+    }
+    char *command = sm_format("data %s", importer->name);
+    char *summary =
+        sm_format("Imports %s at any size; ranks share the work.\n\n%s", importer->title, sm_import_resizing);
+    SM_TRY(command_arguments(context, command, summary, table, argc, argv, &help));
     if (help) {
         goto done;
     }
-    SM_TRY(check_size("data cityscapes", height, width));
+    SM_TRY(check_size(command, height, width));
     options.height = (int)height;
     options.width = (int)width;
-    options.sky_is_far = !no_sky;
-    SM_TRY(sm_cityscapes_import(context->comm, &options));
+    for (int f = 0; f < SM_IMPORT_FLAGS_MAX; f++) {
+        options.flags |= flags[f] ? 1u << f : 0;
+    }
+    SM_TRY(sm_import_dataset(context->comm, importer, &options));
 done:
+    sm_free(command);
+    sm_free(summary);
     return status;
 }
 
-static const command_row data_commands[] = {
-    {"scenes", make_scenes, "generate synthetic street scenes"},
-    {"cityscapes", import_cityscapes, "import Cityscapes"},
-    {"info", data_info, "describe and verify a dataset file"},
-    {0},
-};
+enum { COMMANDS_MAX = 32 };
+
+/* A command of each importer stands among those of our own. */
+static void list_commands(command_row commands[COMMANDS_MAX])
+{
+    int count = 0;
+    commands[count++] = (command_row){"info", data_info, "describe and verify a dataset file"};
+    commands[count++] = (command_row){"scenes", make_scenes, "generate synthetic street scenes"};
+    for (const sm_importer *const *row = sm_importers; *row; row++) {
+        assert(count + 1 < COMMANDS_MAX);
+        commands[count++] = (command_row){(*row)->name, import_dataset, (*row)->summary};
+    }
+    commands[count] = (command_row){0};
+}
 
 sm_status command_data(command_context *context, int argc, char **argv)
 {
-    return command_dispatch(context, "sigmatic data", "Makes, imports or describes a dataset file (HDF5).",
-                            data_commands, argc, argv);
+    command_row commands[COMMANDS_MAX];
+    list_commands(commands);
+    return command_dispatch(context, "sigmatic data", "Makes, imports or describes a dataset file (HDF5).", commands,
+                            argc, argv);
 }

@@ -15,13 +15,14 @@ static const uint8_t thing[SM_CITYSCAPES_CLASSES] = {[11] = 1, 1, 1, 1, 1, 1, 1,
 
 const sm_class_list sm_cityscapes_classes = {SM_CITYSCAPES_CLASSES, names, palette, thing};
 
-const uint8_t sm_cityscapes_label_id[SM_CITYSCAPES_CLASSES] = {7,  8,  11, 12, 13, 17, 19, 20, 21, 22,
-                                                               23, 24, 25, 26, 27, 28, 31, 32, 33};
+/* The label id of each class. */
+static const uint8_t label_ids[SM_CITYSCAPES_CLASSES] = {7,  8,  11, 12, 13, 17, 19, 20, 21, 22,
+                                                         23, 24, 25, 26, 27, 28, 31, 32, 33};
 
 uint8_t sm_cityscapes_train_id(int label_id)
 {
     for (int c = 0; c < SM_CITYSCAPES_CLASSES; c++) {
-        if (sm_cityscapes_label_id[c] == label_id) {
+        if (label_ids[c] == label_id) {
             return (uint8_t)c;
         }
     }

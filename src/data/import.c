@@ -1,0 +1,328 @@
+/* Rank 0 looks for the samples and tells the others; then every rank converts its share. */
+#include "data/importer.h"
+
+#include <sigmatic/base/log.h>
+#include <sigmatic/base/memory.h>
+#include <sigmatic/comm/stall.h>
+#include <sigmatic/data/dataset_writer.h>
+#include <sigmatic/io/file.h>
+#include <sigmatic/io/image.h>
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SPLITS_MAX = 8, SPLIT_NAME_BYTES = 32, NAMED_FILES = 10 };
+
+/* What was found, but for the texts. */
+typedef struct found {
+    char split[SPLITS_MAX][SPLIT_NAME_BYTES];
+    int64_t count[SPLITS_MAX]; /* samples lie split after split */
+    int split_count;
+    int height, width; /* of the first image */
+    size_t total, bytes;
+} found;
+
+struct sm_import_list {
+    const sm_importer *importer;
+    const char *root;
+    found found;
+    char *
+        text; /* of each sample its name, and a path of each kind behind '+' (there is a file) or '-'; each ends in a zero */
+    size_t room;
+    const char **texts; /* where they begin; once the list is complete */
+};
+
+/* ---- listing ------------------------------------------------------------------------------------------------------ */
+
+sm_status sm_import_folder(const char *path, char ***names, size_t *count)
+{
+    *names = NULL;
+    *count = 0;
+    if (!sm_folder_exists(path)) {
+        return SM_OK;
+    }
+    sm_status status = sm_folder_list(path, names, count);
+    size_t kept = 0;
+    for (size_t i = 0; status == SM_OK && i < *count; i++) {
+        if (*(*names)[i] != '.') {
+            (*names)[kept++] = (*names)[i];
+        }
+    }
+    *count = kept;
+    return status;
+}
+
+static void append(sm_import_list *list, const char *mark, const char *text)
+{
+    size_t bytes = strlen(mark) + strlen(text) + 1, used = list->found.bytes;
+    if (used + bytes > list->room) {
+        list->room = 2 * (used + bytes);
+        list->text = sm_realloc(list->text, list->room);
+    }
+    snprintf(list->text + used, bytes, "%s%s", mark, text);
+    list->found.bytes += bytes;
+}
+
+void sm_import_add(sm_import_list *list, const char *split, const char *name, const char *const *paths)
+{
+    found *f = &list->found;
+    sm_comm_set_phase("list of samples", 0, (int)f->total);
+    if (f->split_count == 0 || strcmp(f->split[f->split_count - 1], split) != 0) {
+        assert(f->split_count < SPLITS_MAX && strlen(split) < SPLIT_NAME_BYTES);
+        snprintf(f->split[f->split_count++], SPLIT_NAME_BYTES, "%s", split);
+    }
+    f->count[f->split_count - 1]++;
+    f->total++;
+    append(list, "", name);
+    for (int k = 0; k < list->importer->kind_count; k++) {
+        append(list, sm_file_exists(paths[k]) ? "+" : "-", paths[k]);
+    }
+}
+
+size_t sm_import_count(const sm_import_list *list)
+{
+    return list->found.total;
+}
+
+/* Which of the texts is a sample's name; behind it come its paths. */
+static size_t name_place(const sm_import_list *list, size_t sample)
+{
+    return sample * (1 + (size_t)list->importer->kind_count);
+}
+
+/* The path of a kind of file, whether or not it is there. */
+static const char *path_of(const sm_import_list *list, size_t sample, int kind, int *is_there)
+{
+    const char *text = list->texts[name_place(list, sample) + 1 + (size_t)kind];
+    *is_there = *text == '+';
+    return text + 1;
+}
+
+static int64_t count_kind(const sm_import_list *list, int kind)
+{
+    int64_t count = 0;
+    for (size_t i = 0; i < list->found.total; i++) {
+        int is_there;
+        path_of(list, i, kind, &is_there);
+        count += is_there;
+    }
+    return count;
+}
+
+static void find_texts(sm_import_list *list)
+{
+    size_t count = list->found.total * (1 + (size_t)list->importer->kind_count);
+    const char *text = list->text;
+    list->texts = sm_alloc(count * sizeof *list->texts);
+    for (size_t i = 0; i < count; i++) {
+        list->texts[i] = text;
+        text += strlen(text) + 1;
+    }
+}
+
+static sm_status read_first_size(sm_import_list *list)
+{
+    sm_image image;
+    int is_there;
+    sm_status status = sm_image_read(path_of(list, 0, 0, &is_there), SM_IMAGE_AS_RGB | SM_IMAGE_AS_8_BIT, &image);
+    list->found.height = image.height;
+    list->found.width = image.width;
+    sm_image_free(&image);
+    return status;
+}
+
+static sm_status look_for_samples(sm_import_list *list)
+{
+    sm_status status = SM_OK;
+    if (!sm_folder_exists(list->root)) {
+        return sm_fail(SM_ERR_IO, "%s: no such folder", list->root);
+    }
+    SM_TRY(list->importer->list(list->root, list));
+    assert(list->found.total > 0);
+    find_texts(list);
+    SM_TRY(read_first_size(list));
+done:
+    return status;
+}
+
+static sm_status share_list(sm_comm *comm, sm_import_list *list)
+{
+    int is_root = sm_comm_rank(comm) == 0;
+    sm_status status = sm_comm_agree(comm, is_root ? look_for_samples(list) : SM_OK);
+    if (status != SM_OK) {
+        return status;
+    }
+    sm_comm_broadcast(comm, &list->found, sizeof list->found, 0);
+    list->text = is_root ? list->text : sm_alloc(list->found.bytes);
+    sm_comm_broadcast(comm, list->text, list->found.bytes, 0);
+    if (!is_root) {
+        find_texts(list);
+    }
+    return SM_OK;
+}
+
+static void report_missing(const sm_import_list *list, int kind)
+{
+    const char *what = list->importer->kinds[kind].what;
+    int64_t missing = (int64_t)list->found.total - count_kind(list, kind), named = 0;
+    int is_there;
+    const char *first = path_of(list, 0, kind, &is_there);
+    if (missing == (int64_t)list->found.total) {
+        sm_log_warning("%s: no %s, as %s: left out", list->root, what, first);
+        return;
+    }
+    for (size_t i = 0; i < list->found.total && named < NAMED_FILES; i++) {
+        const char *path = path_of(list, i, kind, &is_there);
+        if (!is_there) {
+            sm_log_warning("%s: no %s of this sample", path, what);
+            named++;
+        }
+    }
+    if (missing > named) {
+        sm_log_warning("%s: no %s of %lld samples more", list->root, what, (long long)(missing - named));
+    }
+}
+
+static void report(const sm_import_list *list)
+{
+    for (int s = 0; s < list->found.split_count; s++) {
+        sm_log_info("%s: %s, %lld samples", list->root, list->found.split[s], (long long)list->found.count[s]);
+    }
+    for (int k = 1; k < list->importer->kind_count; k++) {
+        report_missing(list, k);
+    }
+}
+
+/* ---- the whole ---------------------------------------------------------------------------------------------------- */
+
+static void invalidate(const sm_target *target, size_t area, void *data)
+{
+    if (target->type == SM_TARGET_REAL) {
+        for (size_t i = 0; i < area * (size_t)target->components; i++) {
+            ((float *)data)[i] = NAN;
+        }
+    } else {
+        memset(data, target->type == SM_TARGET_CLASS ? SM_CLASS_IGNORED : 0, area * sm_target_item_bytes(target));
+    }
+}
+
+static sm_status produce(void *user, int split, int64_t index, sm_sample *sample)
+{
+    sm_import *import = user;
+    const sm_importer *importer = import->importer;
+    const char *paths[SM_IMPORT_KINDS_MAX] = {NULL};
+    size_t at = (size_t)index, area = (size_t)import->height * (size_t)import->width;
+    for (int s = 0; s < split; s++) {
+        at += (size_t)import->list->found.count[s];
+    }
+    for (int k = 0; k < importer->kind_count; k++) {
+        int is_there;
+        const char *path = path_of(import->list, at, k, &is_there);
+        paths[k] = is_there ? path : NULL;
+        if (importer->kinds[k].target) {
+            invalidate(sm_standard_target(importer->kinds[k].target), area, import->target[k]);
+        }
+    }
+    sm_status status = importer->read(import, paths, sample);
+    sample->input = import->image;
+    for (int t = 0; t < import->described_count; t++) {
+        sm_sample_add(sample, &import->described[t], import->target[import->kind_of[t]]);
+    }
+    sample->original_height = import->stored_height;
+    sample->original_width = import->stored_width;
+    return status;
+}
+
+/* Memory for the targets of all kinds; described are those of which any sample has a file. */
+static void make_targets(sm_import *import)
+{
+    size_t area = (size_t)import->height * (size_t)import->width;
+    for (int k = 0; k < import->importer->kind_count; k++) {
+        const sm_import_kind *kind = &import->importer->kinds[k];
+        if (!kind->target) {
+            continue;
+        }
+        sm_target target = *sm_standard_target(kind->target);
+        target.classes = kind->classes;
+        import->target[k] = sm_alloc(area * sm_target_item_bytes(&target));
+        if (count_kind(import->list, k) > 0) {
+            import->kind_of[import->described_count] = k;
+            import->described[import->described_count++] = target;
+        }
+    }
+}
+
+static void make_import(const sm_importer *importer, const sm_import_options *options, const sm_import_list *list,
+                        sm_import *import)
+{
+    int given = options->height > 0 && options->width > 0;
+    *import = (sm_import){.importer = importer, .options = options, .list = list};
+    import->height = given ? options->height : list->found.height;
+    import->width = given ? options->width : list->found.width;
+    size_t area = (size_t)import->height * (size_t)import->width;
+    import->image = sm_alloc(area * 3);
+    import->sampled = sm_alloc(area * 3 * sizeof *import->sampled);
+    make_targets(import);
+}
+
+static void clear_import(sm_import *import)
+{
+    for (int k = 0; k < SM_IMPORT_KINDS_MAX; k++) {
+        sm_free(import->target[k]);
+    }
+    sm_free(import->image);
+    sm_free(import->sampled);
+    sm_free(import->workspace);
+    sm_free(import->covered);
+}
+
+static sm_status write_dataset(sm_comm *comm, sm_import *import)
+{
+    const sm_import_list *list = import->list;
+    const char **names = sm_alloc(list->found.total * sizeof *names);
+    int has_camera = 0;
+    for (size_t i = 0; i < list->found.total; i++) {
+        names[i] = list->texts[name_place(list, i)];
+    }
+    for (int k = 0; k < import->importer->kind_count; k++) {
+        has_camera = has_camera || (import->importer->kinds[k].is_camera && count_kind(list, k) > 0);
+    }
+    sm_dataset_split_spec splits[SPLITS_MAX];
+    size_t first = 0;
+    for (int s = 0; s < list->found.split_count; s++) {
+        splits[s] = (sm_dataset_split_spec){list->found.split[s], list->found.count[s], names + first};
+        first += (size_t)list->found.count[s];
+    }
+    sm_dataset_spec spec = {.source = import->importer->title,
+                            .height = import->height,
+                            .width = import->width,
+                            .targets = import->described,
+                            .target_count = import->described_count,
+                            .has_camera = has_camera,
+                            .splits = splits,
+                            .split_count = list->found.split_count};
+    sm_status status =
+        sm_dataset_write(comm, import->options->output, &spec, import->options->overwrite, produce, import);
+    sm_free(names);
+    return status;
+}
+
+sm_status sm_import_dataset(sm_comm *comm, const sm_importer *importer, const sm_import_options *options)
+{
+    sm_status status = SM_OK;
+    sm_import_list list = {.importer = importer, .root = options->root};
+    sm_import import = {0};
+    SM_TRY(share_list(comm, &list));
+    if (sm_comm_rank(comm) == 0) {
+        report(&list);
+    }
+    make_import(importer, options, &list, &import);
+    SM_TRY(write_dataset(comm, &import));
+done:
+    clear_import(&import);
+    sm_free(list.text);
+    sm_free(list.texts);
+    return status;
+}
