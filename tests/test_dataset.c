@@ -469,7 +469,7 @@ static void section_data_opens_files_and_sets_sizes(void)
     sm_config *config;
     sm_dataset *train, *validation;
     sm_augmentation augmentation;
-    SM_TEST_OK(sm_config_new(tables, &config));
+    config = sm_config_new(tables);
     SM_TEST_OK(sm_config_read_text(config, "test.ini", text));
     SM_TEST_OK(sm_data_open_train(config, &train));
     SM_TEST_OK(sm_data_open_validation(config, &validation));

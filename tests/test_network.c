@@ -67,7 +67,7 @@ static void make_config(network_case *c, const char *optimizer, const char *kern
         "[data]\ntrain = none\n",
         kernels, backbone, (int)attribute(c->file, "output_stride"), (int)rates[0], (int)rates[1], (int)rates[2],
         attribute(c->file, "project") ? "true" : "false", likelihood, likelihood, optimizer);
-    SM_TEST_OK(sm_config_new(sm_all_keys(), &c->config));
+    c->config = sm_config_new(sm_all_keys());
     SM_TEST_OK(sm_config_read_text(c->config, "golden", text));
     SM_TEST_OK(sm_config_check(c->config));
     sm_free(text);

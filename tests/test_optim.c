@@ -327,8 +327,7 @@ static const sm_key *const tables[] = {sm_optimizer_keys, sm_schedule_keys, NULL
 
 static sm_config *config_of(const char *text)
 {
-    sm_config *config = NULL;
-    SM_TEST_OK(sm_config_new(tables, &config));
+    sm_config *config = sm_config_new(tables);
     SM_TEST_OK(sm_config_read_text(config, "test.ini", text));
     return config;
 }

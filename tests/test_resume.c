@@ -883,19 +883,28 @@ static void nothing_readable_is_no_new_run(void)
 
 /* ---- what others put into a checkpoint ---- */
 
+static void put_dataset(hid_t file, const char *object, hid_t type, hsize_t count, const void *values)
+{
+    hid_t space = H5Screate_simple(1, &count, NULL), links = H5Pcreate(H5P_LINK_CREATE);
+    H5Pset_create_intermediate_group(links, 1);
+    hid_t id = H5Dcreate2(file, object, type, space, links, H5P_DEFAULT, H5P_DEFAULT);
+    CU_ASSERT(H5Dwrite(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0);
+    H5Dclose(id);
+    H5Pclose(links);
+    H5Sclose(space);
+}
+
 static void put_foreign_objects(const char *path)
 {
     static const char *const texts[] = {"tried", "again"};
     const double empty = 0;
-    const size_t none = 0;
-    sm_h5 *file = NULL;
-    SM_TEST_OK(sm_h5_open_write(path, &file));
-    SM_TEST_OK(sm_h5_write_texts(file, "/notes", texts, 2));
-    SM_TEST_OK(sm_h5_write_texts(file, "/optimizer/notes", texts, 2));
-    SM_TEST_OK(sm_h5_write_texts(file, "/mine/optimizer/notes", texts, 2));
-    SM_TEST_OK(sm_h5_write(file, "/mine/empty", SM_H5_DOUBLE, 1, &none, &empty));
-    SM_TEST_OK(sm_h5_close(file));
-    hid_t id = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    hid_t id = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), text = H5Tcopy(H5T_C_S1);
+    H5Tset_size(text, H5T_VARIABLE);
+    put_dataset(id, "/notes", text, 2, texts);
+    put_dataset(id, "/optimizer/notes", text, 2, texts);
+    put_dataset(id, "/mine/optimizer/notes", text, 2, texts);
+    put_dataset(id, "/mine/empty", H5T_NATIVE_DOUBLE, 0, &empty);
+    H5Tclose(text);
     CU_ASSERT(H5Lcreate_soft("/", id, "/mine/again", H5P_DEFAULT, H5P_DEFAULT) >= 0);
     CU_ASSERT(H5Lcreate_soft("/optimizer", id, "/optimizer/again", H5P_DEFAULT, H5P_DEFAULT) >= 0);
     CU_ASSERT(H5Lcreate_soft("/nowhere", id, "/mine/lost", H5P_DEFAULT, H5P_DEFAULT) >= 0);
@@ -930,10 +939,11 @@ static void numbers_that_no_run_writes_are_refused(void)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         copy_in("plain", "edited", "checkpoints/step-00000003.h5");
         if (is_root()) {
-            sm_h5 *file = NULL;
-            SM_TEST_OK(sm_h5_open_write(path, &file));
-            SM_TEST_OK(sm_h5_write_attribute_int64(file, "/", cases[i].attribute, cases[i].value));
-            SM_TEST_OK(sm_h5_close(file));
+            hid_t id = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+            hid_t attribute = H5Aopen(id, cases[i].attribute, H5P_DEFAULT);
+            CU_ASSERT(H5Awrite(attribute, H5T_NATIVE_INT64, &cases[i].value) >= 0);
+            H5Aclose(attribute);
+            CU_ASSERT(H5Fclose(id) >= 0);
         }
         sm_comm_barrier(test_comm);
         CU_ASSERT(train("edited", path, sets) == SM_ERR_INPUT);

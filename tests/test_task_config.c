@@ -29,8 +29,7 @@ static const sm_key *const tables[] = {sm_task_keys, NULL};
 
 static sm_config *config_of(const char *text)
 {
-    sm_config *config = NULL;
-    SM_TEST_OK(sm_config_new(tables, &config));
+    sm_config *config = sm_config_new(tables);
     SM_TEST_OK(sm_config_read_text(config, "test.ini", text));
     SM_TEST_OK(sm_config_check(config));
     return config;
@@ -91,8 +90,7 @@ static void mistakes_name_the_key_and_what_is_allowed(void)
     refuses("[task.x]\nkind = semantic\nclass_weights = 0, 0, 0\n", "class_weights", "above 0");
     refuses("[task.x]\nkind = instance\nclass_weights = 1, 2\n", "class_weights", "instance has no classes");
 
-    sm_config *config = NULL;
-    SM_TEST_OK(sm_config_new(tables, &config));
+    sm_config *config = sm_config_new(tables);
     SM_TEST_OK(sm_config_read_text(config, "test.ini", "[task.x]\nloss = l1\n"));
     CU_ASSERT_EQUAL(sm_config_check(config), SM_ERR_CONFIG);
     SM_TEST_MESSAGE("kind");
@@ -142,7 +140,7 @@ static void names_that_do_not_fit_are_refused(void)
         char *text = sm_format("[task.%s]\nkind = depth\n", names[i]);
         sm_config *config = NULL;
         sm_task *task = NULL;
-        SM_TEST_OK(sm_config_new(tables, &config));
+        config = sm_config_new(tables);
         SM_TEST_OK(sm_config_read_text(config, "test.ini", text));
         CU_ASSERT_EQUAL(sm_task_new(config, names[i], targets, TARGETS, &task), SM_ERR_CONFIG);
         CU_ASSERT_PTR_NULL(task);

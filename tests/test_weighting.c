@@ -134,14 +134,13 @@ static const int task_dimensions[] = {19, 2, 1};
 
 static sm_status make(const char *text, sm_weighting **out)
 {
-    sm_config *config = NULL;
     const sm_key *tables[8] = {sm_weighting_keys, task_keys};
     for (int i = 0, count = 2; sm_weighting_kinds[i]; i++) {
         if (sm_weighting_kinds[i]->keys) {
             tables[count++] = sm_weighting_kinds[i]->keys;
         }
     }
-    SM_TEST_OK(sm_config_new(tables, &config));
+    sm_config *config = sm_config_new(tables);
     SM_TEST_OK(
         sm_config_read_text(config, "test.ini", "[task.labels]\nkind=\n[task.vectors]\nkind=\n[task.far]\nkind=\n"));
     SM_TEST_OK(sm_config_read_text(config, "test.ini", text));

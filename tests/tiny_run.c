@@ -30,8 +30,7 @@ sm_config *tiny_config(const char *const *sets)
         "[task.semantic]\nkind = semantic\n[task.instance]\nkind = instance\n[task.depth]\nkind = depth\n"
         "[optimizer]\nlearning_rate = 0.02\nweight_decay = 0.001\n[distributed]\nthreads = 1\n",
         sm_test_folder(), dataset);
-    sm_config *config = NULL;
-    SM_TEST_OK(sm_config_new(sm_all_keys(), &config));
+    sm_config *config = sm_config_new(sm_all_keys());
     SM_TEST_OK(sm_config_read_text(config, "tiny.ini", text));
     for (int i = 0; sets && sets[i]; i++) {
         SM_TEST_OK(sm_config_set(config, sets[i]));

@@ -14,8 +14,7 @@ sm_status command_arguments(const command_context *context, const char *command,
 sm_status command_config(const char *path, const char *text, const argument_list *sets, sm_config **out)
 {
     sm_status status = SM_OK;
-    sm_config *config = NULL;
-    SM_TRY(sm_config_new(sm_all_keys(), &config));
+    sm_config *config = sm_config_new(sm_all_keys());
     SM_TRY(text ? sm_config_read_text(config, path, text) : sm_config_read(config, path));
     for (int i = 0; i < sets->count; i++) {
         SM_TRY(sm_config_set(config, sets->items[i]));

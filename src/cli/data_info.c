@@ -435,7 +435,13 @@ sm_status data_info(command_context *context, int argc, char **argv)
         "Describes a dataset file: splits, sizes, targets, class frequencies, valid pixels; warns of\n"
         "what is legal but hardly meant.",
         table, argc, argv, &help));
-    if (!help && sm_comm_rank(context->comm) == 0) {
+    if (help) {
+        goto done;
+    }
+    char *ranks = sm_format("%s.ranks", path);
+    sm_comm_set_stall_folder(ranks);
+    sm_free(ranks);
+    if (sm_comm_rank(context->comm) == 0) {
         SM_TRY(describe(path, as_json));
     }
 done:

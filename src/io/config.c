@@ -78,7 +78,7 @@ static void add_row(const sm_key ***rows, size_t *count, const sm_key *row)
     (*rows)[(*count)++] = row;
 }
 
-sm_status sm_config_new(const sm_key *const *tables, sm_config **out)
+sm_config *sm_config_new(const sm_key *const *tables)
 {
     sm_config *config = sm_alloc_zeroed(sizeof *config);
     for (; *tables; tables++) {
@@ -97,8 +97,7 @@ sm_status sm_config_new(const sm_key *const *tables, sm_config **out)
             sm_config_add_section(config, section);
         }
     }
-    *out = config;
-    return SM_OK;
+    return config;
 }
 
 void sm_config_free(sm_config *config)
@@ -238,11 +237,6 @@ const char *const *sm_config_texts(const sm_config *config, const char *section,
     return (const char *const *)v->texts;
 }
 
-int sm_config_has(const sm_config *config, const char *section, const char *key)
-{
-    return sm_config_find(config, section, key) != NULL;
-}
-
 sm_status sm_config_fail(const sm_config *config, const char *section, const char *key, const char *format, ...)
 {
     char text[1024];
@@ -276,8 +270,7 @@ static void help_columns(const sm_key *key, char out[HELP_COLUMNS][256])
 void sm_config_help(const sm_key *const *tables, FILE *stream)
 {
     enum { WIDEST = 32 };
-    sm_config *config = NULL;
-    sm_config_new(tables, &config);
+    sm_config *config = sm_config_new(tables);
     int widths[HELP_COLUMNS] = {0};
     char cells[HELP_COLUMNS][256];
     for (size_t i = 0; i < config->key_count; i++) {

@@ -308,10 +308,10 @@ static sm_h5 *new_file(const char *path, hid_t id)
 }
 
 /* SM_ERR_INPUT or SM_ERR_IO with the reason why HDF5 would not open the file, found before asking it to. */
-static sm_status check_readable(const char *path, int for_writing)
+static sm_status check_readable(const char *path)
 {
     sm_file *file = NULL;
-    sm_status status = for_writing ? sm_file_open_write(path, &file) : sm_file_open_read(path, &file);
+    sm_status status = sm_file_open_read(path, &file);
     sm_file_close(file);
     if (status == SM_OK && H5Fis_hdf5(path) <= 0) {
         status = sm_fail(SM_ERR_INPUT, "%s: not an HDF5 file", path);
@@ -319,17 +319,16 @@ static sm_status check_readable(const char *path, int for_writing)
     return status;
 }
 
-static sm_status open_file(const char *path, unsigned mode, sm_h5 **out)
+sm_status sm_h5_open(const char *path, sm_h5 **out)
 {
     sm_h5_begin();
-    sm_status status = check_readable(path, mode == H5F_ACC_RDWR);
+    sm_status status = check_readable(path);
     if (status != SM_OK) {
         return status;
     }
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
-    H5Pset_alignment(access, PAGE_BYTES, PAGE_BYTES);
-    hid_t id = H5Fopen(path, mode, access);
+    hid_t id = H5Fopen(path, H5F_ACC_RDONLY, access);
     if (id < 0) {
         sm_h5 nameless = {.path = (char *)path};
         sm_h5_fail(&nameless, SM_ERR_INPUT, NULL, "");
@@ -340,16 +339,6 @@ static sm_status open_file(const char *path, unsigned mode, sm_h5 **out)
     }
     H5Pclose(access);
     return status;
-}
-
-sm_status sm_h5_open(const char *path, sm_h5 **out)
-{
-    return open_file(path, H5F_ACC_RDONLY, out);
-}
-
-sm_status sm_h5_open_write(const char *path, sm_h5 **out)
-{
-    return open_file(path, H5F_ACC_RDWR, out);
 }
 
 static hid_t creation_access(sm_h5_format format)
@@ -453,11 +442,6 @@ static H5I_type_t kind_of(const sm_h5 *file, const char *object)
         H5Oclose(id);
     }
     return kind;
-}
-
-int sm_h5_has(const sm_h5 *file, const char *object)
-{
-    return kind_of(file, object) != H5I_BADID;
 }
 
 int sm_h5_has_dataset(const sm_h5 *file, const char *object)

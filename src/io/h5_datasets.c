@@ -240,15 +240,10 @@ sm_status sm_h5_query(const sm_h5 *file, const char *object, sm_h5_info *info)
     sm_h5_array array;
     sm_status status = open_dataset(file, object, &array);
     if (status == SM_OK) {
-        hid_t properties = H5Dget_create_plist(array.id);
-        *info = (sm_h5_info){.type = sm_h5_type_of(array.type),
-                             .rank = array.rank,
-                             .count = array.count,
-                             .is_contiguous = H5Pget_layout(properties) == H5D_CONTIGUOUS};
+        *info = (sm_h5_info){.type = sm_h5_type_of(array.type), .rank = array.rank, .count = array.count};
         for (int i = 0; i < array.rank; i++) {
             info->shape[i] = (size_t)array.shape[i];
         }
-        H5Pclose(properties);
     }
     sm_h5_array_free(&array);
     return status;

@@ -27,7 +27,7 @@ static size_t row_bytes(const sm_image *image)
     return (size_t)image->width * image->channels * (image->bits / 8);
 }
 
-sm_image sm_image_new(int height, int width, int channels, int bits)
+static sm_image new_image(int height, int width, int channels, int bits)
 {
     assert(height > 0 && width > 0 && (channels == 1 || channels == 3) && (bits == 8 || bits == 16));
     sm_image image = {height, width, channels, bits, NULL};
@@ -64,7 +64,7 @@ static int make_room(decoder *d, uint64_t height, uint64_t width, int channels, 
                  (unsigned long long)width, (unsigned long long)height, SM_IMAGE_MAX_SIDE);
         return 0;
     }
-    d->image = sm_image_new((int)height, (int)width, channels, bits);
+    d->image = new_image((int)height, (int)width, channels, bits);
     d->rows = sm_alloc(height * sizeof *d->rows);
     for (size_t y = 0; y < height; y++) {
         d->rows[y] = (uint8_t *)d->image.pixels + y * row_bytes(&d->image);
@@ -240,7 +240,7 @@ static const struct {
 static void keep_high_bytes(sm_image *image)
 {
     size_t count = (size_t)image->height * image->width * image->channels;
-    sm_image narrow = sm_image_new(image->height, image->width, image->channels, 8);
+    sm_image narrow = new_image(image->height, image->width, image->channels, 8);
     for (size_t i = 0; i < count; i++) {
         ((uint8_t *)narrow.pixels)[i] = (uint8_t)(((const uint16_t *)image->pixels)[i] >> 8);
     }
@@ -251,7 +251,7 @@ static void keep_high_bytes(sm_image *image)
 static void repeat_grey(sm_image *image)
 {
     size_t count = (size_t)image->height * image->width, sample = (size_t)image->bits / 8;
-    sm_image colour = sm_image_new(image->height, image->width, 3, image->bits);
+    sm_image colour = new_image(image->height, image->width, 3, image->bits);
     for (size_t i = 0; i < 3 * count; i++) {
         memcpy((char *)colour.pixels + i * sample, (const char *)image->pixels + i / 3 * sample, sample);
     }
@@ -299,96 +299,4 @@ sm_status sm_image_read(const char *path, int flags, sm_image *image)
     }
     *image = d.image;
     return SM_OK;
-}
-
-/* ---- writing ----------------------------------------------------------------------------------------------------- */
-
-typedef struct {
-    const sm_image *image;
-    const uint8_t (*palette)[3];
-    int palette_count;
-    uint8_t *data; /* the PNG so far */
-    size_t bytes, capacity;
-} encoder;
-
-static void png_gives(png_structp png, png_bytep data, size_t bytes)
-{
-    encoder *e = png_get_io_ptr(png);
-    if (e->bytes + bytes > e->capacity) {
-        e->capacity = 2 * (e->bytes + bytes);
-        e->data = sm_realloc(e->data, e->capacity);
-    }
-    memcpy(e->data + e->bytes, data, bytes);
-    e->bytes += bytes;
-}
-
-static void png_flushes(png_structp png)
-{
-    (void)png;
-}
-
-/* Any failure here is a bug or no memory: the input was checked. */
-static void png_cannot_write(png_structp png, png_const_charp message)
-{
-    (void)png;
-    sm_abort("writing a PNG: %s", message);
-}
-
-static void png_encode(png_structp png, png_infop info, encoder *e)
-{
-    const sm_image *image = e->image;
-    int colours = e->palette ? PNG_COLOR_TYPE_PALETTE : image->channels == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY;
-    png_set_write_fn(png, e, png_gives, png_flushes);
-    png_set_IHDR(png, info, (png_uint_32)image->width, (png_uint_32)image->height, image->bits, colours,
-                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-    if (e->palette) {
-        png_color entries[256];
-        for (int i = 0; i < e->palette_count; i++) {
-            entries[i] = (png_color){e->palette[i][0], e->palette[i][1], e->palette[i][2]};
-        }
-        png_set_PLTE(png, info, entries, e->palette_count);
-    }
-    png_write_info(png, info);
-    const uint16_t probe = 1;
-    if (image->bits == 16 && *(const uint8_t *)&probe == 1) {
-        png_set_swap(png);
-    }
-    for (int y = 0; y < image->height; y++) {
-        png_write_row(png, (png_const_bytep)image->pixels + (size_t)y * row_bytes(image));
-    }
-    png_write_end(png, NULL);
-}
-
-static sm_status check_indices(const char *path, const sm_image *image, int palette_count)
-{
-    const uint8_t *indices = image->pixels;
-    size_t count = (size_t)image->height * image->width;
-    for (size_t i = 0; i < count; i++) {
-        if (indices[i] >= palette_count) {
-            return sm_fail(SM_ERR_INPUT, "%s: label %d at row %zu, column %zu, but the palette has %d colours", path,
-                           indices[i], i / (size_t)image->width, i % (size_t)image->width, palette_count);
-        }
-    }
-    return SM_OK;
-}
-
-sm_status sm_image_write_png(const char *path, const sm_image *image, const uint8_t (*palette)[3], int palette_count)
-{
-    assert(image->channels == 1 || image->channels == 3);
-    assert(!palette || (image->channels == 1 && image->bits == 8 && palette_count >= 1 && palette_count <= 256));
-    sm_status status = palette ? check_indices(path, image, palette_count) : SM_OK;
-    if (status != SM_OK) {
-        return status;
-    }
-    encoder e = {.image = image, .palette = palette, .palette_count = palette_count};
-    png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, png_cannot_write, png_warns);
-    png_infop info = png ? png_create_info_struct(png) : NULL;
-    if (!info) {
-        sm_abort("out of memory for a PNG");
-    }
-    png_encode(png, info, &e);
-    png_destroy_write_struct(&png, &info);
-    status = sm_file_write_atomic(path, e.data, e.bytes);
-    sm_free(e.data);
-    return status;
 }

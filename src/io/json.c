@@ -122,7 +122,8 @@ sm_json *sm_json_set_array(sm_json *json, const char *key)
     return put(json, key, json_array());
 }
 
-char *sm_json_text(const sm_json *json)
+/* \return the line without newline, freed with sm_free(). */
+static char *line_of(const sm_json *json)
 {
     char *text = json_dumps((const json_t *)json, JSON_COMPACT | JSON_REAL_PRECISION(15));
     if (!text) {
@@ -135,7 +136,7 @@ char *sm_json_text(const sm_json *json)
 
 sm_status sm_json_print(const sm_json *json, FILE *stream)
 {
-    char *text = sm_json_text(json);
+    char *text = line_of(json);
     int failed = fprintf(stream, "%s\n", text) < 0 || fflush(stream) != 0;
     sm_free(text);
     return failed ? sm_fail(SM_ERR_IO, "the JSON line cannot be written") : SM_OK;
@@ -143,7 +144,7 @@ sm_status sm_json_print(const sm_json *json, FILE *stream)
 
 sm_status sm_json_write(const sm_json *json, const char *path)
 {
-    char *text = sm_json_text(json);
+    char *text = line_of(json);
     char *line = sm_format("%s\n", text);
     sm_status status = sm_file_write_atomic(path, line, strlen(line));
     sm_free(text);

@@ -54,8 +54,9 @@ typedef struct sm_key {
 typedef struct sm_config sm_config;
 
 /** Joins tables; all keys have their defaults. A section may be spread over several tables, a key may not (asserted).
- * \param tables  NULL-terminated; must outlive the config */
-sm_status sm_config_new(const sm_key *const *tables, sm_config **out);
+ * \param tables  NULL-terminated; must outlive the config
+ * \return freed with sm_config_free() */
+sm_config *sm_config_new(const sm_key *const *tables);
 
 /** NULL is legal. */
 void sm_config_free(sm_config *config);
@@ -108,9 +109,6 @@ typedef struct sm_key_condition {
 /** Warns of each key that was given a value other than its default without any effect, by its place, name and reason.
  * Any rank prints: call it on one. Two conditions on one key warn twice. */
 void sm_config_warn_without_effect(const sm_config *config, const sm_key_condition *conditions);
-
-/** \return 1 if [section] has this key: declared, and for a template an instance that exists. */
-int sm_config_has(const sm_config *config, const char *section, const char *key);
 
 /** Fails with SM_ERR_CONFIG and "<file>:<line>: [section] key = value: <message>", for checks that one row cannot express. */
 sm_status sm_config_fail(const sm_config *config, const char *section, const char *key, const char *format, ...)

@@ -45,7 +45,6 @@ typedef struct sm_h5_info {
     int rank; /* 0: scalar */
     size_t shape[SM_H5_MAX_RANK];
     size_t count; /* product of the shape */
-    int is_contiguous;
 } sm_h5_info;
 
 /** Starts HDF5 without its exit handlers, messages and locks. Once, before sm_comm_begin(): started later, HDF5 would hook into MPI's end, where a file that failed to write crashes. */
@@ -62,9 +61,6 @@ size_t sm_h5_type_bytes(sm_h5_type type);
 
 /** Opens to read. SM_ERR_IO: missing, not permitted; SM_ERR_INPUT: not HDF5, truncated or damaged. */
 sm_status sm_h5_open(const char *path, sm_h5 **out);
-
-/** Opens an existing file to write into, e.g. to append rows. */
-sm_status sm_h5_open_write(const char *path, sm_h5 **out);
 
 /** Creates a file, replacing one at `path`. Datasets of 4096 bytes or more start at multiples of 4096. */
 sm_status sm_h5_create(const char *path, sm_h5_format format, sm_h5 **out);
@@ -91,9 +87,6 @@ const char *sm_h5_path(const sm_h5 *file);
 
 /** Makes a group; an existing one is fine. */
 sm_status sm_h5_make_group(sm_h5 *file, const char *group);
-
-/** \return 1 if there is an object (group or dataset) of that path. */
-int sm_h5_has(const sm_h5 *file, const char *object);
 
 /** \return 1 if there is a dataset (group) of that path. */
 int sm_h5_has_dataset(const sm_h5 *file, const char *object);

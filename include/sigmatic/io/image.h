@@ -1,5 +1,5 @@
 /** \file
- * Images of 8 or 16 bits a sample: PNG and JPEG in, PNG out. Thread-safe. */
+ * Images of 8 or 16 bits a sample: read from PNG and JPEG. Thread-safe. */
 #ifndef SIGMATIC_IO_IMAGE_H
 #define SIGMATIC_IO_IMAGE_H
 
@@ -40,18 +40,8 @@ enum { SM_IMAGE_MAX_SIDE = 65535 };
  */
 sm_status sm_image_read(const char *path, int flags, sm_image *image);
 
-/** \return an image with undefined pixels. */
-sm_image sm_image_new(int height, int width, int channels, int bits);
-
 /** Frees the pixels and zeroes the struct; twice is fine. */
 void sm_image_free(sm_image *image);
-
-/** Writes a PNG (atomically, see sm_file_write_atomic): grey or RGB, 8 or 16 bits.
- *
- * \param palette        NULL, or `palette_count` colours (1..256): the image (one channel, 8 bits) then holds indices below
- *                       palette_count; one that is not is SM_ERR_INPUT
- */
-sm_status sm_image_write_png(const char *path, const sm_image *image, const uint8_t (*palette)[3], int palette_count);
 
 #ifdef __cplusplus
 }

@@ -39,9 +39,6 @@ sm_json *sm_json_set_array(sm_json *json, const char *key);
 /** Prints one line and its newline; reals with 15 digits. SM_ERR_IO if the stream refuses. */
 sm_status sm_json_print(const sm_json *json, FILE *stream);
 
-/** \return the line without newline, freed with sm_free(). */
-char *sm_json_text(const sm_json *json);
-
 /** Writes the line to a file (sm_file_write_atomic). */
 sm_status sm_json_write(const sm_json *json, const char *path);
 
