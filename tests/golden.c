@@ -8,10 +8,15 @@
 #include <string.h>
 #include <sys/wait.h>
 
-sm_h5 *golden_open(const char *name)
+char *golden_path(const char *name)
 {
     const char *tests = getenv("SIGMATIC_TESTS");
-    char *path = sm_format("%s/golden/%s", tests ? tests : "tests", name);
+    return sm_format("%s/golden/%s", tests ? tests : "tests", name);
+}
+
+sm_h5 *golden_open(const char *name)
+{
+    char *path = golden_path(name);
     sm_h5 *file = NULL;
     SM_TEST_OK(sm_h5_open(path, &file));
     sm_free(path);

@@ -8,7 +8,10 @@
 
 #include <sigmatic/io/h5.h>
 
-/** Opens tests/golden/<name>; the folder is $SIGMATIC_TESTS, else ./tests. */
+/** \return the path of tests/golden/<name>, freed with sm_free(); the folder is $SIGMATIC_TESTS, else ./tests. */
+char *golden_path(const char *name);
+
+/** Opens tests/golden/<name>. */
 sm_h5 *golden_open(const char *name);
 
 /** \return a whole dataset <group>/<name>, zeros if there is none (and a failed assertion); freed with sm_free(). */

@@ -1,0 +1,381 @@
+/* ranks: 1 2 */
+#include "golden.h"
+#include "harness.h"
+
+#include <sigmatic/base/memory.h>
+#include <sigmatic/data/dataset.h>
+#include <sigmatic/data/dataset_writer.h>
+#include <sigmatic/data/scenes.h>
+#include <sigmatic/io/h5.h>
+#include <sigmatic/task/task.h>
+
+#include <math.h>
+#include <string.h>
+
+enum { H = 6, W = 8, SAMPLES = 3 };
+
+/* A target of each type and scope, none of them a standard one. */
+enum { MATERIAL, NORMAL, FLOW, PART, WEATHER, TILT, TARGETS };
+
+static const char *const material_names[] = {"a class whose name is longer than thirty-one bytes", "wood", "stone"};
+static const uint8_t material_palette[][3] = {{1, 2, 3}, {4, 5, 6}, {7, 8, 9}}, material_thing[] = {0, 1, 0};
+static const sm_class_list materials = {3, material_names, material_palette, material_thing};
+static const char *const weather_names[] = {"sun", "rain"};
+static const sm_class_list weathers = {.count = 2, .names = weather_names};
+
+/* In the order of their names, as a dataset lists them. */
+static const sm_target described[TARGETS] = {
+    [MATERIAL] = {.name = "a_material", .type = SM_TARGET_CLASS, .components = 1, .unit = "", .classes = &materials},
+    [NORMAL] = {.name = "b_normal",
+                .type = SM_TARGET_REAL,
+                .components = 3,
+                .unit = "",
+                .flip_negates = 1,
+                .least = -1,
+                .most = 1},
+    [FLOW] = {.name = "c_flow",
+              .type = SM_TARGET_REAL,
+              .components = 2,
+              .unit = "px",
+              .scaling = SM_SCALING_AXES,
+              .flip_negates = 1,
+              .least = -1e3,
+              .most = 1e3},
+    [PART] = {.name = "d_part", .type = SM_TARGET_INSTANCE, .components = 1, .unit = ""},
+    [WEATHER] = {.name = "e_weather",
+                 .type = SM_TARGET_CLASS,
+                 .scope = SM_SCOPE_SAMPLE,
+                 .components = 1,
+                 .unit = "",
+                 .classes = &weathers},
+    [TILT] = {.name = "f_tilt",
+              .type = SM_TARGET_REAL,
+              .scope = SM_SCOPE_SAMPLE,
+              .components = 2,
+              .unit = "deg",
+              .flip_negates = 1u << 1,
+              .least = -90,
+              .most = 90},
+};
+
+typedef struct made_sample {
+    uint8_t image[3 * H * W], material[H * W], weather[1];
+    float normal[3 * H * W], flow[2 * H * W], tilt[2];
+    uint16_t part[H * W];
+} made_sample;
+
+static sm_sample make_sample(made_sample *made, int64_t index)
+{
+    const void *const data[TARGETS] = {made->material, made->normal, made->flow, made->part, made->weather, made->tilt};
+    for (int i = 0; i < H * W; i++) {
+        memset(made->image + 3 * i, i, 3);
+        made->material[i] = (uint8_t)(i % 4 == 3 ? SM_CLASS_IGNORED : i % 4);
+        made->part[i] = (uint16_t)(1000 * index + i);
+        for (int c = 0; c < 3; c++) {
+            made->normal[3 * i + c] = (float)(c + 1) / 4 - (float)i / 100;
+        }
+        made->flow[2 * i] = (float)i;
+        made->flow[2 * i + 1] = i == 5 ? NAN : (float)-i;
+    }
+    made->weather[0] = (uint8_t)(index == 2 ? SM_CLASS_IGNORED : index);
+    made->tilt[0] = (float)(10 * index);
+    made->tilt[1] = -30;
+    sm_sample sample = {.height = H,
+                        .width = W,
+                        .input = made->image,
+                        .baseline_metres = NAN,
+                        .fx_pixels = NAN,
+                        .original_height = H,
+                        .original_width = W};
+    for (int t = 0; t < TARGETS; t++) {
+        sm_sample_add(&sample, &described[t], data[t]);
+    }
+    return sample;
+}
+
+static sm_status produce(void *user, int split, int64_t index, sm_sample *sample)
+{
+    (void)split;
+    *sample = make_sample(user, index);
+    return SM_OK;
+}
+
+/* \return the path of the dataset, freed with sm_free(). Collective. */
+static char *write_dataset(void)
+{
+    static const char *const names[SAMPLES] = {"x", "y", "z"};
+    static made_sample made;
+    const sm_dataset_split_spec split = {"train", SAMPLES, names};
+    const sm_dataset_spec spec = {.source = "test",
+                                  .height = H,
+                                  .width = W,
+                                  .targets = described,
+                                  .target_count = TARGETS,
+                                  .splits = &split,
+                                  .split_count = 1};
+    char *path = sm_format("%s/described.h5", sm_test_folder());
+    SM_TEST_OK(sm_dataset_write(test_comm, path, &spec, 1, produce, &made));
+    return path;
+}
+
+static sm_dataset *open_dataset(const char *path)
+{
+    sm_dataset *dataset = NULL;
+    SM_TEST_OK(sm_dataset_open(&path, 1, "train", &dataset));
+    return dataset;
+}
+
+static void same_classes(const sm_class_list *found, const sm_class_list *expected)
+{
+    CU_ASSERT_EQUAL_FATAL(found != NULL, expected != NULL);
+    CU_ASSERT_EQUAL(expected ? found->count : 0, expected ? expected->count : 0);
+    for (int c = 0; expected && c < expected->count; c++) {
+        CU_ASSERT_STRING_EQUAL(found->names[c], expected->names[c]);
+        CU_ASSERT(!expected->palette || memcmp(found->palette[c], expected->palette[c], 3) == 0);
+        CU_ASSERT_EQUAL(found->thing[c], expected->thing ? expected->thing[c] : 0);
+    }
+}
+
+static void a_file_describes_its_targets(void)
+{
+    char *path = write_dataset();
+    sm_dataset *dataset = open_dataset(path);
+    int count;
+    const sm_target *const *targets = sm_dataset_targets(dataset, &count);
+    CU_ASSERT_EQUAL_FATAL(count, TARGETS);
+    for (int t = 0; t < TARGETS; t++) {
+        const sm_target *found = targets[t], *expected = &described[t];
+        CU_ASSERT_STRING_EQUAL(found->name, expected->name);
+        CU_ASSERT(found->type == expected->type && found->scope == expected->scope);
+        CU_ASSERT(found->components == expected->components && found->scaling == expected->scaling);
+        CU_ASSERT(found->flip_negates == expected->flip_negates);
+        CU_ASSERT(expected->type != SM_TARGET_REAL ||
+                  (found->least == expected->least && found->most == expected->most));
+        CU_ASSERT_STRING_EQUAL(found->unit, expected->unit);
+        CU_ASSERT_PTR_EQUAL(sm_dataset_target(dataset, expected->name), found);
+        same_classes(found->classes, expected->classes);
+    }
+    CU_ASSERT_PTR_NULL(strstr(sm_dataset_fingerprint(dataset), "image only"));
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(sm_dataset_fingerprint(dataset), "a_material,b_normal,c_flow,d_part,e_weather,f_tilt"));
+    sm_dataset_close(dataset);
+    sm_free(path);
+}
+
+static void samples_come_back(void)
+{
+    char *path = write_dataset();
+    sm_dataset *dataset = open_dataset(path);
+    sm_sample_storage *storage = sm_sample_storage_new(dataset);
+    made_sample *made = sm_alloc(sizeof *made);
+    for (int64_t i = 0; i < SAMPLES; i++) {
+        sm_sample found, expected = make_sample(made, i);
+        SM_TEST_OK(sm_dataset_read(dataset, i, storage, &found));
+        CU_ASSERT_EQUAL_FATAL(found.target_count, TARGETS);
+        for (int t = 0; t < TARGETS; t++) {
+            size_t bytes = sm_scope_items(described[t].scope, H, W) * sm_target_item_bytes(&described[t]);
+            CU_ASSERT(memcmp(found.target[t].data, expected.target[t].data, bytes) == 0);
+        }
+    }
+    sm_free(made);
+    sm_sample_storage_free(storage);
+    sm_dataset_close(dataset);
+    sm_free(path);
+}
+
+/* Builds what a task of real values, or of classes, would train on. */
+static int64_t build(const sm_target *target, const sm_sample *sample, const sm_geometry *geometry, void *built)
+{
+    int is_class = target->type == SM_TARGET_CLASS;
+    sm_target copy = *target;
+    sm_task task = {.target = &copy, .channels = is_class ? target->classes->count : target->components};
+    for (task.kind = sm_task_kinds; task.kind->learns != target->type;) {
+        task.kind++;
+    }
+    return task.kind->build_target(&task, sample, geometry, built);
+}
+
+/* Enlarged by whole factors and mirrored, every output pixel comes from one stored pixel. */
+static void real_values_follow_the_geometry(void)
+{
+    enum { SCALE_X = 3, SCALE_Y = 2 };
+    made_sample *made = sm_alloc(sizeof *made);
+    sm_sample sample = make_sample(made, 1);
+    float *normal = sm_alloc(3 * SCALE_X * SCALE_Y * H * W * sizeof *normal), *flow = normal;
+    for (int flip = 0; flip <= 1; flip++) {
+        const sm_geometry geometry = {SCALE_Y * H, SCALE_X * W, SCALE_X, SCALE_Y, 0, 0, flip};
+        float sign = flip ? -1 : 1;
+        CU_ASSERT_EQUAL(build(&described[NORMAL], &sample, &geometry, normal), SCALE_X * SCALE_Y * H * W);
+        for (int i = 0; i < SCALE_X * SCALE_Y * H * W; i++) {
+            int x = i % (SCALE_X * W) / SCALE_X, y = i / (SCALE_X * W) / SCALE_Y;
+            const float *stored = made->normal + 3 * (y * W + (flip ? W - 1 - x : x));
+            CU_ASSERT(normal[3 * i] == sign * stored[0] && normal[3 * i + 1] == stored[1] &&
+                      normal[3 * i + 2] == stored[2]);
+        }
+        CU_ASSERT_EQUAL(build(&described[FLOW], &sample, &geometry, flow), SCALE_X * SCALE_Y * (H * W - 1));
+        for (int i = 0; i < SCALE_X * SCALE_Y * H * W; i++) {
+            int x = i % (SCALE_X * W) / SCALE_X, y = i / (SCALE_X * W) / SCALE_Y;
+            int at = y * W + (flip ? W - 1 - x : x);
+            if (at == 5) { /* invalid in one component: invalid as a whole */
+                CU_ASSERT(isnan(flow[2 * i]) && isnan(flow[2 * i + 1]));
+            } else {
+                CU_ASSERT(flow[2 * i] == sign * SCALE_X * (float)at && flow[2 * i + 1] == SCALE_Y * (float)-at);
+            }
+        }
+    }
+    sm_free(normal);
+    sm_free(made);
+}
+
+/* A value a sample is neither scaled nor cropped; its sign follows the mirror where it is described so. */
+static void values_a_sample_are_taken_whole(void)
+{
+    made_sample *made = sm_alloc(sizeof *made);
+    for (int64_t index = 0; index < SAMPLES; index++) {
+        sm_sample sample = make_sample(made, index);
+        for (int flip = 0; flip <= 1; flip++) {
+            const sm_geometry crop = {2, 3, 5, 5, 4, 4, flip};
+            uint8_t weather = 77;
+            float tilt[2];
+            CU_ASSERT_EQUAL(build(&described[WEATHER], &sample, &crop, &weather), index == 2 ? 0 : 1);
+            CU_ASSERT_EQUAL(weather, index == 2 ? SM_CLASS_IGNORED : index);
+            CU_ASSERT_EQUAL(build(&described[TILT], &sample, &crop, tilt), 1);
+            CU_ASSERT(tilt[0] == (float)(10 * index) && tilt[1] == (flip ? 30 : -30));
+        }
+    }
+    sm_free(made);
+}
+
+/* Infinite, negative and absurd numbers were trained on, or skipped steps without naming the sample. */
+static void values_out_of_range_are_named(void)
+{
+    static const struct {
+        float value;
+        const char *found;
+    } cases[] = {{INFINITY, "holds inf"}, {-1, "holds -1"}, {3e38f, "holds 3e+38"}};
+    static made_sample made;
+    static float disparity[H * W];
+    static const char *const names[] = {"only"};
+    const sm_dataset_split_spec split = {"train", 1, names};
+    const sm_target target = *sm_standard_target("disparity");
+    const sm_dataset_spec spec = {.source = "test",
+                                  .height = H,
+                                  .width = W,
+                                  .targets = &target,
+                                  .target_count = 1,
+                                  .splits = &split,
+                                  .split_count = 1};
+    if (sm_comm_rank(test_comm) != 0) {
+        return;
+    }
+    char *path = sm_format("%s/range.h5", sm_test_folder());
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        sm_dataset_writer *writer;
+        sm_sample sample = make_sample(&made, 0);
+        sample.target_count = 0;
+        sm_sample_add(&sample, &target, disparity);
+        disparity[0] = NAN;
+        disparity[W + 3] = cases[k].value;
+        SM_TEST_OK(sm_dataset_writer_create(path, &spec, &writer));
+        SM_TEST_OK(sm_dataset_writer_put(writer, 0, 0, &sample));
+        SM_TEST_OK(sm_dataset_writer_close(writer));
+        SM_TEST_OK(sm_dataset_writer_publish(path));
+        sm_dataset *dataset = open_dataset(path);
+        sm_sample_storage *storage = sm_sample_storage_new(dataset);
+        CU_ASSERT_EQUAL(sm_dataset_read(dataset, 0, storage, &sample), SM_ERR_INPUT);
+        SM_TEST_MESSAGE("range.h5: /train/disparity of sample 0 ('only')");
+        SM_TEST_MESSAGE(cases[k].found);
+        SM_TEST_MESSAGE("at row 1, column 3; from 0 to 65536 expected");
+        sm_sample_storage_free(storage);
+        sm_dataset_close(dataset);
+    }
+    sm_free(path);
+}
+
+/* One description a target: two files that mean different things by one name are not one dataset. */
+static void descriptions_must_agree(void)
+{
+    if (sm_comm_rank(test_comm) != 0) {
+        return;
+    }
+    static made_sample made;
+    static const char *const names[] = {"only"};
+    char *paths[2] = {sm_format("%s/one.h5", sm_test_folder()), sm_format("%s/other.h5", sm_test_folder())};
+    for (int f = 0; f < 2; f++) {
+        const sm_dataset_split_spec split = {"train", 1, names};
+        sm_target targets[TARGETS];
+        memcpy(targets, described, sizeof targets);
+        targets[TILT].unit = f == 0 ? "deg" : "rad";
+        const sm_dataset_spec spec = {.source = "test",
+                                      .height = H,
+                                      .width = W,
+                                      .targets = targets,
+                                      .target_count = TARGETS,
+                                      .splits = &split,
+                                      .split_count = 1};
+        sm_sample sample = make_sample(&made, 0);
+        sm_dataset_writer *writer;
+        SM_TEST_OK(sm_dataset_writer_create(paths[f], &spec, &writer));
+        SM_TEST_OK(sm_dataset_writer_put(writer, 0, 0, &sample));
+        SM_TEST_OK(sm_dataset_writer_close(writer));
+        SM_TEST_OK(sm_dataset_writer_publish(paths[f]));
+    }
+    sm_dataset *dataset;
+    CU_ASSERT_EQUAL(sm_dataset_open((const char *const *)paths, 2, "train", &dataset), SM_ERR_INPUT);
+    SM_TEST_MESSAGE("other.h5: target 'f_tilt'");
+    SM_TEST_MESSAGE("unit 'rad'");
+    SM_TEST_MESSAGE("one.h5");
+    sm_free(paths[0]);
+    sm_free(paths[1]);
+}
+
+/* tests/golden/dataset_version1.h5 was written before files described their targets, by
+ * `data scenes --train 1 --validation 1 --height 32 --width 32 --seed 7 --vector-noise 1`. */
+static void version_1_loads_as_before(void)
+{
+    enum { SIDE = 32 };
+    static const char *const splits[] = {"train", "val"};
+    static const char *const fingerprints[] = {"1x32x32 semantic,instance,instance_offset,disparity 8a40988e",
+                                               "1x32x32 semantic,instance,instance_offset,disparity 607460af"};
+    static uint8_t image[3 * SIDE * SIDE], semantic[SIDE * SIDE];
+    static uint16_t instance[SIDE * SIDE];
+    static float disparity[SIDE * SIDE], noise[2 * SIDE * SIDE];
+    char *path = golden_path("dataset_version1.h5");
+    for (uint64_t s = 0; s < 2; s++) {
+        sm_scene scene = {image, semantic, instance, disparity, noise, 0, 0, 0, 0, 0};
+        sm_scene_options options = sm_scene_options_default();
+        options.height = options.width = SIDE;
+        options.seed = 7;
+        options.vector_noise = 1;
+        SM_TEST_OK(sm_scene_generate(&options, s << 32, &scene));
+        sm_dataset *dataset = NULL;
+        SM_TEST_OK(sm_dataset_open((const char *const *)&path, 1, splits[s], &dataset));
+        CU_ASSERT_STRING_EQUAL(sm_dataset_fingerprint(dataset), fingerprints[s]);
+        sm_sample_storage *storage = sm_sample_storage_new(dataset);
+        sm_sample sample;
+        SM_TEST_OK(sm_dataset_read(dataset, 0, storage, &sample));
+        CU_ASSERT(memcmp(sample.input, image, sizeof image) == 0);
+        CU_ASSERT(memcmp(sm_sample_find(&sample, "semantic")->data, semantic, sizeof semantic) == 0);
+        CU_ASSERT(memcmp(sm_sample_find(&sample, "instance")->data, instance, sizeof instance) == 0);
+        CU_ASSERT(memcmp(sm_sample_find(&sample, "disparity")->data, disparity, sizeof disparity) == 0);
+        CU_ASSERT(memcmp(sm_sample_find(&sample, "instance_offset")->data, noise, sizeof noise) == 0);
+        CU_ASSERT_EQUAL(sm_dataset_target(dataset, "semantic")->classes->count, 19);
+        sm_sample_storage_free(storage);
+        sm_dataset_close(dataset);
+    }
+    sm_free(path);
+}
+
+int main(int argc, char **argv)
+{
+    sm_h5_begin();
+    sm_test_begin(&argc, &argv);
+    SM_TEST(a_file_describes_its_targets);
+    SM_TEST(samples_come_back);
+    SM_TEST(real_values_follow_the_geometry);
+    SM_TEST(values_a_sample_are_taken_whole);
+    SM_TEST(values_out_of_range_are_named);
+    SM_TEST(descriptions_must_agree);
+    SM_TEST(version_1_loads_as_before);
+    return sm_test_end();
+}
