@@ -42,7 +42,7 @@ void sm_accumulate(sm_dtype type, size_t count, const void *source, float beta, 
             add_range(type, begin, end, destination, source, -INFINITY, destination);
         } else if (destination != source) {
             memcpy(sm_map_at(type, destination, begin), sm_map_at_const(type, source, begin),
-                   (end - begin) * sm_type_bytes(type));
+                   (end - begin) * sm_dtype_bytes(type));
         }
     }
 }

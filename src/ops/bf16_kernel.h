@@ -17,7 +17,7 @@
 #define SIGMATIC_OPS_BF16_KERNEL_H
 
 #include <sigmatic/base/bf16.h>
-#include <sigmatic/tensor/tensor.h>
+#include <sigmatic/tensor/dtype.h>
 
 #include <stddef.h>
 #include <stdint.h>

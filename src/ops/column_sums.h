@@ -3,7 +3,7 @@
 #ifndef SIGMATIC_OPS_COLUMN_SUMS_H
 #define SIGMATIC_OPS_COLUMN_SUMS_H
 
-#include <sigmatic/tensor/tensor.h>
+#include <sigmatic/tensor/dtype.h>
 
 #include <stddef.h>
 

@@ -41,7 +41,7 @@ static void move_rows(sm_dtype type, size_t rows, int channels, const void *from
         const void *source = sm_map_at_const(type, from, row * from_stride);
         void *target = sm_map_at(type, to, row * to_stride);
         if (beta == 0.0f) {
-            memcpy(target, source, (size_t)channels * sm_type_bytes(type));
+            memcpy(target, source, (size_t)channels * sm_dtype_bytes(type));
         } else {
             add_row(type, channels, source, target);
         }

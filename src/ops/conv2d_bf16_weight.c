@@ -56,7 +56,7 @@ static void pack_input(const weight_job *j, size_t first, int depth, int row, in
         return;
     }
     const void *copied[STEPS];
-    sm_bf16_point_at_rows(j->own.square, ROWS * sm_type_bytes(j->run->input_type), STEPS, copied);
+    sm_bf16_point_at_rows(j->own.square, ROWS * sm_dtype_bytes(j->run->input_type), STEPS, copied);
     for (int done = 0; done < depth; done += STEPS) {
         int steps = sm_smaller(STEPS, depth - done);
         sm_lattice_pack(l, j->run->input_type, j->run->input, first + done, steps, row, rows, j->own.square, ROWS);

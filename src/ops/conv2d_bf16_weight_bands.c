@@ -141,7 +141,7 @@ static void point_at_row(const void *row, size_t pixel_bytes, int x, int begin, 
 static void pack_grad_output(const job *j, const pixel_round *r)
 {
     const sm_conv2d_shape *s = j->shape;
-    size_t pixel_bytes = s->channels_out * sm_type_bytes(j->run->output_type);
+    size_t pixel_bytes = s->channels_out * sm_dtype_bytes(j->run->output_type);
     char *to = j->own.b;
     for (int row = 0; row < r->images * r->rows.count; row++) {
         size_t y = (size_t)(r->image + row / r->rows.count) * s->out_height + r->rows.first + row % r->rows.count;
@@ -178,7 +178,7 @@ static int block_reads_inside(const sm_lattice *l, int block, int tap_x)
 static void pack_input(const job *j, const pixel_round *round, int channel, int channels, int tap_x)
 {
     const sm_lattice *l = j->lattice;
-    size_t pixel_bytes = l->channels * sm_type_bytes(j->run->input_type);
+    size_t pixel_bytes = l->channels * sm_dtype_bytes(j->run->input_type);
     char *to = j->own.a;
     for (int row = 0; row < round->images * round->rows.slots; row++) {
         int y = sm_lattice_slot_row(l, &round->rows, row % round->rows.slots);

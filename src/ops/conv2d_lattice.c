@@ -247,7 +247,7 @@ static inline void pack_span(size_t element, const char *source_row, int x, int 
 void sm_lattice_pack(const sm_lattice *lattice, sm_dtype type, const void *source, size_t first_row, int rows,
                      int first, int depth, void *block, size_t stride)
 {
-    size_t element = sm_type_bytes(type);
+    size_t element = sm_dtype_bytes(type);
     int first_span = 0, skipped = 0;
     while (skipped + lattice->span[first_span].elements <= first) {
         skipped += lattice->span[first_span++].elements;
@@ -287,7 +287,7 @@ int sm_lattice_is_whole(const sm_lattice *lattice)
 void sm_lattice_point(const sm_lattice *lattice, sm_dtype type, const void *source, size_t first_row, int rows,
                       int tap_y, int tap_x, const void *outside, const void **pixels)
 {
-    size_t pixel_bytes = lattice->channels * sm_type_bytes(type);
+    size_t pixel_bytes = lattice->channels * sm_dtype_bytes(type);
     place at = place_of(lattice, first_row);
     for (int row = 0; row < rows; row++, next_place(lattice, &at)) {
         int y = at.y * lattice->y->source_step + lattice->y->offset[tap_y];

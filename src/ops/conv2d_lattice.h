@@ -13,7 +13,7 @@
 #define SIGMATIC_OPS_CONV2D_LATTICE_H
 
 #include <sigmatic/ops/conv2d.h>
-#include <sigmatic/tensor/tensor.h>
+#include <sigmatic/tensor/dtype.h>
 
 #include <stddef.h>
 

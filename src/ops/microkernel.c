@@ -86,9 +86,9 @@ static void blis_multiply(int rows, int columns, int depth, const float *a, size
     float tile[SM_TILE_ROWS_MAX * SM_TILE_COLUMNS_MAX];
     int64_t width = blis_columns(kernel);
     if (kernel->prefers_rows) {
-        sm_gemm_kernel_run(kernel, rows, columns, depth, a, b, 0, tile, width, 1, a, b);
+        sm_gemm_kernel_run(kernel, rows, columns, depth, a, b, tile, width, 1);
     } else {
-        sm_gemm_kernel_run(kernel, columns, rows, depth, b, a, 0, tile, 1, width, b, a);
+        sm_gemm_kernel_run(kernel, columns, rows, depth, b, a, tile, 1, width);
     }
     for (int i = 0; i < rows; i++) {
         for (int j = 0; j < columns; j++) {

@@ -7,19 +7,13 @@
 #define SIGMATIC_OPS_TYPED_H
 
 #include <sigmatic/base/bf16.h>
-#include <sigmatic/tensor/tensor.h>
+#include <sigmatic/tensor/dtype.h>
 
 #define SM_TYPED static inline __attribute__((always_inline))
 
 /** Calls FUNCTION(type, ...) with `type` as a constant. */
 #define SM_WITH_TYPE(TYPE, FUNCTION, ...)                                                                              \
     ((TYPE) == SM_BF16 ? FUNCTION(SM_BF16, __VA_ARGS__) : FUNCTION(SM_F32, __VA_ARGS__))
-
-/** sm_dtype_bytes() of the two, for loops. */
-SM_TYPED size_t sm_type_bytes(sm_dtype type)
-{
-    return type == SM_BF16 ? sizeof(sm_bf16) : sizeof(float);
-}
 
 SM_TYPED float sm_map_get(sm_dtype type, const void *array, size_t i)
 {
@@ -38,12 +32,12 @@ SM_TYPED void sm_map_put(sm_dtype type, void *array, size_t i, float value)
 /** \return where element i lies; NULL stays NULL. */
 SM_TYPED void *sm_map_at(sm_dtype type, void *array, size_t i)
 {
-    return array ? (char *)array + i * sm_type_bytes(type) : NULL;
+    return array ? (char *)array + i * sm_dtype_bytes(type) : NULL;
 }
 
 SM_TYPED const void *sm_map_at_const(sm_dtype type, const void *array, size_t i)
 {
-    return array ? (const char *)array + i * sm_type_bytes(type) : NULL;
+    return array ? (const char *)array + i * sm_dtype_bytes(type) : NULL;
 }
 
 #endif

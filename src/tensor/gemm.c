@@ -64,9 +64,6 @@ static sm_gemm_kernel query(void)
         .nr = (int)bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_NR, context),
         .pack_mr = (int)bli_cntx_get_blksz_max_dt(BLIS_FLOAT, BLIS_MR, context),
         .pack_nr = (int)bli_cntx_get_blksz_max_dt(BLIS_FLOAT, BLIS_NR, context),
-        .mc = (int)bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_MC, context),
-        .kc = (int)bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_KC, context),
-        .nc = (int)bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_NC, context),
         .prefers_rows = kernel_prefers_rows(context),
         .function = kernel_in(context),
         .context = context,
@@ -86,15 +83,15 @@ const sm_gemm_kernel *sm_gemm_kernel_query(void)
     return &the_kernel;
 }
 
-void sm_gemm_kernel_run(const sm_gemm_kernel *kernel, int m, int n, int k, const float *a, const float *b, float beta,
-                        float *c, int64_t row_stride, int64_t column_stride, const float *next_a, const float *next_b)
+void sm_gemm_kernel_run(const sm_gemm_kernel *kernel, int m, int n, int k, const float *a, const float *b, float *c,
+                        int64_t row_stride, int64_t column_stride)
 {
     assert(m >= 1 && m <= kernel->mr && n >= 1 && n <= kernel->nr);
     auxinfo_t auxiliary = {0};
-    bli_auxinfo_set_next_a((void *)next_a, &auxiliary);
-    bli_auxinfo_set_next_b((void *)next_b, &auxiliary);
-    float one = 1.0f;
-    ((kernel_function)kernel->function)(m, n, k, &one, (float *)a, (float *)b, &beta, c, row_stride, column_stride,
+    bli_auxinfo_set_next_a((void *)a, &auxiliary); /* to prefetch: which panels follow is not known here */
+    bli_auxinfo_set_next_b((void *)b, &auxiliary);
+    float one = 1.0f, zero = 0.0f;
+    ((kernel_function)kernel->function)(m, n, k, &one, (float *)a, (float *)b, &zero, c, row_stride, column_stride,
                                         &auxiliary, (cntx_t *)kernel->context);
 }
 

@@ -4,7 +4,7 @@
 #define SIGMATIC_GRAPH_LOWERING_H
 
 #include <sigmatic/graph/plan.h>
-#include <sigmatic/tensor/tensor.h>
+#include <sigmatic/tensor/dtype.h>
 
 #ifdef __cplusplus
 extern "C" {

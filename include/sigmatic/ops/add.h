@@ -5,7 +5,7 @@
 #ifndef SIGMATIC_OPS_ADD_H
 #define SIGMATIC_OPS_ADD_H
 
-#include <sigmatic/tensor/tensor.h>
+#include <sigmatic/tensor/dtype.h>
 
 #include <stddef.h>
 #include <stdint.h>

@@ -21,7 +21,7 @@
 #ifndef SIGMATIC_OPS_BATCH_NORM_H
 #define SIGMATIC_OPS_BATCH_NORM_H
 
-#include <sigmatic/tensor/tensor.h>
+#include <sigmatic/tensor/dtype.h>
 
 #include <stddef.h>
 #include <stdint.h>

@@ -9,7 +9,7 @@
 #ifndef SIGMATIC_OPS_CONV2D_H
 #define SIGMATIC_OPS_CONV2D_H
 
-#include <sigmatic/tensor/tensor.h>
+#include <sigmatic/tensor/dtype.h>
 
 #include <stddef.h>
 

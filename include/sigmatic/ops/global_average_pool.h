@@ -7,7 +7,7 @@
 #ifndef SIGMATIC_OPS_GLOBAL_AVERAGE_POOL_H
 #define SIGMATIC_OPS_GLOBAL_AVERAGE_POOL_H
 
-#include <sigmatic/tensor/tensor.h>
+#include <sigmatic/tensor/dtype.h>
 
 #include <stddef.h>
 #include <stdint.h>

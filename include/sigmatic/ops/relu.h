@@ -6,7 +6,7 @@
 #ifndef SIGMATIC_OPS_RELU_H
 #define SIGMATIC_OPS_RELU_H
 
-#include <sigmatic/tensor/tensor.h>
+#include <sigmatic/tensor/dtype.h>
 
 #include <stddef.h>
 #include <stdint.h>

@@ -4,7 +4,7 @@
 #ifndef SIGMATIC_OPS_WEIGHTED_SUM_H
 #define SIGMATIC_OPS_WEIGHTED_SUM_H
 
-#include <sigmatic/tensor/tensor.h>
+#include <sigmatic/tensor/dtype.h>
 
 #include <stddef.h>
 

@@ -24,7 +24,7 @@ extern "C" {
 void sm_gemm(int transpose_a, int transpose_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
              int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 
-/** BLIS's float micro-kernel for this CPU and the block sizes that go with it.
+/** BLIS's float micro-kernel for this CPU.
  *
  * It multiplies an A panel (k columns of MR rows: a[p * pack_mr + i]) by a B panel (k rows of NR columns:
  * b[p * pack_nr + j]). Panels must be 64-byte aligned, and unused rows and columns of a panel must hold finite
@@ -32,7 +32,6 @@ void sm_gemm(int transpose_a, int transpose_b, int64_t m, int64_t n, int64_t k, 
 typedef struct sm_gemm_kernel {
     int mr, nr;           /**< rows and columns of the register tile */
     int pack_mr, pack_nr; /**< floats from one p to the next in a panel: mr and nr, or a little more */
-    int mc, kc, nc;       /**< cache blocking: rows of A for L2, depth of a panel, columns of B for L3 */
     int prefers_rows;     /**< 1: fastest if C's columns are adjacent (column_stride 1); 0: if its rows are */
     void *function;       /**< for sm_gemm_kernel_run() only */
     const void *context;  /**< for sm_gemm_kernel_run() only */
@@ -41,15 +40,13 @@ typedef struct sm_gemm_kernel {
 /** \return the kernel; the same one on every call. */
 const sm_gemm_kernel *sm_gemm_kernel_query(void);
 
-/** C(0..m, 0..n) = A panel * B panel + beta C.
+/** C(0..m, 0..n) = A panel * B panel.
  *
  * \param [in]     m, n      1..mr, 1..nr: smaller tiles are written exactly, nothing beside them is touched
  * \param [in]     k         0 and more
- * \param [in]     beta      at 0 the old C is not read
- * \param [in,out] c         element (i, j) at c[i * row_stride + j * column_stride]; any alignment
- * \param [in]     next_a, next_b  panels of the following call, to prefetch; a and b themselves will do */
-void sm_gemm_kernel_run(const sm_gemm_kernel *kernel, int m, int n, int k, const float *a, const float *b, float beta,
-                        float *c, int64_t row_stride, int64_t column_stride, const float *next_a, const float *next_b);
+ * \param [out]    c         element (i, j) at c[i * row_stride + j * column_stride]; any alignment */
+void sm_gemm_kernel_run(const sm_gemm_kernel *kernel, int m, int n, int k, const float *a, const float *b, float *c,
+                        int64_t row_stride, int64_t column_stride);
 
 /** \return e.g. "0.9.0". */
 const char *sm_blis_version(void);
