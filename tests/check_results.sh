@@ -87,6 +87,7 @@ expect "show --json: the object" json '
 assert result["run"] == "run/run.h5" and result["steps"] == 4 and result["skipped"] == 0
 assert result["seconds"] > 0 and result["images_per_second"] > 0 and result["step_seconds"] > 0
 assert list(result["data_wait_seconds"]) == ["least", "median", "most"]
+assert result["communication_wait_seconds"]["least"] <= result["step_seconds"], "waits of evaluations count as of steps"
 for name, likelihood in ("semantic", "categorical"), ("depth", "laplace"):
     task = result["tasks"][name]
     assert task["likelihood"] == likelihood and task["sigma_meaning"]

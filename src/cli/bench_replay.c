@@ -104,12 +104,12 @@ done:
     return status;
 }
 
-/* Stretches or shrinks the computation until the reduction takes `share` of backward. */
-static void scale(sm_comm *comm, profile *p, double share, int rounds)
+/* Stretches or shrinks the computation until the reduction takes `fraction` of backward. */
+static void scale(sm_comm *comm, profile *p, double fraction, int rounds)
 {
     double blocking;
     sm_reduction_measure_blocking(comm, p->floats, &p->reduction, rounds, &blocking);
-    double factor = blocking / share / backward_seconds(p);
+    double factor = blocking / fraction / backward_seconds(p);
     p->forward_seconds *= factor;
     p->rest_seconds *= factor;
     for (int op = 0; op < p->ops; op++) {

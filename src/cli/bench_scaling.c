@@ -27,7 +27,7 @@ done:
     return status;
 }
 
-/* On the first ranks; the others sleep and are told. */
+/* On the first ranks; the others sleep meanwhile and get the result. */
 static sm_status measure_on_part(sm_comm *comm, const bench_options *options, row *r)
 {
     sm_comm *part = sm_comm_part_new(comm, r->ranks);

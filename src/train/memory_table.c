@@ -1,5 +1,5 @@
-/* The rows know the sizes of everything large. What the process holds beside them (program, MPI, HDF5, the plan's lists)
- * is measured: it is what is resident now, less those rows that are in place already. */
+/* Everything large is counted from its size. The rest of the process (program, MPI, HDF5, the plan's lists) is measured: it is
+ * what is resident now, less what the counted rows have in memory by now. */
 #include <sigmatic/base/memory.h>
 #include <sigmatic/train/memory_table.h>
 
@@ -13,8 +13,8 @@ static void add_row(sm_memory_table *table, const char *name, size_t bytes)
 }
 
 /* Everything with a number a parameter, and the running statistics.
- * \return what of it is written, and so resident, since the trainer was made: private memory; what stands once a node on
- * the one rank that has filled it */
+ * \return bytes of it that are resident by now, because they have been written: all private memory; of what stands once a
+ * node what this rank has filled */
 static size_t add_parameters(sm_memory_table *table, const sm_trainer *trainer, int evaluates)
 {
     const sm_session *session = trainer->session;

@@ -419,6 +419,7 @@ sm_status sm_trainer_step_from(sm_trainer *trainer, sm_batch_next next, void *us
     int64_t samples;
     int applied;
 
+    sm_comm_take_waited_seconds(); /* what an evaluation or a checkpoint since the last step waited is not this step's */
     if (trainer->trace) {
         sm_trace_begin_step(trainer->trace, session->comm, trainer->step + 1);
     }
