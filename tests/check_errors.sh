@@ -171,6 +171,9 @@ refuse "likelihood" "laplace" "cross_entropy" "categorical" -- train good.ini --
 refuse "conv2d_algorithm" "fft" "winograd4, " "bf16_gemm" -- train good.ini --overwrite --set distributed.conv2d_algorithm=fft
 refuse "run.batch=16" "--batch" -- bench --step --set run.batch=16
 refuse "--threads -1" "0 and more" -- bench --step --threads -1
+refuse "--layers" "goes with --step" -- bench --scaling --layers
+refuse "--trace-steps" "goes with --trace" -- train good.ini --trace-steps 1:2
+refuse "--prediction-count" "goes with --predictions" -- eval $checkpoint --prediction-count 3
 refuse "--steps 0" "1 and more" -- bench --step --steps 0
 refuse "log_variance" "30" -- train good.ini --overwrite --set task.depth.log_variance=30
 

@@ -128,6 +128,17 @@ expect "eval --json without a camera" run 0 eval $best --data no_camera.h5 --jso
 expect "eval --json without a camera: null" json '
 assert result["tasks"]["depth"]["error_metres"]["value"] is None
 assert result["tasks"]["depth"]["error_pixels"]["value"] > 0'
+"$python" - <<'PYTHON'
+import shutil, h5py
+shutil.copy("tiny.h5", "blind.h5")
+with h5py.File("blind.h5", "r+") as file:
+    file["train/disparity"][...] = float("nan")
+    for name in [name for name in file["train"] if name.startswith("disparity_crc")]:
+        del file["train"][name]
+PYTHON
+expect "a task without a valid pixel" run 0 train tiny.ini --set data.train=blind.h5 --set data.validation=tiny.h5 --set run.folder=blind
+expect "a task without a valid pixel: a dash" holds err '^step 1/4 .* depth - '
+expect "a task without a valid pixel: no nan" lacks err '\bnan\b'
 expect "equal weights" run 0 train tiny.ini --set weighting.method=equal --set run.folder=equal
 expect "equal weights: no sigma" holds out '^depth +- +[0-9.]+ +0\.5 +- +- +- +-'
 expect "equal weights: no nan" lacks out '\bnan\b'

@@ -127,6 +127,17 @@ static sm_status check(const bench_options *o)
     if (o->reduction_share < 0) {
         return sm_fail(SM_ERR_USAGE, "bench: --reduction-share %g: expected 0 and more", o->reduction_share);
     }
+    const struct {
+        const char *option, *mode;
+        int is_given, fits;
+    } belongings[] = {{"--batch-global", "--scaling", o->batch_global > 0, o->scaling},
+                      {"--reduction-share", "--replay", o->reduction_share > 0, o->replay},
+                      {"--layers", "--step", o->layers, o->step}};
+    for (size_t i = 0; i < sizeof belongings / sizeof *belongings; i++) {
+        if (belongings[i].is_given && !belongings[i].fits) {
+            return sm_fail(SM_ERR_USAGE, "bench: %s goes with %s", belongings[i].option, belongings[i].mode);
+        }
+    }
     return check_sets(o);
 }
 

@@ -193,7 +193,8 @@ sm_status command_eval(command_context *context, int argc, char **argv)
 {
     sm_status status = SM_OK;
     sm_config *config = NULL;
-    eval_options options = {.prediction_count = 8};
+    static const int USUAL_COUNT = 8;
+    eval_options options = {.prediction_count = USUAL_COUNT};
     int help;
     const argument table[] = {
         {"CHECKPOINT", ARGUMENT_POSITIONAL, &options.checkpoint, NULL, "runs/NAME/checkpoints/best.h5, or any other"},
@@ -218,6 +219,9 @@ sm_status command_eval(command_context *context, int argc, char **argv)
         if (options.prediction_count < 1) {
             SM_TRY(
                 sm_fail(SM_ERR_USAGE, "eval: --prediction-count %lld: at least 1 expected", options.prediction_count));
+        }
+        if (options.prediction_count != USUAL_COUNT && !options.predictions) {
+            SM_TRY(sm_fail(SM_ERR_USAGE, "eval: --prediction-count goes with --predictions FILE"));
         }
         SM_TRY(read_config(context->comm, &options, &config));
         char *ranks = sm_format("%s.ranks", options.checkpoint);

@@ -13,7 +13,8 @@ sm_status command_train(command_context *context, int argc, char **argv)
     sm_status status = SM_OK;
     sm_config *config = NULL;
     sm_train_options options = {0};
-    const char *window = "10:12";
+    static const char usual_window[] = "10:12";
+    const char *window = usual_window;
     const char *path = NULL;
     argument_list sets = {0};
     int help, help_config = 0, print_config = 0;
@@ -48,6 +49,9 @@ sm_status command_train(command_context *context, int argc, char **argv)
     }
     options.trace_first = first;
     options.trace_last = last;
+    if (window != usual_window && !options.trace) {
+        SM_TRY(sm_fail(SM_ERR_USAGE, "train: --trace-steps goes with --trace FILE"));
+    }
     if (options.resume && options.overwrite) {
         SM_TRY(sm_fail(SM_ERR_USAGE,
                        "train: --resume goes on with a run, --overwrite replaces it: only one of them expected"));

@@ -64,6 +64,11 @@ static void format_seconds(char out[32], double seconds)
     }
 }
 
+static void format_loss(char out[32], double loss)
+{
+    snprintf(out, 32, isnan(loss) ? "-" : "%.3f", loss);
+}
+
 void sm_progress_step(sm_progress *progress, const sm_step_record *record)
 {
     double now = sm_seconds();
@@ -80,8 +85,9 @@ void sm_progress_step(sm_progress *progress, const sm_step_record *record)
     int used = snprintf(line, sizeof line, "step %lld/%lld  loss %.3f", (long long)record->step,
                         (long long)progress->steps, record->loss);
     for (int i = 0; i < progress->session->task_count && used < (int)sizeof line; i++) {
-        used += snprintf(line + used, sizeof line - (size_t)used, "  %s %.3f", progress->session->tasks[i]->name,
-                         record->task_loss[i]);
+        char loss[32];
+        format_loss(loss, record->task_loss[i]); /* NaN: no valid pixel in this step */
+        used += snprintf(line + used, sizeof line - (size_t)used, "  %s %s", progress->session->tasks[i]->name, loss);
         if (!isnan(record->sigma[i]) && used < (int)sizeof line) {
             used += snprintf(line + used, sizeof line - (size_t)used, " (sigma %.3f)", record->sigma[i]);
         }
