@@ -21,7 +21,7 @@ expect "a bucket that is held back" stalls "rank 2 .*'backward'" -n 3 "$program"
 expect "a bucket that is held back from its node" stalls "rank 2 .*'backward'" -n 3 "$program" hold "$scratch" hierarchical
 
 # Of every command one rank of two stops while it is at work.
-export SIGMATIC_STALL_SECONDS=2
+export SIGMATIC_STALL_SECONDS=4
 cat >rank.sh <<'END'
 echo $$ >"pid${OMPI_COMM_WORLD_RANK:-$PMI_RANK}"
 exec "$@"
@@ -59,7 +59,7 @@ backbone = resnet18
 width = 0.0625
 [distributed]
 threads = 1
-stall_seconds = 2
+stall_seconds = 4
 [task.semantic]
 kind = semantic
 END

@@ -1,9 +1,9 @@
 /** \file
  * Sums over all ranks in the order of base/sum_tree.h: the same bits for any number of ranks.
  *
- * Every rank holds the maximal subtrees of its block of positions; together the blocks are all positions, rank after rank.
- * Doubles (few) are gathered and every rank finishes the tree. Floats (many) go in pieces: each rank gets all subtrees of
- * its share of a piece, finishes the tree and sends the sum to all; with one subtree a rank that is the traffic of any
+ * Every rank holds the maximal subtrees of its block of positions; together the blocks are all positions, rank after
+ * rank. Doubles (few) are gathered and every rank finishes the tree. Floats (many) go in pieces: each rank gets all
+ * subtrees of its share of a piece, finishes the tree and sends the sum to all; with one subtree a rank that is the traffic of any
  * other sum. Nothing is allocated between new and free; messages are waited for. */
 #ifndef SIGMATIC_COMM_TREE_SUM_H
 #define SIGMATIC_COMM_TREE_SUM_H
