@@ -25,30 +25,31 @@ int conv_norm(sm_graph *graph, int input, const char *name, int channels, int ke
 }
 
 /* Every op and every link of the real network, small and with odd sizes; the decoders share one representation.
- * Variant 1 has nothing that training does otherwise than inference if normalisation is frozen: no dropout. */
+ * Variant 1 has nothing that training does otherwise than inference if normalisation is frozen: no dropout.
+ * Variant 2 is sixteen times as wide: large enough for most of its memory to be used again. */
 void small_network(sm_graph *graph, unsigned variant)
 {
-    int x = sm_graph_input(graph, (sm_value_shape){29, 35, 3});
-    x = sm_graph_relu(graph, conv_norm(graph, x, "stem", 6, 7, 2, 1));
+    int x = sm_graph_input(graph, (sm_value_shape){29, 35, 3}), wide = variant == 2 ? 16 : 1;
+    x = sm_graph_relu(graph, conv_norm(graph, x, "stem", 6 * wide, 7, 2, 1));
     x = sm_graph_max_pool(graph, x, 3, 2, 1);
-    int shortcut = conv_norm(graph, x, "down", 8, 1, 2, 1);
-    int y = sm_graph_relu(graph, conv_norm(graph, x, "a1", 8, 3, 2, 1));
-    x = sm_graph_relu(graph, sm_graph_add(graph, conv_norm(graph, y, "a2", 8, 3, 1, 1), shortcut));
-    y = sm_graph_relu(graph, conv_norm(graph, x, "b1", 5, 1, 1, 1));
-    y = sm_graph_relu(graph, conv_norm(graph, y, "b2", 5, 3, 1, 2));
-    x = sm_graph_relu(graph, sm_graph_add(graph, conv_norm(graph, y, "b3", 8, 1, 1, 1), x));
-    int branches[2] = {sm_graph_relu(graph, conv_norm(graph, x, "aspp0", 5, 1, 1, 1)),
-                       sm_graph_relu(graph, conv_norm(graph, x, "aspp1", 5, 3, 1, 3))};
-    int pooled = conv(graph, sm_graph_global_average_pool(graph, x), "pooled", 4, 1, 1, 1, 0);
+    int shortcut = conv_norm(graph, x, "down", 8 * wide, 1, 2, 1);
+    int y = sm_graph_relu(graph, conv_norm(graph, x, "a1", 8 * wide, 3, 2, 1));
+    x = sm_graph_relu(graph, sm_graph_add(graph, conv_norm(graph, y, "a2", 8 * wide, 3, 1, 1), shortcut));
+    y = sm_graph_relu(graph, conv_norm(graph, x, "b1", 5 * wide, 1, 1, 1));
+    y = sm_graph_relu(graph, conv_norm(graph, y, "b2", 5 * wide, 3, 1, 2));
+    x = sm_graph_relu(graph, sm_graph_add(graph, conv_norm(graph, y, "b3", 8 * wide, 1, 1, 1), x));
+    int branches[2] = {sm_graph_relu(graph, conv_norm(graph, x, "aspp0", 5 * wide, 1, 1, 1)),
+                       sm_graph_relu(graph, conv_norm(graph, x, "aspp1", 5 * wide, 3, 1, 3))};
+    int pooled = conv(graph, sm_graph_global_average_pool(graph, x), "pooled", 4 * wide, 1, 1, 1, 0);
     pooled = sm_graph_relu(graph, sm_graph_batch_norm(graph, pooled, "pooled.norm", 1));
     sm_features shared = {sm_graph_concat(graph, branches, 2), pooled};
-    const sm_conv2d_options window = {.channels = 7, .kernel = 3, .stride = 1, .dilation = 1, .pad = 1};
+    const sm_conv2d_options window = {.channels = 7 * wide, .kernel = 3, .stride = 1, .dilation = 1, .pad = 1};
     for (int task = 0; task < 2; task++) {
         const char *const names[2][3] = {{"left", "left.last", "left.norm"}, {"right", "right.last", "right.norm"}};
         graph->task = task;
         y = sm_graph_conv2d_features(graph, shared, names[task][0], &window);
         y = sm_graph_relu(graph, sm_graph_batch_norm(graph, y, names[task][2], 0));
-        y = sm_graph_dropout(graph, y, variant ? 0 : 0.3);
+        y = sm_graph_dropout(graph, y, variant == 1 ? 0 : 0.3);
         y = conv(graph, y, names[task][1], 2 + task, 1, 1, 1, 1);
         sm_graph_add_output(graph, names[task][0], sm_graph_resize(graph, y, 29, 35, 0));
     }
@@ -243,7 +244,7 @@ void random_linear_graph(sm_graph *graph, unsigned variant)
 }
 
 const known_graph graphs[GRAPHS] = {
-    {"small network", small_network, 2}, {"fan-out", fan_out_shared, 6}, {"shared layers", layers_used_twice, 2},
+    {"small network", small_network, 3}, {"fan-out", fan_out_shared, 6}, {"shared layers", layers_used_twice, 2},
     {"perceptron", perceptron, 2},       {"random", random_graph, 150},  {"to a pixel", pooled_to_a_pixel, 1},
 };
 
