@@ -1,6 +1,6 @@
 /** \file
- * The state of a plan being lowered, shared by what op kinds use (lowering.c), the order of ops (plan_lower.c) and the
- * gradients of single tasks (plan_tasks.c). */
+ * The state of a plan being lowered, shared by what op kinds use (lowering.c), the order of ops (plan_lower.c,
+ * plan_backward.c) and the gradients of single tasks (plan_tasks.c). */
 #ifndef SIGMATIC_GRAPH_LOWERING_PRIVATE_H
 #define SIGMATIC_GRAPH_LOWERING_PRIVATE_H
 

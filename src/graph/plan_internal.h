@@ -1,5 +1,5 @@
 /** \file
- * The plan's own struct, shared by what makes it (plan_types.c, plan_lower.c, plan_gather.c, plan_gradients.c, plan_memory.c, in this order), runs it (plan.c) and prints it (plan_print.c). */
+ * The plan's own struct, shared by what makes it (plan_types.c, plan_lower.c, plan_backward.c, plan_tasks.c, plan_gather.c, plan_gradients.c, plan_memory.c, in this order), runs it (plan.c) and prints it (plan_print.c). */
 #ifndef SIGMATIC_GRAPH_PLAN_INTERNAL_H
 #define SIGMATIC_GRAPH_PLAN_INTERNAL_H
 

@@ -1,8 +1,6 @@
 /* Lowering: each op emits its forward calls in graph order and its backward calls in reverse order.
  *
- * A value's place is a buffer; several values share one when an op works in place. A gradient's place is a buffer too; several values share one when a gradient
- * is passed on unchanged (add). `readers` of a gradient buffer counts the values whose gradient it is and whose backward is still to come: it may be overwritten
- * only by its last reader, and is copied before something is added to it while others still read it.
+ * A value's place is a buffer; several values share one when an op works in place.
  *
  * A forgotten value is computed again where backward first asks for it, from inputs that may be forgotten too: what leaves a recompute block is kept, so the chain ends
  * there. Each is computed once more and then lives to its last use. */
@@ -116,14 +114,6 @@ static void lower_forward(sm_lowering *lowering)
     }
 }
 
-static void release_gradient(sm_lowering *lowering, int value)
-{
-    sm_operand gradient = lowering->values[value].gradient;
-    if (gradient.region != SM_REGION_NONE) {
-        lowering->readers[gradient.buffer]--;
-    }
-}
-
 /* A seed that a later pass reads again has a reader that never comes: nobody writes where it lies. */
 static void place_seeds(sm_lowering *lowering)
 {
@@ -135,26 +125,6 @@ static void place_seeds(sm_lowering *lowering)
             sm_lowering_set_gradient(lowering, value, place);
             lowering->readers[place.buffer] += plan->options.repeat_backward || plan->options.task_gradients;
             plan->output_gradients[i] = place;
-        }
-    }
-}
-
-void sm_lowering_backward_of(sm_lowering *lowering, int task)
-{
-    const sm_graph *graph = lowering->graph;
-    for (int i = graph->op_count - 1; i >= 0; i--) {
-        int head = lowering->ops[i].head;
-        if (lowering->ops[head].last != i || (task != SM_EVERY_TASK && graph->ops[head].task != task)) {
-            continue; /* a member of a group whose last member's turn it was, or another task's turn */
-        }
-        lowering->op = head;
-        if (lowering->values[graph->ops[i].output].gradient.region != SM_REGION_NONE) {
-            graph->ops[head].kind->backward(lowering, &graph->ops[head]);
-        }
-        for (int j = head; j <= i; j++) {
-            if (lowering->ops[j].head == head) {
-                release_gradient(lowering, graph->ops[j].output);
-            }
         }
     }
 }

@@ -50,17 +50,18 @@ typedef struct sm_plan_options {
     sm_batch_norm_mode batch_norm;
     sm_conv2d_precision precision; /**< of convolutions; SM_CONV2D_BF16: of the maps between them too */
     const char *conv2d_algorithm;  /**< this one wherever it can; NULL = the cheapest */
-    int keep_normalised; /**< keep normalised activations for backward instead of recomputing them from the convolutions' outputs */
     int recompute; /**< keep of each recompute block of the graph only the values that leave it: those inside are computed again in
                         backward, the same bits, statistics excepted (they are kept) */
     int repeat_backward; /**< backward may run any number of times after one forward: what it reads, seeds and outputs stay until
                             the next */
     int task_gradients; /**< gradients of single tasks (below) in place of one backward pass */
     int reproducible; /**< sums over samples in the order of base/sum_tree.h, one summand a sample; algorithms chosen for one sample */
-    int sum_subtrees; /**< reproducible: most subtrees that a run's samples are; 0 = 1, the whole batch */
-    size_t sum_bytes; /**< reproducible: what the caller needs to finish the sums, after the partial gradients */
-    int no_reuse;     /**< every value in a place of its own (for tests) */
-    int no_fusion;    /**< one call an op (for tests): with maps of bfloat16 other bits, rounded more often */
+    int sum_subtrees;    /**< reproducible: most subtrees that a run's samples are; 0 = 1, the whole batch */
+    size_t sum_bytes;    /**< reproducible: what the caller needs to finish the sums, after the partial gradients */
+    int no_reuse;        /**< every value in a place of its own (for tests) */
+    int keep_normalised; /**< keep normalised activations for backward instead of recomputing them from the convolutions'
+                              outputs (for tests) */
+    int no_fusion;       /**< one call an op (for tests): with maps of bfloat16 other bits, rounded more often */
 } sm_plan_options;
 
 /** Where an operand lies: base of the region + offset. */
