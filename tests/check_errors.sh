@@ -195,7 +195,7 @@ alike "output_stride" "12" -- model.output_stride=12
 alike "aspp_rates" "3 rates" -- model.aspp_rates=1,2
 alike "likelihood" "gaussian" "laplace" -- task.depth.likelihood=gaussian
 alike "loss" "cross_entropy" -- task.semantic.loss=l1
-alike "class_weights" "semantic" -- task.depth.class_weights=1,2
+alike "class_weights" "no classes" -- task.depth.class_weights=1,2
 alike "'stem.*'" "freeze" -- 'model.freeze=stem.*'
 alike "[data] crop_width" "crop_height" -- data.crop_height=16
 alike "[data] scale_min" "scale_max" -- data.scale_min=2
@@ -216,7 +216,7 @@ refuse "text.h5" "HDF5" -- train good.ini --overwrite --set data.train=text.h5
 refuse "foreign.h5" -- train good.ini --overwrite --set data.train=foreign.h5
 refuse "$checkpoint" "sigmatic-checkpoint" -- train good.ini --overwrite --set data.train=$checkpoint
 refuse "'lane'" "'road'" -- train good.ini --overwrite --set data.validation=renamed.h5
-refuse "coloured.h5" "mean 0.5 0.5 0.5" "good.h5" "0.485" -- train good.ini --overwrite --set data.train=good.h5,coloured.h5
+refuse "coloured.h5" "mean 0.5" "good.h5" "0.485" -- train good.ini --overwrite --set data.train=good.h5,coloured.h5
 refuse "'night'" "train" "val" -- train good.ini --overwrite --set data.train_split=night
 refuse "good.h5" "exists" -- data scenes good.h5
 refuse "16 x 256" "32" -- data scenes x.h5 --height 16
