@@ -167,6 +167,22 @@ static void defaults_fit_the_losses(void)
     sm_weighting_free(weighting);
 }
 
+/* Nothing is the likelihood of a loss, and no s is there, where none is learned; then the keys do not matter. */
+static void log_variances_exist_where_they_are_learned(void)
+{
+    static const char *const texts[] = {"[weighting]\nmethod = equal\n",
+                                        "[weighting]\nmethod = fixed\nlower = 3\nupper = 2\n"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        sm_weighting *weighting = NULL;
+        SM_TEST_OK(make(texts[i], &weighting));
+        CU_ASSERT_PTR_NULL(weighting->log_variances);
+        for (int task = 0; task < weighting->count; task++) {
+            CU_ASSERT_PTR_NULL(weighting->tasks[task].likelihood);
+        }
+        sm_weighting_free(weighting);
+    }
+}
+
 /* total, weights and slopes of tasks 0 and 2; task 1 is inactive and its loss is no number. */
 static void weigh(const char *text, const double *s, sm_weights *out)
 {
@@ -232,14 +248,20 @@ static void choices_are_the_rows_of_the_tables(void)
     for (const sm_likelihood *likelihood = sm_likelihoods; likelihood->name; likelihood++) {
         strcat(strcat(likelihoods, "|"), likelihood->name);
     }
+    int found = 0;
     for (const sm_key *key = sm_weighting_keys; key->section; key++) {
         if (strcmp(key->name, "method") == 0) {
             CU_ASSERT_STRING_EQUAL(key->choices, methods);
-        }
-        if (strcmp(key->name, "likelihood") == 0) {
-            CU_ASSERT_STRING_EQUAL(key->choices, likelihoods);
+            found++;
         }
     }
+    for (const sm_key *key = sm_weighting_kinds[0]->keys; key->section; key++) {
+        if (strcmp(key->name, "likelihood") == 0) {
+            CU_ASSERT_STRING_EQUAL(key->choices, likelihoods);
+            found++;
+        }
+    }
+    CU_ASSERT(found == 2);
 }
 
 int main(int argc, char **argv)
@@ -252,6 +274,7 @@ int main(int argc, char **argv)
     SM_TEST(minimisers_recover_the_scale_of_the_noise);
     SM_TEST(descent_reaches_the_minimiser_from_every_start);
     SM_TEST(defaults_fit_the_losses);
+    SM_TEST(log_variances_exist_where_they_are_learned);
     SM_TEST(inactive_tasks_add_nothing);
     SM_TEST(mistakes_name_the_key_and_what_is_allowed);
     SM_TEST(choices_are_the_rows_of_the_tables);

@@ -121,12 +121,14 @@ static sm_status read_task(const sm_h5 *file, const char *task, size_t rows, tas
         object = sm_format("/tasks/%s/%s", task, columns[i].name);
         SM_TRY(read_series(file, object, rows, columns[i].into));
     }
-    SM_TRY(read_text(file, task, "likelihood", &likelihood));
     sm_free(object);
     object = sm_format("/tasks/%s", task);
+    if (sm_h5_has_attribute(file, object, "likelihood")) { /* not where no sigma is learned */
+        SM_TRY(read_text(file, task, "likelihood", &likelihood));
+    }
     SM_TRY(sm_h5_read_attribute_int64(file, object, "dimensions", &dimensions));
     curves->row = (sm_loss_row){.task = task,
-                                .likelihood = sm_likelihood_find(likelihood),
+                                .likelihood = likelihood ? sm_likelihood_find(likelihood) : NULL,
                                 .dimensions = (int)dimensions,
                                 .loss = last_mean(&curves->loss),
                                 .weight = weight.values[rows - 1],

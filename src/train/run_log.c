@@ -186,8 +186,10 @@ static sm_status write_attributes(sm_h5 *file, const sm_session *session, const 
         snprintf(group, sizeof group, "/tasks/%s", task->name);
         SM_TRY(sm_h5_write_attribute_text(file, group, "kind", task->kind->name));
         SM_TRY(sm_h5_write_attribute_text(file, group, "loss", task->loss));
-        SM_TRY(sm_h5_write_attribute_text(file, group, "likelihood", weighted->likelihood->name));
-        SM_TRY(sm_h5_write_attribute_text(file, group, "meaning", weighted->likelihood->meaning));
+        if (weighted->likelihood) {
+            SM_TRY(sm_h5_write_attribute_text(file, group, "likelihood", weighted->likelihood->name));
+            SM_TRY(sm_h5_write_attribute_text(file, group, "meaning", weighted->likelihood->meaning));
+        }
         SM_TRY(sm_h5_write_attribute_text(file, group, "unit", sm_task_unit(task)));
         SM_TRY(sm_h5_write_attribute_int64(file, group, "dimensions", weighted->dimensions));
     }

@@ -104,7 +104,6 @@ static const sm_key_condition conditions[] = {
     {distributed, "bucket_mib", distributed, "reproducible", off},
     {distributed, "reduction_thread", distributed, "reproducible", off},
     {distributed, "reduction_thread", distributed, "reduction", "!blocking"},
-    {"task.NAME", "likelihood", "weighting", "method", "uncertainty"},
     {"optimizer", "momentum", "optimizer", "kind", "sgd"},
     {"optimizer", "nesterov", "optimizer", "kind", "sgd"},
     {"optimizer", "nesterov", "optimizer", "momentum", "!0"},

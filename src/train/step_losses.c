@@ -65,7 +65,7 @@ void sm_step_losses_begin(sm_step_losses *losses)
 static double inverse_temperature(const sm_step_losses *losses, int task)
 {
     const sm_weighting *weighting = losses->session->weighting;
-    int scaled = weighting->tasks[task].likelihood->scales_logits && weighting->log_variances;
+    int scaled = weighting->log_variances && weighting->tasks[task].likelihood->scales_logits;
     return scaled ? exp(-losses->log_variance[task]) : 1;
 }
 

@@ -5,6 +5,7 @@
 
 #include "weighting/rows.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -19,8 +20,85 @@ static const sm_key keys[] = {
     {section, "upper", SM_KEY_REAL, "20", -80, 80, NULL, NULL, "uncertainty: greatest log-variance"},
     {"task.NAME", "log_variance", SM_KEY_REAL, "0", -80, 80, NULL, NULL,
      "uncertainty: initial log sigma^2 of the task"},
+    {"task.NAME", "likelihood", SM_KEY_CHOICE, "auto", 0, 0,
+     "auto|categorical|categorical_scaled|gaussian|laplace|paper_l1", NULL,
+     "uncertainty: what the loss is the likelihood of; auto = by the loss"},
     {0},
 };
+
+/* \return whether `word` is one of `words`, which are joined by '|'. */
+static int is_one_of(const char *word, const char *words)
+{
+    size_t length = strlen(word);
+    for (const char *at = words; at; at = strchr(at, '|'), at = at ? at + 1 : NULL) {
+        if (strncmp(at, word, length) == 0 && (at[length] == '|' || at[length] == '\0')) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* The maximum-likelihood reading of each loss. */
+static const char *const default_likelihoods[][2] = {
+    {"cross_entropy", "categorical"},
+    {"l1", "laplace"},
+    {"l2", "gaussian"},
+};
+
+static const sm_likelihood *default_likelihood(const char *loss)
+{
+    for (size_t i = 0; i < sizeof default_likelihoods / sizeof *default_likelihoods; i++) {
+        if (strcmp(default_likelihoods[i][0], loss) == 0) {
+            return sm_likelihood_find(default_likelihoods[i][1]);
+        }
+    }
+    assert(!"a loss without a likelihood");
+    return NULL;
+}
+
+/* \return the names of the likelihoods that fit a loss, "laplace, paper_l1"; freed with sm_free(). */
+static char *fitting_likelihoods(const char *loss)
+{
+    char *names = sm_strdup("auto");
+    for (const sm_likelihood *likelihood = sm_likelihoods; likelihood->name; likelihood++) {
+        if (is_one_of(loss, likelihood->losses)) {
+            char *longer = sm_format("%s, %s", names, likelihood->name);
+            sm_free(names);
+            names = longer;
+        }
+    }
+    return names;
+}
+
+static sm_status read_likelihood(const sm_config *config, const char *task, const char *loss,
+                                 const sm_likelihood **likelihood)
+{
+    sm_status status = SM_OK;
+    const char *name = sm_config_text_of(config, task, "likelihood");
+    *likelihood = strcmp(name, "auto") == 0 ? default_likelihood(loss) : sm_likelihood_find(name);
+    if (!is_one_of(loss, (*likelihood)->losses)) {
+        char *allowed = fitting_likelihoods(loss);
+        status =
+            sm_config_fail(config, task, "likelihood", "does not fit the loss %s; expected one of %s", loss, allowed);
+        sm_free(allowed);
+    }
+    return status;
+}
+
+static sm_status read_likelihoods(sm_weighting *weighting, const sm_config *config)
+{
+    sm_status status = SM_OK;
+    char *task = NULL;
+    for (int i = 0; i < weighting->count; i++) {
+        sm_weighted_task *weighted = &weighting->tasks[i];
+        sm_free(task);
+        task = sm_format("task.%s", weighted->name);
+        SM_TRY(read_likelihood(config, task, weighted->loss, &weighted->likelihood));
+    }
+done:
+    sm_free(task);
+    return status;
+}
 
 static sm_status check_bounds(const sm_weighting *weighting, const sm_config *config)
 {
@@ -43,6 +121,7 @@ static sm_status check_bounds(const sm_weighting *weighting, const sm_config *co
 
 static sm_status make(sm_weighting *weighting, const sm_config *config)
 {
+    sm_status status = SM_OK;
     size_t bytes = (size_t)weighting->count * sizeof(double);
     double *initial = sm_weighting_task_reals(weighting, config, "log_variance");
     sm_log_variances *s = weighting->log_variances = sm_alloc(sizeof *s + bytes);
@@ -52,7 +131,10 @@ static sm_status make(sm_weighting *weighting, const sm_config *config)
     s->upper = sm_config_real(config, section, "upper");
     memcpy(s->initial, initial, bytes);
     sm_free(initial);
-    return check_bounds(weighting, config);
+    SM_TRY(check_bounds(weighting, config));
+    SM_TRY(read_likelihoods(weighting, config));
+done:
+    return status;
 }
 
 static void weigh(sm_weighting *weighting, const sm_weighting_step *step, sm_weights *out)

@@ -8,9 +8,6 @@
 const sm_key sm_weighting_keys[] = {
     {"weighting", "method", SM_KEY_CHOICE, "uncertainty", 0, 0, "uncertainty|equal|fixed", NULL,
      "how the losses of the tasks become one"},
-    {"task.NAME", "likelihood", SM_KEY_CHOICE, "auto", 0, 0,
-     "auto|categorical|categorical_scaled|gaussian|laplace|paper_l1", NULL,
-     "uncertainty: what the loss is the likelihood of; auto = by the loss"},
     {0},
 };
 
@@ -20,76 +17,6 @@ const sm_weighting_kind *const sm_weighting_kinds[] = {
     &sm_weighting_fixed,
     NULL,
 };
-
-/* \return whether `word` is one of `words`, which are joined by '|'. */
-static int is_one_of(const char *word, const char *words)
-{
-    size_t length = strlen(word);
-    for (const char *at = words; at; at = strchr(at, '|'), at = at ? at + 1 : NULL) {
-        if (strncmp(at, word, length) == 0 && (at[length] == '|' || at[length] == '\0')) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-/* The maximum-likelihood reading of each loss. */
-static const char *const default_likelihoods[][2] = {
-    {"cross_entropy", "categorical"},
-    {"l1", "laplace"},
-    {"l2", "gaussian"},
-};
-
-static const sm_likelihood *default_likelihood(const char *loss)
-{
-    for (size_t i = 0; i < sizeof default_likelihoods / sizeof *default_likelihoods; i++) {
-        if (strcmp(default_likelihoods[i][0], loss) == 0) {
-            return sm_likelihood_find(default_likelihoods[i][1]);
-        }
-    }
-    assert(!"a loss without a likelihood");
-    return NULL;
-}
-
-/* \return the names of the likelihoods that fit a loss, "laplace, paper_l1"; freed with sm_free(). */
-static char *fitting_likelihoods(const char *loss)
-{
-    char *names = sm_strdup("auto");
-    for (const sm_likelihood *likelihood = sm_likelihoods; likelihood->name; likelihood++) {
-        if (is_one_of(loss, likelihood->losses)) {
-            char *longer = sm_format("%s, %s", names, likelihood->name);
-            sm_free(names);
-            names = longer;
-        }
-    }
-    return names;
-}
-
-static sm_status read_likelihood(const sm_config *config, const char *section, const char *loss,
-                                 const sm_likelihood **likelihood)
-{
-    sm_status status = SM_OK;
-    const char *name = sm_config_text_of(config, section, "likelihood");
-    *likelihood = strcmp(name, "auto") == 0 ? default_likelihood(loss) : sm_likelihood_find(name);
-    if (!is_one_of(loss, (*likelihood)->losses)) {
-        char *allowed = fitting_likelihoods(loss);
-        status = sm_config_fail(config, section, "likelihood", "does not fit the loss %s; expected one of %s", loss,
-                                allowed);
-        sm_free(allowed);
-    }
-    return status;
-}
-
-static sm_status read_task(const sm_config *config, const char *name, const char *loss, int dimensions,
-                           sm_weighted_task *task)
-{
-    char *section = sm_format("task.%s", name);
-    task->name = sm_strdup(name);
-    task->dimensions = strcmp(loss, "cross_entropy") == 0 ? 1 : dimensions;
-    sm_status status = read_likelihood(config, section, loss, &task->likelihood);
-    sm_free(section);
-    return status;
-}
 
 sm_status sm_weighting_new(const sm_config *config, int count, const char *const *names, const char *const *loss_names,
                            const int *dimensions, sm_weighting **out)
@@ -102,7 +29,8 @@ sm_status sm_weighting_new(const sm_config *config, int count, const char *const
     weighting->count = count;
     weighting->tasks = sm_alloc_zeroed((size_t)count * sizeof *weighting->tasks);
     for (int i = 0; i < count; i++) {
-        SM_TRY(read_task(config, names[i], loss_names[i], dimensions[i], &weighting->tasks[i]));
+        int d = strcmp(loss_names[i], "cross_entropy") == 0 ? 1 : dimensions[i];
+        weighting->tasks[i] = (sm_weighted_task){.name = sm_strdup(names[i]), .loss = loss_names[i], .dimensions = d};
     }
     if (weighting->kind->make) {
         SM_TRY(weighting->kind->make(weighting, config));

@@ -46,15 +46,19 @@ typedef struct sm_session {
     size_t memory_bytes;
 } sm_session;
 
-/** Reads the config and makes tasks, weighting and parameters (initialised, the same on every rank). Collective.
+/** Reads the config and makes tasks, weighting and parameters (initialised, the same on every rank).
  *
- * \param dataset  whose targets, with their classes, the tasks learn, and whose input the network reads; copied
- * \return the same on every rank: a configuration error, or SM_ERR_INPUT if no file of the dataset has a task's target */
+ * \param config, comm  must outlive the session
+ * \param dataset       whose targets, with their classes, the tasks learn, and whose input the network reads; copied
+ * \param [out] out     freed with sm_session_free()
+ * \return the same on every rank: a configuration error, or SM_ERR_INPUT if no file of the dataset has a task's target.
+ * Collective */
 sm_status sm_session_new(const sm_config *config, sm_comm *comm, const sm_dataset *dataset, sm_session **out);
+/** NULL is legal. After the engines. Not collective. */
 void sm_session_free(sm_session *session);
 
 /** Refuses what sm_session_new() refuses of a config, before any dataset is there.
- * \return SM_ERR_CONFIG naming the key */
+ * \return SM_ERR_CONFIG naming the key. Not collective */
 sm_status sm_session_check_config(const sm_config *config);
 
 /** \return 1 if this rank writes where one rank writes the whole of what stands once a node; the others wait in
@@ -65,15 +69,23 @@ int sm_session_writes(const sm_session *session);
  * have read, one may write. Collective. */
 void sm_session_wait_for_node(sm_session *session);
 
-/** Copies rank 0's numbers, one a parameter, in memory shared as that of `values`, to everyone. Collective. */
+/** Copies rank 0's numbers to everyone, and waits for the node. \param [in,out] numbers  one a parameter, in memory shared
+ * as that of `values`. Collective. */
 void sm_session_broadcast(sm_session *session, float *numbers);
 
-/** Gives every rank parameters of its own. Before an engine is bound; on all ranks or none. */
+/** Gives every rank parameters of its own, copies of what stood once a node. Before an engine is bound. Not collective, but
+ * on all ranks or none. */
 void sm_session_stop_sharing(sm_session *session);
 
-/** Builds graph and plan for (height, width) inputs. Before any engine of the session is bound: they share memory, made for the largest.
- * \param capacity  samples of one run on this rank */
+/** Builds graph and plan for (height, width) inputs, with the passes backward that the weighting needs. Before any engine of
+ * the session is bound: they share memory, made for the largest.
+ *
+ * \param capacity   most samples of one run on this rank
+ * \param training   1: with backward
+ * \param [out] out  freed with sm_engine_free(), before the session
+ * \return SM_ERR_CONFIG of a network or a plan that cannot be, the same on every rank. Not collective */
 sm_status sm_engine_new(sm_session *session, int height, int width, int capacity, int training, sm_engine **out);
+/** NULL is legal. Not collective. */
 void sm_engine_free(sm_engine *engine);
 
 /** \return bytes of the session's memory that the engine works in: packed weights, activations, workspace. */
@@ -82,10 +94,12 @@ size_t sm_engine_memory_bytes(const sm_engine *engine);
 size_t sm_engine_image_bytes(const sm_engine *engine);
 
 /** Gives the engine its addresses; after all engines of the session are made. What lies there is the engine's from
- * sm_plan_prepare() until another engine runs. */
+ * sm_plan_prepare() until another engine runs. Not collective. */
 void sm_engine_bind(sm_session *session, sm_engine *engine);
 
-/** Lets the next run read this batch: images, number of samples, their place. \param batch_global  samples behind synchronised statistics */
+/** Lets the next run read this batch: images, number of samples, their place. Not collective.
+ * \param batch         in place until that run is over
+ * \param batch_global  samples of all ranks behind synchronised statistics */
 void sm_engine_set_batch(sm_engine *engine, const sm_batch *batch, int64_t batch_global);
 
 /** \return what a loader needs to know of the tasks, one a task, freed with sm_free(). */

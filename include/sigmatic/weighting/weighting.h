@@ -67,8 +67,9 @@ extern const sm_weighting_kind *const sm_weighting_kinds[];
 /** A task as a weighting sees it. */
 typedef struct sm_weighted_task {
     char *name;
-    const sm_likelihood *likelihood; /**< set whatever the weighting, for the logs */
+    const char *loss;                /**< "cross_entropy", "l1", "l2"; not owned */
     int dimensions;                  /**< D of a regression; 1 for cross-entropy */
+    const sm_likelihood *likelihood; /**< that its log-variance is of; NULL: it has none */
 } sm_weighted_task;
 
 /** Numbers that a weighting carries from step to step: saved with a checkpoint as /weighting/<name>, restored to the
@@ -105,7 +106,7 @@ extern const sm_key sm_weighting_keys[];
 
 /** Makes the weighting that `weighting.method` names.
  *
- * \param loss_names  each task's loss ("cross_entropy", "l1", "l2"), which decides the default likelihood and which are allowed
+ * \param loss_names  each task's loss, static: decides which likelihoods are allowed
  * \param dimensions  each task's D (ignored for cross_entropy: 1)
  * \param [out] out  freed with sm_weighting_free()
  * \return SM_ERR_CONFIG naming the key and what is allowed */
