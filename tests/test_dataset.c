@@ -328,43 +328,39 @@ static const char python_program[] =
     "    g['image'] = np.stack([i % 256, (i + 1) % 256, (i + 2) % 256], 3).astype('u1')\n"
     "    g['name'] = ['x%d' % k for k in range(N)]\n"
     "    g['original_size'] = np.tile([H, W], (N, 1))\n"
-    "    g['semantic'] = (i % 4 + (i % 4 == 3) * int(sys.argv[2])).astype('u1')\n"
+    "    ids, reals, ignore, shift = sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])\n"
+    "    g['semantic'] = np.where(i % 4 == 3, ignore + shift, i % 4).astype(ids)\n"
     "    g['semantic'].attrs['class_names'] = ['a', 'b', 'c']\n"
-    "    g['semantic'].attrs['ignore'] = 3\n"
-    "    g['disparity'] = np.where(i % 5 == 0, np.nan, i / 8).astype('f4')\n"
+    "    g['semantic'].attrs['ignore'] = ignore\n"
+    "    g['disparity'] = np.where(i % 5 == 0, np.nan, i / 8).astype(reals)\n"
     "    g['depth'] = np.zeros((N, H, W), 'f4')\n";
 
 /* \return 0 if it ran. */
-static int run_python(const char *output, int shift)
+static int run_python(const char *output, const char *ids, const char *reals, int ignore, int shift)
 {
     char *program = scratch("write.py");
     FILE *stream = fopen(program, "w");
     CU_ASSERT_FATAL(stream != NULL);
     fputs(python_program, stream);
     fclose(stream);
-    char *command = sm_format("'%s' '%s' '%s' %d", sm_test_python(), program, output, shift);
+    char *command =
+        sm_format("'%s' '%s' '%s' %s %s %d %d", sm_test_python(), program, output, ids, reals, ignore, shift);
     int code = system(command);
     sm_free(command);
     sm_free(program);
     return code;
 }
 
-static void a_file_written_by_h5py_is_read(void)
+static void check_python_file(const char *path)
 {
-    if (!is_root()) {
-        return;
-    }
-    SM_TEST_NEEDS("h5py");
-    char *path = scratch("python.h5");
-    CU_ASSERT_FATAL(run_python(path, 0) == 0);
     sm_dataset *dataset;
+    sm_sample sample;
     SM_TEST_OK(open_one(path, "train", &dataset));
     CU_ASSERT_FATAL(dataset != NULL);
     CU_ASSERT(sm_dataset_count(dataset) == 3 && !sm_dataset_has_checksums(dataset));
     CU_ASSERT(sm_dataset_input(dataset)->mean[0] == 0.5 && strcmp(sm_dataset_name(dataset, 2), "x2") == 0);
     CU_ASSERT(!sm_dataset_target(dataset, "instance") && sm_dataset_target(dataset, "semantic")->classes->count == 3);
     sm_sample_storage *storage = sm_sample_storage_new(dataset);
-    sm_sample sample;
     SM_TEST_OK(sm_dataset_read(dataset, 2, storage, &sample));
     CU_ASSERT(isnan(sample.baseline_metres) && sample.original_width == 7);
     const uint8_t *semantic = data_of(&sample, "semantic");
@@ -372,19 +368,58 @@ static void a_file_written_by_h5py_is_read(void)
     for (int p = 0; p < 35; p++) {
         int i = 70 + p;
         CU_ASSERT(((const uint8_t *)sample.input)[3 * p + 1] == i + 1);
-        CU_ASSERT(semantic[p] == (i % 4 == 3 ? 255 : i % 4)); /* 3 is what this file ignores */
+        CU_ASSERT(semantic[p] == (i % 4 == 3 ? 255 : i % 4)); /* what this file ignores */
         CU_ASSERT(i % 5 == 0 ? isnan(disparity[p]) : disparity[p] == (float)i / 8);
     }
     sm_sample_storage_free(storage);
     sm_dataset_close(dataset);
+}
 
-    CU_ASSERT(run_python(path, 6) == 0); /* class 9 of 3, ignore 3 */
-    SM_TEST_OK(open_one(path, "train", &dataset));
-    storage = sm_sample_storage_new(dataset);
-    CU_ASSERT(sm_dataset_read(dataset, 0, storage, &sample) == SM_ERR_INPUT);
-    SM_TEST_MESSAGE("holds class 9 at row 0, column 3; there are 3");
-    sm_sample_storage_free(storage);
-    sm_dataset_close(dataset);
+/* Whatever h5py's user took for his numbers, nothing of them is lost. */
+static void a_file_written_by_h5py_is_read(void)
+{
+    static const struct {
+        const char *ids, *reals;
+        int ignore;
+    } types[] = {{"u1", "f4", 3}, {"i8", "f2", -1}, {"i2", "f8", -100}, {"u4", "f4", 70000}, {"i4", "f8", 255}};
+    if (!is_root()) {
+        return;
+    }
+    SM_TEST_NEEDS("h5py");
+    char *path = scratch("python.h5");
+    for (size_t k = 0; k < sizeof types / sizeof *types; k++) {
+        CU_ASSERT_FATAL(run_python(path, types[k].ids, types[k].reals, types[k].ignore, 0) == 0);
+        check_python_file(path);
+    }
+    sm_free(path);
+}
+
+static void foreign_ids_are_named(void)
+{
+    static const struct {
+        const char *ids;
+        int ignore, shift;
+        const char *message;
+    } cases[] = {{"u1", 3, 6, "holds class 9 at row 0, column 3; there are 3"},
+                 {"i4", 3, 6, "holds class 9 at row 0, column 3; there are 3"},
+                 {"i8", 3, 997, "holds class 1000 at row 0, column 3; ids from 0 to 255"},
+                 {"i8", 3, -5, "holds class -2 at row 0, column 3; ids from 0 to 255"}};
+    if (!is_root()) {
+        return;
+    }
+    SM_TEST_NEEDS("h5py");
+    char *path = scratch("foreign.h5");
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        sm_dataset *dataset;
+        sm_sample sample;
+        CU_ASSERT_FATAL(run_python(path, cases[k].ids, "f4", cases[k].ignore, cases[k].shift) == 0);
+        SM_TEST_OK(open_one(path, "train", &dataset));
+        sm_sample_storage *storage = sm_sample_storage_new(dataset);
+        CU_ASSERT(sm_dataset_read(dataset, 0, storage, &sample) == SM_ERR_INPUT);
+        SM_TEST_MESSAGE(cases[k].message);
+        sm_sample_storage_free(storage);
+        sm_dataset_close(dataset);
+    }
     sm_free(path);
 }
 
@@ -509,6 +544,7 @@ int main(int argc, char **argv)
     SM_TEST(a_truncated_file_is_refused);
     SM_TEST(a_file_cut_while_open_is_an_error);
     SM_TEST(a_file_written_by_h5py_is_read);
+    SM_TEST(foreign_ids_are_named);
     SM_TEST(files_of_another_kind_are_refused);
     SM_TEST(scenes_are_written_as_generated);
     return sm_test_end();

@@ -1,5 +1,6 @@
 /* A dataset: the files of one split as one list of samples, and the reading of a sample. */
 #include "data/dataset_private.h"
+#include "data/target_convert.h"
 
 #include <sigmatic/base/checksum.h>
 #include <sigmatic/base/memory.h>
@@ -321,12 +322,8 @@ sm_sample sm_dataset_describe(const sm_dataset *dataset, int64_t index)
 /* Room for the input and every target of one file at a time. */
 struct sm_sample_storage {
     void *arrays[1 + SM_TARGETS_MAX];
+    void *raw; /* a target as stored, where that is another type than in memory; NULL: none is */
 };
-
-static const stored_array *array_of(const file_part *part, int place)
-{
-    return place == 0 ? &part->input_array : &part->targets[place - 1].array;
-}
 
 /* Of one array of the largest sample. */
 static size_t most_bytes(const sm_dataset *dataset, int place)
@@ -334,8 +331,25 @@ static size_t most_bytes(const sm_dataset *dataset, int place)
     size_t most = 0;
     for (int p = 0; p < dataset->part_count; p++) {
         const file_part *part = &dataset->parts[p];
-        size_t bytes = place <= part->target_count ? array_of(part, place)->bytes : 0;
+        size_t bytes = place == 0                    ? part->input_array.bytes
+                       : place <= part->target_count ? part->targets[place - 1].memory_bytes
+                                                     : 0;
         most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
+/* Of one target that has to be converted. */
+static size_t raw_bytes(const sm_dataset *dataset)
+{
+    size_t most = 0;
+    for (int p = 0; p < dataset->part_count; p++) {
+        const file_part *part = &dataset->parts[p];
+        for (int t = 0; t < part->target_count; t++) {
+            const stored_target *stored = &part->targets[t];
+            size_t bytes = stored->array.type != stored->memory ? stored->array.bytes : 0;
+            most = bytes > most ? bytes : most;
+        }
     }
     return most;
 }
@@ -347,12 +361,14 @@ sm_sample_storage *sm_sample_storage_new(const sm_dataset *dataset)
         size_t most = most_bytes(dataset, a);
         storage->arrays[a] = most > 0 ? sm_alloc(most) : NULL;
     }
+    size_t raw = raw_bytes(dataset);
+    storage->raw = raw > 0 ? sm_alloc(raw) : NULL;
     return storage;
 }
 
 size_t sm_sample_storage_bytes(const sm_dataset *dataset)
 {
-    size_t bytes = sizeof(sm_sample_storage);
+    size_t bytes = sizeof(sm_sample_storage) + raw_bytes(dataset);
     for (int a = 0; a <= SM_TARGETS_MAX; a++) {
         bytes += most_bytes(dataset, a);
     }
@@ -365,6 +381,7 @@ void sm_sample_storage_free(sm_sample_storage *storage)
         for (int a = 0; a <= SM_TARGETS_MAX; a++) {
             sm_free(storage->arrays[a]);
         }
+        sm_free(storage->raw);
         sm_free(storage);
     }
 }
@@ -454,7 +471,29 @@ static sm_status verify_reals(const place_in_file *place, const stored_target *s
     return SM_OK;
 }
 
-static void rename_ignored(uint8_t *ids, size_t count, uint8_t ignored)
+/* Reads a target and makes it what it is in memory. */
+static sm_status read_target(const place_in_file *place, const stored_target *stored, int verify, void *raw, void *data)
+{
+    sm_status status = SM_OK;
+    int is_stored_so = stored->array.type == stored->memory;
+    size_t count = stored->memory_bytes / sm_h5_type_bytes(stored->memory);
+    SM_TRY(read_array(place, &stored->array, verify, is_stored_so ? data : raw));
+    if (!is_stored_so) {
+        int is_class = stored->target->type == SM_TARGET_CLASS;
+        size_t fits = sm_target_convert(stored->array.type, raw, count, is_class ? stored->ignored : 0,
+                                        is_class ? SM_CLASS_IGNORED : 0, stored->memory, data);
+        if (fits < count) {
+            char found[48];
+            snprintf(found, sizeof found, "%s %lld", sm_target_type_names[stored->target->type],
+                     (long long)sm_target_integer(stored->array.type, raw, fits));
+            return fail_value(place, stored->target, fits, found, "ids from 0 to 255 (instances: 65535) expected");
+        }
+    }
+done:
+    return status;
+}
+
+static void rename_ignored(uint8_t *ids, size_t count, int64_t ignored)
 {
     for (size_t i = 0; i < count; i++) {
         ids[i] = ids[i] == ignored ? SM_CLASS_IGNORED : ids[i];
@@ -492,7 +531,7 @@ sm_status sm_dataset_read(sm_dataset *dataset, int64_t index, sm_sample_storage 
         const stored_target *stored = &part->targets[t];
         void *data = storage->arrays[1 + t];
         place.array = stored->target->name;
-        SM_TRY(read_array(&place, &stored->array, verify, data));
+        SM_TRY(read_target(&place, stored, verify, storage->raw, data));
         SM_TRY(check_target(&place, stored, verify, data));
         sm_sample_add(sample, stored->target, data);
     }

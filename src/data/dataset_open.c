@@ -140,6 +140,7 @@ static sm_status locate(const sm_h5 *file, const char *split, const char *name, 
     sm_status status = SM_OK;
     char object[SM_OBJECT_BYTES];
     SM_TRY(sm_h5_locate(file, sm_array_object(object, split, name, ""), type, rank, shape, &array->offset));
+    array->type = type;
     array->bytes = sm_h5_type_bytes(type);
     for (int i = 1; i < rank; i++) {
         array->bytes *= shape[i];
@@ -235,7 +236,9 @@ static sm_status read_classes(const sm_h5 *file, const char *object, stored_targ
     }
     SM_TRY(read_bytes(file, object, "palette", 3 * count, palette[0]));
     SM_TRY(read_bytes(file, object, "thing", count, thing));
-    SM_TRY(read_bytes(file, object, "ignore", 1, &stored->ignored));
+    if (sm_h5_has_attribute(file, object, "ignore")) {
+        SM_TRY(sm_h5_read_attribute_int64(file, object, "ignore", &stored->ignored));
+    }
     sm_class_list classes = {(int)count, (const char *const *)names, (const uint8_t(*)[3])palette, thing};
     sm_target described = *stored->target;
     described.classes = &classes;
@@ -357,12 +360,35 @@ done:
     return status;
 }
 
+/* Types of which every number, or its rounding to a float, finds a place in memory; the last is what it becomes. */
+static const struct {
+    sm_h5_type types[6];
+    int count;
+} readable[SM_TARGET_TYPES] = {
+    [SM_TARGET_CLASS] = {{SM_H5_INT16, SM_H5_U16, SM_H5_INT32, SM_H5_U32, SM_H5_INT64, SM_H5_U8}, 6},
+    [SM_TARGET_INSTANCE] = {{SM_H5_U8, SM_H5_INT16, SM_H5_INT32, SM_H5_U32, SM_H5_INT64, SM_H5_U16}, 6},
+    [SM_TARGET_REAL] = {{SM_H5_HALF, SM_H5_DOUBLE, SM_H5_FLOAT}, 3},
+};
+
+/* \param [out] type  as stored, if it can be read; else the one that is expected */
+static sm_status find_type(const sm_h5 *file, const char *object, const sm_target *target, sm_h5_type *type)
+{
+    sm_h5_info info;
+    sm_status status = sm_h5_query(file, object, &info);
+    *type = sm_target_h5_type(target);
+    for (int i = 0; status == SM_OK && i < readable[target->type].count; i++) {
+        *type = readable[target->type].types[i] == info.type ? info.type : *type;
+    }
+    return status;
+}
+
 static sm_status add_target(const sm_h5 *file, const char *split, sm_target description, int is_standard,
                             file_part *part)
 {
     sm_status status = SM_OK;
     char object[SM_OBJECT_BYTES], *unit = NULL;
     size_t shape[4];
+    sm_h5_type type;
     if (part->target_count == SM_TARGETS_MAX) {
         return sm_fail(SM_ERR_INPUT, "%s: split '%s' has more than %d targets", part->path, split, SM_TARGETS_MAX);
     }
@@ -371,11 +397,14 @@ static sm_status add_target(const sm_h5 *file, const char *split, sm_target desc
     stored_target *stored = &part->targets[part->target_count++];
     stored->target = sm_target_copy(&description);
     stored->ignored = SM_CLASS_IGNORED;
+    stored->memory = sm_target_h5_type(&description);
+    stored->memory_bytes = sm_target_sample_bytes(&description, part->input.height, part->input.width);
     if (description.type == SM_TARGET_CLASS) {
         SM_TRY(read_classes(file, object, stored));
     }
     int rank = sm_target_shape(&description, part->count, part->input.height, part->input.width, shape);
-    SM_TRY(locate(file, split, description.name, sm_target_h5_type(&description), rank, shape, &stored->array));
+    SM_TRY(find_type(file, object, &description, &type));
+    SM_TRY(locate(file, split, description.name, type, rank, shape, &stored->array));
 done:
     sm_free(unit);
     return status;

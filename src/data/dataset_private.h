@@ -4,11 +4,13 @@
 
 #include <sigmatic/data/dataset.h>
 #include <sigmatic/io/file.h>
+#include <sigmatic/io/h5.h>
 
 /* Where an array of a split lies in its file. */
 typedef struct stored_array {
+    sm_h5_type type;
     uint64_t offset;     /* of the first sample, in the file */
-    size_t bytes;        /* of a sample */
+    size_t bytes;        /* of a sample, in the file */
     uint32_t *checksums; /* one a sample; NULL without */
 } stored_array;
 
@@ -16,7 +18,9 @@ typedef struct stored_array {
 typedef struct stored_target {
     sm_target *target; /* owned */
     stored_array array;
-    uint8_t ignored; /* class id that means "invalid" in the file */
+    int64_t ignored;     /* class id that means "invalid" in the file */
+    sm_h5_type memory;   /* what the numbers become */
+    size_t memory_bytes; /* of a sample */
 } stored_target;
 
 /* One file's part of the split. */

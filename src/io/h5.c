@@ -103,14 +103,11 @@ static const struct {
     H5T_class_t class;
     H5T_sign_t sign;
 } types[] = {
-    [SM_H5_FLOAT] = {"float32", 4, H5T_FLOAT, H5T_SGN_ERROR},
-    [SM_H5_DOUBLE] = {"float64", 8, H5T_FLOAT, H5T_SGN_ERROR},
-    [SM_H5_INT64] = {"int64", 8, H5T_INTEGER, H5T_SGN_2},
-    [SM_H5_INT32] = {"int32", 4, H5T_INTEGER, H5T_SGN_2},
-    [SM_H5_U8] = {"uint8", 1, H5T_INTEGER, H5T_SGN_NONE},
-    [SM_H5_U16] = {"uint16", 2, H5T_INTEGER, H5T_SGN_NONE},
-    [SM_H5_U32] = {"uint32", 4, H5T_INTEGER, H5T_SGN_NONE},
-    [SM_H5_TEXT] = {"text", 0, H5T_STRING, H5T_SGN_ERROR},
+    [SM_H5_HALF] = {"float16", 2, H5T_FLOAT, H5T_SGN_ERROR},   [SM_H5_FLOAT] = {"float32", 4, H5T_FLOAT, H5T_SGN_ERROR},
+    [SM_H5_DOUBLE] = {"float64", 8, H5T_FLOAT, H5T_SGN_ERROR}, [SM_H5_INT64] = {"int64", 8, H5T_INTEGER, H5T_SGN_2},
+    [SM_H5_INT32] = {"int32", 4, H5T_INTEGER, H5T_SGN_2},      [SM_H5_INT16] = {"int16", 2, H5T_INTEGER, H5T_SGN_2},
+    [SM_H5_U8] = {"uint8", 1, H5T_INTEGER, H5T_SGN_NONE},      [SM_H5_U16] = {"uint16", 2, H5T_INTEGER, H5T_SGN_NONE},
+    [SM_H5_U32] = {"uint32", 4, H5T_INTEGER, H5T_SGN_NONE},    [SM_H5_TEXT] = {"text", 0, H5T_STRING, H5T_SGN_ERROR},
     [SM_H5_OTHER] = {"other", 0, H5T_NO_CLASS, H5T_SGN_ERROR},
 };
 
@@ -126,12 +123,28 @@ size_t sm_h5_type_bytes(sm_h5_type type)
     return types[type].bytes;
 }
 
+/* HDF5 has no name for it; made once, as h5py writes it. */
+static hid_t half_type(void)
+{
+    static hid_t type;
+    if (type == 0) {
+        type = H5Tcopy(H5T_IEEE_F32LE);
+        H5Tset_fields(type, 15, 10, 5, 0, 10);
+        H5Tset_size(type, 2);
+        H5Tset_ebias(type, 15);
+    }
+    return type;
+}
+
 hid_t sm_h5_native(sm_h5_type type)
 {
+    if (type == SM_H5_HALF) {
+        return half_type();
+    }
     const hid_t native[] = {
-        [SM_H5_FLOAT] = H5T_NATIVE_FLOAT, [SM_H5_DOUBLE] = H5T_NATIVE_DOUBLE, [SM_H5_INT64] = H5T_NATIVE_INT64,
-        [SM_H5_INT32] = H5T_NATIVE_INT32, [SM_H5_U8] = H5T_NATIVE_UINT8,      [SM_H5_U16] = H5T_NATIVE_UINT16,
-        [SM_H5_U32] = H5T_NATIVE_UINT32,
+        [SM_H5_INT16] = H5T_NATIVE_INT16, [SM_H5_FLOAT] = H5T_NATIVE_FLOAT, [SM_H5_DOUBLE] = H5T_NATIVE_DOUBLE,
+        [SM_H5_INT64] = H5T_NATIVE_INT64, [SM_H5_INT32] = H5T_NATIVE_INT32, [SM_H5_U8] = H5T_NATIVE_UINT8,
+        [SM_H5_U16] = H5T_NATIVE_UINT16,  [SM_H5_U32] = H5T_NATIVE_UINT32,
     };
     return native[type];
 }
@@ -139,7 +152,7 @@ hid_t sm_h5_native(sm_h5_type type)
 sm_h5_type sm_h5_type_of(hid_t type)
 {
     H5T_class_t class = H5Tget_class(type);
-    for (int i = SM_H5_FLOAT; i < SM_H5_TEXT; i++) {
+    for (int i = 0; i < SM_H5_TEXT; i++) {
         if (class == types[i].class && H5Tget_size(type) == types[i].bytes &&
             (class != H5T_INTEGER || H5Tget_sign(type) == types[i].sign)) {
             return (sm_h5_type)i;

@@ -21,10 +21,12 @@ typedef struct sm_h5 sm_h5;
 
 /** Element types, in memory in host order. */
 typedef enum sm_h5_type {
+    SM_H5_HALF,   /**< IEEE binary16; found in files, located, never converted here */
     SM_H5_FLOAT,  /**< float */
     SM_H5_DOUBLE, /**< double */
     SM_H5_INT64,
     SM_H5_INT32,
+    SM_H5_INT16,
     SM_H5_U8,
     SM_H5_U16,
     SM_H5_U32,
