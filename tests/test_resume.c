@@ -1,24 +1,20 @@
 /* ranks: 1 2 */
 #define _POSIX_C_SOURCE 200809L
 /* Runs that go on: checkpoints, run logs, and files that must be refused. */
-#include "tiny_run.h"
+#include "whole_run.h"
 
 #include "train/run_folder.h"
 
-#include <sigmatic/base/log.h>
+#include <sigmatic/base/memory.h>
 #include <sigmatic/data/sampler.h>
 #include <sigmatic/io/file.h>
-#include <sigmatic/io/h5.h>
 #include <sigmatic/train/arithmetic.h>
 #include <sigmatic/train/checkpoint.h>
-#include <sigmatic/train/train.h>
 
-#include <fcntl.h>
 #include <hdf5.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #ifdef __SANITIZE_ADDRESS__
 /* Thousands of damaged files are opened: walking HDF5's stacks would take minutes (harness.c). */
@@ -30,120 +26,7 @@ const char *__asan_default_options(void)
 }
 #endif
 
-static int is_root(void)
-{
-    return sm_comm_rank(test_comm) == 0;
-}
-
-/* ---- whole runs ---- */
-
-/* Runs sm_train() with `folder` (below the scratch folder) and more settings. */
-static sm_status train_with(const char *folder, const sm_train_options *options, const char *const *sets)
-{
-    sm_config *config = tiny_config(sets);
-    char *set = sm_format("run.folder=%s/%s", sm_test_folder(), folder);
-    SM_TEST_OK(sm_config_set(config, set));
-    int started;
-    sm_status status = sm_train(config, test_comm, options, &started);
-    sm_config_free(config);
-    sm_free(set);
-    return status;
-}
-
-static sm_status train(const char *folder, const char *resume, const char *const *sets)
-{
-    return train_with(folder, &(sm_train_options){.resume = resume}, sets);
-}
-
-static char *path_in(const char *folder, const char *name)
-{
-    return sm_format("%s/%s/%s", sm_test_folder(), folder, name);
-}
-
-static void remove_in(const char *folder, const char *name)
-{
-    char *path = path_in(folder, name);
-    if (is_root()) {
-        SM_TEST_OK(sm_remove_tree(path));
-    }
-    sm_free(path);
-    sm_comm_barrier(test_comm);
-}
-
-static void copy_file(const char *from, const char *to)
-{
-    void *data = NULL;
-    size_t bytes;
-    SM_TEST_OK(sm_file_read(from, &data, &bytes));
-    SM_TEST_OK(sm_file_write_atomic(to, data, bytes));
-    sm_free(data);
-}
-
-static void copy_in(const char *from_folder, const char *to_folder, const char *name)
-{
-    char *from = path_in(from_folder, name), *to = path_in(to_folder, name),
-         *checkpoints = path_in(to_folder, "checkpoints");
-    if (is_root()) {
-        SM_TEST_OK(sm_make_folders(checkpoints));
-        copy_file(from, to);
-    }
-    sm_free(from);
-    sm_free(to);
-    sm_free(checkpoints);
-    sm_comm_barrier(test_comm);
-}
-
-/* The same, with what it writes to standard error kept: all `parts` must be in it. */
-static sm_status train_saying(const char *folder, const char *resume, const char *const *sets, const char *const *parts)
-{
-    char *path = sm_format("%s/said.%d", sm_test_folder(), sm_comm_rank(test_comm)), *text = NULL;
-    fflush(stderr);
-    int terminal = dup(STDERR_FILENO), file = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0600);
-    dup2(file, STDERR_FILENO);
-    sm_log_set_quiet(0);
-    sm_status status = train(folder, resume, sets);
-    sm_log_set_quiet(1);
-    fflush(stderr);
-    dup2(terminal, STDERR_FILENO);
-    close(terminal);
-    close(file);
-    char *message = sm_strdup(sm_error_message());
-    if (is_root()) {
-        SM_TEST_OK(sm_file_read_text(path, &text));
-        for (int i = 0; parts[i]; i++) {
-            CU_ASSERT(strstr(text, parts[i]) != NULL);
-        }
-    }
-    sm_fail(status, "%s", message);
-    sm_free(message);
-    sm_free(text);
-    sm_free(path);
-    return status;
-}
-
 /* ---- comparing files (rank 0) ---- */
-
-static sm_h5 *open_in(const char *folder, const char *name)
-{
-    char *path = path_in(folder, name);
-    sm_h5 *file = NULL;
-    if (sm_h5_open(path, &file) != SM_OK) {
-        sm_abort("%s", sm_error_message());
-    }
-    sm_free(path);
-    return file;
-}
-
-/* Numbers of a dataset as they lie in memory; `count` of 8 or 4 bytes. */
-static void *read_numbers(const sm_h5 *file, const char *object, size_t *bytes)
-{
-    sm_h5_info info;
-    SM_TEST_OK(sm_h5_query(file, object, &info));
-    *bytes = info.count * sm_h5_type_bytes(info.type);
-    void *data = sm_alloc(*bytes);
-    SM_TEST_OK(sm_h5_read(file, object, info.type, info.rank, info.shape, data));
-    return data;
-}
 
 /* Wall-clock time differs between runs. */
 static int is_time(const char *object)
@@ -195,22 +78,6 @@ static void expect_same_file(const char *a_folder, const char *b_folder, const c
     sm_comm_barrier(test_comm);
 }
 
-static void expect_counts(const char *folder, const char *object, int64_t first, int64_t step, size_t expected)
-{
-    if (is_root()) {
-        sm_h5 *file = open_in(folder, "run.h5");
-        size_t bytes;
-        int64_t *rows = read_numbers(file, object, &bytes);
-        CU_ASSERT(bytes / sizeof *rows == expected);
-        for (size_t i = 0; i < bytes / sizeof *rows; i++) {
-            CU_ASSERT(rows[i] == first + (int64_t)i * step);
-        }
-        sm_free(rows);
-        sm_h5_close(file);
-    }
-    sm_comm_barrier(test_comm);
-}
-
 static void expect_attribute(const char *folder, const char *name, const char *attribute, int64_t expected)
 {
     if (is_root()) {
@@ -220,18 +87,6 @@ static void expect_attribute(const char *folder, const char *name, const char *a
         CU_ASSERT(value == expected);
         sm_h5_close(file);
     }
-}
-
-static void expect_status_file(const char *folder, const char *word)
-{
-    if (is_root()) {
-        char *path = path_in(folder, "status"), *text = NULL;
-        SM_TEST_OK(sm_file_read_text(path, &text));
-        CU_ASSERT(text && strncmp(text, word, strlen(word)) == 0);
-        sm_free(text);
-        sm_free(path);
-    }
-    sm_comm_barrier(test_comm);
 }
 
 /* ---- a resumed run is the run ---- */
@@ -422,25 +277,6 @@ static void damaged_checkpoints_push_out_no_good_ones(void)
         sm_free(folder);
         sm_free(run);
     }
-    sm_comm_barrier(test_comm);
-}
-
-static int exists_in(const char *folder, const char *name)
-{
-    char *path = path_in(folder, name);
-    int exists = sm_file_exists(path);
-    sm_free(path);
-    return exists;
-}
-
-static void copy_to(const char *from_folder, const char *from_name, const char *to_folder, const char *to_name)
-{
-    char *from = path_in(from_folder, from_name), *to = path_in(to_folder, to_name);
-    if (is_root()) {
-        copy_file(from, to);
-    }
-    sm_free(from);
-    sm_free(to);
     sm_comm_barrier(test_comm);
 }
 

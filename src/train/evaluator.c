@@ -1,4 +1,5 @@
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/timer.h>
 #include <sigmatic/comm/stall.h>
 #include <sigmatic/data/sampler.h>
 #include <sigmatic/train/evaluator.h>
@@ -90,6 +91,8 @@ sm_status sm_evaluator_new(sm_session *session, sm_dataset *dataset, const sm_in
                                     .order = SM_LOADER_BLOCKS,
                                     .epochs = 1,
                                     .input = *input};
+    int64_t share = e->blocks[1] - e->blocks[0], capacity = sm_loader_capacity(&e->loader);
+    e->batches = (share + capacity - 1) / capacity;
     for (size_t i = 0; i < tasks; i++) {
         SM_TRY(check_classes(session->tasks[i], dataset));
     }
@@ -190,14 +193,66 @@ static void find_values(sm_evaluator *e, double *values)
     }
 }
 
+/* ---- asking whether to go on ---- */
+
+/* Batches need no messages between ranks. So that all ranks end an evaluation after the same batch, they vote on it, about once
+ * a second: often enough to answer a signal, too seldom to cost time. */
+static const double VOTE_SECONDS = 1;
+
+typedef struct vote {
+    int64_t due, last;   /* batches before the next one, before the last one */
+    double last_seconds; /* when the last one was */
+    int failed, stop;    /* some rank met an error; some rank was asked to stop */
+} vote;
+
+/* How many batches pass until the next vote is decided by the slowest rank, so all count the same. Collective. */
+static void take_vote(sm_comm *comm, vote *v, int64_t batches, sm_status own, int stop)
+{
+    double now = sm_seconds();
+    double worst[3] = {own != SM_OK, stop,
+                       batches > v->last ? (now - v->last_seconds) / (double)(batches - v->last) : VOTE_SECONDS};
+    sm_comm_max_double(comm, worst, 3);
+    v->failed = worst[0] > 0;
+    v->stop = worst[1] > 0;
+    v->last = batches;
+    v->last_seconds = now;
+    v->due = batches + (int64_t)fmax(1, VOTE_SECONDS / fmax(worst[2], 1e-6));
+}
+
+/* \return the same on every rank only if it is SM_OK or SM_PREEMPTED */
+static sm_status run_batches(sm_evaluator *e, const sm_evaluation *evaluation, sm_loader *loader,
+                             sm_predictions *predictions, sm_status status)
+{
+    vote v = {0};
+    for (int64_t batches = 0; batches < e->batches; batches++) {
+        if (evaluation->stop && batches == v.due) {
+            take_vote(e->session->comm, &v, batches, status, evaluation->stop());
+        }
+        if (v.failed || (status != SM_OK && !evaluation->stop)) {
+            break;
+        }
+        if (v.stop) {
+            return sm_fail(SM_PREEMPTED, "asked to stop after %lld of %lld batches of the evaluation",
+                           (long long)batches, (long long)e->batches);
+        }
+        const sm_batch *batch = NULL;
+        if (status == SM_OK) { /* a rank that failed goes on voting */
+            status = sm_loader_next(loader, &batch);
+        }
+        sm_comm_set_phase("evaluation", 0, (int)batches);
+        if (status == SM_OK) {
+            status = run_batch(e, batch, evaluation, predictions);
+        }
+    }
+    return status;
+}
+
 sm_status sm_evaluator_run(sm_evaluator *e, const sm_evaluation *evaluation, double *values)
 {
     sm_status status = SM_OK;
     sm_loader *loader = NULL;
     sm_predictions *predictions = NULL;
-    const sm_batch *batch = NULL;
     size_t tasks = (size_t)e->session->task_count;
-    int batches = 0;
     int64_t total = sm_dataset_count(e->dataset);
     if (evaluation->predictions) {
         int64_t count = evaluation->prediction_count < total ? evaluation->prediction_count : total;
@@ -217,10 +272,7 @@ sm_status sm_evaluator_run(sm_evaluator *e, const sm_evaluation *evaluation, dou
     if (status == SM_OK && !evaluation->fixed) {
         sm_plan_prepare(e->engine->plan, &e->engine->run);
     }
-    while (status == SM_OK && (status = sm_loader_next(loader, &batch)) == SM_OK && batch) {
-        sm_comm_set_phase("evaluation", 0, batches++);
-        status = run_batch(e, batch, evaluation, predictions); /* no messages between ranks in here */
-    }
+    status = run_batches(e, evaluation, loader, predictions, status);
     SM_TRY(sm_comm_agree(e->session->comm, status));
     find_values(e, values);
 done:

@@ -19,6 +19,7 @@ struct sm_evaluator {
     sm_sum_tree tree;
     int64_t *blocks; /* where each rank's samples begin; and the end */
     int64_t position;
+    int64_t batches; /* that every rank gets, the last ones maybe empty */
     sm_tree_sum *ranks;
     void *workspace;      /* of `ranks` */
     const float **logits; /* one a task, of the batch at hand */

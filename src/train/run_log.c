@@ -30,7 +30,8 @@ typedef struct table {
 
 struct sm_run_log {
     sm_h5 *file;
-    int task_count;
+    sm_file *disk; /* the same file, for syncing */
+    const sm_session *session;
     table steps;       /* /steps and /tasks */
     table evaluations; /* /evaluations/<split>; empty without one */
     double flushed_seconds;
@@ -71,8 +72,9 @@ static column *add_column(table *t, sm_h5_type type)
     return added;
 }
 
-static void name_columns(sm_run_log *log, const sm_session *session, const char *split)
+static void name_columns(sm_run_log *log, const char *split)
 {
+    const sm_session *session = log->session;
     for (int i = 0; i < STEP_COLUMNS; i++) {
         column *c = add_column(&log->steps, step_columns[i].type);
         snprintf(c->path, sizeof c->path, "%s", step_columns[i].path);
@@ -161,6 +163,58 @@ done:
     return status;
 }
 
+/* What is said of all rows of a log, where it stands in the file and in the config. */
+typedef struct description {
+    char group[160], key[160];
+    const char *attribute, *text;
+} description;
+
+typedef sm_status (*description_function)(sm_h5 *file, const description *d);
+
+static sm_status write_description(sm_h5 *file, const description *d)
+{
+    return sm_h5_write_attribute_text(file, d->group, d->attribute, d->text);
+}
+
+/* Rows of another description cannot stand in the same log. What cannot be read is not compared. */
+static sm_status compare_description(sm_h5 *file, const description *d)
+{
+    sm_status status = SM_OK;
+    char *found = NULL;
+    if (sm_h5_has_group(file, d->group) && sm_h5_has_attribute(file, d->group, d->attribute) &&
+        sm_h5_read_attribute_text(file, d->group, d->attribute, &found) == SM_OK && strcmp(found, d->text) != 0) {
+        status =
+            sm_fail(SM_ERR_INPUT,
+                    "%s: its steps were made with %s '%s', the config says '%s', and one log cannot hold both: keep "
+                    "'%s', or begin a run in another folder with the checkpoint as model.pretrained",
+                    sm_h5_path(file), d->key, found, d->text, found);
+    }
+    sm_free(found);
+    return status;
+}
+
+static sm_status each_description(description_function function, sm_h5 *file, const sm_session *session)
+{
+    sm_status status = SM_OK;
+    description d = {"/", "weighting.method", "weighting", session->weighting->kind->name};
+    SM_TRY(function(file, &d));
+    for (int i = 0; i < session->task_count; i++) {
+        const sm_task *task = session->tasks[i];
+        const sm_likelihood *likelihood = session->weighting->tasks[i].likelihood; /* NULL: nothing is learned of it */
+        const char *const texts[][2] = {
+            {"kind", task->kind->name}, {"loss", task->loss}, {"likelihood", likelihood ? likelihood->name : NULL}};
+        snprintf(d.group, sizeof d.group, "/tasks/%s", task->name);
+        for (size_t t = 0; t < sizeof texts / sizeof *texts && texts[t][1]; t++) {
+            d.attribute = texts[t][0];
+            d.text = texts[t][1];
+            snprintf(d.key, sizeof d.key, "task.%s.%s", task->name, d.attribute);
+            SM_TRY(function(file, &d));
+        }
+    }
+done:
+    return status;
+}
+
 static sm_status write_attributes(sm_h5 *file, const sm_session *session, const char *arithmetic)
 {
     sm_status status = SM_OK;
@@ -178,16 +232,13 @@ static sm_status write_attributes(sm_h5 *file, const sm_session *session, const 
     SM_TRY(sm_h5_write_attribute_text(file, "/", "host", host));
     SM_TRY(sm_h5_write_attribute_int64(file, "/", "world_size", sm_comm_size(session->comm)));
     SM_TRY(sm_h5_write_attribute_int64(file, "/", "threads", session->settings.threads));
-    SM_TRY(sm_h5_write_attribute_text(file, "/", "weighting", session->weighting->kind->name));
+    SM_TRY(each_description(write_description, file, session));
     for (int i = 0; i < session->task_count; i++) {
         const sm_task *task = session->tasks[i];
         const sm_weighted_task *weighted = &session->weighting->tasks[i];
         char group[160];
         snprintf(group, sizeof group, "/tasks/%s", task->name);
-        SM_TRY(sm_h5_write_attribute_text(file, group, "kind", task->kind->name));
-        SM_TRY(sm_h5_write_attribute_text(file, group, "loss", task->loss));
         if (weighted->likelihood) {
-            SM_TRY(sm_h5_write_attribute_text(file, group, "likelihood", weighted->likelihood->name));
             SM_TRY(sm_h5_write_attribute_text(file, group, "meaning", weighted->likelihood->meaning));
         }
         SM_TRY(sm_h5_write_attribute_text(file, group, "unit", sm_task_unit(task)));
@@ -208,44 +259,116 @@ done:
     return status;
 }
 
+/* A log without rows at `path`. */
+static sm_status create(sm_run_log *log, const char *path, const char *arithmetic)
+{
+    sm_status status = SM_OK;
+    SM_TRY(sm_h5_create(path, SM_H5_EARLIEST, &log->file));
+    SM_TRY(create_columns(log->file, &log->steps));
+    SM_TRY(create_columns(log->file, &log->evaluations));
+    SM_TRY(write_attributes(log->file, log->session, arithmetic));
+done:
+    return status;
+}
+
+static sm_status copy_old(sm_run_log *log, const char *path, int64_t resume_step, sm_run_log_kept *kept)
+{
+    sm_status status = SM_OK;
+    sm_h5 *old = NULL;
+    int64_t last_step;
+    SM_TRY(sm_h5_open(path, &old));
+    SM_TRY(copy_rows(log, old, &log->steps, resume_step, &last_step, &kept->seconds));
+    SM_TRY(copy_rows(log, old, &log->evaluations, resume_step, &kept->evaluated_step, &kept->seconds));
+done:
+    sm_h5_close(old);
+    return status;
+}
+
+/* Gives a file that cannot be read another name, beside those that earlier starts put aside. */
+static sm_status set_aside(const char *path)
+{
+    char *why = sm_strdup(sm_error_message()), *aside = NULL;
+    int number = 0;
+    do {
+        sm_free(aside);
+        aside = sm_format("%s.damaged-%d", path, ++number);
+    } while (sm_file_exists(aside));
+    sm_status status = sm_file_rename(path, aside);
+    if (status == SM_OK) {
+        sm_log_warning("the log of earlier steps cannot be read and is now %s, a new one begins: %s", aside, why);
+    }
+    sm_free(aside);
+    sm_free(why);
+    return status;
+}
+
+/* A log that is damaged stops nobody: the checkpoint knows all that is needed to go on. */
+static sm_status continue_old(sm_run_log *log, const char *path, const char *partial, const char *arithmetic,
+                              int64_t resume_step, sm_run_log_kept *kept)
+{
+    sm_status status = copy_old(log, path, resume_step, kept);
+    if (status == SM_OK || status == SM_ERR_WRITE) {
+        return status;
+    }
+    *kept = (sm_run_log_kept){0};
+    SM_TRY(set_aside(path));
+    SM_TRY(sm_h5_close(log->file));
+    log->file = NULL;
+    SM_TRY(create(log, partial, arithmetic));
+done:
+    return status;
+}
+
+sm_status sm_run_log_check(const char *path, const sm_session *session)
+{
+    sm_h5 *file = NULL;
+    sm_status status = SM_OK;
+    if (sm_file_exists(path) && sm_h5_open(path, &file) == SM_OK) {
+        status = each_description(compare_description, file, session);
+    }
+    sm_h5_close(file);
+    return status;
+}
+
+static sm_status release(sm_run_log *log)
+{
+    sm_status status = sm_h5_close(log->file);
+    sm_file_close(log->disk);
+    sm_free(log->steps.columns);
+    sm_free(log->evaluations.columns);
+    sm_free(log);
+    return status;
+}
+
 sm_status sm_run_log_open(const char *path, const sm_session *session, const char *arithmetic, const char *split,
                           int64_t resume_step, sm_run_log_kept *kept, sm_run_log **out)
 {
     sm_status status = SM_OK;
-    sm_h5 *old = NULL;
     char *partial = sm_format("%s.partial", path);
     sm_run_log *log = sm_alloc_zeroed(sizeof *log);
-    int64_t last_step;
     *kept = (sm_run_log_kept){0};
-    log->task_count = session->task_count;
+    log->session = session;
     log->flushed_seconds = sm_seconds();
-    name_columns(log, session, split);
-    SM_TRY(sm_h5_create(partial, SM_H5_EARLIEST, &log->file));
-    SM_TRY(create_columns(log->file, &log->steps));
-    SM_TRY(create_columns(log->file, &log->evaluations));
-    SM_TRY(write_attributes(log->file, session, arithmetic));
+    name_columns(log, split);
+    SM_TRY(create(log, partial, arithmetic));
     if (resume_step > 0 && sm_file_exists(path)) {
-        SM_TRY(sm_h5_open(path, &old));
-        SM_TRY(copy_rows(log, old, &log->steps, resume_step, &last_step, &kept->seconds));
-        SM_TRY(copy_rows(log, old, &log->evaluations, resume_step, &kept->evaluated_step, &kept->seconds));
+        SM_TRY(continue_old(log, path, partial, arithmetic, resume_step, kept));
     }
     SM_TRY(sm_h5_flush(log->file));
+    SM_TRY(sm_file_open_write(partial, &log->disk));
+    SM_TRY(sm_file_sync(log->disk));
     SM_TRY(sm_file_rename(partial, path));
     *out = log;
     log = NULL;
 done:
-    sm_h5_close(old);
     sm_free(partial);
     if (log) {
-        sm_h5_close(log->file);
-        sm_free(log->steps.columns);
-        sm_free(log->evaluations.columns);
-        sm_free(log);
+        release(log);
     }
     return status;
 }
 
-sm_status sm_run_log_flush(sm_run_log *log)
+static sm_status flush(sm_run_log *log)
 {
     sm_status status = SM_OK;
     log->flushed_seconds = sm_seconds();
@@ -256,11 +379,17 @@ done:
     return status;
 }
 
+sm_status sm_run_log_sync(sm_run_log *log)
+{
+    sm_status status = flush(log);
+    return status == SM_OK ? sm_file_sync(log->disk) : status;
+}
+
 static sm_status end_row(sm_run_log *log, table *t)
 {
     t->waiting++;
     int due = t->waiting == WAITING_ROWS || sm_seconds() - log->flushed_seconds > FLUSH_SECONDS;
-    return due ? sm_run_log_flush(log) : SM_OK;
+    return due ? flush(log) : SM_OK;
 }
 
 sm_status sm_run_log_step(sm_run_log *log, const sm_step_record *r)
@@ -285,7 +414,7 @@ sm_status sm_run_log_step(sm_run_log *log, const sm_step_record *r)
     for (int i = 0; i < STEP_COLUMNS; i++) {
         log->steps.columns[i].rows[row] = values[i];
     }
-    for (int task = 0; task < log->task_count; task++) {
+    for (int task = 0; task < log->session->task_count; task++) {
         for (int i = 0; i < TASK_COLUMNS; i++) {
             log->steps.columns[STEP_COLUMNS + task * TASK_COLUMNS + i].rows[row] = task_values[i][task];
         }
@@ -311,10 +440,7 @@ sm_status sm_run_log_close(sm_run_log *log)
     if (!log) {
         return SM_OK;
     }
-    sm_status status = sm_run_log_flush(log);
-    sm_status closed = sm_h5_close(log->file);
-    sm_free(log->steps.columns);
-    sm_free(log->evaluations.columns);
-    sm_free(log);
+    sm_status status = flush(log);
+    sm_status closed = release(log);
     return status != SM_OK ? status : closed;
 }

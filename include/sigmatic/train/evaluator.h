@@ -30,10 +30,14 @@ typedef struct sm_evaluation {
         *fixed; /**< one prediction (items,D) a task, the same for every sample, instead of the network's; or NULL */
     const char *predictions;  /**< file to write (README: sigmatic-predictions), or NULL; on failure it is not there */
     int64_t prediction_count; /**< samples in it, the first ones of the split */
+    int (*stop)(
+        void); /**< asked about once a second whether this rank was asked to stop; on all ranks or none. NULL = never */
 } sm_evaluation;
 
 /** Evaluates. Collective.
- * \param [out] values  sm_evaluator_value_count() doubles, the same on every rank; NaN where nothing was measured */
+ * \param [out] values  sm_evaluator_value_count() doubles, the same on every rank; NaN where nothing was measured
+ * \return the same on every rank: SM_PREEMPTED if `stop` said so on one of them; what the loader of a rank met; what writing the predictions
+ * did. `values` are only set on SM_OK */
 sm_status sm_evaluator_run(sm_evaluator *evaluator, const sm_evaluation *evaluation, double *values);
 
 /** Learns the trivial predictor from a training set: the most frequent class at each position (of equals the first), the median of a

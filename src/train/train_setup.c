@@ -1,0 +1,114 @@
+#include <sigmatic/base/log.h>
+#include <sigmatic/base/memory.h>
+#include <sigmatic/data/data_options.h>
+#include <sigmatic/data/sampler.h>
+
+#include "train/training.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static sm_status open_data(sm_training *t)
+{
+    sm_status status = SM_OK;
+    SM_TRY(sm_data_open_train(t->config, &t->train));
+    SM_TRY(sm_data_open_validation(t->config, &t->validation));
+    SM_TRY(sm_data_augmentation(t->config, t->train, &t->augmentation));
+done:
+    return sm_comm_agree(t->comm, status);
+}
+
+static void describe_loader(sm_training *t)
+{
+    const sm_session *session = t->session;
+    const sm_settings *settings = &session->settings;
+    sm_input input = *sm_dataset_input(t->train);
+    input.height = t->augmentation.crop_height;
+    input.width = t->augmentation.crop_width;
+    t->builders = sm_session_target_builders(session);
+    t->loader_options = (sm_loader_options){.dataset = t->train,
+                                            .builders = t->builders,
+                                            .task_count = session->task_count,
+                                            .batch = settings->batch,
+                                            .rank = sm_comm_rank(t->comm),
+                                            .size = sm_comm_size(t->comm),
+                                            .seed = settings->seed,
+                                            .order = SM_LOADER_SHUFFLED,
+                                            .augmentation = &t->augmentation,
+                                            .input = input,
+                                            .micro_batches = settings->micro_batches,
+                                            .prefetch = (int)sm_config_integer(t->config, "data", "prefetch"),
+                                            .workers = (int)sm_config_integer(t->config, "data", "workers")};
+}
+
+static sm_status make_engines(sm_training *t)
+{
+    sm_status status = SM_OK;
+    const sm_settings *settings = &t->session->settings;
+    int64_t count = sm_dataset_count(t->train);
+    t->steps = settings->steps > 0 ? settings->steps : sm_sampler_steps(count, settings->batch, settings->epochs);
+    describe_loader(t);
+    SM_TRY(sm_trainer_new(t->session, t->loader_options.input.height, t->loader_options.input.width,
+                          sm_loader_capacity(&t->loader_options), t->steps, &t->trainer));
+    if (t->validation) {
+        sm_input whole = t->loader_options.input;
+        whole.height = t->augmentation.height;
+        whole.width = t->augmentation.width;
+        SM_TRY(sm_evaluator_new(t->session, t->validation, &whole, &t->evaluator));
+        t->values = sm_alloc_zeroed((size_t)sm_evaluator_value_count(t->evaluator) * sizeof *t->values);
+    }
+    sm_memory_table_fill(t->trainer, &t->loader_options, t->evaluator, &t->memory);
+done:
+    return sm_comm_agree(t->comm, status);
+}
+
+sm_status sm_training_set_up(sm_training *t)
+{
+    sm_status status = SM_OK;
+    SM_TRY(open_data(t));
+    SM_TRY(sm_session_new(t->config, t->comm, t->train, &t->session));
+    SM_TRY(make_engines(t));
+done:
+    return status;
+}
+
+static sm_status print_plan_json(const sm_training *t)
+{
+    sm_json *json = sm_json_new();
+    sm_json_set_integer(json, "height_pixels", t->loader_options.input.height);
+    sm_json_set_integer(json, "width_pixels", t->loader_options.input.width);
+    sm_json_set_integer(json, "ranks", sm_comm_size(t->comm));
+    sm_json_set_integer(json, "threads", t->session->settings.threads);
+    sm_json_set_integer(json, "batch", t->session->settings.batch);
+    sm_json_set_integer(json, "batch_of_rank", sm_loader_capacity(&t->loader_options));
+    sm_json_set_integer(json, "samples", sm_dataset_count(t->train));
+    sm_json_set_text(json, "dataset", sm_dataset_fingerprint(t->train));
+    sm_json_set_integer(json, "steps", t->steps);
+    sm_plan_set_json(t->trainer->engine->plan, sm_json_set_object(json, "network"));
+    sm_memory_table_set_json(&t->memory, sm_json_set_object(json, "memory"));
+    sm_status status = sm_json_print(json, stdout);
+    sm_json_free(json);
+    return status;
+}
+
+static void print_plan_text(const sm_training *t)
+{
+    printf("training plan, %d x %d images, %d of a global batch of %d on each of %d ranks, %d threads\n\n",
+           t->loader_options.input.height, t->loader_options.input.width, sm_loader_capacity(&t->loader_options),
+           t->session->settings.batch, sm_comm_size(t->comm), t->session->settings.threads);
+    sm_plan_print(t->trainer->engine->plan, stdout);
+    sm_memory_table_print(&t->memory, stdout);
+    printf("\n%lld training samples (%s), %lld steps\n", (long long)sm_dataset_count(t->train),
+           sm_dataset_fingerprint(t->train), (long long)t->steps);
+}
+
+sm_status sm_training_print_plan(const sm_training *t)
+{
+    sm_status status = SM_OK;
+    if (sm_training_is_root(t) && t->options->json) {
+        status = print_plan_json(t);
+    } else if (sm_training_is_root(t)) {
+        print_plan_text(t);
+    }
+    return sm_comm_agree(t->comm, status);
+}

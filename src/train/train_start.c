@@ -1,0 +1,214 @@
+#include <sigmatic/base/log.h>
+#include <sigmatic/base/memory.h>
+#include <sigmatic/base/timer.h>
+#include <sigmatic/comm/stall.h>
+#include <sigmatic/io/file.h>
+#include <sigmatic/train/arithmetic.h>
+#include <sigmatic/train/checkpoint.h>
+
+#include "train/training.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- where to start from (rank 0) ---- */
+
+static sm_status refuse_folder(const sm_training *t)
+{
+    if (sm_run_folder_holds_run(t->folder) && !t->options->overwrite && !t->options->resume) {
+        return sm_fail(SM_ERR_USAGE,
+                       "run folder %s holds a run already; continue it with --resume auto, replace it with "
+                       "--overwrite, or choose another with --set run.folder=...",
+                       t->session->settings.folder);
+    }
+    return SM_OK;
+}
+
+/* Nobody else may write here, nor what the user asked for be impossible. */
+static sm_status take_folder(sm_training *t)
+{
+    sm_status status = SM_OK;
+    t->folder = sm_run_folder_new(t->session->settings.folder);
+    if (sm_training_is_root(t)) {
+        SM_TRY(refuse_folder(t));
+        if (t->options->trace) {
+            SM_TRY(sm_file_check_writable(t->options->trace));
+        }
+        SM_TRY(sm_run_folder_lock(t->folder));
+    }
+done:
+    return sm_comm_agree(t->comm, status);
+}
+
+/* Decides which checkpoint to go on from; "" = none. */
+static sm_status find_checkpoint(const sm_training *t, char *path, size_t path_bytes)
+{
+    *path = 0;
+    if (!t->options->resume) {
+        return SM_OK;
+    }
+    if (strcmp(t->options->resume, "auto") != 0) {
+        snprintf(path, path_bytes, "%s", t->options->resume);
+        return SM_OK;
+    }
+    char *latest = NULL;
+    sm_status status = sm_run_folder_latest(t->folder, &latest);
+    if (latest) {
+        snprintf(path, path_bytes, "%s", latest);
+    }
+    sm_free(latest);
+    return status;
+}
+
+static sm_status check_order(const sm_training *t, const char *path, double *best_metric)
+{
+    sm_status status = SM_OK;
+    sm_checkpoint_info info;
+    SM_TRY(sm_checkpoint_read_info(path, &info));
+    *best_metric = info.best_metric;
+    if (strcmp(info.fingerprint, sm_dataset_fingerprint(t->train)) != 0) {
+        status =
+            sm_fail(SM_ERR_INPUT,
+                    "%s was trained on the dataset '%s', [data] train is '%s': the order of samples would not go on",
+                    path, info.fingerprint, sm_dataset_fingerprint(t->train));
+    } else if (info.seed != (int64_t)t->session->settings.seed) {
+        status =
+            sm_fail(SM_ERR_INPUT,
+                    "%s was trained with run.seed = %lld, the config says %lld: the order of samples would not go on",
+                    path, (long long)info.seed, (long long)t->session->settings.seed);
+    }
+    sm_checkpoint_info_free(&info);
+done:
+    return status;
+}
+
+/* Where to go on from, and that nothing of the config stands against it. */
+static sm_status choose_start(sm_training *t, char *path, size_t path_bytes)
+{
+    sm_status status = SM_OK;
+    char *log = sm_run_folder_file(t->folder, "run.h5");
+    SM_TRY(find_checkpoint(t, path, path_bytes));
+    if (*path) {
+        SM_TRY(check_order(t, path, &t->best_metric));
+        SM_TRY(sm_run_log_check(log, t->session));
+    }
+done:
+    sm_free(log);
+    return status;
+}
+
+static sm_status load_start(sm_training *t)
+{
+    sm_status status = SM_OK;
+    char path[4096] = "";
+    SM_TRY(sm_comm_agree(t->comm, sm_training_is_root(t) ? choose_start(t, path, sizeof path) : SM_OK));
+    sm_comm_broadcast(t->comm, path, sizeof path, 0);
+    sm_comm_broadcast(t->comm, &t->best_metric, sizeof t->best_metric, 0);
+    const char *pretrained = sm_config_text_of(t->config, "model", "pretrained");
+    if (*path) {
+        SM_TRY(sm_checkpoint_load(t->session, t->trainer, path, 0));
+        sm_log_info("resuming from %s at step %lld", path, (long long)t->trainer->step);
+    } else {
+        if (t->options->resume) {
+            sm_log_info("nothing to resume in %s: a new run", t->session->settings.folder);
+        }
+        if (*pretrained) {
+            SM_TRY(sm_checkpoint_load_pretrained(t->session, pretrained));
+        }
+        sm_update_start_average(t->trainer->update);
+    }
+    t->first_step = t->judged_step = t->trainer->step;
+    t->judged_applied = t->trainer->step - t->trainer->skipped;
+done:
+    return status;
+}
+
+static sm_status open_log(sm_training *t)
+{
+    sm_status status = SM_OK;
+    sm_run_log_kept kept = {0};
+    if (sm_training_is_root(t)) {
+        char *path = sm_run_folder_file(t->folder, "run.h5");
+        const char *split = t->validation ? sm_config_text_of(t->config, "data", "validation_split") : NULL;
+        char *arithmetic = sm_arithmetic_text(t->trainer->engine->plan, t->session->settings.precision);
+        sm_log_info("%s", arithmetic);
+        status = sm_run_log_open(path, t->session, arithmetic, split, t->trainer->step, &kept, &t->log);
+        sm_free(arithmetic);
+        sm_free(path);
+    }
+    SM_TRY(sm_comm_agree(t->comm, status));
+    sm_comm_broadcast(t->comm, &kept, sizeof kept, 0);
+    t->earlier_seconds = kept.seconds;
+    t->evaluated_step = kept.evaluated_step;
+done:
+    return status;
+}
+
+/* The last words of a run that a lost or stuck rank has ended. */
+static void report_stall(void *user, const char *message)
+{
+    const sm_training *t = user;
+    if (sm_training_is_root(t)) {
+        sm_run_folder_write_status(t->folder, "failed", message);
+    }
+}
+
+static void announce(const sm_training *t)
+{
+    const sm_settings *settings = &t->session->settings;
+    int size = sm_comm_size(t->comm);
+    if (t->first_step >= t->steps) {
+        sm_log_info("already complete: step %lld of %lld; more with --set run.%s=...", (long long)t->first_step,
+                    (long long)t->steps, settings->steps > 0 ? "steps" : "epochs");
+        return;
+    }
+    sm_log_info("%d rank%s x %d thread%s, %lld samples, global batch %d, steps %lld to %lld, folder %s", size,
+                size > 1 ? "s" : "", settings->threads, settings->threads > 1 ? "s" : "",
+                (long long)sm_dataset_count(t->train), settings->batch, (long long)t->first_step + 1,
+                (long long)t->steps, settings->folder);
+}
+
+/* Only when nothing can refuse the start any more: what an earlier run left is not lost to a wrong path. */
+static sm_status claim_folder(sm_training *t)
+{
+    sm_status status = sm_training_is_root(t) ? sm_run_folder_claim(t->folder, t->options->resume != NULL) : SM_OK;
+    status = sm_comm_agree(t->comm, status);
+    t->folder_ready = status == SM_OK;
+    return status;
+}
+
+static sm_status open_loader(sm_training *t)
+{
+    t->loader_options.start_position = t->trainer->position;
+    return sm_comm_agree(t->comm, sm_loader_new(&t->loader_options, &t->loader));
+}
+
+/* What watches the steps from the side: progress, timeline, the guard against lost ranks. */
+static void start_watching(sm_training *t)
+{
+    t->progress = sm_progress_new(t->session, t->steps, t->trainer->step);
+    if (t->options->trace) {
+        t->trace = t->trainer->trace = sm_trace_new(t->options->trace_first, t->options->trace_last);
+    }
+    sm_comm_set_stall_report(report_stall, t);
+    char *ranks = sm_run_folder_file(t->folder, "ranks");
+    sm_comm_set_stall_folder(ranks);
+    sm_free(ranks);
+}
+
+sm_status sm_training_start(sm_training *t)
+{
+    sm_status status = SM_OK;
+    SM_TRY(take_folder(t));
+    SM_TRY(load_start(t));
+    SM_TRY(claim_folder(t));
+    sm_trainer_bind(t->trainer);
+    SM_TRY(open_log(t));
+    SM_TRY(open_loader(t));
+    start_watching(t);
+    t->begin_seconds = sm_seconds();
+    announce(t);
+done:
+    return status;
+}

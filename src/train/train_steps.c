@@ -1,0 +1,241 @@
+#include <sigmatic/base/log.h>
+#include <sigmatic/base/memory.h>
+#include <sigmatic/base/timer.h>
+#include <sigmatic/comm/stall.h>
+#include <sigmatic/train/checkpoint.h>
+#include <sigmatic/train/stop_signal.h>
+
+#include "train/skipped_step.h"
+#include "train/training.h"
+
+#include <math.h>
+
+/* ---- saving ---- */
+
+/* The log reaches the disk first: a checkpoint never knows of steps that a lost machine's log does not. A log that
+ * cannot be written does not keep the checkpoint from being. */
+static sm_status save(sm_training *t, int best)
+{
+    sm_status status = SM_OK;
+    char *path = sm_run_folder_checkpoint(t->folder, t->trainer->step),
+         *best_path = sm_run_folder_file(t->folder, "checkpoints/best.h5");
+    sm_comm_set_phase("checkpoint", t->trainer->step, -1);
+    sm_status own = sm_training_is_root(t) ? sm_run_log_sync(t->log) : SM_OK;
+    SM_TRY(sm_checkpoint_save(t->trainer, path, best ? best_path : NULL, sm_dataset_fingerprint(t->train),
+                              t->best_metric));
+    t->saved_step = t->trainer->step;
+    if (sm_training_is_root(t) && own == SM_OK) {
+        own = sm_run_folder_prune(t->folder, t->trainer->step, t->session->settings.keep_last);
+    }
+    status = sm_comm_agree(t->comm, own);
+done:
+    sm_free(path);
+    sm_free(best_path);
+    return status;
+}
+
+/* What ends the run loses no step. \return `status` with its message, or what saving met */
+static sm_status save_before_failing(sm_training *t, sm_status status)
+{
+    char *why = sm_strdup(sm_error_message());
+    sm_status saved = t->saved_step == t->trainer->step ? SM_OK : save(t, 0);
+    if (saved == SM_OK) {
+        sm_fail(status, "%s", why);
+    }
+    sm_free(why);
+    return saved == SM_OK ? status : saved;
+}
+
+static sm_status stop(sm_training *t, const char *when)
+{
+    sm_fail(SM_PREEMPTED, "asked to stop%s: checkpoint of step %lld is written, continue with --resume auto", when,
+            (long long)t->trainer->step);
+    return save_before_failing(t, SM_PREEMPTED);
+}
+
+/* ---- evaluating ---- */
+
+static int is_better(const sm_training *t, double metric)
+{
+    const sm_metric *first = &t->session->tasks[0]->kind->metrics[0];
+    if (isnan(metric)) {
+        return 0;
+    }
+    return isnan(t->best_metric) || (first->higher_is_better ? metric > t->best_metric : metric < t->best_metric);
+}
+
+/* A run must not end well that learnt nothing: no step since it was last asked has changed the parameters. */
+static sm_status check_that_it_learns(sm_training *t)
+{
+    int64_t step = t->trainer->step, applied = step - t->trainer->skipped, made = step - t->judged_step;
+    int is_idle = made > 0 && applied == t->judged_applied;
+    t->judged_step = step;
+    t->judged_applied = applied;
+    if (is_idle) {
+        return sm_fail(SM_ERR_NUMERIC, "nothing is learnt: all of the last %lld steps were skipped; %s",
+                       (long long)made, t->skipped);
+    }
+    if (step > 0 && applied == 0) {
+        return sm_fail(SM_ERR_NUMERIC, "nothing was learnt: all %lld steps were skipped for non-finite numbers",
+                       (long long)step);
+    }
+    return SM_OK;
+}
+
+/* Its row in the log comes last: without it the evaluation is made again when the run goes on. */
+static sm_status keep_evaluation(sm_training *t)
+{
+    sm_status status = SM_OK;
+    if (is_better(t, t->values[0])) {
+        t->best_metric = t->values[0];
+        if (t->session->settings.keep_best) {
+            SM_TRY(save(t, 1));
+        }
+    }
+    if (sm_training_is_root(t)) {
+        status = sm_run_log_evaluation(t->log, t->trainer->step, t->values);
+    }
+    SM_TRY(sm_comm_agree(t->comm, status));
+    t->evaluated_step = t->trainer->step;
+done:
+    return status;
+}
+
+static sm_status evaluate(sm_training *t)
+{
+    sm_status status = SM_OK;
+    double begin = sm_seconds();
+    const sm_evaluation evaluation = {.parameters = t->trainer->update->average, .stop = sm_stop_signal_seen};
+    if (t->evaluated_step == t->trainer->step || (!t->evaluator && t->trainer->step < t->steps)) {
+        return SM_OK;
+    }
+    status = check_that_it_learns(t);
+    if (status == SM_OK && t->evaluator) {
+        status = sm_evaluator_run(t->evaluator, &evaluation, t->values);
+    }
+    if (status == SM_PREEMPTED) {
+        return stop(t, " during the evaluation");
+    }
+    if (status != SM_OK) {
+        return save_before_failing(t, status);
+    }
+    if (t->evaluator) {
+        sm_log_result("evaluation after step %lld (%lld samples, %.1f s)", (long long)t->trainer->step,
+                      (long long)sm_dataset_count(t->validation), sm_seconds() - begin);
+        sm_evaluator_report(t->evaluator, t->values, NULL);
+        status = keep_evaluation(t);
+    }
+    return status;
+}
+
+/* ---- steps ---- */
+
+/* Rank 0 writes; should that fail, the run ends where all ranks agree on stopping. */
+static void keep_step(sm_training *t, int64_t position)
+{
+    sm_step_record *record = &t->trainer->record;
+    record->seconds = t->earlier_seconds + sm_seconds() - t->begin_seconds;
+    if (!record->applied) {
+        sm_free(t->skipped);
+        t->skipped = sm_skipped_step_describe(t->trainer, t->train, position);
+    }
+    if (sm_training_is_root(t)) {
+        if (!record->applied) {
+            sm_log_warning("skipped %s", t->skipped);
+        }
+        sm_progress_step(t->progress, record);
+        t->logged = t->logged == SM_OK ? sm_run_log_step(t->log, record) : t->logged;
+    }
+}
+
+static sm_status make_step(sm_training *t)
+{
+    int done;
+    int64_t step = t->trainer->step, position = t->trainer->position;
+    int must_stop = sm_stop_signal_seen() || t->logged != SM_OK;
+    sm_status status = sm_trainer_step(t->trainer, t->loader, must_stop, &done);
+    if (status == SM_OK || status == SM_ERR_NUMERIC) {
+        keep_step(t, position);
+    }
+    if (status == SM_ERR_NUMERIC &&
+        t->trainer->step > step) { /* too many skipped in a row: what came before them is good */
+        char *message = sm_strdup(sm_error_message());
+        sm_fail(status, "%s; %s", message, t->skipped);
+        sm_free(message);
+        status = save_before_failing(t, status);
+    }
+    return status;
+}
+
+static int is_due(int64_t interval, int64_t step)
+{
+    return interval > 0 && step % interval == 0;
+}
+
+/* What is due after a step: saved first, so that nothing that evaluation meets can lose it. */
+static sm_status pause_between_steps(sm_training *t)
+{
+    sm_status status = SM_OK;
+    const sm_settings *settings = &t->session->settings;
+    int64_t step = t->trainer->step;
+    if (step == t->steps || is_due(settings->checkpoint_interval, step)) {
+        SM_TRY(save(t, 0));
+    }
+    if (t->trainer->stop_requested && step < t->steps) {
+        SM_TRY(stop(t, ""));
+    }
+    if (step == t->steps || is_due(settings->evaluate_interval, step)) {
+        SM_TRY(evaluate(t));
+    }
+done:
+    return status;
+}
+
+/* The evaluation that an earlier start was stopped in or before. */
+static sm_status make_up_for_evaluation(sm_training *t)
+{
+    sm_status status = SM_OK;
+    int64_t step = t->trainer->step;
+    if (step >= t->steps) {
+        SM_TRY(save(t, 0)); /* a run that begins with a complete checkpoint of another folder */
+    }
+    if (step >= t->steps || (step > 0 && is_due(t->session->settings.evaluate_interval, step))) {
+        SM_TRY(evaluate(t));
+    }
+done:
+    return status;
+}
+
+static sm_status check_stop(sm_training *t)
+{
+    int64_t stop = sm_stop_signal_seen();
+    sm_comm_max_int64(t->comm, &stop, 1);
+    return stop == 0 ? SM_OK
+                     : sm_fail(SM_PREEMPTED,
+                               "asked to stop before step %lld: nothing new to save, continue with --resume auto",
+                               (long long)t->trainer->step + 1);
+}
+
+/* On the rank that holds most. */
+static void report_memory(const sm_training *t)
+{
+    size_t resident = sm_memory_status_bytes("RssAnon") + sm_memory_status_bytes("RssShmem");
+    double mib[2] = {(double)resident / (1 << 20), (double)t->memory.total / (1 << 20)};
+    sm_comm_max_double(t->comm, mib, 2);
+    sm_log_info("memory of a rank: %.0f MiB, %.0f planned", mib[0], mib[1]);
+}
+
+sm_status sm_training_run(sm_training *t)
+{
+    sm_status status = SM_OK;
+    SM_TRY(check_stop(t));
+    SM_TRY(make_up_for_evaluation(t));
+    while (t->trainer->step < t->steps) {
+        SM_TRY(make_step(t));
+        SM_TRY(pause_between_steps(t));
+    }
+    SM_TRY(sm_comm_agree(t->comm, t->logged));
+    report_memory(t);
+done:
+    return status;
+}

@@ -1,0 +1,304 @@
+/* ranks: 1 2 */
+#define _GNU_SOURCE
+/* How runs end: nothing that was learnt is lost, nothing that was not is praised, and a damaged log stops nobody. */
+#include "whole_run.h"
+
+#include <sigmatic/base/checksum.h>
+#include <sigmatic/base/memory.h>
+#include <sigmatic/data/sampler.h>
+#include <sigmatic/io/file.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* ---- what the last evaluation meets ---- */
+
+/* A copy of the dataset with a flipped bit in the last image of a split, which has a checksum. \return its path */
+static char *spoilt_dataset(void)
+{
+    char *whole = tiny_dataset(), *path = path_in("", "spoilt.h5");
+    if (is_root()) {
+        const size_t shape[4] = {TINY_VALIDATION, 64, 96, 3};
+        uint64_t offset;
+        sm_h5 *h5 = NULL;
+        sm_file *file = NULL;
+        unsigned char byte;
+        copy_file(whole, path);
+        SM_TEST_OK(sm_h5_open(path, &h5));
+        SM_TEST_OK(sm_h5_locate(h5, "/val/image", SM_H5_U8, 4, shape, &offset));
+        sm_h5_close(h5);
+        offset += (TINY_VALIDATION - 1) * 64 * 96 * 3;
+        SM_TEST_OK(sm_file_open_write(path, &file));
+        SM_TEST_OK(sm_file_pread(file, &byte, 1, offset));
+        byte ^= 1;
+        SM_TEST_OK(sm_file_pwrite(file, &byte, 1, offset));
+        sm_file_close(file);
+    }
+    sm_free(whole);
+    sm_comm_barrier(test_comm);
+    return path;
+}
+
+static double best_metric_of(const char *folder, const char *name)
+{
+    double value = NAN;
+    sm_h5 *file = open_in(folder, name);
+    SM_TEST_OK(sm_h5_read_attribute_double(file, "/", "best_metric", &value));
+    sm_h5_close(file);
+    return value;
+}
+
+static void a_bad_validation_sample_loses_no_training(void)
+{
+    char *spoilt = spoilt_dataset(), *validation = sm_format("data.validation=%s", spoilt);
+    const char *const with[] = {"run.steps=2", validation, NULL}, *const without[] = {"run.steps=2", NULL};
+    const char *const within[] = {"run.steps=9", "run.evaluate_interval=3", validation, NULL};
+    CU_ASSERT(train("last", NULL, with) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("spoilt.h5");
+    expect_status_file("last", "failed");
+    CU_ASSERT(exists_in("last", "checkpoints/step-00000002.h5"));
+    CU_ASSERT(!exists_in("last", "checkpoints/best.h5"));
+    CU_ASSERT(train("within", NULL, within) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("spoilt.h5");
+    CU_ASSERT(exists_in("within", "checkpoints/step-00000003.h5"));
+    /* made good, the evaluation is all that is left to do */
+    SM_TEST_OK(train("last", "auto", without));
+    expect_status_file("last", "done");
+    expect_counts("last", "/steps/step", 1, 1, 2);
+    expect_counts("last", "/evaluations/val/step", 2, 1, 1);
+    if (is_root()) {
+        double best = best_metric_of("last", "checkpoints/best.h5");
+        CU_ASSERT(isfinite(best) && best_metric_of("last", "checkpoints/step-00000002.h5") == best);
+    }
+    sm_comm_barrier(test_comm);
+    sm_free(validation);
+    sm_free(spoilt);
+}
+
+/* ---- runs that learn nothing ---- */
+
+/* A checkpoint of the tiny network with a bias of the depth decoder that is not a number. \return its path */
+static char *broken_weights(void)
+{
+    static const char *const sets[] = {"run.steps=1", "data.validation_split=", NULL};
+    static const char bias[] = "/model/decoders.depth.3.bias";
+    char *path = path_in("weights", "checkpoints/step-00000001.h5");
+    SM_TEST_OK(train("weights", NULL, sets));
+    if (is_root()) {
+        sm_h5 *h5 = NULL;
+        sm_file *file = NULL;
+        const size_t shape = 1;
+        const float value = NAN;
+        uint64_t offset;
+        SM_TEST_OK(sm_h5_open_write(path, &h5));
+        SM_TEST_OK(sm_h5_locate(h5, bias, SM_H5_FLOAT, 1, &shape, &offset));
+        SM_TEST_OK(sm_h5_write_attribute_int64(h5, bias, "crc32c", sm_crc32c(0, &value, sizeof value)));
+        SM_TEST_OK(sm_h5_close(h5));
+        SM_TEST_OK(sm_file_open_write(path, &file));
+        SM_TEST_OK(sm_file_pwrite(file, &value, sizeof value, offset));
+        sm_file_close(file);
+    }
+    sm_comm_barrier(test_comm);
+    return path;
+}
+
+static void a_run_that_learns_nothing_fails(void)
+{
+    char *weights = broken_weights(), *pretrained = sm_format("model.pretrained=%s", weights);
+    const char *const sets[] = {"run.steps=3", pretrained, NULL};
+    const char *const alone[] = {"run.steps=2", "data.validation_split=", pretrained, NULL};
+    const char *const said[] = {"skipped step 1", "'depth'", NULL};
+    CU_ASSERT(train_saying("nothing", NULL, sets, said) == SM_ERR_NUMERIC);
+    SM_TEST_MESSAGE("nothing is learnt");
+    SM_TEST_MESSAGE("loss of task 'depth' is nan");
+    SM_TEST_MESSAGE("step 3");
+    for (int i = 10; i < TINY_TRAIN; i++) { /* the third step of five samples has the last three of the epoch */
+        char *name = NULL;
+        sm_config *config = tiny_config(NULL);
+        sm_dataset *dataset = NULL;
+        SM_TEST_OK(sm_data_open_train(config, &dataset));
+        name = sm_format(" %s", sm_dataset_name(dataset, sm_sampler_index(3, 0, TINY_TRAIN, i)));
+        SM_TEST_MESSAGE(name);
+        sm_dataset_close(dataset);
+        sm_config_free(config);
+        sm_free(name);
+    }
+    expect_status_file("nothing", "failed: nothing is learnt");
+    CU_ASSERT(!exists_in("nothing", "checkpoints/best.h5"));
+    expect_counts("nothing", "/steps/step", 1, 1, 3);
+    /* nor is it a success to start it again, or not to evaluate */
+    CU_ASSERT(train("nothing", "auto", sets) == SM_ERR_NUMERIC);
+    CU_ASSERT(!exists_in("nothing", "checkpoints/best.h5"));
+    CU_ASSERT(train("blind", NULL, alone) == SM_ERR_NUMERIC);
+    SM_TEST_MESSAGE("'depth'");
+    sm_free(pretrained);
+    sm_free(weights);
+}
+
+/* The first step is applied, and throws the parameters so far that no other one is. */
+#define THROWN "optimizer.learning_rate=1e30", "optimizer.clip_norm=0"
+
+static void a_run_that_learns_no_more_fails(void)
+{
+    static const char *const sets[] = {"run.steps=8", "run.evaluate_interval=2", THROWN, NULL};
+    CU_ASSERT(train("stuck", NULL, sets) == SM_ERR_NUMERIC);
+    SM_TEST_MESSAGE("all of the last 2 steps were skipped");
+    expect_status_file("stuck", "failed");
+    expect_counts("stuck", "/evaluations/val/step", 2, 2, 1);
+    CU_ASSERT(exists_in("stuck", "checkpoints/step-00000004.h5"));
+}
+
+/* What came before many skipped steps is kept. */
+static void too_many_skipped_steps_end_a_run_with_a_checkpoint(void)
+{
+    static const char *const sets[] = {"run.steps=300", "data.validation_split=", THROWN, NULL};
+    CU_ASSERT(train("many", NULL, sets) == SM_ERR_NUMERIC);
+    SM_TEST_MESSAGE("100 steps in a row");
+    SM_TEST_MESSAGE("its samples");
+    CU_ASSERT(exists_in("many", "checkpoints/step-00000101.h5"));
+    expect_counts("many", "/steps/step", 1, 1, 101);
+}
+
+/* ---- the log ---- */
+
+static void cut_to(const char *folder, const char *name, size_t bytes)
+{
+    char *path = path_in(folder, name);
+    void *data = NULL;
+    size_t whole;
+    if (is_root()) {
+        SM_TEST_OK(sm_file_read(path, &data, &whole));
+        SM_TEST_OK(sm_file_write_atomic(path, data, bytes < whole ? bytes : whole));
+        sm_free(data);
+    }
+    sm_free(path);
+    sm_comm_barrier(test_comm);
+}
+
+static void a_damaged_log_is_set_aside(void)
+{
+    static const char *const three[] = {"run.steps=3", NULL}, *const six[] = {"run.steps=6", NULL};
+    static const char *const said[] = {"run.h5.damaged-1", "resuming from", NULL};
+    static const char *const again[] = {"run.h5.damaged-2", NULL};
+    SM_TEST_OK(train("cut", NULL, three));
+    cut_to("cut", "run.h5", 3000);
+    SM_TEST_OK(train_saying("cut", "auto", six, said));
+    expect_counts("cut", "/steps/step", 4, 1, 3);
+    expect_status_file("cut", "done");
+    cut_to("cut", "run.h5", 0);
+    SM_TEST_OK(train_saying("cut", "auto", six, again));
+    expect_counts("cut", "/steps/step", 4, 1, 0);
+    CU_ASSERT(exists_in("cut", "run.h5.damaged-1"));
+}
+
+/* Whatever byte is wrong, the run goes on. */
+static void no_damage_of_the_log_stops_a_run(void)
+{
+    static const char *const sets[] = {"run.steps=1", "data.validation_split=", NULL};
+    void *data = NULL;
+    size_t bytes = 0;
+    char *path = path_in("bytes", "run.h5");
+    SM_TEST_OK(train("bytes", NULL, sets));
+    if (is_root()) {
+        SM_TEST_OK(sm_file_read(path, &data, &bytes));
+    }
+    sm_comm_broadcast(test_comm, &bytes, sizeof bytes, 0);
+    srand(5);
+    for (int i = 0; i < sm_test_rounds(40); i++) {
+        if (is_root()) {
+            size_t at = i < 20 ? (size_t)i * 7 : (size_t)rand() % bytes, end = at + 64 < bytes ? at + 64 : bytes;
+            unsigned char *wrong = memcpy(sm_alloc(bytes), data, bytes);
+            memset(wrong + at, i % 2 ? 0xff : 0x5a, end - at);
+            SM_TEST_OK(sm_file_write_atomic(path, wrong, bytes));
+            sm_free(wrong);
+        }
+        sm_comm_barrier(test_comm);
+        SM_TEST_OK(train("bytes", "auto", sets));
+    }
+    sm_free(data);
+    sm_free(path);
+}
+
+static int syncs_of_the_log;
+
+/* What the disk is told: stands in for the C library's. */
+int fsync(int descriptor)
+{
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    path[length > 0 ? length : 0] = 0;
+    size_t name = strlen("/run.h5");
+    syncs_of_the_log += length > (ssize_t)name && strcmp(path + length - name, "/run.h5") == 0;
+    return (int)syscall(SYS_fsync, descriptor);
+}
+
+static void a_checkpoint_takes_the_log_to_the_disk(void)
+{
+    static const char *const sets[] = {"run.steps=4", "checkpoint.interval=1", "data.validation_split=", NULL};
+    syncs_of_the_log = 0;
+    SM_TEST_OK(train("synced", NULL, sets));
+    CU_ASSERT(syncs_of_the_log == (is_root() ? 4 : 0));
+}
+
+/* ---- going on otherwise ---- */
+
+/* One log cannot say of its rows that they were made by the one and by the other. */
+static void a_log_is_not_continued_by_another_weighting(void)
+{
+    static const char *const equal[] = {"run.steps=2", "weighting.method=equal", NULL};
+    static const struct {
+        const char *set, *key, *was;
+    } cases[] = {{"weighting.method=uncertainty", "weighting.method", "equal"},
+                 {"task.depth.loss=l2", "task.depth.loss", "l1"}};
+    SM_TEST_OK(train("method", NULL, equal));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *const other[] = {"run.steps=4", "weighting.method=equal", cases[i].set, NULL};
+        CU_ASSERT(train("method", "auto", other) == SM_ERR_INPUT);
+        SM_TEST_MESSAGE("run.h5");
+        SM_TEST_MESSAGE(cases[i].key);
+        SM_TEST_MESSAGE(cases[i].was);
+        expect_status_file("method", "done");
+        expect_counts("method", "/steps/step", 1, 1, 2);
+    }
+    if (is_root()) {
+        sm_h5 *file = open_in("method", "run.h5");
+        char *text = NULL;
+        SM_TEST_OK(sm_h5_read_attribute_text(file, "/", "weighting", &text));
+        CU_ASSERT_STRING_EQUAL(text, "equal");
+        sm_free(text);
+        sm_h5_close(file);
+    }
+    sm_comm_barrier(test_comm);
+    SM_TEST_OK(train("method", "auto", equal));
+}
+
+static void a_complete_run_names_the_key_that_it_counts_by(void)
+{
+    static const char *const epochs[] = {"run.steps=0", "run.epochs=1", NULL}, *const steps[] = {"run.steps=3", NULL};
+    static const char *const said_epochs[] = {"--set run.epochs=", NULL}, *const said_steps[] = {"--set run.steps=",
+                                                                                                 NULL};
+    SM_TEST_OK(train("counted", NULL, epochs));
+    SM_TEST_OK(train_saying("counted", "auto", epochs, said_epochs));
+    SM_TEST_OK(train_saying("counted", "auto", steps, said_steps));
+}
+
+int main(int argc, char **argv)
+{
+    sm_h5_begin();
+    sm_test_begin(&argc, &argv);
+    SM_TEST(a_bad_validation_sample_loses_no_training);
+    SM_TEST(a_run_that_learns_nothing_fails);
+    SM_TEST(a_run_that_learns_no_more_fails);
+    SM_TEST(too_many_skipped_steps_end_a_run_with_a_checkpoint);
+    SM_TEST(a_damaged_log_is_set_aside);
+    SM_TEST(no_damage_of_the_log_stops_a_run);
+    SM_TEST(a_checkpoint_takes_the_log_to_the_disk);
+    SM_TEST(a_log_is_not_continued_by_another_weighting);
+    SM_TEST(a_complete_run_names_the_key_that_it_counts_by);
+    return sm_test_end();
+}
