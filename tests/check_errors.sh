@@ -234,9 +234,13 @@ refuse "cut_checkpoint.h5" "truncated" -- train good.ini --resume cut_checkpoint
 refuse "absent.h5" -- train good.ini --resume absent.h5 --set run.folder=other4
 refuse "good.h5" "sigmatic-checkpoint" -- train good.ini --set model.pretrained=good.h5 --set run.folder=other5
 refuse "good.ini" "folder" -- train good.ini --set run.folder=good.ini/run
+mkdir lost && cp good.h5 lost/data.h5
+"$program" train good.ini --set data.train=lost/data.h5 --set run.folder=without >out 2>&1 || cat out
+rm -r lost
 refuse "text.h5" "HDF5" -- eval text.h5
 refuse "absent.h5" -- eval absent.h5
 refuse "'night'" -- eval $checkpoint --split night
+refuse "lost/data.h5" "--data" -- eval without/checkpoints/step-00000002.h5
 refuse "'depth'" "disparity" -- eval $checkpoint --data flat.h5
 refuse "fewer.h5" "3 classes" "$checkpoint" "19" -- eval $checkpoint --data fewer.h5
 refuse "good.ini" "folder" -- train good.ini --overwrite --set run.folder=other6 --trace good.ini/trace.json
@@ -270,6 +274,14 @@ expect "the log can be read" "$program" show full/run.h5
 expect "a checkpoint that calls its precision exact is evaluated" "$program" eval exact.h5
 expect "one that calls it fp32 is evaluated" "$program" eval fp32.h5
 expect "and goes on" "$program" train good.ini --resume fp32.h5 --set run.folder=former --set run.steps=3
+
+eval_elsewhere() { # paths of the checkpoint's config are those of the folder that training was started in
+    mkdir -p away
+    (cd away && "$program" eval "$scratch/$checkpoint" --trivial) | tail -n +2 >away.txt
+    "$program" eval $checkpoint --trivial | tail -n +2 >here.txt
+    [ -s here.txt ] && cmp here.txt away.txt
+}
+expect "eval finds the files of a checkpoint from elsewhere" eval_elsewhere
 
 follow_away() { # the log cannot be read for a moment
     cp full/run.h5 followed.h5

@@ -149,6 +149,29 @@ kill_and_go_on() { # NAME RANKS: as a lost node does
     expect "$name: ends with the bits of an undisturbed run" same "whole$ranks" "$name"
 }
 
+# In an evaluation: it is not waited for, and made up for later.
+stop_in_evaluation() { # RANKS
+    local sets="--set run.steps=6 --set run.evaluate_interval=3 --set data.validation=long.h5 --set run.evaluate_batch=2"
+    (run "$1" unhurried $sets) >log 2>&1
+    code=$?
+    expect "in-evaluation: undisturbed run" code_is 0
+    { (run "$1" hurried $sets) >log 2>&1 & } 2>/dev/null
+    launched=$!
+    for _ in $(seq 400); do
+        grep -q '^step 3/' log && break
+        sleep 0.05
+    done
+    sleep 0.2
+    kill -s TERM "$(processes "$$" | tail -n 1)"
+    ended
+    expect "in-evaluation: exit code of a pre-empted run" code_is 75
+    expect "in-evaluation: says where" grep -q 'during the evaluation: checkpoint of step 3' hurried/status
+    (run "$1" hurried $sets --resume auto) >log 2>&1
+    code=$?
+    expect "in-evaluation: goes on to its end" code_is 0
+    expect "in-evaluation: ends with the bits of an undisturbed run" "$python" compare.py unhurried hurried 6
+}
+
 "$program" data scenes tiny.h5 --train 13 --validation 5 --height 64 --width 96 >log 2>&1 || { cat log; exit 1; }
 for ranks in 1 2; do
     (run $ranks whole$ranks) >log 2>&1 </dev/null
@@ -158,5 +181,7 @@ done
 stop_and_go_on term-one 2 TERM one
 stop_and_go_on usr1-mpirun 2 USR1 launcher
 stop_and_go_on int-alone 1 INT launcher
+"$program" data scenes long.h5 --train 1 --validation 1500 --height 64 --width 96 >log 2>&1 || cat log
+stop_in_evaluation 2
 kill_and_go_on killed 2
 report_end

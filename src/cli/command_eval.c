@@ -6,6 +6,7 @@
 #include <sigmatic/train/evaluator.h>
 
 #include "cli/arguments.h"
+#include "cli/checkpoint_data.h"
 #include "cli/command.h"
 #include "cli/configuration.h"
 
@@ -50,24 +51,20 @@ static sm_status open_data(const eval_options *options, const sm_config *config,
 {
     sm_status status = SM_OK;
     const char *split = options->split ? options->split : sm_config_text_of(config, "data", "validation_split");
+    size_t validation_files;
+    sm_config_texts(config, "data", "validation", &validation_files);
+    if (*split == 0) {
+        SM_TRY(sm_fail(SM_ERR_USAGE, "eval: the checkpoint's config has no validation_split; name one with --split"));
+    }
     if (options->data) {
         SM_TRY(sm_dataset_open(&options->data, 1, split, dataset));
-    } else if (options->split) {
-        size_t count;
-        const char *const *paths = sm_config_texts(config, "data", "validation", &count);
-        if (count == 0) {
-            paths = sm_config_texts(config, "data", "train", &count);
-        }
-        SM_TRY(sm_dataset_open(paths, (int)count, split, dataset));
     } else {
-        SM_TRY(sm_data_open_validation(config, dataset));
-        if (!*dataset) {
-            SM_TRY(
-                sm_fail(SM_ERR_USAGE, "eval: the checkpoint's config has no validation_split; name one with --split"));
-        }
+        SM_TRY(checkpoint_data_open(config, options->checkpoint, validation_files > 0 ? "validation" : "train", split,
+                                    dataset));
     }
     /* the network learnt with the training set's mean and std; without that file the evaluated one's stand in */
-    if (sm_data_open_train(config, train) != SM_OK) {
+    if (checkpoint_data_open(config, options->checkpoint, "train", sm_config_text_of(config, "data", "train_split"),
+                             train) != SM_OK) {
         *train = NULL;
     }
 done:
@@ -199,7 +196,7 @@ sm_status command_eval(command_context *context, int argc, char **argv)
     const argument table[] = {
         {"CHECKPOINT", ARGUMENT_POSITIONAL, &options.checkpoint, NULL, "runs/NAME/checkpoints/best.h5, or any other"},
         {"data", ARGUMENT_TEXT, &options.data, "FILE",
-         "dataset file; default: the validation files of the checkpoint's config"},
+         "dataset file; default: the validation files of the checkpoint's config, here or above the checkpoint"},
         {"split", ARGUMENT_TEXT, &options.split, "NAME",
          "its split; default: validation_split of the checkpoint's config"},
         {"predictions", ARGUMENT_TEXT, &options.predictions, "FILE",

@@ -1,0 +1,16 @@
+/** \file
+ * The datasets that a checkpoint's config names, from wherever a command is started. */
+#ifndef SIGMATIC_CLI_CHECKPOINT_DATA_H
+#define SIGMATIC_CLI_CHECKPOINT_DATA_H
+
+#include <sigmatic/data/dataset.h>
+#include <sigmatic/io/config.h>
+
+/** Opens a split of the files of [data] `key`. Relative paths are those of the folder that training was started in: what is not below
+ * the working directory is looked for in the folders above the checkpoint, the nearest first. Not collective.
+ * \param [out] out  closed with sm_dataset_close(); untouched on failure
+ * \return SM_ERR_IO naming a file that is nowhere, and --data; what sm_dataset_open() meets */
+sm_status checkpoint_data_open(const sm_config *config, const char *checkpoint, const char *key, const char *split,
+                               sm_dataset **out);
+
+#endif
