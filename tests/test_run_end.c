@@ -8,6 +8,7 @@
 #include <sigmatic/data/sampler.h>
 #include <sigmatic/io/file.h>
 
+#include <hdf5.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +80,58 @@ static void a_bad_validation_sample_loses_no_training(void)
     sm_free(spoilt);
 }
 
+/* ---- stopping in an evaluation ---- */
+
+static int questions, stop_at;
+
+/* The last rank is asked to stop at some question; the others never are. */
+static int last_rank_stops(void)
+{
+    return ++questions == stop_at && sm_comm_rank(test_comm) == sm_comm_size(test_comm) - 1;
+}
+
+static void one_rank_ends_an_evaluation_on_all(void)
+{
+    static const char *const sets[] = {"run.evaluate_batch=1", NULL};
+    const sm_evaluation evaluation = {.stop = last_rank_stops};
+    tiny_run run;
+    tiny_open(&run, test_comm, tiny_config(sets));
+    size_t bytes = (size_t)sm_evaluator_value_count(run.evaluator) * sizeof(double);
+    double *values = sm_alloc(bytes), *undisturbed = sm_alloc(bytes);
+    SM_TEST_OK(sm_evaluator_run(run.evaluator, &(sm_evaluation){0}, undisturbed));
+    for (stop_at = 0; stop_at < 3; stop_at++) {
+        questions = 0;
+        sm_status status = sm_evaluator_run(run.evaluator, &evaluation, values);
+        if (stop_at == 0) { /* nobody: asking changes no bit */
+            SM_TEST_OK(status);
+            CU_ASSERT(questions >= 2 && memcmp(values, undisturbed, bytes) == 0);
+        } else {
+            CU_ASSERT(status == SM_PREEMPTED && questions == stop_at);
+            SM_TEST_MESSAGE("batches of the evaluation");
+        }
+    }
+    sm_free(values);
+    sm_free(undisturbed);
+    tiny_close(&run);
+}
+
+/* It cannot leave while the others may ask it. */
+static void a_rank_that_fails_ends_an_evaluation_on_all(void)
+{
+    char *spoilt = spoilt_dataset(), *validation = sm_format("data.validation=%s", spoilt);
+    const char *const sets[] = {"run.evaluate_batch=1", validation, NULL};
+    tiny_run run;
+    stop_at = 0;
+    tiny_open(&run, test_comm, tiny_config(sets));
+    double *values = sm_alloc((size_t)sm_evaluator_value_count(run.evaluator) * sizeof *values);
+    CU_ASSERT(sm_evaluator_run(run.evaluator, &(sm_evaluation){.stop = last_rank_stops}, values) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("spoilt.h5");
+    sm_free(values);
+    tiny_close(&run);
+    sm_free(validation);
+    sm_free(spoilt);
+}
+
 /* ---- runs that learn nothing ---- */
 
 /* A checkpoint of the tiny network with a bias of the depth decoder that is not a number. \return its path */
@@ -89,18 +142,15 @@ static char *broken_weights(void)
     char *path = path_in("weights", "checkpoints/step-00000001.h5");
     SM_TEST_OK(train("weights", NULL, sets));
     if (is_root()) {
-        sm_h5 *h5 = NULL;
-        sm_file *file = NULL;
-        const size_t shape = 1;
         const float value = NAN;
-        uint64_t offset;
-        SM_TEST_OK(sm_h5_open_write(path, &h5));
-        SM_TEST_OK(sm_h5_locate(h5, bias, SM_H5_FLOAT, 1, &shape, &offset));
-        SM_TEST_OK(sm_h5_write_attribute_int64(h5, bias, "crc32c", sm_crc32c(0, &value, sizeof value)));
-        SM_TEST_OK(sm_h5_close(h5));
-        SM_TEST_OK(sm_file_open_write(path, &file));
-        SM_TEST_OK(sm_file_pwrite(file, &value, sizeof value, offset));
-        sm_file_close(file);
+        const int64_t checksum = sm_crc32c(0, &value, sizeof value);
+        hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), object = H5Dopen2(file, bias, H5P_DEFAULT);
+        hid_t attribute = H5Aopen(object, "crc32c", H5P_DEFAULT);
+        CU_ASSERT(H5Dwrite(object, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, &value) >= 0);
+        CU_ASSERT(H5Awrite(attribute, H5T_NATIVE_INT64, &checksum) >= 0);
+        H5Aclose(attribute);
+        H5Dclose(object);
+        H5Fclose(file);
     }
     sm_comm_barrier(test_comm);
     return path;
@@ -292,6 +342,8 @@ int main(int argc, char **argv)
     sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(a_bad_validation_sample_loses_no_training);
+    SM_TEST(one_rank_ends_an_evaluation_on_all);
+    SM_TEST(a_rank_that_fails_ends_an_evaluation_on_all);
     SM_TEST(a_run_that_learns_nothing_fails);
     SM_TEST(a_run_that_learns_no_more_fails);
     SM_TEST(too_many_skipped_steps_end_a_run_with_a_checkpoint);

@@ -19,28 +19,35 @@ typedef struct sm_checkpoint_info {
     double best_metric; /**< NaN: none yet */
 } sm_checkpoint_info;
 
-/** Writes `path`, and the same as `best_path` unless NULL. Collective; the same status on every rank. */
+/** Writes `path`, and the same as `best_path` unless NULL. Collective: rank 0 writes, the others wait.
+ * \return SM_ERR_WRITE or SM_ERR_IO naming the path, the same on every rank; a file of that name stays as it was */
 sm_status sm_checkpoint_save(const sm_trainer *trainer, const char *path, const char *best_path,
                              const char *fingerprint, double best_metric);
 
-/** Reads what a checkpoint says of itself, without tensors. By one rank; free with sm_checkpoint_info_free(). */
+/** Reads what a checkpoint says of itself, without tensors. Not collective.
+ * \param [out] info  freed with sm_checkpoint_info_free(); empty on failure
+ * \return SM_ERR_IO: cannot be opened; SM_ERR_INPUT: no checkpoint, or one that lacks an attribute, by name */
 sm_status sm_checkpoint_read_info(const char *path, sm_checkpoint_info *info);
 void sm_checkpoint_info_free(sm_checkpoint_info *info);
 
-/** How many outputs a pixel (classes, components) the checkpoint's decoder of a task has; 0 if it has none of that name. By one rank. */
+/** Not collective.
+ * \param [out] channels  outputs (classes, components) of the checkpoint's decoder of a task; 0 if it has none of that name
+ * \return SM_ERR_IO, SM_ERR_INPUT as above */
 sm_status sm_checkpoint_task_channels(const char *path, const char *task, int *channels);
 
-/** Loads parameters and running statistics (all of them; anything missing or of another shape is SM_ERR_INPUT naming it).
+/** Loads parameters and running statistics, all of them. Collective: rank 0 reads and tells the others.
  *
  * \param trainer      also restores the optimiser's state, the average and the position of the run; NULL: only the network
  * \param use_average  1: the network takes the averaged parameters if the file has them (for evaluation)
- * Collective. */
+ * \return the same on every rank: SM_ERR_IO; SM_ERR_INPUT naming the object that is missing, damaged, of another shape or
+ * another model's, or the position that no run writes. What was loaded before a failure stays */
 sm_status sm_checkpoint_load(sm_session *session, sm_trainer *trainer, const char *path, int use_average);
 
-/** Starts from the tensors of a checkpoint whose names and shapes agree; says how many did. SM_ERR_INPUT if none. Collective. */
+/** Starts from the tensors of a checkpoint whose names and shapes agree; says how many did. Collective: rank 0 reads.
+ * \return the same on every rank: SM_ERR_IO; SM_ERR_INPUT if none agrees, or one that does is damaged */
 sm_status sm_checkpoint_load_pretrained(sm_session *session, const char *path);
 
-/** Tells whether a checkpoint is whole: reads every tensor of ours that has a checksum. What others put into the file does not count. By one rank.
+/** Tells whether a checkpoint is whole: reads every tensor of ours that has a checksum. What others put into the file does not count. Not collective.
  * \return SM_ERR_INPUT naming what is damaged; SM_ERR_IO if it cannot be opened */
 sm_status sm_checkpoint_verify(const char *path);
 

@@ -18,6 +18,7 @@ typedef struct sm_evaluator sm_evaluator;
  * \param input    what the network reads: size, and the statistics of the training set; those are kept by reference
  * \return SM_ERR_INPUT if the dataset's classes are not those of the session */
 sm_status sm_evaluator_new(sm_session *session, sm_dataset *dataset, const sm_input *input, sm_evaluator **out);
+/** NULL is legal. Not collective. */
 void sm_evaluator_free(sm_evaluator *evaluator);
 
 /** \return how many values sm_evaluator_run() gives: all metrics of task 0, then of task 1, ... */
@@ -30,8 +31,7 @@ typedef struct sm_evaluation {
         *fixed; /**< one prediction (items,D) a task, the same for every sample, instead of the network's; or NULL */
     const char *predictions;  /**< file to write (README: sigmatic-predictions), or NULL; on failure it is not there */
     int64_t prediction_count; /**< samples in it, the first ones of the split */
-    int (*stop)(
-        void); /**< asked about once a second whether this rank was asked to stop; on all ranks or none. NULL = never */
+    int (*stop)(void); /**< about once a second: was this rank asked to stop? Set on all ranks or none; NULL = never */
 } sm_evaluation;
 
 /** Evaluates. Collective.
@@ -46,7 +46,7 @@ sm_status sm_evaluator_run(sm_evaluator *evaluator, const sm_evaluation *evaluat
  * \param [out] maps  one prediction (items,D) a task, the same on every rank; each freed with sm_free(); NULL or valid on failure */
 sm_status sm_evaluator_learn_trivial(const sm_evaluator *evaluator, sm_dataset *train, size_t most_bytes, float **maps);
 
-/** Prints the values as a table (report.h), or sets them in an object.
+/** Prints the values as a table (report.h) on rank 0, or sets them in an object. Not collective.
  * \param trivial  values of the trivial predictor to compare with, or NULL */
 void sm_evaluator_report(const sm_evaluator *evaluator, const double *values, const double *trivial);
 void sm_evaluator_set_json(const sm_evaluator *evaluator, const double *values, const double *trivial, sm_json *tasks);

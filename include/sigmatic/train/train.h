@@ -20,12 +20,16 @@ typedef struct sm_train_options {
     int64_t trace_first, trace_last; /**< its steps */
 } sm_train_options;
 
-/** Trains as the config says. Collective; the same status on every rank, its message in sm_error_message().
+/** Trains as the config says. Collective.
  *
- * The run folder holds run.h5, checkpoints/step-*.h5, checkpoints/best.h5 and `status` (running, done, pre-empted, failed: why).
+ * The run folder holds run.h5, checkpoints/step-<digits>.h5, checkpoints/best.h5 and `status` (running, done, pre-empted, failed: why).
+ * The end of the training is saved before it is evaluated; whatever all ranks can agree on as the end of the run leaves a checkpoint.
  *
+ * \param config   not changed; must outlive the call, as `options`
  * \param [out] started  1 once the first step was reached (decides the exit code)
- * \return SM_PREEMPTED if a rank was asked to stop: a checkpoint is written */
+ * \return the same status on every rank, its message in sm_error_message(): SM_PREEMPTED if a rank was asked to stop, in a step or an
+ * evaluation: a checkpoint is written. SM_ERR_NUMERIC if no step since the last evaluation or the start was applied: names tasks and
+ * samples. SM_ERR_USAGE, SM_ERR_CONFIG, SM_ERR_INPUT, SM_ERR_IO, SM_ERR_WRITE naming key, file or object */
 sm_status sm_train(const sm_config *config, sm_comm *comm, const sm_train_options *options, int *started);
 
 /** Refuses a config that sm_train() would refuse whatever its files hold. They need not be there.
