@@ -60,7 +60,7 @@ PYTHON ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import h5py, num
 
 .DEFAULT_GOAL := all
 .PHONY: all help demo demo-run check check-fast check-layers check-program $(PROGRAM_CHECKS:%=check-%) check-stall check-hosts check-hosts-run \
-        check-slurm check-sanitizers check-mpich check-aarch64 bench bench-run lint format install uninstall clean
+        check-slurm check-sanitizers check-mpich check-aarch64 bench bench-run lint lint-cppcheck lint-format lint-tidy format compile-commands install uninstall clean
 
 all: $(BUILD)/sigmatic $(BUILD)/libsigmatic.so ## build the program and the library
 	@mkdir -p build && ln -sfn $(notdir $(BUILD)) build/current
@@ -70,15 +70,16 @@ help: ## list the targets
 
 # Kernels for one instruction set carry their own flags and are chosen at run time; nothing else is compiled for one CPU.
 AVX512    := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mavx2
-ISA_FLAGS = $(if $(filter %_amx.c,$<),$(AVX512) -mavx512bf16 -mamx-tile -mamx-bf16,\
-            $(if $(filter %_avx512bf16.c,$<),$(AVX512) -mavx512bf16,\
-            $(if $(filter %_avx512.c,$<),$(AVX512),\
-            $(if $(filter %_avx2.c,$<),-mavx2 -mfma))))
+isa_flags = $(if $(filter %_amx.c,$(1)),$(AVX512) -mavx512bf16 -mamx-tile -mamx-bf16,\
+            $(if $(filter %_avx512bf16.c,$(1)),$(AVX512) -mavx512bf16,\
+            $(if $(filter %_avx512.c,$(1)),$(AVX512),\
+            $(if $(filter %_avx2.c,$(1)),-mavx2 -mfma))))
+compile_flags = $(SM_CFLAGS) $(if $(filter tests/%,$(1)),$(TEST_CFLAGS)) $(call isa_flags,$(1)) $(CFLAGS)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call SAY,CC   $<)
-	$(Q)$(CC) $(SM_CFLAGS) $(if $(filter tests/%,$<),$(TEST_CFLAGS)) $(ISA_FLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(call compile_flags,$<) -MMD -MP -c $< -o $@
 
 $(BUILD)/libsigmatic.a: $(call OBJECT,$(LIBRARY_SOURCES))
 	@rm -f $@
@@ -167,17 +168,40 @@ PYTHON_TORCH ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import tor
 bench-run: all
 	@$(or $(PYTHON_TORCH),python3) analysis/bench.py --program $(BUILD)/sigmatic --output runs/bench.md $(BENCH)
 
-lint: ## static analysis
+# ---- sources as tools see them -----------------------------------------------------------------------------------
+FORMATTED = $(wildcard src/*/*.[ch] include/sigmatic/*/*.h tests/*.[ch])
+COMPILED  = $(sort $(LIBRARY_SOURCES) $(PROGRAM_SOURCES) $(TEST_SOURCES) $(TESTLIB_SOURCES))
+LINTED    = $(filter src/%,$(COMPILED))
+
+lint: ## cppcheck, clang-format and clang-tidy (.clang-tidy): nothing to complain of
 	@$(call setup,lint check)
-	cppcheck --quiet --std=c11 --enable=performance,portability --inline-suppr --error-exitcode=1 -Iinclude -Isrc \
+	@$(AGAIN) --keep-going lint-cppcheck lint-format lint-tidy
+
+lint-cppcheck:
+	$(call SAY,LINT cppcheck)
+	$(Q)cppcheck -j$(shell nproc) --quiet --std=c11 --enable=performance,portability --inline-suppr --error-exitcode=1 -Iinclude -Isrc \
 	         --suppress=missingIncludeSystem --suppress=invalidPointerCast \
 	         --suppress=uninitvar:src/ops/winograd_body.h --suppress=memleak:src/base/memory.c --suppress=nullPointerArithmeticRedundantCheck:src/base/memory.c $(wildcard src/*/*.c)
-	clang-format --dry-run -Werror $(FORMATTED)
+
+lint-format:
+	$(call SAY,LINT clang-format)
+	$(Q)clang-format --dry-run -Werror $(FORMATTED)
+
+lint-tidy: compile-commands
+	$(call SAY,LINT clang-tidy)
+	$(Q)printf '%s\n' $(LINTED) | xargs -n 1 -P "$$(nproc)" clang-tidy --quiet -p . --extra-arg=-Wno-unknown-warning-option
 
 format: ## lay the sources out
 	clang-format -i $(FORMATTED)
 
-FORMATTED = $(wildcard src/*/*.[ch] include/sigmatic/*/*.h tests/*.[ch])
+# The wrapper of MPI hides where its headers are: what it calls is written down.
+WRAPPED   = $(filter-out ccache -l% -L%,$(or $(shell $(CC) -show 2>/dev/null),$(CC)))
+in_json   = $(subst ",\",$(subst \,\\,$(1)))
+compile_command = {"directory": "$(CURDIR)", "file": "$(1)", "command": "$(call in_json,$(WRAPPED) $(call compile_flags,$(1)) -c $(1))"}
+
+compile-commands: ## write compile_commands.json for editors and clang-tidy
+	$(file >compile_commands.json,[)$(foreach source,$(COMPILED),$(file >>compile_commands.json,$(call \
+	    compile_command,$(source))$(if $(filter-out $(lastword $(COMPILED)),$(source)),$(comma))))$(file >>compile_commands.json,])@:
 
 # ---- install -----------------------------------------------------------------------------------------------------
 install: all ## program, library, headers and pkg-config file to $(DESTDIR)$(PREFIX)

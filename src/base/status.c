@@ -19,7 +19,7 @@ static const struct {
     [SM_ERR_NUMERIC] = {1, 1}, [SM_ERR_COMM] = {1, 1},  [SM_PREEMPTED] = {75, 75},
 };
 
-sm_status sm_fail(sm_status status, const char *format, ...)
+sm_status(sm_fail)(sm_status status, const char *format, ...)
 {
     char text[MESSAGE_BYTES]; /* the arguments may point into last_message */
     va_list arguments;

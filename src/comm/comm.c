@@ -246,7 +246,7 @@ void sm_comm_gather_double(sm_comm *comm, const double *values, size_t count, do
     pthread_mutex_unlock(&sm_mpi_mutex);
 }
 
-sm_status sm_comm_agree(sm_comm *comm, sm_status status)
+sm_status(sm_comm_agree)(sm_comm *comm, sm_status status)
 {
     /* maximum: the lowest failed rank; whether some rank is fine */
     int64_t votes[2] = {status == SM_OK ? INT64_MIN : -(int64_t)comm->rank, status == SM_OK};

@@ -13,6 +13,7 @@
 #include "comm/reduction_kernels.h"
 #include "comm/wait.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -144,6 +145,7 @@ static int make_windows(sm_reduction *r)
     sm_blocking_begin("the node to share memory");
     sm_check_mpi(MPI_Allreduce(MPI_IN_PLACE, &in_place, 1, MPI_INT, MPI_MIN, r->node.comm), "MPI_Allreduce");
     sm_blocking_end();
+    assert(a || !in_place); /* the least of all is not more than its own */
     r->staged = !in_place;
     if (r->staged && !sm_shared_new(&r->node, r->count * sizeof(float), &r->window_memory)) {
         return 0;

@@ -241,7 +241,7 @@ static sm_link measure_with(const sm_comm *comm, int partner)
         seconds = sm_seconds() - begin;
         memory[0] = seconds < least_seconds && ++fills < MOST_FILLS; /* rank 0 decides */
         go_round(comm, partner, memory, 1);
-        goes_on = memory[0];
+        goes_on = memory[0] != 0;
     }
     link.bandwidth = (fills + 1) * (double)PIECES * PIECE_BYTES / seconds;
     sm_free(memory);

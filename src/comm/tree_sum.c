@@ -220,6 +220,7 @@ static void finish_floats(const sm_tree_sum *sum, float *const *subtrees, size_t
             }
         }
     }
+    assert(row[0]); /* the tree has leaves */
     if (row[0] != subtrees[0] + begin) {
         memcpy(subtrees[0] + begin, row[0], count * sizeof(float));
     }

@@ -313,7 +313,7 @@ void sm_scene_add_two_wheeler(sm_scene_world *world, const sm_scene_frame *frame
     int paint = motorcycle ? plain_material(world, CAR_COLOURS, COUNT_OF(CAR_COLOURS), 0.15f)
                            : plain_material(world, FRAMES, COUNT_OF(FRAMES), 0.05f);
     float tube = motorcycle ? 0.05f : 0.03f;
-    const float saddle[3] = {0, motorcycle ? 0.82f : 0.95f, motorcycle ? -0.2f : -0.2f};
+    const float saddle[3] = {0, motorcycle ? 0.82f : 0.95f, -0.2f};
     const float handle[3] = {0, motorcycle ? 1.02f : 1.05f, motorcycle ? 0.42f : 0.36f};
     const float crank[3] = {0, 0.3f, 0.02f}, back_hub[3] = {0, radius, -axle}, front_hub[3] = {0, radius, axle};
     for (int side = -1; side <= 1; side += 2) {

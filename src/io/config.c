@@ -237,7 +237,7 @@ const char *const *sm_config_texts(const sm_config *config, const char *section,
     return (const char *const *)v->texts;
 }
 
-sm_status sm_config_fail(const sm_config *config, const char *section, const char *key, const char *format, ...)
+sm_status(sm_config_fail)(const sm_config *config, const char *section, const char *key, const char *format, ...)
 {
     char text[1024];
     va_list arguments;

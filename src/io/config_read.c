@@ -7,6 +7,7 @@
 #include <sigmatic/base/nearest.h>
 #include <sigmatic/io/file.h>
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -88,6 +89,7 @@ static sm_status unknown_section(const sm_config *config, const char *section, p
     sm_nearest nearest = {.wanted = section};
     for (size_t i = 0; i < config->key_count; i++) {
         const char *known = config->keys[i]->section;
+        assert(known);
         size_t family = strlen(known) - (sm_config_is_template(known) ? strlen(SM_CONFIG_TEMPLATE) - 1 : 0);
         if (sm_config_is_template(known) && strncmp(section, known, family) == 0) {
             return fail_at(at, "[%s]: '%s' is not a name: expected a letter, then letters, digits and '_'", section,

@@ -59,7 +59,7 @@ void sm_lattice_tap_order(int kernel, int stride, int dilation, int pad, sm_conv
 static sm_lattice_axis whole_phase(const axis *a, sm_conv2d_pass pass, int phase)
 {
     sm_lattice_axis range = {.first = phase, .source_step = 1};
-    int order[SM_LATTICE_KERNEL_MAX];
+    int order[SM_LATTICE_KERNEL_MAX] = {0};
     sm_lattice_tap_order(a->kernel, a->stride, a->dilation, a->pad, pass, order);
     if (pass != SM_CONV2D_BACKWARD_DATA) {
         range.step = 1;

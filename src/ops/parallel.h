@@ -3,6 +3,7 @@
 #ifndef SIGMATIC_OPS_PARALLEL_H
 #define SIGMATIC_OPS_PARALLEL_H
 
+#include <assert.h>
 #include <stddef.h>
 
 /** \return 1..threads: one thread for every 16 Ki elements touched, because opening a region costs microseconds. */
@@ -38,6 +39,7 @@ static inline int sm_threads_along_rows(size_t rows, size_t columns, int row_uni
             least = fetched;
         }
     }
+    assert(best >= 1);
     return best;
 }
 

@@ -175,8 +175,8 @@ static void draw_vectors(int height, int width, const float *vectors, const uint
 {
     for (size_t i = 0; i < (size_t)height * (size_t)width; i++) {
         if (!isnan(vectors[2 * i]) && (!thing || thing[i])) {
-            colour_of((double)(i % (size_t)width) + vectors[2 * i], (double)(i / (size_t)width) + vectors[2 * i + 1],
-                      height, width, rgb + 3 * i);
+            size_t row = i / (size_t)width, column = i % (size_t)width;
+            colour_of((double)column + vectors[2 * i], (double)row + vectors[2 * i + 1], height, width, rgb + 3 * i);
         }
     }
 }

@@ -30,8 +30,9 @@ static bin *bin_of(const accumulator *votes, double x, double y)
 /* \return whether the pixel votes, and where. */
 static int vote_of(const float *vectors, const uint8_t *thing, int width, size_t pixel, double *x, double *y)
 {
-    *x = (double)(pixel % (size_t)width) + vectors[2 * pixel];
-    *y = (double)(pixel / (size_t)width) + vectors[2 * pixel + 1];
+    size_t row = pixel / (size_t)width, column = pixel % (size_t)width;
+    *x = (double)column + vectors[2 * pixel];
+    *y = (double)row + vectors[2 * pixel + 1];
     return (!thing || thing[pixel]) && !isnan(*x) && !isnan(*y);
 }
 

@@ -55,6 +55,7 @@ SM_CLONES static void exponentials(size_t count, const float *restrict z, float 
 static void take_exponentials(const sm_loss_maps *maps, size_t first, size_t pixels, float *z, float *exp_z)
 {
     int classes = maps->channels;
+    assert(classes > 0);
     for (size_t i = 0; i < pixels; i++) {
         const float *logits = maps->logits + (first + i) * (size_t)classes;
         float most = greatest(classes, logits);

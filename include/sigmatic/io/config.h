@@ -113,6 +113,9 @@ void sm_config_warn_without_effect(const sm_config *config, const sm_key_conditi
 /** Fails with SM_ERR_CONFIG and "<file>:<line>: [section] key = value: <message>", for checks that one row cannot express. */
 sm_status sm_config_fail(const sm_config *config, const char *section, const char *key, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+#ifdef __clang_analyzer__ /* as of sm_fail() */
+#define sm_config_fail(...) (sm_config_fail(__VA_ARGS__), SM_ERR_CONFIG)
+#endif
 
 /** Prints the reference of all keys: per section name, type, default, range or choices, unit, help; aligned. */
 void sm_config_help(const sm_key *const *tables, FILE *stream);
