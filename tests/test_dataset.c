@@ -202,6 +202,8 @@ static void several_files_are_one_list(void)
     check_sample(&sample, 0, 4);
     CU_ASSERT(strcmp(sm_dataset_name(dataset, TRAIN + 4), "a4") == 0);
     SM_TEST_OK(open_one(first, "train", &single));
+    SM_TEST_OK(sm_dataset_find_fingerprint(dataset));
+    SM_TEST_OK(sm_dataset_find_fingerprint(single));
     CU_ASSERT(strcmp(sm_dataset_fingerprint(dataset), sm_dataset_fingerprint(single)) != 0);
     CU_ASSERT(strncmp(sm_dataset_fingerprint(single), "11x12x20 semantic,instance,instance_offset,disparity ", 53) ==
               0);
@@ -394,6 +396,38 @@ static void a_file_written_by_h5py_is_read(void)
     sm_free(path);
 }
 
+/* Changed contents are another dataset; those who looked at descriptions alone are still believed. */
+static void a_fingerprint_covers_contents(void)
+{
+    char found[2][160];
+    if (!is_root()) {
+        return;
+    }
+    SM_TEST_NEEDS("h5py");
+    char *path = scratch("contents.h5");
+    for (int k = 0; k < 2; k++) {
+        sm_dataset *dataset;
+        CU_ASSERT_FATAL(run_python(path, "u1", "f4", 3, k) == 0); /* 3 or 4 in some pixels */
+        SM_TEST_OK(open_one(path, "train", &dataset));
+        CU_ASSERT_STRING_EQUAL(sm_dataset_fingerprint(dataset), "");
+        SM_TEST_OK(sm_dataset_find_fingerprint(dataset));
+        snprintf(found[k], sizeof found[k], "%s", sm_dataset_fingerprint(dataset));
+        CU_ASSERT(sm_dataset_is_same(dataset, found[k]));
+        CU_ASSERT(k == 0 || !sm_dataset_is_same(dataset, found[0]));
+        char *contents = strchr(found[k], '+');
+        CU_ASSERT_FATAL(contents != NULL);
+        *contents = 0;
+        CU_ASSERT(sm_dataset_is_same(dataset, found[k]));
+        *contents = '+';
+        found[k][0]++;
+        CU_ASSERT(!sm_dataset_is_same(dataset, found[k]));
+        found[k][0]--;
+        sm_dataset_close(dataset);
+    }
+    CU_ASSERT(strcmp(found[0], found[1]) != 0);
+    sm_free(path);
+}
+
 static void foreign_ids_are_named(void)
 {
     static const struct {
@@ -545,6 +579,7 @@ int main(int argc, char **argv)
     SM_TEST(a_file_cut_while_open_is_an_error);
     SM_TEST(a_file_written_by_h5py_is_read);
     SM_TEST(foreign_ids_are_named);
+    SM_TEST(a_fingerprint_covers_contents);
     SM_TEST(files_of_another_kind_are_refused);
     SM_TEST(scenes_are_written_as_generated);
     return sm_test_end();

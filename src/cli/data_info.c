@@ -116,6 +116,7 @@ static sm_status read_split(const char *path, split_report *split)
     sm_status status = SM_OK;
     sm_sample_storage *storage = NULL;
     SM_TRY(sm_dataset_open(&path, 1, split->name, &split->dataset));
+    SM_TRY(sm_dataset_find_fingerprint(split->dataset));
     const sm_target *const *targets = sm_dataset_targets(split->dataset, &split->target_count);
     split->targets = sm_alloc_zeroed((size_t)split->target_count * sizeof *split->targets);
     for (int t = 0; t < split->target_count; t++) {

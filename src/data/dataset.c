@@ -144,45 +144,6 @@ done:
     return status;
 }
 
-static uint32_t add_array(uint32_t crc, const char *name, const stored_array *array, int64_t count)
-{
-    crc = sm_crc32c(crc, name, strlen(name));
-    return array->checksums ? sm_crc32c(crc, array->checksums, (size_t)count * sizeof *array->checksums) : crc;
-}
-
-static void make_fingerprint(sm_dataset *dataset)
-{
-    uint32_t crc = 0;
-    char *targets = sm_strdup("");
-    for (int p = 0; p < dataset->part_count; p++) {
-        const file_part *part = &dataset->parts[p];
-        int64_t numbers[3] = {part->count, part->input.height, part->input.width};
-        crc = sm_crc32c(crc, numbers, sizeof numbers);
-        crc = add_array(crc, part->input.kind->name, &part->input_array, part->count);
-        for (int t = 0; t < part->target_count; t++) {
-            crc = add_array(crc, part->targets[t].target->name, &part->targets[t].array, part->count);
-        }
-        for (int64_t i = 0; i < part->count; i++) {
-            const char *name = sm_dataset_name(dataset, part->first + i);
-            crc = sm_crc32c(crc, name, strlen(name) + 1);
-        }
-        for (int t = 0; t < part->target_count; t++) {
-            const sm_class_list *classes = part->targets[t].target->classes;
-            for (int c = 0; classes && c < classes->count; c++) {
-                crc = sm_crc32c(crc, classes->names[c], strlen(classes->names[c]) + 1);
-            }
-        }
-    }
-    for (int t = 0; t < dataset->target_count; t++) {
-        char *longer = sm_format("%s%s%s", targets, t > 0 ? "," : "", dataset->targets[t]->name);
-        sm_free(targets);
-        targets = longer;
-    }
-    dataset->fingerprint = sm_format("%lldx%dx%d %s %08x", (long long)dataset->count, dataset->input.height,
-                                     dataset->input.width, dataset->target_count > 0 ? targets : "image only", crc);
-    sm_free(targets);
-}
-
 /* Joins the parts to one list. */
 static void number_samples(sm_dataset *dataset)
 {
@@ -216,7 +177,6 @@ sm_status sm_dataset_open(const char *const *paths, int path_count, const char *
     SM_TRY(join_inputs(dataset));
     SM_TRY(join_targets(dataset));
     number_samples(dataset);
-    make_fingerprint(dataset);
     *out = dataset;
     dataset = NULL;
 done:
@@ -282,11 +242,6 @@ int sm_dataset_has_checksums(const sm_dataset *dataset)
         }
     }
     return 1;
-}
-
-const char *sm_dataset_fingerprint(const sm_dataset *dataset)
-{
-    return dataset->fingerprint;
 }
 
 static file_part *part_of(const sm_dataset *dataset, int64_t index)

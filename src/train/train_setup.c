@@ -14,6 +14,9 @@ static sm_status open_data(sm_training *t)
     SM_TRY(sm_data_open_train(t->config, &t->train));
     SM_TRY(sm_data_open_validation(t->config, &t->validation));
     SM_TRY(sm_data_augmentation(t->config, t->train, &t->augmentation));
+    if (sm_training_is_root(t)) { /* it writes the checkpoints that keep it */
+        SM_TRY(sm_dataset_find_fingerprint(t->train));
+    }
 done:
     return sm_comm_agree(t->comm, status);
 }

@@ -67,7 +67,7 @@ static sm_status check_order(const sm_training *t, const char *path, double *bes
     sm_checkpoint_info info;
     SM_TRY(sm_checkpoint_read_info(path, &info));
     *best_metric = info.best_metric;
-    if (strcmp(info.fingerprint, sm_dataset_fingerprint(t->train)) != 0) {
+    if (!sm_dataset_is_same(t->train, info.fingerprint)) {
         status =
             sm_fail(SM_ERR_INPUT,
                     "%s was trained on the dataset '%s', [data] train is '%s': the order of samples would not go on",

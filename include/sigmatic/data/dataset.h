@@ -55,8 +55,16 @@ const sm_input *sm_dataset_input(const sm_dataset *dataset);
 /** \return 1 if every file carries checksums. */
 int sm_dataset_has_checksums(const sm_dataset *dataset);
 
-/** \return a short text that tells two datasets apart ("2975x128x256 semantic,disparity 1a2b3c4d"): CRC-32C of names, sizes, counts, targets, classes and the files' checksums. Paths do not matter. Owned by the dataset. */
+/** Finds a short text that tells two datasets apart: "2975x128x256 semantic,disparity 1a2b3c4d", the CRC-32C of names, sizes, counts, targets, classes and the files' checksums.
+ * Arrays without checksums are read whole, once, and their contents added: "...+5e6f7a8b". Paths do not matter. One process that needs it is enough.
+ * \return SM_ERR_IO, SM_ERR_INPUT (truncated) */
+sm_status sm_dataset_find_fingerprint(sm_dataset *dataset);
+
+/** \return what sm_dataset_find_fingerprint() has found, owned by the dataset; "" before. */
 const char *sm_dataset_fingerprint(const sm_dataset *dataset);
+
+/** \return 1 if a fingerprint, found earlier or by a version that did not look at contents, is that of the dataset. */
+int sm_dataset_is_same(const sm_dataset *dataset, const char *fingerprint);
 
 /** \return the name of sample `index`, owned by the dataset. */
 const char *sm_dataset_name(const sm_dataset *dataset, int64_t index);

@@ -1,0 +1,118 @@
+/* What tells two datasets apart. Checksums stand for contents; where a file has none, its bytes are read once. */
+#include "data/dataset_private.h"
+
+#include <sigmatic/base/checksum.h>
+#include <sigmatic/base/log.h>
+#include <sigmatic/base/memory.h>
+#include <sigmatic/comm/stall.h>
+
+#include <string.h>
+
+static uint32_t add_array(uint32_t crc, const char *name, const stored_array *array, int64_t count)
+{
+    crc = sm_crc32c(crc, name, strlen(name));
+    return array->checksums ? sm_crc32c(crc, array->checksums, (size_t)count * sizeof *array->checksums) : crc;
+}
+
+/* Of sizes, names and checksums. */
+static uint32_t sum_descriptions(const sm_dataset *dataset)
+{
+    uint32_t crc = 0;
+    for (int p = 0; p < dataset->part_count; p++) {
+        const file_part *part = &dataset->parts[p];
+        int64_t numbers[3] = {part->count, part->input.height, part->input.width};
+        crc = sm_crc32c(crc, numbers, sizeof numbers);
+        crc = add_array(crc, part->input.kind->name, &part->input_array, part->count);
+        for (int t = 0; t < part->target_count; t++) {
+            crc = add_array(crc, part->targets[t].target->name, &part->targets[t].array, part->count);
+        }
+        for (int64_t i = 0; i < part->count; i++) {
+            const char *name = sm_dataset_name(dataset, part->first + i);
+            crc = sm_crc32c(crc, name, strlen(name) + 1);
+        }
+        for (int t = 0; t < part->target_count; t++) {
+            const sm_class_list *classes = part->targets[t].target->classes;
+            for (int c = 0; classes && c < classes->count; c++) {
+                crc = sm_crc32c(crc, classes->names[c], strlen(classes->names[c]) + 1);
+            }
+        }
+    }
+    return crc;
+}
+
+/* \param [in,out] crc  the bytes of an array without checksums are added */
+static sm_status sum_contents(const file_part *part, const stored_array *array, uint32_t *crc)
+{
+    sm_status status = SM_OK;
+    void *sample = array->checksums ? NULL : sm_alloc(array->bytes);
+    for (int64_t i = 0; sample && i < part->count; i++) {
+        sm_comm_set_phase("fingerprint, sample", 0, (int)i);
+        SM_TRY(sm_file_pread(part->file, sample, array->bytes, array->offset + (uint64_t)i * array->bytes));
+        *crc = sm_crc32c(*crc, sample, array->bytes);
+    }
+done:
+    sm_free(sample);
+    return status;
+}
+
+static sm_status sum_all_contents(const sm_dataset *dataset, uint32_t *crc)
+{
+    sm_status status = SM_OK;
+    for (int p = 0; p < dataset->part_count; p++) {
+        const file_part *part = &dataset->parts[p];
+        SM_TRY(sum_contents(part, &part->input_array, crc));
+        for (int t = 0; t < part->target_count; t++) {
+            SM_TRY(sum_contents(part, &part->targets[t].array, crc));
+        }
+    }
+done:
+    return status;
+}
+
+/* \return "semantic,disparity", freed with sm_free(). */
+static char *list_targets(const sm_dataset *dataset)
+{
+    char *targets = sm_strdup(dataset->target_count > 0 ? "" : "image only");
+    for (int t = 0; t < dataset->target_count; t++) {
+        char *longer = sm_format("%s%s%s", targets, t > 0 ? "," : "", dataset->targets[t]->name);
+        sm_free(targets);
+        targets = longer;
+    }
+    return targets;
+}
+
+sm_status sm_dataset_find_fingerprint(sm_dataset *dataset)
+{
+    sm_status status = SM_OK;
+    uint32_t contents = 0;
+    char *targets = NULL, *described = NULL;
+    if (dataset->fingerprint) {
+        return SM_OK;
+    }
+    if (!sm_dataset_has_checksums(dataset)) {
+        sm_log_info("%s: has no checksums: reading all of it once, to know it again", dataset->parts[0].path);
+        SM_TRY(sum_all_contents(dataset, &contents));
+    }
+    targets = list_targets(dataset);
+    described = sm_format("%lldx%dx%d %s %08x", (long long)dataset->count, dataset->input.height, dataset->input.width,
+                          targets, sum_descriptions(dataset));
+    dataset->fingerprint =
+        sm_dataset_has_checksums(dataset) ? sm_strdup(described) : sm_format("%s+%08x", described, contents);
+done:
+    sm_free(targets);
+    sm_free(described);
+    return status;
+}
+
+const char *sm_dataset_fingerprint(const sm_dataset *dataset)
+{
+    return dataset->fingerprint ? dataset->fingerprint : "";
+}
+
+int sm_dataset_is_same(const sm_dataset *dataset, const char *fingerprint)
+{
+    const char *own = sm_dataset_fingerprint(dataset), *contents = strchr(own, '+');
+    size_t described = contents ? (size_t)(contents - own) : strlen(own);
+    return strcmp(own, fingerprint) == 0 ||
+           (strlen(fingerprint) == described && strncmp(own, fingerprint, described) == 0);
+}
