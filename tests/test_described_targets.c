@@ -189,9 +189,7 @@ static int64_t build(const sm_target *target, const sm_sample *sample, const sm_
     int is_class = target->type == SM_TARGET_CLASS;
     sm_target copy = *target;
     sm_task task = {.target = &copy, .channels = is_class ? target->classes->count : target->components};
-    for (task.kind = sm_task_kinds; task.kind->learns != target->type;) {
-        task.kind++;
-    }
+    task.kind = sm_task_kind_find(is_class ? "semantic" : "depth");
     return task.kind->build_target(&task, sample, geometry, built);
 }
 

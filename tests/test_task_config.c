@@ -154,7 +154,8 @@ static void names_that_do_not_fit_are_refused(void)
 static void choices_are_the_rows_of_the_tables(void)
 {
     char kinds[128] = "";
-    for (const sm_task_kind *kind = sm_task_kinds; kind->name; kind++) {
+    for (int k = 0; sm_task_kinds[k]; k++) {
+        const sm_task_kind *kind = sm_task_kinds[k];
         strcat(strcat(kinds, *kinds ? "|" : ""), kind->name);
         CU_ASSERT_TRUE(kind->target && kind->build_target && kind->metric_add && kind->metric_values);
         CU_ASSERT_TRUE(kind->metric_counts && kind->metric_sums && kind->metrics);

@@ -12,15 +12,6 @@
 /* Float exponentials and logarithms are good to 1e-7 of the largest term; sums are in double. */
 static const double tolerance = 2e-6;
 
-static const sm_task_kind *kind_named(const char *name)
-{
-    const sm_task_kind *kind = sm_task_kinds;
-    while (strcmp(kind->name, name) != 0) {
-        kind++;
-    }
-    return kind;
-}
-
 /* \return the loss sum at one set of logits, single-threaded. */
 static double loss_at(const sm_task *task, size_t pixels, const float *logits, const void *target, double inverse)
 {
@@ -43,7 +34,7 @@ static void compare_case(const sm_h5 *file, const char *group, const char *kind,
 {
     const double scale = 0.125;
     sm_h5_info shape;
-    sm_task task = {.kind = kind_named(kind), .loss = loss};
+    sm_task task = {.kind = sm_task_kind_find(kind), .loss = loss};
     float *logits = golden_read(file, group, "logits", SM_H5_FLOAT, &shape);
     void *target = golden_read(file, group, "target", sm_task_is_classification(&task) ? SM_H5_U8 : SM_H5_FLOAT, NULL);
     double *expected = golden_read(file, group, "gradient", SM_H5_DOUBLE, NULL);
@@ -102,7 +93,7 @@ static void slope_equals_finite_differences(void)
     static float logits[PIXELS * CLASSES];
     uint8_t target[PIXELS];
     float weights[CLASSES];
-    sm_task task = {.kind = kind_named("semantic"), .loss = "cross_entropy", .channels = CLASSES};
+    sm_task task = {.kind = sm_task_kind_find("semantic"), .loss = "cross_entropy", .channels = CLASSES};
 
     sm_test_fill(logits, PIXELS * CLASSES, 3);
     for (int i = 0; i < PIXELS; i++) {
@@ -144,7 +135,7 @@ static void threads_change_no_bit(void)
         vectors[2 * i] = vectors[2 * i + 1] = i % 3 == 0 ? NAN : vectors[2 * i];
     }
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
-        sm_task task = {.kind = kind_named(cases[k].kind), .loss = cases[k].loss, .channels = cases[k].channels};
+        sm_task task = {.kind = sm_task_kind_find(cases[k].kind), .loss = cases[k].loss, .channels = cases[k].channels};
         sm_loss_sums reference = sm_task_loss(&task, PIXELS, logits, cases[k].target, 0.9, 1);
         sm_task_loss_gradient(&task, PIXELS, logits, cases[k].target, 0.9, 0.3, one, 1);
         for (int threads = 2; threads <= 7; threads++) {
@@ -171,7 +162,7 @@ static void non_finite_logits_show_at_valid_pixels_only(void)
 
     vectors[2 * 3] = vectors[2 * 3 + 1] = vectors[3] = NAN;
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
-        sm_task task = {.kind = kind_named(cases[k].kind), .loss = cases[k].loss, .channels = cases[k].channels};
+        sm_task task = {.kind = sm_task_kind_find(cases[k].kind), .loss = cases[k].loss, .channels = cases[k].channels};
         for (int b = 0; b < 3; b++) {
             for (int channel = 0; channel < task.channels; channel++) {
                 sm_test_fill(logits, 3 * PIXELS, 8);
@@ -193,7 +184,8 @@ static void non_finite_logits_show_at_valid_pixels_only(void)
 
 static void no_pixels_give_nothing(void)
 {
-    for (const sm_task_kind *kind = sm_task_kinds; kind->name; kind++) {
+    for (int k = 0; sm_task_kinds[k]; k++) {
+        const sm_task_kind *kind = sm_task_kinds[k];
         char loss[32];
         snprintf(loss, sizeof loss, "%.*s", (int)strcspn(kind->losses, "|"), kind->losses);
         sm_task task = {.kind = kind, .loss = loss, .channels = 2};

@@ -21,11 +21,7 @@ static sm_target target_of_classes = {
 
 static sm_task task_of(const char *name)
 {
-    sm_task task = {.kind = sm_task_kinds, .target = &target_of_classes, .channels = 5};
-    while (strcmp(task.kind->name, name) != 0) {
-        task.kind++;
-    }
-    return task;
+    return (sm_task){.kind = sm_task_kind_find(name), .target = &target_of_classes, .channels = 5};
 }
 
 /* ---- metrics ----------------------------------------------------------------------------------------------------- */
@@ -135,7 +131,8 @@ static void depth_metrics_follow_their_definitions(void)
 
 static void nothing_measured_is_nan(void)
 {
-    for (const sm_task_kind *kind = sm_task_kinds; kind->name; kind++) {
+    for (int k = 0; sm_task_kinds[k]; k++) {
+        const sm_task_kind *kind = sm_task_kinds[k];
         sm_task task = task_of(kind->name);
         int64_t counts[25] = {0};
         double sums[8] = {0}, values[8];

@@ -26,13 +26,14 @@ static void describe_targets(void)
 
 static int64_t build(const char *kind, const sm_sample *sample, const sm_geometry *geometry, void *built)
 {
-    static const int learns[] = {SEMANTIC, INSTANCE, DISPARITY}, channels[] = {4, 2, 1};
-    sm_task task = {.kind = sm_task_kinds};
-    while (strcmp(task.kind->name, kind) != 0) {
-        task.kind++;
+    static const int channels[TARGETS] = {[SEMANTIC] = 4, [INSTANCE] = 2, [DISPARITY] = 1};
+    sm_task task = {.kind = sm_task_kind_find(kind)};
+    for (int t = 0; t < TARGETS; t++) {
+        if (strcmp(targets[t].name, task.kind->target) == 0) {
+            task.target = &targets[t];
+            task.channels = channels[t];
+        }
     }
-    task.target = &targets[learns[task.kind - sm_task_kinds]];
-    task.channels = channels[task.kind - sm_task_kinds];
     memset(built, 0x5a,
            sm_task_item_bytes(&task) * (size_t)geometry->out_height *
                (size_t)geometry->out_width); /* what is not written shows */

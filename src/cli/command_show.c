@@ -145,11 +145,10 @@ done:
 /* \return the metric of a kind of task; of another version's only the name is known. */
 static sm_metric metric_of(const char *kind, const char *name)
 {
-    for (const sm_task_kind *k = sm_task_kinds; k->name; k++) {
-        for (const sm_metric *m = k->metrics; strcmp(k->name, kind) == 0 && m->name; m++) {
-            if (strcmp(m->name, name) == 0) {
-                return *m;
-            }
+    const sm_task_kind *known = sm_task_kind_find(kind);
+    for (const sm_metric *m = known ? known->metrics : NULL; m && m->name; m++) {
+        if (strcmp(m->name, name) == 0) {
+            return *m;
         }
     }
     return (sm_metric){name, "", 0, "", ""};

@@ -14,7 +14,7 @@ enum { ABSOLUTE, SQUARED, METRES, SUMS };
 
 static const char no_pixel[] = "no pixel has a valid disparity";
 
-const sm_metric sm_depth_metrics[] = {
+static const sm_metric metrics[] = {
     {"error_pixels", "px", 0, "mean error of the disparity", no_pixel},
     {"error_metres", "m", 0, "mean error of the distance, each capped at 80 m",
      "no sample has baseline_metres, fx_pixels and a valid disparity above 0"},
@@ -22,13 +22,13 @@ const sm_metric sm_depth_metrics[] = {
     {0},
 };
 
-size_t sm_depth_counts(const sm_task *task)
+static size_t count_numbers(const sm_task *task)
 {
     (void)task;
     return COUNTS;
 }
 
-size_t sm_depth_sums(const sm_task *task)
+static size_t sum_numbers(const sm_task *task)
 {
     (void)task;
     return SUMS;
@@ -43,8 +43,8 @@ static double metres_of(double disparity, double metres_pixels)
     return metres_pixels / disparity;
 }
 
-void sm_depth_add(const sm_task *task, size_t items, const float *logits, const void *target, double metres_pixels,
-                  int64_t *counts, double *sums)
+static void add_sample(const sm_task *task, size_t items, const float *logits, const void *target, double metres_pixels,
+                       int64_t *counts, double *sums)
 {
     (void)task;
     const float *truth = target;
@@ -63,7 +63,7 @@ void sm_depth_add(const sm_task *task, size_t items, const float *logits, const 
     }
 }
 
-void sm_depth_values(const sm_task *task, const int64_t *counts, const double *sums, double *values)
+static void find_values(const sm_task *task, const int64_t *counts, const double *sums, double *values)
 {
     (void)task;
     values[0] = counts[VALID] > 0 ? sums[ABSOLUTE] / (double)counts[VALID] : NAN;
@@ -73,8 +73,8 @@ void sm_depth_values(const sm_task *task, const int64_t *counts, const double *s
 
 /* The root of the disparity spreads the far half of a street over more than the darkest colours. The scale depends on
  * the width only: pictures of one data set compare. */
-void sm_depth_picture(const sm_task *task, int height, int width, const float *logits, const void *target,
-                      const uint8_t *thing, uint8_t *rgb)
+static void draw(const sm_task *task, int height, int width, const float *logits, const void *target,
+                 const uint8_t *thing, uint8_t *rgb)
 {
     (void)task;
     (void)thing;
@@ -84,3 +84,18 @@ void sm_depth_picture(const sm_task *task, int height, int width, const float *l
         sm_picture_ramp(share < 0 ? 0 : sqrt(share), rgb + 3 * i);
     }
 }
+
+const sm_task_kind sm_depth_kind = {
+    .name = "depth",
+    .target = "disparity",
+    .learns = SM_TARGET_REAL,
+    .components = 1,
+    .losses = "l1|l2",
+    .build_target = sm_build_reals,
+    .metric_counts = count_numbers,
+    .metric_sums = sum_numbers,
+    .metric_add = add_sample,
+    .metric_values = find_values,
+    .metrics = metrics,
+    .picture = draw,
+};

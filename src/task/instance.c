@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-const sm_metric sm_instance_metrics[] = {
+static const sm_metric metrics[] = {
     {"error_pixels", "px", 0, "mean of |dx| + |dy| of the error of the vectors to the centroids",
      "no pixel belongs to an instance"},
     {0},
@@ -83,7 +83,7 @@ static const float *noise_of(const sm_sample *sample)
     return view ? view->data : NULL;
 }
 
-int64_t sm_instance_build(const void *user, const sm_sample *sample, const sm_geometry *geometry, void *built)
+static int64_t build_vectors(const void *user, const sm_sample *sample, const sm_geometry *geometry, void *built)
 {
     static const float no_noise[NOISE_COMPONENTS] = {0, 0};
     const sm_task *task = user;
@@ -129,20 +129,20 @@ int64_t sm_instance_build(const void *user, const sm_sample *sample, const sm_ge
 
 /* ---- metric ------------------------------------------------------------------------------------------------------ */
 
-size_t sm_instance_counts(const sm_task *task)
+static size_t count_numbers(const sm_task *task)
 {
     (void)task;
     return 1;
 }
 
-size_t sm_instance_sums(const sm_task *task)
+static size_t sum_numbers(const sm_task *task)
 {
     (void)task;
     return 1;
 }
 
-void sm_instance_add(const sm_task *task, size_t items, const float *logits, const void *target, double metres_pixels,
-                     int64_t *counts, double *sums)
+static void add_sample(const sm_task *task, size_t items, const float *logits, const void *target, double metres_pixels,
+                       int64_t *counts, double *sums)
 {
     (void)task;
     (void)metres_pixels;
@@ -155,7 +155,7 @@ void sm_instance_add(const sm_task *task, size_t items, const float *logits, con
     }
 }
 
-void sm_instance_values(const sm_task *task, const int64_t *counts, const double *sums, double *values)
+static void find_values(const sm_task *task, const int64_t *counts, const double *sums, double *values)
 {
     (void)task;
     values[0] = counts[0] > 0 ? sums[0] / (double)counts[0] : NAN;
@@ -199,8 +199,8 @@ static void draw_decoded(int height, int width, const float *vectors, const uint
     sm_free(peaks);
 }
 
-void sm_instance_picture(const sm_task *task, int height, int width, const float *logits, const void *target,
-                         const uint8_t *thing, uint8_t *rgb)
+static void draw(const sm_task *task, int height, int width, const float *logits, const void *target,
+                 const uint8_t *thing, uint8_t *rgb)
 {
     enum { BACKGROUND = 28 };
     (void)task;
@@ -211,3 +211,19 @@ void sm_instance_picture(const sm_task *task, int height, int width, const float
         draw_decoded(height, width, logits, thing, rgb);
     }
 }
+
+const sm_task_kind sm_instance_kind = {
+    .name = "instance",
+    .target = "instance",
+    .learns = SM_TARGET_INSTANCE,
+    .losses = "l1|l2",
+    .outputs = 2,
+    .unit = "px",
+    .build_target = build_vectors,
+    .metric_counts = count_numbers,
+    .metric_sums = sum_numbers,
+    .metric_add = add_sample,
+    .metric_values = find_values,
+    .metrics = metrics,
+    .picture = draw,
+};

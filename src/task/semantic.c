@@ -6,34 +6,25 @@
 
 static const char no_pixel[] = "no pixel is labelled";
 
-const sm_metric sm_semantic_metrics[] = {
+static const sm_metric metrics[] = {
     {"miou", "%", 1, "intersection over union, mean of the classes", no_pixel},
     {"pixel_accuracy", "%", 1, "labelled pixels whose class is right", no_pixel},
     {0},
 };
 
-static int most_likely(int classes, const float *logits)
-{
-    int best = 0;
-    for (int c = 1; c < classes; c++) {
-        best = logits[c] > logits[best] ? c : best;
-    }
-    return best;
-}
-
-size_t sm_semantic_counts(const sm_task *task)
+static size_t count_numbers(const sm_task *task)
 {
     return (size_t)task->channels * (size_t)task->channels;
 }
 
-size_t sm_semantic_sums(const sm_task *task)
+static size_t sum_numbers(const sm_task *task)
 {
     (void)task;
     return 0;
 }
 
-void sm_semantic_add(const sm_task *task, size_t items, const float *logits, const void *target, double metres_pixels,
-                     int64_t *counts, double *sums)
+static void add_sample(const sm_task *task, size_t items, const float *logits, const void *target, double metres_pixels,
+                       int64_t *counts, double *sums)
 {
     (void)metres_pixels;
     (void)sums;
@@ -41,7 +32,7 @@ void sm_semantic_add(const sm_task *task, size_t items, const float *logits, con
     size_t classes = (size_t)task->channels;
     for (size_t i = 0; i < items; i++) {
         if (labels[i] != SM_CLASS_IGNORED) {
-            counts[labels[i] * classes + (size_t)most_likely(task->channels, logits + i * classes)]++;
+            counts[labels[i] * classes + (size_t)sm_likeliest_class(task->channels, logits + i * classes)]++;
         }
     }
 }
@@ -58,7 +49,7 @@ void sm_task_class_iou(const sm_task *task, const int64_t *counts, double *iou)
     }
 }
 
-void sm_semantic_values(const sm_task *task, const int64_t *counts, const double *sums, double *values)
+static void find_values(const sm_task *task, const int64_t *counts, const double *sums, double *values)
 {
     (void)sums;
     double iou[SM_CLASSES_MAX];
@@ -73,7 +64,7 @@ void sm_semantic_values(const sm_task *task, const int64_t *counts, const double
             present++;
         }
     }
-    for (size_t i = 0; i < sm_semantic_counts(task); i++) {
+    for (size_t i = 0; i < count_numbers(task); i++) {
         pixels += counts[i];
     }
     values[0] = present > 0 ? 100 * iou_sum / present : NAN;
@@ -82,11 +73,11 @@ void sm_semantic_values(const sm_task *task, const int64_t *counts, const double
 
 static int class_at(const sm_task *task, size_t pixel, const float *logits, const uint8_t *labels)
 {
-    return logits ? most_likely(task->channels, logits + pixel * (size_t)task->channels) : labels[pixel];
+    return logits ? sm_likeliest_class(task->channels, logits + pixel * (size_t)task->channels) : labels[pixel];
 }
 
-void sm_semantic_picture(const sm_task *task, int height, int width, const float *logits, const void *target,
-                         const uint8_t *thing, uint8_t *rgb)
+static void draw(const sm_task *task, int height, int width, const float *logits, const void *target,
+                 const uint8_t *thing, uint8_t *rgb)
 {
     (void)thing;
     for (size_t i = 0; i < (size_t)height * (size_t)width; i++) {
@@ -101,28 +92,16 @@ void sm_semantic_picture(const sm_task *task, int height, int width, const float
     }
 }
 
-int sm_task_finds_things(const sm_task *task)
-{
-    const sm_class_list *classes = task->target->classes;
-    return sm_task_is_classification(task) && task->target->scope == SM_SCOPE_PIXEL && classes->thing &&
-           memchr(classes->thing, 1, (size_t)classes->count);
-}
-
-void sm_task_thing_mask(const sm_task *task, size_t items, const float *logits, uint8_t *thing)
-{
-    for (size_t i = 0; i < items; i++) {
-        thing[i] = task->target->classes->thing[most_likely(task->channels, logits + i * (size_t)task->channels)];
-    }
-}
-
-void sm_task_decode(const sm_task *task, size_t items, const float *logits, void *prediction)
-{
-    uint8_t *ids = prediction;
-    if (!sm_task_is_classification(task)) {
-        memcpy(prediction, logits, items * (size_t)task->channels * sizeof *logits);
-        return;
-    }
-    for (size_t i = 0; i < items; i++) {
-        ids[i] = (uint8_t)most_likely(task->channels, logits + i * (size_t)task->channels);
-    }
-}
+const sm_task_kind sm_semantic_kind = {
+    .name = "semantic",
+    .target = "semantic",
+    .learns = SM_TARGET_CLASS,
+    .losses = "cross_entropy",
+    .build_target = sm_build_classes,
+    .metric_counts = count_numbers,
+    .metric_sums = sum_numbers,
+    .metric_add = add_sample,
+    .metric_values = find_values,
+    .metrics = metrics,
+    .picture = draw,
+};

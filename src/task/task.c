@@ -1,7 +1,6 @@
 #include <sigmatic/task/task.h>
 
 #include "task/loss.h"
-#include "task/task_kinds.h"
 
 #include <sigmatic/base/memory.h>
 
@@ -18,57 +17,6 @@ const sm_key sm_task_keys[] = {
      "cross_entropy: factor of the loss of each class's pixels; empty = 1"},
     {0},
 };
-
-const sm_task_kind sm_task_kinds[] = {
-    {
-        .name = "semantic",
-        .target = "semantic",
-        .learns = SM_TARGET_CLASS,
-        .losses = "cross_entropy",
-        .build_target = sm_build_classes,
-        .metric_counts = sm_semantic_counts,
-        .metric_sums = sm_semantic_sums,
-        .metric_add = sm_semantic_add,
-        .metric_values = sm_semantic_values,
-        .metrics = sm_semantic_metrics,
-        .picture = sm_semantic_picture,
-    },
-    {
-        .name = "instance",
-        .target = "instance",
-        .learns = SM_TARGET_INSTANCE,
-        .losses = "l1|l2",
-        .outputs = 2,
-        .unit = "px",
-        .build_target = sm_instance_build,
-        .metric_counts = sm_instance_counts,
-        .metric_sums = sm_instance_sums,
-        .metric_add = sm_instance_add,
-        .metric_values = sm_instance_values,
-        .metrics = sm_instance_metrics,
-        .picture = sm_instance_picture,
-    },
-    {
-        .name = "depth",
-        .target = "disparity",
-        .learns = SM_TARGET_REAL,
-        .components = 1,
-        .losses = "l1|l2",
-        .build_target = sm_build_reals,
-        .metric_counts = sm_depth_counts,
-        .metric_sums = sm_depth_sums,
-        .metric_add = sm_depth_add,
-        .metric_values = sm_depth_values,
-        .metrics = sm_depth_metrics,
-        .picture = sm_depth_picture,
-    },
-    {0},
-};
-
-int sm_task_is_classification(const sm_task *task)
-{
-    return task->kind->learns == SM_TARGET_CLASS;
-}
 
 size_t sm_task_item_bytes(const sm_task *task)
 {
@@ -198,7 +146,7 @@ sm_status sm_task_new(const sm_config *config, const char *name, const sm_target
     *out = NULL;
     SM_TRY(check_name(name));
     task->name = sm_strdup(name);
-    task->kind = &sm_task_kinds[sm_config_choice(config, section, "kind")];
+    task->kind = sm_task_kinds[sm_config_choice(config, section, "kind")];
     if (targets) {
         SM_TRY(find_target(task, sm_config_text_of(config, section, "target"), targets, target_count, &target));
         task->target = sm_target_copy(target);

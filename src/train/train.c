@@ -8,11 +8,6 @@
 
 #include <math.h>
 
-int sm_training_is_root(const sm_training *t)
-{
-    return sm_comm_rank(t->comm) == 0;
-}
-
 /* The last words in the folder (rank 0). */
 static sm_status close_folder(sm_training *t, sm_status status)
 {

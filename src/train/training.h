@@ -49,7 +49,10 @@ typedef struct sm_training {
 } sm_training;
 
 /** \return 1 on rank 0, which writes. Not collective. */
-int sm_training_is_root(const sm_training *training);
+static inline int sm_training_is_root(const sm_training *training)
+{
+    return sm_comm_rank(training->comm) == 0;
+}
 
 /** Opens the data, makes session, trainer and evaluator (train_setup.c).
  * \return SM_ERR_CONFIG, SM_ERR_INPUT, SM_ERR_IO naming key or file */

@@ -64,8 +64,11 @@ typedef struct sm_task_kind {
                     const uint8_t *thing, uint8_t *rgb);
 } sm_task_kind;
 
-/** All kinds; ends with a NULL name. */
-extern const sm_task_kind sm_task_kinds[];
+/** All kinds; ends with NULL. */
+extern const sm_task_kind *const sm_task_kinds[];
+
+/** \return the kind of that name, NULL if there is none. */
+const sm_task_kind *sm_task_kind_find(const char *name);
 
 /** Keys of a section [task.NAME] that belong to the task itself: kind, loss, ... */
 extern const sm_key sm_task_keys[];
@@ -89,7 +92,10 @@ sm_status sm_task_new(const sm_config *config, const char *name, const sm_target
 void sm_task_free(sm_task *task);
 
 /** \return 1 if the task predicts classes, 0 if real values. */
-int sm_task_is_classification(const sm_task *task);
+static inline int sm_task_is_classification(const sm_task *task)
+{
+    return task->kind->learns == SM_TARGET_CLASS;
+}
 
 /** \return bytes of an item of what the task trains on, and of what it predicts. */
 size_t sm_task_item_bytes(const sm_task *task);
