@@ -23,7 +23,8 @@ def load(path, samples):
         if wrong:
             raise SystemExit(f"{path}: no sample {wrong[0]}; it holds {count} (0 to {count - 1})")
         pick = lambda dataset: [dataset[sample] for sample in samples]
-        tasks = {name: file["tasks"][name] for name in common.in_order(file["tasks"])}
+        tasks = {name: file["tasks"][name] for name in common.in_order(file["tasks"])
+                 if "truth_picture" in file["tasks"][name]}  # a value a sample has none
         return {"name": [common.text(name) for name in pick(file["name"])], "image": pick(file["image"]),
                 "kinds": {name: common.text(group.attrs.get("kind", name)) for name, group in tasks.items()},
                 "truth": {name: pick(group["truth_picture"]) for name, group in tasks.items()},

@@ -410,7 +410,6 @@ static void it_stops_at_any_time(void)
         for (int s = 0; s < taken % 7; s++) {
             SM_TEST_OK(sm_loader_next(loader, &batch));
         }
-        CU_ASSERT(sm_loader_wait_seconds(loader) >= 0);
         sm_loader_free(loader);
     }
     CU_ASSERT(sm_memory_held_bytes() == held);

@@ -14,7 +14,16 @@ static const sm_target semantic = {.name = "semantic",
                                    .unit = "",
                                    .classes = &classes},
                        instance = {.name = "instance", .type = SM_TARGET_INSTANCE, .components = 1, .unit = ""},
-                       disparity = {.name = "disparity", .type = SM_TARGET_REAL, .components = 1, .unit = "px"},
+                       disparity = {.name = "disparity",
+                                    .type = SM_TARGET_REAL,
+                                    .scaling = SM_SCALING_WIDTH,
+                                    .components = 1,
+                                    .unit = "px"},
+                       right = {.name = "right_disparity",
+                                .type = SM_TARGET_REAL,
+                                .scaling = SM_SCALING_WIDTH,
+                                .components = 1,
+                                .unit = "half px"},
                        height = {.name = "height", .type = SM_TARGET_REAL, .components = 1, .unit = "m"},
                        flow = {.name = "flow", .type = SM_TARGET_REAL, .components = 2, .unit = "px"},
                        weather = {.name = "weather",
@@ -23,7 +32,7 @@ static const sm_target semantic = {.name = "semantic",
                                   .components = 1,
                                   .unit = "",
                                   .classes = &classes};
-static const sm_target *const targets[] = {&semantic, &instance, &disparity, &height, &flow, &weather};
+static const sm_target *const targets[] = {&semantic, &instance, &disparity, &right, &height, &flow, &weather};
 enum { TARGETS = sizeof targets / sizeof *targets };
 static const sm_key *const tables[] = {sm_task_keys, NULL};
 
@@ -100,16 +109,16 @@ static void mistakes_name_the_key_and_what_is_allowed(void)
 /* Two tasks of one kind train on two targets; the unit is the target's. */
 static void a_task_names_its_target(void)
 {
-    sm_task *near = NULL, *high = NULL;
-    sm_config *config = config_of("[task.near]\nkind = depth\n[task.high]\nkind = depth\ntarget = height\n");
+    sm_task *near = NULL, *other = NULL;
+    sm_config *config = config_of("[task.near]\nkind = depth\n[task.right]\nkind = depth\ntarget = right_disparity\n");
     SM_TEST_OK(sm_task_new(config, "near", targets, TARGETS, &near));
-    SM_TEST_OK(sm_task_new(config, "high", targets, TARGETS, &high));
+    SM_TEST_OK(sm_task_new(config, "right", targets, TARGETS, &other));
     CU_ASSERT_STRING_EQUAL(near->target->name, "disparity");
-    CU_ASSERT_STRING_EQUAL(high->target->name, "height");
+    CU_ASSERT_STRING_EQUAL(other->target->name, "right_disparity");
     CU_ASSERT_STRING_EQUAL(sm_task_unit(near), "px");
-    CU_ASSERT_STRING_EQUAL(sm_task_unit(high), "m");
+    CU_ASSERT_STRING_EQUAL(sm_task_unit(other), "half px");
     sm_task_free(near);
-    sm_task_free(high);
+    sm_task_free(other);
     sm_config_free(config);
 }
 
@@ -129,6 +138,7 @@ static void targets_that_do_not_fit_are_refused(void)
     refuses_target("[task.x]\nkind = depth\ntarget = snow\n", "'snow', which no dataset file has");
     refuses_target("[task.x]\nkind = depth\ntarget = semantic\n", "of type 'class'");
     refuses_target("[task.x]\nkind = depth\ntarget = flow\n", "2 value(s)");
+    refuses_target("[task.x]\nkind = depth\ntarget = height\n", "scaling 'none'");
     refuses_target("[task.x]\nkind = semantic\ntarget = weather\n", "a sample");
 }
 

@@ -55,11 +55,30 @@ done:
     return status;
 }
 
+/* What else decides what is learnt: statistics of the input, camera, and how targets are read. */
+static uint32_t sum_meanings(const file_part *part, uint32_t crc)
+{
+    size_t channels = (size_t)part->input.channels, count = (size_t)part->count;
+    crc = sm_crc32c(crc, part->input.mean, channels * sizeof *part->input.mean);
+    crc = sm_crc32c(crc, part->input.std, channels * sizeof *part->input.std);
+    crc = part->baseline_metres ? sm_crc32c(crc, part->baseline_metres, count * sizeof(double)) : crc;
+    crc = part->fx_pixels ? sm_crc32c(crc, part->fx_pixels, count * sizeof(double)) : crc;
+    for (int t = 0; t < part->target_count; t++) {
+        const sm_target *target = part->targets[t].target;
+        const int64_t numbers[] = {target->type,    target->scope,        target->components,
+                                   target->scaling, target->flip_negates, part->targets[t].ignored};
+        crc = sm_crc32c(crc, numbers, sizeof numbers);
+        crc = sm_crc32c(crc, target->unit, strlen(target->unit));
+    }
+    return crc;
+}
+
 static sm_status sum_all_contents(const sm_dataset *dataset, uint32_t *crc)
 {
     sm_status status = SM_OK;
     for (int p = 0; p < dataset->part_count; p++) {
         const file_part *part = &dataset->parts[p];
+        *crc = sum_meanings(part, *crc);
         SM_TRY(sum_contents(part, &part->input_array, crc));
         for (int t = 0; t < part->target_count; t++) {
             SM_TRY(sum_contents(part, &part->targets[t].array, crc));
@@ -91,13 +110,12 @@ sm_status sm_dataset_find_fingerprint(sm_dataset *dataset)
     }
     if (!sm_dataset_has_checksums(dataset)) {
         sm_log_info("%s: has no checksums: reading all of it once, to know it again", dataset->parts[0].path);
-        SM_TRY(sum_all_contents(dataset, &contents));
     }
+    SM_TRY(sum_all_contents(dataset, &contents));
     targets = list_targets(dataset);
     described = sm_format("%lldx%dx%d %s %08x", (long long)dataset->count, dataset->input.height, dataset->input.width,
                           targets, sum_descriptions(dataset));
-    dataset->fingerprint =
-        sm_dataset_has_checksums(dataset) ? sm_strdup(described) : sm_format("%s+%08x", described, contents);
+    dataset->fingerprint = sm_format("%s+%08x", described, contents);
 done:
     sm_free(targets);
     sm_free(described);

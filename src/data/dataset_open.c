@@ -309,7 +309,6 @@ static sm_status read_bound(const sm_h5 *file, const char *object, const char *a
 /* What an array that is no standard target shows by its shape: (N), (N,D), (N,H,W) or (N,H,W,D). */
 static sm_status describe_shape(const sm_h5 *file, const char *object, sm_target *target)
 {
-    enum { MOST_COMPONENTS = 32 }; /* bits of flip_negates */
     sm_h5_info info;
     sm_status status = sm_h5_query(file, object, &info);
     if (status != SM_OK) {
@@ -317,12 +316,12 @@ static sm_status describe_shape(const sm_h5 *file, const char *object, sm_target
     }
     int has_components = info.rank == 2 || info.rank == 4;
     size_t components = has_components ? info.shape[info.rank - 1] : 1;
-    if (info.rank < 1 || info.rank > 4 || components < 1 || components > MOST_COMPONENTS ||
+    if (info.rank < 1 || info.rank > 4 || components < 1 || components > SM_COMPONENTS_MAX ||
         (components > 1 && target->type != SM_TARGET_REAL)) {
         return sm_fail(SM_ERR_INPUT,
                        "%s: %s has %d dimensions and %zu components, expected (N), (N,H,W) and, of real values, "
                        "(N,D), (N,H,W,D) with D up to %d",
-                       sm_h5_path(file), object, info.rank, components, MOST_COMPONENTS);
+                       sm_h5_path(file), object, info.rank, components, SM_COMPONENTS_MAX);
     }
     target->scope = info.rank >= 3 ? SM_SCOPE_PIXEL : SM_SCOPE_SAMPLE;
     target->components = (int)components;
@@ -352,6 +351,12 @@ static sm_status describe(const sm_h5 *file, const char *object, int is_standard
     SM_TRY(read_flip(file, object, target));
     SM_TRY(read_bound(file, object, "least", &target->least));
     SM_TRY(read_bound(file, object, "most", &target->most));
+    if (target->type == SM_TARGET_REAL &&
+        !(target->least >= -greatest_real && target->least <= target->most && target->most <= greatest_real)) {
+        return sm_fail(SM_ERR_INPUT,
+                       "%s: attributes 'least', 'most' of %s are %g, %g: expected -%g <= least <= most <= %g",
+                       sm_h5_path(file), object, target->least, target->most, greatest_real, greatest_real);
+    }
     if (sm_h5_has_attribute(file, object, "unit")) {
         SM_TRY(sm_h5_read_attribute_text(file, object, "unit", unit));
         target->unit = *unit;

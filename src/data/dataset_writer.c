@@ -70,8 +70,9 @@ done:
 static sm_status write_description(sm_h5 *file, const char *object, const sm_target *target)
 {
     sm_status status = SM_OK;
-    int64_t negated[32];
+    int64_t negated[SM_COMPONENTS_MAX];
     size_t negated_count = 0;
+    assert(target->components >= 1 && target->components <= SM_COMPONENTS_MAX);
     SM_TRY(sm_h5_write_attribute_text(file, object, "type", sm_target_type_names[target->type]));
     if (target->type == SM_TARGET_REAL) {
         for (int c = 0; c < target->components; c++) {

@@ -60,9 +60,8 @@ struct sm_loader {
     int64_t next_position;
     int stop;
 
-    int64_t current;     /* step being delivered */
-    int micro_batch;     /* next one of it */
-    double wait_seconds; /* in all */
+    int64_t current; /* step being delivered */
+    int micro_batch; /* next one of it */
     sm_batch batch;
     const void **target;
     int64_t *valid, *valid_step;
@@ -483,7 +482,6 @@ sm_status sm_loader_next(sm_loader *loader, const sm_batch **batch)
     const step_slot *slot = &loader->slots[loader->current % loader->slot_count];
     if (loader->micro_batch == 0) {
         wait_seconds = await_step(loader);
-        loader->wait_seconds += wait_seconds;
         if (slot->status != SM_OK) {
             return sm_fail(slot->status, "%s", slot->message);
         }
@@ -495,9 +493,4 @@ sm_status sm_loader_next(sm_loader *loader, const sm_batch **batch)
         loader->current++;
     }
     return SM_OK;
-}
-
-double sm_loader_wait_seconds(const sm_loader *loader)
-{
-    return loader->wait_seconds;
 }

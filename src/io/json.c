@@ -58,14 +58,29 @@ done:
 
 /* ---- building: an sm_json is a json_t ------------------------------------------------------------------------------ */
 
+/* \return the text, with ? for every byte that is not ASCII if it is not UTF-8: names of files and of objects in them
+ * are any bytes. Freed with sm_free(). */
+static char *utf8_of(const char *text)
+{
+    json_t *value = json_string(text);
+    char *copy = sm_strdup(text);
+    for (char *c = copy; !value && *c; c++) {
+        *c = (unsigned char)*c < 128 ? *c : '?';
+    }
+    json_decref(value);
+    return copy;
+}
+
 /* Puts `value` (which may be NULL: out of memory) into json, which takes it over. */
 static sm_json *put(sm_json *json, const char *key, json_t *value)
 {
     json_t *into = (json_t *)json;
     assert((key ? json_is_object(into) : json_is_array(into)) && "a key in an object, none in an array");
-    if ((key ? json_object_set_new(into, key, value) : json_array_append_new(into, value)) != 0) {
-        sm_abort("JSON value '%s' cannot be set: out of memory or a key that is not UTF-8", key ? key : "");
+    char *name = key ? utf8_of(key) : NULL;
+    if ((key ? json_object_set_new(into, name, value) : json_array_append_new(into, value)) != 0) {
+        sm_abort("JSON value '%s' cannot be set: out of memory", key ? key : "");
     }
+    sm_free(name);
     return (sm_json *)value;
 }
 
@@ -95,16 +110,9 @@ void sm_json_set_integer(sm_json *json, const char *key, int64_t value)
 
 void sm_json_set_text(sm_json *json, const char *key, const char *text)
 {
-    json_t *value = json_string(text);
-    if (!value) { /* not UTF-8 */
-        char *ascii = sm_strdup(text);
-        for (char *c = ascii; *c; c++) {
-            *c = (unsigned char)*c < 128 ? *c : '?';
-        }
-        value = json_string(ascii);
-        sm_free(ascii);
-    }
-    put(json, key, value);
+    char *value = utf8_of(text);
+    put(json, key, json_string(value));
+    sm_free(value);
 }
 
 void sm_json_set_bool(sm_json *json, const char *key, int value)

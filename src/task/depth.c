@@ -80,8 +80,8 @@ static void draw(const sm_task *task, int height, int width, const float *logits
     (void)thing;
     const float *disparities = logits ? logits : target;
     for (size_t i = 0; i < (size_t)height * (size_t)width; i++) {
-        double share = disparities[i] / (nearest_share * width);
-        sm_picture_ramp(share < 0 ? 0 : sqrt(share), rgb + 3 * i);
+        double fraction = disparities[i] / (nearest_share * width);
+        sm_picture_ramp(fraction < 0 ? 0 : sqrt(fraction), rgb + 3 * i);
     }
 }
 
@@ -89,6 +89,7 @@ const sm_task_kind sm_depth_kind = {
     .name = "depth",
     .target = "disparity",
     .learns = SM_TARGET_REAL,
+    .scaling = SM_SCALING_WIDTH, /* a disparity: metres have other metrics */
     .components = 1,
     .losses = "l1|l2",
     .build_target = sm_build_reals,

@@ -4,6 +4,7 @@
 #include "task/task_kinds.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const sm_metric metrics[] = {
@@ -74,12 +75,15 @@ static centroid_table find_centroids(const sm_sample *sample, const uint16_t *id
     return table;
 }
 
-/* Noise of the labels, added to every pixel's vector; it may be missing. */
+/* Noise of the labels, added to every pixel's vector: the target of the instances' name and "_offset". It may be
+ * missing. */
 enum { NOISE_X, NOISE_Y, NOISE_COMPONENTS };
 
-static const float *noise_of(const sm_sample *sample)
+static const float *noise_of(const sm_sample *sample, const char *instances)
 {
-    const sm_target_view *view = sm_sample_find(sample, "instance_offset");
+    char name[256];
+    snprintf(name, sizeof name, "%s_offset", instances);
+    const sm_target_view *view = sm_sample_find(sample, name);
     return view ? view->data : NULL;
 }
 
@@ -99,7 +103,7 @@ static int64_t build_vectors(const void *user, const sm_sample *sample, const sm
         return 0;
     }
     const uint16_t *ids = view->data;
-    const float *noises = noise_of(sample);
+    const float *noises = noise_of(sample, task->target->name);
     centroid_table table = find_centroids(sample, ids, geometry);
     int *columns = sm_lookup_columns(geometry, sample->width);
     double noise_x = geometry->flip ? -geometry->scale_x : geometry->scale_x;

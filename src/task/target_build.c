@@ -91,7 +91,7 @@ int64_t sm_build_reals(const void *user, const sm_sample *sample, const sm_geome
     const sm_target_view *view = sm_sample_find(sample, target->name);
     size_t components = (size_t)target->components, row_values = (size_t)geometry->out_width * components;
     size_t items = sm_scope_items(target->scope, geometry->out_height, geometry->out_width);
-    float *values = built, factors[32];
+    float *values = built, factors[SM_COMPONENTS_MAX];
     int64_t valid = 0;
 
     for (size_t i = 0; i < items * components; i++) {

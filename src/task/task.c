@@ -124,13 +124,15 @@ static sm_status find_target(const sm_task *task, const char *wanted, const sm_t
     if (!*found) {
         return sm_fail(SM_ERR_INPUT, "task '%s' learns the target '%s', which no dataset file has", task->name, name);
     }
-    if ((*found)->type != kind->learns || (*found)->scope != kind->scope ||
+    if ((*found)->type != kind->learns || (*found)->scope != kind->scope || (*found)->scaling != kind->scaling ||
         (kind->components > 0 && (*found)->components != kind->components)) {
-        return sm_fail(SM_ERR_INPUT,
-                       "task '%s' of kind %s learns '%s': expected a target of type '%s', a value a %s, but it is of "
-                       "type '%s', %d value(s) a %s",
-                       task->name, kind->name, name, sm_target_type_names[kind->learns], sm_scope_names[kind->scope],
-                       sm_target_type_names[(*found)->type], (*found)->components, sm_scope_names[(*found)->scope]);
+        return sm_fail(
+            SM_ERR_INPUT,
+            "task '%s' of kind %s learns '%s': expected a target of type '%s', a value a %s, scaling '%s', but "
+            "it is of type '%s', %d value(s) a %s, scaling '%s'",
+            task->name, kind->name, name, sm_target_type_names[kind->learns], sm_scope_names[kind->scope],
+            sm_target_scaling_names[kind->scaling], sm_target_type_names[(*found)->type], (*found)->components,
+            sm_scope_names[(*found)->scope], sm_target_scaling_names[(*found)->scaling]);
     }
     return SM_OK;
 }

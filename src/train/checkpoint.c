@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char FORMAT[] = "sigmatic-checkpoint", UPDATES[] = "/optimizer/updates";
@@ -512,21 +513,48 @@ void sm_checkpoint_info_free(sm_checkpoint_info *info)
     *info = (sm_checkpoint_info){0};
 }
 
+/* \return the weight of a head's last layer, whatever the head is made of: "decoders.<task>.3.weight"; NULL if there is
+ * none. */
+static const char *last_weight(char *const *names, size_t count, const char *task)
+{
+    const char *last = NULL;
+    int most = -1;
+    for (size_t i = 0; i < count; i++) {
+        char *end;
+        size_t prefix = sizeof "decoders." - 1 + strlen(task) + 1;
+        if (strncmp(names[i], "decoders.", 9) != 0 || strlen(names[i]) < prefix ||
+            strncmp(names[i] + 9, task, strlen(task)) != 0 || names[i][prefix - 1] != '.') {
+            continue;
+        }
+        long layer = strtol(names[i] + prefix, &end, 10);
+        if (end != names[i] + prefix && strcmp(end, ".weight") == 0 && layer > most) {
+            most = (int)layer;
+            last = names[i];
+        }
+    }
+    return last;
+}
+
 sm_status sm_checkpoint_task_channels(const char *path, const char *task, int *channels)
 {
     sm_status status = SM_OK;
     sm_h5 *file = NULL;
     sm_h5_info info;
-    char *object = sm_format("/model/decoders.%s.3.weight", task);
+    char **names = NULL, *object = NULL;
+    size_t count = 0;
     *channels = 0;
     SM_TRY(sm_h5_open(path, &file));
     SM_TRY(check_format(file));
-    if (sm_h5_has_dataset(file, object)) {
+    SM_TRY(sm_h5_list(file, "/model", &names, &count));
+    const char *last = last_weight(names, count, task);
+    if (last) {
+        object = sm_format("/model/%s", last);
         SM_TRY(sm_h5_query(file, object, &info));
         *channels = info.rank > 0 ? (int)info.shape[0] : 0;
     }
 done:
     sm_h5_close(file);
+    sm_free(names);
     sm_free(object);
     return status;
 }

@@ -166,8 +166,7 @@ static int most_sum_subtrees(int batch, int ranks)
 static sm_status configure(sm_session *session, const sm_dataset *dataset)
 {
     sm_status status = SM_OK;
-    enum { RGB = 3 };
-    session->input_channels = dataset ? sm_dataset_input(dataset)->channels : RGB;
+    session->input_channels = dataset ? sm_dataset_input(dataset)->channels : sm_input_kinds[0].channels;
     SM_TRY(sm_settings_read(session->config, &session->settings));
     SM_TRY(sm_network_configure(session->config, &session->network));
     SM_TRY(make_tasks(session, dataset));

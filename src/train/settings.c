@@ -1,3 +1,4 @@
+#include <sigmatic/base/memory.h>
 #include <sigmatic/data/data_options.h>
 #include <sigmatic/model/network.h>
 #include <sigmatic/ops/conv2d.h>
@@ -99,6 +100,8 @@ static const char off[] = "false|no|off";
 static const sm_key_condition conditions[] = {
     {run, "epochs", run, "steps", "0"},
     {run, "evaluate_interval", "data", "validation_split", "!"},
+    {run, "evaluate_batch", "data", "validation_split", "!"},
+    {"data", "validation", "data", "validation_split", "!"},
     {checkpoint, "keep_best", "data", "validation_split", "!"},
     {distributed, "reduction", distributed, "reproducible", off},
     {distributed, "bucket_mib", distributed, "reproducible", off},
@@ -119,15 +122,40 @@ static const sm_key_condition conditions[] = {
     {0},
 };
 
+/* \return the weightings that share a table of keys, joined by '|'; freed with sm_free(). */
+static char *methods_with(const sm_key *keys)
+{
+    char *methods = sm_strdup("");
+    for (int i = 0; sm_weighting_kinds[i]; i++) {
+        if (sm_weighting_kinds[i]->keys == keys) {
+            char *longer = sm_format("%s%s%s", methods, *methods ? "|" : "", sm_weighting_kinds[i]->name);
+            sm_free(methods);
+            methods = longer;
+        }
+    }
+    return methods;
+}
+
+static int is_first_with_keys(int kind)
+{
+    int first = 0;
+    while (sm_weighting_kinds[first]->keys != sm_weighting_kinds[kind]->keys) {
+        first++;
+    }
+    return first == kind;
+}
+
 void sm_settings_warn_without_effect(const sm_config *config)
 {
     sm_config_warn_without_effect(config, conditions);
     for (int i = 0; sm_weighting_kinds[i]; i++) {
-        for (const sm_key *key = sm_weighting_kinds[i]->keys; key && key->section; key++) {
-            const sm_key_condition own[] = {
-                {key->section, key->name, "weighting", "method", sm_weighting_kinds[i]->name}, {0}};
+        char *methods = methods_with(sm_weighting_kinds[i]->keys);
+        for (const sm_key *key = is_first_with_keys(i) ? sm_weighting_kinds[i]->keys : NULL; key && key->section;
+             key++) {
+            const sm_key_condition own[] = {{key->section, key->name, "weighting", "method", methods}, {0}};
             sm_config_warn_without_effect(config, own);
         }
+        sm_free(methods);
     }
 }
 

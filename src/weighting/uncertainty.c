@@ -38,22 +38,14 @@ static int is_one_of(const char *word, const char *words)
     return 0;
 }
 
-/* The maximum-likelihood reading of each loss. */
-static const char *const default_likelihoods[][2] = {
-    {"cross_entropy", "categorical"},
-    {"l1", "laplace"},
-    {"l2", "gaussian"},
-};
-
+/* \return the first row of the table that fits: the maximum-likelihood reading of the loss; NULL if none does. */
 static const sm_likelihood *default_likelihood(const char *loss)
 {
-    for (size_t i = 0; i < sizeof default_likelihoods / sizeof *default_likelihoods; i++) {
-        if (strcmp(default_likelihoods[i][0], loss) == 0) {
-            return sm_likelihood_find(default_likelihoods[i][1]);
-        }
+    const sm_likelihood *likelihood = sm_likelihoods;
+    while (likelihood->name && !is_one_of(loss, likelihood->losses)) {
+        likelihood++;
     }
-    assert(!"a loss without a likelihood");
-    return NULL;
+    return likelihood->name ? likelihood : NULL;
 }
 
 /* \return the names of the likelihoods that fit a loss, "laplace, paper_l1"; freed with sm_free(). */
@@ -76,7 +68,7 @@ static sm_status read_likelihood(const sm_config *config, const char *task, cons
     sm_status status = SM_OK;
     const char *name = sm_config_text_of(config, task, "likelihood");
     *likelihood = strcmp(name, "auto") == 0 ? default_likelihood(loss) : sm_likelihood_find(name);
-    if (!is_one_of(loss, (*likelihood)->losses)) {
+    if (!*likelihood || !is_one_of(loss, (*likelihood)->losses)) {
         char *allowed = fitting_likelihoods(loss);
         status =
             sm_config_fail(config, task, "likelihood", "does not fit the loss %s; expected one of %s", loss, allowed);

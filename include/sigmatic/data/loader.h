@@ -91,9 +91,6 @@ int sm_loader_capacity(const sm_loader_options *options);
 /** \return bytes that a loader of these options will hold. */
 size_t sm_loader_bytes(const sm_loader_options *options);
 
-/** \return seconds that all calls of sm_loader_next() have waited. */
-double sm_loader_wait_seconds(const sm_loader *loader);
-
 #ifdef __cplusplus
 }
 #endif

@@ -22,7 +22,12 @@ typedef enum sm_target_type {
     SM_TARGET_TYPES
 } sm_target_type;
 
-enum { SM_CLASS_IGNORED = 255, SM_CLASSES_MAX = 255, SM_TARGETS_MAX = 32 };
+enum {
+    SM_CLASS_IGNORED = 255,
+    SM_CLASSES_MAX = 255,
+    SM_COMPONENTS_MAX = 32, /**< of a target: bits of flip_negates */
+    SM_TARGETS_MAX = 32     /**< of a dataset */
+};
 
 /** What has a value of its own. A value a sample is neither scaled down nor cropped. */
 typedef enum sm_scope {
@@ -56,7 +61,7 @@ typedef struct sm_target {
     const char *name; /**< of the array in its split */
     sm_target_type type;
     sm_scope scope;
-    int components;   /**< values an item, at least 1; ids have 1 */
+    int components;   /**< values an item, 1 .. SM_COMPONENTS_MAX; ids have 1 */
     const char *unit; /**< "px", "m"; "" for plain numbers and ids */
     sm_target_scaling scaling;
     unsigned flip_negates;        /**< bit c: component c changes its sign when the image is mirrored */

@@ -38,14 +38,15 @@ typedef struct sm_metric {
 
 /** One row of the table of kinds. */
 typedef struct sm_task_kind {
-    const char *name;      /**< "semantic" */
-    const char *target;    /**< that it learns unless the key `target` names another: "disparity" */
-    sm_target_type learns; /**< the type of target that it takes, */
-    sm_scope scope;        /**< its scope, */
-    int components;        /**< and its components; 0 = any number */
-    const char *losses;    /**< allowed values of the key `loss`, the default first: "l1|l2" */
-    int outputs;           /**< channels that it predicts; 0 = one a class, or as many as the target has components */
-    const char *unit;      /**< of what it predicts; NULL = the target's */
+    const char *name;          /**< "semantic" */
+    const char *target;        /**< that it learns unless the key `target` names another: "disparity" */
+    sm_target_type learns;     /**< the type of target that it takes, */
+    sm_scope scope;            /**< its scope, */
+    sm_target_scaling scaling; /**< how its values scale, */
+    int components;            /**< and its components; 0 = any number */
+    const char *losses;        /**< allowed values of the key `loss`, the default first: "l1|l2" */
+    int outputs;      /**< channels that it predicts; 0 = one a class, or as many as the target has components */
+    const char *unit; /**< of what it predicts; NULL = the target's */
     sm_target_build build_target; /**< user = the sm_task */
 
     /** Numbers that a metric accumulates over samples; both kinds simply add up over ranks. */
