@@ -7,6 +7,7 @@
 #include <sigmatic/train/checkpoint.h>
 
 #include "train/batch_sums.h"
+#include "train/skipped_step.h"
 #include "train/task_gradients.h"
 
 #include <math.h>
@@ -83,6 +84,33 @@ static void weigh_means(sm_weighting *weighting, const sm_weighting_step *step, 
     }
 }
 
+/* Learned log-variances, whose slopes are known when the gradients of single tasks are. */
+static void weigh_by_uncertainty(sm_weighting *weighting, const sm_weighting_step *step, sm_weights *out)
+{
+    CU_ASSERT(step->gram != NULL && weighting->log_variances != NULL);
+    sm_weighting_kinds[0]->weigh(weighting, step, out);
+}
+
+/* Numbers that are not finite though all losses are. */
+static const char *broken;
+
+static void weigh_broken(sm_weighting *weighting, const sm_weighting_step *step, sm_weights *out)
+{
+    memcpy(out->weight, HEADS, (size_t)weighting->count * sizeof(double));
+    out->weight[2] = strcmp(broken, "weight") == 0 ? NAN : out->weight[2];
+    out->weight[0] = strcmp(broken, "gradient") == 0 ? 1e300 : out->weight[0];
+    out->slope[1] = strcmp(broken, "slope") == 0 ? INFINITY : 0;
+    out->total = strcmp(broken, "total") == 0 ? NAN : step->loss[0];
+}
+
+static void combine_broken(sm_weighting *weighting, const sm_weighting_step *step, const sm_weights *weights,
+                           double *coefficient)
+{
+    (void)step;
+    memcpy(coefficient, weights->weight, (size_t)weighting->count * sizeof(double));
+    coefficient[1] = strcmp(broken, "coefficient") == 0 ? NAN : coefficient[1];
+}
+
 static const sm_weighting_kind kinds[] = {
     {.name = "alike_shared", .needs = SM_WEIGHTING_NEEDS_SHARED_GRADIENTS, .weigh = weigh_alike},
     {.name = "alike_parameters", .needs = SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS, .weigh = weigh_alike},
@@ -90,6 +118,14 @@ static const sm_weighting_kind kinds[] = {
 static const sm_weighting_kind split[] = {
     {"split_shared", "", NULL, SM_WEIGHTING_NEEDS_SHARED_GRADIENTS, NULL, weigh_heads, combine_shared},
     {"split_parameters", "", NULL, SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS, NULL, weigh_heads, combine_shared},
+};
+static const sm_weighting_kind uncertain[] = {
+    {.name = "uncertain_shared", .needs = SM_WEIGHTING_NEEDS_SHARED_GRADIENTS, .weigh = weigh_by_uncertainty},
+    {.name = "uncertain_parameters", .needs = SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS, .weigh = weigh_by_uncertainty},
+};
+static const sm_weighting_kind breaking[] = {
+    {"breaking_shared", "", NULL, SM_WEIGHTING_NEEDS_SHARED_GRADIENTS, NULL, weigh_broken, combine_broken},
+    {"breaking_parameters", "", NULL, SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS, NULL, weigh_broken, combine_broken},
 };
 static const sm_weighting_kind means = {
     .name = "means", .needs = SM_WEIGHTING_NEEDS_LOSSES, .make = make_means, .weigh = weigh_means};
@@ -193,6 +229,44 @@ static void heads_learn_by_weights_and_the_rest_by_coefficients(void)
     sm_free(of_shared);
     tiny_close(&heads);
     tiny_close(&shared);
+}
+
+/* The first step's losses, and so the slopes, are the same to the bit; the limit stays between the slopes. */
+static void expect_learned(sm_comm *comm, const sm_weighting_kind *kind, const char *const *sets)
+{
+    tiny_run by_tasks, plain;
+    SM_TEST_OK(tiny_open_weighted(&by_tasks, comm, tiny_config(sets), kind));
+    tiny_open(&plain, comm, tiny_config(sets));
+    for (int step = 0; step < 2; step++) {
+        float *found = momentum_after_step(&by_tasks), *expected = momentum_after_step(&plain);
+        for (int i = 0; i < TINY_TASKS; i++) {
+            size_t at = plain.session->parameters->parameters.items[plain.session->log_variances[i]].offset;
+            CU_ASSERT(expected[at] != 0 && isfinite(expected[at]));
+            SM_TEST_AT_MOST(fabs((double)found[at] / expected[at] - 1), step * ROUNDING);
+        }
+        sm_free(found);
+        sm_free(expected);
+    }
+    tiny_same_on_all_ranks(by_tasks.session->values, tiny_parameter_floats(&by_tasks));
+    sm_comm_barrier(comm);
+    tiny_close(&by_tasks);
+    tiny_close(&plain);
+}
+
+static void log_variances_are_learned_beside_gradients_of_tasks(void)
+{
+    static const char *const free_slopes[] = {"weighting.gradient_limit=0", "task.depth.log_variance=0.5", NULL};
+    static const char *const limited[] = {"weighting.gradient_limit=0.3", "distributed.reduction=blocking", NULL};
+    static const char *const same_bits[] = {"distributed.reproducible=true", NULL};
+    for (size_t k = 0; k < sizeof uncertain / sizeof *uncertain; k++) {
+        expect_equal(test_comm, &uncertain[k], free_slopes);
+        expect_learned(test_comm, &uncertain[k], free_slopes);
+        expect_learned(test_comm, &uncertain[k], limited);
+        sm_comm *pairs = sm_test_nodes(2);
+        expect_learned(pairs, &uncertain[k], free_slopes);
+        sm_comm_part_free(pairs);
+    }
+    expect_learned(test_comm, &uncertain[0], same_bits);
 }
 
 /* ---- the matrix of dot products ---- */
@@ -358,6 +432,16 @@ static sm_status next_spoiled(void *user, const sm_batch **batch)
     return status;
 }
 
+/* Nothing of the step before is said of it. */
+static void expect_no_weights(const tiny_run *run)
+{
+    const sm_step_record *record = &run->trainer->record;
+    CU_ASSERT(!record->applied && isnan(record->loss));
+    for (int i = 0; i < TINY_TASKS; i++) {
+        CU_ASSERT(isnan(record->task_loss[i]) && isnan(record->weight[i]));
+    }
+}
+
 static void a_skipped_step_changes_no_state(void)
 {
     static const char *const sets[] = {EQUAL, NULL};
@@ -367,7 +451,8 @@ static void a_skipped_step_changes_no_state(void)
     tiny_steps(&run, 1);
     double before = run.session->weighting->states[0].values[0];
     SM_TEST_OK(sm_trainer_step_from(run.trainer, next_spoiled, &run, 0, &done));
-    CU_ASSERT(!run.trainer->record.applied && run.trainer->skipped == 1);
+    expect_no_weights(&run);
+    CU_ASSERT(run.trainer->skipped == 1);
     CU_ASSERT(isfinite(before) && run.session->weighting->states[0].values[0] == before);
     CU_ASSERT(*run.session->weighting->states[1].values == 1);
     tiny_steps(&run, 1);
@@ -375,10 +460,58 @@ static void a_skipped_step_changes_no_state(void)
     tiny_close(&run);
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         SM_TEST_OK(tiny_open_weighted(&run, test_comm, tiny_config(sets), &kinds[k]));
+        tiny_steps(&run, 1);
         SM_TEST_OK(sm_trainer_step_from(run.trainer, next_spoiled, &run, 0, &done));
-        CU_ASSERT(!run.trainer->record.applied);
+        expect_no_weights(&run);
+        for (int i = 0; i < TINY_TASKS; i++) {
+            CU_ASSERT(isnan(run.trainer->weights.slope[i]));
+        }
         tiny_steps(&run, 1);
         CU_ASSERT(run.trainer->record.applied);
+        tiny_close(&run);
+    }
+}
+
+static void expect_described(const tiny_run *run, int64_t position, const char *expected)
+{
+    char *text = sm_skipped_step_describe(run->trainer, run->train, position), *why = strstr(text, "the ");
+    char *end = strstr(text, "; its samples");
+    CU_ASSERT_FATAL(why && end);
+    *end = 0;
+    CU_ASSERT(!run->trainer->record.applied);
+    CU_ASSERT_STRING_EQUAL(why, expected);
+    sm_free(text);
+}
+
+/* What came first, and that alone: weights follow from losses, the gradient from both. */
+static void a_skipped_step_is_blamed_on_what_was_not_finite(void)
+{
+    static const char *const sets[] = {EQUAL, NULL};
+    static const char *const cases[][2] = {
+        {"weight", "the weight of task 'depth' is nan"},
+        {"slope", "the slope of the log-variance of task 'instance' is inf"},
+        {"coefficient", "the coefficient of task 'instance' is nan"},
+        {"total", "the weighted total is nan, though every loss and weight is finite"},
+        {"gradient", "the gradient is not finite, though every loss and weight is"},
+    };
+    for (size_t k = 0; k < sizeof breaking / sizeof *breaking; k++) {
+        tiny_run run;
+        int done;
+        broken = "";
+        SM_TEST_OK(tiny_open_weighted(&run, test_comm, tiny_config(sets), &breaking[k]));
+        tiny_steps(&run, 1);
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+            int64_t position = run.trainer->position;
+            broken = cases[i][0];
+            tiny_steps(&run, 1);
+            expect_described(&run, position, cases[i][1]);
+        }
+        int64_t position = run.trainer->position;
+        broken = "";
+        SM_TEST_OK(sm_trainer_step_from(run.trainer, next_spoiled, &run, 0, &done));
+        expect_described(&run, position,
+                         "the loss of task 'semantic' is nan, the loss of task 'instance' is nan, the loss of task "
+                         "'depth' is nan");
         tiny_close(&run);
     }
 }
@@ -409,12 +542,14 @@ int main(int argc, char **argv)
     sm_test_begin(&argc, &argv);
     SM_TEST(one_over_k_of_task_gradients_is_equal);
     SM_TEST(heads_learn_by_weights_and_the_rest_by_coefficients);
+    SM_TEST(log_variances_are_learned_beside_gradients_of_tasks);
     SM_TEST(the_matrix_of_n_ranks_is_that_of_one);
     SM_TEST(the_matrix_at_the_representation_is_what_the_plan_left);
     SM_TEST(the_matrix_of_parameters_is_that_of_single_tasks);
     SM_TEST(reproducible_gives_the_same_bits_on_any_ranks);
     SM_TEST(the_state_survives_a_checkpoint_to_the_bit);
     SM_TEST(a_skipped_step_changes_no_state);
+    SM_TEST(a_skipped_step_is_blamed_on_what_was_not_finite);
     SM_TEST(what_a_weighting_cannot_have_is_refused_by_name);
     return sm_test_end();
 }

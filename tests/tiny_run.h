@@ -40,7 +40,7 @@ void tiny_open_as(tiny_run *run, sm_comm *comm, sm_config *config, int shares);
 /** The same as one opens a run. */
 void tiny_open(tiny_run *run, sm_comm *comm, sm_config *config);
 
-/** The same with a weighting that has no row in the table, on a config whose method learns no log-variances.
+/** The same with a weighting that has no row in the table; log-variances are learned if the config's method learns them.
  * \return what sm_trainer_new() says; after a failure only tiny_close() is legal */
 sm_status tiny_open_weighted(tiny_run *run, sm_comm *comm, sm_config *config, const sm_weighting_kind *kind);
 

@@ -3,6 +3,7 @@
 
 #include "train/skipped_step.h"
 #include "train/step_losses.h"
+#include "train/task_gradients.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -17,22 +18,45 @@ static void add(char **text, const char *more)
     *text = longer;
 }
 
-static void add_tasks(char **text, const sm_trainer *trainer)
+/* \param values  one a task; NULL: there are none. \return 1 if some are not finite */
+static int add_tasks(char **text, const sm_trainer *trainer, const char *what, const double *values)
 {
-    const sm_step_losses *losses = trainer->losses;
-    const char *separator = "";
-    for (int i = 0; i < trainer->session->task_count; i++) {
-        double loss = losses->loss[i], weight = trainer->weights.weight[i];
-        char part[256];
-        if (losses->active[i] && !(isfinite(loss) && isfinite(weight))) {
-            snprintf(part, sizeof part, "%sthe %s of task '%s' is %g", separator, isfinite(loss) ? "weight" : "loss",
-                     trainer->session->tasks[i]->name, isfinite(loss) ? weight : loss);
+    int broken = 0;
+    for (int i = 0; values && i < trainer->session->task_count; i++) {
+        if (!isfinite(values[i])) {
+            char *part = sm_format("%sthe %s of task '%s' is %g", broken ? ", " : "", what,
+                                   trainer->session->tasks[i]->name, values[i]);
             add(text, part);
-            separator = ", ";
+            sm_free(part);
+            broken = 1;
         }
     }
-    if (*separator == 0) {
-        add(text, "the gradient is not finite, though every task's loss is");
+    return broken;
+}
+
+/* Whatever the trainer skips a step for, the one before what follows from it: only the first is the reason. If none of
+ * these numbers is broken, it was the gradient. */
+static void add_reason(char **text, const sm_trainer *trainer)
+{
+    const sm_weights *weights = &trainer->weights;
+    const struct {
+        const char *what;
+        const double *values;
+    } numbers[] = {{"loss", trainer->losses->loss},
+                   {"weight", weights->weight},
+                   {"slope of the log-variance", weights->slope},
+                   {"coefficient", trainer->tasks ? trainer->tasks->coefficient : NULL}};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        if (add_tasks(text, trainer, numbers[i].what, numbers[i].values)) {
+            return;
+        }
+    }
+    if (isfinite(weights->total)) {
+        add(text, "the gradient is not finite, though every loss and weight is");
+    } else {
+        char *part = sm_format("the weighted total is %g, though every loss and weight is finite", weights->total);
+        add(text, part);
+        sm_free(part);
     }
 }
 
@@ -56,7 +80,7 @@ static void add_samples(char **text, const sm_trainer *trainer, const sm_dataset
 char *sm_skipped_step_describe(const sm_trainer *trainer, const sm_dataset *dataset, int64_t position)
 {
     char *text = sm_format("step %lld: ", (long long)trainer->step);
-    add_tasks(&text, trainer);
+    add_reason(&text, trainer);
     add_samples(&text, trainer, dataset, position);
     return text;
 }

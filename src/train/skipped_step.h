@@ -1,5 +1,5 @@
 /** \file
- * Why a step was skipped: which task's numbers were not finite, and from which samples. */
+ * Why a step was skipped: which numbers were not finite, of which task, and from which samples. */
 #ifndef SIGMATIC_TRAIN_SKIPPED_STEP_H
 #define SIGMATIC_TRAIN_SKIPPED_STEP_H
 

@@ -186,8 +186,18 @@ static int weights_are_finite(const sm_trainer *trainer)
     return finite;
 }
 
-/* d total/d s is the same number on every rank. */
-static void write_log_variance_gradients(sm_trainer *trainer)
+/* What a step that ended before its weights were known says of them, instead of the step before. */
+static void forget_weights(sm_trainer *trainer)
+{
+    sm_weights *weights = &trainer->weights;
+    weights->total = NAN;
+    for (int i = 0; i < trainer->session->task_count; i++) {
+        weights->weight[i] = weights->slope[i] = trainer->losses->active[i] ? NAN : 0;
+    }
+}
+
+/* d total/d s is the same number on every rank. \param writes  0: another rank does, and the sum is still to be made */
+static void write_log_variance_gradients(sm_trainer *trainer, int writes)
 {
     const sm_session *session = trainer->session;
     for (int i = 0; session->log_variances && i < session->task_count; i++) {
@@ -197,7 +207,7 @@ static void write_log_variance_gradients(sm_trainer *trainer)
             slope = fmax(-limit, fmin(limit, slope));
         }
         size_t offset = session->parameters->parameters.items[session->log_variances[i]].offset;
-        trainer->sums->gradients[offset] = trainer->sums->writes_known ? (float)slope : 0;
+        trainer->sums->gradients[offset] = writes ? (float)slope : 0;
     }
 }
 
@@ -238,7 +248,7 @@ static int backward_at_once(sm_trainer *trainer, const sm_batch *batch, int is_l
     }
     sm_step_losses_seed(trainer->losses, engine, batch, trainer->weights.weight);
     if (is_last) { /* what later micro-batches add to is not final */
-        write_log_variance_gradients(trainer);
+        write_log_variance_gradients(trainer, trainer->sums->writes_known);
         begin_sums(trainer);
     }
     sm_plan_backward(engine->plan, &engine->run);
@@ -267,6 +277,7 @@ static int backward_by_task(sm_trainer *trainer, const sm_batch *batch)
     sm_task_gradients *tasks = trainer->tasks;
     int count = trainer->session->task_count;
     if (!losses_are_finite(trainer)) {
+        forget_weights(trainer);
         return 0;
     }
     sm_step_losses_seed(trainer->losses, engine, batch, tasks->ones);
@@ -292,6 +303,7 @@ static int backward_by_task(sm_trainer *trainer, const sm_batch *batch)
         backward_shared(trainer, tasks->coefficient);
     }
     sm_task_gradients_join(tasks, trainer->weights.weight);
+    write_log_variance_gradients(trainer, 1);
     return 1;
 }
 
