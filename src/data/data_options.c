@@ -1,3 +1,4 @@
+#include <sigmatic/base/memory.h>
 #include <sigmatic/data/data_options.h>
 
 #include <stddef.h>
@@ -48,7 +49,13 @@ sm_status sm_data_open_validation(const sm_config *config, sm_dataset **out)
         return SM_OK;
     }
     sm_config_texts(config, "data", "validation", &count);
-    return open_files(config, count > 0 ? "validation" : "train", split, out);
+    sm_status status = open_files(config, count > 0 ? "validation" : "train", split, out);
+    if (status == SM_ERR_INPUT) {
+        char *why = sm_strdup(sm_error_message());
+        sm_fail(status, "%s (where no evaluation is wanted: data.validation_split =)", why);
+        sm_free(why);
+    }
+    return status;
 }
 
 /* Both sides of a size, or neither. */

@@ -1,5 +1,5 @@
 /** \file
- * For the files of importers: a new one is declared here and listed in importers.c. */
+ * For the files of importers: the table in importers.c names them. */
 #ifndef SIGMATIC_SRC_DATA_IMPORTER_H
 #define SIGMATIC_SRC_DATA_IMPORTER_H
 
@@ -7,8 +7,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-
-extern const sm_importer sm_cityscapes_importer;
 
 /** \name Listing (rank 0) */
 /** \{ */

@@ -7,17 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-const sm_key sm_task_keys[] = {
-    {"task.NAME", "kind", SM_KEY_CHOICE, NULL, 0, 0, "semantic|instance|depth", NULL, "what the task predicts"},
-    {"task.NAME", "target", SM_KEY_TEXT, "", 0, 0, NULL, NULL,
-     "array of the dataset that it learns; empty = its kind's: semantic, instance, disparity"},
-    {"task.NAME", "loss", SM_KEY_CHOICE, "auto", 0, 0, "auto|cross_entropy|l1|l2", NULL,
-     "auto = cross_entropy of a semantic task, l1 of the others, which also take l2"},
-    {"task.NAME", "class_weights", SM_KEY_REALS, "", 0, INFINITY, NULL, NULL,
-     "cross_entropy: factor of the loss of each class's pixels; empty = 1"},
-    {0},
-};
-
 size_t sm_task_item_bytes(const sm_task *task)
 {
     return sm_task_is_classification(task) ? 1 : (size_t)task->channels * sizeof(float);
@@ -110,6 +99,24 @@ static sm_target *imagine_target(const sm_config *config, const char *section, c
     return sm_target_copy(&target);
 }
 
+static sm_status fail_no_target(const sm_task *task, const char *name, const sm_target *const *targets,
+                                int target_count)
+{
+    char *found = sm_strdup(target_count > 0 ? "" : "none");
+    for (int t = 0; t < target_count; t++) {
+        char *longer = sm_format("%s%s%s", found, t > 0 ? ", " : "", targets[t]->name);
+        sm_free(found);
+        found = longer;
+    }
+    sm_status status =
+        sm_fail(SM_ERR_INPUT,
+                "task '%s' learns the target '%s', which no dataset file has; there are: %s (an array of another name "
+                "is a target if it has an attribute 'type')",
+                task->name, name, found);
+    sm_free(found);
+    return status;
+}
+
 static sm_status find_target(const sm_task *task, const char *wanted, const sm_target *const *targets, int target_count,
                              const sm_target **found)
 {
@@ -122,7 +129,7 @@ static sm_status find_target(const sm_task *task, const char *wanted, const sm_t
         }
     }
     if (!*found) {
-        return sm_fail(SM_ERR_INPUT, "task '%s' learns the target '%s', which no dataset file has", task->name, name);
+        return fail_no_target(task, name, targets, target_count);
     }
     if ((*found)->type != kind->learns || (*found)->scope != kind->scope || (*found)->scaling != kind->scaling ||
         (kind->components > 0 && (*found)->components != kind->components)) {

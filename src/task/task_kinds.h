@@ -1,11 +1,9 @@
 /** \file
- * The rows of sm_task_kinds, a file each, and what they share. */
+ * What the rows of sm_task_kinds share. Each row is a file of its own; the table in task_kinds.c names them. */
 #ifndef SIGMATIC_TASK_TASK_KINDS_H
 #define SIGMATIC_TASK_TASK_KINDS_H
 
 #include <sigmatic/task/task.h>
-
-extern const sm_task_kind sm_semantic_kind, sm_instance_kind, sm_depth_kind;
 
 /** Targets as they are, of classes and of real values: sm_task_kind.build_target (target_build.c). */
 int64_t sm_build_classes(const void *user, const sm_sample *sample, const sm_geometry *geometry, void *built);
