@@ -249,6 +249,15 @@ const char *sm_test_python(void)
     return NULL;
 }
 
+int sm_test_worse(double *worst, double error)
+{
+    int is_worse = isnan(error) || error > *worst; /* nothing is greater than a NaN */
+    if (is_worse) {
+        *worst = error;
+    }
+    return is_worse;
+}
+
 double sm_test_relative_error(const float *a, const float *b, size_t count)
 {
     double difference = 0, norm = 0;
@@ -264,13 +273,7 @@ double sm_test_max_error(const float *a, const float *b, size_t count)
 {
     double worst = 0;
     for (size_t i = 0; i < count; i++) {
-        double d = fabs((double)a[i] - b[i]);
-        if (!(d <= worst)) {
-            worst = d;
-        }
-        if (isnan(d)) {
-            return d;
-        }
+        sm_test_worse(&worst, fabs((double)a[i] - b[i]));
     }
     return worst;
 }

@@ -43,6 +43,11 @@ void sm_test_skip(const char *word, const char *why);
 /** \return a Python that has h5py and numpy: $PYTHON, python3 or /usr/bin/python3; NULL if none has. */
 const char *sm_test_python(void);
 
+/** Keeps the worst of many errors: a NaN is worse than any number, and stays.
+ * \param [in,out] worst  so far, 0 at first
+ * \return 1 if `error` is now the worst */
+int sm_test_worse(double *worst, double error);
+
 /** \return ||a - b|| / ||b|| over `count` floats; a NaN in either gives NaN (which fails every comparison). */
 double sm_test_relative_error(const float *a, const float *b, size_t count);
 

@@ -81,6 +81,17 @@ static void a_message_may_quote_the_last_one(void)
     CU_ASSERT_STRING_EQUAL(sm_error_message(), "outer: inner");
 }
 
+/* What the other tests measure with. */
+static void a_nan_is_the_worst_error(void)
+{
+    const float numbers[3] = {1, 2, 3}, one_less[3] = {1, NAN, 3.5f};
+    double worst = 0;
+    CU_ASSERT(sm_test_worse(&worst, 1) && !sm_test_worse(&worst, 0.5) && worst == 1);
+    CU_ASSERT(sm_test_worse(&worst, NAN) && !sm_test_worse(&worst, 1e-7) && !sm_test_worse(&worst, INFINITY));
+    CU_ASSERT(isnan(worst) && isnan(sm_test_max_error(numbers, one_less, 3)));
+    CU_ASSERT(isnan(sm_test_relative_error(numbers, one_less, 3)));
+}
+
 int main(int argc, char **argv)
 {
     sm_test_begin(&argc, &argv);
@@ -89,5 +100,6 @@ int main(int argc, char **argv)
     SM_TEST(bounded_integers_cover_their_range);
     SM_TEST(memory_is_aligned_counted_and_kept_by_realloc);
     SM_TEST(a_message_may_quote_the_last_one);
+    SM_TEST(a_nan_is_the_worst_error);
     return sm_test_end();
 }

@@ -211,8 +211,7 @@ static double error_beyond_rounding(const sm_bf16 *found, const float *expected,
 {
     double worst = 0;
     for (size_t i = 0; i < count; i++) {
-        double error = fabs((double)sm_float_of(found[i]) - expected[i]) - fabs(expected[i]) / 256;
-        worst = !(error <= worst) ? error : worst;
+        sm_test_worse(&worst, fabs((double)sm_float_of(found[i]) - expected[i]) - fabs(expected[i]) / 256);
     }
     return worst;
 }

@@ -305,15 +305,17 @@ static void targets_and_images_follow_one_geometry(void)
                     continue;
                 }
                 double green = batch->input[3 * at + 1] * 255 / 7, disparity = ((const float *)batch->target[0])[at];
-                worst_green[scale < 1] = fmax(worst_green[scale < 1], fabs(green - xs));
-                worst_pixel = fmax(worst_pixel, fabs(batch->pixels[3 * at + 1] - batch->input[3 * at + 1] * 255.0));
+                sm_test_worse(&worst_green[scale < 1], fabs(green - xs));
+                sm_test_worse(&worst_pixel, fabs(batch->pixels[3 * at + 1] - batch->input[3 * at + 1] * 255.0));
                 double column = fmod(disparity / scale + 50, 100) - 50, row = (disparity / scale - column) / 100;
-                worst_disparity = fmax(worst_disparity, fmax(fabs(column - xs), fabs(row - ys)));
+                sm_test_worse(&worst_disparity, fabs(column - xs));
+                sm_test_worse(&worst_disparity, fabs(row - ys));
                 const float *vector = (const float *)batch->target[2] + 2 * at;
                 if (!isnan(vector[0])) {
                     double centre_x = (g.flip ? xs - vector[0] / scale : xs + vector[0] / scale);
                     double centre_y = ys + vector[1] / scale;
-                    worst_vector = fmax(worst_vector, fmax(fabs(centre_x - 10), fabs(centre_y - 8.5)));
+                    sm_test_worse(&worst_vector, fabs(centre_x - 10));
+                    sm_test_worse(&worst_vector, fabs(centre_y - 8.5));
                     vectors_seen++;
                 }
             }

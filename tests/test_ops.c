@@ -641,8 +641,7 @@ static void gemm_is_the_sum_of_products(void)
                 for (int p = 0; p < k; p++) {
                     sum += 0.5 * (double)a[ta ? p * lda + i : i * lda + p] * (double)b[tb ? j * ldb + p : p * ldb + j];
                 }
-                double error = fabs((double)c[i * ldc + j] - sum);
-                worst = error <= worst ? worst : error;
+                sm_test_worse(&worst, fabs((double)c[i * ldc + j] - sum));
             }
             CU_ASSERT(isnan(c[i * ldc + n])); /* beside the rows */
         }
@@ -674,8 +673,7 @@ static void gemm_kernel_writes_its_tile_only(void)
                 for (int p = 0; p < DEPTH; p++) {
                     sum += (double)a[p * kernel->pack_mr + i] * (double)b[p * kernel->pack_nr + j];
                 }
-                double error = fabs((double)c[i * row + j * column] - sum);
-                worst = error <= worst ? worst : error;
+                sm_test_worse(&worst, fabs((double)c[i * row + j * column] - sum));
             }
         }
         for (size_t i = 0; i < count; i++) {

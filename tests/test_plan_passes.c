@@ -113,8 +113,7 @@ static double worst_error(const machine *m, const float *a, const float *b, int 
     for (int i = 0; i < m->parameters->parameters.count; i++) {
         const sm_slice *slice = &m->parameters->parameters.items[i];
         if (task == -2 || task == slice->task) {
-            double error = sm_test_relative_error(a + slice->offset, b + slice->offset, slice->count);
-            worst = error <= worst ? worst : error; /* a NaN stays */
+            sm_test_worse(&worst, sm_test_relative_error(a + slice->offset, b + slice->offset, slice->count));
         }
     }
     return worst;

@@ -57,8 +57,7 @@ static double worst_error(const float *values, size_t count, int round, int comp
     for (size_t i = 0; i < count; i++) {
         double sum = sums[round][i], magnitude = magnitudes[round][i];
         double bound = compressed ? ldexp(magnitude + fabs(sum), -8) * (1 + ldexp(1, -7)) : 0;
-        double error = (fabs(values[i] - sum) - bound) / magnitude;
-        worst = error <= worst ? worst : error; /* a NaN stays */
+        sm_test_worse(&worst, (fabs(values[i] - sum) - bound) / magnitude);
     }
     return worst;
 }

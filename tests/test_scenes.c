@@ -188,7 +188,7 @@ static void road_has_the_disparity_of_its_plane(void)
                 double row = (double)(i / 192) + 0.5 - 48;
                 double expected =
                     slope * (row * cos(scene.camera_pitch_radians) + scene.fx_pixels * sin(scene.camera_pitch_radians));
-                worst = fmax(worst, fabs(scene.disparity[i] - expected));
+                sm_test_worse(&worst, fabs(scene.disparity[i] - expected));
                 seen++;
             }
         }
@@ -237,7 +237,7 @@ static void depth_and_labels_give_things_of_their_size(void)
     for (uint64_t index = 0; index < 30; index++) {
         SM_TEST_OK(sm_scene_generate(&options, index, &scene));
         for (int id = 1; id <= scene.instance_count; id++) {
-            double nearest = INFINITY, farthest = 0, top = 0, bottom = INFINITY;
+            double nearest = INFINITY, farthest = 0, top = 0, below = 0;
             int semantic = -1;
             for (size_t i = 0; i < pixels(&options); i++) {
                 if (scene.instance[i] == id && !isnan(scene.disparity[i])) {
@@ -246,9 +246,9 @@ static void depth_and_labels_give_things_of_their_size(void)
                     double height = scene.camera_height_metres -
                                     depth * (down * cos(scene.camera_pitch_radians) + sin(scene.camera_pitch_radians));
                     nearest = fmin(nearest, depth);
-                    farthest = fmax(farthest, depth);
-                    top = fmax(top, height);
-                    bottom = fmin(bottom, height);
+                    sm_test_worse(&farthest, depth);
+                    sm_test_worse(&top, height);
+                    sm_test_worse(&below, -height);
                     semantic = scene.semantic[i];
                 }
             }
@@ -256,7 +256,7 @@ static void depth_and_labels_give_things_of_their_size(void)
                 continue;
             }
             SM_TEST_AT_MOST(farthest - nearest, longest[semantic]);
-            SM_TEST_AT_MOST(-bottom, 0.05);
+            SM_TEST_AT_MOST(below, 0.05);
             SM_TEST_AT_MOST(top, semantic == PERSON ? 2.3 : 4.2);
         }
     }

@@ -191,7 +191,7 @@ static void decoding_finds_noisy_instances(void)
             double x = (box[1] + box[3] - 1) / 2.0, y = (box[0] + box[2] - 1) / 2.0;
             pixels++;
             /* the mean of hundreds of votes within 3 px is good to 1 px */
-            wrong += hypot(peaks[labels[i]].x - x, peaks[labels[i]].y - y) > 1;
+            wrong += !(hypot(peaks[labels[i]].x - x, peaks[labels[i]].y - y) <= 1);
         }
     }
     SM_TEST_AT_MOST(wrong, 0.01 * pixels);

@@ -100,7 +100,8 @@ static double update_error(const outcome *a, const outcome *b, const sm_slice *s
         update += pow((double)b->values[i] - b->before[i], 2);
         size += pow(b->values[i], 2);
     }
-    return fmax(0, sqrt(difference) - 6e-8 * a->steps * sqrt(size)) / sqrt(update);
+    double beyond = sqrt(difference) - 6e-8 * a->steps * sqrt(size);
+    return (beyond < 0 ? 0 : beyond) / sqrt(update); /* fmax() would make 0 of a NaN */
 }
 
 typedef struct worst {
@@ -110,8 +111,8 @@ typedef struct worst {
 
 static void note(worst *w, double error, const char *where)
 {
-    if (!(error <= w->error)) {
-        *w = (worst){error, where};
+    if (sm_test_worse(&w->error, error)) {
+        w->where = where;
     }
 }
 
@@ -608,7 +609,7 @@ static void the_average_follows_the_applied_updates(void)
     }
     double largest = 0;
     for (size_t i = 0; i < floats; i++) {
-        largest = fmax(largest, fabs(run.trainer->update->average[i] - expected[i]) / (1 + fabs(expected[i])));
+        sm_test_worse(&largest, fabs(run.trainer->update->average[i] - expected[i]) / (1 + fabs(expected[i])));
     }
     SM_TEST_AT_MOST(largest, 1e-6); /* four roundings of a float */
     sm_free(expected);

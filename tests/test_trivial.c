@@ -72,7 +72,7 @@ static int is_median(const everything *all, size_t pixel, float value)
         below += other < value;
         above += other > value;
     }
-    return valid ? 2 * below <= valid && 2 * above <= valid : value == 0;
+    return valid ? 2 * below <= valid && 2 * above <= valid && !isnan(value) : value == 0;
 }
 
 static void every_position_has_the_mode_and_the_median(void)
