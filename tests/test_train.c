@@ -116,19 +116,10 @@ static void note(worst *w, double error, const char *where)
     }
 }
 
-/* The largest relative difference of the updates p_after - p_before of any tensor, its momentum, a running statistic, a
- * loss or a gradient norm. */
-static worst difference(const sm_parameters *parameters, const outcome *a, const outcome *b)
+/* The largest relative difference of a running statistic or a loss: no kink makes them jump. */
+static worst forward_difference(const sm_parameters *parameters, const outcome *a, const outcome *b)
 {
     worst w = {0, "nothing"};
-    for (int i = 0; i < parameters->parameters.count; i++) {
-        const sm_slice *slice = &parameters->parameters.items[i];
-        if (!slice->frozen) {
-            note(&w, update_error(a, b, slice), slice->name);
-            note(&w, sm_test_relative_error(a->momentum + slice->offset, b->momentum + slice->offset, slice->count),
-                 slice->name);
-        }
-    }
     for (int i = 0; i < parameters->buffers.count; i++) {
         const sm_slice *slice = &parameters->buffers.items[i];
         note(&w, sm_test_relative_error(a->buffers + slice->offset, b->buffers + slice->offset, slice->count),
@@ -138,6 +129,23 @@ static worst difference(const sm_parameters *parameters, const outcome *a, const
         for (int task = 0; task < TINY_TASKS; task++) {
             note(&w, fabs(a->loss[i][task] / b->loss[i][task] - 1), "a loss");
         }
+    }
+    return w;
+}
+
+/* The same, or of the updates p_after - p_before of any tensor, its momentum or a gradient norm. */
+static worst difference(const sm_parameters *parameters, const outcome *a, const outcome *b)
+{
+    worst w = forward_difference(parameters, a, b);
+    for (int i = 0; i < parameters->parameters.count; i++) {
+        const sm_slice *slice = &parameters->parameters.items[i];
+        if (!slice->frozen) {
+            note(&w, update_error(a, b, slice), slice->name);
+            note(&w, sm_test_relative_error(a->momentum + slice->offset, b->momentum + slice->offset, slice->count),
+                 slice->name);
+        }
+    }
+    for (int i = 0; i < a->steps; i++) {
         note(&w, fabs(a->norm[i] / b->norm[i] - 1), "the gradient norm");
     }
     return w;
@@ -176,6 +184,66 @@ static void expect_same_steps(const way *one, const way *other, int steps, doubl
  * not grow. */
 #define QUIET "data.height=32", "data.width=48", "optimizer.learning_rate=0.0005"
 
+/* Puts the run where the other one was after its steps. Collective over the run's ranks. */
+static void continue_from(tiny_run *run, const outcome *o)
+{
+    memcpy(run->session->buffers, o->buffers, o->buffer_floats * sizeof(float));
+    sm_session_wait_for_node(run->session);
+    if (sm_session_writes(run->session)) {
+        memcpy(run->session->values, o->values, o->floats * sizeof(float));
+        memcpy(run->trainer->update->state[0], o->momentum, o->floats * sizeof(float));
+    }
+    sm_session_wait_for_node(run->session);
+}
+
+/* Five steps of rank 0 alone, and each again on all ranks from where it began: rounding does not add up, so what one step
+ * allows, 1e-5 (8e-6 measured: sums of 1e4 floats, through twenty layers and back), holds for each. Losses and running
+ * statistics always keep to 1e-6 (1.2e-7 measured). \return how many steps' gradients do */
+static int same_step_by_step(const char *const *sets, int seed)
+{
+    tiny_run alone, all;
+    int is_root = sm_comm_rank(test_comm) == 0, good = 0;
+    char *set = sm_format("run.seed=%d", seed);
+    for (int i = 0; i < 2; i++) {
+        sm_config *config = tiny_config(sets);
+        SM_TEST_OK(sm_config_set(config, set));
+        if (i == 1) {
+            tiny_open(&all, test_comm, config);
+        } else if (is_root) {
+            tiny_open(&alone, sm_comm_self(), config);
+        } else {
+            sm_config_free(config);
+        }
+    }
+    for (int i = 0; i < 5; i++) {
+        outcome one = {0}, many;
+        if (is_root) {
+            record_steps(&alone, 1, &one);
+        }
+        share_outcome(&one);
+        record_steps(&all, 1, &many);
+        CU_ASSERT(tiny_same_bits(one.before, many.before, one.floats));
+        worst found = difference(all.session->parameters, &many, &one);
+        if (!(found.error <= 1e-5) && is_root) {
+            fprintf(stderr, "%s, step %d: %s differs by %g\n", set, i + 1, found.where, found.error);
+        }
+        good += found.error <= 1e-5;
+        SM_TEST_AT_MOST(forward_difference(all.session->parameters, &many, &one).error, 1e-6);
+        tiny_same_on_all_ranks(many.values, many.floats);
+        tiny_same_on_all_ranks(many.buffers, many.buffer_floats);
+        tiny_same_on_all_ranks(many.momentum, many.floats);
+        continue_from(&all, &one);
+        outcome_free(&one);
+        outcome_free(&many);
+    }
+    if (is_root) {
+        tiny_close(&alone);
+    }
+    tiny_close(&all);
+    sm_free(set);
+    return good;
+}
+
 /* 13 samples: batches of 5, 5, 3, 5, 5 (the third leaves rank 3 of 4 without samples), or of 7, 6, 7, 6, 7, split
  * unevenly over 2 and more ranks; and each sample has other numbers of valid pixels. */
 static void any_number_of_ranks_makes_the_same_updates(void)
@@ -183,8 +251,11 @@ static void any_number_of_ranks_makes_the_same_updates(void)
     static const char *const fives[] = {QUIET, "run.batch=5", NULL}, *const sevens[] = {QUIET, "run.batch=7",
                                                                                         "optimizer.clip_norm=2",
                                                                                         "model.dropout=0.3", NULL};
-    expect_same_steps(&(way){.sets = fives}, &(way){.sets = fives, .alone = 1}, 5, 1e-4);
-    expect_same_steps(&(way){.sets = sevens}, &(way){.sets = sevens, .alone = 1}, 5, 1e-4);
+    int good = 0;
+    for (int seed = 1; seed <= 3; seed++) {
+        good += same_step_by_step(fives, seed) + same_step_by_step(sevens, seed);
+    }
+    CU_ASSERT(good >= 28); /* of 30: see expect_same_steps() of ReLUs near 0 */
 }
 
 static void one_step_differs_by_rounding_alone(void)
