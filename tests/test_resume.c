@@ -15,6 +15,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #ifdef __SANITIZE_ADDRESS__
 /* Thousands of damaged files are opened: walking HDF5's stacks would take minutes (harness.c). */
@@ -193,6 +194,68 @@ static void resuming_a_finished_run_adds_nothing(void)
     expect_counts("plain-resumed", "/evaluations/val/step", 2, 2, 3);
     expect_same_file("plain", "plain-resumed", "checkpoints/step-00000006.h5", 93);
     expect_status_file("plain-resumed", "done");
+}
+
+static ino_t inode_of(const char *folder, const char *name)
+{
+    struct stat found = {0};
+    char *path = path_in(folder, name);
+    CU_ASSERT(stat(path, &found) == 0);
+    sm_free(path);
+    return found.st_ino;
+}
+
+static void expect_same_info(const char *path, const char *expected_path)
+{
+    sm_checkpoint_info found, expected;
+    SM_TEST_OK(sm_checkpoint_read_info(path, &found));
+    SM_TEST_OK(sm_checkpoint_read_info(expected_path, &expected));
+    CU_ASSERT(found.step == expected.step && found.samples_seen == expected.samples_seen);
+    CU_ASSERT(found.skipped == expected.skipped && found.seed == expected.seed);
+    CU_ASSERT(found.epoch == expected.epoch && expected.epoch == 1);
+    CU_ASSERT(found.world_size == expected.world_size && found.best_metric == expected.best_metric);
+    CU_ASSERT_STRING_EQUAL(found.fingerprint, expected.fingerprint);
+    sm_checkpoint_info_free(&found);
+    sm_checkpoint_info_free(&expected);
+}
+
+/* What has been trained before is written of no step, and so with all that was known of the last one. */
+static void a_checkpoint_written_without_a_step_says_the_same(void)
+{
+    static const char six[] = "checkpoints/step-00000006.h5";
+    static const char *const sets[] = {SIX, NULL};
+    char *path = path_in("plain", six), *elsewhere = path_in("elsewhere", six);
+    SM_TEST_OK(train("elsewhere", path, sets));
+    if (is_root()) {
+        expect_same_info(elsewhere, path);
+    }
+    sm_comm_barrier(test_comm);
+    sm_free(path);
+    sm_free(elsewhere);
+}
+
+/* Nor is a file written again that stands there, be it that others go. */
+static void a_complete_run_keeps_its_checkpoint(void)
+{
+    static const char six[] = "checkpoints/step-00000006.h5", three[] = "checkpoints/step-00000003.h5";
+    static const char *const sets[] = {SIX, NULL}, *const half[] = {SIX, "run.steps=3", "checkpoint.keep_best=false",
+                                                                    NULL};
+    copy_in("plain", "kept", six);
+    copy_in("plain", "kept", three);
+    copy_in("plain", "kept", "run.h5");
+    char *path = path_in("kept", three);
+    ino_t of_six = is_root() ? inode_of("kept", six) : 0, of_three = is_root() ? inode_of("kept", three) : 0;
+    SM_TEST_OK(train("kept", "auto", sets));
+    if (is_root()) {
+        CU_ASSERT(inode_of("kept", six) == of_six);
+    }
+    sm_comm_barrier(test_comm);
+    SM_TEST_OK(train("kept", path, half));
+    if (is_root()) {
+        CU_ASSERT(!exists_in("kept", six) && inode_of("kept", three) == of_three);
+    }
+    sm_comm_barrier(test_comm);
+    sm_free(path);
 }
 
 static void a_finished_run_can_be_made_longer(void)
@@ -768,7 +831,7 @@ static void numbers_that_no_run_writes_are_refused(void)
     static const struct {
         const char *attribute;
         int64_t value;
-    } cases[] = {{"step", -3}, {"samples_seen", -1}, {"skipped", 7}, {"skipped_in_a_row", -1}};
+    } cases[] = {{"step", -3}, {"samples_seen", -1}, {"skipped", 7}, {"skipped_in_a_row", -1}, {"epoch", -1}};
     static const char *const sets[] = {SIX, NULL};
     copy_in("plain", "edited", "checkpoints/step-00000003.h5");
     char *path = path_in("edited", "checkpoints/step-00000003.h5");
@@ -832,6 +895,8 @@ int main(int argc, char **argv)
     SM_TEST(the_log_says_how_convolutions_were_computed);
     SM_TEST(precisions_are_the_choices_of_their_key);
     SM_TEST(resuming_a_finished_run_adds_nothing);
+    SM_TEST(a_checkpoint_written_without_a_step_says_the_same);
+    SM_TEST(a_complete_run_keeps_its_checkpoint);
     SM_TEST(a_finished_run_can_be_made_longer);
     SM_TEST(an_existing_run_is_not_touched);
     SM_TEST(nothing_to_resume_is_a_new_run);

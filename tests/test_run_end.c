@@ -7,6 +7,7 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/data/sampler.h>
 #include <sigmatic/io/file.h>
+#include <sigmatic/train/checkpoint.h>
 
 #include <hdf5.h>
 #include <math.h>
@@ -295,6 +296,88 @@ static void a_checkpoint_takes_the_log_to_the_disk(void)
     CU_ASSERT(syncs_of_the_log == (is_root() ? 4 : 0));
 }
 
+/* ---- a dataset that rank 0 reads to know it again ---- */
+
+enum { BYTES_OF_AN_IMAGE = 64 * 96 * 3 };
+static int images_read, images_read_before_the_folder;
+static const char *folder_to_look_at;
+
+/* What is read of a dataset: stands in for the C library's. */
+ssize_t pread64(int descriptor, void *data, size_t bytes, off64_t offset)
+{
+    if (folder_to_look_at && bytes == BYTES_OF_AN_IMAGE) {
+        images_read++;
+        images_read_before_the_folder += !exists_in(folder_to_look_at, ".lock");
+    }
+    return syscall(SYS_pread64, descriptor, data, bytes, offset);
+}
+
+/* \return the path of a copy of the dataset without checksums */
+static char *plain_dataset(void)
+{
+    char *whole = tiny_dataset(), *path = path_in("", "plain.h5");
+    if (is_root()) {
+        copy_file(whole, path);
+        hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+        CU_ASSERT(H5Ldelete(file, "/train/image_crc32c", H5P_DEFAULT) >= 0);
+        H5Fclose(file);
+    }
+    sm_free(whole);
+    sm_comm_barrier(test_comm);
+    return path;
+}
+
+/* Ranks of other nodes see how far it is through files in the run's folder. */
+static void the_folder_is_there_before_the_fingerprint_is_found(void)
+{
+    char *plain = plain_dataset(), *data = sm_format("data.train=%s", plain);
+    const char *const sets[] = {"run.steps=1", "data.validation_split=", data, NULL};
+    images_read = images_read_before_the_folder = 0;
+    folder_to_look_at = "unknown";
+    SM_TEST_OK(train("unknown", NULL, sets));
+    folder_to_look_at = NULL;
+    CU_ASSERT(!is_root() || images_read >= TINY_TRAIN);
+    CU_ASSERT(images_read_before_the_folder == 0);
+    if (is_root()) {
+        sm_checkpoint_info info;
+        char *path = path_in("unknown", "checkpoints/step-00000001.h5");
+        SM_TEST_OK(sm_checkpoint_read_info(path, &info));
+        CU_ASSERT(strchr(info.fingerprint, '+') != NULL);
+        sm_checkpoint_info_free(&info);
+        sm_free(path);
+    }
+    sm_comm_barrier(test_comm);
+    sm_free(data);
+    sm_free(plain);
+}
+
+static void what_one_rank_cannot_open_nobody_reads(void)
+{
+    int is_last = sm_comm_rank(test_comm) == sm_comm_size(test_comm) - 1;
+    char *plain = plain_dataset(), *data = sm_format("data.train=%s%s", plain, is_last ? ".lost" : "");
+    const char *const sets[] = {"run.steps=1", "data.validation_split=", data, NULL};
+    images_read = 0;
+    folder_to_look_at = "lost";
+    CU_ASSERT(train("lost", NULL, sets) == SM_ERR_IO);
+    folder_to_look_at = NULL;
+    SM_TEST_MESSAGE("plain.h5.lost");
+    CU_ASSERT(images_read == 0 && !exists_in("lost", ".lock"));
+    sm_free(data);
+    sm_free(plain);
+}
+
+/* ---- what is said of the arithmetic ---- */
+
+static void running_statistics_are_news_where_they_are_not_asked_for(void)
+{
+    static const char *const sync[] = {"run.steps=1", "run.batch=1", "data.validation_split=", NULL};
+    static const char *const frozen[] = {"run.steps=1", "run.batch=1",
+                                         "data.validation_split=", "distributed.batch_norm=frozen", NULL};
+    static const char *const said[] = {"a global batch of 1", NULL}, *const not_said[] = {"!a global batch of 1", NULL};
+    SM_TEST_OK(train_saying("single", NULL, sync, said));
+    SM_TEST_OK(train_saying("single-frozen", NULL, frozen, not_said));
+}
+
 /* ---- going on otherwise ---- */
 
 /* One log cannot say of its rows that they were made by the one and by the other. */
@@ -350,6 +433,9 @@ int main(int argc, char **argv)
     SM_TEST(a_damaged_log_is_set_aside);
     SM_TEST(no_damage_of_the_log_stops_a_run);
     SM_TEST(a_checkpoint_takes_the_log_to_the_disk);
+    SM_TEST(the_folder_is_there_before_the_fingerprint_is_found);
+    SM_TEST(what_one_rank_cannot_open_nobody_reads);
+    SM_TEST(running_statistics_are_news_where_they_are_not_asked_for);
     SM_TEST(a_log_is_not_continued_by_another_weighting);
     SM_TEST(a_complete_run_names_the_key_that_it_counts_by);
     return sm_test_end();

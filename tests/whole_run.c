@@ -70,7 +70,7 @@ void copy_in(const char *from_folder, const char *to_folder, const char *name)
     sm_comm_barrier(test_comm);
 }
 
-/* The same, with what it says kept: all `parts` must be in it. */
+/* The same, with what it says kept: all `parts` must be in it, those after a '!' not. */
 sm_status train_saying(const char *folder, const char *resume, const char *const *sets, const char *const *parts)
 {
     char *path = sm_format("%s/said.%d", sm_test_folder(), sm_comm_rank(test_comm)), *text = NULL;
@@ -92,10 +92,12 @@ sm_status train_saying(const char *folder, const char *resume, const char *const
     if (is_root()) {
         SM_TEST_OK(sm_file_read_text(path, &text));
         for (int i = 0; parts[i]; i++) {
-            if (!strstr(text, parts[i])) {
-                fprintf(stderr, "'%s' is not in what %s said: %s\n", parts[i], folder, text);
+            int is_unwanted = *parts[i] == '!', is_said = strstr(text, parts[i] + is_unwanted) != NULL;
+            if (is_said == is_unwanted) {
+                fprintf(stderr, "'%s' is %sin what %s said: %s\n", parts[i] + is_unwanted, is_said ? "" : "not ",
+                        folder, text);
             }
-            CU_ASSERT(strstr(text, parts[i]) != NULL);
+            CU_ASSERT(is_said != is_unwanted);
         }
     }
     sm_fail(status, "%s", message);

@@ -15,7 +15,7 @@ int is_root(void);
 sm_status train_with(const char *folder, const sm_train_options *options, const char *const *sets);
 sm_status train(const char *folder, const char *resume, const char *const *sets);
 
-/** The same, with what rank 0 says kept: all `parts`, NULL-terminated, must be in it. */
+/** The same, with what rank 0 says kept: all `parts`, NULL-terminated, must be in it, what follows a '!' must not. */
 sm_status train_saying(const char *folder, const char *resume, const char *const *sets, const char *const *parts);
 
 /** \return the path of a file in a run's folder, freed with sm_free(). Not collective. */

@@ -232,7 +232,7 @@ static sm_status write_attributes(sm_h5 *file, const sm_trainer *trainer, const 
     SM_TRY(sm_h5_write_attribute_text(file, "/", "optimizer", trainer->update->optimizer->kind->name));
     SM_TRY(sm_h5_write_attribute_int64(file, "/", "seed", (int64_t)session->settings.seed));
     SM_TRY(sm_h5_write_attribute_int64(file, "/", "step", trainer->step));
-    SM_TRY(sm_h5_write_attribute_int64(file, "/", "epoch", trainer->record.epoch));
+    SM_TRY(sm_h5_write_attribute_int64(file, "/", "epoch", trainer->epoch));
     SM_TRY(sm_h5_write_attribute_int64(file, "/", "samples_seen", trainer->position));
     SM_TRY(sm_h5_write_attribute_int64(file, "/", "skipped", trainer->skipped));
     SM_TRY(sm_h5_write_attribute_int64(file, "/", "skipped_in_a_row", trainer->skipped_in_a_row));
@@ -321,6 +321,7 @@ static const struct {
     const char *attribute;
     size_t offset; /* of an int64_t in sm_trainer */
 } positions[] = {{"step", offsetof(sm_trainer, step)},
+                 {"epoch", offsetof(sm_trainer, epoch)},
                  {"samples_seen", offsetof(sm_trainer, position)},
                  {"skipped", offsetof(sm_trainer, skipped)},
                  {"skipped_in_a_row", offsetof(sm_trainer, skipped_in_a_row)}};

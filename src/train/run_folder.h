@@ -43,7 +43,7 @@ sm_status sm_run_folder_write_status(const sm_run_folder *folder, const char *wo
  * \return SM_ERR_INPUT if there are some, but none is whole */
 sm_status sm_run_folder_latest(sm_run_folder *folder, char **path);
 
-/** Says that this process has written the checkpoint of `step`: it is whole, nobody reads it again. Then removes all but the `keep`
+/** Says that this process has written or loaded the checkpoint of `step`: it is whole, nobody reads it again. Then removes all but the `keep`
  * newest whole ones up to `step`. Later ones are of a run that was taken back to an earlier checkpoint: they would be resumed instead of
  * this one. Damaged ones do not count, but go as soon as `keep` newer ones are whole. What an earlier process wrote is read once. */
 sm_status sm_run_folder_prune(sm_run_folder *folder, int64_t step, int keep);

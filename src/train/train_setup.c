@@ -1,5 +1,6 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/comm/stall.h>
 #include <sigmatic/data/data_options.h>
 #include <sigmatic/data/sampler.h>
 
@@ -14,9 +15,6 @@ static sm_status open_data(sm_training *t)
     SM_TRY(sm_data_open_train(t->config, &t->train));
     SM_TRY(sm_data_open_validation(t->config, &t->validation));
     SM_TRY(sm_data_augmentation(t->config, t->train, &t->augmentation));
-    if (sm_training_is_root(t)) { /* it writes the checkpoints that keep it */
-        SM_TRY(sm_dataset_find_fingerprint(t->train));
-    }
 done:
     return sm_comm_agree(t->comm, status);
 }
@@ -105,13 +103,24 @@ static void print_plan_text(const sm_training *t)
            sm_dataset_fingerprint(t->train), (long long)t->steps);
 }
 
-sm_status sm_training_print_plan(const sm_training *t)
+static sm_status print_plan(const sm_training *t)
 {
     sm_status status = SM_OK;
-    if (sm_training_is_root(t) && t->options->json) {
+    SM_TRY(sm_dataset_find_fingerprint(t->train));
+    if (t->options->json) {
         status = print_plan_json(t);
-    } else if (sm_training_is_root(t)) {
+    } else {
         print_plan_text(t);
     }
-    return sm_comm_agree(t->comm, status);
+done:
+    return status;
+}
+
+/* It writes no files by which other nodes could see how far rank 0 is with reading: they wait without a limit. */
+sm_status sm_training_print_plan(const sm_training *t)
+{
+    sm_comm_set_stall_limit(0);
+    sm_status status = sm_comm_agree(t->comm, sm_training_is_root(t) ? print_plan(t) : SM_OK);
+    sm_comm_set_stall_limit(sm_config_real(t->config, "distributed", "stall_seconds"));
+    return status;
 }

@@ -41,6 +41,20 @@ done:
     return sm_comm_agree(t->comm, status);
 }
 
+/* From now on other nodes see what a rank does that works alone, as the next one: it may read all of the data. */
+static void show_ranks(const sm_training *t)
+{
+    char *ranks = sm_run_folder_file(t->folder, "ranks");
+    sm_comm_set_stall_folder(ranks);
+    sm_free(ranks);
+}
+
+/* On rank 0, which writes the checkpoints that keep it. */
+static sm_status find_fingerprint(const sm_training *t)
+{
+    return sm_comm_agree(t->comm, sm_training_is_root(t) ? sm_dataset_find_fingerprint(t->train) : SM_OK);
+}
+
 /* Decides which checkpoint to go on from; "" = none. */
 static sm_status find_checkpoint(const sm_training *t, char *path, size_t path_bytes)
 {
@@ -98,6 +112,15 @@ done:
     return status;
 }
 
+/* \return 1 if the checkpoint is what this run would write of the same step */
+static int is_own(const sm_training *t, const char *path)
+{
+    char *own = sm_run_folder_checkpoint(t->folder, t->trainer->step);
+    int is_same = strcmp(path, own) == 0;
+    sm_free(own);
+    return is_same;
+}
+
 static sm_status load_start(sm_training *t)
 {
     sm_status status = SM_OK;
@@ -108,6 +131,7 @@ static sm_status load_start(sm_training *t)
     const char *pretrained = sm_config_text_of(t->config, "model", "pretrained");
     if (*path) {
         SM_TRY(sm_checkpoint_load(t->session, t->trainer, path, 0));
+        t->saved_step = is_own(t, path) ? t->trainer->step : -1;
         sm_log_info("resuming from %s at step %lld", path, (long long)t->trainer->step);
     } else {
         if (t->options->resume) {
@@ -192,15 +216,14 @@ static void start_watching(sm_training *t)
         t->trace = t->trainer->trace = sm_trace_new(t->options->trace_first, t->options->trace_last);
     }
     sm_comm_set_stall_report(report_stall, t);
-    char *ranks = sm_run_folder_file(t->folder, "ranks");
-    sm_comm_set_stall_folder(ranks);
-    sm_free(ranks);
 }
 
 sm_status sm_training_start(sm_training *t)
 {
     sm_status status = SM_OK;
     SM_TRY(take_folder(t));
+    show_ranks(t);
+    SM_TRY(find_fingerprint(t));
     SM_TRY(load_start(t));
     SM_TRY(claim_folder(t));
     sm_trainer_bind(t->trainer);

@@ -12,6 +12,15 @@
 
 /* ---- saving ---- */
 
+/* \param own  what rank 0 met before: then all is kept */
+static sm_status prune(sm_training *t, sm_status own)
+{
+    if (sm_training_is_root(t) && own == SM_OK) {
+        own = sm_run_folder_prune(t->folder, t->trainer->step, t->session->settings.keep_last);
+    }
+    return sm_comm_agree(t->comm, own);
+}
+
 /* The log reaches the disk first: a checkpoint never knows of steps that a lost machine's log does not. A log that
  * cannot be written does not keep the checkpoint from being. */
 static sm_status save(sm_training *t, int best)
@@ -24,10 +33,7 @@ static sm_status save(sm_training *t, int best)
     SM_TRY(sm_checkpoint_save(t->trainer, path, best ? best_path : NULL, sm_dataset_fingerprint(t->train),
                               t->best_metric));
     t->saved_step = t->trainer->step;
-    if (sm_training_is_root(t) && own == SM_OK) {
-        own = sm_run_folder_prune(t->folder, t->trainer->step, t->session->settings.keep_last);
-    }
-    status = sm_comm_agree(t->comm, own);
+    status = prune(t, own);
 done:
     sm_free(path);
     sm_free(best_path);
@@ -197,7 +203,7 @@ static sm_status make_up_for_evaluation(sm_training *t)
     sm_status status = SM_OK;
     int64_t step = t->trainer->step;
     if (step >= t->steps) {
-        SM_TRY(save(t, 0)); /* a run that begins with a complete checkpoint of another folder */
+        SM_TRY(t->saved_step == step ? prune(t, SM_OK) : save(t, 0)); /* saved: a complete one of another folder */
     }
     if (step >= t->steps || (step > 0 && is_due(t->session->settings.evaluate_interval, step))) {
         SM_TRY(evaluate(t));

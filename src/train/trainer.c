@@ -48,7 +48,7 @@ sm_status sm_trainer_new(sm_session *session, int out_height, int out_width, int
     SM_TRY(sm_update_new(session, &trainer->update));
     SM_TRY(sm_schedule_new(session->config, trainer->update->optimizer->learning_rate, steps, &trainer->schedule));
     SM_TRY(sm_engine_new(session, out_height, out_width, capacity, 1, &trainer->engine));
-    if (session->settings.batch == 1) {
+    if (session->settings.batch == 1 && session->settings.batch_norm != SM_BATCH_NORM_FROZEN) {
         sm_log_info("a global batch of 1 has no variance over images: the ASPP's pooled branch is normalised by its "
                     "running statistics");
     }
@@ -410,7 +410,7 @@ static void fill_record(sm_trainer *trainer, const sm_batch *batch, int applied,
 {
     sm_step_record *record = &trainer->record;
     record->step = trainer->step;
-    record->epoch = batch->epoch;
+    record->epoch = trainer->epoch;
     record->applied = applied;
     record->learning_rate = learning_rate;
     record->gradient_norm = norm;
@@ -451,6 +451,7 @@ sm_status sm_trainer_step_from(sm_trainer *trainer, sm_batch_next next, void *us
         sm_weighting_undo_step(session->weighting);
         memcpy(session->buffers, trainer->buffers_before, session->parameters->buffers.floats * sizeof(float));
     }
+    trainer->epoch = batch->epoch;
     trainer->position = batch->position + batch->count_global;
     fill_record(trainer, batch, applied, learning_rate, norm, sm_seconds() - begin);
     sm_trace_add(trainer->trace, SM_TRACE_STEP, begin, sm_seconds(), "step %lld", (long long)trainer->step);

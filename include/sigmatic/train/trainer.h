@@ -26,6 +26,7 @@ typedef struct sm_trainer {
     sm_trace *trace; /**< not owned; NULL = no timeline */
     /* position of the run, saved with a checkpoint */
     int64_t step;     /**< attempted steps */
+    int64_t epoch;    /**< of the last step */
     int64_t position; /**< samples seen */
     int64_t skipped;  /**< steps with non-finite numbers */
     int64_t skipped_in_a_row;
