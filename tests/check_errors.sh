@@ -249,6 +249,16 @@ refuse "--prediction-count 0" -- eval $checkpoint --prediction-count 0
 refuse "absent.h5" -- show absent.h5
 refuse "good.h5" "sigmatic-run" -- show good.h5
 
+# ---- what may be replaced: a file of the same kind, nothing else ----
+
+cp good.h5 own.h5 && cp $checkpoint kept.h5 && echo "# notes" >notes.md && mkfifo pipe && ln -s own.h5 link.h5 || exit 1
+precious=$(cksum own.h5 kept.h5 notes.md)
+for name in own.h5 kept.h5 notes.md pipe link.h5; do
+    refuse "$name" "no predictions file; choose another name" -- eval kept.h5 --data own.h5 --predictions $name
+    refuse "$name" "no timeline; choose another name" -- train good.ini --overwrite --set run.folder=other7 --trace $name
+    [ $name = own.h5 ] || refuse "$name" "no dataset file; choose another name" -- data scenes $name --overwrite --train 1 --validation 1 --height 32 --width 32
+done
+
 # ---- a full disk: no file may grow beyond 20 MB, and the checkpoint has 48 ----
 
 cat >full_disk <<SH
@@ -265,6 +275,14 @@ refuse "step-00000002.h5" "full/checkpoints" "File too large" -- train full.ini 
 refuse "full.h5" "cannot be" -- data scenes full.h5 --train 200 --height 128 --width 128
 refuse "predicted.h5" "cannot be" -- eval $checkpoint --data large.h5 --set data.height=128 --set data.width=128 --predictions predicted.h5 --prediction-count 64
 wait
+expect "what was refused is as it was" [ "$precious" = "$(cksum own.h5 kept.h5 notes.md)" ]
+expect "a pipe and a link too" sh -c '[ -p pipe ] && [ -L link.h5 ]'
+for time in first second; do
+    expect "predictions, the $time time" "$program" eval $checkpoint --predictions seen.h5
+    expect "a timeline, the $time time" "$program" train good.ini --overwrite --set run.folder=other8 --trace seen.json --trace-steps 1:1
+    expect "a dataset, the $time time" "$program" data scenes again.h5 --overwrite --train 1 --validation 1 --height 32 --width 32
+done
+expect "a timeline is not written over what the run has made" sh -c "! '$program' train good.ini --set run.folder=other9 --trace other9/run.h5 && '$program' show other9/run.h5"
 expect "the status file tells" grep -q '^failed: .*File too large' full/status
 expect "nothing half-written is left" sh -c '[ -z "$(ls full/checkpoints)" ]'
 expect "no half of a dataset is left" sh -c '[ -z "$(ls | grep ^full.h5)" ]'

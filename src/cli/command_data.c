@@ -49,7 +49,8 @@ static sm_status make_scenes(command_context *context, int argc, char **argv)
         {"vector-noise", ARGUMENT_REAL, &options.scene.vector_noise, "PIXELS",
          "standard deviation added to the centroid vectors (0)"},
         {"clean-evaluation", ARGUMENT_FLAG, &options.clean_evaluation, NULL, "label noise in the split train only"},
-        {"overwrite", ARGUMENT_FLAG, &options.overwrite, NULL, "replace OUTPUT"},
+        {"overwrite", ARGUMENT_FLAG, &options.overwrite, NULL,
+         "replace OUTPUT if it is a dataset file (no link to one)"},
         {0},
     };
     SM_TRY(command_arguments(context, "data scenes",
@@ -97,7 +98,8 @@ static sm_status import_dataset(command_context *context, int argc, char **argv)
         {"OUTPUT", ARGUMENT_POSITIONAL, &options.output, NULL, "dataset file to write (HDF5)"},
         {"height", ARGUMENT_INTEGER, &height, "PIXELS", "of what is stored; 0 = as the images (0)"},
         {"width", ARGUMENT_INTEGER, &width, "PIXELS", "of what is stored; 0 = as the images (0)"},
-        {"overwrite", ARGUMENT_FLAG, &options.overwrite, NULL, "replace OUTPUT"},
+        {"overwrite", ARGUMENT_FLAG, &options.overwrite, NULL,
+         "replace OUTPUT if it is a dataset file (no link to one)"},
     };
     for (int f = 0; importer->flags[f].name; f++) {
         table[OWN + f] = (argument){importer->flags[f].name, ARGUMENT_FLAG, &flags[f], NULL, importer->flags[f].help};

@@ -21,6 +21,13 @@ typedef struct eval_options {
     argument_list sets;
 } eval_options;
 
+/* Before all work: one typing error must not cost a dataset or a checkpoint. */
+static sm_status check_predictions(sm_comm *comm, const char *path)
+{
+    int looks = path && sm_comm_rank(comm) == 0;
+    return sm_comm_agree(comm, looks ? sm_evaluator_check_predictions(path) : SM_OK);
+}
+
 /* Every rank learns the checkpoint's config from rank 0. */
 static sm_status read_config(sm_comm *comm, const eval_options *options, sm_config **out)
 {
@@ -200,7 +207,7 @@ sm_status command_eval(command_context *context, int argc, char **argv)
         {"split", ARGUMENT_TEXT, &options.split, "NAME",
          "its split; default: validation_split of the checkpoint's config"},
         {"predictions", ARGUMENT_TEXT, &options.predictions, "FILE",
-         "write pictures and maps of the first samples (HDF5)"},
+         "write pictures and maps of the first samples (HDF5); replaces earlier predictions only"},
         {"prediction-count", ARGUMENT_INTEGER, &options.prediction_count, "N",
          "how many samples --predictions writes (8)"},
         {"trivial", ARGUMENT_FLAG, &options.trivial, NULL,
@@ -220,6 +227,7 @@ sm_status command_eval(command_context *context, int argc, char **argv)
         if (options.prediction_count != USUAL_COUNT && !options.predictions) {
             SM_TRY(sm_fail(SM_ERR_USAGE, "eval: --prediction-count goes with --predictions FILE"));
         }
+        SM_TRY(check_predictions(context->comm, options.predictions));
         SM_TRY(read_config(context->comm, &options, &config));
         char *ranks = sm_format("%s.ranks", options.checkpoint);
         sm_comm_set_stall_limit(sm_config_real(config, "distributed", "stall_seconds"));

@@ -384,6 +384,11 @@ static sm_status write_split(sm_comm *comm, const char *path, sm_dataset_writer 
     return SM_OK;
 }
 
+static int is_dataset(const char *path)
+{
+    return sm_h5_has_format(path, SM_DATASET_FORMAT);
+}
+
 static sm_status check_output(const char *path, int overwrite)
 {
     if (sm_folder_exists(path)) {
@@ -392,7 +397,7 @@ static sm_status check_output(const char *path, int overwrite)
     if (!overwrite && sm_file_exists(path)) {
         return sm_fail(SM_ERR_USAGE, "%s: exists; --overwrite replaces it", path);
     }
-    return SM_OK;
+    return sm_file_check_replaceable(path, is_dataset, "dataset file");
 }
 
 sm_status sm_dataset_write(sm_comm *comm, const char *path, const sm_dataset_spec *spec, int overwrite,

@@ -6,6 +6,7 @@
 
 #include <sigmatic/base/memory.h>
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -254,6 +255,25 @@ done:
     return status;
 }
 
+sm_status sm_file_check_replaceable(const char *path, int (*is_own)(const char *path), const char *kind)
+{
+    struct stat info;
+    const char *found = NULL;
+    if (lstat(path, &info) != 0) {
+        return SM_OK; /* what hinders a look hinders writing too, and that tells it */
+    }
+    if (S_ISDIR(info.st_mode)) {
+        found = "is a folder, and";
+    } else if (S_ISLNK(info.st_mode)) {
+        found = "is a link, and";
+    } else if (!S_ISREG(info.st_mode)) {
+        found = "is a device or the like, and";
+    } else if (!is_own(path)) {
+        found = "exists and is";
+    }
+    return found ? sm_fail(SM_ERR_USAGE, "%s: %s no %s; choose another name", path, found, kind) : SM_OK;
+}
+
 static sm_status open_file(const char *path, int flags, sm_file **out)
 {
     int descriptor;
@@ -325,6 +345,18 @@ sm_status sm_file_pwrite(sm_file *file, const void *data, size_t bytes, uint64_t
         done += (size_t)now;
     }
     return SM_OK;
+}
+
+int sm_file_begins_with(const char *path, const char *text)
+{
+    char found[64];
+    size_t bytes = strlen(text);
+    sm_file *file = NULL;
+    assert(bytes <= sizeof found);
+    int begins = sm_file_open_read(path, &file) == SM_OK && sm_file_pread(file, found, bytes, 0) == SM_OK &&
+                 memcmp(found, text, bytes) == 0;
+    sm_file_close(file);
+    return begins;
 }
 
 sm_status sm_file_sync(sm_file *file)

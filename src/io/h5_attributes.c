@@ -228,3 +228,14 @@ sm_status sm_h5_read_attribute_text(const sm_h5 *file, const char *object, const
     sm_h5_array_free(&array);
     return status;
 }
+
+int sm_h5_has_format(const char *path, const char *format)
+{
+    sm_h5 *file = NULL;
+    char *found = NULL;
+    int has = sm_h5_open(path, &file) == SM_OK && sm_h5_has_attribute(file, "/", "format") &&
+              sm_h5_read_attribute_text(file, "/", "format", &found) == SM_OK && strcmp(found, format) == 0;
+    sm_free(found);
+    sm_h5_close(file);
+    return has;
+}

@@ -247,6 +247,11 @@ static sm_status run_batches(sm_evaluator *e, const sm_evaluation *evaluation, s
     return status;
 }
 
+sm_status sm_evaluator_check_predictions(const char *path)
+{
+    return sm_predictions_check(path);
+}
+
 sm_status sm_evaluator_run(sm_evaluator *e, const sm_evaluation *evaluation, double *values)
 {
     sm_status status = SM_OK;

@@ -13,6 +13,8 @@ enum { TRUTH_PICTURE, PREDICTION_PICTURE, TRUTH, PREDICTION, ARRAYS };
 
 static const char *const array_names[ARRAYS] = {"truth_picture", "prediction_picture", "truth", "prediction"};
 
+static const char FORMAT[] = "sigmatic-predictions";
+
 struct sm_predictions {
     const sm_session *session;
     char *path, *partial; /* its name in the end, and until then */
@@ -76,7 +78,7 @@ static sm_status create_file(sm_predictions *p, const sm_dataset *dataset)
     }
     SM_TRY(sm_make_folder_of(p->path));
     SM_TRY(sm_h5_create(p->partial, SM_H5_EARLIEST, &file));
-    SM_TRY(sm_h5_write_attribute_text(file, "/", "format", "sigmatic-predictions"));
+    SM_TRY(sm_h5_write_attribute_text(file, "/", "format", FORMAT));
     SM_TRY(sm_h5_write_attribute_int64(file, "/", "format_version", 1));
     SM_TRY(sm_h5_write_texts(file, "/name", names, n));
     SM_TRY(sm_h5_create_contiguous(file, "/image", SM_H5_U8, 4, (size_t[]){n, h, w, 3}, &p->offsets[0]));
@@ -99,6 +101,16 @@ static void free_predictions(sm_predictions *p)
     sm_free(p->thing);
     sm_free(p->decoded);
     sm_free(p);
+}
+
+static int is_predictions(const char *path)
+{
+    return sm_h5_has_format(path, FORMAT);
+}
+
+sm_status sm_predictions_check(const char *path)
+{
+    return sm_file_check_replaceable(path, is_predictions, "predictions file");
 }
 
 sm_status sm_predictions_finish(sm_predictions *p, sm_status status)

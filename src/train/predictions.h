@@ -8,6 +8,9 @@
 
 typedef struct sm_predictions sm_predictions;
 
+/** sm_evaluator_check_predictions(). */
+sm_status sm_predictions_check(const char *path);
+
 /** Creates the file as `<path>.partial`. Collective; on failure nothing is left. */
 sm_status sm_predictions_create(const sm_session *session, const sm_dataset *dataset, const char *path, int64_t count,
                                 int height, int width, sm_predictions **out);

@@ -1,5 +1,6 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/timer.h>
+#include <sigmatic/io/file.h>
 #include <sigmatic/io/json.h>
 #include <sigmatic/train/trace.h>
 
@@ -19,6 +20,9 @@ struct sm_trace {
     event *events;
     int64_t count, capacity;
 };
+
+/* The first key of the file. */
+static const char EVENTS[] = "traceEvents";
 
 static const char *const lane_names[SM_TRACE_LANES] = {"step", "ops", "waits", "buckets", "input and output"};
 
@@ -96,12 +100,25 @@ static void add_events(sm_json *list, int rank, const event *events, int64_t cou
     }
 }
 
+static int is_timeline(const char *path)
+{
+    char *begin = sm_format("{\"%s\":", EVENTS);
+    int is = sm_file_begins_with(path, begin);
+    sm_free(begin);
+    return is;
+}
+
+sm_status sm_trace_check(const char *path)
+{
+    return sm_file_check_replaceable(path, is_timeline, "timeline");
+}
+
 sm_status sm_trace_write(sm_trace *trace, sm_comm *comm, const char *path)
 {
     sm_status status = SM_OK;
     int own = sm_comm_rank(comm);
     sm_json *json = own == 0 ? sm_json_new() : NULL;
-    sm_json *list = json ? sm_json_set_array(json, "traceEvents") : NULL;
+    sm_json *list = json ? sm_json_set_array(json, EVENTS) : NULL;
     for (int rank = 0; rank < sm_comm_size(comm);
          rank++) { /* one rank after the other tells all; only rank 0 keeps it */
         int64_t count = trace->count;
@@ -120,7 +137,8 @@ sm_status sm_trace_write(sm_trace *trace, sm_comm *comm, const char *path)
     }
     if (json) {
         sm_json_set_text(json, "displayTimeUnit", "ms");
-        status = sm_json_write(json, path);
+        status = sm_trace_check(path); /* the run may have made a file of that name since it started */
+        status = status == SM_OK ? sm_json_write(json, path) : status;
         sm_json_free(json);
     }
     return sm_comm_agree(comm, status);

@@ -82,6 +82,13 @@ static void release(sm_training *t)
     sm_free(t->skipped);
 }
 
+/* Before all work: one typing error must not cost a dataset or a checkpoint. */
+static sm_status check_trace(const sm_training *t)
+{
+    int looks = t->options->trace && !t->options->dry_run && sm_training_is_root(t);
+    return sm_comm_agree(t->comm, looks ? sm_trace_check(t->options->trace) : SM_OK);
+}
+
 sm_status sm_train(const sm_config *config, sm_comm *comm, const sm_train_options *options, int *started)
 {
     sm_status status = SM_OK;
@@ -92,6 +99,7 @@ sm_status sm_train(const sm_config *config, sm_comm *comm, const sm_train_option
     if (!options->dry_run) {
         sm_stop_signal_install();
     }
+    SM_TRY(check_trace(&t));
     SM_TRY(sm_training_set_up(&t));
     if (options->dry_run) {
         status = sm_training_print_plan(&t);

@@ -47,6 +47,15 @@ sm_status sm_file_write_atomic(const char *path, const void *data, size_t bytes)
 /** Tells before the work whether sm_file_write_atomic() could write `path`: makes its folder, and a file there that is removed at once. */
 sm_status sm_file_check_writable(const char *path);
 
+/** Tells before the work whether a new file may take the place of what is at `path`: nothing, or a regular file of the same kind.
+ * \param is_own  whether that file is of the kind, 0 also for what it cannot read
+ * \param kind    the kind's name for messages, "predictions file"
+ * \return SM_ERR_USAGE for anything else: a folder, a device, a link (which a rename would replace, not what it leads to), another file */
+sm_status sm_file_check_replaceable(const char *path, int (*is_own)(const char *path), const char *kind);
+
+/** \return 1 if a file can be read and begins with `text`. */
+int sm_file_begins_with(const char *path, const char *text);
+
 /** Moves what is at `from` to `to` in the same file system, replacing a file there, and syncs the folder of `to`. */
 sm_status sm_file_rename(const char *from, const char *to);
 

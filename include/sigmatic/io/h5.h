@@ -124,6 +124,9 @@ sm_status sm_h5_read_attribute_int64s(const sm_h5 *file, const char *object, con
                                       size_t *count);
 sm_status sm_h5_read_attribute_texts(const sm_h5 *file, const char *object, const char *name, char ***texts,
                                      size_t *count);
+
+/** \return 1 if an HDF5 file is there whose attribute 'format' is `format`. */
+int sm_h5_has_format(const char *path, const char *format);
 /** \} */
 
 /** \name Datasets

@@ -34,6 +34,10 @@ typedef struct sm_evaluation {
     int (*stop)(void); /**< about once a second: was this rank asked to stop? Set on all ranks or none; NULL = never */
 } sm_evaluation;
 
+/** Tells before the work whether predictions may be written to `path`: nothing is there, or earlier predictions. Not collective.
+ * \return SM_ERR_USAGE naming what is there instead */
+sm_status sm_evaluator_check_predictions(const char *path);
+
 /** Evaluates. Collective.
  * \param [out] values  sm_evaluator_value_count() doubles, the same on every rank; NaN where nothing was measured
  * \return the same on every rank: SM_PREEMPTED if `stop` said so on one of them; what the loader of a rank met; what writing the predictions

@@ -37,7 +37,11 @@ int sm_trace_begin_step(sm_trace *trace, sm_comm *comm, int64_t step);
 void sm_trace_add(sm_trace *trace, sm_trace_lane lane, double begin, double end, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 
-/** Writes all ranks' events. Collective. */
+/** Tells before the work whether a timeline may be written to `path`: nothing is there, or an earlier timeline. Not collective.
+ * \return SM_ERR_USAGE naming what is there instead */
+sm_status sm_trace_check(const char *path);
+
+/** Writes all ranks' events; refuses what sm_trace_check() does. Collective. */
 sm_status sm_trace_write(sm_trace *trace, sm_comm *comm, const char *path);
 
 #ifdef __cplusplus
