@@ -6,7 +6,7 @@
 /* Distances are compared up to here, as usual for street scenes: beyond, a fraction of a pixel is many metres. */
 static const double farthest_metres = 80;
 
-/* The disparity that pictures show brightest, as a share of the width: 85 of 2048 pixels, 5.5 m in Cityscapes. */
+/* The disparity that pictures show brightest, as a fraction of the width: 85 of 2048 pixels, 5.5 m in Cityscapes. */
 static const double nearest_share = 1.0 / 24;
 
 enum { VALID, WITH_METRES, COUNTS };

@@ -50,20 +50,20 @@ SM_CLONES static void exponentials(size_t count, const float *restrict z, float 
     }
 }
 
-/* z = inverse_temperature * (logits - the pixel's greatest) and exp(z) of a block of pixels, so that no exponential
+/* z = inverse_temperature * (logits - the item's greatest) and exp(z) of a block of items, so that no exponential
  * overflows. Exponentials are most of the work: a block gives them long loops. */
-static void take_exponentials(const sm_loss_maps *maps, size_t first, size_t pixels, float *z, float *exp_z)
+static void take_exponentials(const sm_loss_maps *maps, size_t first, size_t items, float *z, float *exp_z)
 {
     int classes = maps->channels;
     assert(classes > 0);
-    for (size_t i = 0; i < pixels; i++) {
+    for (size_t i = 0; i < items; i++) {
         const float *logits = maps->logits + (first + i) * (size_t)classes;
         float most = greatest(classes, logits);
         for (int c = 0; c < classes; c++) {
             z[i * (size_t)classes + (size_t)c] = (logits[c] - most) * maps->inverse_temperature;
         }
     }
-    exponentials(pixels * (size_t)classes, z, exp_z);
+    exponentials(items * (size_t)classes, z, exp_z);
 }
 
 static float sum_of(int count, const float *values)
@@ -76,7 +76,7 @@ static float sum_of(int count, const float *values)
 }
 
 /* d/ds of log sum exp(z) - z_t at z = exp(-s) logits is z_t - sum_c softmax_c z_c, whatever is taken from all z. */
-static sm_loss_sums cross_entropy_pixel(int classes, const float *z, const float *exp_z, uint8_t truth, double weight)
+static sm_loss_sums cross_entropy_item(int classes, const float *z, const float *exp_z, uint8_t truth, double weight)
 {
     float sum = sum_of(classes, exp_z), expected = 0;
     for (int c = 0; c < classes; c++) {
@@ -92,14 +92,14 @@ static sm_loss_sums cross_entropy_forward(const sm_loss_maps *maps, size_t begin
     float z[BLOCK * SM_CLASSES_MAX], exp_z[BLOCK * SM_CLASSES_MAX];
     sm_loss_sums sums = {0, 0};
     for (size_t first = begin; first < end; first += BLOCK) {
-        size_t pixels = end - first < BLOCK ? end - first : BLOCK;
-        take_exponentials(maps, first, pixels, z, exp_z);
-        for (size_t i = 0; i < pixels; i++) {
+        size_t items = end - first < BLOCK ? end - first : BLOCK;
+        take_exponentials(maps, first, items, z, exp_z);
+        for (size_t i = 0; i < items; i++) {
             uint8_t truth = target[first + i];
             if (truth != SM_CLASS_IGNORED) {
                 double weight = maps->class_weights ? maps->class_weights[truth] : 1;
                 sm_loss_sums one =
-                    cross_entropy_pixel(maps->channels, z + i * classes, exp_z + i * classes, truth, weight);
+                    cross_entropy_item(maps->channels, z + i * classes, exp_z + i * classes, truth, weight);
                 sums.loss += one.loss;
                 sums.slope += one.slope;
             }
@@ -114,9 +114,9 @@ static void cross_entropy_backward(const sm_loss_maps *maps, size_t begin, size_
     size_t classes = (size_t)maps->channels;
     float z[BLOCK * SM_CLASSES_MAX], exp_z[BLOCK * SM_CLASSES_MAX];
     for (size_t first = begin; first < end; first += BLOCK) {
-        size_t pixels = end - first < BLOCK ? end - first : BLOCK;
-        take_exponentials(maps, first, pixels, z, exp_z);
-        for (size_t i = 0; i < pixels; i++) {
+        size_t items = end - first < BLOCK ? end - first : BLOCK;
+        take_exponentials(maps, first, items, z, exp_z);
+        for (size_t i = 0; i < items; i++) {
             uint8_t truth = target[first + i];
             float *grad = maps->grad_logits + (first + i) * classes;
             if (truth == SM_CLASS_IGNORED) {
@@ -125,9 +125,9 @@ static void cross_entropy_backward(const sm_loss_maps *maps, size_t begin, size_
             }
             float weight = maps->class_weights ? maps->class_weights[truth] : 1;
             float factor = maps->scale * maps->inverse_temperature * weight;
-            float share = factor / sum_of(maps->channels, exp_z + i * classes);
+            float scale = factor / sum_of(maps->channels, exp_z + i * classes);
             for (size_t c = 0; c < classes; c++) {
-                grad[c] = exp_z[i * classes + c] * share;
+                grad[c] = exp_z[i * classes + c] * scale;
             }
             grad[truth] -= factor;
         }

@@ -16,7 +16,7 @@ typedef struct sm_loss_maps {
     const float *class_weights; /**< channels, or NULL */
     float inverse_temperature;  /**< multiplies the logits of a cross-entropy */
     float scale;                /**< of the gradient */
-    float *grad_logits;         /**< (pixels, channels); NULL in the forward direction */
+    float *grad_logits;         /**< (items, channels); NULL in the forward direction */
 } sm_loss_maps;
 
 /** One row of the table of losses, on items begin .. end - 1:

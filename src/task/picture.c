@@ -20,9 +20,9 @@ void sm_picture_ramp(double value, uint8_t rgb[3])
     }
     double position = fmin(fmax(value, 0), 1) * LAST;
     int below = position < LAST ? (int)position : LAST - 1;
-    double share = position - below;
+    double fraction = position - below;
     for (int k = 0; k < 3; k++) {
-        rgb[k] = (uint8_t)lrint(ramp[below][k] * (1 - share) + ramp[below + 1][k] * share);
+        rgb[k] = (uint8_t)lrint(ramp[below][k] * (1 - fraction) + ramp[below + 1][k] * fraction);
     }
 }
 

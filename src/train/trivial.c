@@ -22,20 +22,20 @@ typedef struct kept {
     int *valid;    /* a position */
 } kept;
 
-typedef struct share {
+typedef struct position_range {
     int64_t first, count; /* positions of this rank */
     size_t samples;
-} share;
+} position_range;
 
-static kept make_kept(const sm_task *task, int64_t items, const share *s)
+static kept make_kept(const sm_task *task, int64_t items, const position_range *range)
 {
-    size_t numbers = (size_t)s->count * s->samples;
+    size_t numbers = (size_t)range->count * range->samples;
     kept k = {.task = task, .items = items};
     if (sm_task_is_classification(task)) {
         k.classes = sm_alloc(numbers + 1);
     } else if (task->channels == 1) {
         k.values = sm_alloc((numbers + 1) * sizeof *k.values);
-        k.valid = sm_alloc_zeroed(((size_t)s->count + 1) * sizeof *k.valid);
+        k.valid = sm_alloc_zeroed(((size_t)range->count + 1) * sizeof *k.valid);
     }
     return k;
 }
@@ -48,21 +48,21 @@ static void free_kept(kept *k)
 }
 
 /* A task of values a sample has but the first position. */
-static int64_t positions_of(const kept *k, const share *s)
+static int64_t positions_of(const kept *k, const position_range *range)
 {
-    int64_t left = k->items - s->first;
-    return left < 0 ? 0 : left < s->count ? left : s->count;
+    int64_t left = k->items - range->first;
+    return left < 0 ? 0 : left < range->count ? left : range->count;
 }
 
-static void keep_sample(kept *k, const share *s, size_t sample, const void *target)
+static void keep_sample(kept *k, const position_range *range, size_t sample, const void *target)
 {
-    for (int64_t i = 0; i < positions_of(k, s); i++) {
+    for (int64_t i = 0; i < positions_of(k, range); i++) {
         if (k->classes) {
-            k->classes[(size_t)i * s->samples + sample] = ((const uint8_t *)target)[s->first + i];
+            k->classes[(size_t)i * range->samples + sample] = ((const uint8_t *)target)[range->first + i];
         } else if (k->values) {
-            float value = ((const float *)target)[s->first + i];
+            float value = ((const float *)target)[range->first + i];
             if (!isnan(value)) {
-                k->values[(size_t)i * s->samples + (size_t)k->valid[i]++] = value;
+                k->values[(size_t)i * range->samples + (size_t)k->valid[i]++] = value;
             }
         }
     }
@@ -95,14 +95,14 @@ static float median(float *values, int count)
     return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
 }
 
-static void predict(const kept *k, const share *s, float *map)
+static void predict(const kept *k, const position_range *range, float *map)
 {
-    for (int64_t i = 0; i < positions_of(k, s); i++) {
-        float *out = map + (size_t)(s->first + i) * (size_t)k->task->channels;
+    for (int64_t i = 0; i < positions_of(k, range); i++) {
+        float *out = map + (size_t)(range->first + i) * (size_t)k->task->channels;
         if (k->classes) {
-            out[most_frequent(k->classes + (size_t)i * s->samples, s->samples, k->task->channels)] = 1;
+            out[most_frequent(k->classes + (size_t)i * range->samples, range->samples, k->task->channels)] = 1;
         } else if (k->values) {
-            *out = median(k->values + (size_t)i * s->samples, k->valid[i]);
+            *out = median(k->values + (size_t)i * range->samples, k->valid[i]);
         }
     }
 }
@@ -126,7 +126,7 @@ static size_t bytes_of_position(const sm_session *session, size_t samples)
 }
 
 /* Reads all samples and predicts the positions of `band`, the same few of every sample. */
-static sm_status learn_band(const sm_session *session, const sm_loader_options *options, const share *band,
+static sm_status learn_band(const sm_session *session, const sm_loader_options *options, const position_range *band,
                             float *const *maps)
 {
     sm_status status = SM_OK;
@@ -164,7 +164,7 @@ sm_status sm_evaluator_learn_trivial(const sm_evaluator *e, sm_dataset *train, s
     const sm_session *session = e->session;
     sm_comm *comm = session->comm;
     int64_t positions = 0;
-    share own,
+    position_range own,
         band = {.samples = (size_t)(sm_dataset_count(train) < MOST_SAMPLES ? sm_dataset_count(train) : MOST_SAMPLES)};
     sm_loader_options options = e->loader;
     options.dataset = train;

@@ -9,7 +9,7 @@ extern "C" {
 #endif
 
 /** One row of the README's table: the objective term of a task as a function of its loss and its s.
- * L: the loss summed over D components, averaged over valid pixels. loss_slope: dL/ds at fixed logits (categorical_scaled only, else 0). */
+ * L: the loss summed over D components, averaged over valid items (pixels or samples). loss_slope: dL/ds at fixed logits (categorical_scaled only, else 0). */
 typedef struct sm_likelihood {
     const char *name;    /**< "categorical", "categorical_scaled", "gaussian", "laplace", "paper_l1" */
     const char *losses;  /**< losses it fits: "cross_entropy", "l1", "l2" joined by | */
