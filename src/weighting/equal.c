@@ -1,5 +1,5 @@
 /* total = 1/K sum of L_k: the mean of the K tasks' losses. The baseline of Kendall, Gal, Cipolla (CVPR 2018), table 1. */
-#include "weighting/rows.h"
+#include <sigmatic/weighting/weighting.h>
 
 static void weigh(sm_weighting *weighting, const sm_weighting_step *step, sm_weights *out)
 {

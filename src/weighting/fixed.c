@@ -1,5 +1,5 @@
 /* total = sum of w_k L_k with constants w_k, the user's: equation 1 of Kendall, Gal, Cipolla (CVPR 2018). */
-#include "weighting/rows.h"
+#include <sigmatic/weighting/weighting.h>
 
 #include <math.h>
 

@@ -3,7 +3,7 @@
  * equations 5 to 10. The terms are a table of their own (likelihood.c). The s are parameters of the network. */
 #include <sigmatic/base/memory.h>
 
-#include "weighting/rows.h"
+#include <sigmatic/weighting/weighting.h>
 
 #include <assert.h>
 #include <math.h>

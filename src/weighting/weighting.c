@@ -1,6 +1,5 @@
 #include <sigmatic/base/memory.h>
-
-#include "weighting/rows.h"
+#include <sigmatic/weighting/weighting.h>
 
 #include <assert.h>
 #include <string.h>
@@ -10,6 +9,9 @@ const sm_key sm_weighting_keys[] = {
      "how the losses of the tasks become one"},
     {0},
 };
+
+/* A row is its file's own; its name is also a choice of the key `method`, in the same order. */
+extern const sm_weighting_kind sm_weighting_uncertainty, sm_weighting_equal, sm_weighting_fixed;
 
 const sm_weighting_kind *const sm_weighting_kinds[] = {
     &sm_weighting_uncertainty,
