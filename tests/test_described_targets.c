@@ -244,6 +244,25 @@ static void values_a_sample_are_taken_whole(void)
     sm_free(made);
 }
 
+/* Writes a file of one sample, by this rank alone. */
+static void write_one(const char *path, const sm_target *targets, int count, const sm_sample *sample)
+{
+    static const char *const names[] = {"only"};
+    const sm_dataset_split_spec split = {"train", 1, names};
+    const sm_dataset_spec spec = {.source = "test",
+                                  .height = H,
+                                  .width = W,
+                                  .targets = targets,
+                                  .target_count = count,
+                                  .splits = &split,
+                                  .split_count = 1};
+    sm_dataset_writer *writer;
+    SM_TEST_OK(sm_dataset_writer_create(path, &spec, &writer));
+    SM_TEST_OK(sm_dataset_writer_put(writer, 0, 0, sample));
+    SM_TEST_OK(sm_dataset_writer_close(writer));
+    SM_TEST_OK(sm_dataset_writer_publish(path));
+}
+
 /* Infinite, negative and absurd numbers were trained on, or skipped steps without naming the sample. */
 static void values_out_of_range_are_named(void)
 {
@@ -253,31 +272,18 @@ static void values_out_of_range_are_named(void)
     } cases[] = {{INFINITY, "holds inf"}, {-1, "holds -1"}, {3e38f, "holds 3e+38"}};
     static made_sample made;
     static float disparity[H * W];
-    static const char *const names[] = {"only"};
-    const sm_dataset_split_spec split = {"train", 1, names};
-    const sm_target target = *sm_standard_target("disparity");
-    const sm_dataset_spec spec = {.source = "test",
-                                  .height = H,
-                                  .width = W,
-                                  .targets = &target,
-                                  .target_count = 1,
-                                  .splits = &split,
-                                  .split_count = 1};
+    const sm_target *target = sm_standard_target("disparity");
     if (sm_comm_rank(test_comm) != 0) {
         return;
     }
     char *path = sm_format("%s/range.h5", sm_test_folder());
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
-        sm_dataset_writer *writer;
         sm_sample sample = make_sample(&made, 0);
         sample.target_count = 0;
-        sm_sample_add(&sample, &target, disparity);
+        sm_sample_add(&sample, target, disparity);
         disparity[0] = NAN;
         disparity[W + 3] = cases[k].value;
-        SM_TEST_OK(sm_dataset_writer_create(path, &spec, &writer));
-        SM_TEST_OK(sm_dataset_writer_put(writer, 0, 0, &sample));
-        SM_TEST_OK(sm_dataset_writer_close(writer));
-        SM_TEST_OK(sm_dataset_writer_publish(path));
+        write_one(path, target, 1, &sample);
         sm_dataset *dataset = open_dataset(path);
         sm_sample_storage *storage = sm_sample_storage_new(dataset);
         CU_ASSERT_EQUAL(sm_dataset_read(dataset, 0, storage, &sample), SM_ERR_INPUT);
@@ -294,9 +300,7 @@ static void values_out_of_range_are_named(void)
 static void bounds_must_be_numbers(void)
 {
     static const double bounds[][2] = {{NAN, 1}, {0, INFINITY}, {1, 0}, {-1e30, 1}};
-    static const char *const names[] = {"only"};
     static made_sample made;
-    const sm_dataset_split_spec split = {"train", 1, names};
     if (sm_comm_rank(test_comm) != 0) {
         return;
     }
@@ -304,22 +308,11 @@ static void bounds_must_be_numbers(void)
     for (size_t k = 0; k < sizeof bounds / sizeof *bounds; k++) {
         sm_target targets[TARGETS];
         sm_dataset *dataset;
-        sm_dataset_writer *writer;
         memcpy(targets, described, sizeof targets);
         targets[NORMAL].least = bounds[k][0];
         targets[NORMAL].most = bounds[k][1];
-        const sm_dataset_spec spec = {.source = "test",
-                                      .height = H,
-                                      .width = W,
-                                      .targets = targets,
-                                      .target_count = TARGETS,
-                                      .splits = &split,
-                                      .split_count = 1};
         sm_sample sample = make_sample(&made, 0);
-        SM_TEST_OK(sm_dataset_writer_create(path, &spec, &writer));
-        SM_TEST_OK(sm_dataset_writer_put(writer, 0, 0, &sample));
-        SM_TEST_OK(sm_dataset_writer_close(writer));
-        SM_TEST_OK(sm_dataset_writer_publish(path));
+        write_one(path, targets, TARGETS, &sample);
         CU_ASSERT_EQUAL(sm_dataset_open((const char *const *)&path, 1, "train", &dataset), SM_ERR_INPUT);
         SM_TEST_MESSAGE("bounds.h5: attributes 'least', 'most' of /train/b_normal");
     }
@@ -333,26 +326,13 @@ static void descriptions_must_agree(void)
         return;
     }
     static made_sample made;
-    static const char *const names[] = {"only"};
     char *paths[2] = {sm_format("%s/one.h5", sm_test_folder()), sm_format("%s/other.h5", sm_test_folder())};
     for (int f = 0; f < 2; f++) {
-        const sm_dataset_split_spec split = {"train", 1, names};
         sm_target targets[TARGETS];
         memcpy(targets, described, sizeof targets);
         targets[TILT].unit = f == 0 ? "deg" : "rad";
-        const sm_dataset_spec spec = {.source = "test",
-                                      .height = H,
-                                      .width = W,
-                                      .targets = targets,
-                                      .target_count = TARGETS,
-                                      .splits = &split,
-                                      .split_count = 1};
         sm_sample sample = make_sample(&made, 0);
-        sm_dataset_writer *writer;
-        SM_TEST_OK(sm_dataset_writer_create(paths[f], &spec, &writer));
-        SM_TEST_OK(sm_dataset_writer_put(writer, 0, 0, &sample));
-        SM_TEST_OK(sm_dataset_writer_close(writer));
-        SM_TEST_OK(sm_dataset_writer_publish(paths[f]));
+        write_one(paths[f], targets, TARGETS, &sample);
     }
     sm_dataset *dataset;
     CU_ASSERT_EQUAL(sm_dataset_open((const char *const *)paths, 2, "train", &dataset), SM_ERR_INPUT);
