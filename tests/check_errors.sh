@@ -91,6 +91,9 @@ with h5py.File("renamed.h5", "r+") as file:
 shutil.copy("good.h5", "coloured.h5")
 with h5py.File("coloured.h5", "r+") as file:
     file.attrs["mean"] = [0.5, 0.5, 0.5]
+shutil.copy("good.h5", "signed.h5")
+with h5py.File("signed.h5", "r+") as file:
+    file.attrs["mean"] = [-float("nan"), 0.5, 0.5]
 shutil.copy("good.h5", "fewer.h5")
 with h5py.File("fewer.h5", "r+") as file:
     attributes = file["val/semantic"].attrs
@@ -241,6 +244,11 @@ refuse "text.h5" "HDF5" -- eval text.h5
 refuse "absent.h5" -- eval absent.h5
 refuse "'night'" -- eval $checkpoint --split night
 refuse "lost/data.h5" "--data" -- eval without/checkpoints/step-00000002.h5
+refuse "lost/data.h5" "--trivial" "with --set data.train=FILE" -- eval without/checkpoints/step-00000002.h5 --data good.h5 --trivial
+refuse "$checkpoint" "optimizer.kind 'sgd', the config says 'adamw'" -- train good.ini --resume $checkpoint --set run.folder=other10 --set optimizer.kind=adamw
+refuse "$checkpoint" "optimizer.ema_decay = 0" -- train good.ini --resume $checkpoint --set run.folder=other11 --set optimizer.ema_decay=0.9
+refuse "signed.h5" "hold nan, 0.229" -- data info signed.h5
+refuse "difficulty is nan" -- data scenes x.h5 --difficulty=-nan
 refuse "'depth'" "disparity" -- eval $checkpoint --data flat.h5
 refuse "fewer.h5" "3 classes" "$checkpoint" "19" -- eval $checkpoint --data fewer.h5
 refuse "good.ini" "folder" -- train good.ini --overwrite --set run.folder=other6 --trace good.ini/trace.json

@@ -70,6 +70,24 @@ expect "eval: no table on standard error" lacks err miou
 expect "eval: a full standard output is a failure" sh -c "'$program' eval $best >/dev/full 2>err; [ \$? -eq 1 ]"
 expect "eval: and says so" holds err 'standard output'
 
+for words in "eval $best" "show run/run.h5" "data info tiny.h5" "train tiny.ini --dry-run"; do
+    for form in "" --json; do
+        expect "$words $form: a full standard output is a failure" sh -c "'$program' $words $form >/dev/full 2>err; [ \$? -eq 1 ]"
+    done
+done
+expect "show --follow: a full standard output ends it" sh -c "timeout 20 '$program' show run/run.h5 --follow >/dev/full 2>err; [ \$? -eq 1 ]"
+
+# ---- from elsewhere ----
+
+mkdir away
+away() { (cd away && "$program" eval "$scratch/$best" "$@" >../out 2>../err); }
+expect "eval elsewhere" away --trivial
+expect "eval elsewhere: the file is named once" count err "^using $scratch/tiny.h5 for tiny.h5$" 1
+expect "eval elsewhere with --data" away --data "$scratch/tiny.h5"
+expect "eval elsewhere with --data: nothing is said of others" lacks err tiny.h5
+expect "eval elsewhere with --data, and the training files" away --data "$scratch/tiny.h5" --trivial
+expect "eval elsewhere with --data: they are named" count err "^using $scratch/tiny.h5 for tiny.h5$" 1
+
 # ---- JSON ----
 
 expect "eval --json" run_ranks eval $best --json --trivial
@@ -182,6 +200,7 @@ warns() { # FILE PATTERN: one warning, in both forms
 }
 expect "data info" run 0 data info sound.h5
 expect "data info: zeros are told from what is invalid" holds out 'disparity: .* 93.75 % valid, .* 12.50 % are 0: infinitely far'
+expect "data info: the split without checksums is named" count err 'sound.h5: split (train|val) has no checksums: reading' 2
 expect "data info: no warning" lacks out warning
 expect "data info --json" run_ranks data info sound.h5 --json
 expect "data info --json: values" json '

@@ -232,7 +232,7 @@ static void json_is_one_line_in_the_order_of_setting(void)
     CU_ASSERT(strlen(text) == 2 * sizeof expected && strncmp(text, expected, strlen(expected)) == 0);
     sm_free(text);
     stream = fopen("/dev/full", "w");
-    fails(sm_json_print(json, stream), SM_ERR_IO, "the JSON line cannot be written");
+    fails(sm_json_print(json, stream), SM_ERR_WRITE, "the JSON line cannot be written");
     fclose(stream);
     sm_json_free(json);
     sm_json_free(NULL);

@@ -27,7 +27,7 @@ static char *find_above(const char *checkpoint, const char *path)
     return NULL;
 }
 
-static sm_status find(const char *checkpoint, const char *path, char **out)
+static sm_status find(const char *checkpoint, const char *path, const char *option, char **out)
 {
     if (sm_file_exists(path)) {
         *out = sm_strdup(path);
@@ -37,22 +37,21 @@ static sm_status find(const char *checkpoint, const char *path, char **out)
     if (!*out) {
         return sm_fail(SM_ERR_IO,
                        "%s, which %s was trained with, is neither here nor in a folder above the checkpoint: "
-                       "name a file with --data",
-                       path, checkpoint);
+                       "name a file with %s",
+                       path, checkpoint, option);
     }
-    sm_log_info("%s is not here: %s", path, *out);
     return SM_OK;
 }
 
 sm_status checkpoint_data_open(const sm_config *config, const char *checkpoint, const char *key, const char *split,
-                               sm_dataset **out)
+                               const char *option, sm_dataset **out)
 {
     sm_status status = SM_OK;
     size_t count;
     const char *const *paths = sm_config_texts(config, "data", key, &count);
     char **found = sm_alloc_zeroed((count + 1) * sizeof *found);
     for (size_t i = 0; i < count; i++) {
-        SM_TRY(find(checkpoint, paths[i], &found[i]));
+        SM_TRY(find(checkpoint, paths[i], option, &found[i]));
     }
     SM_TRY(sm_dataset_open((const char *const *)found, (int)count, split, out));
 done:
@@ -61,4 +60,17 @@ done:
     }
     sm_free(found);
     return status;
+}
+
+void checkpoint_data_announce(const sm_config *config, const char *checkpoint, const char *key)
+{
+    size_t count;
+    const char *const *paths = sm_config_texts(config, "data", key, &count);
+    for (size_t i = 0; i < count; i++) {
+        char *found = *paths[i] == '/' || sm_file_exists(paths[i]) ? NULL : find_above(checkpoint, paths[i]);
+        if (found) {
+            sm_log_info("using %s for %s", found, paths[i]);
+        }
+        sm_free(found);
+    }
 }

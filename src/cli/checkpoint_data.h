@@ -8,9 +8,13 @@
 
 /** Opens a split of the files of [data] `key`. Relative paths are those of the folder that training was started in: what is not below
  * the working directory is looked for in the folders above the checkpoint, the nearest first. Not collective.
+ * \param option      what names another file, for the message
  * \param [out] out  closed with sm_dataset_close(); untouched on failure
- * \return SM_ERR_IO naming a file that is nowhere, and --data; what sm_dataset_open() meets */
+ * \return SM_ERR_IO naming a file that is nowhere, and `option`; what sm_dataset_open() meets */
 sm_status checkpoint_data_open(const sm_config *config, const char *checkpoint, const char *key, const char *split,
-                               sm_dataset **out);
+                               const char *option, sm_dataset **out);
+
+/** Says which files of [data] `key` were found elsewhere than their paths say. */
+void checkpoint_data_announce(const sm_config *config, const char *checkpoint, const char *key);
 
 #endif

@@ -125,7 +125,7 @@ static sm_status check(const bench_options *o)
         }
     }
     if (o->reduction_share < 0) {
-        return sm_fail(SM_ERR_USAGE, "bench: --reduction-share %g: expected 0 and more", o->reduction_share);
+        return sm_fail(SM_ERR_USAGE, "bench: --reduction-share %g: expected 0 and more", sm_shown(o->reduction_share));
     }
     const struct {
         const char *option, *mode;

@@ -53,6 +53,19 @@ done:
     return status;
 }
 
+/* The network learnt with the training set's mean and std; without that file the evaluated one's stand in. */
+static sm_status open_train(const eval_options *options, const sm_config *config, sm_dataset **train)
+{
+    const char *split = sm_config_text_of(config, "data", "train_split");
+    if (checkpoint_data_open(config, options->checkpoint, "train", split, "--set data.train=FILE", train) == SM_OK) {
+        return SM_OK;
+    }
+    *train = NULL;
+    return options->trivial ? sm_fail(SM_ERR_INPUT, "--trivial needs the training files of the checkpoint's config: %s",
+                                      sm_error_message())
+                            : SM_OK;
+}
+
 static sm_status open_data(const eval_options *options, const sm_config *config, sm_dataset **train,
                            sm_dataset **dataset)
 {
@@ -60,19 +73,19 @@ static sm_status open_data(const eval_options *options, const sm_config *config,
     const char *split = options->split ? options->split : sm_config_text_of(config, "data", "validation_split");
     size_t validation_files;
     sm_config_texts(config, "data", "validation", &validation_files);
+    const char *key = validation_files > 0 ? "validation" : "train";
     if (*split == 0) {
         SM_TRY(sm_fail(SM_ERR_USAGE, "eval: the checkpoint's config has no validation_split; name one with --split"));
     }
     if (options->data) {
         SM_TRY(sm_dataset_open(&options->data, 1, split, dataset));
     } else {
-        SM_TRY(checkpoint_data_open(config, options->checkpoint, validation_files > 0 ? "validation" : "train", split,
-                                    dataset));
+        SM_TRY(checkpoint_data_open(config, options->checkpoint, key, split, "--data", dataset));
+        checkpoint_data_announce(config, options->checkpoint, key);
     }
-    /* the network learnt with the training set's mean and std; without that file the evaluated one's stand in */
-    if (checkpoint_data_open(config, options->checkpoint, "train", sm_config_text_of(config, "data", "train_split"),
-                             train) != SM_OK) {
-        *train = NULL;
+    SM_TRY(open_train(options, config, train));
+    if (options->trivial && (options->data || validation_files > 0)) {
+        checkpoint_data_announce(config, options->checkpoint, "train");
     }
 done:
     return status;
@@ -84,10 +97,6 @@ static sm_status evaluate_trivial(sm_evaluator *evaluator, const sm_session *ses
     size_t tasks = (size_t)session->task_count;
     float **maps = sm_alloc_zeroed(tasks * sizeof *maps);
     const float **fixed = sm_alloc_zeroed(tasks * sizeof *fixed);
-    if (!train) {
-        SM_TRY(sm_fail(SM_ERR_INPUT, "--trivial needs the training files of the checkpoint's config: %s",
-                       sm_error_message()));
-    }
     SM_TRY(sm_evaluator_learn_trivial(evaluator, train, (size_t)1 << 30, maps));
     for (size_t i = 0; i < tasks; i++) {
         fixed[i] = maps[i];

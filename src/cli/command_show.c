@@ -461,7 +461,9 @@ static sm_status show_again(const char *path)
     enum { TRIES = 30 };
     sm_status status = SM_OK;
     for (int tries = 0; tries < TRIES; tries++) {
-        fflush(stdout);
+        if (fflush(stdout) != 0 || ferror(stdout)) {
+            return sm_fail(SM_ERR_WRITE, "results cannot be written to standard output");
+        }
         sleep(2);
         printf(isatty(STDOUT_FILENO) ? "\033[H\033[2J" : "\n");
         status = show_once(path, 0);

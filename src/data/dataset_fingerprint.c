@@ -109,7 +109,8 @@ sm_status sm_dataset_find_fingerprint(sm_dataset *dataset)
         return SM_OK;
     }
     if (!sm_dataset_has_checksums(dataset)) {
-        sm_log_info("%s: has no checksums: reading all of it once, to know it again", dataset->parts[0].path);
+        sm_log_info("%s: split %s has no checksums: reading all of it once, to know it again", dataset->parts[0].path,
+                    dataset->split);
     }
     SM_TRY(sum_all_contents(dataset, &contents));
     targets = list_targets(dataset);

@@ -127,7 +127,7 @@ static sm_status read_statistics(const sm_h5 *file, file_part *part)
         if (!(std[c] > 0) || !isfinite(std[c]) || !isfinite(mean[c])) {
             return sm_fail(SM_ERR_INPUT,
                            "%s: attributes 'mean', 'std' hold %g, %g: finite numbers and std > 0 expected", part->path,
-                           mean[c], std[c]);
+                           sm_shown(mean[c]), sm_shown(std[c]));
         }
     }
 done:
@@ -353,9 +353,9 @@ static sm_status describe(const sm_h5 *file, const char *object, int is_standard
     SM_TRY(read_bound(file, object, "most", &target->most));
     if (target->type == SM_TARGET_REAL &&
         !(target->least >= -greatest_real && target->least <= target->most && target->most <= greatest_real)) {
-        return sm_fail(SM_ERR_INPUT,
-                       "%s: attributes 'least', 'most' of %s are %g, %g: expected -%g <= least <= most <= %g",
-                       sm_h5_path(file), object, target->least, target->most, greatest_real, greatest_real);
+        return sm_fail(
+            SM_ERR_INPUT, "%s: attributes 'least', 'most' of %s are %g, %g: expected -%g <= least <= most <= %g",
+            sm_h5_path(file), object, sm_shown(target->least), sm_shown(target->most), greatest_real, greatest_real);
     }
     if (sm_h5_has_attribute(file, object, "unit")) {
         SM_TRY(sm_h5_read_attribute_text(file, object, "unit", unit));

@@ -21,7 +21,8 @@ sm_scene_options sm_scene_options_default(void)
 static sm_status check_range(const char *name, double value, double low, double high)
 {
     if (!(value >= low && value <= high)) {
-        return sm_fail(SM_ERR_CONFIG, "scenes: %s is %g, expected a number from %g to %g", name, value, low, high);
+        return sm_fail(SM_ERR_CONFIG, "scenes: %s is %g, expected a number from %g to %g", name, sm_shown(value), low,
+                       high);
     }
     return SM_OK;
 }

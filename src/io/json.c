@@ -147,7 +147,7 @@ sm_status sm_json_print(const sm_json *json, FILE *stream)
     char *text = line_of(json);
     int failed = fprintf(stream, "%s\n", text) < 0 || fflush(stream) != 0;
     sm_free(text);
-    return failed ? sm_fail(SM_ERR_IO, "the JSON line cannot be written") : SM_OK;
+    return failed ? sm_fail(SM_ERR_WRITE, "the JSON line cannot be written") : SM_OK;
 }
 
 sm_status sm_json_write(const sm_json *json, const char *path)

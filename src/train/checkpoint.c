@@ -371,6 +371,32 @@ done:
     return status;
 }
 
+/* What the optimizer keeps has another meaning for another kind. Files of others may come without the word. */
+static sm_status check_optimizer(const sm_h5 *file, const sm_update *update)
+{
+    sm_status status = SM_OK;
+    const char *wanted = update->optimizer->kind->name;
+    char *found = NULL;
+    if (sm_h5_has_attribute(file, "/", "optimizer")) {
+        SM_TRY(sm_h5_read_attribute_text(file, "/", "optimizer", &found));
+        if (strcmp(found, wanted) != 0) {
+            SM_TRY(sm_fail(SM_ERR_INPUT,
+                           "%s: was trained with optimizer.kind '%s', the config says '%s': keep '%s', or begin a run "
+                           "in another folder with the checkpoint as model.pretrained",
+                           sm_h5_path(file), found, wanted, found));
+        }
+    }
+    if (update->average && !sm_h5_has_group(file, "/ema")) {
+        SM_TRY(sm_fail(SM_ERR_INPUT,
+                       "%s: was trained with optimizer.ema_decay = 0, the config says more: there is no average to go "
+                       "on with",
+                       sm_h5_path(file)));
+    }
+done:
+    sm_free(found);
+    return status;
+}
+
 static sm_status load_file(sm_session *session, sm_trainer *trainer, const char *path, int use_average)
 {
     sm_status status = SM_OK;
@@ -379,6 +405,9 @@ static sm_status load_file(sm_session *session, sm_trainer *trainer, const char 
     SM_TRY(check_format(file));
     SM_TRY(check_count(file, session));
     SM_TRY(network_tensors(match_one, file, session));
+    if (trainer) {
+        SM_TRY(check_optimizer(file, trainer->update));
+    }
     SM_TRY(network_tensors(read_one, file, session));
     if (use_average && sm_h5_has_group(file, "/ema")) {
         SM_TRY(each_tensor(read_one, file, "/ema", &session->parameters->parameters, session->values));

@@ -83,7 +83,7 @@ void sm_progress_step(sm_progress *progress, const sm_step_record *record)
     double per_step = (now - progress->begin_seconds) / (double)(record->step - progress->first_step);
     format_seconds(eta, per_step * (double)(progress->steps - record->step));
     int used = snprintf(line, sizeof line, "step %lld/%lld  loss %.3f", (long long)record->step,
-                        (long long)progress->steps, record->loss);
+                        (long long)progress->steps, sm_shown(record->loss));
     for (int i = 0; i < progress->session->task_count && used < (int)sizeof line; i++) {
         char loss[32];
         format_loss(loss, record->task_loss[i]); /* NaN: no valid pixel in this step */

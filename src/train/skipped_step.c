@@ -25,7 +25,7 @@ static int add_tasks(char **text, const sm_trainer *trainer, const char *what, c
     for (int i = 0; values && i < trainer->session->task_count; i++) {
         if (!isfinite(values[i])) {
             char *part = sm_format("%sthe %s of task '%s' is %g", broken ? ", " : "", what,
-                                   trainer->session->tasks[i]->name, values[i]);
+                                   trainer->session->tasks[i]->name, sm_shown(values[i]));
             add(text, part);
             sm_free(part);
             broken = 1;
@@ -54,7 +54,8 @@ static void add_reason(char **text, const sm_trainer *trainer)
     if (isfinite(weights->total)) {
         add(text, "the gradient is not finite, though every loss and weight is");
     } else {
-        char *part = sm_format("the weighted total is %g, though every loss and weight is finite", weights->total);
+        char *part =
+            sm_format("the weighted total is %g, though every loss and weight is finite", sm_shown(weights->total));
         add(text, part);
         sm_free(part);
     }

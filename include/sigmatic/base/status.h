@@ -5,6 +5,8 @@
 #ifndef SIGMATIC_BASE_STATUS_H
 #define SIGMATIC_BASE_STATUS_H
 
+#include <math.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -38,6 +40,12 @@ sm_status sm_fail(sm_status status, const char *format, ...) __attribute__((form
 #ifdef __clang_analyzer__ /* make lint follows no call into another file: what it returns is said here */
 #define sm_fail(status, ...) (sm_fail((status), __VA_ARGS__), (status))
 #endif
+
+/** \return the number as a message shows it: of a NaN with a sign printf() makes "-nan". */
+static inline double sm_shown(double value)
+{
+    return isnan(value) ? NAN : value;
+}
 
 /** \return the calling thread's last message; "" if none. Valid until the next sm_fail() of this thread. */
 const char *sm_error_message(void);

@@ -36,7 +36,7 @@ void sm_json_set_bool(sm_json *json, const char *key, int value);
 sm_json *sm_json_set_object(sm_json *json, const char *key);
 sm_json *sm_json_set_array(sm_json *json, const char *key);
 
-/** Prints one line and its newline; reals with 15 digits. SM_ERR_IO if the stream refuses. */
+/** Prints one line and its newline; reals with 15 digits. SM_ERR_WRITE if the stream refuses. */
 sm_status sm_json_print(const sm_json *json, FILE *stream);
 
 /** Writes the line to a file (sm_file_write_atomic). */
