@@ -73,12 +73,12 @@ void sm_trainer_free(sm_trainer *trainer)
     if (!trainer) {
         return;
     }
+    sm_task_gradients_free(trainer->tasks); /* refers to sums and update */
     if (trainer->sums) {
         trainer->sums->kind->free(trainer->sums);
     }
     sm_update_free(trainer->update);
     sm_step_losses_free(trainer->losses);
-    sm_task_gradients_free(trainer->tasks);
     sm_step_record_end(&trainer->record);
     sm_free(trainer->buffers_before);
     sm_free(trainer->weights.weight);
