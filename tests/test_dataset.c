@@ -335,7 +335,7 @@ static const char python_program[] =
     "    g['semantic'].attrs['class_names'] = ['a', 'b', 'c']\n"
     "    g['semantic'].attrs['ignore'] = ignore\n"
     "    g['disparity'] = np.where(i % 5 == 0, np.nan, i / 8).astype(reals)\n"
-    "    g['depth'] = np.zeros((N, H, W), 'f4')\n";
+    "    g['warmth'] = np.zeros((N, H, W), 'f4')\n";
 
 /* \return 0 if it ran. */
 static int run_python(const char *output, const char *ids, const char *reals, int ignore, int shift)

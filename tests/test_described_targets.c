@@ -15,7 +15,7 @@
 enum { H = 6, W = 8, SAMPLES = 3 };
 
 /* A target of each type and scope, none of them a standard one. */
-enum { MATERIAL, NORMAL, FLOW, PART, WEATHER, TILT, TARGETS };
+enum { MATERIAL, NORMAL, FLOW, PART, WEATHER, TILT, DAMAGE, TAGS, TARGETS };
 
 static const char *const material_names[] = {"a class whose name is longer than thirty-one bytes", "wood", "stone"};
 static const uint8_t material_palette[][3] = {{1, 2, 3}, {4, 5, 6}, {7, 8, 9}}, material_thing[] = {0, 1, 0};
@@ -56,28 +56,39 @@ static const sm_target described[TARGETS] = {
               .flip_negates = 1u << 1,
               .least = -90,
               .most = 90},
+    [DAMAGE] = {.name = "g_damage", .type = SM_TARGET_LABELS, .components = 3, .unit = "", .classes = &materials},
+    [TAGS] = {.name = "h_tags",
+              .type = SM_TARGET_LABELS,
+              .scope = SM_SCOPE_SAMPLE,
+              .components = 2,
+              .unit = "",
+              .classes = &weathers},
 };
 
 typedef struct made_sample {
-    uint8_t image[3 * H * W], material[H * W], weather[1];
+    uint8_t image[3 * H * W], material[H * W], weather[1], damage[3 * H * W], tags[2];
     float normal[3 * H * W], flow[2 * H * W], tilt[2];
     uint16_t part[H * W];
 } made_sample;
 
 static sm_sample make_sample(made_sample *made, int64_t index)
 {
-    const void *const data[TARGETS] = {made->material, made->normal, made->flow, made->part, made->weather, made->tilt};
+    const void *const data[TARGETS] = {made->material, made->normal, made->flow,   made->part,
+                                       made->weather,  made->tilt,   made->damage, made->tags};
     for (int i = 0; i < H * W; i++) {
         memset(made->image + 3 * i, i, 3);
         made->material[i] = (uint8_t)(i % 4 == 3 ? SM_CLASS_IGNORED : i % 4);
         made->part[i] = (uint16_t)(1000 * index + i);
         for (int c = 0; c < 3; c++) {
             made->normal[3 * i + c] = (float)(c + 1) / 4 - (float)i / 100;
+            made->damage[3 * i + c] = (uint8_t)((i + c) % 5 == 4 ? SM_CLASS_IGNORED : (i + c) % 5 % 2);
         }
         made->flow[2 * i] = (float)i;
         made->flow[2 * i + 1] = i == 5 ? NAN : (float)-i;
     }
     made->weather[0] = (uint8_t)(index == 2 ? SM_CLASS_IGNORED : index);
+    made->tags[0] = (uint8_t)(index % 2);
+    made->tags[1] = SM_CLASS_IGNORED;
     made->tilt[0] = (float)(10 * index);
     made->tilt[1] = -30;
     sm_sample sample = {.height = H,
@@ -157,7 +168,7 @@ static void a_file_describes_its_targets(void)
     }
     SM_TEST_OK(sm_dataset_find_fingerprint(dataset));
     CU_ASSERT_PTR_NOT_NULL(
-        strstr(sm_dataset_fingerprint(dataset), "a_material,b_normal,c_flow,d_part,e_weather,f_tilt"));
+        strstr(sm_dataset_fingerprint(dataset), "a_material,b_normal,c_flow,d_part,e_weather,f_tilt,g_damage,h_tags"));
     sm_dataset_close(dataset);
     sm_free(path);
 }
@@ -296,6 +307,48 @@ static void values_out_of_range_are_named(void)
     sm_free(path);
 }
 
+/* A label is 0, 1 or unknown, and each has a name. */
+static void labels_are_yes_no_or_unknown(void)
+{
+    static made_sample made;
+    if (sm_comm_rank(test_comm) != 0) {
+        return;
+    }
+    char *path = sm_format("%s/labels.h5", sm_test_folder());
+    sm_sample sample = make_sample(&made, 0);
+    sm_sample_storage *storage;
+    sm_dataset *dataset;
+    made.damage[3 * (2 * W + 5) + 1] = 2;
+    write_one(path, described, TARGETS, &sample);
+    dataset = open_dataset(path);
+    storage = sm_sample_storage_new(dataset);
+    CU_ASSERT_EQUAL(sm_dataset_read(dataset, 0, storage, &sample), SM_ERR_INPUT);
+    SM_TEST_MESSAGE("labels.h5: /train/g_damage of sample 0 ('only') holds label 2 at row 2, column 5; from 0 to 1");
+    sm_sample_storage_free(storage);
+    sm_dataset_close(dataset);
+
+    sm_target targets[TARGETS];
+    memcpy(targets, described, sizeof targets);
+    targets[DAMAGE].classes = &weathers;
+    sample = make_sample(&made, 0);
+    write_one(path, targets, TARGETS, &sample);
+    CU_ASSERT_EQUAL(sm_dataset_open((const char *const *)&path, 1, "train", &dataset), SM_ERR_INPUT);
+    SM_TEST_MESSAGE("'class_names' of /train/g_damage has 2 names, expected 3");
+    sm_free(path);
+}
+
+/* What depth and normals are without a description of the file's own. */
+static void standard_targets_are_known(void)
+{
+    const sm_target *depth = sm_standard_target("depth"), *normal = sm_standard_target("normal");
+    CU_ASSERT_FATAL(depth && normal);
+    CU_ASSERT(depth->type == SM_TARGET_REAL && depth->scope == SM_SCOPE_PIXEL && depth->components == 1);
+    CU_ASSERT(depth->scaling == SM_SCALING_NONE && depth->flip_negates == 0 && depth->least > 0);
+    CU_ASSERT_STRING_EQUAL(depth->unit, "m");
+    CU_ASSERT(normal->type == SM_TARGET_REAL && normal->scope == SM_SCOPE_PIXEL && normal->components == 3);
+    CU_ASSERT(normal->scaling == SM_SCALING_NONE && normal->flip_negates == 1);
+}
+
 /* A file may narrow what its values can be, not widen it beyond what can be trained on. */
 static void bounds_must_be_numbers(void)
 {
@@ -390,6 +443,8 @@ int main(int argc, char **argv)
     SM_TEST(real_values_follow_the_geometry);
     SM_TEST(values_a_sample_are_taken_whole);
     SM_TEST(values_out_of_range_are_named);
+    SM_TEST(labels_are_yes_no_or_unknown);
+    SM_TEST(standard_targets_are_known);
     SM_TEST(bounds_must_be_numbers);
     SM_TEST(descriptions_must_agree);
     SM_TEST(version_1_loads_as_before);

@@ -18,7 +18,7 @@
 typedef struct target_statistics {
     const sm_target *target;
     int64_t items, valid;
-    int64_t of_class[SM_CLASS_IGNORED + 1]; /* items of each class, of the ignored one too */
+    int64_t of_class[SM_CLASS_IGNORED + 1]; /* items of each class, of the ignored one too; of each label */
     int64_t instances;                      /* over all samples */
     int64_t zeros;                          /* valid items of which all components are 0 */
     double sum, least, most;                /* of all components of valid items */
@@ -96,8 +96,26 @@ static void count_reals(const void *data, size_t items, target_statistics *s)
     }
 }
 
-static void (*const count_items[SM_TARGET_TYPES])(const void *data, size_t items, target_statistics *s) = {
-    [SM_TARGET_CLASS] = count_classes, [SM_TARGET_INSTANCE] = count_instances, [SM_TARGET_REAL] = count_reals};
+/* An item is valid if one of its labels is known. */
+static void count_labels(const void *data, size_t items, target_statistics *s)
+{
+    const uint8_t *labels = data;
+    int components = s->target->components;
+    for (size_t i = 0; i < items; i++, labels += components) {
+        int known = 0;
+        for (int c = 0; c < components; c++) {
+            known = known || labels[c] != SM_CLASS_IGNORED;
+            s->of_class[c] += labels[c] == 1;
+        }
+        s->valid += known;
+    }
+}
+
+static void (*const count_items[SM_TARGET_TYPES])(const void *data, size_t items,
+                                                  target_statistics *s) = {[SM_TARGET_CLASS] = count_classes,
+                                                                           [SM_TARGET_INSTANCE] = count_instances,
+                                                                           [SM_TARGET_REAL] = count_reals,
+                                                                           [SM_TARGET_LABELS] = count_labels};
 
 static void count_sample(const sm_sample *sample, target_statistics *all, int count)
 {
@@ -285,7 +303,7 @@ static void print_target(const target_statistics *s, int64_t samples)
                percent(s->zeros, s->items), is_disparity(target) ? ": infinitely far here" : "");
     }
     printf("\n");
-    if (target->type == SM_TARGET_CLASS) {
+    if (target->classes) {
         print_classes(s);
     }
 }

@@ -393,16 +393,19 @@ static sm_status fail_value(const place_in_file *place, const sm_target *target,
     return status;
 }
 
-/* A class id out of the list would index out of tables later. */
+/* A class id out of the list would index out of tables later; a label is a class of two, of each component. */
 static sm_status verify_classes(const place_in_file *place, const stored_target *stored, size_t items,
                                 const uint8_t *ids)
 {
-    for (size_t i = 0; i < items; i++) {
-        if (ids[i] >= stored->target->classes->count && ids[i] != stored->ignored && ids[i] != SM_CLASS_IGNORED) {
-            char found[32], expected[32];
-            snprintf(found, sizeof found, "class %d", ids[i]);
-            snprintf(expected, sizeof expected, "there are %d", stored->target->classes->count);
-            return fail_value(place, stored->target, i, found, expected);
+    size_t components = (size_t)stored->target->components;
+    int is_label = stored->target->type == SM_TARGET_LABELS, count = is_label ? 2 : stored->target->classes->count;
+    for (size_t i = 0; i < items * components; i++) {
+        if (ids[i] >= count && ids[i] != stored->ignored && ids[i] != SM_CLASS_IGNORED) {
+            char found[32], expected[48];
+            snprintf(found, sizeof found, "%s %d", is_label ? "label" : "class", ids[i]);
+            snprintf(expected, sizeof expected, "%s %d", is_label ? "from 0 to 1 expected, or ignored:" : "there are",
+                     is_label ? (int)stored->ignored : count);
+            return fail_value(place, stored->target, i / components, found, expected);
         }
     }
     return SM_OK;
@@ -434,7 +437,7 @@ static sm_status read_target(const place_in_file *place, const stored_target *st
     size_t count = stored->memory_bytes / sm_h5_type_bytes(stored->memory);
     SM_TRY(read_array(place, &stored->array, verify, is_stored_so ? data : raw));
     if (!is_stored_so) {
-        int is_class = stored->target->type == SM_TARGET_CLASS;
+        int is_class = stored->target->classes != NULL;
         size_t fits = sm_target_convert(stored->array.type, raw, count, is_class ? stored->ignored : 0,
                                         is_class ? SM_CLASS_IGNORED : 0, stored->memory, data);
         if (fits < count) {
@@ -460,10 +463,10 @@ static sm_status check_target(const place_in_file *place, const stored_target *s
     sm_status status = SM_OK;
     const sm_input *input = &place->part->input;
     size_t items = sm_scope_items(stored->target->scope, input->height, input->width);
-    if (stored->target->type == SM_TARGET_CLASS) {
+    if (stored->target->classes) {
         SM_TRY(verify ? verify_classes(place, stored, items, data) : SM_OK);
         if (stored->ignored != SM_CLASS_IGNORED) {
-            rename_ignored(data, items, stored->ignored);
+            rename_ignored(data, items * (size_t)stored->target->components, stored->ignored);
         }
     } else if (stored->target->type == SM_TARGET_REAL && verify) {
         SM_TRY(verify_reals(place, stored, items, data));

@@ -4,7 +4,7 @@
 
 sm_h5_type sm_target_h5_type(const sm_target *target)
 {
-    static const sm_h5_type types[SM_TARGET_TYPES] = {SM_H5_U8, SM_H5_U16, SM_H5_FLOAT};
+    static const sm_h5_type types[SM_TARGET_TYPES] = {SM_H5_U8, SM_H5_U16, SM_H5_FLOAT, SM_H5_U8};
     return types[target->type];
 }
 

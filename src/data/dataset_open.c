@@ -231,6 +231,11 @@ static sm_status read_classes(const sm_h5 *file, const char *object, stored_targ
                          sm_h5_path(file), object, count, SM_CLASSES_MAX);
         goto done;
     }
+    if (stored->target->type == SM_TARGET_LABELS && count != (size_t)stored->target->components) {
+        status = sm_fail(SM_ERR_INPUT, "%s: attribute 'class_names' of %s has %zu names, expected %d: one a component",
+                         sm_h5_path(file), object, count, stored->target->components);
+        goto done;
+    }
     for (size_t c = 0; c < count; c++) {
         make_colour((int)c, palette[c]);
     }
@@ -316,12 +321,14 @@ static sm_status describe_shape(const sm_h5 *file, const char *object, sm_target
     }
     int has_components = info.rank == 2 || info.rank == 4;
     size_t components = has_components ? info.shape[info.rank - 1] : 1;
-    if (info.rank < 1 || info.rank > 4 || components < 1 || components > SM_COMPONENTS_MAX ||
-        (components > 1 && target->type != SM_TARGET_REAL)) {
+    size_t most = target->type == SM_TARGET_REAL     ? (size_t)SM_COMPONENTS_MAX
+                  : target->type == SM_TARGET_LABELS ? (size_t)SM_CLASSES_MAX
+                                                     : 1;
+    if (info.rank < 1 || info.rank > 4 || components < 1 || components > most) {
         return sm_fail(SM_ERR_INPUT,
-                       "%s: %s has %d dimensions and %zu components, expected (N), (N,H,W) and, of real values, "
-                       "(N,D), (N,H,W,D) with D up to %d",
-                       sm_h5_path(file), object, info.rank, components, SM_COMPONENTS_MAX);
+                       "%s: %s has %d dimensions and %zu components, expected (N), (N,H,W) and, of real values and "
+                       "labels, (N,D), (N,H,W,D) with D up to %d and %d",
+                       sm_h5_path(file), object, info.rank, components, SM_COMPONENTS_MAX, SM_CLASSES_MAX);
     }
     target->scope = info.rank >= 3 ? SM_SCOPE_PIXEL : SM_SCOPE_SAMPLE;
     target->components = (int)components;
@@ -373,6 +380,7 @@ static const struct {
     [SM_TARGET_CLASS] = {{SM_H5_INT16, SM_H5_U16, SM_H5_INT32, SM_H5_U32, SM_H5_INT64, SM_H5_U8}, 6},
     [SM_TARGET_INSTANCE] = {{SM_H5_U8, SM_H5_INT16, SM_H5_INT32, SM_H5_U32, SM_H5_INT64, SM_H5_U16}, 6},
     [SM_TARGET_REAL] = {{SM_H5_HALF, SM_H5_DOUBLE, SM_H5_FLOAT}, 3},
+    [SM_TARGET_LABELS] = {{SM_H5_INT16, SM_H5_U16, SM_H5_INT32, SM_H5_U32, SM_H5_INT64, SM_H5_U8}, 6},
 };
 
 /* \param [out] type  as stored, if it can be read; else the one that is expected */
@@ -404,7 +412,7 @@ static sm_status add_target(const sm_h5 *file, const char *split, sm_target desc
     stored->ignored = SM_CLASS_IGNORED;
     stored->memory = sm_target_h5_type(&description);
     stored->memory_bytes = sm_target_sample_bytes(&description, part->input.height, part->input.width);
-    if (description.type == SM_TARGET_CLASS) {
+    if (description.type == SM_TARGET_CLASS || description.type == SM_TARGET_LABELS) {
         SM_TRY(read_classes(file, object, stored));
     }
     int rank = sm_target_shape(&description, part->count, part->input.height, part->input.width, shape);

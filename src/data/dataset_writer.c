@@ -88,7 +88,7 @@ static sm_status write_description(sm_h5 *file, const char *object, const sm_tar
         SM_TRY(sm_h5_write_attribute_double(file, object, "least", target->least));
         SM_TRY(sm_h5_write_attribute_double(file, object, "most", target->most));
     }
-    if (target->type == SM_TARGET_CLASS) {
+    if (target->classes) {
         SM_TRY(write_classes(file, object, target->classes));
     }
 done:

@@ -204,7 +204,7 @@ static void invalidate(const sm_target *target, size_t area, void *data)
             ((float *)data)[i] = NAN;
         }
     } else {
-        memset(data, target->type == SM_TARGET_CLASS ? SM_CLASS_IGNORED : 0, area * sm_target_item_bytes(target));
+        memset(data, target->type == SM_TARGET_INSTANCE ? 0 : SM_CLASS_IGNORED, area * sm_target_item_bytes(target));
     }
 }
 

@@ -3,11 +3,12 @@
 
 #include <string.h>
 
-const char *const sm_target_type_names[SM_TARGET_TYPES] = {"class", "instance", "real"},
+const char *const sm_target_type_names[SM_TARGET_TYPES] = {"class", "instance", "real", "labels"},
                   *const sm_scope_names[SM_SCOPES] = {"pixel", "sample"},
                   *const sm_target_scaling_names[SM_SCALINGS] = {"none", "width", "axes"};
 
-/* A disparity above the width of any image is a mistake, and its square might overflow in a sum. */
+/* A disparity above the width of any image is a mistake, and its square might overflow in a sum. Depths are along the
+ * camera's axis; their logarithm and inverse have to be numbers. Components of unit vectors may have been rounded. */
 const sm_target sm_standard_targets[] = {
     {.name = "semantic", .type = SM_TARGET_CLASS, .components = 1, .unit = ""},
     {.name = "instance", .type = SM_TARGET_INSTANCE, .components = 1, .unit = ""},
@@ -26,6 +27,14 @@ const sm_target sm_standard_targets[] = {
      .scaling = SM_SCALING_WIDTH,
      .least = 0,
      .most = 65536},
+    {.name = "depth", .type = SM_TARGET_REAL, .components = 1, .unit = "m", .least = 1e-3, .most = 1e6},
+    {.name = "normal",
+     .type = SM_TARGET_REAL,
+     .components = 3,
+     .unit = "",
+     .flip_negates = 1u << 0,
+     .least = -1.001,
+     .most = 1.001},
     {0},
 };
 
@@ -41,7 +50,7 @@ const sm_target *sm_standard_target(const char *name)
 
 size_t sm_target_item_bytes(const sm_target *target)
 {
-    static const size_t bytes[SM_TARGET_TYPES] = {sizeof(uint8_t), sizeof(uint16_t), sizeof(float)};
+    static const size_t bytes[SM_TARGET_TYPES] = {sizeof(uint8_t), sizeof(uint16_t), sizeof(float), sizeof(uint8_t)};
     return (size_t)target->components * bytes[target->type];
 }
 

@@ -13,19 +13,21 @@
 extern "C" {
 #endif
 
-/** What the numbers are, and which of them mean "invalid". In memory a class is a uint8_t, an instance a uint16_t, a
- * real value a float. */
+/** What the numbers are, and which of them mean "invalid". In memory a class and a label are a uint8_t, an instance a
+ * uint16_t, a real value a float. */
 typedef enum sm_target_type {
     SM_TARGET_CLASS,    /**< ids 0 .. classes - 1; SM_CLASS_IGNORED is invalid */
     SM_TARGET_INSTANCE, /**< ids within one sample; 0: no instance */
     SM_TARGET_REAL,     /**< real values; an item with a NaN among its components is invalid */
+    SM_TARGET_LABELS,   /**< a component a class, none or several of which an item may have: 0 no, 1 yes,
+                             SM_CLASS_IGNORED unknown; an item with no known component is invalid */
     SM_TARGET_TYPES
 } sm_target_type;
 
 enum {
     SM_CLASS_IGNORED = 255,
     SM_CLASSES_MAX = 255,
-    SM_COMPONENTS_MAX = 32, /**< of a target: bits of flip_negates */
+    SM_COMPONENTS_MAX = 32, /**< of real values: bits of flip_negates */
     SM_TARGETS_MAX = 32     /**< of a dataset */
 };
 
@@ -61,12 +63,12 @@ typedef struct sm_target {
     const char *name; /**< of the array in its split */
     sm_target_type type;
     sm_scope scope;
-    int components;   /**< values an item, 1 .. SM_COMPONENTS_MAX; ids have 1 */
+    int components;   /**< values an item: ids have 1, labels one a class, real values 1 .. SM_COMPONENTS_MAX */
     const char *unit; /**< "px", "m"; "" for plain numbers and ids */
     sm_target_scaling scaling;
     unsigned flip_negates;        /**< bit c: component c changes its sign when the image is mirrored */
     double least, most;           /**< real values outside of [least, most] are an error of the file */
-    const sm_class_list *classes; /**< of SM_TARGET_CLASS, else NULL */
+    const sm_class_list *classes; /**< of SM_TARGET_CLASS and SM_TARGET_LABELS, else NULL */
 } sm_target;
 
 /** Arrays known by their name: what a file need not describe. Ends with a NULL name. */
