@@ -223,7 +223,8 @@ refuse "coloured.h5" "mean 0.5" "good.h5" "0.485" -- train good.ini --overwrite 
 refuse "'night'" "train" "val" -- train good.ini --overwrite --set data.train_split=night
 refuse "good.h5" "exists" -- data scenes good.h5
 refuse "16 x 256" "32" -- data scenes x.h5 --height 16
-refuse "--height 64" "both or none" -- data cityscapes $root x.h5 --height 64
+refuse "--size" "HEIGHTxWIDTH" -- data cityscapes $root x.h5 --size 64
+refuse "--fit" "letterbox" -- data cityscapes $root x.h5 --fit pad
 refuse "aachen_000000_000019" "PNG" -- data cityscapes $root x.h5
 refuse "no_such_root" -- data cityscapes no_such_root x.h5
 refuse "absent.h5" -- data info absent.h5

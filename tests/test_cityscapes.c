@@ -126,7 +126,8 @@ static sm_status import_tree(const char *name, int flat, int bare_frame, int kin
     }
     sm_comm_barrier(test_comm);
     *output = sm_format("%s/%s.h5", sm_test_folder(), name);
-    sm_import_options options = {root, *output, height, width, sky_is_far ? 0 : 1u << 0, 0};
+    sm_import_options options = {
+        .root = root, .output = *output, .height = height, .width = width, .flags = sky_is_far ? 0 : 1u << 0};
     sm_status status = import_cityscapes(&options);
     sm_free(root);
     return status;
@@ -309,7 +310,7 @@ static void a_map_of_other_depth_is_refused_by_name(void)
         {"disparity", "_disparity.png", "aachen_000000_000019_disparity.png: 1 channel of 8 bits, expected 1 of 16", 8},
     };
     char *root = sm_format("%s/depth", sm_test_folder()), *output = sm_format("%s/depth.h5", sm_test_folder());
-    sm_import_options options = {root, output, 0, 0, 0, 1};
+    sm_import_options options = {.root = root, .output = output, .overwrite = 1};
     for (size_t m = 0; m < sizeof maps / sizeof *maps; m++) {
         if (sm_comm_rank(test_comm) == 0) {
             write_frame(root, 0, "train", train_names[0], 0, HAS_ALL);
@@ -331,7 +332,7 @@ static void bad_files_are_named(void)
     char *root = sm_format("%s/official", sm_test_folder()), *output = sm_format("%s/bad.h5", sm_test_folder());
     char *image = place(root, 0, "leftImg8bit", "train", train_names[4], "_leftImg8bit.png");
     char *labels = place(root, 0, "gtFine", "train", train_names[1], "_gtFine_labelIds.png");
-    sm_import_options options = {root, output, 0, 0, 0, 0};
+    sm_import_options options = {.root = root, .output = output};
     if (sm_comm_rank(test_comm) == 0) {
         static const uint8_t small[H * W / 2];
         png_write(labels, H, W / 2, 1, 8, small);
@@ -358,7 +359,7 @@ static void bad_files_are_named(void)
 static void nothing_found_says_what_was_looked_for(void)
 {
     char *root = sm_format("%s/empty", sm_test_folder()), *output = sm_format("%s/empty.h5", sm_test_folder());
-    sm_import_options options = {root, output, 0, 0, 0, 0};
+    sm_import_options options = {.root = root, .output = output};
     CU_ASSERT(import_cityscapes(&options) == SM_ERR_IO);
     SM_TEST_MESSAGE("no such folder");
     sm_comm_barrier(test_comm);

@@ -13,10 +13,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The largest image still has its pixels counted by an int. */
+enum { MOST_PIXELS = 16384 }; /* a side: the largest image still has its pixels counted by an int */
+
 static sm_status check_size(const char *command, long long height, long long width)
 {
-    enum { MOST_PIXELS = 16384 };
     if (height < 0 || width < 0 || height > MOST_PIXELS || width > MOST_PIXELS) {
         return sm_fail(SM_ERR_USAGE, "%s: --height %lld --width %lld: 0 to %d expected", command, height, width,
                        MOST_PIXELS);
@@ -84,6 +84,33 @@ static const sm_importer *importer_of(const char *name)
     return *row;
 }
 
+/* NULL: as the images. */
+static sm_status parse_size(const char *command, const char *text, sm_import_options *options)
+{
+    int used = 0;
+    if (!text) {
+        return SM_OK;
+    }
+    if (sscanf(text, "%6dx%6d%n", &options->height, &options->width, &used) != 2 || text[used] != '\0' ||
+        options->height < 1 || options->width < 1 || options->height > MOST_PIXELS || options->width > MOST_PIXELS) {
+        return sm_fail(SM_ERR_USAGE, "%s: --size '%s': expected HEIGHTxWIDTH in pixels, 1 to %d each, as 128x256",
+                       command, text, MOST_PIXELS);
+    }
+    return SM_OK;
+}
+
+static sm_status parse_fit(const char *command, const char *text, sm_import_options *options)
+{
+    for (int fit = 0; fit < SM_FITS; fit++) {
+        if (strcmp(text, sm_fit_names[fit]) == 0) {
+            options->fit = (sm_fit)fit;
+            return SM_OK;
+        }
+    }
+    return sm_fail(SM_ERR_USAGE, "%s: --fit '%s': expected %s, %s or %s", command, text, sm_fit_names[0],
+                   sm_fit_names[1], sm_fit_names[2]);
+}
+
 /* The command is the importer that argv[0] names. */
 static sm_status import_dataset(command_context *context, int argc, char **argv)
 {
@@ -91,18 +118,22 @@ static sm_status import_dataset(command_context *context, int argc, char **argv)
     const sm_importer *importer = importer_of(argv[0]);
     sm_status status = SM_OK;
     sm_import_options options = {0};
-    long long height = 0, width = 0;
+    const char *size = NULL, *fit = sm_fit_names[SM_FIT_STRETCH];
     int help, flags[SM_IMPORT_FLAGS_MAX] = {0};
     argument table[OWN + SM_IMPORT_FLAGS_MAX + 1] = {
-        {"ROOT", ARGUMENT_POSITIONAL, &options.root, NULL, importer->root_help},
+        {importer->root_may_be_file ? "ROOT|FILE" : "ROOT", ARGUMENT_POSITIONAL, &options.root, NULL,
+         importer->root_help},
         {"OUTPUT", ARGUMENT_POSITIONAL, &options.output, NULL, "dataset file to write (HDF5)"},
-        {"height", ARGUMENT_INTEGER, &height, "PIXELS", "of what is stored; 0 = as the images (0)"},
-        {"width", ARGUMENT_INTEGER, &width, "PIXELS", "of what is stored; 0 = as the images (0)"},
+        {"size", ARGUMENT_TEXT, &size, "HxW", "height and width of what is stored, as 128x256 (as the images)"},
+        {"fit", ARGUMENT_TEXT, &fit, "HOW", "stretch, letterbox or crop images of other proportions (stretch)"},
         {"overwrite", ARGUMENT_FLAG, &options.overwrite, NULL,
          "replace OUTPUT if it is a dataset file (no link to one)"},
     };
     for (int f = 0; importer->flags[f].name; f++) {
-        table[OWN + f] = (argument){importer->flags[f].name, ARGUMENT_FLAG, &flags[f], NULL, importer->flags[f].help};
+        const sm_import_flag *flag = &importer->flags[f];
+        table[OWN + f] =
+            (argument){flag->name, flag->metavar ? ARGUMENT_TEXT : ARGUMENT_FLAG,
+                       flag->metavar ? (void *)&options.values[f] : (void *)&flags[f], flag->metavar, flag->help};
     }
     char *command = sm_format("data %s", importer->name);
     char *summary =
@@ -111,9 +142,8 @@ static sm_status import_dataset(command_context *context, int argc, char **argv)
     if (help) {
         goto done;
     }
-    SM_TRY(check_size(command, height, width));
-    options.height = (int)height;
-    options.width = (int)width;
+    SM_TRY(parse_size(command, size, &options));
+    SM_TRY(parse_fit(command, fit, &options));
     for (int f = 0; f < SM_IMPORT_FLAGS_MAX; f++) {
         options.flags |= flags[f] ? 1u << f : 0;
     }

@@ -180,16 +180,16 @@ done:
 }
 
 static const sm_import_kind kinds[KINDS] = {
-    [IMAGE] = {"image", NULL, NULL, 0},
-    [LABELS] = {"labels", "semantic", &sm_cityscapes_classes, 0},
-    [INSTANCES] = {"instances", "instance", NULL, 0},
-    [DISPARITY] = {"disparity", "disparity", NULL, 0},
-    [CAMERA] = {"camera", NULL, NULL, 1},
+    [IMAGE] = {.what = "image"},
+    [LABELS] = {.what = "labels", .target = "semantic", .classes = &sm_cityscapes_classes},
+    [INSTANCES] = {.what = "instances", .target = "instance"},
+    [DISPARITY] = {.what = "disparity", .target = "disparity"},
+    [CAMERA] = {.what = "camera", .is_camera = 1},
 };
 
 static const sm_import_flag flags[] = {
-    {"no-sky", "keep the disparity map's values at sky instead of 0 (infinitely far)"},
-    {NULL, NULL},
+    {.name = "no-sky", .help = "keep the disparity map's values at sky instead of 0 (infinitely far)"},
+    {0},
 };
 
 const sm_importer sm_cityscapes_importer = {

@@ -13,12 +13,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SPLITS_MAX = 8, SPLIT_NAME_BYTES = 32, NAMED_FILES = 10 };
+enum { NAMED_FILES = 10 };
 
 /* What was found, but for the texts. */
 typedef struct found {
-    char split[SPLITS_MAX][SPLIT_NAME_BYTES];
-    int64_t count[SPLITS_MAX]; /* samples lie split after split */
+    char split[SM_IMPORT_SPLITS_MAX][SM_IMPORT_SPLIT_BYTES];
+    int64_t count[SM_IMPORT_SPLITS_MAX]; /* samples lie split after split */
     int split_count;
     int height, width; /* of the first image */
     size_t total, bytes;
@@ -70,20 +70,26 @@ void sm_import_add(sm_import_list *list, const char *split, const char *name, co
     found *f = &list->found;
     sm_comm_set_phase("list of samples", 0, (int)f->total);
     if (f->split_count == 0 || strcmp(f->split[f->split_count - 1], split) != 0) {
-        assert(f->split_count < SPLITS_MAX && strlen(split) < SPLIT_NAME_BYTES);
-        snprintf(f->split[f->split_count++], SPLIT_NAME_BYTES, "%s", split);
+        assert(f->split_count < SM_IMPORT_SPLITS_MAX && strlen(split) < SM_IMPORT_SPLIT_BYTES);
+        snprintf(f->split[f->split_count++], SM_IMPORT_SPLIT_BYTES, "%s", split);
     }
     f->count[f->split_count - 1]++;
     f->total++;
     append(list, "", name);
     for (int k = 0; k < list->importer->kind_count; k++) {
-        append(list, sm_file_exists(paths[k]) ? "+" : "-", paths[k]);
+        int is_there = list->importer->kinds[k].is_text ? *paths[k] != '\0' : sm_file_exists(paths[k]);
+        append(list, is_there ? "+" : "-", paths[k]);
     }
 }
 
 size_t sm_import_count(const sm_import_list *list)
 {
     return list->found.total;
+}
+
+const sm_importer *sm_import_importer(const sm_import_list *list)
+{
+    return list->importer;
 }
 
 /* Which of the texts is a sample's name; behind it come its paths. */
@@ -136,8 +142,9 @@ static sm_status read_first_size(sm_import_list *list)
 static sm_status look_for_samples(sm_import_list *list)
 {
     sm_status status = SM_OK;
-    if (!sm_folder_exists(list->root)) {
-        return sm_fail(SM_ERR_IO, "%s: no such folder", list->root);
+    if (list->importer->root_may_be_file ? !sm_file_exists(list->root) : !sm_folder_exists(list->root)) {
+        return sm_fail(SM_ERR_IO, "%s: no such %s", list->root,
+                       list->importer->root_may_be_file ? "file or folder" : "folder");
     }
     SM_TRY(list->importer->list(list->root, list));
     assert(list->found.total > 0);
@@ -195,16 +202,29 @@ static void report(const sm_import_list *list)
     }
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------------------------- */
+/* ---- converting --------------------------------------------------------------------------------------------------- */
 
-static void invalidate(const sm_target *target, size_t area, void *data)
+/* The target of a kind; its classes are those of the kind. \return 0: it has none */
+static int find_target(const sm_import_kind *kind, sm_target *target)
 {
+    if (kind->described) {
+        *target = *kind->described;
+    } else if (kind->target) {
+        *target = *sm_standard_target(kind->target);
+        target->classes = kind->classes;
+    }
+    return kind->described || kind->target;
+}
+
+static void invalidate(const sm_target *target, int height, int width, void *data)
+{
+    size_t items = sm_scope_items(target->scope, height, width);
     if (target->type == SM_TARGET_REAL) {
-        for (size_t i = 0; i < area * (size_t)target->components; i++) {
+        for (size_t i = 0; i < items * (size_t)target->components; i++) {
             ((float *)data)[i] = NAN;
         }
     } else {
-        memset(data, target->type == SM_TARGET_INSTANCE ? 0 : SM_CLASS_IGNORED, area * sm_target_item_bytes(target));
+        memset(data, target->classes ? SM_CLASS_IGNORED : 0, items * sm_target_item_bytes(target));
     }
 }
 
@@ -213,7 +233,7 @@ static sm_status produce(void *user, int split, int64_t index, sm_sample *sample
     sm_import *import = user;
     const sm_importer *importer = import->importer;
     const char *paths[SM_IMPORT_KINDS_MAX] = {NULL};
-    size_t at = (size_t)index, area = (size_t)import->height * (size_t)import->width;
+    size_t at = (size_t)index;
     for (int s = 0; s < split; s++) {
         at += (size_t)import->list->found.count[s];
     }
@@ -221,8 +241,10 @@ static sm_status produce(void *user, int split, int64_t index, sm_sample *sample
         int is_there;
         const char *path = path_of(import->list, at, k, &is_there);
         paths[k] = is_there ? path : NULL;
-        if (importer->kinds[k].target) {
-            invalidate(sm_standard_target(importer->kinds[k].target), area, import->target[k]);
+    }
+    for (int k = 0; k < importer->kind_count; k++) {
+        if (import->target[k]) {
+            invalidate(&import->target_of[k], import->height, import->width, import->target[k]);
         }
     }
     sm_status status = importer->read(import, paths, sample);
@@ -238,18 +260,17 @@ static sm_status produce(void *user, int split, int64_t index, sm_sample *sample
 /* Memory for the targets of all kinds; described are those of which any sample has a file. */
 static void make_targets(sm_import *import)
 {
-    size_t area = (size_t)import->height * (size_t)import->width;
     for (int k = 0; k < import->importer->kind_count; k++) {
-        const sm_import_kind *kind = &import->importer->kinds[k];
-        if (!kind->target) {
+        sm_target *target = &import->target_of[k];
+        if (!find_target(&import->importer->kinds[k], target)) {
             continue;
         }
-        sm_target target = *sm_standard_target(kind->target);
-        target.classes = kind->classes;
-        import->target[k] = sm_alloc(area * sm_target_item_bytes(&target));
+        size_t items = sm_scope_items(target->scope, import->height, import->width);
+        import->target[k] = sm_alloc(items * sm_target_item_bytes(target));
         if (count_kind(import->list, k) > 0) {
+            assert(import->described_count < SM_TARGETS_MAX);
             import->kind_of[import->described_count] = k;
-            import->described[import->described_count++] = target;
+            import->described[import->described_count++] = *target;
         }
     }
 }
@@ -278,6 +299,8 @@ static void clear_import(sm_import *import)
     sm_free(import->covered);
 }
 
+/* ---- the whole ---------------------------------------------------------------------------------------------------- */
+
 static sm_status write_dataset(sm_comm *comm, sm_import *import)
 {
     const sm_import_list *list = import->list;
@@ -289,7 +312,7 @@ static sm_status write_dataset(sm_comm *comm, sm_import *import)
     for (int k = 0; k < import->importer->kind_count; k++) {
         has_camera = has_camera || (import->importer->kinds[k].is_camera && count_kind(list, k) > 0);
     }
-    sm_dataset_split_spec splits[SPLITS_MAX];
+    sm_dataset_split_spec splits[SM_IMPORT_SPLITS_MAX];
     size_t first = 0;
     for (int s = 0; s < list->found.split_count; s++) {
         splits[s] = (sm_dataset_split_spec){list->found.split[s], list->found.count[s], names + first};
@@ -312,8 +335,14 @@ static sm_status write_dataset(sm_comm *comm, sm_import *import)
 sm_status sm_import_dataset(sm_comm *comm, const sm_importer *importer, const sm_import_options *options)
 {
     sm_status status = SM_OK;
-    sm_import_list list = {.importer = importer, .root = options->root};
+    sm_importer *made = NULL;
+    sm_import_list list = {.root = options->root};
     sm_import import = {0};
+    if (importer->make) {
+        SM_TRY(importer->make(comm, options, &made));
+        importer = made;
+    }
+    list.importer = importer;
     SM_TRY(share_list(comm, &list));
     if (sm_comm_rank(comm) == 0) {
         report(&list);
@@ -324,5 +353,8 @@ done:
     clear_import(&import);
     sm_free(list.text);
     sm_free(list.texts);
+    if (made) {
+        made->free(made);
+    }
     return status;
 }

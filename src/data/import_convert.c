@@ -1,11 +1,9 @@
-/* How one sample's files become its image and targets.
- *
- * Disparity is shrunk by the median: a mean would put surfaces between near and far ones where there are none, the
- * nearest pixel would keep the holes and the noise of the stereo matcher. */
+/* How a stored image and maps of ids become those of one sample: the image and the geometry come first. */
 #include "data/importer.h"
 
 #include <sigmatic/base/memory.h>
 #include <sigmatic/data/augmentation.h>
+#include <sigmatic/data/input.h>
 #include <sigmatic/io/image.h>
 
 #include <math.h>
@@ -14,39 +12,141 @@
 const char sm_import_resizing[] =
     "Resizing: images by an antialiased bilinear filter in which every pixel counts; classes and instances from the\n"
     "nearest pixel; disparity as the median of the valid pixels that an output pixel covers, invalid if fewer than\n"
-    "half are, in pixels of the new width.";
+    "half are, in pixels of the new width; of sparse maps the valid pixel nearest to its centre.\n"
+    "--fit stretch scales each axis by itself; letterbox keeps the proportions and adds borders of ImageNet's mean\n"
+    "colour, which are invalid in every target; crop keeps them and cuts what is too long, both sides alike.";
 
-static sm_geometry whole(const sm_import *import)
+/* ---- the image ---------------------------------------------------------------------------------------------------- */
+
+sm_status sm_import_check_size(const sm_import *import, const char *path, int height, int width)
 {
-    return sm_geometry_whole(import->stored_height, import->stored_width, import->height, import->width);
+    if (height != import->stored_height || width != import->stored_width) {
+        return sm_fail(SM_ERR_INPUT, "%s: %d x %d pixels (height x width), its image has %d x %d", path, height, width,
+                       import->stored_height, import->stored_width);
+    }
+    return SM_OK;
 }
 
-sm_status sm_import_image(sm_import *import, const char *path)
+static void make_room_for_sampling(sm_import *import)
 {
-    static const double mean[3] = {0, 0, 0}, std[3] = {1, 1, 1};
-    sm_image image;
-    sm_status status = sm_image_read(path, SM_IMAGE_AS_RGB | SM_IMAGE_AS_8_BIT, &image);
-    if (status != SM_OK) {
-        return status;
-    }
-    import->stored_height = image.height;
-    import->stored_width = image.width;
-    sm_geometry geometry = whole(import);
-    size_t count = (size_t)import->height * (size_t)import->width * 3;
-    size_t room = sm_image_sample_workspace(image.height, image.width, import->height, import->width,
-                                            fmin(geometry.scale_x, geometry.scale_y));
+    size_t room = sm_image_sample_workspace(import->stored_height, import->stored_width, import->height, import->width,
+                                            fmin(import->geometry.scale_x, import->geometry.scale_y));
     if (room > import->workspace_room) {
         sm_free(import->workspace);
         import->workspace = sm_alloc(room * sizeof *import->workspace);
         import->workspace_room = room;
     }
-    sm_image_sample(image.pixels, image.height, image.width, &geometry, mean, std, import->sampled, import->workspace);
-    for (size_t i = 0; i < count; i++) {
-        import->image[i] = (uint8_t)lrintf(import->sampled[i] * 255);
+}
+
+sm_status sm_import_pixels(sm_import *import, const char *path, const uint8_t *pixels, int height, int width)
+{
+    static const double unit[3] = {1, 1, 1};
+    const sm_import_options *options = import->options;
+    if (options->height == 0 && (height != import->height || width != import->width)) {
+        return sm_fail(SM_ERR_INPUT,
+                       "%s: %d x %d pixels (height x width), the first image has %d x %d: --size HxW brings all to one "
+                       "size, --fit says how",
+                       path, height, width, import->height, import->width);
     }
-    sm_image_free(&image);
+    import->stored_height = height;
+    import->stored_width = width;
+    import->geometry = sm_fit_geometry(options->fit, height, width, import->height, import->width);
+    make_room_for_sampling(import);
+    sm_image_sample(pixels, height, width, &import->geometry, sm_imagenet_mean, unit, import->sampled,
+                    import->workspace);
+    size_t count = (size_t)import->height * (size_t)import->width * 3;
+    for (size_t i = 0; i < count; i++) {
+        import->image[i] = (uint8_t)lrint((import->sampled[i] + sm_imagenet_mean[i % 3]) * 255);
+    }
     return SM_OK;
 }
+
+sm_status sm_import_image(sm_import *import, const char *path)
+{
+    sm_image image;
+    sm_status status = sm_image_read(path, SM_IMAGE_AS_RGB | SM_IMAGE_AS_8_BIT, &image);
+    if (status == SM_OK) {
+        status = sm_import_pixels(import, path, image.pixels, image.height, image.width);
+    }
+    sm_image_free(&image);
+    return status;
+}
+
+/* ---- classes and instances ---------------------------------------------------------------------------------------- */
+
+static int64_t nearest(const sm_import *import, int64_t item)
+{
+    return sm_geometry_nearest(&import->geometry, import->stored_height, import->stored_width,
+                               (int)(item % import->width), (int)(item / import->width));
+}
+
+void sm_import_class_ids(sm_import *import, int kind, const uint8_t *classes)
+{
+    uint8_t *out = import->target[kind];
+    for (int64_t i = 0; i < (int64_t)import->height * import->width; i++) {
+        int64_t from = nearest(import, i);
+        out[i] = from < 0 ? SM_CLASS_IGNORED : classes[from];
+    }
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The different ids above 0, sorted. \param [out] unique  room for `count` \return how many */
+static size_t unique_ids(const int32_t *ids, size_t count, int32_t *unique)
+{
+    size_t runs = 0, kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (ids[i] > 0 && (i == 0 || ids[i] != ids[i - 1])) {
+            unique[runs++] = ids[i];
+        }
+    }
+    qsort(unique, runs, sizeof *unique, compare_ids);
+    for (size_t i = 0; i < runs; i++) {
+        if (kept == 0 || unique[i] != unique[kept - 1]) {
+            unique[kept++] = unique[i];
+        }
+    }
+    return kept;
+}
+
+static void number_ids(const int32_t *ids, size_t count, const int32_t *unique, size_t unique_count, uint16_t *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0 && ids[i] == ids[i - 1]) {
+            out[i] = out[i - 1];
+        } else {
+            const int32_t *place =
+                ids[i] > 0 ? bsearch(&ids[i], unique, unique_count, sizeof *unique, compare_ids) : NULL;
+            out[i] = (uint16_t)(place ? place - unique + 1 : 0);
+        }
+    }
+}
+
+sm_status sm_import_instance_ids(sm_import *import, int kind, const char *path, const int32_t *ids)
+{
+    enum { INSTANCES_MAX = 65535 };
+    sm_status status = SM_OK;
+    size_t area = (size_t)import->height * (size_t)import->width;
+    int32_t *taken = sm_alloc(2 * area * sizeof *taken), *unique = taken + area;
+    for (size_t i = 0; i < area; i++) {
+        int64_t from = nearest(import, (int64_t)i);
+        taken[i] = from < 0 ? 0 : ids[from];
+    }
+    size_t count = unique_ids(taken, area, unique);
+    if (count <= INSTANCES_MAX) {
+        number_ids(taken, area, unique, count, import->target[kind]);
+    } else {
+        status = sm_fail(SM_ERR_INPUT, "%s: %zu instances, at most %d are allowed", path, count, INSTANCES_MAX);
+    }
+    sm_free(taken);
+    return status;
+}
+
+/* ---- from files --------------------------------------------------------------------------------------------------- */
 
 /* Reads a map of one channel of `bits` bits, of the image's size. */
 static sm_status read_map(const sm_import *import, const char *path, int bits, sm_image *map)
@@ -56,140 +156,58 @@ static sm_status read_map(const sm_import *import, const char *path, int bits, s
         status = sm_fail(SM_ERR_INPUT, "%s: %d channel%s of %d bits, expected 1 of %d", path, map->channels,
                          map->channels > 1 ? "s" : "", map->bits, bits);
     }
-    if (status == SM_OK && (map->height != import->stored_height || map->width != import->stored_width)) {
-        status = sm_fail(SM_ERR_INPUT, "%s: %d x %d pixels (height x width), its image has %d x %d", path, map->height,
-                         map->width, import->stored_height, import->stored_width);
-    }
-    return status;
+    return status == SM_OK ? sm_import_check_size(import, path, map->height, map->width) : status;
 }
 
 sm_status sm_import_classes(sm_import *import, int kind, const char *path, const uint8_t class_of[256])
 {
     sm_image map = {0};
     sm_status status = read_map(import, path, 8, &map);
-    sm_geometry geometry = whole(import);
-    const uint8_t *ids = map.pixels;
-    uint8_t *out = import->target[kind];
-    for (int y = 0; status == SM_OK && y < import->height; y++) {
-        for (int x = 0; x < import->width; x++) {
-            out[y * import->width + x] = class_of[ids[sm_geometry_nearest(&geometry, map.height, map.width, x, y)]];
+    if (status == SM_OK) {
+        uint8_t *ids = map.pixels;
+        for (int64_t i = 0; i < (int64_t)map.height * map.width; i++) {
+            ids[i] = class_of[ids[i]];
         }
+        sm_import_class_ids(import, kind, ids);
     }
     sm_image_free(&map);
     return status;
-}
-
-static void renumber(uint16_t *instances, int area, int (*is_instance)(int id))
-{
-    uint16_t *number = sm_alloc_zeroed(65536 * sizeof *number), used = 0; /* id -> new number */
-    for (int i = 0; i < area; i++) {
-        number[instances[i]] = 1;
-    }
-    for (int id = 0; id < 65536; id++) {
-        number[id] = number[id] && is_instance(id) ? ++used : 0;
-    }
-    for (int i = 0; i < area; i++) {
-        instances[i] = number[instances[i]];
-    }
-    sm_free(number);
 }
 
 sm_status sm_import_instances(sm_import *import, int kind, const char *path, int (*is_instance)(int id))
 {
     sm_image map = {0};
-    sm_status status = read_map(import, path, 16, &map);
-    sm_geometry geometry = whole(import);
-    const uint16_t *ids = map.pixels;
-    uint16_t *out = import->target[kind];
-    for (int y = 0; status == SM_OK && y < import->height; y++) {
-        for (int x = 0; x < import->width; x++) {
-            out[y * import->width + x] = ids[sm_geometry_nearest(&geometry, map.height, map.width, x, y)];
-        }
+    int32_t *ids = NULL;
+    sm_status status = SM_OK;
+    SM_TRY(read_map(import, path, 16, &map));
+    size_t count = (size_t)map.height * (size_t)map.width;
+    const uint16_t *stored = map.pixels;
+    ids = sm_alloc(count * sizeof *ids);
+    for (size_t i = 0; i < count; i++) {
+        ids[i] = is_instance(stored[i]) ? stored[i] : 0;
     }
-    if (status == SM_OK) {
-        renumber(out, import->height * import->width, is_instance);
-    }
+    SM_TRY(sm_import_instance_ids(import, kind, path, ids));
+done:
     sm_image_free(&map);
+    sm_free(ids);
     return status;
-}
-
-static int compare_floats(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
-/* Of an even number the mean of the middle two if they can be one surface (within a pixel), else the farther one. */
-static float median(float *values, int count)
-{
-    qsort(values, (size_t)count, sizeof *values, compare_floats);
-    float low = values[(count - 1) / 2], high = values[count / 2];
-    return high - low < 1 ? (low + high) / 2 : low;
-}
-
-/* The stored pixels that an output pixel covers along one axis. */
-typedef struct extent {
-    int first, end;
-} extent;
-
-/* First stored pixel whose centre lies in output pixel `i` or behind, where one covers `factor` stored ones. */
-static int first_covered(int i, double factor, int stored)
-{
-    int first = (int)ceil(i * factor - 0.5);
-    return first > stored ? stored : first;
-}
-
-static extent covered(int i, double factor, int stored)
-{
-    return (extent){first_covered(i, factor, stored), first_covered(i + 1, factor, stored)};
-}
-
-/* The median over the stored pixels of (rows, columns), NaN if fewer than half are valid. */
-static float median_of(sm_import *import, const sm_image *map, extent rows, extent columns, float (*pixels_of)(int))
-{
-    const uint16_t *stored = map->pixels;
-    int total = (rows.end - rows.first) * (columns.end - columns.first), valid = 0;
-    for (int y = rows.first; y < rows.end; y++) {
-        for (int x = columns.first; x < columns.end; x++) {
-            float value = pixels_of(stored[(int64_t)y * map->width + x]);
-            if (!isnan(value)) {
-                import->covered[valid++] = value;
-            }
-        }
-    }
-    return 2 * valid >= total ? median(import->covered, valid) : NAN;
-}
-
-static void make_room_for_covered(sm_import *import, double factor_x, double factor_y)
-{
-    size_t room = (size_t)(ceil(factor_x) + 1) * (size_t)(ceil(factor_y) + 1);
-    if (room > import->covered_room) {
-        sm_free(import->covered);
-        import->covered = sm_alloc(room * sizeof *import->covered);
-        import->covered_room = room;
-    }
 }
 
 sm_status sm_import_disparity(sm_import *import, int kind, const char *path, float (*pixels_of)(int stored))
 {
     sm_image map = {0};
-    sm_status status = read_map(import, path, 16, &map);
-    sm_geometry geometry = whole(import);
-    double factor_x = (double)map.width / import->width, factor_y = (double)map.height / import->height;
-    float *out = import->target[kind];
-    make_room_for_covered(import, factor_x, factor_y);
-    for (int i = 0; status == SM_OK && i < import->height * import->width; i++) {
-        int x = i % import->width, y = i / import->width;
-        extent rows = covered(y, factor_y, map.height), columns = covered(x, factor_x, map.width);
-        if (rows.first >= rows.end || columns.first >= columns.end) { /* enlarged: a pixel may cover no centre */
-            int64_t nearest = sm_geometry_nearest(&geometry, map.height, map.width, x, y);
-            columns.first = (int)(nearest % map.width);
-            rows.first = (int)(nearest / map.width);
-            columns.end = columns.first + 1;
-            rows.end = rows.first + 1;
-        }
-        out[i] = median_of(import, &map, rows, columns, pixels_of) / (float)factor_x;
+    float *values = NULL;
+    sm_status status = SM_OK;
+    SM_TRY(read_map(import, path, 16, &map));
+    size_t count = (size_t)map.height * (size_t)map.width;
+    const uint16_t *stored = map.pixels;
+    values = sm_alloc(count * sizeof *values);
+    for (size_t i = 0; i < count; i++) {
+        values[i] = pixels_of(stored[i]);
     }
+    sm_import_reals(import, kind, values, SM_IMPORT_MEDIAN);
+done:
     sm_image_free(&map);
+    sm_free(values);
     return status;
 }

@@ -10,25 +10,31 @@
 
 /** \name Listing (rank 0) */
 /** \{ */
+enum { SM_IMPORT_SPLITS_MAX = 8, SM_IMPORT_SPLIT_BYTES = 32 };
 
 /** Names in a folder, sorted, without hidden ones (.DS_Store, ._x, .ipynb_checkpoints); none if it is no folder.
  * \param [out] names  one sm_free(names) frees them all */
 sm_status sm_import_folder(const char *path, char ***names, size_t *count);
 
 /** Adds a sample. Those of one split are added one after the other, in their order in the file.
- * \param paths  of each kind, whether or not there is such a file; copied, as is all else */
+ * \param split  at most SM_IMPORT_SPLITS_MAX splits, of names shorter than SM_IMPORT_SPLIT_BYTES
+ * \param paths  of each kind, whether or not there is such a file; the texts of kinds of text; copied, as is all else */
 void sm_import_add(sm_import_list *list, const char *split, const char *name, const char *const *paths);
 
 /** \return samples added so far. */
 size_t sm_import_count(const sm_import_list *list);
+
+/** \return the importer that lists, for its `user`. */
+const sm_importer *sm_import_importer(const sm_import_list *list);
 /** \} */
 
 /** What one rank imports with. `target` is what read() fills; the rest belongs to import.c. */
 struct sm_import {
     const sm_importer *importer;
     const sm_import_options *options;
-    int height, width;                 /**< of what is written */
-    void *target[SM_IMPORT_KINDS_MAX]; /**< of each kind with a target: (height, width) in memory order */
+    int height, width;                        /**< of what is written */
+    void *target[SM_IMPORT_KINDS_MAX];        /**< of each kind with a target: its items in memory order; else NULL */
+    sm_target target_of[SM_IMPORT_KINDS_MAX]; /**< the descriptions of these */
 
     const sm_import_list *list;
     sm_target described[SM_IMPORT_KINDS_MAX]; /* the targets in the file */
@@ -36,13 +42,15 @@ struct sm_import {
     int described_count;
     uint8_t *image;
     int stored_height, stored_width; /* of the present sample's image */
+    sm_geometry geometry;            /* of what is written to that image */
     float *sampled, *workspace, *covered;
     size_t workspace_room, covered_room;
 };
 
-/** \name Conversion of one sample
- * Images may be PNG or JPEG; maps have one channel, exactly the bits that their function names, and the size of the image,
- * which comes first. Anything else is SM_ERR_INPUT naming the file. */
+/** \name Conversion of one sample, from files
+ * The image comes first. Images may be PNG or JPEG; maps have one channel, exactly the bits that their function names, and
+ * the size of the image. Anything else is SM_ERR_INPUT naming the file. What lies outside of the image (`fit`) has the mean
+ * colour of ImageNet and is invalid in every target. */
 /** \{ */
 sm_status sm_import_image(sm_import *import, const char *path);
 
@@ -52,10 +60,45 @@ sm_status sm_import_classes(sm_import *import, int kind, const char *path, const
 /** 16 bits: of the nearest pixel, renumbered 1, 2, ... in the order of the ids; 0 where `is_instance` says no. */
 sm_status sm_import_instances(sm_import *import, int kind, const char *path, int (*is_instance)(int id));
 
-/** 16 bits: the median of the valid pixels that an output pixel covers, over the shrink factor of the width; NaN if fewer
- * than half of them are valid.
+/** 16 bits: as sm_import_reals() by the median.
  * \param pixels_of  disparity of a stored number in pixels, NaN invalid */
 sm_status sm_import_disparity(sm_import *import, int kind, const char *path, float (*pixels_of)(int stored));
+/** \} */
+
+/** \name Conversion of one sample, from memory
+ * For files of any other format. The image comes first; maps are (stored_height, stored_width), rows top to bottom. */
+/** \{ */
+
+/** \param pixels  (height, width, 3) RGB
+ * \return SM_ERR_INPUT naming `path`: its size is another than that of the first image and no size was asked for */
+sm_status sm_import_pixels(sm_import *import, const char *path, const uint8_t *pixels, int height, int width);
+
+/** \return SM_ERR_INPUT naming the map and both sizes, if its size is not that of its image. */
+sm_status sm_import_check_size(const sm_import *import, const char *path, int height, int width);
+
+/** The class of the nearest pixel. \param classes  SM_CLASS_IGNORED invalid */
+void sm_import_class_ids(sm_import *import, int kind, const uint8_t *classes);
+
+/** The instance of the nearest pixel, renumbered 1, 2, ... in the order of the ids.
+ * \param ids  0 and below: none
+ * \return SM_ERR_INPUT naming `path`: more than 65535 instances */
+sm_status sm_import_instance_ids(sm_import *import, int kind, const char *path, const int32_t *ids);
+
+/** How an output pixel gets a real value from the stored pixels that it covers (one of them when it covers less). */
+typedef enum sm_import_rule {
+    /** The median of the valid ones, invalid if fewer than half are. Of an even number the middle two's mean if they can
+     * be one surface (disparities within a pixel), else that of the two which is farther away (the lower disparity, else
+     * the higher value): no value between two surfaces. For maps of one component. */
+    SM_IMPORT_MEDIAN,
+    /** The valid one nearest to the centre, however few there are: for sparse maps, as of a laser scanner. */
+    SM_IMPORT_NEAREST_VALID,
+    /** The one at the centre, valid or not. */
+    SM_IMPORT_NEAREST
+} sm_import_rule;
+
+/** Real values: components as of the target of this kind; times the scale of the image as the target's `scaling` says.
+ * \param values  (stored_height, stored_width, components); a pixel with a NaN among its components is invalid */
+void sm_import_reals(sm_import *import, int kind, const float *values, sm_import_rule rule);
 /** \} */
 
 #endif

@@ -1,11 +1,13 @@
 /** \file
  * Importers: folders of others into one dataset file. An importer is a row: it lists samples and reads one; what all share
- * (listing, sizes, conversions, the writing by all ranks, progress, reports) is in import.c, for importers in data/importer.h. */
+ * (listing, sizes, conversions, the writing by all ranks, progress, reports) is in import*.c, for importers in
+ * data/importer.h. */
 #ifndef SIGMATIC_DATA_IMPORT_H
 #define SIGMATIC_DATA_IMPORT_H
 
 #include <sigmatic/base/status.h>
 #include <sigmatic/comm/comm.h>
+#include <sigmatic/data/fit.h>
 #include <sigmatic/data/sample.h>
 #include <sigmatic/data/target.h>
 
@@ -13,29 +15,37 @@
 extern "C" {
 #endif
 
-enum { SM_IMPORT_KINDS_MAX = 8, SM_IMPORT_FLAGS_MAX = 8 };
+enum { SM_IMPORT_KINDS_MAX = SM_TARGETS_MAX + 4, SM_IMPORT_FLAGS_MAX = 8 };
 
-/** A kind of file that a sample may have. */
+/** What a sample may have: a file, or a text. */
 typedef struct sm_import_kind {
     const char *what;             /**< "labels", for messages */
-    const char *target;           /**< the standard target that it becomes; NULL: none */
+    const char *target;           /**< the standard target that it becomes; NULL: none, or `described` */
     const sm_class_list *classes; /**< of a target of classes */
     int is_camera;                /**< 1: tells baseline and focal length */
+    const sm_target *described;   /**< the target that it becomes, in place of `target` and `classes`; NULL: none */
+    int is_text;                  /**< 1: no path but a text; the empty one is as a file that is not there */
 } sm_import_kind;
 
+/** An option of an importer: a flag, or with a value. */
 typedef struct sm_import_flag {
     const char *name, *help; /**< of the option --name */
+    const char *metavar;     /**< "FILE", of one with a value; NULL: a flag */
 } sm_import_flag;
 
 /** What an importer sees: importer.h. */
 typedef struct sm_import_list sm_import_list;
 typedef struct sm_import sm_import;
+typedef struct sm_import_options sm_import_options;
 
-typedef struct sm_importer {
+typedef struct sm_importer sm_importer;
+
+struct sm_importer {
     const char *name;            /**< of the command: "cityscapes" */
     const char *summary;         /**< "import Cityscapes", for the list of commands */
     const char *title;           /**< "Cityscapes"; the attribute `source` of the file */
     const char *root_help;       /**< what the folder holds */
+    int root_may_be_file;        /**< 1: ROOT need not be a folder */
     const sm_import_flag *flags; /**< at most SM_IMPORT_FLAGS_MAX, ends with a NULL name */
     const sm_import_kind *kinds; /**< kind 0 is the image, which every sample has */
     int kind_count;              /**< at most SM_IMPORT_KINDS_MAX */
@@ -49,7 +59,15 @@ typedef struct sm_importer {
      * \param [out] sample  baseline_metres and fx_pixels, if they are known
      * \return SM_ERR_INPUT, SM_ERR_IO, naming the file */
     sm_status (*read)(sm_import *import, const char *const *paths, sm_sample *sample);
-} sm_importer;
+
+    const void *user; /**< for list() and read() of importers that are made at run time; the rest ignore it */
+
+    /** Of a row whose kinds are known only once the options are: makes the importer itself, with its own kinds, list() and
+     * read(); NULL: the row is it. Collective; the same result on every rank.
+     * \param [out] made  freed by its own `free` */
+    sm_status (*make)(sm_comm *comm, const sm_import_options *options, sm_importer **made);
+    void (*free)(sm_importer *importer);
+};
 
 /** The importers; ends with NULL. */
 extern const sm_importer *const sm_importers[];
@@ -57,13 +75,16 @@ extern const sm_importer *const sm_importers[];
 /** How images and targets are brought to another size, for people. */
 extern const char sm_import_resizing[];
 
-typedef struct sm_import_options {
+struct sm_import_options {
     const char *root;
     const char *output;
-    int height, width; /**< of image and targets in the file; 0, 0: as the first image */
-    unsigned flags;    /**< bit i: flag i of the importer was given */
+    int height,
+        width;      /**< of image and targets in the file; 0, 0: as the first image, and then all must have its size */
+    unsigned flags; /**< bit i: flag i of the importer was given */
     int overwrite;
-} sm_import_options;
+    sm_fit fit;
+    const char *values[SM_IMPORT_FLAGS_MAX]; /**< of options with a value: the one given, NULL without */
+};
 
 /** Imports every split that is there. A kind of file that no sample has is left out; a sample that lacks one which others
  * have is a warning that names it, and its target is all invalid. Collective; the ranks share the work.
