@@ -219,7 +219,7 @@ done:
 }
 
 /* Replaces the description by one with the classes that the file names. */
-static sm_status read_classes(const sm_h5 *file, const char *object, stored_target *stored)
+static sm_status read_classes(const sm_h5 *file, const char *object, sm_target **target, int64_t *ignored)
 {
     sm_status status = SM_OK;
     char **names = NULL;
@@ -231,9 +231,9 @@ static sm_status read_classes(const sm_h5 *file, const char *object, stored_targ
                          sm_h5_path(file), object, count, SM_CLASSES_MAX);
         goto done;
     }
-    if (stored->target->type == SM_TARGET_LABELS && count != (size_t)stored->target->components) {
+    if ((*target)->type == SM_TARGET_LABELS && count != (size_t)(*target)->components) {
         status = sm_fail(SM_ERR_INPUT, "%s: attribute 'class_names' of %s has %zu names, expected %d: one a component",
-                         sm_h5_path(file), object, count, stored->target->components);
+                         sm_h5_path(file), object, count, (*target)->components);
         goto done;
     }
     for (size_t c = 0; c < count; c++) {
@@ -242,14 +242,14 @@ static sm_status read_classes(const sm_h5 *file, const char *object, stored_targ
     SM_TRY(read_bytes(file, object, "palette", 3 * count, palette[0]));
     SM_TRY(read_bytes(file, object, "thing", count, thing));
     if (sm_h5_has_attribute(file, object, "ignore")) {
-        SM_TRY(sm_h5_read_attribute_int64(file, object, "ignore", &stored->ignored));
+        SM_TRY(sm_h5_read_attribute_int64(file, object, "ignore", ignored));
     }
     sm_class_list classes = {(int)count, (const char *const *)names, (const uint8_t(*)[3])palette, thing};
-    sm_target described = *stored->target;
+    sm_target described = **target;
     described.classes = &classes;
     sm_target *copy = sm_target_copy(&described);
-    sm_free(stored->target);
-    stored->target = copy;
+    sm_free(*target);
+    *target = copy;
 done:
     sm_free(names);
     return status;
@@ -372,6 +372,29 @@ done:
     return status;
 }
 
+sm_status sm_target_read_description(const sm_h5 *file, const char *object, const char *name, sm_target **out,
+                                     int64_t *ignored)
+{
+    sm_status status = SM_OK;
+    char *unit = NULL;
+    sm_target *target = NULL;
+    const sm_target *standard = sm_standard_target(name);
+    const sm_target named = {.name = name, .unit = "", .least = -greatest_real, .most = greatest_real};
+    sm_target description = standard ? *standard : named;
+    SM_TRY(describe(file, object, standard != NULL, &description, &unit));
+    target = sm_target_copy(&description);
+    *ignored = SM_CLASS_IGNORED;
+    if (description.type == SM_TARGET_CLASS || description.type == SM_TARGET_LABELS) {
+        SM_TRY(read_classes(file, object, &target, ignored));
+    }
+    *out = target;
+    target = NULL;
+done:
+    sm_free(target);
+    sm_free(unit);
+    return status;
+}
+
 /* Types of which every number, or its rounding to a float, finds a place in memory; the last is what it becomes. */
 static const struct {
     sm_h5_type types[6];
@@ -395,31 +418,26 @@ static sm_status find_type(const sm_h5 *file, const char *object, const sm_targe
     return status;
 }
 
-static sm_status add_target(const sm_h5 *file, const char *split, sm_target description, int is_standard,
-                            file_part *part)
+static sm_status add_target(const sm_h5 *file, const char *split, const char *name, file_part *part)
 {
     sm_status status = SM_OK;
-    char object[SM_OBJECT_BYTES], *unit = NULL;
+    char object[SM_OBJECT_BYTES];
     size_t shape[4];
     sm_h5_type type;
     if (part->target_count == SM_TARGETS_MAX) {
         return sm_fail(SM_ERR_INPUT, "%s: split '%s' has more than %d targets", part->path, split, SM_TARGETS_MAX);
     }
-    sm_array_object(object, split, description.name, "");
-    SM_TRY(describe(file, object, is_standard, &description, &unit));
-    stored_target *stored = &part->targets[part->target_count++];
-    stored->target = sm_target_copy(&description);
-    stored->ignored = SM_CLASS_IGNORED;
-    stored->memory = sm_target_h5_type(&description);
-    stored->memory_bytes = sm_target_sample_bytes(&description, part->input.height, part->input.width);
-    if (description.type == SM_TARGET_CLASS || description.type == SM_TARGET_LABELS) {
-        SM_TRY(read_classes(file, object, stored));
-    }
-    int rank = sm_target_shape(&description, part->count, part->input.height, part->input.width, shape);
-    SM_TRY(find_type(file, object, &description, &type));
-    SM_TRY(locate(file, split, description.name, type, rank, shape, &stored->array));
+    stored_target *stored = &part->targets[part->target_count];
+    sm_array_object(object, split, name, "");
+    SM_TRY(sm_target_read_description(file, object, name, &stored->target, &stored->ignored));
+    part->target_count++;
+    const sm_target *target = stored->target;
+    stored->memory = sm_target_h5_type(target);
+    stored->memory_bytes = sm_target_sample_bytes(target, part->input.height, part->input.width);
+    int rank = sm_target_shape(target, part->count, part->input.height, part->input.width, shape);
+    SM_TRY(find_type(file, object, target, &type));
+    SM_TRY(locate(file, split, name, type, rank, shape, &stored->array));
 done:
-    sm_free(unit);
     return status;
 }
 
@@ -431,7 +449,7 @@ static sm_status read_targets(const sm_h5 *file, const char *split, file_part *p
     size_t count = 0;
     for (const sm_target *target = sm_standard_targets; target->name; target++) {
         if (sm_h5_has_dataset(file, sm_array_object(object, split, target->name, ""))) {
-            SM_TRY(add_target(file, split, *target, 1, part));
+            SM_TRY(add_target(file, split, target->name, part));
         }
     }
     SM_TRY(sm_h5_list(file, split, &names, &count));
@@ -439,8 +457,7 @@ static sm_status read_targets(const sm_h5 *file, const char *split, file_part *p
         sm_array_object(object, split, names[i], "");
         if (!sm_standard_target(names[i]) && sm_h5_has_dataset(file, object) &&
             sm_h5_has_attribute(file, object, "type")) {
-            const sm_target named = {.name = names[i], .unit = "", .least = -greatest_real, .most = greatest_real};
-            SM_TRY(add_target(file, split, named, 0, part));
+            SM_TRY(add_target(file, split, names[i], part));
         }
     }
 done:

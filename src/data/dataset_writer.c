@@ -67,7 +67,7 @@ done:
 }
 
 /* Standard targets are described too: a reader of plain HDF5 need not know them. */
-static sm_status write_description(sm_h5 *file, const char *object, const sm_target *target)
+sm_status sm_target_write_description(sm_h5 *file, const char *object, const sm_target *target)
 {
     sm_status status = SM_OK;
     int64_t negated[SM_COMPONENTS_MAX];
@@ -116,7 +116,7 @@ static sm_status create_target(sm_h5 *file, const sm_dataset_spec *spec, const s
     size_t shape[4];
     int rank = sm_target_shape(target, split->count, spec->height, spec->width, shape);
     SM_TRY(create_array(file, split, target->name, sm_target_h5_type(target), rank, shape));
-    SM_TRY(write_description(file, sm_array_object(object, split->name, target->name, ""), target));
+    SM_TRY(sm_target_write_description(file, sm_array_object(object, split->name, target->name, ""), target));
 done:
     return status;
 }

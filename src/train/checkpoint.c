@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char FORMAT[] = "sigmatic-checkpoint", UPDATES[] = "/optimizer/updates";
+static const char FORMAT[] = "sigmatic-checkpoint", UPDATES[] = "/optimizer/updates", DATA[] = "/data";
 enum { FORMAT_VERSION = 1, PATH_BYTES = SM_NAME_BYTES + 64 };
 
 /* ---- one tensor ---- */
@@ -251,6 +251,7 @@ static sm_status build(const sm_trainer *trainer, const char *path, const char *
     size_t slices = (size_t)trainer->session->parameters->parameters.count;
     SM_TRY(sm_h5_create_in_memory(path, SM_H5_LATEST, &file));
     SM_TRY(write_attributes(file, trainer, fingerprint, best_metric));
+    SM_TRY(sm_data_description_write(trainer->session->data, file, DATA));
     SM_TRY(network_tensors(write_one, file, trainer->session));
     SM_TRY(optimizer_tensors(write_one, file, trainer));
     SM_TRY(write_array(file, UPDATES, SM_H5_INT64, slices, trainer->update->updates));
@@ -541,6 +542,21 @@ void sm_checkpoint_info_free(sm_checkpoint_info *info)
     sm_free(info->config);
     sm_free(info->fingerprint);
     *info = (sm_checkpoint_info){0};
+}
+
+sm_status sm_checkpoint_read_data(const char *path, sm_data_description **out)
+{
+    sm_status status = SM_OK;
+    sm_h5 *file = NULL;
+    *out = NULL;
+    SM_TRY(sm_h5_open(path, &file));
+    SM_TRY(check_format(file));
+    if (sm_h5_has_group(file, DATA)) {
+        SM_TRY(sm_data_description_read(file, DATA, out));
+    }
+done:
+    sm_h5_close(file);
+    return status;
 }
 
 /* \return the weight of a head's last layer, whatever the head is made of: "decoders.<task>.3.weight"; NULL if there is

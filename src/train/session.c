@@ -3,6 +3,7 @@
 #include <sigmatic/base/sum_tree.h>
 #include <sigmatic/comm/cores.h>
 #include <sigmatic/comm/tree_sum.h>
+#include <sigmatic/data/data_options.h>
 #include <sigmatic/data/sampler.h>
 #include <sigmatic/train/session.h>
 
@@ -18,12 +19,13 @@ static sm_head head_of(const sm_task *task)
     return (sm_head){task->name, kinds[task->target->scope], task->channels};
 }
 
-static sm_status make_tasks(sm_session *session, const sm_dataset *dataset)
+static sm_status make_tasks(sm_session *session)
 {
     sm_status status = SM_OK;
     const char *const *sections;
-    int count = (int)sm_config_sections(session->config, "task", &sections), target_count = 0;
-    const sm_target *const *targets = dataset ? sm_dataset_targets(dataset, &target_count) : NULL;
+    int count = (int)sm_config_sections(session->config, "task", &sections);
+    const sm_data_description *data = session->data;
+    const sm_target *const *targets = data ? (const sm_target *const *)data->targets : NULL;
     size_t n = (size_t)count;
     const char **names = sm_alloc_zeroed(n * sizeof *names), **losses = sm_alloc_zeroed(n * sizeof *losses);
     int *dimensions = sm_alloc_zeroed(n * sizeof *dimensions);
@@ -35,7 +37,7 @@ static sm_status make_tasks(sm_session *session, const sm_dataset *dataset)
     session->task_count = count;
     for (int i = 0; i < count; i++) {
         names[i] = sm_config_instance(sections[i]);
-        SM_TRY(sm_task_new(session->config, names[i], targets, target_count, &session->tasks[i]));
+        SM_TRY(sm_task_new(session->config, names[i], targets, data ? data->target_count : 0, &session->tasks[i]));
         losses[i] = session->tasks[i]->loss;
         dimensions[i] = session->tasks[i]->channels;
         session->heads[i] = head_of(session->tasks[i]);
@@ -162,14 +164,14 @@ static int most_sum_subtrees(int batch, int ranks)
     return ranks > 1 && batch > MOST_TRIED ? bound : most;
 }
 
-/* \param dataset  NULL: what follows from the config alone is checked */
-static sm_status configure(sm_session *session, const sm_dataset *dataset)
+/* Without session->data what follows from the config alone is checked. */
+static sm_status configure(sm_session *session)
 {
     sm_status status = SM_OK;
-    session->input_channels = dataset ? sm_dataset_input(dataset)->channels : sm_input_kinds[0].channels;
+    session->input_channels = session->data ? session->data->input.channels : sm_input_kinds[0].channels;
     SM_TRY(sm_settings_read(session->config, &session->settings));
     SM_TRY(sm_network_configure(session->config, &session->network));
-    SM_TRY(make_tasks(session, dataset));
+    SM_TRY(make_tasks(session));
     SM_TRY(make_parameters(session));
 done:
     return status;
@@ -179,18 +181,33 @@ sm_status sm_session_check_config(const sm_config *config)
 {
     sm_session *session = sm_alloc_zeroed(sizeof *session);
     session->config = config;
-    sm_status status = configure(session, NULL);
+    sm_status status = configure(session);
     sm_session_free(session);
     return status;
 }
 
 sm_status sm_session_new(const sm_config *config, sm_comm *comm, const sm_dataset *dataset, sm_session **out)
 {
+    sm_augmentation augmentation;
+    sm_data_description *data = NULL;
+    sm_status status = sm_comm_agree(comm, sm_data_augmentation(config, dataset, &augmentation));
+    if (status == SM_OK) {
+        data = sm_data_description_new(dataset, &augmentation);
+        status = sm_session_new_described(config, comm, data, out);
+    }
+    sm_data_description_free(data);
+    return status;
+}
+
+sm_status sm_session_new_described(const sm_config *config, sm_comm *comm, const sm_data_description *data,
+                                   sm_session **out)
+{
     sm_status status = SM_OK;
     sm_session *session = sm_alloc_zeroed(sizeof *session);
     session->config = config;
     session->comm = comm;
-    SM_TRY(configure(session, dataset));
+    session->data = sm_data_description_copy(data);
+    SM_TRY(configure(session));
     session->sum_subtrees = most_sum_subtrees(session->settings.batch, sm_comm_size(comm));
     choose_threads(session);
 done:
@@ -213,6 +230,7 @@ void sm_session_free(sm_session *session)
     for (int i = 0; i < session->task_count; i++) {
         sm_task_free(session->tasks[i]);
     }
+    sm_data_description_free(session->data);
     sm_free(session->memory);
     sm_free(session->tasks);
     sm_free(session->heads);

@@ -30,6 +30,11 @@ sm_status sm_checkpoint_save(const sm_trainer *trainer, const char *path, const 
 sm_status sm_checkpoint_read_info(const char *path, sm_checkpoint_info *info);
 void sm_checkpoint_info_free(sm_checkpoint_info *info);
 
+/** Reads what a checkpoint says of the data that its network learnt from. Not collective.
+ * \param [out] data  freed with sm_data_description_free(); NULL on failure, and of a checkpoint of a version that did not say it
+ * \return SM_ERR_IO, SM_ERR_INPUT as above */
+sm_status sm_checkpoint_read_data(const char *path, sm_data_description **data);
+
 /** Not collective.
  * \param [out] channels  outputs (classes, components) of the checkpoint's decoder of a task; 0 if it has none of that name
  * \return SM_ERR_IO, SM_ERR_INPUT as above */

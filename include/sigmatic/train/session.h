@@ -5,6 +5,7 @@
 
 #include <sigmatic/comm/comm.h>
 #include <sigmatic/comm/node_memory.h>
+#include <sigmatic/data/data_description.h>
 #include <sigmatic/data/loader.h>
 #include <sigmatic/graph/plan.h>
 #include <sigmatic/model/network.h>
@@ -31,6 +32,7 @@ typedef struct sm_session {
     sm_settings settings;
     int sum_subtrees; /**< reproducible: most subtrees over a batch that a rank's samples are */
     sm_network_options network;
+    sm_data_description *data; /**< what the network reads and the tasks learn; owned */
     int input_channels;
     int task_count;
     sm_task **tasks;
@@ -54,6 +56,11 @@ typedef struct sm_session {
  * \return the same on every rank: a configuration error, or SM_ERR_INPUT if no file of the dataset has a task's target.
  * Collective */
 sm_status sm_session_new(const sm_config *config, sm_comm *comm, const sm_dataset *dataset, sm_session **out);
+
+/** The same without a dataset: of what a checkpoint says of its own (sm_checkpoint_read_data()). Collective.
+ * \param data  copied */
+sm_status sm_session_new_described(const sm_config *config, sm_comm *comm, const sm_data_description *data,
+                                   sm_session **out);
 /** NULL is legal. After the engines. Not collective. */
 void sm_session_free(sm_session *session);
 
