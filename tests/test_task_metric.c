@@ -2,10 +2,10 @@
 #include "golden.h"
 #include "harness.h"
 #include "task/instance_decode.h"
-#include "task/picture.h"
 
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/random.h>
+#include <sigmatic/data/target_picture.h>
 #include <sigmatic/task/task.h>
 
 #include <math.h>

@@ -1,4 +1,5 @@
-#include "task/picture.h"
+#include <sigmatic/data/target_picture.h>
+
 #include "task/task_kinds.h"
 
 #include <math.h>

@@ -1,5 +1,6 @@
+#include <sigmatic/data/target_picture.h>
+
 #include "task/instance_decode.h"
-#include "task/picture.h"
 #include "task/pixel_lookup.h"
 #include "task/task_kinds.h"
 

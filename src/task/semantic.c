@@ -1,4 +1,5 @@
-#include "task/picture.h"
+#include <sigmatic/data/target_picture.h>
+
 #include "task/task_kinds.h"
 
 #include <math.h>
@@ -84,10 +85,8 @@ static void draw(const sm_task *task, int height, int width, const float *logits
         int label = class_at(task, i, logits, target);
         if (label == SM_CLASS_IGNORED) {
             memset(rgb + 3 * i, 0, 3);
-        } else if (task->target->classes->palette) {
-            memcpy(rgb + 3 * i, task->target->classes->palette[label], 3);
         } else {
-            sm_picture_hue((double)label / task->channels, 0.85, rgb + 3 * i);
+            sm_picture_class(task->target->classes, label, rgb + 3 * i);
         }
     }
 }
