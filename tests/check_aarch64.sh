@@ -10,7 +10,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 mkdir -p "$1" && folder=$(realpath "$1") || exit 1
 root=$folder/root
 triplet=aarch64-linux-gnu
-packages="libc6-dev libopenmpi-dev libhdf5-openmpi-dev libblis-openmp-dev libjansson-dev libpng-dev libjpeg62-turbo-dev libcunit1-dev"
+packages="libc6-dev libopenmpi-dev libhdf5-openmpi-dev libblis-openmp-dev libjansson-dev libcsv-dev libpng-dev libjpeg62-turbo-dev libexif-dev libcunit1-dev"
 # test_h5 starts itself again, which would take qemu in the kernel; resume and train take many minutes
 tests=${TESTS:-base file image config comm reduction ops conv2d onnx plan network task weighting optim augmentation dataset loader sampler}
 

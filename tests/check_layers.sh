@@ -14,7 +14,7 @@ forbidden="ops:comm graph:comm model:comm task:comm weighting:comm optim:comm op
 # Siblings that may meet, by header: descriptions of targets, their pictures, and the type of the callback that builds them.
 exceptions="task:data/sample.h task:data/target.h task:data/target_picture.h"
 # The only users of a library: a module or a file.
-libraries="mpi.h:comm hdf5.h:io hdf5_hl.h:io png.h:io jpeglib.h:io jansson.h:io blis.h:tensor/gemm.c
+libraries="mpi.h:comm hdf5.h:io hdf5_hl.h:io png.h:io jpeglib.h:io jansson.h:io csv.h:io libexif/exif-data.h:io blis.h:tensor/gemm.c
            blis/blis.h:tensor/gemm.c cblas.h:tensor/gemm.c"
 
 files=$(find . -name '*.[ch]' -not -path './build/*' -not -path './.git/*' | sort)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes ../image_bytes.h: small PNG and JPEG files made by Pillow (and two PNGs by hand, of kinds that it cannot
-write), with the pixels that Pillow reads out of the JPEGs."""
+"""Writes ../image_bytes.h: small PNG and JPEG files made by Pillow (and some PNGs by hand, of kinds that it cannot
+write), with the pixels that Pillow reads out of the JPEGs, and EXIF data with what Pillow makes of each orientation."""
 import io
 import os
 import struct
@@ -8,7 +8,7 @@ import textwrap
 import zlib
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 
 def encoded(image, kind, **options):
@@ -40,11 +40,25 @@ files = {
     "one_bit_png": encoded(Image.fromarray(np.array([[0, 255, 0, 255, 255]], np.uint8)).convert("1"), "PNG"),
     # Adam7 of 2 x 2: one row with (0, 0), one with (0, 1), one with the second row
     "interlaced_png": png_by_hand(2, 2, 8, 0, 1, [0, 11, 0, 22, 0, 33, 44]),
+    "grey_2_png": png_by_hand(5, 1, 2, 0, 0, [0, 0b00011011, 0b01000000]),
+    "grey_4_png": png_by_hand(3, 1, 4, 0, 0, [0, 0x0f, 0x70]),
+    "grey_alpha_png": encoded(Image.fromarray(np.array([[[7, 0], [200, 255]]], np.uint8), "LA"), "PNG"),
+    "rgba_16_png": png_by_hand(1, 1, 16, 6, 0, [0, 0x12, 0x34, 0xff, 0xfe, 0, 1, 0x80, 0]),
     "rgb_16_png": png_by_hand(1, 2, 16, 2, 0, [0, 0x12, 0x34, 0xff, 0xfe, 0, 1, 0, 0xab, 0xcd, 0, 0, 0x80, 0]),
     "rgb_jpeg": encoded(colour, "JPEG", quality=95, subsampling=0, optimize=True),
     "grey_jpeg": encoded(grey, "JPEG", quality=90, optimize=True, progressive=True),
     "cmyk_jpeg": encoded(Image.fromarray(np.zeros((1, 1, 4), np.uint8), "CMYK"), "JPEG", quality=1, optimize=True),
 }
+exif = Image.Exif()
+exif[0x0112] = 6
+files["exif_of_6"] = exif.tobytes()
+files["turned_png"] = encoded(Image.fromarray(np.array([[1, 2, 3], [4, 5, 6]], np.uint8)), "PNG", exif=exif)
+# pixel i of 8 x 12 is i: where each goes
+for orientation in range(1, 9):
+    exif[0x0112] = orientation
+    numbered = Image.fromarray(np.arange(96, dtype=np.uint8).reshape(8, 12))
+    numbered.info["exif"] = exif.tobytes()
+    files["upright_%d" % orientation] = np.asarray(ImageOps.exif_transpose(numbered)).tobytes()
 for name in ("rgb_jpeg", "grey_jpeg"):
     files[name + "_pixels"] = np.asarray(Image.open(io.BytesIO(files[name]))).tobytes()
 
