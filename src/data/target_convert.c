@@ -1,6 +1,6 @@
 #include "data/target_convert.h"
 
-#include <math.h>
+#include <sigmatic/base/half.h>
 
 int64_t sm_target_integer(sm_h5_type type, const void *array, size_t i)
 {
@@ -20,19 +20,9 @@ int64_t sm_target_integer(sm_h5_type type, const void *array, size_t i)
     }
 }
 
-/* IEEE binary16: 5 bits of exponent, 10 of fraction. */
-static float float_of_half(uint16_t half)
-{
-    int exponent = half >> 10 & 31, fraction = half & 1023;
-    float magnitude = exponent == 31  ? fraction ? NAN : INFINITY
-                      : exponent == 0 ? ldexpf((float)fraction, -24)
-                                      : ldexpf((float)(1024 + fraction), exponent - 25);
-    return half >> 15 ? -magnitude : magnitude;
-}
-
 static float real_of(sm_h5_type type, const void *array, size_t i)
 {
-    return type == SM_H5_HALF     ? float_of_half(((const uint16_t *)array)[i])
+    return type == SM_H5_HALF     ? sm_float_of_half(((const uint16_t *)array)[i])
            : type == SM_H5_DOUBLE ? (float)((const double *)array)[i]
                                   : ((const float *)array)[i];
 }
