@@ -3,6 +3,7 @@
 #include <sigmatic/base/timer.h>
 #include <sigmatic/data/import.h>
 #include <sigmatic/data/scenes_dataset.h>
+#include <sigmatic/train/stop_signal.h>
 
 #include "cli/arguments.h"
 #include "cli/command.h"
@@ -114,7 +115,7 @@ static sm_status parse_fit(const char *command, const char *text, sm_import_opti
 /* The command is the importer that argv[0] names. */
 static sm_status import_dataset(command_context *context, int argc, char **argv)
 {
-    enum { OWN = 5 };
+    enum { OWN = 6 };
     const sm_importer *importer = importer_of(argv[0]);
     sm_status status = SM_OK;
     sm_import_options options = {0};
@@ -128,6 +129,8 @@ static sm_status import_dataset(command_context *context, int argc, char **argv)
         {"fit", ARGUMENT_TEXT, &fit, "HOW", "stretch, letterbox or crop images of other proportions (stretch)"},
         {"overwrite", ARGUMENT_FLAG, &options.overwrite, NULL,
          "replace OUTPUT if it is a dataset file (no link to one)"},
+        {"skip-bad", ARGUMENT_FLAG, &options.skip_bad, NULL,
+         "name every bad file and leave its sample out; without it the first one ends the import"},
     };
     for (int f = 0; importer->flags[f].name; f++) {
         const sm_import_flag *flag = &importer->flags[f];
@@ -136,8 +139,9 @@ static sm_status import_dataset(command_context *context, int argc, char **argv)
                        flag->metavar ? (void *)&options.values[f] : (void *)&flags[f], flag->metavar, flag->help};
     }
     char *command = sm_format("data %s", importer->name);
-    char *summary =
-        sm_format("Imports %s at any size; ranks share the work.\n\n%s", importer->title, sm_import_resizing);
+    char *summary = sm_format("Imports %s at any size; ranks share the work.\n"
+                              "An interrupted import is gone on with by the same command.\n\n%s",
+                              importer->title, sm_import_resizing);
     SM_TRY(command_arguments(context, command, summary, table, argc, argv, &help));
     if (help) {
         goto done;
@@ -147,6 +151,8 @@ static sm_status import_dataset(command_context *context, int argc, char **argv)
     for (int f = 0; f < SM_IMPORT_FLAGS_MAX; f++) {
         options.flags |= flags[f] ? 1u << f : 0;
     }
+    sm_stop_signal_install();
+    options.stop = sm_stop_signal_seen;
     SM_TRY(sm_import_dataset(context->comm, importer, &options));
 done:
     sm_free(command);

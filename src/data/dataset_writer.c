@@ -3,14 +3,12 @@
 #include <sigmatic/base/checksum.h>
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
-#include <sigmatic/base/timer.h>
-#include <sigmatic/comm/stall.h>
 #include <sigmatic/data/dataset_writer.h>
-#include <sigmatic/data/sampler.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/io/h5.h>
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Places of one split in the file. */
@@ -29,6 +27,8 @@ struct sm_dataset_writer {
     int height, width, has_camera;
     split_places *splits;
     int split_count;
+    void *workspace; /* what was read back */
+    size_t room;
 };
 
 static char *partial_path(const char *path)
@@ -137,6 +137,7 @@ static sm_status create_split(sm_h5 *file, const sm_dataset_spec *spec, const sm
     char object[SM_OBJECT_BYTES];
     size_t count = (size_t)split->count, pairs[2] = {count, 2}, shape[4];
     int rank = input_shape(spec, split->count, shape);
+    SM_TRY(sm_h5_make_group(file, sm_array_object(object, split->name, "", "")));
     SM_TRY(create_array(file, split, input_of(spec)->name, SM_H5_U8, rank, shape));
     for (int t = 0; t < spec->target_count; t++) {
         SM_TRY(create_target(file, spec, split, &spec->targets[t]));
@@ -154,24 +155,44 @@ done:
     return status;
 }
 
+static sm_status write_head(sm_h5 *file, const sm_dataset_spec *spec)
+{
+    sm_status status = SM_OK;
+    const sm_input_kind *input = input_of(spec);
+    size_t channels = (size_t)input->channels;
+    SM_TRY(sm_h5_write_attribute_text(file, "/", "format", SM_DATASET_FORMAT));
+    SM_TRY(sm_h5_write_attribute_int64(file, "/", "format_version", SM_DATASET_VERSION));
+    SM_TRY(sm_h5_write_attribute_text(file, "/", "source", spec->source));
+    SM_TRY(sm_h5_write_attribute_doubles(file, "/", "mean", spec->mean ? spec->mean : input->mean, channels));
+    SM_TRY(sm_h5_write_attribute_doubles(file, "/", "std", spec->std ? spec->std : input->std, channels));
+    if (spec->left_out_count > 0) {
+        SM_TRY(sm_h5_write_attribute_int64(file, "/", "left_out", (int64_t)spec->left_out_count));
+        SM_TRY(sm_h5_write_texts(file, "/left_out", spec->left_out, spec->left_out_count));
+    }
+done:
+    return status;
+}
+
+/* Under another name until all its space is there: what bears the name of an unfinished dataset is one. */
 static sm_status create_file(const char *path, const sm_dataset_spec *spec)
 {
     sm_status status = SM_OK, closed;
     sm_h5 *file = NULL;
-    SM_TRY(sm_h5_create(path, SM_H5_LATEST, &file));
-    SM_TRY(sm_h5_write_attribute_text(file, "/", "format", SM_DATASET_FORMAT));
-    SM_TRY(sm_h5_write_attribute_int64(file, "/", "format_version", SM_DATASET_VERSION));
-    SM_TRY(sm_h5_write_attribute_text(file, "/", "source", spec->source));
-    const sm_input_kind *input = input_of(spec);
-    size_t channels = (size_t)input->channels;
-    SM_TRY(sm_h5_write_attribute_doubles(file, "/", "mean", spec->mean ? spec->mean : input->mean, channels));
-    SM_TRY(sm_h5_write_attribute_doubles(file, "/", "std", spec->std ? spec->std : input->std, channels));
+    char *begun = sm_format("%s.new", path);
+    SM_TRY(sm_h5_create(begun, SM_H5_LATEST, &file));
+    SM_TRY(write_head(file, spec));
     for (int s = 0; s < spec->split_count; s++) {
         SM_TRY(create_split(file, spec, &spec->splits[s]));
     }
 done:
     closed = sm_h5_close(file);
-    return status == SM_OK ? closed : status;
+    status = status == SM_OK ? closed : status;
+    status = status == SM_OK ? sm_file_rename(begun, path) : status;
+    if (status != SM_OK) {
+        remove(begun);
+    }
+    sm_free(begun);
+    return status;
 }
 
 /* ---- joining ----------------------------------------------------------------------------------------------------- */
@@ -224,6 +245,7 @@ static void writer_free(sm_dataset_writer *writer)
             sm_free(writer->targets[t]);
         }
         sm_free(writer->splits);
+        sm_free(writer->workspace);
         sm_free(writer);
     }
 }
@@ -333,113 +355,90 @@ void sm_dataset_writer_discard(const char *path)
     sm_free(partial);
 }
 
-/* ---- the collective loop ----------------------------------------------------------------------------------------- */
+/* ---- what was written -------------------------------------------------------------------------------------------- */
 
-/* Ranks agree after every so many samples of each, so that one rank's failure does not wait for everyone's last sample. */
-enum { SAMPLES_A_ROUND = 8 };
+/* One array's part of a sample. */
+typedef struct piece {
+    uint64_t place, checksum; /* checksum 0: none is stored */
+    size_t bytes;
+} piece;
 
-typedef struct write_progress {
-    int64_t done, total; /* samples over all ranks and splits */
-    double begin_seconds, last_seconds;
-} write_progress;
+enum { PIECES_MAX = SM_TARGETS_MAX + 4 };
 
-static void report(write_progress *progress, const char *path, int64_t samples)
+static int list_pieces(const sm_dataset_writer *writer, int split, int64_t index, piece pieces[PIECES_MAX])
 {
-    progress->done += samples;
-    double now = sm_seconds();
-    int final = progress->done == progress->total;
-    if (final || now - progress->last_seconds > (sm_log_is_live() ? 0.2 : 30)) {
-        progress->last_seconds = now;
-        sm_log_progress(final, "%s: %lld of %lld samples, %.1f samples/s", path, (long long)progress->done,
-                        (long long)progress->total, (double)progress->done / (now - progress->begin_seconds + 1e-9));
+    const split_places *places = &writer->splits[split];
+    uint64_t i = (uint64_t)index;
+    int count = 0;
+    size_t bytes = (size_t)writer->height * (size_t)writer->width * (size_t)writer->input->channels;
+    pieces[count++] = (piece){places->input + i * bytes, places->input_checksum + i * sizeof(uint32_t), bytes};
+    for (int t = 0; t < writer->target_count; t++) {
+        bytes = sm_target_sample_bytes(writer->targets[t], writer->height, writer->width);
+        pieces[count++] =
+            (piece){places->target[t] + i * bytes, places->target_checksum[t] + i * sizeof(uint32_t), bytes};
     }
+    bytes = 2 * sizeof(int32_t);
+    pieces[count++] = (piece){places->original_size + i * bytes, 0, bytes};
+    if (writer->has_camera) {
+        bytes = sizeof(double);
+        pieces[count++] = (piece){places->baseline_metres + i * bytes, 0, bytes};
+        pieces[count++] = (piece){places->fx_pixels + i * bytes, 0, bytes};
+    }
+    return count;
 }
 
-static sm_status write_split(sm_comm *comm, const char *path, sm_dataset_writer *writer, int split, int64_t count,
-                             sm_dataset_produce produce, void *user, write_progress *progress)
+/* Reads a piece into the workspace and computes its checksum. */
+static sm_status read_piece(sm_dataset_writer *writer, const piece *p, uint32_t *checksum)
 {
-    int64_t first, share, most, ignored;
-    sm_sampler_share(count, sm_comm_rank(comm), sm_comm_size(comm), &first, &share);
-    sm_sampler_share(count, 0, sm_comm_size(comm), &ignored, &most);
-    int64_t reported = 0;
-    for (int64_t begin = 0; begin < most; begin += SAMPLES_A_ROUND) {
-        sm_status status = SM_OK;
-        for (int64_t i = begin; status == SM_OK && i < begin + SAMPLES_A_ROUND && i < share; i++) {
-            sm_sample sample = {.baseline_metres = NAN, .fx_pixels = NAN};
-            sm_comm_set_phase("dataset, sample", 0, (int)(first + i));
-            status = produce(user, split, first + i, &sample);
-            if (status == SM_OK) {
-                status = sm_dataset_writer_put(writer, split, first + i, &sample);
-            }
-        }
-        status = sm_comm_agree(comm, status);
-        if (status != SM_OK) {
-            return status;
-        }
-        int64_t done = (begin + SAMPLES_A_ROUND) * sm_comm_size(comm);
-        done = done < count ? done : count;
-        report(progress, path, done - reported);
-        reported = done;
+    if (p->bytes > writer->room) {
+        sm_free(writer->workspace);
+        writer->workspace = sm_alloc(p->bytes);
+        writer->room = p->bytes;
     }
-    return SM_OK;
+    sm_status status = sm_file_pread(writer->file, writer->workspace, p->bytes, p->place);
+    *checksum = status == SM_OK ? sm_crc32c(0, writer->workspace, p->bytes) : 0;
+    return status;
 }
 
-static int is_dataset(const char *path)
-{
-    return sm_h5_has_format(path, SM_DATASET_FORMAT);
-}
-
-static sm_status check_output(const char *path, int overwrite)
-{
-    if (sm_folder_exists(path)) {
-        return sm_fail(SM_ERR_USAGE, "%s: is a folder, a dataset file is to be written", path);
-    }
-    if (!overwrite && sm_file_exists(path)) {
-        return sm_fail(SM_ERR_USAGE, "%s: exists; --overwrite replaces it", path);
-    }
-    return sm_file_check_replaceable(path, is_dataset, "dataset file");
-}
-
-sm_status sm_dataset_write(sm_comm *comm, const char *path, const sm_dataset_spec *spec, int overwrite,
-                           sm_dataset_produce produce, void *user)
+sm_status sm_dataset_writer_digest(sm_dataset_writer *writer, int split, int64_t index, int verify, uint32_t *digest)
 {
     sm_status status = SM_OK;
-    int is_root = sm_comm_rank(comm) == 0, created = 0;
-    sm_dataset_writer *writer = NULL;
-    write_progress progress = {.begin_seconds = sm_seconds(), .last_seconds = sm_seconds()};
-
-    SM_TRY(sm_comm_agree(comm, is_root ? check_output(path, overwrite) : SM_OK));
-    created = 1;
-    char *ranks = sm_format("%s.ranks", path);
-    sm_comm_set_stall_folder(ranks);
-    sm_free(ranks);
-    SM_TRY(sm_comm_agree(comm, is_root ? sm_dataset_writer_create(path, spec, &writer) : SM_OK));
-    SM_TRY(sm_comm_agree(comm, is_root ? SM_OK : sm_dataset_writer_attach(path, spec, &writer)));
-    for (int s = 0; s < spec->split_count; s++) {
-        progress.total += spec->splits[s].count;
-    }
-    for (int s = 0; s < spec->split_count; s++) {
-        SM_TRY(write_split(comm, path, writer, s, spec->splits[s].count, produce, user, &progress));
-    }
-    sm_comm_set_phase("dataset, to the disk", 0, -1);
-    status = sm_dataset_writer_close(writer);
-    writer = NULL;
-    SM_TRY(sm_comm_agree(comm, status));
-    SM_TRY(sm_comm_agree(comm, is_root ? sm_dataset_writer_publish(path) : SM_OK));
-    created = 0;
-done:
-    if (writer) {
-        writer_free(writer);
-    }
-    if (created) {
-        char *message = sm_strdup(sm_error_message()); /* removing may fail too and replace it */
-        sm_comm_barrier(comm);                         /* nobody writes any more */
-        if (is_root) {
-            sm_dataset_writer_discard(path);
+    piece pieces[PIECES_MAX];
+    uint32_t checksums[PIECES_MAX];
+    int count = list_pieces(writer, split, index, pieces);
+    for (int p = 0; p < count; p++) {
+        if (verify || pieces[p].checksum == 0) {
+            SM_TRY(read_piece(writer, &pieces[p], &checksums[p]));
         }
-        status = sm_fail(status, "%s", message);
-        sm_free(message);
+        if (pieces[p].checksum > 0) {
+            uint32_t stored;
+            SM_TRY(sm_file_pread(writer->file, &stored, sizeof stored, pieces[p].checksum));
+            if (verify && stored != checksums[p]) {
+                SM_TRY(sm_fail(SM_ERR_INPUT, "sample %lld is not whole", (long long)index));
+            }
+            checksums[p] = stored;
+        }
     }
-    sm_comm_set_stall_folder(NULL);
+    *digest = sm_crc32c(0, checksums, (size_t)count * sizeof *checksums);
+done:
+    return status;
+}
+
+sm_status sm_dataset_writer_copy(sm_dataset_writer *from, int from_split, int64_t from_index, sm_dataset_writer *to,
+                                 int to_split, int64_t to_index)
+{
+    sm_status status = SM_OK;
+    piece source[PIECES_MAX], target[PIECES_MAX];
+    int count = list_pieces(from, from_split, from_index, source);
+    list_pieces(to, to_split, to_index, target);
+    for (int p = 0; p < count; p++) {
+        uint32_t checksum;
+        SM_TRY(read_piece(from, &source[p], &checksum));
+        SM_TRY(sm_file_pwrite(to->file, from->workspace, target[p].bytes, target[p].place));
+        if (target[p].checksum > 0) {
+            SM_TRY(sm_file_pwrite(to->file, &checksum, sizeof checksum, target[p].checksum));
+        }
+    }
+done:
     return status;
 }

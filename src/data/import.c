@@ -1,6 +1,7 @@
 /* Rank 0 looks for the samples and tells the others; then every rank converts its share. */
 #include "data/importer.h"
 
+#include <sigmatic/base/checksum.h>
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/comm/stall.h>
@@ -12,8 +13,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { NAMED_FILES = 10 };
 
 /* What was found, but for the texts. */
 typedef struct found {
@@ -128,18 +127,30 @@ static void find_texts(sm_import_list *list)
     }
 }
 
-static sm_status read_first_size(sm_import_list *list)
+/* Bad ones are reported when they are imported. */
+static sm_status read_first_size(sm_import_list *list, int skip_bad)
 {
-    sm_image image;
-    int is_there;
-    sm_status status = sm_image_read(path_of(list, 0, 0, &is_there), SM_IMAGE_AS_RGB | SM_IMAGE_AS_8_BIT, &image);
-    list->found.height = image.height;
-    list->found.width = image.width;
-    sm_image_free(&image);
+    sm_status status = SM_ERR_INPUT;
+    for (size_t i = 0; i < list->found.total && status != SM_OK; i++) {
+        sm_image image;
+        int is_there;
+        status = sm_image_read(path_of(list, i, 0, &is_there), SM_IMAGE_AS_RGB | SM_IMAGE_AS_8_BIT, &image);
+        list->found.height = image.height;
+        list->found.width = image.width;
+        sm_image_free(&image);
+        if (!skip_bad) {
+            break;
+        }
+    }
     return status;
 }
 
-static sm_status look_for_samples(sm_import_list *list)
+static int is_given_size(const sm_import_options *options)
+{
+    return options->height > 0 && options->width > 0;
+}
+
+static sm_status look_for_samples(sm_import_list *list, const sm_import_options *options)
 {
     sm_status status = SM_OK;
     if (list->importer->root_may_be_file ? !sm_file_exists(list->root) : !sm_folder_exists(list->root)) {
@@ -149,15 +160,17 @@ static sm_status look_for_samples(sm_import_list *list)
     SM_TRY(list->importer->list(list->root, list));
     assert(list->found.total > 0);
     find_texts(list);
-    SM_TRY(read_first_size(list));
+    if (!is_given_size(options)) {
+        SM_TRY(read_first_size(list, options->skip_bad));
+    }
 done:
     return status;
 }
 
-static sm_status share_list(sm_comm *comm, sm_import_list *list)
+static sm_status share_list(sm_comm *comm, sm_import_list *list, const sm_import_options *options)
 {
     int is_root = sm_comm_rank(comm) == 0;
-    sm_status status = sm_comm_agree(comm, is_root ? look_for_samples(list) : SM_OK);
+    sm_status status = sm_comm_agree(comm, is_root ? look_for_samples(list, options) : SM_OK);
     if (status != SM_OK) {
         return status;
     }
@@ -170,35 +183,38 @@ static sm_status share_list(sm_comm *comm, sm_import_list *list)
     return SM_OK;
 }
 
-static void report_missing(const sm_import_list *list, int kind)
+/* Of one split: a kind of file that it has nowhere is said once. */
+static void report_missing(const sm_import_list *list, int split, size_t first, int kind)
 {
     const char *what = list->importer->kinds[kind].what;
-    int64_t missing = (int64_t)list->found.total - count_kind(list, kind), named = 0;
+    size_t count = (size_t)list->found.count[split], missing = 0;
     int is_there;
-    const char *first = path_of(list, 0, kind, &is_there);
-    if (missing == (int64_t)list->found.total) {
-        sm_log_warning("%s: no %s, as %s: left out", list->root, what, first);
+    for (size_t i = first; i < first + count; i++) {
+        path_of(list, i, kind, &is_there);
+        missing += !is_there;
+    }
+    if (missing == count) {
+        sm_log_warning("%s: no %s in '%s', as %s", list->root, what, list->found.split[split],
+                       path_of(list, first, kind, &is_there));
         return;
     }
-    for (size_t i = 0; i < list->found.total && named < NAMED_FILES; i++) {
+    for (size_t i = first; i < first + count && missing > 0; i++) {
         const char *path = path_of(list, i, kind, &is_there);
         if (!is_there) {
             sm_log_warning("%s: no %s of this sample", path, what);
-            named++;
         }
-    }
-    if (missing > named) {
-        sm_log_warning("%s: no %s of %lld samples more", list->root, what, (long long)(missing - named));
     }
 }
 
 static void report(const sm_import_list *list)
 {
+    size_t first = 0;
     for (int s = 0; s < list->found.split_count; s++) {
         sm_log_info("%s: %s, %lld samples", list->root, list->found.split[s], (long long)list->found.count[s]);
-    }
-    for (int k = 1; k < list->importer->kind_count; k++) {
-        report_missing(list, k);
+        for (int k = 1; k < list->importer->kind_count; k++) {
+            report_missing(list, s, first, k);
+        }
+        first += (size_t)list->found.count[s];
     }
 }
 
@@ -228,33 +244,104 @@ static void invalidate(const sm_target *target, int height, int width, void *dat
     }
 }
 
-static sm_status produce(void *user, int split, int64_t index, sm_sample *sample)
+static size_t place_of(const sm_import_list *list, int split, int64_t index)
 {
-    sm_import *import = user;
-    const sm_importer *importer = import->importer;
-    const char *paths[SM_IMPORT_KINDS_MAX] = {NULL};
     size_t at = (size_t)index;
     for (int s = 0; s < split; s++) {
-        at += (size_t)import->list->found.count[s];
+        at += (size_t)list->found.count[s];
     }
-    for (int k = 0; k < importer->kind_count; k++) {
-        int is_there;
-        const char *path = path_of(import->list, at, k, &is_there);
-        paths[k] = is_there ? path : NULL;
-    }
+    return at;
+}
+
+static sm_status read_sample(sm_import *import, const char *const *paths, sm_sample *sample)
+{
+    const sm_importer *importer = import->importer;
     for (int k = 0; k < importer->kind_count; k++) {
         if (import->target[k]) {
             invalidate(&import->target_of[k], import->height, import->width, import->target[k]);
         }
     }
-    sm_status status = importer->read(import, paths, sample);
+    return importer->read(import, paths, sample);
+}
+
+/* Of a sample that will be left out: also what is wrong with the files behind the first bad one, each read beside the image
+ * alone. Fails as before, with all of it. */
+static sm_status name_all_bad(sm_import *import, const char *const *paths, sm_status status)
+{
+    char *all = sm_strdup(sm_error_message());
+    for (int k = 1; k < import->importer->kind_count; k++) {
+        const char *alone[SM_IMPORT_KINDS_MAX] = {paths[0]};
+        sm_sample sample = {0};
+        alone[k] = paths[k];
+        if (paths[k] && read_sample(import, alone, &sample) != SM_OK && !strstr(all, sm_error_message())) {
+            char *more = sm_format("%s; %s", all, sm_error_message());
+            sm_free(all);
+            all = more;
+        }
+    }
+    status = sm_fail(status, "%s", all);
+    sm_free(all);
+    return status;
+}
+
+static sm_status produce(void *user, int split, int64_t index, sm_sample *sample)
+{
+    sm_import *import = user;
+    const char *paths[SM_IMPORT_KINDS_MAX] = {NULL};
+    size_t at = place_of(import->list, split, index);
+    for (int k = 0; k < import->importer->kind_count; k++) {
+        int is_there;
+        const char *path = path_of(import->list, at, k, &is_there);
+        paths[k] = is_there ? path : NULL;
+    }
+    sm_status status = read_sample(import, paths, sample);
+    if (status != SM_OK) {
+        return import->options->skip_bad ? name_all_bad(import, paths, status) : status;
+    }
     sample->input = import->image;
     for (int t = 0; t < import->described_count; t++) {
         sm_sample_add(sample, &import->described[t], import->target[import->kind_of[t]]);
     }
     sample->original_height = import->stored_height;
     sample->original_width = import->stored_width;
-    return status;
+    return SM_OK;
+}
+
+/* Of all files of a sample. */
+static uint64_t stamp_of(void *user, int split, int64_t index)
+{
+    const sm_import *import = user;
+    uint64_t stamp = 0;
+    if (!sm_folder_exists(import->options->root)) {
+        stamp = sm_file_stamp(stamp, import->options->root); /* one file for all samples */
+    }
+    for (int k = 0; k < import->importer->kind_count; k++) {
+        int is_there;
+        stamp = sm_file_stamp(stamp, path_of(import->list, place_of(import->list, split, index), k, &is_there));
+    }
+    return stamp;
+}
+
+/* What a file is made of, but for the contents of the samples' files. */
+static char *origin_of(const sm_import *import)
+{
+    const found *f = &import->list->found;
+    const sm_import_options *options = import->options;
+    uint32_t list = sm_crc32c(sm_crc32c(0, f, sizeof *f), import->list->text, f->bytes);
+    char *values = sm_strdup("");
+    for (int i = 0; i < SM_IMPORT_FLAGS_MAX; i++) {
+        if (options->values[i]) {
+            char *more = sm_format("%s %d=%s", values, i, options->values[i]);
+            sm_free(values);
+            values = more;
+        }
+    }
+    char *origin = sm_format("Sigmatic " SM_VERSION "\nthe importer %s\n%d x %d pixels (height x width)\nfit %s\n"
+                             "flags 0x%x\noptions%s\n%zu samples\na list of files of CRC-32C %08x\n",
+                             import->importer->name, import->height, import->width, sm_fit_names[options->fit],
+                             options->flags, values, f->total, list);
+    sm_free(values);
+    return origin;
 }
 
 /* Memory for the targets of all kinds; described are those of which any sample has a file. */
@@ -278,7 +365,7 @@ static void make_targets(sm_import *import)
 static void make_import(const sm_importer *importer, const sm_import_options *options, const sm_import_list *list,
                         sm_import *import)
 {
-    int given = options->height > 0 && options->width > 0;
+    int given = is_given_size(options);
     *import = (sm_import){.importer = importer, .options = options, .list = list};
     import->height = given ? options->height : list->found.height;
     import->width = given ? options->width : list->found.width;
@@ -326,8 +413,16 @@ static sm_status write_dataset(sm_comm *comm, sm_import *import)
                             .has_camera = has_camera,
                             .splits = splits,
                             .split_count = list->found.split_count};
-    sm_status status =
-        sm_dataset_write(comm, import->options->output, &spec, import->options->overwrite, produce, import);
+    char *origin = origin_of(import);
+    sm_dataset_job job = {.overwrite = import->options->overwrite,
+                          .produce = produce,
+                          .user = import,
+                          .origin = origin,
+                          .stamp = stamp_of,
+                          .skip_bad = import->options->skip_bad,
+                          .stop = import->options->stop};
+    sm_status status = sm_dataset_write_job(comm, import->options->output, &spec, &job);
+    sm_free(origin);
     sm_free(names);
     return status;
 }
@@ -343,7 +438,7 @@ sm_status sm_import_dataset(sm_comm *comm, const sm_importer *importer, const sm
         importer = made;
     }
     list.importer = importer;
-    SM_TRY(share_list(comm, &list));
+    SM_TRY(share_list(comm, &list, options));
     if (sm_comm_rank(comm) == 0) {
         report(&list);
     }

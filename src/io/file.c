@@ -53,6 +53,26 @@ sm_status sm_file_size(const char *path, uint64_t *bytes)
     return SM_OK;
 }
 
+/* The finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014). */
+static uint64_t mixed(uint64_t x)
+{
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
+
+uint64_t sm_file_stamp(uint64_t stamp, const char *path)
+{
+    struct stat info = {0};
+    uint64_t is_there = path && stat(path, &info) == 0;
+    const uint64_t parts[] = {is_there, (uint64_t)info.st_size, (uint64_t)info.st_mtim.tv_sec,
+                              (uint64_t)info.st_mtim.tv_nsec};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        stamp = mixed(stamp + 0x9e3779b97f4a7c15u + (is_there ? parts[i] : 0));
+    }
+    return stamp;
+}
+
 sm_status sm_make_folders(const char *path)
 {
     sm_status status = SM_OK;

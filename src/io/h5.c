@@ -367,11 +367,19 @@ static hid_t creation_access(sm_h5_format format)
     return access;
 }
 
+hid_t sm_h5_timeless(hid_t class)
+{
+    hid_t properties = H5Pcreate(class);
+    H5Pset_obj_track_times(properties, 0);
+    return properties;
+}
+
 sm_status sm_h5_create(const char *path, sm_h5_format format, sm_h5 **out)
 {
     sm_h5_begin();
-    hid_t access = creation_access(format);
-    hid_t id = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    hid_t access = creation_access(format), timeless = sm_h5_timeless(H5P_FILE_CREATE);
+    hid_t id = H5Fcreate(path, H5F_ACC_TRUNC, timeless, access);
+    H5Pclose(timeless);
     sm_status status = SM_OK;
     if (id < 0) {
         status = sm_h5_fail(&(sm_h5){.path = (char *)path}, SM_ERR_IO, NULL, "cannot be created");
@@ -475,7 +483,9 @@ sm_status sm_h5_make_group(sm_h5 *file, const char *group)
     }
     hid_t links = H5Pcreate(H5P_LINK_CREATE);
     H5Pset_create_intermediate_group(links, 1);
-    hid_t id = H5Gcreate2(file->id, group, links, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t timeless = sm_h5_timeless(H5P_GROUP_CREATE);
+    hid_t id = H5Gcreate2(file->id, group, links, timeless, H5P_DEFAULT);
+    H5Pclose(timeless);
     if (id < 0) {
         status = sm_h5_fail_write(file, group, "the group cannot be made");
     } else {

@@ -52,7 +52,7 @@ static sm_status write_whole(sm_h5 *file, const char *object, hid_t type, int ra
     if (status != SM_OK) {
         return status;
     }
-    hid_t id = new_dataset(file, object, type, rank, wide, NULL, H5Pcreate(H5P_DATASET_CREATE));
+    hid_t id = new_dataset(file, object, type, rank, wide, NULL, sm_h5_timeless(H5P_DATASET_CREATE));
     if (id < 0) {
         return SM_ERR_WRITE;
     }
@@ -85,7 +85,7 @@ sm_status sm_h5_create_contiguous(sm_h5 *file, const char *object, sm_h5_type ty
     if (status != SM_OK) {
         return status;
     }
-    hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
+    hid_t properties = sm_h5_timeless(H5P_DATASET_CREATE);
     H5Pset_layout(properties, H5D_CONTIGUOUS);
     H5Pset_alloc_time(properties, H5D_ALLOC_TIME_EARLY);
     H5Pset_fill_time(properties, H5D_FILL_TIME_NEVER);
@@ -108,7 +108,7 @@ sm_status sm_h5_create_rows(sm_h5 *file, const char *object, sm_h5_type type, si
     if (status != SM_OK) {
         return status;
     }
-    hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
+    hid_t properties = sm_h5_timeless(H5P_DATASET_CREATE);
     H5Pset_chunk(properties, rank, chunk);
     hid_t id = new_dataset(file, object, sm_h5_native(type), rank, shape, largest, properties);
     return id < 0 ? SM_ERR_WRITE : close_written(file, object, id, status);

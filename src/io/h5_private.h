@@ -41,6 +41,10 @@ const char *sm_h5_describe_ours(sm_h5_type type, int rank, const size_t *shape, 
 /** \return a new type: UTF-8 text of variable length. */
 hid_t sm_h5_new_text_type(void);
 
+/** \return new properties of what is created (H5P_DATASET_CREATE ...) without the time of it: the same contents are the same
+ * bytes. */
+hid_t sm_h5_timeless(hid_t class);
+
 /** Something with a type and a shape: an attribute or a dataset. */
 typedef struct sm_h5_array {
     hid_t id, type, space;

@@ -1,7 +1,7 @@
 /** \file
  * Writer of dataset files. One process creates the file with all its space, then any number of processes write samples at their places without HDF5.
  *
- * The file grows under the name `<path>.partial` and takes its own name when it is complete: a killed run leaves nothing that opens as a dataset. */
+ * The file grows under the name `<path>.partial` and takes its own name when it is complete: a killed run leaves nothing under the name of a dataset. */
 #ifndef SIGMATIC_DATA_DATASET_WRITER_H
 #define SIGMATIC_DATA_DATASET_WRITER_H
 
@@ -33,21 +33,45 @@ typedef struct sm_dataset_spec {
     const double *mean, *std; /**< of the input, in [0, 1], one a channel; NULL: the kind's own */
     const sm_dataset_split_spec *splits;
     int split_count;
+    const char *const *left_out; /**< "split/sample: why" of samples that could not be had: a list in the file */
+    size_t left_out_count;
 } sm_dataset_spec;
 
 /** Makes sample `index` of split `split` (a position in the spec). The views must stay valid until the next call.
  * Fields of the sample that matter: input, all targets of the spec, baseline_metres, fx_pixels, original_height, original_width. */
 typedef sm_status (*sm_dataset_produce)(void *user, int split, int64_t index, sm_sample *sample);
 
-/** Writes a whole file: the collective loop that every importer and generator shares. Rank r of R makes the r-th contiguous block of every split; rank 0 reports progress. Collective.
+/** How to write a whole file. */
+typedef struct sm_dataset_job {
+    int overwrite;              /**< 0: a file at the path is SM_ERR_USAGE before any work */
+    sm_dataset_produce produce; /**< called on every rank for its samples, one at a time */
+    void *user;                 /**< of the callbacks */
+
+    /** Lines that say what the samples are made of and how. With them what an interruption or a failure leaves is gone on
+     * with by the next writing of the same origin, on any number of ranks, from samples that are whole; of another origin,
+     * or damaged, it is begun anew with a message. NULL: nothing is left, all begins anew. */
+    const char *origin;
+    /** \return of what a sample's files look like now (sm_file_stamp()): one that has changed is made anew. NULL: none has. */
+    uint64_t (*stamp)(void *user, int split, int64_t index);
+
+    int skip_bad;      /**< 1: samples whose produce() is SM_ERR_INPUT or SM_ERR_IO are warned of and left out */
+    int (*stop)(void); /**< \return 1: this process was asked to stop; NULL: none ever is */
+} sm_dataset_job;
+
+/** Writes a whole file: the collective loop that every importer and generator shares. Rank r of R makes the r-th contiguous
+ * block of every split; rank 0 reports progress. The file's bytes depend neither on the number of ranks nor on
+ * interruptions. Collective.
  *
- * \param overwrite  0: a file at `path` is SM_ERR_USAGE before any work
- * \param produce    called on every rank for its samples, one at a time
- * \return the same on every rank; on failure nothing is left at `path` that was not there before */
+ * \return SM_PREEMPTED: some rank was asked to stop; SM_ERR_USAGE: what is at one of the names is not ours to replace;
+ *         SM_ERR_INPUT: no sample is good. The same on every rank; on failure nothing is left at `path` that was not there
+ *         before */
+sm_status sm_dataset_write_job(sm_comm *comm, const char *path, const sm_dataset_spec *spec, const sm_dataset_job *job);
+
+/** The same without origin: begins anew, leaves nothing. */
 sm_status sm_dataset_write(sm_comm *comm, const char *path, const sm_dataset_spec *spec, int overwrite,
                            sm_dataset_produce produce, void *user);
 
-/** \name The steps of sm_dataset_write(), for callers with another order
+/** \name The steps of sm_dataset_write_job(), for callers with another order
  * create on one process, barrier, attach on the others, put everywhere, close everywhere, barrier, publish on one. */
 /** \{ */
 typedef struct sm_dataset_writer sm_dataset_writer;
@@ -60,6 +84,14 @@ sm_status sm_dataset_writer_attach(const char *path, const sm_dataset_spec *spec
 
 /** Writes one sample and its checksums. Any order; each once. */
 sm_status sm_dataset_writer_put(sm_dataset_writer *writer, int split, int64_t index, const sm_sample *sample);
+
+/** What identifies a written sample: a digest of its checksums and of its other numbers.
+ * \param verify  1: reads all of it; SM_ERR_INPUT if anything is not as its checksum says */
+sm_status sm_dataset_writer_digest(sm_dataset_writer *writer, int split, int64_t index, int verify, uint32_t *digest);
+
+/** Copies a sample between files of the same targets and sizes. */
+sm_status sm_dataset_writer_copy(sm_dataset_writer *from, int from_split, int64_t from_index, sm_dataset_writer *to,
+                                 int to_split, int64_t to_index);
 
 /** Waits until this process's samples are on the disk, and closes. NULL is legal. */
 sm_status sm_dataset_writer_close(sm_dataset_writer *writer);

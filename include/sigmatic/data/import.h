@@ -84,13 +84,18 @@ struct sm_import_options {
     int overwrite;
     sm_fit fit;
     const char *values[SM_IMPORT_FLAGS_MAX]; /**< of options with a value: the one given, NULL without */
+    int skip_bad;      /**< 1: samples with bad files are warned of, each file by name, and left out */
+    int (*stop)(void); /**< \return 1: this process was asked to stop; NULL: none ever is */
 };
 
 /** Imports every split that is there. A kind of file that no sample has is left out; a sample that lacks one which others
- * have is a warning that names it, and its target is all invalid. Collective; the ranks share the work.
+ * of its split have is a warning that names it, and its target is all invalid. Collective; the ranks share the work.
+ *
+ * What an interrupted import has done is gone on with by the next one of the same options, files and version; a file whose
+ * size or time has changed is read again.
  *
  * \return SM_ERR_INPUT: nothing found, or a file that is damaged or not what was expected, by name; SM_ERR_USAGE: the
- *         output exists; SM_ERR_IO. The same on every rank */
+ *         output exists; SM_ERR_IO; SM_PREEMPTED. The same on every rank */
 sm_status sm_import_dataset(sm_comm *comm, const sm_importer *importer, const sm_import_options *options);
 
 #ifdef __cplusplus

@@ -21,6 +21,9 @@ int sm_folder_exists(const char *path);
 /** Size of a regular file. */
 sm_status sm_file_size(const char *path, uint64_t *bytes);
 
+/** \return a number for size and time of last change of a file, mixed into `stamp`; alike for all that is not there. */
+uint64_t sm_file_stamp(uint64_t stamp, const char *path);
+
 /** Makes a folder and those above it; existing ones are fine. */
 sm_status sm_make_folders(const char *path);
 
