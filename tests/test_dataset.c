@@ -22,7 +22,14 @@ enum { H = 12, W = 20, TRAIN = 11, VAL = 2, CLASSES = 3 };
 static const char *const class_names[CLASSES] = {"road", "sky", "car"};
 static const uint8_t palette[CLASSES][3] = {{128, 64, 128}, {70, 130, 180}, {0, 0, 142}};
 static const uint8_t thing[CLASSES] = {0, 0, 1};
-static const sm_class_list classes = {CLASSES, class_names, palette, thing};
+static const char *const categories[CLASSES] = {"flat", "", "vehicle"};
+static const double instance_pixels[CLASSES] = {0, 0, 12794.5};
+static const sm_class_list classes = {.count = CLASSES,
+                                      .names = class_names,
+                                      .palette = palette,
+                                      .thing = thing,
+                                      .categories = categories,
+                                      .instance_pixels = instance_pixels};
 
 /* A sample whose every pixel is named by (split, index). */
 typedef struct made_maps {
@@ -158,6 +165,10 @@ static void what_is_written_is_read(void)
         const sm_class_list *info = sm_dataset_target(dataset, "semantic")->classes;
         CU_ASSERT(info->count == CLASSES && strcmp(info->names[2], "car") == 0);
         CU_ASSERT(memcmp(info->palette, palette, sizeof palette) == 0 && memcmp(info->thing, thing, CLASSES) == 0);
+        CU_ASSERT(memcmp(info->instance_pixels, instance_pixels, sizeof instance_pixels) == 0);
+        for (int c = 0; c < CLASSES; c++) {
+            CU_ASSERT_STRING_EQUAL(info->categories[c], categories[c]);
+        }
         CU_ASSERT(strcmp(sm_dataset_name(dataset, 1), split ? "b1" : "a1") == 0);
         sm_sample_storage *storage = sm_sample_storage_new(dataset);
         for (int64_t i = sm_dataset_count(dataset) - 1; i >= 0; i--) {
@@ -396,6 +407,28 @@ static void a_file_written_by_h5py_is_read(void)
     sm_free(path);
 }
 
+static void a_category_of_each_class_is_expected(void)
+{
+    static const char *const attributes[] = {"category", "instance_pixels"}, *const values[] = {"['a', 'b']", "[1.5]"};
+    if (!is_root()) {
+        return;
+    }
+    SM_TEST_NEEDS("h5py");
+    char *path = scratch("categories.h5");
+    for (int k = 0; k < 2; k++) {
+        sm_dataset *dataset = NULL;
+        char *command = sm_format("'%s' -c \"import h5py; h5py.File('%s', 'a')['train/semantic'].attrs['%s'] = %s\"",
+                                  sm_test_python(), path, attributes[k], values[k]);
+        CU_ASSERT_FATAL(run_python(path, "u1", "f4", 3, 0) == 0 && system(command) == 0);
+        CU_ASSERT(open_one(path, "train", &dataset) == SM_ERR_INPUT);
+        SM_TEST_MESSAGE(attributes[k]);
+        SM_TEST_MESSAGE("expected 3, one a class");
+        sm_dataset_close(dataset);
+        sm_free(command);
+    }
+    sm_free(path);
+}
+
 /* Changed contents are another dataset; those who looked at descriptions alone are still believed. */
 static void a_fingerprint_covers_contents(void)
 {
@@ -579,6 +612,7 @@ int main(int argc, char **argv)
     SM_TEST(a_file_cut_while_open_is_an_error);
     SM_TEST(a_file_written_by_h5py_is_read);
     SM_TEST(foreign_ids_are_named);
+    SM_TEST(a_category_of_each_class_is_expected);
     SM_TEST(a_fingerprint_covers_contents);
     SM_TEST(files_of_another_kind_are_refused);
     SM_TEST(scenes_are_written_as_generated);

@@ -19,7 +19,8 @@ enum { MATERIAL, NORMAL, FLOW, PART, WEATHER, TILT, DAMAGE, TAGS, TARGETS };
 
 static const char *const material_names[] = {"a class whose name is longer than thirty-one bytes", "wood", "stone"};
 static const uint8_t material_palette[][3] = {{1, 2, 3}, {4, 5, 6}, {7, 8, 9}}, material_thing[] = {0, 1, 0};
-static const sm_class_list materials = {3, material_names, material_palette, material_thing};
+static const sm_class_list materials = {
+    .count = 3, .names = material_names, .palette = material_palette, .thing = material_thing};
 static const char *const weather_names[] = {"sun", "rain"};
 static const sm_class_list weathers = {.count = 2, .names = weather_names};
 

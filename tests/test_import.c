@@ -71,7 +71,7 @@ done:
 }
 
 static const char *const class_names[] = {"even", "odd"};
-static const sm_class_list classes = {2, class_names, NULL, NULL};
+static const sm_class_list classes = {.count = 2, .names = class_names};
 static const sm_import_flag no_flags[] = {{.name = NULL}};
 static const sm_import_kind kinds[KINDS] = {
     [IMAGE] = {.what = "image"},

@@ -15,7 +15,7 @@
 static const uint8_t palette[5][3] = {{90, 2, 3}, {4, 95, 6}, {7, 8, 99}, {80, 81, 12}, {200, 1, 200}};
 static const uint8_t thing[5] = {0, 0, 1, 1, 0};
 static const char *const class_names[5] = {"a", "b", "c", "d", "e"};
-static const sm_class_list classes = {5, class_names, palette, thing};
+static const sm_class_list classes = {.count = 5, .names = class_names, .palette = palette, .thing = thing};
 static sm_target target_of_classes = {
     .name = "semantic", .type = SM_TARGET_CLASS, .components = 1, .classes = &classes};
 

@@ -13,7 +13,24 @@ static const uint8_t palette[SM_CITYSCAPES_CLASSES][3] = {
 
 static const uint8_t thing[SM_CITYSCAPES_CLASSES] = {[11] = 1, 1, 1, 1, 1, 1, 1, 1};
 
-const sm_class_list sm_cityscapes_classes = {SM_CITYSCAPES_CLASSES, names, palette, thing};
+static const char *const categories[SM_CITYSCAPES_CLASSES] = {
+    "flat",    "flat",    "construction", "construction", "construction", "object", "object",
+    "object",  "nature",  "nature",       "sky",          "human",        "human",  "vehicle",
+    "vehicle", "vehicle", "vehicle",      "vehicle",      "vehicle",
+};
+
+/* Mean areas of instances in the fine annotations of 1024 x 2048 images, as cityscapesScripts' evaluation weighs by. */
+static const double instance_pixels[SM_CITYSCAPES_CLASSES] = {
+    [11] = 3462.4756337644, 3930.4788056518,  12794.0202738185, 27855.1264367816,
+    35732.1511111111,       67583.7075812274, 6298.7200839748,  4672.3249222261,
+};
+
+const sm_class_list sm_cityscapes_classes = {.count = SM_CITYSCAPES_CLASSES,
+                                             .names = names,
+                                             .palette = palette,
+                                             .thing = thing,
+                                             .categories = categories,
+                                             .instance_pixels = instance_pixels};
 
 /* The label id of each class. */
 static const uint8_t label_ids[SM_CITYSCAPES_CLASSES] = {7,  8,  11, 12, 13, 17, 19, 20, 21, 22,

@@ -218,11 +218,40 @@ done:
     return status;
 }
 
+static sm_status check_count(const sm_h5 *file, const char *object, const char *attribute, size_t count,
+                             size_t expected)
+{
+    return count == expected
+               ? SM_OK
+               : sm_fail(SM_ERR_INPUT, "%s: attribute '%s' of %s has %zu values, expected %zu, one a class",
+                         sm_h5_path(file), attribute, object, count, expected);
+}
+
+/* What metrics know of the classes: their categories, and mean areas of their instances.
+ * \param [out] categories, pixels  freed with sm_free(); NULL without the attribute */
+static sm_status read_groups(const sm_h5 *file, const char *object, size_t expected, char ***categories,
+                             double **pixels)
+{
+    sm_status status = SM_OK;
+    size_t count;
+    if (sm_h5_has_attribute(file, object, "category")) {
+        SM_TRY(sm_h5_read_attribute_texts(file, object, "category", categories, &count));
+        SM_TRY(check_count(file, object, "category", count, expected));
+    }
+    if (sm_h5_has_attribute(file, object, "instance_pixels")) {
+        SM_TRY(sm_h5_read_attribute_doubles(file, object, "instance_pixels", pixels, &count));
+        SM_TRY(check_count(file, object, "instance_pixels", count, expected));
+    }
+done:
+    return status;
+}
+
 /* Replaces the description by one with the classes that the file names. */
 static sm_status read_classes(const sm_h5 *file, const char *object, sm_target **target, int64_t *ignored)
 {
     sm_status status = SM_OK;
-    char **names = NULL;
+    char **names = NULL, **categories = NULL;
+    double *pixels = NULL;
     size_t count = 0;
     uint8_t palette[SM_CLASSES_MAX][3], thing[SM_CLASSES_MAX] = {0};
     SM_TRY(sm_h5_read_attribute_texts(file, object, "class_names", &names, &count));
@@ -241,16 +270,24 @@ static sm_status read_classes(const sm_h5 *file, const char *object, sm_target *
     }
     SM_TRY(read_bytes(file, object, "palette", 3 * count, palette[0]));
     SM_TRY(read_bytes(file, object, "thing", count, thing));
+    SM_TRY(read_groups(file, object, count, &categories, &pixels));
     if (sm_h5_has_attribute(file, object, "ignore")) {
         SM_TRY(sm_h5_read_attribute_int64(file, object, "ignore", ignored));
     }
-    sm_class_list classes = {(int)count, (const char *const *)names, (const uint8_t(*)[3])palette, thing};
+    sm_class_list classes = {.count = (int)count,
+                             .names = (const char *const *)names,
+                             .palette = (const uint8_t(*)[3])palette,
+                             .thing = thing,
+                             .categories = (const char *const *)categories,
+                             .instance_pixels = pixels};
     sm_target described = **target;
     described.classes = &classes;
     sm_target *copy = sm_target_copy(&described);
     sm_free(*target);
     *target = copy;
 done:
+    sm_free(categories);
+    sm_free(pixels);
     sm_free(names);
     return status;
 }

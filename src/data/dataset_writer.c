@@ -60,6 +60,12 @@ static sm_status write_classes(sm_h5 *file, const char *object, const sm_class_l
     }
     SM_TRY(sm_h5_write_attribute_int64s(file, object, "thing", thing, count));
     SM_TRY(sm_h5_write_attribute_int64(file, object, "ignore", SM_CLASS_IGNORED));
+    if (classes->categories) {
+        SM_TRY(sm_h5_write_attribute_texts(file, object, "category", classes->categories, count));
+    }
+    if (classes->instance_pixels) {
+        SM_TRY(sm_h5_write_attribute_doubles(file, object, "instance_pixels", classes->instance_pixels, count));
+    }
 done:
     sm_free(palette);
     sm_free(thing);

@@ -55,11 +55,11 @@ size_t sm_target_item_bytes(const sm_target *target)
 }
 
 /* Where the parts of a copy lie, one after the other; first pointers, then bytes. */
-static size_t names_bytes(const sm_class_list *classes)
+static size_t texts_bytes(const char *const *texts, size_t count)
 {
     size_t bytes = 0;
-    for (int c = 0; c < classes->count; c++) {
-        bytes += strlen(classes->names[c]) + 1;
+    for (size_t i = 0; texts && i < count; i++) {
+        bytes += strlen(texts[i]) + 1;
     }
     return bytes;
 }
@@ -71,25 +71,36 @@ static void *append(char **end, const void *from, size_t bytes)
     return copy;
 }
 
+/* \param places  where the copies' addresses go */
+static const char *const *append_texts(char **end, const char *const *texts, size_t count, const char **places)
+{
+    for (size_t i = 0; texts && i < count; i++) {
+        places[i] = append(end, texts[i], strlen(texts[i]) + 1);
+    }
+    return texts ? places : NULL;
+}
+
 sm_target *sm_target_copy(const sm_target *target)
 {
     static const sm_class_list none = {0};
     const sm_class_list *classes = target->classes ? target->classes : &none;
     size_t count = (size_t)classes->count;
-    sm_target *copy = sm_alloc(sizeof *copy + sizeof(sm_class_list) + count * (sizeof *classes->names + 4) +
-                               names_bytes(classes) + strlen(target->name) + strlen(target->unit) + 2);
+    size_t of_class = sizeof *classes->instance_pixels + sizeof *classes->names + sizeof *classes->categories + 4;
+    sm_target *copy =
+        sm_alloc(sizeof *copy + sizeof(sm_class_list) + count * of_class + texts_bytes(classes->names, count) +
+                 texts_bytes(classes->categories, count) + strlen(target->name) + strlen(target->unit) + 2);
     sm_class_list *list = (sm_class_list *)(void *)(copy + 1);
-    const char **names = (const char **)(void *)(list + 1);
-    char *end = (char *)(names + count);
+    char *end = (char *)(list + 1);
     *copy = *target;
     copy->classes = target->classes ? list : NULL;
     *list = *classes;
-    list->names = names;
+    list->instance_pixels = append(&end, classes->instance_pixels, count * sizeof *classes->instance_pixels);
+    const char **places = (const char **)(void *)end;
+    end = (char *)(places + 2 * count);
     list->palette = append(&end, classes->palette, 3 * count);
     list->thing = append(&end, classes->thing, count);
-    for (size_t c = 0; c < count; c++) {
-        names[c] = append(&end, classes->names[c], strlen(classes->names[c]) + 1);
-    }
+    list->names = append_texts(&end, classes->names, count, places);
+    list->categories = append_texts(&end, classes->categories, count, places + count);
     copy->name = append(&end, target->name, strlen(target->name) + 1);
     copy->unit = append(&end, target->unit, strlen(target->unit) + 1);
     return copy;

@@ -1,5 +1,6 @@
 #include <sigmatic/data/target_picture.h>
 
+#include "task/categories.h"
 #include "task/task_kinds.h"
 
 #include <math.h>
@@ -10,6 +11,7 @@ static const char no_pixel[] = "no pixel is labelled";
 static const sm_metric metrics[] = {
     {"miou", "%", 1, "intersection over union, mean of the classes", no_pixel},
     {"pixel_accuracy", "%", 1, "labelled pixels whose class is right", no_pixel},
+    {"category_iou", "%", 1, "intersection over union, mean of the categories", NULL},
     {0},
 };
 
@@ -70,6 +72,7 @@ static void find_values(const sm_task *task, const int64_t *counts, const double
     }
     values[0] = present > 0 ? 100 * iou_sum / present : NAN;
     values[1] = pixels > 0 ? 100 * (double)right / (double)pixels : NAN;
+    values[2] = 100 * sm_categories_mean_iou(task->target->classes, counts);
 }
 
 static int class_at(const sm_task *task, size_t pixel, const float *logits, const uint8_t *labels)
@@ -102,5 +105,6 @@ const sm_task_kind sm_semantic_kind = {
     .metric_add = add_sample,
     .metric_values = find_values,
     .metrics = metrics,
+    .joint = &sm_joint_instance_iou,
     .picture = draw,
 };

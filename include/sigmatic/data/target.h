@@ -53,9 +53,12 @@ extern const char *const sm_target_type_names[SM_TARGET_TYPES], *const sm_scope_
 /** The classes of a target of ids. Pointers are only read. */
 typedef struct sm_class_list {
     int count;
-    const char *const *names;    /**< count */
-    const uint8_t (*palette)[3]; /**< count, RGB; NULL: none given */
-    const uint8_t *thing;        /**< count, 1 = has instances; NULL: none has */
+    const char *const *names;      /**< count */
+    const uint8_t (*palette)[3];   /**< count, RGB; NULL: none given */
+    const uint8_t *thing;          /**< count, 1 = has instances; NULL: none has */
+    const char *const *categories; /**< count, the group of classes that each belongs to, "" none; NULL: none given */
+    const double *
+        instance_pixels; /**< count, mean area of an instance in images of original size, 0 unknown; NULL: none given */
 } sm_class_list;
 
 /** A description. Names and classes are only read; sm_target_copy() makes one that owns them. */

@@ -11,6 +11,7 @@
 #include <sigmatic/data/sample.h>
 #include <sigmatic/data/target.h>
 #include <sigmatic/io/config.h>
+#include <sigmatic/task/joint_metric.h>
 
 #include <stddef.h>
 #include <stdint.h>
@@ -27,14 +28,6 @@ typedef struct sm_loss_sums {
     double
         slope; /**< sum over valid items of d loss / ds at fixed logits where inverse_temperature = exp(-s), which `categorical_scaled` needs; 0 for regressions */
 } sm_loss_sums;
-
-typedef struct sm_metric {
-    const char *name; /**< "miou", "error_pixels" */
-    const char *unit; /**< "%", "px", "m" */
-    int higher_is_better;
-    const char *meaning;    /**< what is measured, for the legend of tables */
-    const char *unmeasured; /**< why its value may be NaN */
-} sm_metric;
 
 /** One row of the table of kinds. */
 typedef struct sm_task_kind {
@@ -57,7 +50,8 @@ typedef struct sm_task_kind {
                        int64_t *counts, double *sums);
     /** \param [out] values  one a row of `metrics`; NaN where nothing was measured */
     void (*metric_values)(const sm_task *task, const int64_t *counts, const double *sums, double *values);
-    const sm_metric *metrics; /**< ends with a NULL name; the first decides "best" */
+    const sm_metric *metrics;     /**< ends with a NULL name; the first decides "best" */
+    const sm_joint_metric *joint; /**< those that read other tasks, too; NULL: none */
 
     /** Draws a map as RGB; NULL: a value a sample has no picture. Exactly one of logits and target is given, the other is NULL.
      * \param [in] thing  (H,W) 1 where a thing is (for instances), or NULL = everywhere valid */
