@@ -45,7 +45,7 @@ static void identity_and_whole_shifts_copy_exactly(void)
     uint8_t *image = random_image(H, W, 1);
     for (int flip = 0; flip < 2; flip++) {
         for (int shift = -3; shift < 4; shift += 3) {
-            sm_geometry geometry = {OH, OW, 1, 1, shift, shift + 1, flip};
+            sm_geometry geometry = {OH, OW, 1, 1, shift, shift + 1, flip, 0};
             float *out = sampled(image, H, W, &geometry);
             for (int y = 0; y < OH; y++) {
                 for (int x = 0; x < OW * 3; x++) {
@@ -62,7 +62,7 @@ static void identity_and_whole_shifts_copy_exactly(void)
 }
 
 /* Bilinear sampling keeps linear functions away from the edges, and so does the widened triangle where it is symmetric
- * about the pixels (scale 1/2, 1/4): a ramp has a closed form under scale, flip and crop. */
+ * about the pixels (scale 1/2, 1/4; not in turned pictures): a ramp has a closed form under scale, turn, flip and crop. */
 static void ramps_keep_their_closed_form(void)
 {
     enum { H = 60, W = 80, OH = 20, OW = 24 };
@@ -75,12 +75,21 @@ static void ramps_keep_their_closed_form(void)
     }
     static const double scales[5][2] = {{1, 1}, {2, 2}, {1.37, 1.9}, {0.5, 0.5}, {0.25, 0.5}};
     for (size_t s = 0; s < sizeof scales / sizeof *scales; s++) {
-        for (int flip = 0; flip < 2; flip++) {
-            sm_geometry geometry = {OH, OW, scales[s][0], scales[s][1], 7, 6.25, flip};
+        for (int form = 0; form < 6; form++) {
+            int flip = form % 2, turn = form / 2 - 1;
+            if (turn && scales[s][0] < 1) {
+                continue;
+            }
+            double sine = turn * 0.6, cosine = turn ? 0.8 : 1;
+            sm_geometry geometry = {OH, OW, scales[s][0], scales[s][1], 7, 6.25, flip, sine};
             float *out = sampled(image, H, W, &geometry);
             double worst = 0;
             for (int i = 0; i < OH * OW; i++) {
-                double xs = sm_geometry_source_x(&geometry, W, i % OW), ys = sm_geometry_source_y(&geometry, i / OW);
+                double right = i % OW - 0.5 * (OW - 1), down = i / OW - 0.5 * (OH - 1);
+                double x = 0.5 * (OW - 1) + cosine * right - sine * down;
+                double y = 0.5 * (OH - 1) + sine * right + cosine * down;
+                double xs = (x + 7.5) / scales[s][0] - 0.5, ys = (y + 6.75) / scales[s][1] - 0.5;
+                xs = flip ? W - 1 - xs : xs;
                 if (xs > 4 && xs < W - 5 && ys > 4 && ys < H - 5) { /* no tap is cut off */
                     double expected[3] = {3 * xs, 4 * ys, xs + 2 * ys};
                     for (int c = 0; c < 3; c++) {
@@ -123,25 +132,110 @@ static void outside_is_the_mean_colour(void)
 {
     enum { H = 10, W = 10, O = 16 };
     uint8_t *image = random_image(H, W, 2);
-    sm_geometry geometry = {O, O, 0.7, 1.3, -3, -2, 1};
+    for (int turn = -1; turn <= 1; turn++) {
+        sm_geometry geometry = {O, O, 0.7, 1.3, -3, -2, 1, 0.28 * turn};
+        float *out = sampled(image, H, W, &geometry);
+        int outside = 0;
+        for (int i = 0; i < O * O; i++) {
+            if (sm_geometry_nearest(&geometry, H, W, i % O, i / O) < 0) {
+                CU_ASSERT(out[3 * i] == 0 && out[3 * i + 1] == 0 && out[3 * i + 2] == 0);
+                outside++;
+            } else {
+                CU_ASSERT(out[3 * i] != 0 || out[3 * i + 1] != 0);
+            }
+        }
+        CU_ASSERT(outside > 0 && outside < O * O);
+        sm_free(out);
+    }
+    sm_free(image);
+}
+
+/* In a turned picture a shrinking triangle is what it is in an upright one, about the place that the geometry says. */
+static void shrunk_and_turned_pixels_are_weighted_means(void)
+{
+    enum { H = 40, W = 50, OH = 9, OW = 11 };
+    uint8_t *image = random_image(H, W, 5);
+    sm_geometry geometry = {OH, OW, 0.3, 0.45, 2.5, 3, 0, -0.28};
     float *out = sampled(image, H, W, &geometry);
-    int outside = 0;
-    for (int i = 0; i < O * O; i++) {
-        if (sm_geometry_nearest(&geometry, H, W, i % O, i / O) < 0) {
-            CU_ASSERT(out[3 * i] == 0 && out[3 * i + 1] == 0 && out[3 * i + 2] == 0);
-            outside++;
-        } else {
-            CU_ASSERT(out[3 * i] != 0 || out[3 * i + 1] != 0);
+    double worst = 0;
+    for (int i = 0; i < OH * OW; i++) {
+        double right = i % OW - 5, down = i / OW - 4; /* from the centre */
+        double xs = (5 + 0.96 * right + 0.28 * down + 3) / 0.3 - 0.5,
+               ys = (4 - 0.28 * right + 0.96 * down + 3.5) / 0.45 - 0.5;
+        double sum[3] = {0, 0, 0}, weights = 0;
+        for (int p = 0; p < H * W; p++) {
+            double weight = fmax(0, 1 - 0.3 * fabs(p % W - xs)) * fmax(0, 1 - 0.45 * fabs(p / W - ys));
+            weights += weight;
+            for (int c = 0; c < 3; c++) {
+                sum[c] += weight * image[3 * p + c];
+            }
+        }
+        for (int c = 0; c < 3; c++) {
+            sm_test_worse(&worst, fabs(out[3 * i + c] - normalised(sum[c] / weights, c)));
         }
     }
-    CU_ASSERT(outside > 0 && outside < O * O);
+    SM_TEST_AT_MOST(worst, 2e-6); /* as the ramps */
     sm_free(out);
     sm_free(image);
 }
 
+/* Counter-clockwise as it is seen: what lies to the right of the centre comes up. */
+static void output_undoes_source(void)
+{
+    sm_random random = sm_random_new(5, 0, 0);
+    for (int round = 0; round < 200; round++) {
+        sm_geometry g = {20,
+                         31,
+                         sm_random_range(&random, 0.3f, 3),
+                         sm_random_range(&random, 0.3f, 3),
+                         sm_random_range(&random, -9, 9),
+                         sm_random_range(&random, -9, 9),
+                         round % 2,
+                         round < 20 ? 0 : sm_random_range(&random, -0.7f, 0.7f)};
+        double x = sm_random_range(&random, -40, 40), y = sm_random_range(&random, -40, 40), xs, ys, x_again, y_again;
+        sm_geometry_source(&g, 77, x, y, &xs, &ys);
+        sm_geometry_output(&g, 77, xs, ys, &x_again, &y_again);
+        SM_TEST_AT_MOST(fabs(x_again - x) + fabs(y_again - y), 1e-11);
+    }
+    sm_geometry turned = {11, 11, 1, 1, 0, 0, 0, 0.6};
+    double x, y;
+    sm_geometry_output(&turned, 11, 10, 5, &x, &y);
+    SM_TEST_AT_MOST(fabs(x - 9) + fabs(y - 2), 1e-12); /* 5 to the right: 4 to the right and 3 up */
+}
+
+static void angles_are_uniform_and_leave_the_rest_alone(void)
+{
+    sm_augmentation plain = {
+        .height = 100, .width = 200, .crop_height = 60, .crop_width = 80, .flip = 1, .scale_min = 0.7, .scale_max = 2};
+    sm_augmentation turning = plain;
+    turning.rotation_degrees = 10;
+    enum { SAMPLES = 2000 };
+    double sum = 0, squares = 0, most = 0;
+    for (int i = 0; i < SAMPLES; i++) {
+        sm_geometry g = sm_augmentation_geometry(&plain, 9, 3, i, 128, 256);
+        sm_geometry t = sm_augmentation_geometry(&turning, 9, 3, i, 128, 256);
+        double degrees = asin(t.sine) * 180 / 3.141592653589793;
+        CU_ASSERT(g.sine == 0);
+        CU_ASSERT(g.scale_x == t.scale_x && g.scale_y == t.scale_y && g.offset_x == t.offset_x &&
+                  g.offset_y == t.offset_y && g.flip == t.flip);
+        sum += degrees;
+        squares += degrees * degrees;
+        most = fmax(most, fabs(degrees));
+    }
+    CU_ASSERT(most <= 10.000001 && most > 9.98);
+    SM_TEST_AT_MOST(fabs(sum / SAMPLES), 5 * 10 / sqrt(3.0 * SAMPLES)); /* five standard deviations of a uniform mean */
+    SM_TEST_AT_MOST(fabs(squares / SAMPLES - 100 / 3.0), 5 * 100 * sqrt(4 / 45.0 / SAMPLES));
+}
+
 static void geometry_is_a_function_of_seed_epoch_and_sample(void)
 {
-    sm_augmentation augmentation = {100, 200, 60, 80, 1, 0.7, 2.0};
+    sm_augmentation augmentation = {.height = 100,
+                                    .width = 200,
+                                    .crop_height = 60,
+                                    .crop_width = 80,
+                                    .flip = 1,
+                                    .scale_min = 0.7,
+                                    .scale_max = 2.0};
     int flips = 0, different = 0;
     enum { SAMPLES = 2000 };
     double low = 10, high = 0, scale_sum = 0;
@@ -170,7 +264,8 @@ static void geometry_is_a_function_of_seed_epoch_and_sample(void)
 
 static void small_images_lie_inside_the_crop(void)
 {
-    sm_augmentation augmentation = {40, 50, 64, 60, 0, 0.5, 1.0};
+    sm_augmentation augmentation = {
+        .height = 40, .width = 50, .crop_height = 64, .crop_width = 60, .flip = 0, .scale_min = 0.5, .scale_max = 1.0};
     int origins = 0;
     for (int i = 0; i < 200; i++) {
         sm_geometry g = sm_augmentation_geometry(&augmentation, 1, 0, i, 40, 50);
@@ -183,7 +278,8 @@ static void small_images_lie_inside_the_crop(void)
 
 static void no_augmentation_is_the_identity(void)
 {
-    sm_augmentation augmentation = {48, 96, 48, 96, 0, 1, 1};
+    sm_augmentation augmentation = {
+        .height = 48, .width = 96, .crop_height = 48, .crop_width = 96, .flip = 0, .scale_min = 1, .scale_max = 1};
     sm_geometry g = sm_augmentation_geometry(&augmentation, 3, 1, 4, 48, 96);
     CU_ASSERT(g.scale_x == 1 && g.scale_y == 1 && g.offset_x == 0 && g.offset_y == 0 && g.flip == 0);
 }
@@ -195,6 +291,9 @@ int main(int argc, char **argv)
     SM_TEST(ramps_keep_their_closed_form);
     SM_TEST(shrinking_agrees_with_pytorch);
     SM_TEST(outside_is_the_mean_colour);
+    SM_TEST(shrunk_and_turned_pixels_are_weighted_means);
+    SM_TEST(output_undoes_source);
+    SM_TEST(angles_are_uniform_and_leave_the_rest_alone);
     SM_TEST(geometry_is_a_function_of_seed_epoch_and_sample);
     SM_TEST(small_images_lie_inside_the_crop);
     SM_TEST(no_augmentation_is_the_identity);

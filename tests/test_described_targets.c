@@ -31,6 +31,7 @@ static const sm_target described[TARGETS] = {
                 .type = SM_TARGET_REAL,
                 .components = 3,
                 .unit = "",
+                .turning = SM_TURNING_Y_UP,
                 .flip_negates = 1,
                 .least = -1,
                 .most = 1},
@@ -39,6 +40,7 @@ static const sm_target described[TARGETS] = {
               .components = 2,
               .unit = "px",
               .scaling = SM_SCALING_AXES,
+              .turning = SM_TURNING_Y_DOWN,
               .flip_negates = 1,
               .least = -1e3,
               .most = 1e3},
@@ -160,7 +162,7 @@ static void a_file_describes_its_targets(void)
         CU_ASSERT_STRING_EQUAL(found->name, expected->name);
         CU_ASSERT(found->type == expected->type && found->scope == expected->scope);
         CU_ASSERT(found->components == expected->components && found->scaling == expected->scaling);
-        CU_ASSERT(found->flip_negates == expected->flip_negates);
+        CU_ASSERT(found->flip_negates == expected->flip_negates && found->turning == expected->turning);
         CU_ASSERT(expected->type != SM_TARGET_REAL ||
                   (found->least == expected->least && found->most == expected->most));
         CU_ASSERT_STRING_EQUAL(found->unit, expected->unit);
@@ -213,7 +215,7 @@ static void real_values_follow_the_geometry(void)
     sm_sample sample = make_sample(made, 1);
     float *normal = sm_alloc(3 * SCALE_X * SCALE_Y * H * W * sizeof *normal), *flow = normal;
     for (int flip = 0; flip <= 1; flip++) {
-        const sm_geometry geometry = {SCALE_Y * H, SCALE_X * W, SCALE_X, SCALE_Y, 0, 0, flip};
+        const sm_geometry geometry = {SCALE_Y * H, SCALE_X * W, SCALE_X, SCALE_Y, 0, 0, flip, 0};
         float sign = flip ? -1 : 1;
         CU_ASSERT_EQUAL(build(&described[NORMAL], &sample, &geometry, normal), SCALE_X * SCALE_Y * H * W);
         for (int i = 0; i < SCALE_X * SCALE_Y * H * W; i++) {
@@ -244,7 +246,7 @@ static void values_a_sample_are_taken_whole(void)
     for (int64_t index = 0; index < SAMPLES; index++) {
         sm_sample sample = make_sample(made, index);
         for (int flip = 0; flip <= 1; flip++) {
-            const sm_geometry crop = {2, 3, 5, 5, 4, 4, flip};
+            const sm_geometry crop = {2, 3, 5, 5, 4, 4, flip, 0};
             uint8_t weather = 77;
             float tilt[2];
             CU_ASSERT_EQUAL(build(&described[WEATHER], &sample, &crop, &weather), index == 2 ? 0 : 1);
@@ -373,6 +375,26 @@ static void bounds_must_be_numbers(void)
     sm_free(path);
 }
 
+/* A lone number is no vector that could turn. */
+static void turning_takes_two_components(void)
+{
+    static const sm_target height = {
+        .name = "height", .type = SM_TARGET_REAL, .components = 1, .unit = "m", .turning = SM_TURNING_Y_UP, .most = 9};
+    static made_sample made;
+    static float values[H * W];
+    if (sm_comm_rank(test_comm) == 0) {
+        char *path = sm_format("%s/turning.h5", sm_test_folder());
+        sm_sample sample = make_sample(&made, 0);
+        sm_dataset *dataset;
+        sample.target_count = 0;
+        sm_sample_add(&sample, &height, values);
+        write_one(path, &height, 1, &sample);
+        CU_ASSERT_EQUAL(sm_dataset_open((const char *const *)&path, 1, "train", &dataset), SM_ERR_INPUT);
+        SM_TEST_MESSAGE("turning.h5: attribute 'turning' of /train/height is 'y_up'");
+        sm_free(path);
+    }
+}
+
 /* One description a target: two files that mean different things by one name are not one dataset. */
 static void descriptions_must_agree(void)
 {
@@ -447,6 +469,7 @@ int main(int argc, char **argv)
     SM_TEST(labels_are_yes_no_or_unknown);
     SM_TEST(standard_targets_are_known);
     SM_TEST(bounds_must_be_numbers);
+    SM_TEST(turning_takes_two_components);
     SM_TEST(descriptions_must_agree);
     SM_TEST(version_1_loads_as_before);
     return sm_test_end();

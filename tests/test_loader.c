@@ -98,8 +98,8 @@ static int64_t build_vectors(const void *user, const sm_sample *sample, const sm
     float *out = target;
     int64_t valid = 0;
     (void)user;
-    double centre_x = sm_geometry_output_x(geometry, sample->width, 10);
-    double centre_y = sm_geometry_output_y(geometry, 8.5);
+    double centre_x, centre_y;
+    sm_geometry_output(geometry, sample->width, 10, 8.5, &centre_x, &centre_y);
     for (int i = 0; i < geometry->out_height * geometry->out_width; i++) {
         int x = i % geometry->out_width, y = i / geometry->out_width;
         int64_t from = sm_geometry_nearest(geometry, sample->height, sample->width, x, y);
@@ -196,7 +196,13 @@ static void every_sample_once_an_epoch_over_any_ranks(void)
 
 enum { CROP_H = 20, CROP_W = 26, STEPS = 12 };
 
-static const sm_augmentation augmentation = {H, W, CROP_H, CROP_W, 1, 0.7, 2.0};
+static const sm_augmentation augmentation = {.height = H,
+                                             .width = W,
+                                             .crop_height = CROP_H,
+                                             .crop_width = CROP_W,
+                                             .flip = 1,
+                                             .scale_min = 0.7,
+                                             .scale_max = 2.0};
 
 /* CRC-like digest of everything that `STEPS` batches hold, sample by sample, so that ranks can be joined. */
 typedef struct digest {

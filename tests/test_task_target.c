@@ -80,7 +80,7 @@ static void vectors_equal_scipy(void)
     }
     CU_ASSERT_EQUAL(valid, pixels);
 
-    sm_geometry crop = {(int)cropped.shape[0], (int)cropped.shape[1], 3, 2, 40, 9, 1};
+    sm_geometry crop = {(int)cropped.shape[0], (int)cropped.shape[1], 3, 2, 40, 9, 1, 0};
     build("instance", &sample, &crop, vectors);
     compare_vectors(vectors, expected_cropped, cropped.count, 1e-5);
 
@@ -92,8 +92,9 @@ static void vectors_equal_scipy(void)
 }
 
 /* Pixel + vector is the centroid's place x' = (x + 0.5) f - 0.5, carried to the output, wherever the pixel lies: the
- * rectangle of columns 10 .. 13 and rows 2 .. 6 has its centroid at (11.5, 4). */
-static void centroid_moves_with_flip_scale_and_crop(void)
+ * rectangle of columns 10 .. 13 and rows 2 .. 6 has its centroid at (11.5, 4). Turned by the angles of the triangle of
+ * sides 7, 24, 25, what lies (right, down) of the picture's centre comes to (24 right + 7 down, 24 down - 7 right) / 25. */
+static void centroid_moves_with_flip_scale_turn_and_crop(void)
 {
     enum { HEIGHT = 16, WIDTH = 24, OUT_HEIGHT = 19, OUT_WIDTH = 21 };
     uint16_t instance[HEIGHT * WIDTH] = {0};
@@ -105,26 +106,26 @@ static void centroid_moves_with_flip_scale_and_crop(void)
             instance[y * WIDTH + x] = 40000;
         }
     }
-    for (int flip = 0; flip <= 1; flip++) {
-        for (int far = 0; far <= 1; far++) {
-            double scale_x = 1.37, scale_y = 1.61, offset_x = far ? 15.25 : -3.5, offset_y = far ? 8.75 : 1;
-            sm_geometry geometry = {OUT_HEIGHT, OUT_WIDTH, scale_x, scale_y, offset_x, offset_y, flip};
-            double x_stored = flip ? WIDTH - 1 - 11.5 : 11.5;
-            double x_centroid = (x_stored + 0.5) * scale_x - 0.5 - offset_x;
-            double y_centroid = (4 + 0.5) * scale_y - 0.5 - offset_y;
-            int64_t valid = build("instance", &sample, &geometry, vectors);
-            CU_ASSERT_TRUE(valid > 5);
-            CU_ASSERT_TRUE(!far || y_centroid < 0 || x_centroid < 4); /* near or outside the border */
-            for (int i = 0; i < OUT_HEIGHT * OUT_WIDTH; i++) {
-                CU_ASSERT_EQUAL(!isnan(vectors[2 * i]), !isnan(vectors[2 * i + 1]));
-                if (!isnan(vectors[2 * i])) {
-                    SM_TEST_AT_MOST(fabs((double)vectors[2 * i] + i % OUT_WIDTH - x_centroid), 1e-5);
-                    SM_TEST_AT_MOST(fabs((double)vectors[2 * i + 1] + i / OUT_WIDTH - y_centroid), 1e-5);
-                    valid--;
-                }
+    for (int form = 0; form < 12; form++) {
+        int flip = form % 2, far = form / 2 % 2, turn = form / 4 - 1;
+        double scale_x = 1.37, scale_y = 1.61, offset_x = far ? 15.25 : -3.5, offset_y = far ? 4 : 1;
+        sm_geometry geometry = {OUT_HEIGHT, OUT_WIDTH, scale_x, scale_y, offset_x, offset_y, flip, 0.28 * turn};
+        double x_stored = flip ? WIDTH - 1 - 11.5 : 11.5;
+        double right = (x_stored + 0.5) * scale_x - 0.5 - offset_x - 10;
+        double down = (4 + 0.5) * scale_y - 0.5 - offset_y - 9;
+        double x_centroid = 10 + (turn ? 0.96 * right + 0.28 * turn * down : right);
+        double y_centroid = 9 + (turn ? 0.96 * down - 0.28 * turn * right : down);
+        int64_t valid = build("instance", &sample, &geometry, vectors);
+        CU_ASSERT_TRUE(valid > 0);
+        for (int i = 0; i < OUT_HEIGHT * OUT_WIDTH; i++) {
+            CU_ASSERT_EQUAL(!isnan(vectors[2 * i]), !isnan(vectors[2 * i + 1]));
+            if (!isnan(vectors[2 * i])) {
+                SM_TEST_AT_MOST(fabs((double)vectors[2 * i] + i % OUT_WIDTH - x_centroid), 1e-5);
+                SM_TEST_AT_MOST(fabs((double)vectors[2 * i + 1] + i / OUT_WIDTH - y_centroid), 1e-5);
+                valid--;
             }
-            CU_ASSERT_EQUAL(valid, 0);
         }
+        CU_ASSERT_EQUAL(valid, 0);
     }
 }
 
@@ -142,7 +143,7 @@ static void vector_noise_follows_the_geometry(void)
         noise[2 * i + 1] = -0.5f * (float)i;
     }
     for (int flip = 0; flip <= 1; flip++) {
-        sm_geometry geometry = {2 * HEIGHT, 3 * WIDTH, 3, 2, 0, 0, flip};
+        sm_geometry geometry = {2 * HEIGHT, 3 * WIDTH, 3, 2, 0, 0, flip, 0};
         sample.target_count = 1;
         build("instance", &sample, &geometry, plain);
         sm_sample_add(&sample, &targets[NOISE], noise);
@@ -225,7 +226,8 @@ static void maps_take_the_nearest_pixel(void)
                                 sm_random_range(&random, 0.5f, 2.2f),
                                 sm_random_range(&random, -12, 12),
                                 sm_random_range(&random, -12, 12),
-                                round % 2};
+                                round % 2,
+                                round < 20 ? 0 : sm_random_range(&random, -0.9f, 0.9f)};
         int64_t valid = build("semantic", &sample, &geometry, labels);
         int64_t measured = build("depth", &sample, &geometry, depths);
         for (int i = 0; i < OUT_HEIGHT * OUT_WIDTH; i++) {
@@ -272,7 +274,7 @@ int main(int argc, char **argv)
     sm_test_begin(&argc, &argv);
     describe_targets();
     SM_TEST(vectors_equal_scipy);
-    SM_TEST(centroid_moves_with_flip_scale_and_crop);
+    SM_TEST(centroid_moves_with_flip_scale_turn_and_crop);
     SM_TEST(vector_noise_follows_the_geometry);
     SM_TEST(unknown_noise_is_invalid);
     SM_TEST(every_instance_id_works);

@@ -1,5 +1,6 @@
 /* Images are sampled in two passes: the stored rows under an output row are blended into one row of floats, then its
- * columns into output pixels. */
+ * columns into output pixels. In turned pictures every output pixel has stored rows of its own. */
+#define _XOPEN_SOURCE 700
 #include <sigmatic/base/clones.h>
 #include <sigmatic/base/random.h>
 #include <sigmatic/data/augmentation.h>
@@ -19,11 +20,17 @@ static double crop_origin(sm_random *random, double scaled, int crop)
     return margin > 0 ? -(double)sm_random_below(random, (uint32_t)margin + 1) : 0;
 }
 
+/* The numbers of one kind of change. */
+static sm_random random_of(const char *change, uint64_t seed, int64_t epoch, int64_t sample_index)
+{
+    uint64_t stream = (uint64_t)epoch ^ (uint64_t)sample_index >> 32 << 32;
+    return sm_random_new(seed ^ sm_hash(change), stream, (uint32_t)sample_index);
+}
+
 sm_geometry sm_augmentation_geometry(const sm_augmentation *augmentation, uint64_t seed, int64_t epoch,
                                      int64_t sample_index, int stored_height, int stored_width)
 {
-    uint64_t stream = (uint64_t)epoch ^ (uint64_t)sample_index >> 32 << 32;
-    sm_random random = sm_random_new(seed ^ sm_hash("augmentation"), stream, (uint32_t)sample_index);
+    sm_random random = random_of("augmentation", seed, epoch, sample_index);
     int mirrored = (int)(sm_random_u32(&random) & 1);
     double scale = augmentation->scale_min +
                    (augmentation->scale_max - augmentation->scale_min) * (double)sm_random_uniform(&random);
@@ -34,6 +41,11 @@ sm_geometry sm_augmentation_geometry(const sm_augmentation *augmentation, uint64
                             .flip = augmentation->flip && mirrored};
     geometry.offset_x = crop_origin(&random, augmentation->width * scale, augmentation->crop_width);
     geometry.offset_y = crop_origin(&random, augmentation->height * scale, augmentation->crop_height);
+    if (augmentation->rotation_degrees > 0) {
+        sm_random turns = random_of("rotation", seed, epoch, sample_index);
+        double share = 2 * (double)sm_random_uniform(&turns) - 1;
+        geometry.sine = sin(share * augmentation->rotation_degrees * (M_PI / 180));
+    }
     return geometry;
 }
 
@@ -96,7 +108,7 @@ static columns plan_columns(const sm_geometry *geometry, int width, float *memor
     plan.count = plan.first + out_width;
     plan.weights = (float *)(plan.count + out_width);
     for (int x = 0; x < out_width; x++) {
-        double centre = sm_geometry_source_x(geometry, width, x);
+        double centre = sm_geometry_column(geometry, width, x);
         plan.count[x] = 0;
         if (is_inside(centre, width)) {
             float *weights = plan.weights + (size_t)x * plan.taps;
@@ -158,11 +170,72 @@ static void copy_pixels(const uint8_t *image, int height, int width, const sm_ge
     }
 }
 
+/* Of one pixel by its own triangles along rows and columns. */
+static void blend_pixel(const uint8_t *image, int height, int width, const sm_geometry *geometry, double xs, double ys,
+                        float *row_weights, float *column_weights, float sum[3])
+{
+    int first_row, first_column;
+    int height_taps = triangle_taps(ys, geometry->scale_y, height, &first_row, row_weights);
+    int width_taps = triangle_taps(xs, geometry->scale_x, width, &first_column, column_weights);
+    sum[0] = sum[1] = sum[2] = 0;
+    for (int y = 0; y < height_taps; y++) {
+        const uint8_t *stored = image + ((size_t)(first_row + y) * (size_t)width + (size_t)first_column) * 3;
+        for (int x = 0; x < width_taps; x++, stored += 3) {
+            float weight = row_weights[y] * column_weights[x];
+            for (int c = 0; c < 3; c++) {
+                sum[c] += weight * (float)stored[c];
+            }
+        }
+    }
+}
+
+/* The same where the image does not shrink: of the four pixels around (xs, ys). */
+static void blend_four(const uint8_t *image, int height, int width, double xs, double ys, float sum[3])
+{
+    xs = xs < 0 ? 0 : xs > width - 1 ? width - 1 : xs;
+    ys = ys < 0 ? 0 : ys > height - 1 ? height - 1 : ys;
+    int x = (int)xs, y = (int)ys;
+    size_t right = x + 1 < width ? 3 : 0, down = y + 1 < height ? (size_t)width * 3 : 0;
+    float u = (float)(xs - x), v = (float)(ys - y);
+    const uint8_t *stored = image + ((size_t)y * (size_t)width + (size_t)x) * 3;
+    for (int c = 0; c < 3; c++, stored++) {
+        float above = stored[0] + u * (float)(stored[right] - stored[0]);
+        float below = stored[down] + u * (float)(stored[down + right] - stored[down]);
+        sum[c] = above + v * (below - above);
+    }
+}
+
+static void sample_turned(const uint8_t *image, int height, int width, const sm_geometry *geometry, const float gain[3],
+                          const float shift[3], float *out, float *workspace)
+{
+    int shrinks = geometry->scale_x < 1 || geometry->scale_y < 1;
+    float *row_weights = workspace, *column_weights = row_weights + max_taps(geometry->scale_y);
+    for (int y = 0; y < geometry->out_height; y++) {
+        for (int x = 0; x < geometry->out_width; x++, out += 3) {
+            double xs, ys;
+            float sum[3];
+            sm_geometry_source(geometry, width, x, y, &xs, &ys);
+            if (!is_inside(xs, width) || !is_inside(ys, height)) {
+                memset(out, 0, 3 * sizeof *out);
+                continue;
+            }
+            if (shrinks) {
+                blend_pixel(image, height, width, geometry, xs, ys, row_weights, column_weights, sum);
+            } else {
+                blend_four(image, height, width, xs, ys, sum);
+            }
+            for (int c = 0; c < 3; c++) {
+                out[c] = sum[c] * gain[c] + shift[c];
+            }
+        }
+    }
+}
+
 void sm_image_sample(const uint8_t *image, int height, int width, const sm_geometry *geometry, const double mean[3],
                      const double std[3], float *out, float *workspace)
 {
-    if (geometry->scale_x == 1 && geometry->scale_y == 1 && geometry->offset_x == floor(geometry->offset_x) &&
-        geometry->offset_y == floor(geometry->offset_y)) {
+    if (geometry->sine == 0 && geometry->scale_x == 1 && geometry->scale_y == 1 &&
+        geometry->offset_x == floor(geometry->offset_x) && geometry->offset_y == floor(geometry->offset_y)) {
         copy_pixels(image, height, width, geometry, mean, std, out);
         return;
     }
@@ -171,11 +244,15 @@ void sm_image_sample(const uint8_t *image, int height, int width, const sm_geome
         gain[c] = (float)(1 / (255 * std[c]));
         shift[c] = (float)(-mean[c] / std[c]);
     }
+    if (geometry->sine != 0) {
+        sample_turned(image, height, width, geometry, gain, shift, out, workspace);
+        return;
+    }
     float *row = workspace, *row_weights = row + (size_t)width * 3;
     columns plan = plan_columns(geometry, width, row_weights + max_taps(geometry->scale_y));
     size_t out_row = (size_t)geometry->out_width * 3;
     for (int y = 0; y < geometry->out_height; y++, out += out_row) {
-        double centre = sm_geometry_source_y(geometry, y);
+        double centre = sm_geometry_row(geometry, y);
         if (!is_inside(centre, height) || plan.low >= plan.high) {
             memset(out, 0, out_row * sizeof *out);
             continue;

@@ -21,6 +21,8 @@ const sm_key sm_augmentation_keys[] = {
     {"data", "flip", SM_KEY_BOOL, "true", 0, 0, NULL, NULL, "mirror half of the training images, at random"},
     {"data", "scale_min", SM_KEY_REAL, "1", 0.1, 10, NULL, NULL, "smallest random scale of training images"},
     {"data", "scale_max", SM_KEY_REAL, "1", 0.1, 10, NULL, NULL, "largest random scale of training images"},
+    {"data", "rotation", SM_KEY_REAL, "0", 0, 45, NULL, "degrees",
+     "training images are turned by at most this, at random"},
     {NULL, NULL, SM_KEY_BOOL, NULL, 0, 0, NULL, NULL, NULL},
 };
 
@@ -87,6 +89,7 @@ sm_status sm_data_augmentation(const sm_config *config, const sm_dataset *train,
     augmentation->flip = sm_config_bool(config, "data", "flip");
     augmentation->scale_min = sm_config_real(config, "data", "scale_min");
     augmentation->scale_max = sm_config_real(config, "data", "scale_max");
+    augmentation->rotation_degrees = sm_config_real(config, "data", "rotation");
     if (augmentation->scale_min > augmentation->scale_max) {
         status = sm_config_fail(config, "data", "scale_min", "scale_max is %g: expected scale_min <= scale_max",
                                 augmentation->scale_max);

@@ -37,13 +37,14 @@ static sm_status check_same_target(const file_part *first, const file_part *othe
                                    const sm_target *b)
 {
     if (a->type != b->type || a->scope != b->scope || a->components != b->components || a->scaling != b->scaling ||
-        a->flip_negates != b->flip_negates || strcmp(a->unit, b->unit) != 0) {
+        a->turning != b->turning || a->flip_negates != b->flip_negates || strcmp(a->unit, b->unit) != 0) {
         return sm_fail(SM_ERR_INPUT,
-                       "%s: target '%s' is %s a %s, %d component(s), unit '%s', scaling '%s', but in %s it is %s a %s, "
-                       "%d component(s), unit '%s', scaling '%s'",
+                       "%s: target '%s' is %s a %s, %d component(s), unit '%s', scaling '%s', turning '%s', "
+                       "but in %s it is %s a %s, %d component(s), unit '%s', scaling '%s', turning '%s'",
                        other->path, a->name, sm_target_type_names[b->type], sm_scope_names[b->scope], b->components,
-                       b->unit, sm_target_scaling_names[b->scaling], first->path, sm_target_type_names[a->type],
-                       sm_scope_names[a->scope], a->components, a->unit, sm_target_scaling_names[a->scaling]);
+                       b->unit, sm_target_scaling_names[b->scaling], sm_target_turning_names[b->turning], first->path,
+                       sm_target_type_names[a->type], sm_scope_names[a->scope], a->components, a->unit,
+                       sm_target_scaling_names[a->scaling], sm_target_turning_names[a->turning]);
     }
     return check_same_classes(first, other, a, b);
 }

@@ -69,6 +69,9 @@ static uint32_t sum_meanings(const file_part *part, uint32_t crc)
                                    target->scaling, target->flip_negates, part->targets[t].ignored};
         crc = sm_crc32c(crc, numbers, sizeof numbers);
         crc = sm_crc32c(crc, target->unit, strlen(target->unit));
+        /* what goes without saying is left out: fingerprints are those of versions that knew no turning */
+        const int64_t turning = target->turning;
+        crc = target->turning != sm_target_turning_of(target->scaling) ? sm_crc32c(crc, &turning, sizeof turning) : crc;
     }
     return crc;
 }

@@ -166,7 +166,8 @@ static sm_status read_input(const sm_h5 *file, const char *split, file_part *par
     if (info.rank != 4 || info.shape[3] != (size_t)kind->channels || info.type != SM_H5_U8) {
         return sm_fail(SM_ERR_INPUT, "%s: %s is not u8 of shape (N,H,W,%d)", part->path, object, kind->channels);
     }
-    if (info.count == 0 || info.shape[1] > INT32_MAX / 8 || info.shape[2] > INT32_MAX / 8) {
+    if (info.count == 0 || info.shape[1] > INT32_MAX / 8 || info.shape[2] > INT32_MAX / 8 ||
+        info.shape[1] * info.shape[2] > INT32_MAX) {
         return sm_fail(SM_ERR_INPUT, "%s: %s has shape (%zu,%zu,%zu,%d)", part->path, object, info.shape[0],
                        info.shape[1], info.shape[2], kind->channels);
     }
@@ -342,6 +343,19 @@ done:
     return status;
 }
 
+static sm_status read_turning(const sm_h5 *file, const char *object, int is_standard, sm_target *target)
+{
+    int turning = (int)(is_standard ? target->turning : sm_target_turning_of(target->scaling));
+    sm_status status = read_word(file, object, "turning", sm_target_turning_names, SM_TURNINGS, &turning);
+    target->turning = (sm_target_turning)turning;
+    if (status == SM_OK && target->turning != SM_TURNING_NONE && target->components < 2) {
+        status = sm_fail(SM_ERR_INPUT,
+                         "%s: attribute 'turning' of %s is '%s', which takes 2 components and more; there is one",
+                         sm_h5_path(file), object, sm_target_turning_names[turning]);
+    }
+    return status;
+}
+
 static sm_status read_bound(const sm_h5 *file, const char *object, const char *attribute, double *bound)
 {
     return sm_h5_has_attribute(file, object, attribute) ? sm_h5_read_attribute_double(file, object, attribute, bound)
@@ -392,6 +406,7 @@ static sm_status describe(const sm_h5 *file, const char *object, int is_standard
         return sm_fail(SM_ERR_INPUT, "%s: attribute 'scaling' of %s is 'axes', which takes 2 components; there are %d",
                        sm_h5_path(file), object, target->components);
     }
+    SM_TRY(read_turning(file, object, is_standard, target));
     SM_TRY(read_flip(file, object, target));
     SM_TRY(read_bound(file, object, "least", &target->least));
     SM_TRY(read_bound(file, object, "most", &target->most));

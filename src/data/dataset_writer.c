@@ -88,6 +88,9 @@ sm_status sm_target_write_description(sm_h5 *file, const char *object, const sm_
         }
         SM_TRY(sm_h5_write_attribute_text(file, object, "unit", target->unit));
         SM_TRY(sm_h5_write_attribute_text(file, object, "scaling", sm_target_scaling_names[target->scaling]));
+        if (target->turning != sm_target_turning_of(target->scaling)) {
+            SM_TRY(sm_h5_write_attribute_text(file, object, "turning", sm_target_turning_names[target->turning]));
+        }
         if (negated_count > 0) {
             SM_TRY(sm_h5_write_attribute_int64s(file, object, "flip_negates", negated, negated_count));
         }

@@ -101,8 +101,8 @@ static void take_nearest_valid(const real_map *map, int x, int y, int64_t neares
 {
     const sm_import *import = map->import;
     extent rows, columns;
-    double at_x = sm_geometry_source_x(&import->geometry, import->stored_width, x);
-    double at_y = sm_geometry_source_y(&import->geometry, y), least = INFINITY;
+    double at_x, at_y, least = INFINITY;
+    sm_geometry_source(&import->geometry, import->stored_width, x, y, &at_x, &at_y);
     int64_t best = nearest; /* invalid if all are */
     find_covered(map, x, y, nearest, &rows, &columns);
     for (int r = rows.first; r < rows.end; r++) {

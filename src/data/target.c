@@ -6,6 +6,7 @@
 const char *const sm_target_type_names[SM_TARGET_TYPES] = {"class", "instance", "real", "labels"},
                   *const sm_scope_names[SM_SCOPES] = {"pixel", "sample"},
                   *const sm_target_scaling_names[SM_SCALINGS] = {"none", "width", "axes"};
+const char *const sm_target_turning_names[SM_TURNINGS] = {"none", "y_down", "y_up"};
 
 /* A disparity above the width of any image is a mistake, and its square might overflow in a sum. Depths are along the
  * camera's axis; their logarithm and inverse have to be numbers. Components of unit vectors may have been rounded. */
@@ -17,6 +18,7 @@ const sm_target sm_standard_targets[] = {
      .components = 2,
      .unit = "px",
      .scaling = SM_SCALING_AXES,
+     .turning = SM_TURNING_Y_DOWN,
      .flip_negates = 1u << 0,
      .least = -65536,
      .most = 65536},
@@ -32,6 +34,7 @@ const sm_target sm_standard_targets[] = {
      .type = SM_TARGET_REAL,
      .components = 3,
      .unit = "",
+     .turning = SM_TURNING_Y_DOWN,
      .flip_negates = 1u << 0,
      .least = -1.001,
      .most = 1.001},

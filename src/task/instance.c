@@ -70,8 +70,8 @@ static centroid_table find_centroids(const sm_sample *sample, const uint16_t *id
     }
     for (size_t i = 0; i < table.count; i++) {
         centroid *one = &table.centroids[i];
-        one->x = sm_geometry_output_x(geometry, sample->width, (double)one->sum_x / (double)one->pixels);
-        one->y = sm_geometry_output_y(geometry, (double)one->sum_y / (double)one->pixels);
+        sm_geometry_output(geometry, sample->width, (double)one->sum_x / (double)one->pixels,
+                           (double)one->sum_y / (double)one->pixels, &one->x, &one->y);
     }
     return table;
 }
@@ -106,13 +106,14 @@ static int64_t build_vectors(const void *user, const sm_sample *sample, const sm
     const uint16_t *ids = view->data;
     const float *noises = noise_of(sample, task->target->name);
     centroid_table table = find_centroids(sample, ids, geometry);
-    int *columns = sm_lookup_columns(geometry, sample->width);
-    double noise_x = geometry->flip ? -geometry->scale_x : geometry->scale_x;
+    sm_lookup lookup = sm_lookup_new(geometry, sample->height, sample->width);
+    double noise_scale = geometry->flip ? -geometry->scale_x : geometry->scale_x;
     for (int y = 0; y < geometry->out_height; y++) {
-        int row = sm_lookup_row(geometry, sample->height, y);
-        for (int x = 0; x < width && row >= 0; x++) {
-            size_t stored = (size_t)row * (size_t)sample->width + (size_t)columns[x];
-            if (columns[x] < 0 || ids[stored] == 0) {
+        size_t first;
+        const int *places = sm_lookup_row(&lookup, y, &first);
+        for (int x = 0; x < width && places; x++) {
+            size_t stored = first + (size_t)places[x];
+            if (places[x] < 0 || ids[stored] == 0) {
                 continue;
             }
             const centroid *one = &table.centroids[table.slots[ids[stored]] - 1];
@@ -121,12 +122,20 @@ static int64_t build_vectors(const void *user, const sm_sample *sample, const sm
                 continue; /* a vector that nobody knows */
             }
             float *vector = vectors + 2 * ((size_t)y * (size_t)width + (size_t)x);
-            vector[0] = (float)(one->x - x + noise_x * noise[NOISE_X]);
-            vector[1] = (float)(one->y - y + geometry->scale_y * noise[NOISE_Y]);
+            double to_x = one->x - x, to_y = one->y - y;
+            if (geometry->sine == 0) {
+                vector[0] = (float)(to_x + noise_scale * noise[NOISE_X]);
+                vector[1] = (float)(to_y + geometry->scale_y * noise[NOISE_Y]);
+            } else {
+                double noise_x = noise_scale * noise[NOISE_X], noise_y = geometry->scale_y * noise[NOISE_Y];
+                sm_geometry_turn(geometry, &noise_x, &noise_y);
+                vector[0] = (float)(to_x + noise_x);
+                vector[1] = (float)(to_y + noise_y);
+            }
             valid++;
         }
     }
-    sm_free(columns);
+    sm_lookup_free(&lookup);
     sm_free(table.centroids);
     sm_free(table.slots);
     return valid;

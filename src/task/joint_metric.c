@@ -24,16 +24,17 @@ int64_t sm_build_instance_ids(const void *user, const sm_sample *sample, const s
     if (!view) {
         return 0;
     }
-    int *columns = sm_lookup_columns(geometry, sample->width);
+    sm_lookup lookup = sm_lookup_new(geometry, sample->height, sample->width);
     for (int y = 0; y < geometry->out_height; y++) {
-        int row = sm_lookup_row(geometry, sample->height, y);
-        const uint16_t *stored = (const uint16_t *)view->data + (size_t)(row < 0 ? 0 : row) * (size_t)sample->width;
-        for (size_t x = 0; x < width && row >= 0; x++) {
-            uint16_t id = columns[x] >= 0 ? stored[columns[x]] : 0;
+        size_t first;
+        const int *places = sm_lookup_row(&lookup, y, &first);
+        const uint16_t *stored = (const uint16_t *)view->data + first;
+        for (size_t x = 0; x < width && places; x++) {
+            uint16_t id = places[x] >= 0 ? stored[places[x]] : 0;
             ids[(size_t)y * width + x] = id;
             valid += id != 0;
         }
     }
-    sm_free(columns);
+    sm_lookup_free(&lookup);
     return valid;
 }

@@ -1,27 +1,54 @@
 /** \file
- * The nearest stored pixel of every output pixel: sm_geometry_nearest() taken apart by columns and rows. */
+ * The nearest stored pixel of every output pixel: sm_geometry_nearest() row by row, of a picture that is not turned taken apart by columns and rows. */
 #ifndef SIGMATIC_TASK_PIXEL_LOOKUP_H
 #define SIGMATIC_TASK_PIXEL_LOOKUP_H
 
 #include <sigmatic/base/memory.h>
 #include <sigmatic/data/sample.h>
 
-/** \return out_width stored columns, -1 outside; freed with sm_free(). */
-static inline int *sm_lookup_columns(const sm_geometry *geometry, int width)
+#include <limits.h>
+
+/** One output row after the other. */
+typedef struct sm_lookup {
+    const sm_geometry *geometry;
+    int height, width; /**< as stored */
+    int *places;       /**< (out_width) */
+} sm_lookup;
+
+/** \return a lookup in (height, width) stored pixels, fewer than 2^31; freed with sm_lookup_free(). */
+static inline sm_lookup sm_lookup_new(const sm_geometry *geometry, int height, int width)
 {
-    int *columns = sm_alloc((size_t)geometry->out_width * sizeof *columns);
-    for (int x = 0; x < geometry->out_width; x++) {
-        double column = floor(sm_geometry_source_x(geometry, width, x) + 0.5);
-        columns[x] = column >= 0 && column < width ? (int)column : -1;
+    assert((int64_t)height * width <= INT_MAX);
+    sm_lookup lookup = {geometry, height, width, sm_alloc((size_t)geometry->out_width * sizeof *lookup.places)};
+    for (int x = 0; x < geometry->out_width && geometry->sine == 0; x++) {
+        double column = floor(sm_geometry_column(geometry, width, x) + 0.5);
+        lookup.places[x] = column >= 0 && column < width ? (int)column : -1;
     }
-    return columns;
+    return lookup;
 }
 
-/** \return the stored row of output row y, -1 outside. */
-static inline int sm_lookup_row(const sm_geometry *geometry, int height, int y)
+static inline void sm_lookup_free(sm_lookup *lookup)
 {
-    double row = floor(sm_geometry_source_y(geometry, y) + 0.5);
-    return row >= 0 && row < height ? (int)row : -1;
+    sm_free(lookup->places);
+}
+
+/** \return the out_width stored pixels of output row y, counted from pixel `first`, -1 outside; NULL: all lie outside. */
+static inline const int *sm_lookup_row(sm_lookup *lookup, int y, size_t *first)
+{
+    const sm_geometry *geometry = lookup->geometry;
+    *first = 0;
+    if (geometry->sine == 0) {
+        double row = floor(sm_geometry_row(geometry, y) + 0.5);
+        if (!(row >= 0 && row < lookup->height)) {
+            return NULL;
+        }
+        *first = (size_t)row * (size_t)lookup->width;
+        return lookup->places;
+    }
+    for (int x = 0; x < geometry->out_width; x++) {
+        lookup->places[x] = (int)sm_geometry_nearest(geometry, lookup->height, lookup->width, x, y);
+    }
+    return lookup->places;
 }
 
 #endif

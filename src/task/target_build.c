@@ -1,4 +1,4 @@
-/* From stored targets to what tasks train on: flip, scale and crop as the target's description says. Pixels take the
+/* From stored targets to what tasks train on: flip, scale, turn and crop as the target's description says. Pixels take the
  * nearest stored one; values a sample are copied. */
 #include "task/pixel_lookup.h"
 #include "task/task_kinds.h"
@@ -37,15 +37,15 @@ int64_t sm_build_classes(const void *user, const sm_sample *sample, const sm_geo
     if (task->target->scope == SM_SCOPE_SAMPLE) {
         return take_classes(task, 1, view->data, only, ids);
     }
-    int *columns = sm_lookup_columns(geometry, sample->width);
+    sm_lookup lookup = sm_lookup_new(geometry, sample->height, sample->width);
     for (int y = 0; y < geometry->out_height; y++) {
-        int row = sm_lookup_row(geometry, sample->height, y);
-        if (row >= 0) {
-            const uint8_t *stored = (const uint8_t *)view->data + (size_t)row * (size_t)sample->width;
-            valid += take_classes(task, width, stored, columns, ids + (size_t)y * width);
+        size_t first;
+        const int *places = sm_lookup_row(&lookup, y, &first);
+        if (places) {
+            valid += take_classes(task, width, (const uint8_t *)view->data + first, places, ids + (size_t)y * width);
         }
     }
-    sm_free(columns);
+    sm_lookup_free(&lookup);
     return valid;
 }
 
@@ -83,6 +83,21 @@ static int64_t take_reals(int components, const float *factors, size_t count, co
     return valid;
 }
 
+/* Invalid vectors stay so. */
+static void turn_vectors(const sm_target *target, const sm_geometry *geometry, size_t items, float *values)
+{
+    double down = target->turning == SM_TURNING_Y_UP ? -1 : 1;
+    if (geometry->sine == 0 || target->turning == SM_TURNING_NONE) {
+        return;
+    }
+    for (size_t i = 0; i < items; i++, values += target->components) {
+        double x = values[0], y = down * values[1];
+        sm_geometry_turn(geometry, &x, &y);
+        values[0] = (float)x;
+        values[1] = (float)(down * y);
+    }
+}
+
 int64_t sm_build_reals(const void *user, const sm_sample *sample, const sm_geometry *geometry, void *built)
 {
     static const int only[1] = {0};
@@ -102,17 +117,21 @@ int64_t sm_build_reals(const void *user, const sm_sample *sample, const sm_geome
     }
     find_factors(target, geometry, factors);
     if (target->scope == SM_SCOPE_SAMPLE) {
-        return take_reals(target->components, factors, 1, view->data, only, values);
+        valid = take_reals(target->components, factors, 1, view->data, only, values);
+        turn_vectors(target, geometry, 1, values);
+        return valid;
     }
-    int *columns = sm_lookup_columns(geometry, sample->width);
+    sm_lookup lookup = sm_lookup_new(geometry, sample->height, sample->width);
     for (int y = 0; y < geometry->out_height; y++) {
-        int row = sm_lookup_row(geometry, sample->height, y);
-        if (row >= 0) {
-            const float *stored = (const float *)view->data + (size_t)row * (size_t)sample->width * components;
-            valid += take_reals(target->components, factors, (size_t)geometry->out_width, stored, columns,
-                                values + (size_t)y * row_values);
+        size_t first;
+        const int *places = sm_lookup_row(&lookup, y, &first);
+        if (places) {
+            valid +=
+                take_reals(target->components, factors, (size_t)geometry->out_width,
+                           (const float *)view->data + first * components, places, values + (size_t)y * row_values);
         }
     }
-    sm_free(columns);
+    sm_lookup_free(&lookup);
+    turn_vectors(target, geometry, items, values);
     return valid;
 }

@@ -18,12 +18,15 @@ typedef struct sm_augmentation {
     int crop_height, crop_width; /**< of the output; equal to height, width without cropping */
     int flip;                    /**< 1: mirror every second image, at random */
     double scale_min, scale_max; /**< uniform; 1, 1: none */
+    double
+        rotation_degrees; /**< turned by an angle uniform in [-rotation_degrees, rotation_degrees); 0: none; below 90 */
 } sm_augmentation;
 
 /** \return the geometry of one sample in one epoch: a function of the arguments alone, whatever the rank, thread or batch.
  *
  * The stored image (stored_height, stored_width) becomes (height, width) times a scale drawn from [scale_min, scale_max); the crop's origin is uniform over whole pixels
- * such that the crop lies in the image, or the image in the crop where it is smaller. */
+ * such that the crop lies in the image, or the image in the crop where it is smaller; that crop is turned about its centre.
+ * Every kind of change draws its own numbers: one more leaves the others as they were. */
 sm_geometry sm_augmentation_geometry(const sm_augmentation *augmentation, uint64_t seed, int64_t epoch,
                                      int64_t sample_index, int stored_height, int stored_width);
 
@@ -34,7 +37,7 @@ size_t sm_image_sample_workspace(int height, int width, int out_height, int out_
  *
  *     out[y][x][c] = (I_c(xs, ys) / 255 - mean[c]) / std[c],   0 (the mean colour) where (xs, ys) is outside the stored image
  *
- * I is bilinear between pixel centres, edges repeated. Where the image shrinks (scale < 1) the triangle is widened to 1 / scale pixels, so that every stored pixel counts (PyTorch's interpolate with antialias = True);
+ * I is bilinear between pixel centres, edges repeated (in a turned picture too: along the stored rows and columns). Where the image shrinks (scale < 1) the triangle is widened to 1 / scale pixels, so that every stored pixel counts (PyTorch's interpolate with antialias = True);
  * a shift by whole pixels at scale 1, flipped or not, copies exactly.
  *
  * \param [in]  image      (height, width, 3) RGB

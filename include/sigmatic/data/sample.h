@@ -50,52 +50,91 @@ static inline void sm_sample_add(sm_sample *sample, const sm_target *target, con
     sample->target[sample->target_count++] = (sm_target_view){target, data};
 }
 
-/** How an output image of (out_height, out_width) is cut from a stored one: mirror if `flip`, then scale, then crop.
+/** How an output image of (out_height, out_width) is cut from a stored one: mirror if `flip`, then scale, then turn about the centre of the crop, then crop.
  *
- * Output pixel x lies at stored coordinate  xs = (x + offset_x + 0.5) / scale_x - 0.5,  mirrored to  W - 1 - xs  if flipped; y alike without mirror.
+ * With the centre (cx, cy) = ((out_width - 1) / 2, (out_height - 1) / 2), output pixel (x, y) lies in the crop of the image before it was turned at
+ *
+ *     x' = cx + cosine (x - cx) - sine (y - cy),   y' = cy + sine (x - cx) + cosine (y - cy)
+ *
+ * and that at the stored  xs = (x' + offset_x + 0.5) / scale_x - 0.5,  mirrored to  W - 1 - xs  if flipped; ys alike without mirror.
  * Pixel coordinates are of pixel centres. Pixels outside the stored image are invalid (image: mean colour; targets: ignored). */
 typedef struct sm_geometry {
     int out_height, out_width;
     double scale_x, scale_y;   /**< output pixels a stored pixel */
     double offset_x, offset_y; /**< crop origin in scaled pixels; may be negative */
     int flip;
+    double
+        sine; /**< of the angle by which the picture is turned counter-clockwise, less than 90 degrees; 0: not turned */
 } sm_geometry;
 
 /** \return the identity mapping when the sizes agree, else the whole image scaled to the output. */
 static inline sm_geometry sm_geometry_whole(int height, int width, int out_height, int out_width)
 {
-    return (sm_geometry){out_height, out_width, (double)out_width / width, (double)out_height / height, 0, 0, 0};
+    return (sm_geometry){.out_height = out_height,
+                         .out_width = out_width,
+                         .scale_x = (double)out_width / width,
+                         .scale_y = (double)out_height / height};
 }
 
-/** \return the stored x coordinate of output column x. */
-static inline double sm_geometry_source_x(const sm_geometry *geometry, int width, double x)
+/** \return the stored column of column x of the crop that is not turned. */
+static inline double sm_geometry_column(const sm_geometry *geometry, int width, double x)
 {
     double xs = (x + geometry->offset_x + 0.5) / geometry->scale_x - 0.5;
     return geometry->flip ? width - 1 - xs : xs;
 }
 
-static inline double sm_geometry_source_y(const sm_geometry *geometry, double y)
+/** \return the stored row of row y of the crop that is not turned. */
+static inline double sm_geometry_row(const sm_geometry *geometry, double y)
 {
     return (y + geometry->offset_y + 0.5) / geometry->scale_y - 0.5;
 }
 
-/** \return the output x coordinate of stored x: the inverse of sm_geometry_source_x(). May lie outside the output. */
-static inline double sm_geometry_output_x(const sm_geometry *geometry, int width, double xs)
+/** Turns a vector of output pixels, x to the right and y down, as the picture was turned. */
+static inline void sm_geometry_turn(const sm_geometry *geometry, double *x, double *y)
 {
-    double mirrored = geometry->flip ? width - 1 - xs : xs;
-    return (mirrored + 0.5) * geometry->scale_x - 0.5 - geometry->offset_x;
+    double sine = geometry->sine, cosine = sqrt(1 - sine * sine), before = *x;
+    *x = cosine * before + sine * *y;
+    *y = cosine * *y - sine * before;
 }
 
-static inline double sm_geometry_output_y(const sm_geometry *geometry, double ys)
+/** Finds the stored coordinates (xs, ys) of output pixel (x, y). */
+static inline void sm_geometry_source(const sm_geometry *geometry, int width, double x, double y, double *xs,
+                                      double *ys)
 {
-    return (ys + 0.5) * geometry->scale_y - 0.5 - geometry->offset_y;
+    if (geometry->sine != 0) {
+        double sine = geometry->sine, cosine = sqrt(1 - sine * sine);
+        double cx = 0.5 * (geometry->out_width - 1), cy = 0.5 * (geometry->out_height - 1), right = x - cx;
+        x = cx + (cosine * right - sine * (y - cy));
+        y = cy + (sine * right + cosine * (y - cy));
+    }
+    *xs = sm_geometry_column(geometry, width, x);
+    *ys = sm_geometry_row(geometry, y);
+}
+
+/** Finds the output coordinates (x, y) of stored ones: the inverse of sm_geometry_source(). They may lie outside the output. */
+static inline void sm_geometry_output(const sm_geometry *geometry, int width, double xs, double ys, double *x,
+                                      double *y)
+{
+    double mirrored = geometry->flip ? width - 1 - xs : xs;
+    *x = (mirrored + 0.5) * geometry->scale_x - 0.5 - geometry->offset_x;
+    *y = (ys + 0.5) * geometry->scale_y - 0.5 - geometry->offset_y;
+    if (geometry->sine != 0) {
+        double cx = 0.5 * (geometry->out_width - 1), cy = 0.5 * (geometry->out_height - 1);
+        *x -= cx;
+        *y -= cy;
+        sm_geometry_turn(geometry, x, y);
+        *x += cx;
+        *y += cy;
+    }
 }
 
 /** \return the nearest stored pixel of output pixel (x, y), or -1 outside. */
 static inline int64_t sm_geometry_nearest(const sm_geometry *geometry, int height, int width, int x, int y)
 {
-    double xs = floor(sm_geometry_source_x(geometry, width, x) + 0.5);
-    double ys = floor(sm_geometry_source_y(geometry, y) + 0.5);
+    double xs, ys;
+    sm_geometry_source(geometry, width, x, y, &xs, &ys);
+    xs = floor(xs + 0.5);
+    ys = floor(ys + 0.5);
     return xs >= 0 && ys >= 0 && xs < width && ys < height ? (int64_t)ys * width + (int64_t)xs : -1;
 }
 

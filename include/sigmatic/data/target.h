@@ -46,9 +46,24 @@ typedef enum sm_target_scaling {
     SM_SCALINGS
 } sm_target_scaling;
 
+/** How values change when the image is turned: components 0 and 1 may be the x and y of a vector that turns with it. */
+typedef enum sm_target_turning {
+    SM_TURNING_NONE, /**< not at all: metres, disparities */
+    SM_TURNING_Y_DOWN, /**< x to the right and y down, as rows are counted: vectors in pixels, normals in a camera's axes */
+    SM_TURNING_Y_UP, /**< x to the right and y up: normals of many data sets */
+    SM_TURNINGS
+} sm_target_turning;
+
 /** "class", "pixel", "width", ...: the words of dataset files, in the order of the enums. */
 extern const char *const sm_target_type_names[SM_TARGET_TYPES], *const sm_scope_names[SM_SCOPES],
                                                                     *const sm_target_scaling_names[SM_SCALINGS];
+extern const char *const sm_target_turning_names[SM_TURNINGS];
+
+/** \return how values turn that scale so, where nothing is said of it: vectors in pixels do, y down. */
+static inline sm_target_turning sm_target_turning_of(sm_target_scaling scaling)
+{
+    return scaling == SM_SCALING_AXES ? SM_TURNING_Y_DOWN : SM_TURNING_NONE;
+}
 
 /** The classes of a target of ids. Pointers are only read. */
 typedef struct sm_class_list {
@@ -69,6 +84,7 @@ typedef struct sm_target {
     int components;   /**< values an item: ids have 1, labels one a class, real values 1 .. SM_COMPONENTS_MAX */
     const char *unit; /**< "px", "m"; "" for plain numbers and ids */
     sm_target_scaling scaling;
+    sm_target_turning turning;    /**< other than NONE only of real values with 2 components and more */
     unsigned flip_negates;        /**< bit c: component c changes its sign when the image is mirrored */
     double least, most;           /**< real values outside of [least, most] are an error of the file */
     const sm_class_list *classes; /**< of SM_TARGET_CLASS and SM_TARGET_LABELS, else NULL */
