@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What was found, but for the texts. */
@@ -25,6 +26,7 @@ typedef struct found {
 
 struct sm_import_list {
     const sm_importer *importer;
+    const sm_import_options *options;
     const char *root;
     found found;
     char *
@@ -91,6 +93,24 @@ const sm_importer *sm_import_importer(const sm_import_list *list)
     return list->importer;
 }
 
+const sm_import_options *sm_import_list_options(const sm_import_list *list)
+{
+    return list->options;
+}
+
+sm_status sm_import_count_option(const sm_importer *importer, const sm_import_options *options, int flag,
+                                 int64_t fallback, int64_t most, int64_t *count)
+{
+    char *end;
+    const char *value = options->values[flag];
+    *count = value ? strtoll(value, &end, 10) : fallback;
+    if (value && (end == value || *end || *count < 0 || *count > most)) {
+        return sm_fail(SM_ERR_USAGE, "--%s '%s': expected a number from 0 to %lld", importer->flags[flag].name, value,
+                       (long long)most);
+    }
+    return SM_OK;
+}
+
 /* Which of the texts is a sample's name; behind it come its paths. */
 static size_t name_place(const sm_import_list *list, size_t sample)
 {
@@ -127,18 +147,27 @@ static void find_texts(sm_import_list *list)
     }
 }
 
+static sm_status read_size(const sm_import_list *list, const char *path, int *height, int *width)
+{
+    if (list->importer->size) {
+        return list->importer->size(list->options, path, height, width);
+    }
+    sm_image image;
+    sm_status status = sm_image_read(path, SM_IMAGE_AS_RGB | SM_IMAGE_AS_8_BIT, &image);
+    *height = image.height;
+    *width = image.width;
+    sm_image_free(&image);
+    return status;
+}
+
 /* Bad ones are reported when they are imported. */
-static sm_status read_first_size(sm_import_list *list, int skip_bad)
+static sm_status read_first_size(sm_import_list *list)
 {
     sm_status status = SM_ERR_INPUT;
     for (size_t i = 0; i < list->found.total && status != SM_OK; i++) {
-        sm_image image;
         int is_there;
-        status = sm_image_read(path_of(list, i, 0, &is_there), SM_IMAGE_AS_RGB | SM_IMAGE_AS_8_BIT, &image);
-        list->found.height = image.height;
-        list->found.width = image.width;
-        sm_image_free(&image);
-        if (!skip_bad) {
+        status = read_size(list, path_of(list, i, 0, &is_there), &list->found.height, &list->found.width);
+        if (!list->options->skip_bad) {
             break;
         }
     }
@@ -150,7 +179,7 @@ static int is_given_size(const sm_import_options *options)
     return options->height > 0 && options->width > 0;
 }
 
-static sm_status look_for_samples(sm_import_list *list, const sm_import_options *options)
+static sm_status look_for_samples(sm_import_list *list)
 {
     sm_status status = SM_OK;
     if (list->importer->root_may_be_file ? !sm_file_exists(list->root) : !sm_folder_exists(list->root)) {
@@ -160,17 +189,17 @@ static sm_status look_for_samples(sm_import_list *list, const sm_import_options 
     SM_TRY(list->importer->list(list->root, list));
     assert(list->found.total > 0);
     find_texts(list);
-    if (!is_given_size(options)) {
-        SM_TRY(read_first_size(list, options->skip_bad));
+    if (!is_given_size(list->options)) {
+        SM_TRY(read_first_size(list));
     }
 done:
     return status;
 }
 
-static sm_status share_list(sm_comm *comm, sm_import_list *list, const sm_import_options *options)
+static sm_status share_list(sm_comm *comm, sm_import_list *list)
 {
     int is_root = sm_comm_rank(comm) == 0;
-    sm_status status = sm_comm_agree(comm, is_root ? look_for_samples(list, options) : SM_OK);
+    sm_status status = sm_comm_agree(comm, is_root ? look_for_samples(list) : SM_OK);
     if (status != SM_OK) {
         return status;
     }
@@ -431,14 +460,14 @@ sm_status sm_import_dataset(sm_comm *comm, const sm_importer *importer, const sm
 {
     sm_status status = SM_OK;
     sm_importer *made = NULL;
-    sm_import_list list = {.root = options->root};
+    sm_import_list list = {.root = options->root, .options = options};
     sm_import import = {0};
     if (importer->make) {
         SM_TRY(importer->make(comm, options, &made));
         importer = made;
     }
     list.importer = importer;
-    SM_TRY(share_list(comm, &list, options));
+    SM_TRY(share_list(comm, &list));
     if (sm_comm_rank(comm) == 0) {
         report(&list);
     }

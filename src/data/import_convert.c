@@ -148,8 +148,7 @@ sm_status sm_import_instance_ids(sm_import *import, int kind, const char *path, 
 
 /* ---- from files --------------------------------------------------------------------------------------------------- */
 
-/* Reads a map of one channel of `bits` bits, of the image's size. */
-static sm_status read_map(const sm_import *import, const char *path, int bits, sm_image *map)
+sm_status sm_import_read_map(const sm_import *import, const char *path, int bits, sm_image *map)
 {
     sm_status status = sm_image_read(path, SM_IMAGE_KEEP_INDICES, map);
     if (status == SM_OK && (map->channels != 1 || map->bits != bits)) {
@@ -162,7 +161,7 @@ static sm_status read_map(const sm_import *import, const char *path, int bits, s
 sm_status sm_import_classes(sm_import *import, int kind, const char *path, const uint8_t class_of[256])
 {
     sm_image map = {0};
-    sm_status status = read_map(import, path, 8, &map);
+    sm_status status = sm_import_read_map(import, path, 8, &map);
     if (status == SM_OK) {
         uint8_t *ids = map.pixels;
         for (int64_t i = 0; i < (int64_t)map.height * map.width; i++) {
@@ -179,7 +178,7 @@ sm_status sm_import_instances(sm_import *import, int kind, const char *path, int
     sm_image map = {0};
     int32_t *ids = NULL;
     sm_status status = SM_OK;
-    SM_TRY(read_map(import, path, 16, &map));
+    SM_TRY(sm_import_read_map(import, path, 16, &map));
     size_t count = (size_t)map.height * (size_t)map.width;
     const uint16_t *stored = map.pixels;
     ids = sm_alloc(count * sizeof *ids);
@@ -198,7 +197,7 @@ sm_status sm_import_disparity(sm_import *import, int kind, const char *path, flo
     sm_image map = {0};
     float *values = NULL;
     sm_status status = SM_OK;
-    SM_TRY(read_map(import, path, 16, &map));
+    SM_TRY(sm_import_read_map(import, path, 16, &map));
     size_t count = (size_t)map.height * (size_t)map.width;
     const uint16_t *stored = map.pixels;
     values = sm_alloc(count * sizeof *values);

@@ -4,6 +4,7 @@
 #define SIGMATIC_SRC_DATA_IMPORTER_H
 
 #include <sigmatic/data/import.h>
+#include <sigmatic/io/image.h>
 
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +27,20 @@ size_t sm_import_count(const sm_import_list *list);
 
 /** \return the importer that lists, for its `user`. */
 const sm_importer *sm_import_importer(const sm_import_list *list);
+
+/** \return what was asked for. */
+const sm_import_options *sm_import_list_options(const sm_import_list *list);
+
+/** A whole number that an option's value gives; `fallback` without one.
+ * \return SM_ERR_USAGE naming the option and what it may be: 0 .. most */
+sm_status sm_import_count_option(const sm_importer *importer, const sm_import_options *options, int flag,
+                                 int64_t fallback, int64_t most, int64_t *count);
+
+/** Tells which of `total` samples in their order are among `part` of them that are spread evenly. */
+static inline int sm_import_is_spread(int64_t sample, int64_t total, int64_t part)
+{
+    return (sample + 1) * part / total > sample * part / total;
+}
 /** \} */
 
 /** What one rank imports with. `target` is what read() fills; the rest belongs to import.c. */
@@ -53,6 +68,10 @@ struct sm_import {
  * colour of ImageNet and is invalid in every target. */
 /** \{ */
 sm_status sm_import_image(sm_import *import, const char *path);
+
+/** A map for the functions from memory below: one channel of `bits` bits (8 or 16), palettes by their indices.
+ * \param [out] map  freed with sm_image_free(), also after a failure */
+sm_status sm_import_read_map(const sm_import *import, const char *path, int bits, sm_image *map);
 
 /** 8 bits: class_of[id] of the nearest pixel. */
 sm_status sm_import_classes(sm_import *import, int kind, const char *path, const uint8_t class_of[256]);

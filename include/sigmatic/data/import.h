@@ -54,6 +54,10 @@ struct sm_importer {
      * \return SM_ERR_INPUT if there are none, saying what was looked for; SM_ERR_IO */
     sm_status (*list)(const char *root, sm_import_list *list);
 
+    /** Finds the size of a sample's image where it is no image file; NULL: it is one.
+     * \return SM_ERR_INPUT, SM_ERR_IO, naming the file */
+    sm_status (*size)(const sm_import_options *options, const char *image, int *height, int *width);
+
     /** Converts one sample by the functions of importer.h; targets without a file are all invalid already.
      * \param [in]  paths   of each kind; NULL where there is no file
      * \param [out] sample  baseline_metres and fx_pixels, if they are known
