@@ -1,0 +1,20 @@
+/* What is known of NYU Depth V2 (Silberman et al., ECCV 2012): its usual classes and split. */
+#ifndef DATA_NYUV2_CLASSES_H
+#define DATA_NYUV2_CLASSES_H
+
+#include <sigmatic/data/target.h>
+
+#include <stdint.h>
+
+enum { SM_NYUV2_IMAGES = 1449, SM_NYUV2_LABELS = 894 };
+
+/* The first 37 of the 40 are called as the one label that each stands for. */
+extern const sm_class_list sm_nyuv2_classes_40, sm_nyuv2_classes_13;
+
+/* The class among 40 of each label, which the file counts from 1; the one among 13 of each class among 40. */
+extern const uint8_t sm_nyuv2_40_of_label[SM_NYUV2_LABELS], sm_nyuv2_13_of_40[40];
+
+/* 1: image 0 .. SM_NYUV2_IMAGES - 1 is one of the 795 for training, 0: of the 654 for testing. */
+int sm_nyuv2_is_train(int image);
+
+#endif
