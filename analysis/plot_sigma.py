@@ -17,7 +17,7 @@ from common import FAINT, pyplot
 
 # sigma = exp(s/2) where d(objective)/ds = 0 at loss L over D components
 MINIMISERS = {
-    "categorical": lambda loss, dimensions: numpy.sqrt(2 * loss),
+    "categorical": lambda loss, dimensions: numpy.sqrt(2 * loss / dimensions),
     "gaussian": lambda loss, dimensions: numpy.sqrt(loss / dimensions),
     "laplace": lambda loss, dimensions: loss / dimensions,
     "paper_l1": lambda loss, dimensions: numpy.sqrt(loss),

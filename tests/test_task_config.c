@@ -94,7 +94,7 @@ static void refuses(const char *text, const char *key, const char *allowed)
 static void mistakes_name_the_key_and_what_is_allowed(void)
 {
     refuses("[task.x]\nkind = semantic\nloss = l2\n", "loss", "cross_entropy");
-    refuses("[task.x]\nkind = depth\nloss = cross_entropy\n", "loss", "l1|l2");
+    refuses("[task.x]\nkind = depth\nloss = cross_entropy\n", "loss", "l1|l2|huber");
     refuses("[task.x]\nkind = semantic\nclass_weights = 1, 2\n", "class_weights", "3 numbers");
     refuses("[task.x]\nkind = semantic\nclass_weights = 0, 0, 0\n", "class_weights", "above 0");
     refuses("[task.x]\nkind = instance\nclass_weights = 1, 2\n", "class_weights", "instance has no classes");
@@ -138,7 +138,7 @@ static void targets_that_do_not_fit_are_refused(void)
     refuses_target("[task.x]\nkind = depth\ntarget = snow\n", "'snow', which no dataset file has");
     refuses_target("[task.x]\nkind = depth\ntarget = semantic\n", "of type 'class'");
     refuses_target("[task.x]\nkind = depth\ntarget = flow\n", "2 value(s)");
-    refuses_target("[task.x]\nkind = depth\ntarget = height\n", "scaling 'none'");
+    refuses_target("[task.x]\nkind = depth\ntarget = flow\n", "1 value(s) a pixel, scaling width, or type 'real'");
     refuses_target("[task.x]\nkind = semantic\ntarget = weather\n", "a sample");
 }
 
@@ -166,8 +166,10 @@ static void choices_are_the_rows_of_the_tables(void)
     char kinds[128] = "";
     for (int k = 0; sm_task_kinds[k]; k++) {
         const sm_task_kind *kind = sm_task_kinds[k];
-        strcat(strcat(kinds, *kinds ? "|" : ""), kind->name);
-        CU_ASSERT_TRUE(kind->target && kind->build_target && kind->metric_add && kind->metric_values);
+        if (sm_task_kind_find(kind->name) == kind) { /* the first row of its name */
+            strcat(strcat(kinds, *kinds ? "|" : ""), kind->name);
+        }
+        CU_ASSERT_TRUE(kind->build_target && kind->metric_add && kind->metric_values);
         CU_ASSERT_TRUE(kind->metric_counts && kind->metric_sums && kind->metrics);
     }
     for (const sm_key *key = sm_task_keys; key->section; key++) {

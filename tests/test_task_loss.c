@@ -35,15 +35,17 @@ static void compare_case(const sm_h5 *file, const char *group, const char *kind,
     const double scale = 0.125;
     sm_h5_info shape;
     sm_task task = {.kind = sm_task_kind_find(kind), .loss = loss};
+    int has_ids = sm_task_is_classification(&task) || sm_task_is_labelling(&task);
     float *logits = golden_read(file, group, "logits", SM_H5_FLOAT, &shape);
-    void *target = golden_read(file, group, "target", sm_task_is_classification(&task) ? SM_H5_U8 : SM_H5_FLOAT, NULL);
+    void *target = golden_read(file, group, "target", has_ids ? SM_H5_U8 : SM_H5_FLOAT, NULL);
     double *expected = golden_read(file, group, "gradient", SM_H5_DOUBLE, NULL);
     double inverse = 1;
     size_t pixels = shape.shape[0], count = shape.count;
     float *gradient = sm_alloc(count * sizeof *gradient);
 
     task.channels = (int)shape.shape[1];
-    if (sm_task_is_classification(&task)) {
+    task.huber_delta = strcmp(loss, "huber") == 0 ? golden_number(file, group, "delta") : 0;
+    if (has_ids) {
         task.class_weights = golden_read(file, group, "class_weights", SM_H5_FLOAT, NULL);
         inverse = exp(-golden_number(file, group, "log_variance"));
     }
@@ -85,6 +87,48 @@ static void regressions_equal_pytorch(void)
     sm_h5_close(file);
 }
 
+static void losses_of_labels_equal_pytorch(void)
+{
+    static const char *const cases[] = {"one", "many", "steep", "warm", "cold"};
+    sm_h5 *file = golden_open("losses.h5");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *group = sm_format("labels/%s", cases[i]);
+        compare_case(file, group, "labels", "binary_cross_entropy");
+        sm_free(group);
+    }
+    sm_h5_close(file);
+}
+
+static void huber_and_cosine_equal_pytorch(void)
+{
+    sm_h5 *file = golden_open("losses.h5");
+    compare_case(file, "huber/one", "depth", "huber");
+    compare_case(file, "huber/narrow", "normals", "huber");
+    compare_case(file, "huber/wide", "instance", "huber");
+    compare_case(file, "cosine/space", "normals", "cosine");
+    compare_case(file, "cosine/plane", "regression", "cosine");
+    sm_h5_close(file);
+}
+
+/* Turned by an angle, whatever its length, a direction's loss is 1 - cos; its gradient is across it and grows as the
+ * length shrinks. */
+static void a_cosine_is_of_the_angle(void)
+{
+    sm_task task = {.kind = sm_task_kind_find("normals"), .loss = "cosine", .channels = 3};
+    const float truth[3] = {0, 0, 1};
+    for (int degrees = 0; degrees <= 180; degrees += 15) {
+        for (double length = 0.01; length < 200; length *= 10) {
+            double angle = degrees * 3.14159265358979323846 / 180;
+            const float x[3] = {(float)(length * sin(angle)), 0, (float)(length * cos(angle))};
+            float gradient[3];
+            SM_TEST_AT_MOST(fabs(loss_at(&task, 1, x, truth, 1) - (1 - cos(angle))), 2e-7);
+            sm_task_loss_gradient(&task, 1, x, truth, 1, 1, gradient, 1);
+            SM_TEST_AT_MOST(fabs(gradient[0] - sin(angle) * cos(angle) / length), 3e-7 / length);
+            SM_TEST_AT_MOST(fabs(gradient[2] + sin(angle) * sin(angle) / length), 3e-7 / length);
+        }
+    }
+}
+
 /* d/ds of the cross-entropy of logits * exp(-s), by central differences of the loss itself. */
 static void slope_equals_finite_differences(void)
 {
@@ -117,17 +161,22 @@ static void threads_change_no_bit(void)
     static float logits[PIXELS * CHANNELS], one[PIXELS * CHANNELS], many[PIXELS * CHANNELS];
     static uint8_t labels[PIXELS];
     static float vectors[PIXELS * 2];
+    static uint8_t tags[PIXELS * CHANNELS];
     const struct {
         const char *kind, *loss;
         int channels;
         const void *target;
     } cases[] = {{"semantic", "cross_entropy", CHANNELS, labels},
+                 {"labels", "binary_cross_entropy", CHANNELS, tags},
                  {"instance", "l1", 2, vectors},
-                 {"instance", "l2", 2, vectors}};
+                 {"instance", "l2", 2, vectors},
+                 {"instance", "huber", 2, vectors},
+                 {"regression", "cosine", 2, vectors}};
 
     sm_test_fill(logits, PIXELS * CHANNELS, 5);
     sm_test_fill(vectors, PIXELS * 2, 6);
     for (int i = 0; i < PIXELS * CHANNELS; i++) {
+        tags[i] = (uint8_t)(i % 3 == 2 ? 255 : i % 3);
         logits[i] *= powf(10, (float)(i * 7 % 11 - 6)); /* sums of such numbers round: their order shows */
     }
     for (int i = 0; i < PIXELS; i++) {
@@ -135,7 +184,10 @@ static void threads_change_no_bit(void)
         vectors[2 * i] = vectors[2 * i + 1] = i % 3 == 0 ? NAN : vectors[2 * i];
     }
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
-        sm_task task = {.kind = sm_task_kind_find(cases[k].kind), .loss = cases[k].loss, .channels = cases[k].channels};
+        sm_task task = {.kind = sm_task_kind_find(cases[k].kind),
+                        .loss = cases[k].loss,
+                        .channels = cases[k].channels,
+                        .huber_delta = 1};
         sm_loss_sums reference = sm_task_loss(&task, PIXELS, logits, cases[k].target, 0.9, 1);
         sm_task_loss_gradient(&task, PIXELS, logits, cases[k].target, 0.9, 0.3, one, 1);
         for (int threads = 2; threads <= 7; threads++) {
@@ -153,16 +205,28 @@ static void non_finite_logits_show_at_valid_pixels_only(void)
     enum { PIXELS = 9 };
     static const float bad[] = {NAN, INFINITY, -INFINITY};
     float logits[3 * PIXELS], gradient[3 * PIXELS], vectors[2 * PIXELS] = {0};
-    uint8_t labels[PIXELS] = {0, 1, 2, 255, 1};
+    float directions[2 * PIXELS];
+    uint8_t labels[PIXELS] = {0, 1, 2, 255, 1}, tags[PIXELS] = {0, 1, 0, 255, 1};
     const struct {
         const char *kind, *loss;
         int channels;
         const void *target;
-    } cases[] = {{"semantic", "cross_entropy", 3, labels}, {"instance", "l1", 2, vectors}, {"depth", "l2", 1, vectors}};
+    } cases[] = {{"semantic", "cross_entropy", 3, labels},
+                 {"instance", "l1", 2, vectors},
+                 {"depth", "l2", 1, vectors},
+                 {"labels", "binary_cross_entropy", 1, tags},
+                 {"depth", "huber", 1, vectors},
+                 {"regression", "cosine", 2, directions}};
 
+    for (int i = 0; i < 2 * PIXELS; i++) {
+        directions[i] = i / 2 == 3 ? NAN : 0.6f;
+    }
     vectors[2 * 3] = vectors[2 * 3 + 1] = vectors[3] = NAN;
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
-        sm_task task = {.kind = sm_task_kind_find(cases[k].kind), .loss = cases[k].loss, .channels = cases[k].channels};
+        sm_task task = {.kind = sm_task_kind_find(cases[k].kind),
+                        .loss = cases[k].loss,
+                        .channels = cases[k].channels,
+                        .huber_delta = 1};
         for (int b = 0; b < 3; b++) {
             for (int channel = 0; channel < task.channels; channel++) {
                 sm_test_fill(logits, 3 * PIXELS, 8);
@@ -173,7 +237,7 @@ static void non_finite_logits_show_at_valid_pixels_only(void)
                     CU_ASSERT_TRUE(i / task.channels == 3 ? gradient[i] == 0 : isfinite(gradient[i]));
                 }
                 logits[4 * task.channels + channel] = bad[b];
-                int is_harmless = b == 2 && k == 0 && channel != labels[4]; /* exp(-inf) = 0 */
+                int is_harmless = (b == 2 && k == 0 && channel != labels[4]) || (b == 1 && k == 3); /* exp(-inf) = 0 */
                 CU_ASSERT_EQUAL(!isfinite(loss_at(&task, PIXELS, logits, cases[k].target, 1)), !is_harmless);
                 sm_task_loss_gradient(&task, PIXELS, logits, cases[k].target, 1, 1, gradient, 1);
                 CU_ASSERT_TRUE(b > 0 || isnan(gradient[4 * task.channels + channel]));
@@ -200,6 +264,9 @@ int main(int argc, char **argv)
     sm_test_begin(&argc, &argv);
     SM_TEST(cross_entropy_equals_pytorch);
     SM_TEST(regressions_equal_pytorch);
+    SM_TEST(losses_of_labels_equal_pytorch);
+    SM_TEST(huber_and_cosine_equal_pytorch);
+    SM_TEST(a_cosine_is_of_the_angle);
     SM_TEST(slope_equals_finite_differences);
     SM_TEST(threads_change_no_bit);
     SM_TEST(non_finite_logits_show_at_valid_pixels_only);

@@ -572,7 +572,7 @@ static void log_variances_settle_at_their_minimisers(void)
             const sm_weighted_task *weighted = &run.session->weighting->tasks[task];
             SM_TEST_AT_MOST(fabs(run.trainer->record.task_loss[task] / first[task] - 1),
                             1e-6); /* another order of samples */
-            double expected = weighted->likelihood->minimiser(first[task], weighted->dimensions);
+            double expected = weighted->likelihood->minimiser(first[task], weighted->shape);
             SM_TEST_AT_MOST(fabs(*sm_session_log_variance(run.session, task) - expected), 1e-2);
         }
         tiny_close(&run);

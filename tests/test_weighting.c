@@ -19,19 +19,19 @@ static double loss_slope_at(const sm_likelihood *likelihood, double loss, double
     return likelihood->scales_logits ? -loss * exp(-s) + 0.15 * exp(0.5 * s) : 0;
 }
 
-static double term_at(const sm_likelihood *likelihood, double loss, double s, int dimensions)
+static double term_at(const sm_likelihood *likelihood, double loss, double s, sm_loss_shape shape)
 {
-    return likelihood->term(loss_at(likelihood, loss, s), s, dimensions);
+    return likelihood->term(loss_at(likelihood, loss, s), s, shape);
 }
 
 static const double losses[] = {0.01, 0.7, 3, 40}, variances[] = {-3, -0.4, 0, 1.7, 5};
-static const int dimensions[] = {1, 2, 3};
+static const sm_loss_shape shapes[] = {{1, 0.3}, {2, 1}, {3, 5}};
 
 #define FOR_ALL(likelihood, loss, s, d)                                                                                \
     for (const sm_likelihood *likelihood = sm_likelihoods; likelihood->name; likelihood++)                             \
         for (const double *loss = losses; loss < losses + sizeof losses / sizeof *losses; loss++)                      \
             for (const double *s = variances; s < variances + sizeof variances / sizeof *variances; s++)               \
-                for (const int *d = dimensions; d < dimensions + sizeof dimensions / sizeof *dimensions; d++)
+                for (const sm_loss_shape *d = shapes; d < shapes + sizeof shapes / sizeof *shapes; d++)
 
 /* Central differences with step h: truncation h^2 / 6 of the third derivative, 4e-8 relative, and rounding: 1e-16 / h. */
 static const double h = 5e-4;
@@ -60,18 +60,23 @@ static void terms_are_those_of_the_paper(void)
 {
     for (const double *s = variances; s < variances + sizeof variances / sizeof *variances; s++) {
         double sigma = exp(*s / 2), loss = 1.7;
+        const sm_loss_shape one = {1, 0}, two = {2, 0};
         const struct {
             const char *name;
             double term;
+            sm_loss_shape shape;
         } expected[] = {
-            {"categorical", loss / (sigma * sigma) + log(sigma)},      {"categorical_scaled", loss},
-            {"gaussian", loss / (2 * sigma * sigma) + 2 * log(sigma)}, {"laplace", loss / sigma + 2 * log(sigma)},
-            {"paper_l1", loss / (2 * sigma * sigma) + log(sigma)},
+            {"categorical", loss / (sigma * sigma) + log(sigma), one},
+            {"categorical", loss / (sigma * sigma) + 2 * log(sigma), two}, /* two labels: two choices */
+            {"categorical_scaled", loss, one},
+            {"gaussian", loss / (2 * sigma * sigma) + 2 * log(sigma), two},
+            {"laplace", loss / sigma + 2 * log(sigma), two},
+            {"paper_l1", loss / (2 * sigma * sigma) + log(sigma), two},
         };
         for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
             const sm_likelihood *likelihood = sm_likelihood_find(expected[i].name);
             CU_ASSERT_PTR_NOT_NULL(likelihood);
-            SM_TEST_AT_MOST(fabs(likelihood->term(loss, *s, 2) - expected[i].term),
+            SM_TEST_AT_MOST(fabs(likelihood->term(loss, *s, expected[i].shape) - expected[i].term),
                             1e-12 * fabs(expected[i].term) + 1e-13);
             SM_TEST_AT_MOST(fabs(likelihood->sigma(*s) - sigma), 1e-12 * sigma);
         }
@@ -82,12 +87,13 @@ static void terms_are_those_of_the_paper(void)
 static void the_slope_vanishes_at_the_minimiser(void)
 {
     for (const sm_likelihood *likelihood = sm_likelihoods; likelihood->name; likelihood++) {
-        double s = likelihood->minimiser(2.3, 2);
+        const sm_loss_shape shape = {2, 0.9};
+        double loss = 0.6, s = likelihood->minimiser(loss, shape);
         CU_ASSERT_EQUAL(isnan(s) != 0, likelihood->scales_logits);
         if (!isnan(s)) {
-            SM_TEST_AT_MOST(fabs(likelihood->slope(2.3, 0, s, 2)), 1e-12);
-            CU_ASSERT_TRUE(likelihood->term(2.3, s + 0.1, 2) > likelihood->term(2.3, s, 2));
-            CU_ASSERT_TRUE(likelihood->term(2.3, s - 0.1, 2) > likelihood->term(2.3, s, 2));
+            SM_TEST_AT_MOST(fabs(likelihood->slope(loss, 0, s, shape)), 1e-12);
+            CU_ASSERT_TRUE(likelihood->term(loss, s + 0.1, shape) > likelihood->term(loss, s, shape));
+            CU_ASSERT_TRUE(likelihood->term(loss, s - 0.1, shape) > likelihood->term(loss, s, shape));
         }
     }
 }
@@ -96,8 +102,60 @@ static void the_slope_vanishes_at_the_minimiser(void)
  * sigma^2. */
 static void minimisers_recover_the_scale_of_the_noise(void)
 {
-    SM_TEST_AT_MOST(fabs(exp(sm_likelihood_find("laplace")->minimiser(2 * 3.5, 2) / 2) - 3.5), 1e-12);
-    SM_TEST_AT_MOST(fabs(exp(sm_likelihood_find("gaussian")->minimiser(2 * 3.5 * 3.5, 2) / 2) - 3.5), 1e-12);
+    SM_TEST_AT_MOST(fabs(exp(sm_likelihood_find("laplace")->minimiser(2 * 3.5, (sm_loss_shape){2, 0}) / 2) - 3.5),
+                    1e-12);
+    SM_TEST_AT_MOST(
+        fabs(exp(sm_likelihood_find("gaussian")->minimiser(2 * 3.5 * 3.5, (sm_loss_shape){2, 0}) / 2) - 3.5), 1e-12);
+}
+
+/* Simpson's rule on 2 * HALVES intervals. */
+static double integral(double (*density)(double x, double s, double delta), double s, double delta, double low,
+                       double high)
+{
+    enum { HALVES = 4096 };
+    double step = (high - low) / (2 * HALVES), sum = 0;
+    for (int i = 0; i <= 2 * HALVES; i++) {
+        int weight = i == 0 || i == 2 * HALVES ? 1 : i % 2 ? 4 : 2;
+        sum += weight * density(low + i * step, s, delta);
+    }
+    return sum * step / 3;
+}
+
+static double huber_density(double x, double s, double delta)
+{
+    double residual = fabs(x), loss = residual <= delta ? x * x / 2 : delta * (residual - delta / 2);
+    return exp(-exp(-s) * loss);
+}
+
+static double fisher_density(double cosine, double s, double delta)
+{
+    (void)delta;
+    return exp(-exp(-s) * (1 - cosine));
+}
+
+/* What a term adds to exp(-s) L is the logarithm of the density's integral, found here by summing it up. */
+static void terms_are_normalised(void)
+{
+    static const double losses_tried[] = {0, 0.7}, deltas[] = {0.2, 1, 4}, tried[] = {-2, 0, 1.5};
+    const double pi = 3.14159265358979323846;
+    for (size_t i = 0; i < sizeof tried / sizeof *tried; i++) {
+        double s = tried[i], sigma = exp(s / 2);
+        double sphere = log(integral(fisher_density, s, 0, -1, 1));
+        for (size_t k = 0; k < 2; k++) {
+            double loss = losses_tried[k], base = exp(-s) * loss;
+            double term = sm_likelihood_find("von_mises_fisher")->term(loss, s, (sm_loss_shape){3, 0});
+            SM_TEST_AT_MOST(fabs(term - base - sphere), 1e-9);
+            for (size_t d = 0; d < sizeof deltas / sizeof *deltas; d++) {
+                /* both halves: up to the kink, and on to where the tails are below 1e-17 of it */
+                double kink = deltas[d], end = kink + 40 * (sigma + sigma * sigma / kink);
+                double whole =
+                    2 * (integral(huber_density, s, kink, 0, kink) + integral(huber_density, s, kink, kink, end));
+                double expected = 3 * log(whole / sqrt(2 * pi));
+                double found = sm_likelihood_find("huber")->term(loss, s, (sm_loss_shape){3, kink});
+                SM_TEST_AT_MOST(fabs(found - base - expected), 1e-9);
+            }
+        }
+    }
 }
 
 /* The paper's robustness figure in small: SGD with momentum 0.9 at the paper's rate 2.5e-3, scale 10, the gradient
@@ -105,19 +163,24 @@ static void minimisers_recover_the_scale_of_the_noise(void)
 static void descent_reaches_the_minimiser_from_every_start(void)
 {
     static const double starts[] = {-2, 0, 2, 5};
+    static const sm_loss_shape shape = {2, 0.9};
     const sm_slice_update slice = {0, 1, 10, 0, 1};
+    const double loss = 0.6;
     for (const sm_likelihood *likelihood = sm_likelihoods; likelihood->name; likelihood++) {
         for (size_t i = 0; i < sizeof starts / sizeof *starts && !likelihood->scales_logits; i++) {
             sm_optimizer optimizer = {.kind = sm_optimizer_kinds, .momentum = 0.9, .nesterov = 1, .weight_decay = 1};
             float s = (float)starts[i], gradient, momentum = 0, *state[] = {&momentum};
             int64_t steps = 0;
+            if (fabs(likelihood->slope(loss, 0, s, shape)) < 0.1) {
+                continue; /* a density on a sphere does not change any more where it is even */
+            }
             for (int step = 0; step < 400; step++) {
-                double slope = likelihood->slope(1.5, 0, s, 2);
+                double slope = likelihood->slope(loss, 0, s, shape);
                 gradient = (float)fmin(fmax(slope, -1), 1);
                 sm_optimizer_step(&optimizer, &slice, 1, 2.5e-3, 1, &s, &gradient, state, &steps, 1);
                 sm_project(&s, 1, -20, 20, &momentum);
             }
-            SM_TEST_AT_MOST(fabs(s - likelihood->minimiser(1.5, 2)), 1e-3);
+            SM_TEST_AT_MOST(fabs(s - likelihood->minimiser(loss, shape)), 1e-3);
         }
     }
 }
@@ -130,7 +193,7 @@ static const sm_key task_keys[] = {
 };
 static const char *const names[] = {"labels", "vectors", "far"};
 static const char *const loss_names[] = {"cross_entropy", "l1", "l2"};
-static const int task_dimensions[] = {19, 2, 1};
+static const sm_loss_shape task_shapes[] = {{1, 0}, {2, 0}, {1, 0}};
 
 static sm_status make(const char *text, sm_weighting **out)
 {
@@ -144,7 +207,7 @@ static sm_status make(const char *text, sm_weighting **out)
     SM_TEST_OK(
         sm_config_read_text(config, "test.ini", "[task.labels]\nkind=\n[task.vectors]\nkind=\n[task.far]\nkind=\n"));
     SM_TEST_OK(sm_config_read_text(config, "test.ini", text));
-    sm_status status = sm_weighting_new(config, 3, names, loss_names, task_dimensions, out);
+    sm_status status = sm_weighting_new(config, 3, names, loss_names, task_shapes, out);
     sm_config_free(config);
     return status;
 }
@@ -161,7 +224,7 @@ static void defaults_fit_the_losses(void)
     for (int i = 0; i < 3; i++) {
         CU_ASSERT_STRING_EQUAL(weighting->tasks[i].name, names[i]);
         CU_ASSERT_STRING_EQUAL(weighting->tasks[i].likelihood->name, expected[i]);
-        CU_ASSERT_EQUAL(weighting->tasks[i].dimensions, expected_dimensions[i]);
+        CU_ASSERT_EQUAL(weighting->tasks[i].shape.dimensions, expected_dimensions[i]);
         CU_ASSERT_TRUE(s->initial[i] == 0);
     }
     sm_weighting_free(weighting);
@@ -272,6 +335,7 @@ int main(int argc, char **argv)
     SM_TEST(terms_are_those_of_the_paper);
     SM_TEST(the_slope_vanishes_at_the_minimiser);
     SM_TEST(minimisers_recover_the_scale_of_the_noise);
+    SM_TEST(terms_are_normalised);
     SM_TEST(descent_reaches_the_minimiser_from_every_start);
     SM_TEST(defaults_fit_the_losses);
     SM_TEST(log_variances_exist_where_they_are_learned);

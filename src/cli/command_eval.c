@@ -119,7 +119,7 @@ static sm_status check_classes(const eval_options *options, const sm_session *se
         const sm_task *task = session->tasks[i];
         const char *target = task->target->name;
         int learnt;
-        if (!sm_task_is_classification(task)) {
+        if (!task->target->classes) {
             continue;
         }
         SM_TRY(sm_checkpoint_task_channels(options->checkpoint, task->name, &learnt));

@@ -35,6 +35,7 @@ typedef struct evaluation {
     sm_metric_row *rows;
     int row_count;
     char ***names; /* of the metrics, a list a task */
+    char **units;  /* of what is predicted, one a task */
 } evaluation;
 
 enum { DATA, OTHER_RANKS, WAITS };
@@ -116,6 +117,7 @@ static sm_status read_task(const sm_h5 *file, const char *task, size_t rows, tas
         {"loss", &curves->loss}, {"sigma", &curves->sigma}, {"weight", &weight}, {"log_variance", &log_variance}};
     char *likelihood = NULL, *object = NULL;
     int64_t dimensions;
+    double delta = 0;
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
         sm_free(object);
         object = sm_format("/tasks/%s/%s", task, columns[i].name);
@@ -127,9 +129,12 @@ static sm_status read_task(const sm_h5 *file, const char *task, size_t rows, tas
         SM_TRY(read_text(file, task, "likelihood", &likelihood));
     }
     SM_TRY(sm_h5_read_attribute_int64(file, object, "dimensions", &dimensions));
+    if (sm_h5_has_attribute(file, object, "delta")) { /* of a Huber loss only */
+        SM_TRY(sm_h5_read_attribute_double(file, object, "delta", &delta));
+    }
     curves->row = (sm_loss_row){.task = task,
                                 .likelihood = likelihood ? sm_likelihood_find(likelihood) : NULL,
-                                .dimensions = (int)dimensions,
+                                .shape = {(int)dimensions, delta},
                                 .loss = last_mean(&curves->loss),
                                 .weight = weight.values[rows - 1],
                                 .log_variance = log_variance.values[rows - 1],
@@ -142,24 +147,28 @@ done:
     return status;
 }
 
-/* \return the metric of a kind of task; of another version's only the name is known. */
-static sm_metric metric_of(const char *kind, const char *name)
+/* \return the metric of a kind of task, of any of its rows; of another version's only the name is known.
+ * \param unit  of the target */
+static sm_metric metric_of(const char *kind, const char *name, const char *unit)
 {
-    const sm_task_kind *known = sm_task_kind_find(kind);
-    for (const sm_metric *m = known ? known->metrics : NULL; m && m->name; m++) {
-        if (strcmp(m->name, name) == 0) {
-            return *m;
+    for (int k = 0; sm_task_kinds[k]; k++) {
+        int is_kind = strcmp(sm_task_kinds[k]->name, kind) == 0;
+        for (const sm_metric *m = is_kind ? sm_task_kinds[k]->metrics : NULL; m && m->name; m++) {
+            if (strcmp(m->name, name) == 0) {
+                return (sm_metric){m->name, m->unit ? m->unit : unit, m->higher_is_better, m->meaning, m->unmeasured};
+            }
         }
     }
     return (sm_metric){name, "", 0, "", ""};
 }
 
-static sm_status read_metrics(const sm_h5 *file, const char *task, evaluation *e, char ***names)
+static sm_status read_metrics(const sm_h5 *file, const char *task, evaluation *e, char ***names, char **unit)
 {
     sm_status status = SM_OK;
     char *group = sm_format("/evaluations/%s/%s", e->split, task), *object = NULL, *kind = NULL;
     size_t count = 0;
     SM_TRY(read_text(file, task, "kind", &kind));
+    SM_TRY(read_text(file, task, "unit", unit));
     SM_TRY(sm_h5_list(file, group, names, &count));
     e->rows = sm_realloc(e->rows, ((size_t)e->row_count + count) * sizeof *e->rows);
     for (size_t i = 0; i < count; i++) {
@@ -167,7 +176,7 @@ static sm_status read_metrics(const sm_h5 *file, const char *task, evaluation *e
         sm_free(object);
         object = sm_format("%s/%s", group, (*names)[i]);
         SM_TRY(sm_h5_read_rows(file, object, SM_H5_DOUBLE, e->count - 1, 1, 1, &last));
-        e->rows[e->row_count++] = (sm_metric_row){task, metric_of(kind, (*names)[i]), last, NAN};
+        e->rows[e->row_count++] = (sm_metric_row){task, metric_of(kind, (*names)[i], *unit), last, NAN};
     }
 done:
     sm_free(group);
@@ -188,8 +197,9 @@ static sm_status read_evaluation(const sm_h5 *file, const run_view *view, evalua
     }
     SM_TRY(sm_h5_read_rows(file, object, SM_H5_INT64, e->count - 1, 1, 1, &e->step));
     e->names = sm_alloc_zeroed(view->task_count * sizeof *e->names);
+    e->units = sm_alloc_zeroed(view->task_count * sizeof *e->units);
     for (size_t i = 0; i < view->task_count; i++) {
-        SM_TRY(read_metrics(file, view->tasks[i], e, &e->names[i]));
+        SM_TRY(read_metrics(file, view->tasks[i], e, &e->names[i], &e->units[i]));
     }
 done:
     sm_free(object);
@@ -320,8 +330,10 @@ static void clear_view(run_view *view)
         evaluation *e = &view->evaluations[i];
         for (size_t j = 0; e->names && j < view->task_count; j++) {
             sm_free(e->names[j]);
+            sm_free(e->units[j]);
         }
         sm_free(e->names);
+        sm_free(e->units);
         sm_free(e->rows);
     }
     sm_free(view->evaluations);

@@ -1,3 +1,6 @@
+#include <sigmatic/base/memory.h>
+#include <sigmatic/data/target_picture.h>
+
 #include "task/task_kinds.h"
 
 #include <string.h>
@@ -26,14 +29,58 @@ void sm_task_thing_mask(const sm_task *task, size_t items, const float *logits, 
     }
 }
 
+size_t sm_task_item_bytes(const sm_task *task)
+{
+    return sm_task_is_classification(task) ? 1
+                                           : (size_t)task->channels * (sm_task_is_labelling(task) ? 1 : sizeof(float));
+}
+
+static void decode_values(const sm_task *task, size_t items, const float *values, float *out)
+{
+    if (task->kind->decode) {
+        task->kind->decode(task, items, values, out);
+    } else {
+        memcpy(out, values, items * (size_t)task->channels * sizeof *values);
+    }
+}
+
+void sm_task_decode_truth(const sm_task *task, size_t items, const void *target, void *truth)
+{
+    if (task->kind->learns == SM_TARGET_CLASS || task->kind->learns == SM_TARGET_LABELS) {
+        memcpy(truth, target, items * sm_task_item_bytes(task));
+    } else {
+        decode_values(task, items, target, truth);
+    }
+}
+
 void sm_task_decode(const sm_task *task, size_t items, const float *logits, void *prediction)
 {
     uint8_t *ids = prediction;
+    if (sm_task_is_labelling(task)) {
+        for (size_t i = 0; i < items * (size_t)task->channels; i++) {
+            ids[i] = logits[i] > 0;
+        }
+        return;
+    }
     if (!sm_task_is_classification(task)) {
-        memcpy(prediction, logits, items * (size_t)task->channels * sizeof *logits);
+        decode_values(task, items, logits, prediction);
         return;
     }
     for (size_t i = 0; i < items; i++) {
         ids[i] = (uint8_t)sm_likeliest_class(task->channels, logits + i * (size_t)task->channels);
     }
+}
+
+void sm_draw_decoded(const sm_task *task, int height, int width, const float *logits, const void *target, double least,
+                     double most, uint8_t *rgb)
+{
+    size_t items = (size_t)height * (size_t)width;
+    void *decoded = sm_alloc(items * sm_task_item_bytes(task));
+    if (logits) {
+        sm_task_decode(task, items, logits, decoded);
+    } else {
+        sm_task_decode_truth(task, items, target, decoded);
+    }
+    sm_target_picture(task->target, height, width, decoded, least, most, rgb);
+    sm_free(decoded);
 }

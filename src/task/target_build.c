@@ -6,17 +6,20 @@
 #include <math.h>
 #include <string.h>
 
-/* Class ids beyond the task's list become invalid. */
+/* Ids beyond the task's list become invalid: those of one class an item, or 0 and 1 of several labels. */
 static int64_t take_classes(const sm_task *task, size_t count, const uint8_t *stored, const int *places, uint8_t *out)
 {
+    size_t components = (size_t)task->target->components;
+    int ids = sm_task_is_labelling(task) ? 2 : task->channels;
     int64_t valid = 0;
     for (size_t i = 0; i < count; i++) {
-        if (places[i] >= 0) {
-            uint8_t id = stored[places[i]];
-            int known = id < task->channels;
-            out[i] = known ? id : SM_CLASS_IGNORED;
-            valid += known;
+        int known = 0;
+        for (size_t c = 0; c < components && places[i] >= 0; c++) {
+            uint8_t id = stored[(size_t)places[i] * components + c];
+            out[i * components + c] = id < ids ? id : SM_CLASS_IGNORED;
+            known = known || id < ids;
         }
+        valid += known;
     }
     return valid;
 }
@@ -26,11 +29,12 @@ int64_t sm_build_classes(const void *user, const sm_sample *sample, const sm_geo
     static const int only[1] = {0};
     const sm_task *task = user;
     const sm_target_view *view = sm_sample_find(sample, task->target->name);
-    size_t width = (size_t)geometry->out_width;
+    size_t components = (size_t)task->target->components, width = (size_t)geometry->out_width;
     uint8_t *ids = built;
     int64_t valid = 0;
 
-    memset(ids, SM_CLASS_IGNORED, sm_scope_items(task->target->scope, geometry->out_height, geometry->out_width));
+    memset(ids, SM_CLASS_IGNORED,
+           components * sm_scope_items(task->target->scope, geometry->out_height, geometry->out_width));
     if (!view) {
         return 0;
     }
@@ -42,7 +46,8 @@ int64_t sm_build_classes(const void *user, const sm_sample *sample, const sm_geo
         size_t first;
         const int *places = sm_lookup_row(&lookup, y, &first);
         if (places) {
-            valid += take_classes(task, width, (const uint8_t *)view->data + first, places, ids + (size_t)y * width);
+            const uint8_t *stored = (const uint8_t *)view->data + first * components;
+            valid += take_classes(task, width, stored, places, ids + (size_t)y * width * components);
         }
     }
     sm_lookup_free(&lookup);

@@ -7,14 +7,14 @@
 #include <math.h>
 #include <string.h>
 
-size_t sm_task_item_bytes(const sm_task *task)
-{
-    return sm_task_is_classification(task) ? 1 : (size_t)task->channels * sizeof(float);
-}
-
 const char *sm_task_unit(const sm_task *task)
 {
-    return sm_task_is_classification(task) ? "nat" : task->kind->unit ? task->kind->unit : task->target->unit;
+    static const char *const of_encoding[] = {
+        [SM_DEPTH_LINEAR] = NULL, [SM_DEPTH_LOG] = "log m", [SM_DEPTH_INVERSE] = "1/m"};
+    return sm_task_is_classification(task) || sm_task_is_labelling(task) ? "nat"
+           : of_encoding[task->encoding]                                 ? of_encoding[task->encoding]
+           : task->kind->unit                                            ? task->kind->unit
+                                                                         : task->target->unit;
 }
 
 sm_target_builder sm_task_builder(const sm_task *task)
@@ -34,10 +34,11 @@ static const char *find_loss(const char *names, const char *wanted)
 {
     for (const char *at = names; *at; at += strcspn(at, "|"), at += *at == '|') {
         size_t length = strcspn(at, "|");
-        for (const sm_loss *loss = sm_losses; loss->name; loss++) {
-            if (strlen(loss->name) == length && strncmp(loss->name, at, length) == 0 &&
-                (strcmp(wanted, "auto") == 0 || strcmp(wanted, loss->name) == 0)) {
-                return loss->name;
+        for (int l = 0; sm_losses[l]; l++) {
+            const char *name = sm_losses[l]->name;
+            if (strlen(name) == length && strncmp(name, at, length) == 0 &&
+                (strcmp(wanted, "auto") == 0 || strcmp(wanted, name) == 0)) {
+                return name;
             }
         }
     }
@@ -52,7 +53,7 @@ static sm_status read_class_weights(const sm_config *config, const char *section
     if (count == 0) {
         return SM_OK;
     }
-    if (!sm_task_is_classification(task)) {
+    if (!sm_task_is_classification(task) && !sm_task_is_labelling(task)) {
         return sm_config_fail(config, section, "class_weights", "a task of kind %s has no classes; expected none",
                               task->kind->name);
     }
@@ -80,7 +81,8 @@ static sm_status check_name(const char *name)
 }
 
 /* A target that fits, of a dataset that nobody has named yet: with a class for each of the class weights. */
-static sm_target *imagine_target(const sm_config *config, const char *section, const sm_task_kind *kind)
+static sm_target *imagine_target(const sm_config *config, const char *section, const sm_task_kind *kind,
+                                 const char *name)
 {
     size_t weights;
     const char *class_names[SM_CLASSES_MAX];
@@ -90,13 +92,59 @@ static sm_target *imagine_target(const sm_config *config, const char *section, c
     for (int c = 0; c < classes.count; c++) {
         class_names[c] = "unknown";
     }
-    const sm_target target = {.name = kind->target,
+    int is_labels = kind->learns == SM_TARGET_LABELS;
+    const sm_target target = {.name = name,
                               .type = kind->learns,
                               .scope = kind->scope,
-                              .components = kind->components > 0 ? kind->components : 1,
+                              .scaling = kind->scaling == SM_SCALINGS ? SM_SCALING_NONE : kind->scaling,
+                              .components = is_labels              ? classes.count
+                                            : kind->components > 0 ? kind->components
+                                                                   : 1,
                               .unit = "",
-                              .classes = kind->learns == SM_TARGET_CLASS ? &classes : NULL};
+                              .least = 1, /* whatever is learnt of a depth can be */
+                              .most = 2,
+                              .classes = is_labels || kind->learns == SM_TARGET_CLASS ? &classes : NULL};
     return sm_target_copy(&target);
+}
+
+/* ---- which target, and so which row of the kind ------------------------------------------------------------------- */
+
+static int fits(const sm_task_kind *kind, const sm_target *target)
+{
+    return target->type == kind->learns && target->scope == kind->scope &&
+           (kind->scaling == SM_SCALINGS || target->scaling == kind->scaling) &&
+           (kind->components == 0 || target->components == kind->components);
+}
+
+/* \return the first row of a name that a target fits, NULL if none does. */
+static const sm_task_kind *find_row(const char *name, const sm_target *target)
+{
+    for (int k = 0; sm_task_kinds[k]; k++) {
+        if (strcmp(sm_task_kinds[k]->name, name) == 0 && fits(sm_task_kinds[k], target)) {
+            return sm_task_kinds[k];
+        }
+    }
+    return NULL;
+}
+
+/* \return "type 'real', a value a pixel, scaling 'width' or ...": what the rows of a name take; freed with sm_free(). */
+static char *list_rows(const char *name)
+{
+    char *list = sm_strdup("");
+    for (int k = 0; sm_task_kinds[k]; k++) {
+        const sm_task_kind *kind = sm_task_kinds[k];
+        if (strcmp(kind->name, name) == 0) {
+            char *count = kind->components > 0 ? sm_format("%d value(s)", kind->components) : sm_strdup("values");
+            char *longer = sm_format("%s%stype '%s', %s a %s, %s%s", list, *list ? ", or " : "",
+                                     sm_target_type_names[kind->learns], count, sm_scope_names[kind->scope],
+                                     kind->scaling == SM_SCALINGS ? "any scaling" : "scaling ",
+                                     kind->scaling == SM_SCALINGS ? "" : sm_target_scaling_names[kind->scaling]);
+            sm_free(count);
+            sm_free(list);
+            list = longer;
+        }
+    }
+    return list;
 }
 
 static sm_status fail_no_target(const sm_task *task, const char *name, const sm_target *const *targets,
@@ -117,30 +165,49 @@ static sm_status fail_no_target(const sm_task *task, const char *name, const sm_
     return status;
 }
 
-static sm_status find_target(const sm_task *task, const char *wanted, const sm_target *const *targets, int target_count,
-                             const sm_target **found)
+static sm_status fail_other_target(const sm_task *task, const char *kind, const sm_target *found)
 {
-    const sm_task_kind *kind = task->kind;
-    const char *name = *wanted ? wanted : kind->target;
-    *found = NULL;
-    for (int t = 0; t < target_count; t++) {
-        if (strcmp(targets[t]->name, name) == 0) {
-            *found = targets[t];
-        }
+    char *rows = list_rows(kind);
+    sm_status status =
+        sm_fail(SM_ERR_INPUT,
+                "task '%s' of kind %s learns '%s': expected a target of %s; but it is of type '%s', %d "
+                "value(s) a %s, scaling '%s'",
+                task->name, kind, found->name, rows, sm_target_type_names[found->type], found->components,
+                sm_scope_names[found->scope], sm_target_scaling_names[found->scaling]);
+    sm_free(rows);
+    return status;
+}
+
+/* Fills in kind and target. \param targets  NULL: there is no dataset */
+static sm_status find_target(const sm_config *config, const char *section, const sm_target *const *targets,
+                             int target_count, sm_task *task)
+{
+    const char *kind = sm_config_text_of(config, section, "kind");
+    const char *wanted = sm_config_text_of(config, section, "target");
+    const char *name = *wanted ? wanted : sm_task_kind_find(kind)->target;
+    const sm_target *found = NULL;
+    if (!name) {
+        return sm_config_fail(config, section, "target", "kind = %s has no target of its own: expected the name of one",
+                              kind);
     }
-    if (!*found) {
+    for (int t = 0; t < target_count; t++) {
+        found = strcmp(targets[t]->name, name) == 0 ? targets[t] : found;
+    }
+    if (!targets) {
+        const sm_target *standard = sm_standard_target(name);
+        const sm_task_kind *row = standard ? find_row(kind, standard) : NULL;
+        task->kind = row ? row : sm_task_kind_find(kind);
+        task->target = imagine_target(config, section, task->kind, name);
+        return SM_OK;
+    }
+    if (!found) {
         return fail_no_target(task, name, targets, target_count);
     }
-    if ((*found)->type != kind->learns || (*found)->scope != kind->scope || (*found)->scaling != kind->scaling ||
-        (kind->components > 0 && (*found)->components != kind->components)) {
-        return sm_fail(
-            SM_ERR_INPUT,
-            "task '%s' of kind %s learns '%s': expected a target of type '%s', a value a %s, scaling '%s', but "
-            "it is of type '%s', %d value(s) a %s, scaling '%s'",
-            task->name, kind->name, name, sm_target_type_names[kind->learns], sm_scope_names[kind->scope],
-            sm_target_scaling_names[kind->scaling], sm_target_type_names[(*found)->type], (*found)->components,
-            sm_scope_names[(*found)->scope], sm_target_scaling_names[(*found)->scaling]);
+    task->kind = find_row(kind, found);
+    if (!task->kind) {
+        return fail_other_target(task, kind, found);
     }
+    task->target = sm_target_copy(found);
     return SM_OK;
 }
 
@@ -150,25 +217,22 @@ sm_status sm_task_new(const sm_config *config, const char *name, const sm_target
     sm_status status = SM_OK;
     char *section = sm_format("task.%s", name);
     sm_task *task = sm_alloc_zeroed(sizeof *task);
-    const sm_target *target;
 
     *out = NULL;
     SM_TRY(check_name(name));
     task->name = sm_strdup(name);
-    task->kind = sm_task_kinds[sm_config_choice(config, section, "kind")];
-    if (targets) {
-        SM_TRY(find_target(task, sm_config_text_of(config, section, "target"), targets, target_count, &target));
-        task->target = sm_target_copy(target);
-    } else {
-        task->target = imagine_target(config, section, task->kind);
-    }
+    SM_TRY(find_target(config, section, targets, target_count, task));
     task->channels = channels_of(task);
     task->loss = find_loss(task->kind->losses, sm_config_text_of(config, section, "loss"));
     if (!task->loss) {
         SM_TRY(sm_config_fail(config, section, "loss", "for kind = %s expected one of auto|%s", task->kind->name,
                               task->kind->losses));
     }
+    task->huber_delta = strcmp(task->loss, "huber") == 0 ? sm_config_real(config, section, "huber_delta") : 0;
     SM_TRY(read_class_weights(config, section, task));
+    if (task->kind->configure) {
+        SM_TRY(task->kind->configure(config, section, task));
+    }
     *out = task;
     task = NULL;
 done:

@@ -293,6 +293,7 @@ static sm_metric_row *metric_rows(const sm_evaluator *e, const double *values, c
         const sm_task *task = e->session->tasks[i];
         for (const sm_metric *m = task->kind->metrics; m->name; m++, v++) {
             rows[v] = (sm_metric_row){task->name, *m, values[v], trivial ? trivial[v] : NAN};
+            rows[v].metric.unit = m->unit ? m->unit : task->target->unit;
         }
     }
     return rows;

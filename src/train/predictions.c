@@ -36,7 +36,7 @@ static int target_shape(const sm_predictions *p, const sm_task *task, size_t sha
         shape[rank++] = (size_t)p->height;
         shape[rank++] = (size_t)p->width;
     }
-    if (!sm_task_is_classification(task)) {
+    if (!sm_task_is_classification(task)) { /* labels and real values: several an item */
         shape[rank++] = (size_t)task->channels;
     }
     return rank;
@@ -48,7 +48,7 @@ static sm_status create_task(sm_predictions *p, sm_h5 *file, int t)
     const sm_task *task = p->session->tasks[t];
     uint64_t *offsets = p->offsets + 1 + t * ARRAYS;
     size_t shape[4], picture_shape[] = {(size_t)p->count, (size_t)p->height, (size_t)p->width, 3};
-    int rank = target_shape(p, task, shape);
+    int rank = target_shape(p, task, shape), has_ids = task->target->classes != NULL;
     char group[128], object[160];
     snprintf(group, sizeof group, "/tasks/%s", task->name);
     SM_TRY(sm_h5_make_group(file, group));
@@ -59,8 +59,7 @@ static sm_status create_task(sm_predictions *p, sm_h5 *file, int t)
         if (picture && task->kind->picture) {
             SM_TRY(sm_h5_create_contiguous(file, object, SM_H5_U8, 4, picture_shape, &offsets[a]));
         } else if (!picture) {
-            SM_TRY(sm_h5_create_contiguous(file, object, sm_task_is_classification(task) ? SM_H5_U8 : SM_H5_FLOAT, rank,
-                                           shape, &offsets[a]));
+            SM_TRY(sm_h5_create_contiguous(file, object, has_ids ? SM_H5_U8 : SM_H5_FLOAT, rank, shape, &offsets[a]));
         }
     }
 done:
@@ -233,8 +232,9 @@ sm_status sm_predictions_put(sm_predictions *p, const sm_batch *batch, int sampl
             SM_TRY(put_pictures(p, t, index, own, target, thing));
         }
         sm_task_decode(task, items_of(p, task), own, p->decoded);
-        SM_TRY(put(p, place + TRUTH, index, target, bytes));
         SM_TRY(put(p, place + PREDICTION, index, p->decoded, bytes));
+        sm_task_decode_truth(task, items_of(p, task), target, p->decoded);
+        SM_TRY(put(p, place + TRUTH, index, p->decoded, bytes));
     }
 done:
     return status;

@@ -26,7 +26,7 @@ sm_progress *sm_progress_new(const sm_session *session, int64_t steps, int64_t f
     progress->rows = sm_alloc((size_t)session->task_count * sizeof *progress->rows);
     for (int i = 0; i < session->task_count; i++) {
         const sm_weighted_task *task = &session->weighting->tasks[i];
-        progress->rows[i] = (sm_loss_row){task->name, task->likelihood, task->dimensions, NAN, NAN, NAN, NAN};
+        progress->rows[i] = (sm_loss_row){task->name, task->likelihood, task->shape, NAN, NAN, NAN, NAN};
     }
     return progress;
 }

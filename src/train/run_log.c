@@ -242,7 +242,10 @@ static sm_status write_attributes(sm_h5 *file, const sm_session *session, const 
             SM_TRY(sm_h5_write_attribute_text(file, group, "meaning", weighted->likelihood->meaning));
         }
         SM_TRY(sm_h5_write_attribute_text(file, group, "unit", sm_task_unit(task)));
-        SM_TRY(sm_h5_write_attribute_int64(file, group, "dimensions", weighted->dimensions));
+        SM_TRY(sm_h5_write_attribute_int64(file, group, "dimensions", weighted->shape.dimensions));
+        if (weighted->shape.delta > 0) {
+            SM_TRY(sm_h5_write_attribute_double(file, group, "delta", weighted->shape.delta));
+        }
     }
 done:
     sm_free(config);

@@ -19,6 +19,12 @@ static sm_head head_of(const sm_task *task)
     return (sm_head){task->name, kinds[task->target->scope], task->channels};
 }
 
+/* A cross-entropy is of one choice among its classes. */
+static sm_loss_shape shape_of(const sm_task *task)
+{
+    return (sm_loss_shape){sm_task_is_classification(task) ? 1 : task->channels, task->huber_delta};
+}
+
 static sm_status make_tasks(sm_session *session)
 {
     sm_status status = SM_OK;
@@ -28,7 +34,7 @@ static sm_status make_tasks(sm_session *session)
     const sm_target *const *targets = data ? (const sm_target *const *)data->targets : NULL;
     size_t n = (size_t)count;
     const char **names = sm_alloc_zeroed(n * sizeof *names), **losses = sm_alloc_zeroed(n * sizeof *losses);
-    int *dimensions = sm_alloc_zeroed(n * sizeof *dimensions);
+    sm_loss_shape *shapes = sm_alloc_zeroed(n * sizeof *shapes);
     if (count == 0) {
         SM_TRY(sm_fail(SM_ERR_CONFIG, "the config has no [task.NAME] section: nothing to learn"));
     }
@@ -39,14 +45,14 @@ static sm_status make_tasks(sm_session *session)
         names[i] = sm_config_instance(sections[i]);
         SM_TRY(sm_task_new(session->config, names[i], targets, data ? data->target_count : 0, &session->tasks[i]));
         losses[i] = session->tasks[i]->loss;
-        dimensions[i] = session->tasks[i]->channels;
+        shapes[i] = shape_of(session->tasks[i]);
         session->heads[i] = head_of(session->tasks[i]);
     }
-    SM_TRY(sm_weighting_new(session->config, count, names, losses, dimensions, &session->weighting));
+    SM_TRY(sm_weighting_new(session->config, count, names, losses, shapes, &session->weighting));
 done:
     sm_free(names);
     sm_free(losses);
-    sm_free(dimensions);
+    sm_free(shapes);
     return status;
 }
 

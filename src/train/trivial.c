@@ -17,9 +17,9 @@ enum { MOST_SAMPLES = 2048 };
 typedef struct kept {
     const sm_task *task;
     int64_t items;
-    uint8_t *classes;
-    float *values; /* of a one-component regression; valid ones first */
-    int *valid;    /* a position */
+    uint8_t *classes; /* of a task of classes, or of one label */
+    float *values;    /* of a one-component regression; valid ones first */
+    int *valid;       /* a position */
 } kept;
 
 typedef struct position_range {
@@ -27,13 +27,24 @@ typedef struct position_range {
     size_t samples;
 } position_range;
 
+/* Several labels, as several components, are predicted as 0: as likely there as not. */
+static int keeps_ids(const sm_task *task)
+{
+    return sm_task_is_classification(task) || (sm_task_is_labelling(task) && task->channels == 1);
+}
+
+static int keeps_values(const sm_task *task)
+{
+    return task->channels == 1 && !keeps_ids(task);
+}
+
 static kept make_kept(const sm_task *task, int64_t items, const position_range *range)
 {
     size_t numbers = (size_t)range->count * range->samples;
     kept k = {.task = task, .items = items};
-    if (sm_task_is_classification(task)) {
+    if (keeps_ids(task)) {
         k.classes = sm_alloc(numbers + 1);
-    } else if (task->channels == 1) {
+    } else if (keeps_values(task)) {
         k.values = sm_alloc((numbers + 1) * sizeof *k.values);
         k.valid = sm_alloc_zeroed(((size_t)range->count + 1) * sizeof *k.valid);
     }
@@ -99,7 +110,9 @@ static void predict(const kept *k, const position_range *range, float *map)
 {
     for (int64_t i = 0; i < positions_of(k, range); i++) {
         float *out = map + (size_t)(range->first + i) * (size_t)k->task->channels;
-        if (k->classes) {
+        if (k->classes && sm_task_is_labelling(k->task)) {
+            *out = (float)most_frequent(k->classes + (size_t)i * range->samples, range->samples, 2) - 0.5f;
+        } else if (k->classes) {
             out[most_frequent(k->classes + (size_t)i * range->samples, range->samples, k->task->channels)] = 1;
         } else if (k->values) {
             *out = median(k->values + (size_t)i * range->samples, k->valid[i]);
@@ -118,9 +131,7 @@ static size_t bytes_of_position(const sm_session *session, size_t samples)
     size_t bytes = 0;
     for (int t = 0; t < session->task_count; t++) {
         const sm_task *task = session->tasks[t];
-        bytes += sm_task_is_classification(task) ? samples
-                 : task->channels == 1           ? samples * sizeof(float) + sizeof(int)
-                                                 : 0;
+        bytes += keeps_ids(task) ? samples : keeps_values(task) ? samples * sizeof(float) + sizeof(int) : 0;
     }
     return bytes;
 }

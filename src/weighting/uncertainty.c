@@ -21,7 +21,7 @@ static const sm_key keys[] = {
     {"task.NAME", "log_variance", SM_KEY_REAL, "0", -80, 80, NULL, NULL,
      "uncertainty: initial log sigma^2 of the task"},
     {"task.NAME", "likelihood", SM_KEY_CHOICE, "auto", 0, 0,
-     "auto|categorical|categorical_scaled|gaussian|laplace|paper_l1", NULL,
+     "auto|categorical|categorical_scaled|gaussian|laplace|paper_l1|huber|von_mises_fisher", NULL,
      "uncertainty: what the loss is the likelihood of; auto = by the loss"},
     {0},
 };
@@ -135,10 +135,10 @@ static void weigh(sm_weighting *weighting, const sm_weighting_step *step, sm_wei
         if (step->active[i]) {
             const sm_likelihood *likelihood = weighting->tasks[i].likelihood;
             double loss = step->loss[i], s = step->log_variance[i];
-            int dimensions = weighting->tasks[i].dimensions;
-            out->total += likelihood->term(loss, s, dimensions);
+            sm_loss_shape shape = weighting->tasks[i].shape;
+            out->total += likelihood->term(loss, s, shape);
             out->weight[i] = likelihood->weight(s);
-            out->slope[i] = likelihood->slope(loss, step->loss_slope[i], s, dimensions);
+            out->slope[i] = likelihood->slope(loss, step->loss_slope[i], s, shape);
         }
     }
 }

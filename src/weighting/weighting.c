@@ -21,7 +21,7 @@ const sm_weighting_kind *const sm_weighting_kinds[] = {
 };
 
 sm_status sm_weighting_new(const sm_config *config, int count, const char *const *names, const char *const *loss_names,
-                           const int *dimensions, sm_weighting **out)
+                           const sm_loss_shape *shapes, sm_weighting **out)
 {
     sm_status status = SM_OK;
     sm_weighting *weighting = sm_alloc_zeroed(sizeof *weighting);
@@ -31,8 +31,8 @@ sm_status sm_weighting_new(const sm_config *config, int count, const char *const
     weighting->count = count;
     weighting->tasks = sm_alloc_zeroed((size_t)count * sizeof *weighting->tasks);
     for (int i = 0; i < count; i++) {
-        int d = strcmp(loss_names[i], "cross_entropy") == 0 ? 1 : dimensions[i];
-        weighting->tasks[i] = (sm_weighted_task){.name = sm_strdup(names[i]), .loss = loss_names[i], .dimensions = d};
+        weighting->tasks[i] =
+            (sm_weighted_task){.name = sm_strdup(names[i]), .loss = loss_names[i], .shape = shapes[i]};
     }
     if (weighting->kind->make) {
         SM_TRY(weighting->kind->make(weighting, config));

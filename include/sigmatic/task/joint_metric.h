@@ -17,7 +17,7 @@ extern "C" {
 
 typedef struct sm_metric {
     const char *name; /**< "miou", "error_pixels" */
-    const char *unit; /**< "%", "px", "m" */
+    const char *unit; /**< "%", "px", "m"; NULL: the target's */
     int higher_is_better;
     const char *meaning;    /**< what is measured, for the legend of tables */
     const char *unmeasured; /**< why its value may be NaN; NULL: it is then left out of tables */

@@ -2,7 +2,7 @@
  * A task: the target that it learns, loss, gradient, metrics, decoding and picture. Kinds are rows of a table; a config section [task.NAME] makes an instance.
  *
  * Arrays of logits are (items, channels), an item being a pixel or a sample (sm_target.scope), those of many samples one after the other.
- * What a task trains on is a class id u8 an item (SM_CLASS_IGNORED invalid) or `channels` floats (NaN invalid).
+ * What a task trains on is a class id u8 an item or `channels` labels u8 (SM_CLASS_IGNORED invalid), or `channels` floats (NaN invalid).
  * Losses are sums over the local batch; the caller divides by the global count of valid items. */
 #ifndef SIGMATIC_TASK_TASK_H
 #define SIGMATIC_TASK_TASK_H
@@ -29,18 +29,24 @@ typedef struct sm_loss_sums {
         slope; /**< sum over valid items of d loss / ds at fixed logits where inverse_temperature = exp(-s), which `categorical_scaled` needs; 0 for regressions */
 } sm_loss_sums;
 
-/** One row of the table of kinds. */
+/** One row of the table of kinds. Rows may share a name: a task takes the first of its kind that its target fits. */
 typedef struct sm_task_kind {
-    const char *name;          /**< "semantic" */
-    const char *target;        /**< that it learns unless the key `target` names another: "disparity" */
+    const char *name; /**< "semantic" */
+    const char
+        *target; /**< that it learns unless the key `target` names another: "disparity"; NULL: it has to name one */
     sm_target_type learns;     /**< the type of target that it takes, */
     sm_scope scope;            /**< its scope, */
-    sm_target_scaling scaling; /**< how its values scale, */
+    sm_target_scaling scaling; /**< how its values scale (SM_SCALINGS: in any way), */
     int components;            /**< and its components; 0 = any number */
     const char *losses;        /**< allowed values of the key `loss`, the default first: "l1|l2" */
-    int outputs;      /**< channels that it predicts; 0 = one a class, or as many as the target has components */
-    const char *unit; /**< of what it predicts; NULL = the target's */
+    int outputs; /**< channels that it predicts; 0 = one a class or label, or as many as the target has components */
+    const char *unit;             /**< of what it predicts; NULL = the target's */
     sm_target_build build_target; /**< user = the sm_task */
+    /** Reads keys of its own from the task's section. NULL: it has none. \return SM_ERR_CONFIG, SM_ERR_INPUT */
+    sm_status (*configure)(const sm_config *config, const char *section, sm_task *task);
+    /** From the numbers that are learnt, predicted or true, to those of the target: metres from their logarithm. NULL: they are the same.
+     * \param values  (items, channels); NaN stays \param [out] out  may be `values` */
+    void (*decode)(const sm_task *task, size_t items, const float *values, float *out);
 
     /** Numbers that a metric accumulates over samples; both kinds simply add up over ranks. */
     size_t (*metric_counts)(const sm_task *task);
@@ -59,10 +65,13 @@ typedef struct sm_task_kind {
                     const uint8_t *thing, uint8_t *rgb);
 } sm_task_kind;
 
+/** What is learnt of a depth in metres. */
+typedef enum sm_depth_encoding { SM_DEPTH_LINEAR, SM_DEPTH_LOG, SM_DEPTH_INVERSE } sm_depth_encoding;
+
 /** All kinds; ends with NULL. */
 extern const sm_task_kind *const sm_task_kinds[];
 
-/** \return the kind of that name, NULL if there is none. */
+/** \return the first row of that name, NULL if there is none. */
 const sm_task_kind *sm_task_kind_find(const char *name);
 
 /** Keys of a section [task.NAME] that belong to the task itself: kind, loss, ... */
@@ -72,11 +81,13 @@ extern const sm_key sm_task_keys[];
 struct sm_task {
     char *name; /**< NAME of [task.NAME] */
     const sm_task_kind *kind;
-    sm_target *target; /**< what the dataset says of the target, classes included; owned */
-    const char *loss;  /**< "cross_entropy", "l1", "l2" */
-    int channels;      /**< D: classes, 2, 1 */
+    sm_target *target;          /**< what the dataset says of the target, classes included; owned */
+    const char *loss;           /**< a name of the table of losses: "cross_entropy", "l1" */
+    double huber_delta;         /**< of the loss huber; 0 of others */
+    int channels;               /**< classes, labels or D: what is predicted an item */
+    sm_depth_encoding encoding; /**< of a depth in metres */
     float *
-        class_weights; /**< channels, multiply each item's cross-entropy by its true class; NULL = 1. The mean stays one over items */
+        class_weights; /**< channels, multiply each item's cross-entropy by its true class, and the loss of each label that is there; NULL = 1. The mean stays one over items */
 };
 
 /** Makes the task of section [task.NAME].
@@ -86,16 +97,22 @@ sm_status sm_task_new(const sm_config *config, const char *name, const sm_target
                       sm_task **out);
 void sm_task_free(sm_task *task);
 
-/** \return 1 if the task predicts classes, 0 if real values. */
+/** \return 1 if the task predicts one class an item, 0 if labels or real values. */
 static inline int sm_task_is_classification(const sm_task *task)
 {
     return task->kind->learns == SM_TARGET_CLASS;
 }
 
+/** \return 1 if the task predicts labels: any of several classes an item. */
+static inline int sm_task_is_labelling(const sm_task *task)
+{
+    return task->kind->learns == SM_TARGET_LABELS;
+}
+
 /** \return bytes of an item of what the task trains on, and of what it predicts. */
 size_t sm_task_item_bytes(const sm_task *task);
 
-/** \return the unit of loss and sigma: "px"; "nat" of a cross-entropy. */
+/** \return the unit of loss and sigma: "px"; "nat" of a cross-entropy; "" of a cosine. */
 const char *sm_task_unit(const sm_task *task);
 
 /** \return what a loader needs to know of the task; refers to it. */
@@ -109,9 +126,13 @@ sm_loss_sums sm_task_loss(const sm_task *task, size_t items, const float *logits
 void sm_task_loss_gradient(const sm_task *task, size_t items, const float *logits, const void *target,
                            double inverse_temperature, double scale, float *grad_logits, int threads);
 
-/** What the logits say, in the form of what the task trains on: the likeliest class, or the values themselves.
+/** What the logits say, as the target says it: the likeliest class, which labels are there, or values.
  * \param [out] prediction  items * sm_task_item_bytes() */
 void sm_task_decode(const sm_task *task, size_t items, const float *logits, void *prediction);
+
+/** What the task trains on, as the target says it.
+ * \param [out] truth  items * sm_task_item_bytes() */
+void sm_task_decode_truth(const sm_task *task, size_t items, const void *target, void *truth);
 
 /** Intersection over union of every class of a classification, in [0, 1]; NaN for a class that is neither in the truth nor predicted.
  * \param counts  as accumulated by metric_add: the confusion matrix, row truth, column prediction

@@ -32,7 +32,7 @@ void sm_report_set_metrics(sm_json *tasks, const sm_metric_row *rows, int count,
 typedef struct sm_loss_row {
     const char *task;
     const sm_likelihood *likelihood; /**< NULL: not known to this version */
-    int dimensions;                  /**< D of the likelihood */
+    sm_loss_shape shape;
     double loss;                     /**< smoothed */
     double weight, log_variance, sigma;
 } sm_loss_row;

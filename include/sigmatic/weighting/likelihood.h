@@ -8,19 +8,28 @@
 extern "C" {
 #endif
 
+/** What a likelihood has to know of its loss. */
+typedef struct sm_loss_shape {
+    int dimensions; /**< D: components of a regression, labels of a binary cross-entropy; 1 for a cross-entropy */
+    double delta;   /**< of a Huber loss; else 0 */
+} sm_loss_shape;
+
 /** One row of the README's table: the objective term of a task as a function of its loss and its s.
  * L: the loss summed over D components, averaged over valid items (pixels or samples). loss_slope: dL/ds at fixed logits (categorical_scaled only, else 0). */
 typedef struct sm_likelihood {
-    const char *name;    /**< "categorical", "categorical_scaled", "gaussian", "laplace", "paper_l1" */
-    const char *losses;  /**< losses it fits: "cross_entropy", "l1", "l2" joined by | */
+    const char *
+        name; /**< "categorical", "categorical_scaled", "gaussian", "laplace", "paper_l1", "huber", "von_mises_fisher" */
+    const char *losses;  /**< losses it fits, joined by |: "cross_entropy|binary_cross_entropy" */
     const char *meaning; /**< what sigma is: "standard deviation", "Laplace scale b", "softmax temperature", ... */
-    double (*term)(double loss, double s, int dimensions);
-    double (*weight)(double s);                                                /**< d term / d L */
-    double (*slope)(double loss, double loss_slope, double s, int dimensions); /**< d term / d s */
-    double (*minimiser)(double loss,
-                        int dimensions); /**< s where the slope vanishes at this L; NaN if there is no closed form */
-    double (*sigma)(double s);           /**< what is reported: exp(s/2), ... */
-    int scales_logits;                   /**< 1: the loss is taken of logits * exp(-s) */
+    double (*term)(double loss, double s, sm_loss_shape shape);
+    double (*weight)(double s);                                                     /**< d term / d L */
+    double (*slope)(double loss, double loss_slope, double s, sm_loss_shape shape); /**< d term / d s */
+    double (*minimiser)(
+        double loss,
+        sm_loss_shape
+            shape); /**< s where the slope vanishes at this L; NaN if there is no closed form, or no minimum */
+    double (*sigma)(double s); /**< what is reported: exp(s/2), ... */
+    int scales_logits;         /**< 1: the loss is taken of logits * exp(-s) */
 } sm_likelihood;
 
 extern const sm_likelihood sm_likelihoods[]; /**< ends with a NULL name */

@@ -67,8 +67,8 @@ extern const sm_weighting_kind *const sm_weighting_kinds[];
 /** A task as a weighting sees it. */
 typedef struct sm_weighted_task {
     char *name;
-    const char *loss;                /**< "cross_entropy", "l1", "l2"; not owned */
-    int dimensions;                  /**< D of a regression; 1 for cross-entropy */
+    const char *loss; /**< "cross_entropy", "l1", ...; not owned */
+    sm_loss_shape shape;
     const sm_likelihood *likelihood; /**< that its log-variance is of; NULL: it has none */
 } sm_weighted_task;
 
@@ -107,11 +107,11 @@ extern const sm_key sm_weighting_keys[];
 /** Makes the weighting that `weighting.method` names.
  *
  * \param loss_names  each task's loss, static: decides which likelihoods are allowed
- * \param dimensions  each task's D (ignored for cross_entropy: 1)
+ * \param shapes  of the losses
  * \param [out] out  freed with sm_weighting_free()
  * \return SM_ERR_CONFIG naming the key and what is allowed */
 sm_status sm_weighting_new(const sm_config *config, int count, const char *const *names, const char *const *loss_names,
-                           const int *dimensions, sm_weighting **out);
+                           const sm_loss_shape *shapes, sm_weighting **out);
 /** NULL is legal. */
 void sm_weighting_free(sm_weighting *weighting);
 

@@ -1,0 +1,78 @@
+/* Real values of any meaning and number: of every pixel, or of the sample. */
+#include "task/task_kinds.h"
+
+#include <math.h>
+
+static const sm_metric metrics[] = {
+    {"error", NULL, 0, "mean error, summed over components", "no value is valid"},
+    {"rms", NULL, 0, "root of the mean squared error, summed over components", "no value is valid"},
+    {0},
+};
+
+enum { ABSOLUTE, SQUARED, SUMS };
+
+static size_t count_numbers(const sm_task *task)
+{
+    (void)task;
+    return 1;
+}
+
+static size_t sum_numbers(const sm_task *task)
+{
+    (void)task;
+    return SUMS;
+}
+
+static void add_sample(const sm_task *task, size_t items, const float *logits, const void *target, double metres_pixels,
+                       int64_t *counts, double *sums)
+{
+    (void)metres_pixels;
+    const float *truth = target;
+    size_t components = (size_t)task->channels;
+    for (size_t i = 0; i < items * components; i++) {
+        if (!isnan(truth[i])) { /* all components of an item, or none */
+            double error = (double)logits[i] - truth[i];
+            counts[0] += i % components == 0;
+            sums[ABSOLUTE] += fabs(error);
+            sums[SQUARED] += error * error;
+        }
+    }
+}
+
+static void find_values(const sm_task *task, const int64_t *counts, const double *sums, double *values)
+{
+    (void)task;
+    values[0] = counts[0] > 0 ? sums[ABSOLUTE] / (double)counts[0] : NAN;
+    values[1] = counts[0] > 0 ? sqrt(sums[SQUARED] / (double)counts[0]) : NAN;
+}
+
+/* Between the bounds that the target has, so that pictures compare; without, between the ends of each picture's own. */
+static void draw(const sm_task *task, int height, int width, const float *logits, const void *target,
+                 const uint8_t *thing, uint8_t *rgb)
+{
+    static const double unbounded = 1e18;
+    (void)thing;
+    double least = task->target->least, most = task->target->most;
+    if (least <= -unbounded || most >= unbounded) {
+        const float *values = logits ? logits : target;
+        least = INFINITY;
+        most = -INFINITY;
+        for (size_t i = 0; i < (size_t)height * (size_t)width * (size_t)task->channels; i++) {
+            least = fmin(least, values[i]);
+            most = fmax(most, values[i]);
+        }
+    }
+    sm_draw_decoded(task, height, width, logits, target, least, most > least ? most : least + 1, rgb);
+}
+
+/* \param picture_of  NULL: a value a sample has none */
+#define REGRESSION(scope_of, picture_of)                                                                               \
+    {                                                                                                                  \
+        .name = "regression", .learns = SM_TARGET_REAL, .scope = scope_of, .scaling = SM_SCALINGS,                     \
+        .losses = "l1|l2|huber", .build_target = sm_build_reals, .metric_counts = count_numbers,                       \
+        .metric_sums = sum_numbers, .metric_add = add_sample, .metric_values = find_values, .metrics = metrics,        \
+        .picture = picture_of,                                                                                         \
+    }
+
+const sm_task_kind sm_regression_kind = REGRESSION(SM_SCOPE_PIXEL, draw),
+                   sm_value_regression_kind = REGRESSION(SM_SCOPE_SAMPLE, NULL);
