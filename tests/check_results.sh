@@ -3,38 +3,10 @@
 # programs; a warning for each key without effect. check_results.sh PROGRAM; needs a Python with h5py.
 set -u
 . "$(dirname "$0")/frame.sh"
+. "$here/streams.sh"
 needs_python h5py h5py numpy
 program=$(realpath "$1")
 cd "$scratch" || exit 1
-run() { # EXIT-CODE ARGUMENT...: leaves the streams in `out` and `err`
-    local code=$1 found
-    shift
-    "$program" "$@" >out 2>err </dev/null
-    found=$?
-    [ $found -eq "$code" ] || { echo "exit code $found, $code expected"; cat err; return 1; }
-}
-run_ranks() { # ARGUMENT...: on two
-    $MPIRUN -n 2 "$program" "$@" >out 2>err </dev/null || { cat err; return 1; }
-}
-holds() { grep -qE -- "$2" "$1" || { echo "$1 lacks '$2'"; cat "$1"; return 1; }; }
-lacks() { ! grep -E -- "$2" "$1"; }
-count() { # FILE PATTERN N
-    local found
-    found=$(grep -cE -- "$2" "$1")
-    [ "$found" -eq "$3" ] || { echo "$1 has $found lines with '$2', $3 expected"; cat "$1"; return 1; }
-}
-json() { # PYTHON: checks `result`, the one object in `out`; NaN is no JSON
-    "$python" - "$1" <<'PYTHON'
-import json, sys
-def refuse(word):
-    raise SystemExit(f"{word} is no JSON")
-text = open("out").read()
-result = json.loads(text, parse_constant=refuse)
-assert isinstance(result, dict) and text.count("\n") == 1, text
-exec(sys.argv[1])
-PYTHON
-}
-
 cat >tiny.ini <<'INI'
 [run]
 folder = run
@@ -163,64 +135,6 @@ expect "equal weights: no nan" lacks out '\bnan\b'
 expect "show --json of equal weights" run 0 show equal/run.h5 --json
 expect "show --json of equal weights: null" json 'assert result["tasks"]["depth"]["sigma"] is None'
 
-# ---- what a dataset holds ----
-
-"$python" - <<'PYTHON' || exit 1
-import h5py, numpy as np
-def write(path, **change):
-    with h5py.File(path, "w") as file:
-        file.attrs.update(format="sigmatic-dataset", format_version=2, source="test")
-        file.attrs.update(change.get("statistics", dict(mean=[.485, .456, .406], std=[.229, .224, .225])))
-        for split in "train", "val":
-            group = file.create_group(split)
-            group["image"] = np.zeros((2, 8, 8, 3), np.uint8)
-            group["semantic"] = np.zeros((2, 8, 8), np.uint8)
-            names = ["road", "car"]
-            group["semantic"].attrs["class_names"] = change.get("classes", names) if split == "val" else names
-            disparity = np.full((2, 8, 8), 3, np.float32)
-            disparity[0, :2] = 0
-            disparity[0, 7] = np.nan
-            disparity[1, 4, 5] = change.get("value", 3)
-            group["disparity"] = disparity * np.float32(change.get("factor", 1))
-            if "unknown" in change:
-                group[change["unknown"]] = disparity
-write("sound.h5")
-write("classes.h5", classes=["road", "lorry"])
-write("fewer.h5", classes=["road"])
-write("statistics.h5", statistics=dict(mean=[123, 116, 103], std=[58, 57, 57]))
-write("no_statistics.h5", statistics={})
-write("unknown.h5", unknown="disparty")
-write("invalid.h5", factor=np.nan)
-write("infinite.h5", value=np.inf)
-write("negative.h5", value=-1)
-PYTHON
-warns() { # FILE PATTERN: one warning, in both forms
-    run 0 data info "$1" && count out '^warning: ' "${3:-1}" && holds out "^warning: .*$2" &&
-    run 0 data info "$1" --json && json "assert len(result['warnings']) == ${3:-1}, result" && holds out "$2"
-}
-expect "data info" run 0 data info sound.h5
-expect "data info: zeros are told from what is invalid" holds out 'disparity: .* 93.75 % valid, .* 12.50 % are 0: infinitely far'
-expect "data info: the split without checksums is named" count err 'sound.h5: split (train|val) has no checksums: reading' 2
-expect "data info: no warning" lacks out warning
-expect "data info --json" run_ranks data info sound.h5 --json
-expect "data info --json: values" json '
-assert result["warnings"] == [] and [split["name"] for split in result["splits"]] == ["train", "val"]
-split = result["splits"][0]
-assert (split["samples"], split["input"], split["height_pixels"], split["has_checksums"]) == (2, "image", 8, False)
-semantic, disparity = split["targets"]
-assert semantic["classes"][1] == {"name": "car", "thing": False, "fraction": 0} and semantic["valid_fraction"] == 1
-assert (disparity["zero_fraction"], disparity["valid_fraction"], disparity["most"]) == (0.125, 0.9375, 3)'
-expect "classes that differ between splits" warns classes.h5 "class 1 of semantic is 'car' in /train, but 'lorry' in /val"
-expect "a class more in one split" warns fewer.h5 "class 1 of semantic is 'car' in /train, but 'none' in /val"
-expect "mean and std of bytes" warns statistics.h5 "'std' begins with 58, as of numbers 0 .. 255" 2
-expect "no mean and std" warns no_statistics.h5 "no attribute 'mean': ImageNet's is taken" 2
-expect "an array of unknown name" warns unknown.h5 "/val/disparty is not read: .*did you mean 'disparity'" 2
-expect "nothing valid" warns invalid.h5 '/train/disparity has not one valid item' 2
-expect "nothing valid: null" json 'assert result["splits"][0]["targets"][1]["mean"] is None'
-refuses() { run 2 data info "$1" && count err 'error:' 1 && holds err "$1: .*/train/disparity of sample 1 .*$2"; }
-expect "an infinite disparity" refuses infinite.h5 'inf'
-expect "a negative disparity" refuses negative.h5 '-1'
-
 # ---- keys without effect ----
 
 idle() { # PATTERN ASSIGNMENT...: warned of once, by its place, by one rank
@@ -258,7 +172,7 @@ expect "nor of a printed config" sh -c "'$program' train tiny.ini --print-config
 
 # ---- help ----
 
-for words in "" train eval data "data scenes" "data cityscapes" "data info" show bench; do
+for words in "" train eval data "data scenes" "data cityscapes" "data info" "data check" show bench; do
     expect "help of '$words'" run_ranks $words --help
     expect "help of '$words': once" count out '^usage: sigmatic' 1
     expect "help of '$words': fits a window" lacks out '^.{111}'

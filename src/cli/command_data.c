@@ -8,6 +8,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/configuration.h"
+#include "cli/data_check.h"
 #include "cli/data_info.h"
 
 #include <assert.h>
@@ -166,7 +167,8 @@ enum { COMMANDS_MAX = 32 };
 static void list_commands(command_row commands[COMMANDS_MAX])
 {
     int count = 0;
-    commands[count++] = (command_row){"info", data_info, "describe and verify a dataset file"};
+    commands[count++] = (command_row){"info", data_info, "describe a dataset file"};
+    commands[count++] = (command_row){"check", data_check, "count what a dataset file holds, warn, draw some of it"};
     commands[count++] = (command_row){"scenes", make_scenes, "generate synthetic street scenes"};
     for (const sm_importer *const *row = sm_importers; *row; row++) {
         assert(count + 1 < COMMANDS_MAX);

@@ -1,0 +1,269 @@
+#include "cli/data_warnings.h"
+
+#include <sigmatic/base/memory.h>
+#include <sigmatic/base/nearest.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+void warnings_add(warning_list *list, char *text)
+{
+    list->texts = sm_realloc(list->texts, (list->count + 1) * sizeof *list->texts);
+    list->texts[list->count++] = text;
+}
+
+void warnings_clear(warning_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        sm_free(list->texts[i]);
+    }
+    sm_free(list->texts);
+    *list = (warning_list){0};
+}
+
+void warnings_print(const warning_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        printf("%swarning: %s\n", i == 0 ? "\n" : "", list->texts[i]);
+    }
+}
+
+void warnings_set(const warning_list *list, sm_json *json)
+{
+    sm_json *warnings = sm_json_set_array(json, "warnings");
+    for (size_t i = 0; i < list->count; i++) {
+        sm_json_set_text(warnings, NULL, list->texts[i]);
+    }
+}
+
+/* ---- of names and attributes ------------------------------------------------------------------------------------- */
+
+static void check_statistics(warning_list *list, const sm_h5 *file, const sm_input *input)
+{
+    static const char *const names[] = {"mean", "std"};
+    const double *const values[] = {input->mean, input->std};
+    for (int i = 0; i < 2; i++) {
+        if (!sm_h5_has_attribute(file, "/", names[i])) {
+            warnings_add(list, sm_format("there is no attribute '%s': ImageNet's is taken", names[i]));
+        } else if (values[i][0] > 1) {
+            warnings_add(list, sm_format("attribute '%s' begins with %g, as of numbers 0 .. 255: those of 0 .. 1 are "
+                                         "expected (divide by 255)",
+                                         names[i], values[i][0]));
+        }
+    }
+}
+
+/* \param [out] nearest  the name that was probably meant, if the split reads no array of this one */
+static int is_known(const sm_dataset *split, const char *array, sm_nearest *nearest)
+{
+    static const char *const facts[] = {"name", "original_size", "baseline_metres", "fx_pixels"};
+    int known = strcmp(array, sm_dataset_input(split)->kind->name) == 0 || sm_dataset_target(split, array) != NULL;
+    *nearest = (sm_nearest){.wanted = array};
+    for (const sm_target *target = sm_standard_targets; target->name; target++) {
+        sm_nearest_consider(nearest, target->name);
+    }
+    for (size_t i = 0; i < sizeof facts / sizeof *facts && !known; i++) {
+        known = strcmp(array, facts[i]) == 0;
+        sm_nearest_consider(nearest, facts[i]);
+    }
+    return known;
+}
+
+static sm_status check_names(warning_list *list, const sm_h5 *file, const char *name, const sm_dataset *split)
+{
+    static const char ending[] = "_crc32c";
+    char **arrays = NULL;
+    size_t count = 0;
+    sm_status status = sm_h5_list(file, name, &arrays, &count);
+    for (size_t i = 0; status == SM_OK && i < count; i++) {
+        size_t length = strlen(arrays[i]), end = strlen(ending);
+        if (length > end && strcmp(arrays[i] + length - end, ending) == 0) {
+            arrays[i][length - end] = '\0';
+        }
+        sm_nearest nearest;
+        if (!is_known(split, arrays[i], &nearest)) {
+            warnings_add(list,
+                         sm_format("/%s/%s is not read: no known name, and no attribute 'type' describes it%s%s%s",
+                                   name, arrays[i], nearest.best ? "; did you mean '" : "",
+                                   nearest.best ? nearest.best : "", nearest.best ? "'?" : ""));
+        }
+    }
+    sm_free(arrays);
+    return status;
+}
+
+/* Training refuses to be evaluated on classes with other names. */
+static void check_classes(warning_list *list, const char *name, const sm_dataset *split, const char *first_name,
+                          const sm_dataset *first)
+{
+    int count;
+    const sm_target *const *targets = sm_dataset_targets(split, &count);
+    for (int t = 0; t < count; t++) {
+        const sm_target *target = targets[t], *other = sm_dataset_target(first, target->name);
+        if (!target->classes || !other || !other->classes) {
+            continue;
+        }
+        const sm_class_list *a = other->classes, *b = target->classes;
+        int c = 0;
+        while (c < a->count && c < b->count && strcmp(a->names[c], b->names[c]) == 0) {
+            c++;
+        }
+        if (c < a->count || c < b->count) {
+            warnings_add(list, sm_format("class %d of %s is '%s' in /%s, but '%s' in /%s", c, target->name,
+                                         c < a->count ? a->names[c] : "none", first_name,
+                                         c < b->count ? b->names[c] : "none", name));
+        }
+    }
+}
+
+sm_status warnings_of_file(warning_list *list, const sm_h5 *file, const char *const *names,
+                           const sm_dataset *const *splits, size_t split_count)
+{
+    sm_status status = SM_OK;
+    if (split_count > 0) {
+        check_statistics(list, file, sm_dataset_input(splits[0]));
+    }
+    for (size_t s = 0; s < split_count; s++) {
+        SM_TRY(check_names(list, file, names[s], splits[s]));
+        check_classes(list, names[s], splits[s], names[0], splits[0]);
+    }
+done:
+    return status;
+}
+
+/* ---- of values --------------------------------------------------------------------------------------------------- */
+
+/* One finding about a target. \return a sentence, or NULL if all is well */
+typedef char *(*finding)(const char *split, const target_statistics *s);
+
+static char *nothing_valid(const char *split, const target_statistics *s)
+{
+    return s->valid == 0 ? sm_format("/%s/%s has not one valid item", split, s->target->name) : NULL;
+}
+
+static char *hardly_valid(const char *split, const target_statistics *s)
+{
+    double share = fraction_of(s->valid, s->items);
+    return s->valid > 0 && share < 0.01 && s->target->type != SM_TARGET_INSTANCE
+               ? sm_format("/%s/%s: only %.3g %% of the items are valid", split, s->target->name, 100 * share)
+               : NULL;
+}
+
+static char *one_class(const char *split, const target_statistics *s)
+{
+    const sm_class_list *classes = s->target->classes;
+    for (int c = 0; classes && classes->count > 1 && s->valid > 0 && c < classes->count; c++) {
+        if (s->of_class[c] == s->valid) {
+            return sm_format("/%s/%s: every valid item is of class %d '%s'", split, s->target->name, c,
+                             classes->names[c]);
+        }
+    }
+    return NULL;
+}
+
+/* Only where something has instances at all: a file may name things without telling them apart. */
+static char *things_without_instances(const char *split, const target_statistics *s)
+{
+    const sm_class_list *classes = s->target->classes;
+    char *names = NULL;
+    int64_t with_instance = 0;
+    for (int c = 0; c <= SM_CLASS_IGNORED; c++) {
+        with_instance += s->with_instance[c];
+    }
+    for (int c = 0; classes && classes->thing && with_instance > 0 && c < classes->count; c++) {
+        if (classes->thing[c] && s->of_class[c] > 0 && s->with_instance[c] == 0) {
+            char *longer = sm_format("%s%s'%s'", names ? names : "", names ? ", " : "", classes->names[c]);
+            sm_free(names);
+            names = longer;
+        }
+    }
+    char *text = names ? sm_format("/%s/%s: no pixel of %s has an instance, though these are things", split,
+                                   s->target->name, names)
+                       : NULL;
+    sm_free(names);
+    return text;
+}
+
+static char *constant(const char *split, const target_statistics *s)
+{
+    return s->target->type == SM_TARGET_REAL && s->valid > 1 && s->least == s->most
+               ? sm_format("/%s/%s is %g everywhere", split, s->target->name, s->least)
+               : NULL;
+}
+
+/* Many files write 0 where nothing is known. */
+static char *zeros_of_disparity(const char *split, const target_statistics *s)
+{
+    double share = fraction_of(s->zeros, s->items);
+    return s->target->scaling == SM_SCALING_WIDTH && share > 0.2
+               ? sm_format("/%s/%s: %.1f %% are 0, infinitely far; NaN is what means unknown", split, s->target->name,
+                           100 * share)
+               : NULL;
+}
+
+static char *metres_too_large(const char *split, const target_statistics *s)
+{
+    const double farthest = 1000; /* what a depth sensor or a street shows is nearer */
+    return s->valid > 0 && strcmp(s->target->unit, "m") == 0 && mean_of_target(s) > farthest
+               ? sm_format("/%s/%s is %.4g m on average: are these millimetres?", split, s->target->name,
+                           mean_of_target(s))
+               : NULL;
+}
+
+static char *normals_not_unit(const char *split, const target_statistics *s)
+{
+    double share = fraction_of(s->lengths_not_one, s->valid);
+    return strcmp(s->target->name, "normal") == 0 && share > 0.01
+               ? sm_format("/%s/%s: %.1f %% of the vectors are not 1 long", split, s->target->name, 100 * share)
+               : NULL;
+}
+
+static const finding findings[] = {nothing_valid, hardly_valid,       one_class,        things_without_instances,
+                                   constant,      zeros_of_disparity, metres_too_large, normals_not_unit};
+
+/* Classes that another split has and the first, which is trained on, has not. */
+static void check_untrained(warning_list *list, const split_statistics *split, const split_statistics *first)
+{
+    for (int t = 0; t < split->target_count; t++) {
+        const target_statistics *s = &split->targets[t];
+        for (int f = 0; s->target->classes && f < first->target_count; f++) {
+            if (strcmp(first->targets[f].target->name, s->target->name) != 0) {
+                continue;
+            }
+            for (int c = 0; c < s->target->classes->count; c++) {
+                if (s->of_class[c] > 0 && first->targets[f].of_class[c] == 0) {
+                    warnings_add(list,
+                                 sm_format("class '%s' of %s is in /%s, but not in /%s", s->target->classes->names[c],
+                                           s->target->name, split->name, first->name));
+                }
+            }
+        }
+    }
+}
+
+void warnings_of_values(warning_list *list, const split_statistics *splits, size_t split_count)
+{
+    const split_statistics *train = NULL;
+    for (size_t i = 0; i < split_count; i++) {
+        train = strcmp(splits[i].name, "train") == 0 ? &splits[i] : train;
+    }
+    for (size_t i = 0; i < split_count; i++) {
+        const split_statistics *split = &splits[i];
+        for (int t = 0; t < split->target_count; t++) {
+            for (size_t f = 0; f < sizeof findings / sizeof *findings; f++) {
+                char *text = findings[f](split->name, &split->targets[t]);
+                if (text) {
+                    warnings_add(list, text);
+                }
+            }
+        }
+        if (split->blank > 0) {
+            warnings_add(list, sm_format("/%s: %lld image%s of one colour throughout", split->name,
+                                         (long long)split->blank, split->blank == 1 ? " is" : "s are"));
+        }
+        if (train && train != split) {
+            check_untrained(list, split, train);
+        }
+    }
+}
