@@ -9,7 +9,7 @@
 #include <sigmatic/train/evaluator.h>
 #include <sigmatic/train/trainer.h>
 
-enum { TINY_TRAIN = 13, TINY_VALIDATION = 7, TINY_TASKS = 3, TINY_TASKS_MOST = 4 };
+enum { TINY_TRAIN = 13, TINY_VALIDATION = 7, TINY_TASKS = 3, TINY_TASKS_MOST = 9 };
 
 /** A run on the ranks of a communicator. */
 typedef struct tiny_run {
