@@ -76,7 +76,7 @@ isa_flags = $(if $(filter %_amx.c,$(1)),$(AVX512) -mavx512bf16 -mamx-tile -mamx-
             $(if $(filter %_avx2.c,$(1)),-mavx2 -mfma))))
 # Ties of distances are ties on every processor only if no product is left unrounded.
 compile_flags = $(SM_CFLAGS) $(if $(filter tests/%,$(1)),$(TEST_CFLAGS)) $(call isa_flags,$(1)) \
-                $(if $(filter %/optics.c,$(1)),-ffp-contract=off) $(CFLAGS)
+                $(if $(filter %/optics.c %/point_tree.c,$(1)),-ffp-contract=off) $(CFLAGS)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

@@ -4,11 +4,11 @@
 #include "task/optics.h"
 
 #include <sigmatic/base/random.h>
-#include <sigmatic/base/timer.h>
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* What a golden group gives and asks for. */
 typedef struct example {
@@ -221,11 +221,11 @@ static void time_objects(size_t count, double spread, double max_distance)
         points[i][0] = 25.0 * (double)(i % OBJECTS) + spread * sm_random_normal(&random);
         points[i][1] = spread * sm_random_normal(&random);
     }
-    double begin = sm_seconds();
+    clock_t begin = clock();
     sm_optics found = sm_optics_new(count, (const double(*)[2])points, MIN_SAMPLES, max_distance);
     int clusters = sm_optics_clusters(&found, max_distance < 1 ? max_distance : 1, labels);
-    printf("OPTICS: %zu points of %d objects, spread %g, max_distance %g: %d clusters in %.1f ms\n", count, OBJECTS,
-           spread, max_distance, clusters, 1e3 * (sm_seconds() - begin));
+    printf("OPTICS: %zu points of %d objects, spread %g, max_distance %g: %d clusters, %.1f ms of the processor\n",
+           count, OBJECTS, spread, max_distance, clusters, 1e3 * (double)(clock() - begin) / CLOCKS_PER_SEC);
     CU_ASSERT_EQUAL(clusters, OBJECTS);
     sm_optics_free(&found);
     sm_free(labels);
@@ -239,9 +239,6 @@ static void speed_is_reported(void)
     time_objects(5000, 0, 4);
     time_objects(100000, 1, 4);
     time_objects(100000, 0, 4);
-    if (sm_test_rounds(2) > 1) {
-        time_objects(500000, 1, 4);
-    }
 }
 
 int main(int argc, char **argv)

@@ -1,7 +1,6 @@
 /* ranks: 1 */
 #include "golden.h"
 #include "harness.h"
-#include "task/instance_decode.h"
 
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/random.h>
@@ -170,37 +169,6 @@ static void draw_boxes(float noise, float *vectors, int *objects)
     }
 }
 
-static void decoding_finds_noisy_instances(void)
-{
-    static float vectors[HEIGHT * WIDTH * 2];
-    static int objects[HEIGHT * WIDTH], labels[HEIGHT * WIDTH];
-    static uint8_t mask[HEIGHT * WIDTH];
-    sm_instance_peak *peaks;
-    int wrong = 0, pixels = 0;
-
-    draw_boxes(1.5f, vectors, objects);
-    for (int i = 0; i < HEIGHT * WIDTH; i++) {
-        mask[i] = objects[i] >= 0;
-    }
-    int count = sm_instance_decode(HEIGHT, WIDTH, vectors, mask, 2, 10, labels, &peaks);
-    CU_ASSERT_EQUAL(count, OBJECTS);
-    for (int i = 0; i < HEIGHT * WIDTH && count == OBJECTS; i++) {
-        CU_ASSERT_EQUAL(labels[i] >= 0, objects[i] >= 0);
-        if (objects[i] >= 0) {
-            const int *box = boxes[objects[i]];
-            double x = (box[1] + box[3] - 1) / 2.0, y = (box[0] + box[2] - 1) / 2.0;
-            pixels++;
-            /* the mean of hundreds of votes within 3 px is good to 1 px */
-            wrong += !(hypot(peaks[labels[i]].x - x, peaks[labels[i]].y - y) <= 1);
-        }
-    }
-    SM_TEST_AT_MOST(wrong, 0.01 * pixels);
-    sm_free(peaks);
-    CU_ASSERT_EQUAL(sm_instance_decode(HEIGHT, WIDTH, vectors, mask, 2, HEIGHT * WIDTH, labels, &peaks), 0);
-    CU_ASSERT_EQUAL(labels[10 * WIDTH + 10], -1);
-    sm_free(peaks);
-}
-
 static int same_colour(const uint8_t *a, const uint8_t *b, int tolerance)
 {
     return abs(a[0] - b[0]) <= tolerance && abs(a[1] - b[1]) <= tolerance && abs(a[2] - b[2]) <= tolerance;
@@ -297,7 +265,6 @@ int main(int argc, char **argv)
     SM_TEST(instance_error_is_the_sum_of_both_components);
     SM_TEST(depth_metrics_follow_their_definitions);
     SM_TEST(nothing_measured_is_nan);
-    SM_TEST(decoding_finds_noisy_instances);
     SM_TEST(instance_pictures_of_truth_and_prediction_agree);
     SM_TEST(semantic_pictures_show_the_palette);
     SM_TEST(depth_pictures_brighten_with_disparity);

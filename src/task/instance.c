@@ -1,6 +1,5 @@
 #include <sigmatic/data/target_picture.h>
 
-#include "task/instance_decode.h"
 #include "task/pixel_lookup.h"
 #include "task/task_kinds.h"
 
@@ -13,6 +12,27 @@ static const sm_metric metrics[] = {
      "no pixel belongs to an instance"},
     {0},
 };
+
+/* ---- keys -------------------------------------------------------------------------------------------------------- */
+
+static sm_status read_options(const sm_config *config, const char *section, sm_task *task)
+{
+    sm_instance_options *options = &task->instances;
+    *options = (sm_instance_options){.stride = (int)sm_config_integer(config, section, "cluster_stride"),
+                                     .min_samples = (int)sm_config_integer(config, section, "cluster_min_samples"),
+                                     .distance = sm_config_real(config, section, "cluster_distance"),
+                                     .max_distance = sm_config_real(config, section, "cluster_max_distance"),
+                                     .min_pixels = (int)sm_config_integer(config, section, "cluster_min_pixels"),
+                                     .by_class = sm_config_bool(config, section, "cluster_by_class")};
+    if (options->min_samples == 1) {
+        return sm_config_fail(config, section, "cluster_min_samples", "expected 0 or at least 2");
+    }
+    if (options->max_distance > 0 && options->max_distance < options->distance) {
+        return sm_config_fail(config, section, "cluster_max_distance", "expected at least cluster_distance, %g px",
+                              options->distance);
+    }
+    return SM_OK;
+}
 
 /* ---- target ------------------------------------------------------------------------------------------------------ */
 
@@ -195,34 +215,29 @@ static void draw_vectors(int height, int width, const float *vectors, const uint
     }
 }
 
-static void draw_decoded(int height, int width, const float *vectors, const uint8_t *thing, uint8_t *rgb)
+static void draw_decoded(const sm_instance_options *options, int height, int width, const float *vectors,
+                         const uint8_t *thing, uint8_t *rgb)
 {
-    /* A peak is sought within two bins, 1/64 of the width: about the error of a trained network (3.5 px of 256), and
-     * less than most objects are apart. It needs as many pixels as a distant pedestrian has. */
-    int bin_pixels = width >= 256 ? width / 128 : 1;
-    int least_votes = (int)(0.0003 * height * width) + 2;
-    sm_instance_peak *peaks = NULL;
-    int *labels = sm_alloc((size_t)height * (size_t)width * sizeof *labels);
-    sm_instance_decode(height, width, vectors, thing, bin_pixels, least_votes, labels, &peaks);
+    const sm_instance_input input = {height, width, vectors, .thing = thing};
+    sm_instance_list *list = sm_instances_decode(options, &input);
     for (size_t i = 0; i < (size_t)height * (size_t)width; i++) {
-        if (labels[i] >= 0) {
-            colour_of(peaks[labels[i]].x, peaks[labels[i]].y, height, width, rgb + 3 * i);
+        if (list->labels[i] >= 0) {
+            const sm_instance *one = &list->instances[list->labels[i]];
+            colour_of(one->x, one->y, height, width, rgb + 3 * i);
         }
     }
-    sm_free(labels);
-    sm_free(peaks);
+    sm_instance_list_free(list);
 }
 
 static void draw(const sm_task *task, int height, int width, const float *logits, const void *target,
                  const uint8_t *thing, uint8_t *rgb)
 {
     enum { BACKGROUND = 28 };
-    (void)task;
     memset(rgb, BACKGROUND, 3 * (size_t)height * (size_t)width);
     if (target) {
         draw_vectors(height, width, target, thing, rgb);
     } else {
-        draw_decoded(height, width, logits, thing, rgb);
+        draw_decoded(&task->instances, height, width, logits, thing, rgb);
     }
 }
 
@@ -233,6 +248,7 @@ const sm_task_kind sm_instance_kind = {
     .losses = "l1|l2|huber",
     .outputs = 2,
     .unit = "px",
+    .configure = read_options,
     .build_target = build_vectors,
     .metric_counts = count_numbers,
     .metric_sums = sum_numbers,

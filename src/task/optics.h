@@ -28,7 +28,7 @@ typedef struct sm_optics {
 } sm_optics;
 
 /** A point that is not finite is nobody's neighbour.
- * Memory: 28 bytes a point are returned, 44 more are held meanwhile.
+ * Memory: 24 bytes a point are returned, about 60 more are held meanwhile.
  * \param [in] count         at most INT32_MAX
  * \param [in] points        x, y; distances may not overflow (no coordinate above 1e150)
  * \param [in] min_samples   at least 2; with fewer points than that all cores are infinite

@@ -119,6 +119,12 @@ static const sm_key_condition conditions[] = {
     {"schedule", "gamma", "schedule", "milestones", "!"},
     {"schedule", "minimum", "schedule", "kind", "!constant"},
     {"schedule", "warmup_factor", "schedule", "warmup_steps", "!0"},
+    {"task.NAME", "cluster_distance", "task.NAME", "kind", "instance"},
+    {"task.NAME", "cluster_min_samples", "task.NAME", "kind", "instance"},
+    {"task.NAME", "cluster_max_distance", "task.NAME", "kind", "instance"},
+    {"task.NAME", "cluster_min_pixels", "task.NAME", "kind", "instance"},
+    {"task.NAME", "cluster_stride", "task.NAME", "kind", "instance"},
+    {"task.NAME", "cluster_by_class", "task.NAME", "kind", "instance"},
     {0},
 };
 

@@ -11,6 +11,7 @@
 #include <sigmatic/data/sample.h>
 #include <sigmatic/data/target.h>
 #include <sigmatic/io/config.h>
+#include <sigmatic/task/instances.h>
 #include <sigmatic/task/joint_metric.h>
 
 #include <stddef.h>
@@ -88,6 +89,7 @@ struct sm_task {
     sm_depth_encoding encoding; /**< of a depth in metres */
     float *
         class_weights; /**< channels, multiply each item's cross-entropy by its true class, and the loss of each label that is there; NULL = 1. The mean stays one over items */
+    sm_instance_options instances; /**< of kind instance */
 };
 
 /** Makes the task of section [task.NAME].
