@@ -3,7 +3,6 @@
 # plain loops, where x86 has kernels of its own. check_aarch64.sh FOLDER
 # The libraries are Debian's arm64 packages, unpacked in FOLDER/root by an apt with lists and a package state of its own:
 # nothing of this system changes, and root is not needed. mpirun is the host's: it starts one qemu a rank.
-# It is some thirty times slower than the processor: no test has its usual five minutes.
 # SHARE (0.1) is how much of the random and large cases runs, TESTS which programs, MOST_RANKS on how many ranks at most.
 set -u
 . "$(dirname "$0")/report.sh"
@@ -62,6 +61,6 @@ make -s -C "$top" --no-print-directory -j"$(nproc)" SETUP=no BUILD="$folder/buil
 
 # ---- the tests ----------------------------------------------------------------------------------------------------------
 # qemu looks for the loader and the libraries below -L first, and for everything else in this system.
-export RUNNER="qemu-aarch64 -L $root" SIGMATIC_TEST_SHARE=${SHARE:-0.1} MOST_RANKS=${MOST_RANKS:-2} TEST_TIMEOUT=${TEST_TIMEOUT:-900}
+export RUNNER="qemu-aarch64 -L $root" SIGMATIC_TEST_SHARE=${SHARE:-0.1} MOST_RANKS=${MOST_RANKS:-2}
 "$top/tests/run.sh" "$folder/build/tests" "$tests"
 report_end

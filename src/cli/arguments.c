@@ -1,5 +1,6 @@
 #include "cli/arguments.h"
 
+#include <sigmatic/base/memory.h>
 #include <sigmatic/base/nearest.h>
 
 #include <errno.h>
@@ -11,6 +12,11 @@
 static int is_optional(const argument *a)
 {
     return a->name[strlen(a->name) - 1] == '?';
+}
+
+static int is_positional(const argument *a)
+{
+    return a->kind == ARGUMENT_POSITIONAL || a->kind == ARGUMENT_REST;
 }
 
 int arguments_is_help(const char *word)
@@ -38,14 +44,14 @@ static void print_help(const char *command, const char *summary, const argument 
 {
     printf("usage: sigmatic %s", command);
     for (const argument *a = table; a->name; a++) {
-        if (a->kind == ARGUMENT_POSITIONAL) {
+        if (is_positional(a)) {
             printf(is_optional(a) ? " [%.*s]" : " %.*s", (int)strcspn(a->name, "?"), a->name);
         }
     }
     printf(" [OPTION]...\n\n%s\n\n", summary);
     for (const argument *a = table; a->name; a++) {
         char left[96];
-        if (a->kind == ARGUMENT_POSITIONAL) {
+        if (is_positional(a)) {
             snprintf(left, sizeof left, "%.*s", (int)strcspn(a->name, "?"), a->name);
         } else {
             snprintf(left, sizeof left, "--%s%s%s", a->name, a->metavar ? " " : "", a->metavar ? a->metavar : "");
@@ -64,6 +70,12 @@ static sm_status set_value(const char *command, const argument *a, const char *t
     case ARGUMENT_TEXT:
         *(const char **)a->value = text;
         return SM_OK;
+    case ARGUMENT_REST: {
+        argument_words *words = a->value;
+        words->items = sm_realloc(words->items, (size_t)(words->count + 1) * sizeof *words->items);
+        words->items[words->count++] = text;
+        return SM_OK;
+    }
     case ARGUMENT_INTEGER:
         *(long long *)a->value = strtoll(text, &end, 10);
         break;
@@ -91,7 +103,7 @@ static sm_status set_value(const char *command, const argument *a, const char *t
 static const argument *find_option(const argument *table, const char *name, size_t length)
 {
     for (const argument *a = table; a->name; a++) {
-        if (a->kind != ARGUMENT_POSITIONAL && strlen(a->name) == length && strncmp(a->name, name, length) == 0) {
+        if (!is_positional(a) && strlen(a->name) == length && strncmp(a->name, name, length) == 0) {
             return a;
         }
     }
@@ -101,7 +113,7 @@ static const argument *find_option(const argument *table, const char *name, size
 static const argument *next_positional(const argument *table, int seen)
 {
     for (const argument *a = table; a->name; a++) {
-        if (a->kind == ARGUMENT_POSITIONAL && seen-- == 0) {
+        if (a->kind == ARGUMENT_REST || (a->kind == ARGUMENT_POSITIONAL && seen-- == 0)) {
             return a;
         }
     }
@@ -114,7 +126,7 @@ static sm_status unknown_option(const char *command, const argument *table, cons
     snprintf(name, sizeof name, "%.*s", (int)length, word);
     sm_nearest nearest = {.wanted = name + strspn(name, "-")};
     for (const argument *a = table; a->name; a++) {
-        if (a->kind != ARGUMENT_POSITIONAL) {
+        if (!is_positional(a)) {
             sm_nearest_consider(&nearest, a->name);
         }
     }
@@ -174,7 +186,8 @@ sm_status arguments_parse(const char *command, const char *summary, const argume
         }
     }
     const argument *missing = next_positional(table, positionals);
-    if (missing && !is_optional(missing)) {
+    int is_given = missing && missing->kind == ARGUMENT_REST && ((const argument_words *)missing->value)->count > 0;
+    if (missing && !is_optional(missing) && !is_given) {
         SM_TRY(sm_fail(SM_ERR_USAGE, "%s: %s is missing; see 'sigmatic %s --help'", command, missing->name, command));
     }
 done:

@@ -9,6 +9,7 @@
 
 typedef enum argument_kind {
     ARGUMENT_POSITIONAL, /* text; required unless its name ends with "?" */
+    ARGUMENT_REST,       /* argument_words: the positional ones behind those before, one or more; last */
     ARGUMENT_FLAG,       /* int */
     ARGUMENT_TEXT,       /* const char * */
     ARGUMENT_INTEGER,    /* long long */
@@ -20,6 +21,11 @@ typedef struct argument_list {
     const char *items[256];
     int count;
 } argument_list;
+
+typedef struct argument_words {
+    const char **items; /* freed with sm_free() */
+    int count;
+} argument_words;
 
 typedef struct argument {
     const char *name; /* "CONFIG", or "resume" for --resume; NULL ends the table */

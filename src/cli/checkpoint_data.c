@@ -2,12 +2,38 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/io/file.h>
+#include <sigmatic/train/checkpoint.h>
 
 #include "cli/checkpoint_data.h"
+#include "cli/configuration.h"
 
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+sm_status checkpoint_config(sm_comm *comm, const char *checkpoint, const argument_list *sets, sm_config **out)
+{
+    sm_status status = SM_OK;
+    sm_checkpoint_info info = {0};
+    char *text = NULL;
+    size_t bytes = 0;
+    if (sm_comm_rank(comm) == 0) {
+        status = sm_checkpoint_read_info(checkpoint, &info);
+        bytes = status == SM_OK ? strlen(info.config) + 1 : 0;
+    }
+    SM_TRY(sm_comm_agree(comm, status));
+    sm_comm_broadcast(comm, &bytes, sizeof bytes, 0);
+    text = sm_alloc_zeroed(bytes);
+    if (info.config) {
+        memcpy(text, info.config, bytes);
+    }
+    sm_comm_broadcast(comm, text, bytes, 0);
+    SM_TRY(sm_comm_agree(comm, command_config(checkpoint, text, sets, out)));
+done:
+    sm_checkpoint_info_free(&info);
+    sm_free(text);
+    return status;
+}
 
 /* \return the file in the nearest folder above the checkpoint that has it, freed with sm_free(); NULL: none has */
 static char *find_above(const char *checkpoint, const char *path)

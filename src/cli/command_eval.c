@@ -28,31 +28,6 @@ static sm_status check_predictions(sm_comm *comm, const char *path)
     return sm_comm_agree(comm, looks ? sm_evaluator_check_predictions(path) : SM_OK);
 }
 
-/* Every rank learns the checkpoint's config from rank 0. */
-static sm_status read_config(sm_comm *comm, const eval_options *options, sm_config **out)
-{
-    sm_status status = SM_OK;
-    sm_checkpoint_info info = {0};
-    char *text = NULL;
-    size_t bytes = 0;
-    if (sm_comm_rank(comm) == 0) {
-        status = sm_checkpoint_read_info(options->checkpoint, &info);
-        bytes = status == SM_OK ? strlen(info.config) + 1 : 0;
-    }
-    SM_TRY(sm_comm_agree(comm, status));
-    sm_comm_broadcast(comm, &bytes, sizeof bytes, 0);
-    text = sm_alloc_zeroed(bytes);
-    if (info.config) {
-        memcpy(text, info.config, bytes);
-    }
-    sm_comm_broadcast(comm, text, bytes, 0);
-    SM_TRY(sm_comm_agree(comm, command_config(options->checkpoint, text, &options->sets, out)));
-done:
-    sm_checkpoint_info_free(&info);
-    sm_free(text);
-    return status;
-}
-
 /* The network learnt with the training set's mean and std; without that file the evaluated one's stand in. */
 static sm_status open_train(const eval_options *options, const sm_config *config, sm_dataset **train)
 {
@@ -237,7 +212,7 @@ sm_status command_eval(command_context *context, int argc, char **argv)
             SM_TRY(sm_fail(SM_ERR_USAGE, "eval: --prediction-count goes with --predictions FILE"));
         }
         SM_TRY(check_predictions(context->comm, options.predictions));
-        SM_TRY(read_config(context->comm, &options, &config));
+        SM_TRY(checkpoint_config(context->comm, options.checkpoint, &options.sets, &config));
         char *ranks = sm_format("%s.ranks", options.checkpoint);
         sm_comm_set_stall_limit(sm_config_real(config, "distributed", "stall_seconds"));
         sm_comm_set_stall_folder(ranks);

@@ -13,6 +13,7 @@
 static const command_row commands[] = {
     {"train", command_train, "train a network as a config file says"},
     {"eval", command_eval, "evaluate a checkpoint on a dataset"},
+    {"predict", command_predict, "what a checkpoint sees in images: pictures to look at, files for others"},
     {"data", command_data, "generate, import or describe a dataset file"},
     {"show", command_show, "show the losses, sigmas and evaluations of a run"},
     {"bench", command_bench, "measure training steps and the sums between ranks"},

@@ -1,5 +1,7 @@
 #include <sigmatic/data/cityscapes.h>
 
+#include <string.h>
+
 static const char *const names[SM_CITYSCAPES_CLASSES] = {
     "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain",
     "sky",  "person",   "rider",    "car",  "truck", "bus",  "train",         "motorcycle",   "bicycle",
@@ -44,4 +46,31 @@ uint8_t sm_cityscapes_train_id(int label_id)
         }
     }
     return 255;
+}
+
+/* Of all names of its label definitions (cityscapesscripts, labels.py), the unscored too: the id is the place. */
+static const char *const label_names[] = {
+    "unlabeled",  "ego vehicle",   "rectification border",
+    "out of roi", "static",        "dynamic",
+    "ground",     "road",          "sidewalk",
+    "parking",    "rail track",    "building",
+    "wall",       "fence",         "guard rail",
+    "bridge",     "tunnel",        "pole",
+    "polegroup",  "traffic light", "traffic sign",
+    "vegetation", "terrain",       "sky",
+    "person",     "rider",         "car",
+    "truck",      "bus",           "caravan",
+    "trailer",    "train",         "motorcycle",
+    "bicycle",
+};
+
+int sm_cityscapes_label_id(const char *name)
+{
+    int count = (int)(sizeof label_names / sizeof *label_names);
+    for (int id = 0; id < count; id++) {
+        if (strcmp(label_names[id], name) == 0) {
+            return id;
+        }
+    }
+    return -1;
 }

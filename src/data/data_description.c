@@ -68,7 +68,7 @@ enum { SIZES = sizeof size_names / sizeof *size_names };
 static sm_status write_target(sm_h5 *file, const char *group, const sm_target *target)
 {
     sm_status status = SM_OK;
-    static const char zeros[SM_COMPONENTS_MAX * sizeof(float)];
+    static const char zeros[SM_COMPONENTS_MAX * sizeof(float) + SM_CLASSES_MAX]; /* of the widest target */
     char *object = sm_format("%s/%s", group, target->name);
     size_t shape[4];
     int rank = sm_target_shape(target, 1, 1, 1, shape);

@@ -122,7 +122,7 @@ int sm_graph_add(sm_graph *graph, int a, int b)
                            NULL, 0);
 }
 
-/* ---- Dropout: 0 input, 1 output; the identity when not training ---- */
+/* ---- Dropout: 0 input, 1 output; the identity when not training, unless it is kept ---- */
 
 typedef struct dropout_config {
     size_t floats;
@@ -149,10 +149,15 @@ static void run_dropout_backward(const sm_call *call, const sm_run *run)
                         ADDRESS(0), call->beta, ADDRESS(1), run->threads);
 }
 
+static int drops(sm_lowering *lowering)
+{
+    return sm_lowering_options(lowering)->training || sm_lowering_options(lowering)->keep_dropout;
+}
+
 static const void *dropout_config_of(sm_lowering *lowering, const sm_op *op)
 {
     dropout_config config = {sm_value_elements(sm_lowering_graph(lowering)->values[op->output].shape),
-                             sm_lowering_options(lowering)->training ? *(const float *)op->config : 0};
+                             drops(lowering) ? *(const float *)op->config : 0};
     return sm_lowering_config(lowering, &config, sizeof config);
 }
 
@@ -160,7 +165,7 @@ static void dropout_forward(sm_lowering *lowering, const sm_op *op)
 {
     sm_operand input = sm_lowering_value(lowering, op->inputs[0]);
     sm_operand output = sm_lowering_define(lowering, op->output, op->inputs[0]);
-    if (sm_lowering_options(lowering)->training || output.buffer != input.buffer) {
+    if (drops(lowering) || output.buffer != input.buffer) {
         sm_lowering_emit(lowering, &(sm_call){.run = run_dropout,
                                               .label = "forward",
                                               .config = dropout_config_of(lowering, op),

@@ -302,6 +302,7 @@ sm_status sm_engine_new(sm_session *session, int height, int width, int capacity
                           .batch_norm = settings->batch_norm,
                           .precision = settings->precision,
                           .recompute = settings->recompute,
+                          .keep_dropout = session->keep_dropout,
                           .task_gradients = training && needs >= SM_WEIGHTING_NEEDS_SHARED_GRADIENTS,
                           .repeat_backward = training && needs == SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS,
                           .batch_typical = settings->reproducible ? typical_batch(settings->batch) : 0,
@@ -347,6 +348,12 @@ void sm_engine_bind(sm_session *session, sm_engine *engine)
     engine->run.base[SM_REGION_BUFFERS] = (char *)session->buffers;
     engine->run.threads = session->settings.threads;
     engine->run.seed = session->settings.seed;
+}
+
+void sm_session_release_memory(sm_session *session)
+{
+    sm_free(session->memory);
+    session->memory = NULL;
 }
 
 int sm_session_network_slices(const sm_session *session)

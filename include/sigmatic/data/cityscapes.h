@@ -19,6 +19,9 @@ extern const sm_class_list sm_cityscapes_classes;
 /** \return the class of a label id, 255 if it is not scored. */
 uint8_t sm_cityscapes_train_id(int label_id);
 
+/** \return the label id of the class of that name, -1 if Cityscapes has none. */
+int sm_cityscapes_label_id(const char *name);
+
 #ifdef __cplusplus
 }
 #endif

@@ -58,6 +58,7 @@ typedef struct sm_plan_options {
     int reproducible; /**< sums over samples in the order of base/sum_tree.h, one summand a sample; algorithms chosen for one sample */
     int sum_subtrees;    /**< reproducible: most subtrees that a run's samples are; 0 = 1, the whole batch */
     size_t sum_bytes;    /**< reproducible: what the caller needs to finish the sums, after the partial gradients */
+    int keep_dropout;    /**< without training: features are dropped as in training */
     int no_reuse;        /**< every value in a place of its own (for tests) */
     int keep_normalised; /**< keep normalised activations for backward instead of recomputing them from the convolutions'
                               outputs (for tests) */

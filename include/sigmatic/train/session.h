@@ -34,6 +34,7 @@ typedef struct sm_session {
     sm_network_options network;
     sm_data_description *data; /**< what the network reads and the tasks learn; owned */
     int input_channels;
+    int keep_dropout; /**< engines without training drop features as training does; set before they are made */
     int task_count;
     sm_task **tasks;
     sm_head *heads; /**< one a task */
@@ -108,6 +109,10 @@ void sm_engine_bind(sm_session *session, sm_engine *engine);
  * \param batch         in place until that run is over
  * \param batch_global  samples of all ranks behind synchronised statistics */
 void sm_engine_set_batch(sm_engine *engine, const sm_batch *batch, int64_t batch_global);
+
+/** Gives back the memory that engines share, so that another one can be made; before their next run all must be bound again.
+ * Not collective. */
+void sm_session_release_memory(sm_session *session);
 
 /** \return what a loader needs to know of the tasks, one a task, freed with sm_free(). */
 sm_target_builder *sm_session_target_builders(const sm_session *session);

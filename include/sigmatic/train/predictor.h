@@ -1,0 +1,77 @@
+/** \file
+ * What trained networks predict of one image of any size: no dataset, no labels, no messages between ranks.
+ *
+ * Results have the image's own size: pixels, vectors and disparities are those of the image. */
+#ifndef SIGMATIC_TRAIN_PREDICTOR_H
+#define SIGMATIC_TRAIN_PREDICTOR_H
+
+#include <sigmatic/train/session.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sm_predictor sm_predictor;
+
+/** How an image of another size than those of training gets through the network. */
+typedef enum sm_predict_mode {
+    SM_PREDICT_SCALE, /**< scaled to as many pixels as whole images of training had, its proportions kept; results are scaled back */
+    SM_PREDICT_WHOLE,   /**< as it is */
+    SM_PREDICT_WINDOWS, /**< as it is, in overlapping windows of the size that training saw, blended (windows.h) */
+    SM_PREDICT_MODES
+} sm_predict_mode;
+
+/** "scale", "whole", "windows". */
+extern const char *const sm_predict_mode_names[SM_PREDICT_MODES];
+
+typedef struct sm_predictor_options {
+    sm_predict_mode mode;
+    int height, width; /**< of the network's input: what `scale` scales to, the window of `windows`; 0: as trained */
+    double overlap;    /**< of windows, in [0, 1) */
+    int samples;       /**< Monte Carlo dropout: runs with dropped features, 0 = one run without */
+    uint64_t seed;     /**< of what is dropped; with the image's index it decides that alone */
+    int uncertainty;   /**< 1: the maps of sm_task_prediction */
+} sm_predictor_options;
+
+/** What is predicted of one task. Several networks, or several runs with dropout, are averaged: probabilities of classes and
+ * labels, decoded real values. Arrays are NULL where there is nothing to say. */
+typedef struct sm_task_prediction {
+    const sm_task *task;
+    size_t items;       /**< pixels of the image, or 1 */
+    int components;     /**< numbers an item of `values` */
+    const void *values; /**< uint8_t class ids or labels, else floats */
+    const float
+        *logits; /**< (items, channels of the task); of an average of classes the logarithm of the probability; NULL
+                              of an average of real values */
+    /** With `uncertainty`: entropy of the softmax, nat; of labels the sum of their entropies. (items) */
+    const float *entropy;
+    /** With `uncertainty` and several runs, how much they disagree. Of classes and labels the mutual information between
+     * prediction and network, nat: entropy of the mean less mean of the entropies (Houlsby et al. 2011). (items) */
+    const float *information;
+    /** Of real values their variance over the runs (sum of squares over runs - 1). (items, components) */
+    const float *variance;
+    double sigma; /**< learned, in the unit of `values`, mean of the networks; NaN: none is learned */
+} sm_task_prediction;
+
+/** \param sessions  networks with the same tasks, loaded; kept by reference, must outlive the predictor
+ * \param options   copied */
+sm_predictor *sm_predictor_new(sm_session *const *sessions, int session_count, const sm_predictor_options *options);
+/** NULL is legal. Before the sessions. */
+void sm_predictor_free(sm_predictor *predictor);
+
+/** Runs the networks on one image. Not collective.
+ *
+ * \param image        (height, width, channels of the input) u8
+ * \param index        of the image among all: names the features that dropout drops
+ * \param [out] tasks  one a task; views that stay until the next run
+ * \return SM_ERR_CONFIG if the network cannot take an image of this size */
+sm_status sm_predictor_run(sm_predictor *predictor, const uint8_t *image, int height, int width, int64_t index,
+                           const sm_task_prediction **tasks);
+
+/** \return 1 if predictions are averages of several runs */
+int sm_predictor_averages(const sm_predictor *predictor);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

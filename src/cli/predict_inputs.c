@@ -1,0 +1,316 @@
+#define _XOPEN_SOURCE 700
+#include "cli/predict_inputs.h"
+
+#include <sigmatic/base/memory.h>
+#include <sigmatic/io/file.h>
+#include <sigmatic/io/h5.h>
+#include <sigmatic/io/image.h>
+
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* ---- a list of texts that ranks can share: each ends with a zero byte ------------------------------------------------ */
+
+typedef struct text_list {
+    char *bytes;
+    size_t used, room;
+    int64_t count;
+} text_list;
+
+static void add_text(text_list *list, const char *text)
+{
+    size_t bytes = strlen(text) + 1;
+    if (list->used + bytes > list->room) {
+        list->room = 2 * (list->used + bytes);
+        list->bytes = sm_realloc(list->bytes, list->room);
+    }
+    memcpy(list->bytes + list->used, text, bytes);
+    list->used += bytes;
+    list->count++;
+}
+
+/* Everyone's list becomes rank 0's. Collective. */
+static void share_texts(sm_comm *comm, text_list *list)
+{
+    uint64_t sizes[2] = {list->used, (uint64_t)list->count};
+    sm_comm_broadcast(comm, sizes, sizeof sizes, 0);
+    if (sm_comm_rank(comm) != 0) {
+        list->used = sizes[0];
+        list->count = (int64_t)sizes[1];
+        list->bytes = sm_realloc(list->bytes, list->used + 1);
+    }
+    sm_comm_broadcast(comm, list->bytes, list->used, 0);
+}
+
+/* \return pointers into the list, freed with sm_free() */
+static char **texts_of(const text_list *list)
+{
+    char **texts = sm_alloc(((size_t)list->count + 1) * sizeof *texts), *at = list->bytes;
+    for (int64_t i = 0; i < list->count; i++) {
+        texts[i] = at;
+        at += strlen(at) + 1;
+    }
+    return texts;
+}
+
+/* ---- files and folders ---------------------------------------------------------------------------------------------- */
+
+static const char *const endings[] = {".png", ".jpg", ".jpeg"};
+
+static int is_image_name(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++) {
+        if (strcasecmp(dot, endings[i]) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void add_file(text_list *paths, text_list *names, const char *path, const char *name)
+{
+    const char *dot = strrchr(name, '.'), *slash = strrchr(name, '/');
+    int has_ending = dot && dot > (slash ? slash + 1 : name);
+    char *stem = sm_format("%.*s", has_ending ? (int)(dot - name) : (int)strlen(name), name);
+    add_text(paths, path);
+    add_text(names, stem);
+    sm_free(stem);
+}
+
+static int is_same_folder(const char *a, const char *b)
+{
+    char left[PATH_MAX], right[PATH_MAX];
+    return realpath(a, left) && realpath(b, right) && strcmp(left, right) == 0;
+}
+
+/* All images below a folder, hidden ones and results left out. \param below  path of the folder in the one that was named, "" or "a/b/" */
+static sm_status add_folder(const char *folder, const char *below, const char *output, text_list *paths,
+                            text_list *names)
+{
+    sm_status status = SM_OK;
+    char **entries = NULL, *path = NULL, *name = NULL;
+    size_t count = 0;
+    SM_TRY(sm_folder_list(folder, &entries, &count));
+    for (size_t i = 0; i < count; i++) {
+        sm_free(path);
+        sm_free(name);
+        path = sm_format("%s/%s", folder, entries[i]);
+        name = sm_format("%s%s", below, entries[i]);
+        if (*entries[i] == '.') {
+            continue;
+        }
+        if (sm_folder_exists(path)) {
+            char *deeper = sm_format("%s/", name);
+            status = is_same_folder(path, output) ? SM_OK : add_folder(path, deeper, output, paths, names);
+            sm_free(deeper);
+            SM_TRY(status);
+        } else if (is_image_name(entries[i])) {
+            add_file(paths, names, path, name);
+        }
+    }
+done:
+    sm_free(entries);
+    sm_free(path);
+    sm_free(name);
+    return status;
+}
+
+static sm_status list_files(const argument_words *words, const char *output, text_list *paths, text_list *names)
+{
+    sm_status status = SM_OK;
+    for (int i = 0; i < words->count; i++) {
+        const char *word = words->items[i], *slash = strrchr(word, '/');
+        int64_t before = paths->count;
+        if (sm_folder_exists(word)) {
+            SM_TRY(add_folder(word, "", output, paths, names));
+            if (paths->count == before) {
+                SM_TRY(sm_fail(SM_ERR_USAGE, "predict: %s: no image below this folder (.png, .jpg, .jpeg)", word));
+            }
+        } else if (!sm_file_exists(word)) {
+            SM_TRY(sm_fail(SM_ERR_IO, "%s: no such file or folder", word));
+        } else if (sm_h5_has_format(word, "sigmatic-dataset")) {
+            SM_TRY(sm_fail(SM_ERR_USAGE, "predict: %s: a dataset comes alone, without other images", word));
+        } else {
+            add_file(paths, names, word, slash ? slash + 1 : word);
+        }
+    }
+done:
+    return status;
+}
+
+/* ---- a dataset ------------------------------------------------------------------------------------------------------ */
+
+static sm_status choose_split(const char *path, const char *usual, char **out)
+{
+    sm_status status = SM_OK;
+    char **splits = NULL, *found = NULL;
+    size_t count = 0;
+    SM_TRY(sm_dataset_splits(path, &splits, &count));
+    for (size_t i = 0; i < count; i++) {
+        char *longer = sm_format("%s%s%s", found ? found : "", found ? ", " : "", splits[i]);
+        sm_free(found);
+        found = longer;
+        if (count == 1 || strcmp(splits[i], usual) == 0) {
+            *out = sm_strdup(splits[i]);
+            goto done;
+        }
+    }
+    status =
+        sm_fail(SM_ERR_USAGE, "predict: %s has the splits %s: name one with --split", path, found ? found : "none");
+done:
+    sm_free(splits);
+    sm_free(found);
+    return status;
+}
+
+static sm_status open_dataset(const char *path, const char *split, const char *usual, predict_inputs *inputs)
+{
+    sm_status status = SM_OK;
+    char *chosen = split ? sm_strdup(split) : NULL;
+    if (!chosen) {
+        SM_TRY(choose_split(path, usual, &chosen));
+    }
+    SM_TRY(sm_dataset_open(&path, 1, chosen, &inputs->dataset));
+    inputs->storage = sm_sample_storage_new(inputs->dataset);
+done:
+    sm_free(chosen);
+    return status;
+}
+
+/* A name may be anything; what is written stays in its folder. */
+static void list_samples(const sm_dataset *dataset, text_list *names)
+{
+    for (int64_t i = 0; i < sm_dataset_count(dataset); i++) {
+        const char *given = sm_dataset_name(dataset, i);
+        char *name = *given && *given != '.' ? sm_strdup(given) : sm_format("sample-%lld%s", (long long)i, given);
+        for (char *at = name; *at; at++) {
+            *at = *at == '/' ? '_' : *at;
+        }
+        add_text(names, name);
+        sm_free(name);
+    }
+}
+
+/* ---- all together --------------------------------------------------------------------------------------------------- */
+
+typedef struct named_file {
+    const char *name, *path;
+} named_file;
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(((const named_file *)a)->name, ((const named_file *)b)->name);
+}
+
+static sm_status check_names(const text_list *paths, const text_list *names)
+{
+    sm_status status = SM_OK;
+    char **name = texts_of(names), **path = paths->count > 0 ? texts_of(paths) : NULL;
+    named_file *sorted = sm_alloc(((size_t)names->count + 1) * sizeof *sorted);
+    for (int64_t i = 0; i < names->count; i++) {
+        sorted[i] = (named_file){name[i], path ? path[i] : "dataset"};
+    }
+    qsort(sorted, (size_t)names->count, sizeof *sorted, compare_names);
+    for (int64_t i = 1; i < names->count; i++) {
+        if (strcmp(sorted[i - 1].name, sorted[i].name) == 0) {
+            SM_TRY(sm_fail(SM_ERR_USAGE,
+                           "predict: %s and %s: both results would be called '%s'; name them in two commands with "
+                           "different --output",
+                           sorted[i - 1].path, sorted[i].path, sorted[i].name));
+        }
+    }
+done:
+    sm_free(name);
+    sm_free(path);
+    sm_free(sorted);
+    return status;
+}
+
+sm_status predict_inputs_find(sm_comm *comm, const argument_words *words, const char *split, const char *usual,
+                              const char *output, predict_inputs *inputs)
+{
+    sm_status status = SM_OK;
+    text_list paths = {0}, names = {0};
+    *inputs = (predict_inputs){0};
+    int64_t is_dataset = words->count == 1 && sm_h5_has_format(words->items[0], "sigmatic-dataset");
+    sm_comm_max_int64(comm, &is_dataset, 1);
+    if (is_dataset) {
+        SM_TRY(sm_comm_agree(comm, open_dataset(words->items[0], split, usual, inputs)));
+    }
+    if (sm_comm_rank(comm) == 0 && is_dataset) {
+        list_samples(inputs->dataset, &names);
+    } else if (sm_comm_rank(comm) == 0) {
+        status = split ? sm_fail(SM_ERR_USAGE, "predict: --split goes with a dataset")
+                       : list_files(words, output, &paths, &names);
+    }
+    if (status == SM_OK && sm_comm_rank(comm) == 0) {
+        status = check_names(&paths, &names);
+    }
+    SM_TRY(sm_comm_agree(comm, status));
+    share_texts(comm, &names);
+    inputs->count = names.count;
+    inputs->names = texts_of(&names);
+    names.bytes = NULL; /* the first name's */
+    if (!is_dataset) {
+        share_texts(comm, &paths);
+        inputs->paths = texts_of(&paths);
+        paths.bytes = NULL;
+    }
+done:
+    sm_free(paths.bytes);
+    sm_free(names.bytes);
+    return status;
+}
+
+void predict_inputs_free(predict_inputs *inputs)
+{
+    if (inputs->count > 0) {
+        sm_free(inputs->names[0]); /* all are in one block */
+        sm_free(inputs->paths ? inputs->paths[0] : NULL);
+    }
+    sm_free(inputs->names);
+    sm_free(inputs->paths);
+    sm_sample_storage_free(inputs->storage);
+    sm_dataset_close(inputs->dataset);
+    *inputs = (predict_inputs){0};
+}
+
+/* ---- one image ------------------------------------------------------------------------------------------------------ */
+
+static sm_status read_file(const char *path, predict_image *image)
+{
+    sm_image read;
+    sm_status status = sm_image_read(path, SM_IMAGE_AS_RGB | SM_IMAGE_AS_8_BIT, &read);
+    if (status == SM_OK) {
+        *image = (predict_image){read.height, read.width, read.pixels, NAN, NAN, read.pixels};
+    }
+    return status;
+}
+
+static sm_status read_sample(predict_inputs *inputs, int64_t index, predict_image *image)
+{
+    sm_sample sample;
+    sm_status status = sm_dataset_read(inputs->dataset, index, inputs->storage, &sample);
+    if (status == SM_OK) {
+        double scale = sample.original_width > 0 ? (double)sample.width / sample.original_width : 1;
+        *image = (predict_image){
+            sample.height, sample.width, sample.input, sample.baseline_metres, sample.fx_pixels * scale, NULL};
+    }
+    return status;
+}
+
+sm_status predict_inputs_read(predict_inputs *inputs, int64_t index, predict_image *image)
+{
+    return inputs->dataset ? read_sample(inputs, index, image) : read_file(inputs->paths[index], image);
+}
+
+void predict_image_free(predict_image *image)
+{
+    sm_image read = {.pixels = image->owned};
+    sm_image_free(&read);
+    *image = (predict_image){0};
+}

@@ -1,0 +1,388 @@
+#include <sigmatic/base/memory.h>
+#include <sigmatic/ops/resize.h>
+#include <sigmatic/train/predictor.h>
+
+#include "train/prediction_mean.h"
+#include "train/windows.h"
+
+#include <math.h>
+#include <string.h>
+
+const char *const sm_predict_mode_names[SM_PREDICT_MODES] = {"scale", "whole", "windows"};
+
+enum { ENGINES = 8 };
+
+/* One network, with the engines of the sizes that were met last. */
+typedef struct member {
+    sm_session *session;
+    sm_engine *engines[ENGINES], *ready; /* NULL: none has its weights packed */
+    int count;
+} member;
+
+typedef struct floats {
+    float *values;
+    size_t room;
+} floats;
+
+/* What is kept of a task from one image to the next. */
+typedef struct task_buffers {
+    floats logits, entropy, spread, decoded;
+    sm_prediction_mean mean;
+} task_buffers;
+
+struct sm_predictor {
+    sm_predictor_options options;
+    const sm_data_description *data;
+    member *members;
+    int member_count, task_count;
+    task_buffers *buffers;
+    sm_task_prediction *results;
+    floats input, workspace, weights, resize_workspace;
+};
+
+static float *room_for(floats *f, size_t count)
+{
+    if (count > f->room) {
+        sm_free(f->values);
+        f->values = sm_alloc(count * sizeof *f->values);
+        f->room = count;
+    }
+    return f->values;
+}
+
+sm_predictor *sm_predictor_new(sm_session *const *sessions, int session_count, const sm_predictor_options *options)
+{
+    sm_predictor *p = sm_alloc_zeroed(sizeof *p);
+    size_t tasks = (size_t)sessions[0]->task_count;
+    p->options = *options;
+    p->data = sessions[0]->data;
+    p->member_count = session_count;
+    p->task_count = (int)tasks;
+    p->members = sm_alloc_zeroed((size_t)session_count * sizeof *p->members);
+    p->buffers = sm_alloc_zeroed(tasks * sizeof *p->buffers);
+    p->results = sm_alloc_zeroed(tasks * sizeof *p->results);
+    for (int m = 0; m < session_count; m++) {
+        p->members[m].session = sessions[m];
+        sessions[m]->keep_dropout = options->samples > 0;
+    }
+    return p;
+}
+
+void sm_predictor_free(sm_predictor *p)
+{
+    if (!p) {
+        return;
+    }
+    for (int m = 0; m < p->member_count; m++) {
+        for (int e = 0; e < p->members[m].count; e++) {
+            sm_engine_free(p->members[m].engines[e]);
+        }
+    }
+    for (int t = 0; t < p->task_count; t++) {
+        task_buffers *b = &p->buffers[t];
+        sm_free(b->logits.values);
+        sm_free(b->entropy.values);
+        sm_free(b->spread.values);
+        sm_free(b->decoded.values);
+        sm_prediction_mean_free(&b->mean);
+    }
+    sm_free(p->input.values);
+    sm_free(p->workspace.values);
+    sm_free(p->weights.values);
+    sm_free(p->resize_workspace.values);
+    sm_free(p->members);
+    sm_free(p->buffers);
+    sm_free(p->results);
+    sm_free(p);
+}
+
+int sm_predictor_averages(const sm_predictor *p)
+{
+    return p->member_count > 1 || p->options.samples > 1;
+}
+
+/* ---- one run of one network --------------------------------------------------------------------------------------- */
+
+static sm_engine *find_engine(const member *m, int height, int width)
+{
+    for (int e = 0; e < m->count; e++) {
+        if (m->engines[e]->height == height && m->engines[e]->width == width) {
+            return m->engines[e];
+        }
+    }
+    return NULL;
+}
+
+/* The oldest makes room. */
+static sm_status add_engine(member *m, int height, int width)
+{
+    sm_session_release_memory(m->session);
+    m->ready = NULL;
+    if (m->count == ENGINES) {
+        sm_engine_free(m->engines[0]);
+        memmove(m->engines, m->engines + 1, (ENGINES - 1) * sizeof *m->engines);
+        m->count--;
+    }
+    sm_status status = sm_engine_new(m->session, height, width, 1, 0, &m->engines[m->count]);
+    m->count += status == SM_OK;
+    return status;
+}
+
+static sm_status prepare_engine(member *m, int height, int width, sm_engine **out)
+{
+    sm_status status = SM_OK;
+    if (!find_engine(m, height, width)) {
+        SM_TRY(add_engine(m, height, width));
+    }
+    *out = find_engine(m, height, width);
+    if (m->ready != *out) {
+        sm_engine_bind(m->session, *out);
+        sm_plan_prepare((*out)->plan, &(*out)->run);
+        m->ready = *out;
+    }
+done:
+    return status;
+}
+
+/* The image, or the part of it that the geometry says, as the network's input. */
+static void prepare_input(sm_predictor *p, const uint8_t *image, int height, int width, const sm_geometry *geometry)
+{
+    sm_input input = p->data->input;
+    input.height = geometry->out_height;
+    input.width = geometry->out_width;
+    size_t workspace = input.kind->workspace_floats(height, width, geometry->out_height, geometry->out_width,
+                                                    fmin(geometry->scale_x, geometry->scale_y));
+    input.kind->prepare(&input, image, height, width, geometry, room_for(&p->input, sm_input_elements(&input)),
+                        room_for(&p->workspace, workspace));
+}
+
+static void run_engine(const sm_predictor *p, sm_engine *engine, int64_t index, int run)
+{
+    const sm_batch batch = {.count_local = 1, .count_global = 1, .first_local = index, .input = p->input.values};
+    sm_engine_set_batch(engine, &batch, 1);
+    engine->run.seed = p->options.seed;
+    engine->run.step = (uint64_t)run;
+    sm_plan_forward(engine->plan, &engine->run);
+}
+
+/* ---- one network on the whole image: logits of the image's size --------------------------------------------------- */
+
+static size_t items_of(const sm_task *task, int height, int width)
+{
+    return sm_scope_items(task->target->scope, height, width);
+}
+
+static void scale_logits(sm_predictor *p, const sm_engine *engine, int t, int height, int width)
+{
+    const sm_task *task = p->results[t].task;
+    const float *from = sm_plan_output(engine->plan, &engine->run, t);
+    float *to = p->buffers[t].logits.values;
+    const sm_resize_shape shape = {engine->height, engine->width, height, width, task->channels, 0};
+    if (task->target->scope == SM_SCOPE_SAMPLE || (engine->height == height && engine->width == width)) {
+        memcpy(to, from, items_of(task, height, width) * (size_t)task->channels * sizeof *to);
+        return;
+    }
+    int threads = engine->run.threads;
+    size_t bytes = sm_resize_forward_workspace_bytes(&shape, threads);
+    sm_resize_forward(&shape, 1, from, to, room_for(&p->resize_workspace, bytes / sizeof(float) + 1), threads);
+}
+
+static sm_status run_scaled(sm_predictor *p, member *m, const uint8_t *image, const sm_geometry *geometry, int height,
+                            int width, int64_t index, int run)
+{
+    sm_status status = SM_OK;
+    sm_engine *engine;
+    SM_TRY(prepare_engine(m, geometry->out_height, geometry->out_width, &engine));
+    prepare_input(p, image, height, width, geometry);
+    run_engine(p, engine, index, run);
+    for (int t = 0; t < p->task_count; t++) {
+        scale_logits(p, engine, t, height, width);
+    }
+done:
+    return status;
+}
+
+/* \param window  counts from 0 */
+static void blend_window(sm_predictor *p, const sm_engine *engine, const sm_window_axis *y, const sm_window_axis *x,
+                         int window)
+{
+    size_t pixels = (size_t)y->extent * (size_t)x->extent;
+    const sm_window_axis one = {1, 1, 1};
+    for (int t = 0; t < p->task_count; t++) {
+        const sm_task *task = p->results[t].task;
+        const float *logits = sm_plan_output(engine->plan, &engine->run, t);
+        float *weights = p->weights.values + (size_t)t * pixels, *map = p->buffers[t].logits.values;
+        if (task->target->scope == SM_SCOPE_SAMPLE) {
+            sm_window_blend(&one, &one, 0, 0, task->channels, logits, weights, map);
+        } else {
+            sm_window_blend(y, x, window / x->count, window % x->count, task->channels, logits, weights, map);
+        }
+    }
+}
+
+static sm_status run_windows(sm_predictor *p, member *m, const uint8_t *image, const sm_geometry *geometry, int height,
+                             int width, int64_t index, int run)
+{
+    sm_status status = SM_OK;
+    sm_engine *engine;
+    sm_window_axis y = sm_window_axis_of(height, geometry->out_height, p->options.overlap);
+    sm_window_axis x = sm_window_axis_of(width, geometry->out_width, p->options.overlap);
+    size_t weights = (size_t)p->task_count * (size_t)height * (size_t)width;
+    memset(room_for(&p->weights, weights), 0, weights * sizeof(float));
+    SM_TRY(prepare_engine(m, geometry->out_height, geometry->out_width, &engine));
+    for (int w = 0; w < y.count * x.count; w++) {
+        sm_geometry part = *geometry;
+        part.offset_y = sm_window_begin(&y, w / x.count);
+        part.offset_x = sm_window_begin(&x, w % x.count);
+        prepare_input(p, image, height, width, &part);
+        run_engine(p, engine, index, run);
+        blend_window(p, engine, &y, &x, w);
+    }
+done:
+    return status;
+}
+
+/* ---- the image through all networks -------------------------------------------------------------------------------- */
+
+/* What the network reads of the image: its size, and the scale from the image to it. */
+static sm_geometry geometry_of(const sm_predictor *p, int height, int width)
+{
+    const sm_predictor_options *o = &p->options;
+    const sm_data_description *data = p->data;
+    if (o->mode == SM_PREDICT_WINDOWS) {
+        int window_height = o->height > 0 ? o->height : data->crop_height;
+        int window_width = o->width > 0 ? o->width : data->crop_width;
+        return sm_geometry_whole(window_height, window_width, window_height, window_width);
+    }
+    if (o->mode == SM_PREDICT_WHOLE) {
+        return sm_geometry_whole(height, width, height, width);
+    }
+    if (o->height > 0) {
+        return sm_geometry_whole(height, width, o->height, o->width);
+    }
+    double pixels = (double)data->input.height * data->input.width;
+    double scale = sqrt(pixels / ((double)height * width));
+    return sm_geometry_whole(height, width, (int)fmax(1, round(height * scale)), (int)fmax(1, round(width * scale)));
+}
+
+static double inverse_temperature(const sm_session *session, int t)
+{
+    const sm_likelihood *likelihood = session->weighting->tasks[t].likelihood;
+    const float *s = sm_session_log_variance(session, t);
+    return likelihood && s && likelihood->scales_logits ? exp(-(double)*s) : 1;
+}
+
+/* How a component of the values grows from the network's pixels to the image's. */
+static double growth(const sm_task *task, int component, const sm_geometry *geometry)
+{
+    int is_vectors = task->kind->learns == SM_TARGET_INSTANCE || task->target->scaling == SM_SCALING_AXES;
+    if (task->target->scaling == SM_SCALING_WIDTH || (is_vectors && component == 0)) {
+        return 1 / geometry->scale_x;
+    }
+    return is_vectors ? 1 / geometry->scale_y : 1;
+}
+
+static int is_real(const sm_task *task)
+{
+    return !sm_task_is_classification(task) && task->target->type != SM_TARGET_LABELS;
+}
+
+static void grow(const sm_task_prediction *result, const sm_geometry *geometry, float *values, float *variance)
+{
+    size_t components = (size_t)result->components;
+    for (size_t c = 0; c < components; c++) {
+        float factor = (float)growth(result->task, (int)c, geometry);
+        for (size_t i = c; factor != 1 && i < result->items * components; i += components) {
+            values[i] *= factor;
+            if (variance) {
+                variance[i] *= factor * factor;
+            }
+        }
+    }
+}
+
+/* Mean over the networks of what they learned, in the image's pixels. */
+static double mean_sigma(const sm_predictor *p, int t, const sm_geometry *geometry)
+{
+    double sum = 0;
+    for (int m = 0; m < p->member_count; m++) {
+        const sm_session *session = p->members[m].session;
+        const sm_likelihood *likelihood = session->weighting->tasks[t].likelihood;
+        const float *s = sm_session_log_variance(session, t);
+        sum += likelihood && s ? likelihood->sigma(*s) : NAN;
+    }
+    const sm_task *task = p->results[t].task;
+    return sum / p->member_count * (is_real(task) ? growth(task, 0, geometry) : 1);
+}
+
+/* Room for an image's results. */
+static void begin(sm_predictor *p, int height, int width)
+{
+    for (int t = 0; t < p->task_count; t++) {
+        const sm_task *task = p->members[0].session->tasks[t];
+        size_t items = items_of(task, height, width);
+        p->results[t] = (sm_task_prediction){.task = task, .items = items};
+        room_for(&p->buffers[t].logits, items * (size_t)task->channels);
+        if (sm_predictor_averages(p)) {
+            sm_prediction_mean_begin(&p->buffers[t].mean, task, items);
+        }
+    }
+}
+
+/* From the mean of the runs, or the one run's logits. */
+static void finish_task(sm_predictor *p, int t, const sm_geometry *geometry)
+{
+    sm_task_prediction *r = &p->results[t];
+    task_buffers *b = &p->buffers[t];
+    int averages = sm_predictor_averages(p), uncertainty = p->options.uncertainty, real = is_real(r->task);
+    r->components =
+        real ? sm_prediction_components(r->task) : (sm_task_is_classification(r->task) ? 1 : r->task->channels);
+    size_t numbers = r->items * (size_t)r->components;
+    float *entropy = uncertainty && !real ? room_for(&b->entropy, r->items) : NULL;
+    float *spread = uncertainty && averages ? room_for(&b->spread, real ? numbers : r->items) : NULL;
+    float *decoded = room_for(&b->decoded, numbers);
+    if (averages) {
+        sm_prediction_mean_end(&b->mean, b->logits.values, entropy, spread);
+    } else if (entropy) {
+        sm_prediction_entropy(r->task, r->items, b->logits.values, inverse_temperature(p->members[0].session, t),
+                              entropy);
+    }
+    if (averages && real) {
+        memcpy(decoded, b->mean.mean, numbers * sizeof *decoded);
+    } else {
+        sm_task_decode(r->task, r->items, b->logits.values, decoded);
+        r->logits = b->logits.values;
+    }
+    if (real) {
+        grow(r, geometry, decoded, spread);
+    }
+    r->values = decoded;
+    r->entropy = entropy;
+    r->information = real ? NULL : spread;
+    r->variance = real ? spread : NULL;
+    r->sigma = mean_sigma(p, t, geometry);
+}
+
+sm_status sm_predictor_run(sm_predictor *p, const uint8_t *image, int height, int width, int64_t index,
+                           const sm_task_prediction **tasks)
+{
+    sm_status status = SM_OK;
+    sm_geometry geometry = geometry_of(p, height, width);
+    int samples = p->options.samples > 0 ? p->options.samples : 1;
+    begin(p, height, width);
+    for (int run = 0; run < p->member_count * samples; run++) {
+        member *m = &p->members[run / samples];
+        SM_TRY((p->options.mode == SM_PREDICT_WINDOWS ? run_windows : run_scaled)(p, m, image, &geometry, height, width,
+                                                                                  index, run));
+        for (int t = 0; sm_predictor_averages(p) && t < p->task_count; t++) {
+            sm_prediction_mean_add(&p->buffers[t].mean, p->buffers[t].logits.values,
+                                   inverse_temperature(m->session, t));
+        }
+    }
+    for (int t = 0; t < p->task_count; t++) {
+        finish_task(p, t, &geometry);
+    }
+    *tasks = p->results;
+done:
+    return status;
+}

@@ -1,0 +1,404 @@
+/* ranks: 1 2 */
+#include "tiny_run.h"
+#include "train/prediction_mean.h"
+#include "train/windows.h"
+#include "whole_run.h"
+
+#include <sigmatic/train/checkpoint.h>
+#include <sigmatic/train/predictor.h>
+
+#include <math.h>
+#include <string.h>
+
+/* ---- windows ------------------------------------------------------------------------------------------------------- */
+
+static void windows_cover_an_image_of_any_size(void)
+{
+    static const int extents[] = {1, 5, 15, 16, 17, 31, 32, 33, 100};
+    for (size_t e = 0; e < sizeof extents / sizeof *extents; e++) {
+        for (int o = 0; o < 10; o++) {
+            sm_window_axis axis = sm_window_axis_of(extents[e], 16, o / 10.0);
+            int end = 0;
+            for (int i = 0; i < axis.count; i++) {
+                int begin = sm_window_begin(&axis, i);
+                CU_ASSERT(begin <= end && begin + 16 > end);
+                CU_ASSERT(i == 0 || end - begin >= (int)(16 * o / 10.0 - 1e-9));
+                CU_ASSERT(extents[e] < 16 || (begin >= 0 && begin + 16 <= extents[e]));
+                end = begin + 16;
+            }
+            CU_ASSERT(end >= extents[e] && (extents[e] > 16 || axis.count == 1));
+        }
+    }
+}
+
+static void blend_all(const sm_window_axis *y, const sm_window_axis *x, const float *window, float *map)
+{
+    float *weights = sm_alloc_zeroed((size_t)y->extent * (size_t)x->extent * sizeof *weights);
+    for (int i = 0; i < y->count * x->count; i++) {
+        sm_window_blend(y, x, i / x->count, i % x->count, 2, window, weights, map);
+    }
+    sm_free(weights);
+}
+
+static void what_all_windows_agree_on_keeps_its_bits(void)
+{
+    enum { WINDOW = 8, EXTENT = 29, VALUES = 2 * EXTENT * EXTENT };
+    sm_window_axis axis = sm_window_axis_of(EXTENT, WINDOW, 0.6);
+    float window[2 * WINDOW * WINDOW], map[VALUES];
+    for (int i = 0; i < 2 * WINDOW * WINDOW; i++) {
+        window[i] = i % 2 ? -0.1f : 1 / 3.0f;
+    }
+    memset(map, 0xff, sizeof map); /* NaN */
+    blend_all(&axis, &axis, window, map);
+    for (int i = 0; i < VALUES; i++) {
+        CU_ASSERT(map[i] == window[i % 2]);
+    }
+}
+
+/* Two windows of 4 over 6 pixels: the middle two have weights 2 : 1 and 1 : 2 there. */
+static void windows_are_blended_by_their_weights(void)
+{
+    sm_window_axis y = {1, 1, 1}, x = sm_window_axis_of(6, 4, 0.5);
+    float zeros[8] = {0}, ones[8] = {1, 1, 1, 1, 1, 1, 1, 1}, map[12], weights[6] = {0};
+    static const double expected[] = {0, 0, 1 / 3.0, 2 / 3.0, 1, 1};
+    sm_window_blend(&y, &x, 0, 0, 2, zeros, weights, map);
+    sm_window_blend(&y, &x, 0, 1, 2, ones, weights, map);
+    for (int i = 0; i < 6; i++) {
+        SM_TEST_AT_MOST(fabs(map[2 * i] - expected[i]), 1e-7);
+    }
+}
+
+/* ---- means --------------------------------------------------------------------------------------------------------- */
+
+static double term(double p)
+{
+    return -p * log(p);
+}
+
+static void classes_that_networks_disagree_on_have_information(void)
+{
+    static const char *const names[] = {"a", "b"};
+    static const sm_class_list classes = {.count = 2, .names = names};
+    static sm_target target = {.name = "semantic", .type = SM_TARGET_CLASS, .components = 1, .classes = &classes};
+    const sm_task task = {.kind = sm_task_kind_find("semantic"), .target = &target, .channels = 2};
+    /* Two items: the runs disagree on the first, 0.9 and 0.1; on the second both say 0.5. */
+    float first[] = {(float)log(9), 0, 3, 3}, second[] = {0, (float)log(9), -1, -1};
+    float logits[4], entropy[2], information[2];
+    sm_prediction_mean mean = {0};
+    sm_prediction_mean_begin(&mean, &task, 2);
+    sm_prediction_mean_add(&mean, first, 1);
+    sm_prediction_mean_add(&mean, second, 1);
+    sm_prediction_mean_end(&mean, logits, entropy, information);
+    SM_TEST_AT_MOST(fabs(entropy[0] - log(2)), 1e-6);
+    SM_TEST_AT_MOST(fabs(information[0] - (log(2) - term(0.9) - term(0.1))), 1e-6);
+    SM_TEST_AT_MOST(fabs(entropy[1] - log(2)), 1e-6);
+    SM_TEST_AT_MOST(information[1], 1e-6);
+    SM_TEST_AT_MOST(fabs(logits[0] - log(0.5)), 1e-6);
+    sm_prediction_entropy(&task, 2, first, 2, entropy); /* at half the temperature: 81 : 1 */
+    SM_TEST_AT_MOST(fabs(entropy[0] - term(81 / 82.0) - term(1 / 82.0)), 1e-6);
+    sm_prediction_mean_free(&mean);
+}
+
+static void values_have_the_variance_of_their_runs(void)
+{
+    static sm_target target = {.name = "disparity", .type = SM_TARGET_REAL, .components = 1, .unit = "px"};
+    const sm_task task = {.kind = sm_task_kind_find("depth"), .target = &target, .channels = 1};
+    sm_prediction_mean mean = {0};
+    float variance[2];
+    sm_prediction_mean_begin(&mean, &task, 2);
+    sm_prediction_mean_add(&mean, (float[]){1, 7}, 1);
+    sm_prediction_mean_add(&mean, (float[]){2, 7}, 1);
+    sm_prediction_mean_add(&mean, (float[]){6, 7}, 1);
+    sm_prediction_mean_end(&mean, NULL, NULL, variance);
+    CU_ASSERT(mean.mean[0] == 3 && mean.mean[1] == 7 && variance[0] == 7 && variance[1] == 0);
+    sm_prediction_mean_free(&mean);
+}
+
+/* ---- networks ------------------------------------------------------------------------------------------------------ */
+
+typedef struct network {
+    sm_config *config;
+    sm_session *session;
+    sm_dataset *dataset;
+    sm_sample_storage *storage;
+} network;
+
+/* Of a run of a few steps, with nothing but its checkpoint: the dataset only lends images. */
+static network open_network(void)
+{
+    static int trained;
+    network n = {0};
+    const char *sets[] = {"run.steps=3", "model.dropout=0.3", NULL};
+    sm_data_description *data = NULL;
+    if (!trained) {
+        SM_TEST_OK(train("predict", NULL, sets));
+        trained = 1;
+    }
+    char *path = path_in("predict", "checkpoints/step-00000003.h5");
+    n.config = tiny_config(sets);
+    SM_TEST_OK(sm_checkpoint_read_data(path, &data));
+    SM_TEST_OK(sm_session_new_described(n.config, test_comm, data, &n.session));
+    SM_TEST_OK(sm_checkpoint_load(n.session, NULL, path, 0));
+    SM_TEST_OK(sm_data_open_validation(n.config, &n.dataset));
+    n.storage = sm_sample_storage_new(n.dataset);
+    sm_data_description_free(data);
+    sm_free(path);
+    return n;
+}
+
+static void close_network(network *n)
+{
+    sm_sample_storage_free(n->storage);
+    sm_dataset_close(n->dataset);
+    sm_session_free(n->session);
+    sm_config_free(n->config);
+}
+
+static size_t value_bytes(const sm_task_prediction *p)
+{
+    return p->items * (size_t)p->components * (sm_task_is_classification(p->task) ? 1 : sizeof(float));
+}
+
+/* Values of all tasks of one image, one behind the other, freed with sm_free(). */
+static char *run_on(sm_predictor *predictor, const network *n, const uint8_t *image, int height, int width,
+                    size_t *bytes)
+{
+    const sm_task_prediction *tasks = NULL;
+    SM_TEST_OK(sm_predictor_run(predictor, image, height, width, 2, &tasks));
+    char *all = NULL;
+    *bytes = 0;
+    for (int t = 0; t < n->session->task_count; t++) {
+        all = sm_realloc(all, *bytes + value_bytes(&tasks[t]));
+        memcpy(all + *bytes, tasks[t].values, value_bytes(&tasks[t]));
+        *bytes += value_bytes(&tasks[t]);
+    }
+    return all;
+}
+
+static char *predict_sample(const network *n, int64_t index, const sm_predictor_options *options, size_t *bytes)
+{
+    sm_sample sample;
+    SM_TEST_OK(sm_dataset_read(n->dataset, index, n->storage, &sample));
+    sm_predictor *predictor = sm_predictor_new(&n->session, 1, options);
+    char *values = run_on(predictor, n, sample.input, sample.height, sample.width, bytes);
+    sm_predictor_free(predictor);
+    return values;
+}
+
+static void compare_sample(const network *n, const sm_h5 *file, sm_predictor *predictor, int64_t index)
+{
+    sm_sample sample;
+    const sm_task_prediction *tasks;
+    SM_TEST_OK(sm_dataset_read(n->dataset, index, n->storage, &sample));
+    SM_TEST_OK(sm_predictor_run(predictor, sample.input, sample.height, sample.width, index, &tasks));
+    for (int t = 0; t < n->session->task_count; t++) {
+        size_t bytes;
+        char *object = sm_format("/tasks/%s/prediction", n->session->tasks[t]->name);
+        char *evaluated = read_numbers(file, object, &bytes);
+        CU_ASSERT_EQUAL(bytes, value_bytes(&tasks[t]) * TINY_VALIDATION);
+        CU_ASSERT(memcmp(evaluated + value_bytes(&tasks[t]) * (size_t)index, tasks[t].values, value_bytes(&tasks[t])) ==
+                  0);
+        sm_free(evaluated);
+        sm_free(object);
+    }
+}
+
+/* What an evaluation of one image at a time computes, to the bit, whatever number of ranks made it. */
+static void images_of_training_size_are_predicted_as_evaluated(void)
+{
+    network n = open_network();
+    sm_evaluator *evaluator = NULL;
+    n.session->settings.evaluate_batch = sm_comm_size(test_comm);
+    SM_TEST_OK(sm_evaluator_new(n.session, n.dataset, &n.session->data->input, &evaluator));
+    char *path = sm_format("%s/evaluated.h5", sm_test_folder());
+    double *values = sm_alloc((size_t)sm_evaluator_value_count(evaluator) * sizeof *values);
+    SM_TEST_OK(sm_evaluator_run(evaluator, &(sm_evaluation){.predictions = path, .prediction_count = TINY_VALIDATION},
+                                values));
+    sm_evaluator_free(evaluator);
+    sm_session_release_memory(n.session);
+    sm_predictor *predictor = sm_predictor_new(&n.session, 1, &(sm_predictor_options){.mode = SM_PREDICT_SCALE});
+    if (is_root()) {
+        sm_h5 *file = NULL;
+        SM_TEST_OK(sm_h5_open(path, &file));
+        for (int64_t i = 0; i < TINY_VALIDATION; i++) {
+            compare_sample(&n, file, predictor, i);
+        }
+        sm_h5_close(file);
+    }
+    sm_predictor_free(predictor);
+    sm_free(values);
+    sm_free(path);
+    close_network(&n);
+}
+
+static void one_window_is_the_whole(void)
+{
+    network n = open_network();
+    size_t bytes, others;
+    char *whole = predict_sample(&n, 0, &(sm_predictor_options){.mode = SM_PREDICT_WHOLE}, &bytes);
+    char *window = predict_sample(&n, 0, &(sm_predictor_options){.mode = SM_PREDICT_WINDOWS, .overlap = 0.5}, &others);
+    char *other = predict_sample(
+        &n, 0, &(sm_predictor_options){.mode = SM_PREDICT_WINDOWS, .height = 32, .width = 48, .overlap = 0.5}, &others);
+    CU_ASSERT_EQUAL(bytes, others);
+    CU_ASSERT(memcmp(whole, window, bytes) == 0);
+    CU_ASSERT(memcmp(whole, other, bytes) != 0);
+    sm_free(whole);
+    sm_free(window);
+    sm_free(other);
+    close_network(&n);
+}
+
+static void images_smaller_than_a_window_keep_their_size(void)
+{
+    network n = open_network();
+    uint8_t *image = sm_alloc_zeroed(3 * 7 * 200);
+    size_t bytes, pixels = 7 * 200;
+    for (int m = 0; m < SM_PREDICT_MODES; m++) {
+        sm_predictor *predictor =
+            sm_predictor_new(&n.session, 1, &(sm_predictor_options){.mode = (sm_predict_mode)m, .overlap = 0.3});
+        char *values = run_on(predictor, &n, image, 7, 200, &bytes);
+        CU_ASSERT_EQUAL(bytes, pixels * (1 + 2 * sizeof(float) + sizeof(float)));
+        sm_free(values);
+        sm_predictor_free(predictor);
+    }
+    sm_free(image);
+    close_network(&n);
+}
+
+static double mean_of(const float *values, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        sum += values[i];
+    }
+    return sum / (double)count;
+}
+
+/* The network sees the same picture; its disparities are of twice the width. */
+static void disparities_are_those_of_the_image(void)
+{
+    network n = open_network();
+    sm_sample sample;
+    const sm_task_prediction *tasks;
+    SM_TEST_OK(sm_dataset_read(n.dataset, 1, n.storage, &sample));
+    int height = sample.height, width = sample.width;
+    const uint8_t *image = sample.input;
+    uint8_t *larger = sm_alloc(3 * 4 * (size_t)height * (size_t)width);
+    for (int i = 0; i < 4 * height * width; i++) {
+        int row = i / (2 * width) / 2, column = i % (2 * width) / 2;
+        memcpy(larger + 3 * i, image + 3 * (row * width + column), 3);
+    }
+    sm_predictor *predictor = sm_predictor_new(&n.session, 1, &(sm_predictor_options){.mode = SM_PREDICT_SCALE});
+    SM_TEST_OK(sm_predictor_run(predictor, image, height, width, 0, &tasks));
+    const sm_task_prediction *depth = &tasks[TINY_TASKS - 1];
+    CU_ASSERT_STRING_EQUAL(depth->task->name, "depth");
+    double small = mean_of(depth->values, depth->items), sigma = depth->sigma;
+    SM_TEST_OK(sm_predictor_run(predictor, larger, 2 * height, 2 * width, 0, &tasks));
+    CU_ASSERT_EQUAL(depth->items, 4 * (size_t)height * (size_t)width);
+    SM_TEST_AT_MOST(fabs(mean_of(depth->values, depth->items) / small - 2), 0.05); /* another antialiasing */
+    SM_TEST_AT_MOST(fabs(depth->sigma / sigma - 2), 1e-9);
+    sm_predictor_free(predictor);
+    sm_free(larger);
+    close_network(&n);
+}
+
+static void dropped_features_follow_from_the_seed(void)
+{
+    network n = open_network();
+    size_t bytes;
+    sm_predictor_options options = {.mode = SM_PREDICT_WHOLE, .samples = 4, .seed = 7, .uncertainty = 1};
+    char *first = predict_sample(&n, 0, &options, &bytes), *again = predict_sample(&n, 0, &options, &bytes);
+    options.seed = 8;
+    char *other = predict_sample(&n, 0, &options, &bytes);
+    options.samples = 0;
+    char *without = predict_sample(&n, 0, &options, &bytes);
+    CU_ASSERT(memcmp(first, again, bytes) == 0);
+    CU_ASSERT(memcmp(first, other, bytes) != 0);
+    CU_ASSERT(memcmp(first, without, bytes) != 0);
+    sm_free(first);
+    sm_free(again);
+    sm_free(other);
+    sm_free(without);
+    close_network(&n);
+}
+
+static float most_of(const float *values, size_t count)
+{
+    float most = 0;
+    for (size_t i = 0; i < count; i++) {
+        most = fmaxf(most, values[i]);
+    }
+    return most;
+}
+
+/* \param [out] spread  the most variance of depth, the most mutual information of classes */
+static void find_spread(const network *n, sm_session *const *sessions, int count, int samples, float spread[2])
+{
+    sm_sample sample;
+    const sm_task_prediction *tasks;
+    sm_predictor_options options = {.mode = SM_PREDICT_WHOLE, .samples = samples, .uncertainty = 1};
+    SM_TEST_OK(sm_dataset_read(n->dataset, 0, n->storage, &sample));
+    sm_predictor *predictor = sm_predictor_new(sessions, count, &options);
+    SM_TEST_OK(sm_predictor_run(predictor, sample.input, sample.height, sample.width, 0, &tasks));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(tasks[0].information);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(tasks[TINY_TASKS - 1].variance);
+    CU_ASSERT_PTR_NOT_NULL(tasks[0].entropy);
+    spread[0] = most_of(tasks[TINY_TASKS - 1].variance, tasks[TINY_TASKS - 1].items);
+    spread[1] = most_of(tasks[0].information, tasks[0].items);
+    sm_predictor_free(predictor);
+}
+
+static void networks_that_agree_have_no_spread(void)
+{
+    network a = open_network(), b = open_network();
+    sm_session *sessions[] = {a.session, b.session};
+    float spread[2];
+    find_spread(&a, sessions, 2, 0, spread);
+    CU_ASSERT(spread[0] == 0);
+    SM_TEST_AT_MOST(spread[1], 1e-6); /* rounding */
+    find_spread(&a, sessions, 1, 3, spread);
+    CU_ASSERT(spread[0] > 0 && spread[1] > 1e-5);
+    close_network(&a);
+    close_network(&b);
+}
+
+/* More sizes than are kept, and back to the first. */
+static void sizes_may_alternate(void)
+{
+    network n = open_network();
+    size_t bytes, again_bytes;
+    uint8_t *image = sm_alloc(3 * 64 * 64);
+    for (int i = 0; i < 3 * 64 * 64; i++) {
+        image[i] = (uint8_t)(i * 7 % 251);
+    }
+    sm_predictor *predictor = sm_predictor_new(&n.session, 1, &(sm_predictor_options){.mode = SM_PREDICT_WHOLE});
+    char *first = run_on(predictor, &n, image, 40, 40, &bytes);
+    for (int side = 30; side < 42; side++) {
+        sm_free(run_on(predictor, &n, image, side, side, &again_bytes));
+    }
+    char *again = run_on(predictor, &n, image, 40, 40, &again_bytes);
+    CU_ASSERT(bytes == again_bytes && memcmp(first, again, bytes) == 0);
+    sm_free(first);
+    sm_free(again);
+    sm_predictor_free(predictor);
+    sm_free(image);
+    close_network(&n);
+}
+
+int main(int argc, char **argv)
+{
+    sm_test_begin(&argc, &argv);
+    SM_TEST(windows_cover_an_image_of_any_size);
+    SM_TEST(what_all_windows_agree_on_keeps_its_bits);
+    SM_TEST(windows_are_blended_by_their_weights);
+    SM_TEST(classes_that_networks_disagree_on_have_information);
+    SM_TEST(values_have_the_variance_of_their_runs);
+    SM_TEST(images_of_training_size_are_predicted_as_evaluated);
+    SM_TEST(one_window_is_the_whole);
+    SM_TEST(images_smaller_than_a_window_keep_their_size);
+    SM_TEST(disparities_are_those_of_the_image);
+    SM_TEST(dropped_features_follow_from_the_seed);
+    SM_TEST(networks_that_agree_have_no_spread);
+    SM_TEST(sizes_may_alternate);
+    return sm_test_end();
+}
