@@ -54,13 +54,13 @@ TESTLIB_SOURCES := $(filter-out $(TEST_SOURCES),$(wildcard tests/*.c))
 TESTS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SOURCES))
 
 # tests/check_NAME.sh PROGRAM, for every name but those that have a target of their own
-PROGRAM_CHECKS := $(filter-out layers stall hosts slurm mpich aarch64,$(patsubst tests/check_%.sh,%,$(wildcard tests/check_*.sh)))
+PROGRAM_CHECKS := $(filter-out layers stall hosts slurm mpich aarch64 fuzz,$(patsubst tests/check_%.sh,%,$(wildcard tests/check_*.sh)))
 
 PYTHON ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import h5py, numpy, matplotlib' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := all
 .PHONY: all help demo demo-run check check-fast check-layers check-program $(PROGRAM_CHECKS:%=check-%) check-stall check-hosts check-hosts-run \
-        check-slurm check-sanitizers check-mpich check-aarch64 bench bench-run lint lint-cppcheck lint-format lint-tidy format compile-commands install uninstall clean
+        check-slurm check-sanitizers check-fuzz check-fuzz-run check-mpich check-aarch64 bench bench-run lint lint-cppcheck lint-format lint-tidy format compile-commands install uninstall clean
 
 all: $(BUILD)/sigmatic $(BUILD)/libsigmatic.so ## build the program and the library
 	@mkdir -p build && ln -sfn $(notdir $(BUILD)) build/current
@@ -170,8 +170,32 @@ PYTHON_TORCH ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import tor
 bench-run: all
 	@$(or $(PYTHON_TORCH),python3) analysis/bench.py --program $(BUILD)/sigmatic --output runs/bench.md $(BENCH)
 
+# ---- fuzzing: clang builds what reads files, with its sanitizers; the rest is the library as it is -----------------
+FUZZ_CC      ?= clang
+FUZZ_SECONDS ?= 8
+FUZZ_CFLAGS   = -std=c11 -g -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
+                -Iinclude -Isrc -DSM_VERSION='"$(VERSION)"' $(filter -I% -isystem%,$(MPI_COMMAND)) $(HDF5_CFLAGS) $(IMAGE_CFLAGS) $(TEXT_CFLAGS)
+FUZZ_SOURCES  = $(wildcard tests/fuzz/*.c src/base/*.c src/io/*.c src/data/*.c src/train/checkpoint*.c)
+MPI_COMMAND   = $(shell $(CC) -show 2>/dev/null)
+
+$(BUILD)/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	$(call SAY,CC   $<)
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/fuzz/fuzz: $(FUZZ_SOURCES:%.c=$(BUILD)/fuzz/%.o) $(BUILD)/libsigmatic.a
+	$(call SAY,LINK $@)
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined $^ $(LDFLAGS) $(filter -L% -Wl%,$(MPI_COMMAND)) $(SM_LIBS) $(filter -l%,$(MPI_COMMAND)) -lgomp -o $@
+
+check-fuzz: ## fuzz every reader of files for FUZZ_SECONDS (8) each; T="png csv" picks some
+	@$(call try_setup,check fuzz)
+	@$(AGAIN) check-fuzz-run
+
+check-fuzz-run:
+	@CLANG="$(FUZZ_CC)" tests/check_fuzz.sh $(BUILD)/fuzz/fuzz $(FUZZ_SECONDS) $(T)
+
 # ---- sources as tools see them -----------------------------------------------------------------------------------
-FORMATTED = $(wildcard src/*/*.[ch] include/sigmatic/*/*.h tests/*.[ch])
+FORMATTED = $(wildcard src/*/*.[ch] include/sigmatic/*/*.h tests/*.[ch] tests/fuzz/*.[ch])
 COMPILED  = $(sort $(LIBRARY_SOURCES) $(PROGRAM_SOURCES) $(TEST_SOURCES) $(TESTLIB_SOURCES))
 LINTED    = $(filter src/%,$(COMPILED))
 

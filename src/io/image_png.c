@@ -48,6 +48,25 @@ static void take_bytes(png_structp png, png_bytep out, size_t bytes)
     d->position += bytes;
 }
 
+/* libpng takes memory for what a chunk says of its length. \return whether all up to the end are as long as they say */
+static int chunks_are_whole(const sm_image_decoder *d)
+{
+    enum { SIGNATURE = 8, AROUND = 12 /* length, name and checksum */ };
+    size_t at = SIGNATURE;
+    while (d->bytes - at >= AROUND) {
+        const uint8_t *chunk = d->data + at;
+        uint32_t length = png_get_uint_32(chunk);
+        if (length > d->bytes - at - AROUND) {
+            return 0;
+        }
+        if (memcmp(chunk + 4, "IEND", 4) == 0) {
+            return 1;
+        }
+        at += AROUND + length;
+    }
+    return 0;
+}
+
 /* Asks libpng for whole bytes of grey or RGB. \return the channels that come out */
 static int choose(const png_handles *h, int flags)
 {
@@ -113,6 +132,10 @@ static int decode(const png_handles *h, sm_image_decoder *d)
 
 int sm_image_decode_png(sm_image_decoder *d)
 {
+    if (!chunks_are_whole(d)) {
+        snprintf(d->message, sizeof d->message, "the file is truncated");
+        return 0;
+    }
     png_handles h = {png_create_read_struct(PNG_LIBPNG_VER_STRING, d, reading_fails, ignore_warning), NULL};
     if (!h.png || !(h.info = png_create_info_struct(h.png))) {
         sm_abort("out of memory for a PNG");
