@@ -113,11 +113,27 @@ static sm_status parse_fit(const char *command, const char *text, sm_import_opti
                    sm_fit_names[1], sm_fit_names[2]);
 }
 
+static int has_word(int argc, char **argv, const char *word)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], word) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* The command is the importer that argv[0] names. */
 static sm_status import_dataset(command_context *context, int argc, char **argv)
 {
-    enum { OWN = 6 };
+    enum { OWN = 7 };
     const sm_importer *importer = importer_of(argv[0]);
+    if (importer->keys && has_word(argc, argv, "--help-describe")) {
+        if (sm_comm_rank(context->comm) == 0) {
+            sm_config_help(importer->keys, stdout);
+        }
+        return SM_OK;
+    }
     sm_status status = SM_OK;
     sm_import_options options = {0};
     const char *size = NULL, *fit = sm_fit_names[SM_FIT_STRETCH];
@@ -130,6 +146,8 @@ static sm_status import_dataset(command_context *context, int argc, char **argv)
         {"fit", ARGUMENT_TEXT, &fit, "HOW", "stretch, letterbox or crop images of other proportions (stretch)"},
         {"overwrite", ARGUMENT_FLAG, &options.overwrite, NULL,
          "replace OUTPUT if it is a dataset file (no link to one)"},
+        {"mean-std", ARGUMENT_FLAG, &options.measures, NULL,
+         "write the mean and deviation of the images of train, which training normalises by, instead of ImageNet's"},
         {"skip-bad", ARGUMENT_FLAG, &options.skip_bad, NULL,
          "name every bad file and leave its sample out; without it the first one ends the import"},
     };
@@ -140,9 +158,11 @@ static sm_status import_dataset(command_context *context, int argc, char **argv)
                        flag->metavar ? (void *)&options.values[f] : (void *)&flags[f], flag->metavar, flag->help};
     }
     char *command = sm_format("data %s", importer->name);
-    char *summary = sm_format("Imports %s at any size; ranks share the work.\n"
-                              "An interrupted import is gone on with by the same command.\n\n%s",
-                              importer->title, sm_import_resizing);
+    char *summary =
+        sm_format("Imports %s at any size; ranks share the work.\n"
+                  "An interrupted import is gone on with by the same command.%s\n\n%s",
+                  importer->title, importer->keys ? "\n--help-describe lists the keys of a description." : "",
+                  sm_import_resizing);
     SM_TRY(command_arguments(context, command, summary, table, argc, argv, &help));
     if (help) {
         goto done;

@@ -174,6 +174,9 @@ static sm_status write_head(sm_h5 *file, const sm_dataset_spec *spec)
     SM_TRY(sm_h5_write_attribute_text(file, "/", "source", spec->source));
     SM_TRY(sm_h5_write_attribute_doubles(file, "/", "mean", spec->mean ? spec->mean : input->mean, channels));
     SM_TRY(sm_h5_write_attribute_doubles(file, "/", "std", spec->std ? spec->std : input->std, channels));
+    if (spec->fit) {
+        SM_TRY(sm_h5_write_attribute_text(file, "/", "fit", spec->fit));
+    }
     if (spec->left_out_count > 0) {
         SM_TRY(sm_h5_write_attribute_int64(file, "/", "left_out", (int64_t)spec->left_out_count));
         SM_TRY(sm_h5_write_texts(file, "/left_out", spec->left_out, spec->left_out_count));

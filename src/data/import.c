@@ -6,6 +6,7 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/comm/stall.h>
 #include <sigmatic/data/dataset_writer.h>
+#include <sigmatic/data/input.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/io/image.h>
 
@@ -78,7 +79,8 @@ void sm_import_add(sm_import_list *list, const char *split, const char *name, co
     f->total++;
     append(list, "", name);
     for (int k = 0; k < list->importer->kind_count; k++) {
-        int is_there = list->importer->kinds[k].is_text ? *paths[k] != '\0' : sm_file_exists(paths[k]);
+        const sm_import_kind *kind = &list->importer->kinds[k];
+        int is_there = kind->is_text || kind->is_named ? *paths[k] != '\0' : sm_file_exists(paths[k]);
         append(list, is_there ? "+" : "-", paths[k]);
     }
 }
@@ -223,14 +225,14 @@ static void report_missing(const sm_import_list *list, int split, size_t first, 
         missing += !is_there;
     }
     if (missing == count) {
-        sm_log_warning("%s: no %s in '%s', as %s", list->root, what, list->found.split[split],
-                       path_of(list, first, kind, &is_there));
+        const char *path = path_of(list, first, kind, &is_there);
+        sm_log_warning("%s: no %s in '%s'%s%s", list->root, what, list->found.split[split], *path ? ", as " : "", path);
         return;
     }
     for (size_t i = first; i < first + count && missing > 0; i++) {
-        const char *path = path_of(list, i, kind, &is_there);
+        const char *path = path_of(list, i, kind, &is_there), *name = list->texts[name_place(list, i)];
         if (!is_there) {
-            sm_log_warning("%s: no %s of this sample", path, what);
+            sm_log_warning("%s: no %s of this sample", *path ? path : name, what);
         }
     }
 }
@@ -269,7 +271,7 @@ static void invalidate(const sm_target *target, int height, int width, void *dat
             ((float *)data)[i] = NAN;
         }
     } else {
-        memset(data, target->classes ? SM_CLASS_IGNORED : 0, items * sm_target_item_bytes(target));
+        memset(data, target->type == SM_TARGET_INSTANCE ? 0 : SM_CLASS_IGNORED, items * sm_target_item_bytes(target));
     }
 }
 
@@ -336,6 +338,15 @@ static sm_status produce(void *user, int split, int64_t index, sm_sample *sample
     return SM_OK;
 }
 
+static sm_status read_image(sm_import *import, int split, int64_t index)
+{
+    int is_there;
+    sm_sample sample = {0};
+    const char *paths[SM_IMPORT_KINDS_MAX] = {
+        path_of(import->list, place_of(import->list, split, index), 0, &is_there)};
+    return read_sample(import, paths, &sample);
+}
+
 /* Of all files of a sample. */
 static uint64_t stamp_of(void *user, int split, int64_t index)
 {
@@ -356,6 +367,7 @@ static char *origin_of(const sm_import *import)
 {
     const found *f = &import->list->found;
     const sm_import_options *options = import->options;
+    const char *facts = import->importer->facts ? import->importer->facts : "";
     uint32_t list = sm_crc32c(sm_crc32c(0, f, sizeof *f), import->list->text, f->bytes);
     char *values = sm_strdup("");
     for (int i = 0; i < SM_IMPORT_FLAGS_MAX; i++) {
@@ -365,10 +377,11 @@ static char *origin_of(const sm_import *import)
             values = more;
         }
     }
-    char *origin = sm_format("Sigmatic " SM_VERSION "\nthe importer %s\n%d x %d pixels (height x width)\nfit %s\n"
-                             "flags 0x%x\noptions%s\n%zu samples\na list of files of CRC-32C %08x\n",
-                             import->importer->name, import->height, import->width, sm_fit_names[options->fit],
-                             options->flags, values, f->total, list);
+    char *origin = sm_format(
+        "Sigmatic " SM_VERSION "\nthe importer %s\n%d x %d pixels (height x width)\nfit %s\n"
+        "flags 0x%x\noptions%s%s\n%zu samples\na list of files of CRC-32C %08x\na description of CRC-32C %08x\n",
+        import->importer->name, import->height, import->width, sm_fit_names[options->fit], options->flags, values,
+        options->measures ? " mean-std" : "", f->total, list, sm_crc32c(0, facts, strlen(facts)));
     sm_free(values);
     return origin;
 }
@@ -417,6 +430,20 @@ static void clear_import(sm_import *import)
 
 /* ---- the whole ---------------------------------------------------------------------------------------------------- */
 
+/* Of the images of train, or of the first split. */
+static sm_status measure(sm_comm *comm, sm_import *import, double mean[3], double std[3])
+{
+    const found *f = &import->list->found;
+    int split = 0;
+    for (int s = 0; s < f->split_count; s++) {
+        split = strcmp(f->split[s], "train") == 0 ? s : split;
+    }
+    memcpy(mean, sm_imagenet_mean, sizeof sm_imagenet_mean);
+    memcpy(std, sm_imagenet_std, sizeof sm_imagenet_std);
+    return import->options->measures ? sm_import_measure(comm, import, split, f->count[split], read_image, mean, std)
+                                     : SM_OK;
+}
+
 static sm_status write_dataset(sm_comm *comm, sm_import *import)
 {
     const sm_import_list *list = import->list;
@@ -434,7 +461,11 @@ static sm_status write_dataset(sm_comm *comm, sm_import *import)
         splits[s] = (sm_dataset_split_spec){list->found.split[s], list->found.count[s], names + first};
         first += (size_t)list->found.count[s];
     }
+    double mean[3], std[3];
     sm_dataset_spec spec = {.source = import->importer->title,
+                            .fit = sm_fit_names[import->options->fit],
+                            .mean = mean,
+                            .std = std,
                             .height = import->height,
                             .width = import->width,
                             .targets = import->described,
@@ -442,7 +473,9 @@ static sm_status write_dataset(sm_comm *comm, sm_import *import)
                             .has_camera = has_camera,
                             .splits = splits,
                             .split_count = list->found.split_count};
+    sm_status status = SM_OK;
     char *origin = origin_of(import);
+    SM_TRY(measure(comm, import, mean, std));
     sm_dataset_job job = {.overwrite = import->options->overwrite,
                           .produce = produce,
                           .user = import,
@@ -450,7 +483,8 @@ static sm_status write_dataset(sm_comm *comm, sm_import *import)
                           .stamp = stamp_of,
                           .skip_bad = import->options->skip_bad,
                           .stop = import->options->stop};
-    sm_status status = sm_dataset_write_job(comm, import->options->output, &spec, &job);
+    SM_TRY(sm_dataset_write_job(comm, import->options->output, &spec, &job));
+done:
     sm_free(origin);
     sm_free(names);
     return status;

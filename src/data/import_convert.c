@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 const char sm_import_resizing[] =
     "Resizing: images by an antialiased bilinear filter in which every pixel counts; classes and instances from the\n"
@@ -80,13 +81,23 @@ static int64_t nearest(const sm_import *import, int64_t item)
                                (int)(item % import->width), (int)(item / import->width));
 }
 
+void sm_import_labels(sm_import *import, int kind, const uint8_t *labels)
+{
+    size_t components = (size_t)import->target_of[kind].components;
+    uint8_t *out = import->target[kind];
+    for (int64_t i = 0; i < (int64_t)import->height * import->width; i++, out += components) {
+        int64_t from = nearest(import, i);
+        if (from < 0) {
+            memset(out, SM_CLASS_IGNORED, components);
+        } else {
+            memcpy(out, labels + (size_t)from * components, components);
+        }
+    }
+}
+
 void sm_import_class_ids(sm_import *import, int kind, const uint8_t *classes)
 {
-    uint8_t *out = import->target[kind];
-    for (int64_t i = 0; i < (int64_t)import->height * import->width; i++) {
-        int64_t from = nearest(import, i);
-        out[i] = from < 0 ? SM_CLASS_IGNORED : classes[from];
-    }
+    sm_import_labels(import, kind, classes); /* one component */
 }
 
 static int compare_ids(const void *a, const void *b)

@@ -98,6 +98,9 @@ sm_status sm_import_check_size(const sm_import *import, const char *path, int he
 /** The class of the nearest pixel. \param classes  SM_CLASS_IGNORED invalid */
 void sm_import_class_ids(sm_import *import, int kind, const uint8_t *classes);
 
+/** The labels of the nearest pixel. \param labels  a component a class: 0, 1 or SM_CLASS_IGNORED */
+void sm_import_labels(sm_import *import, int kind, const uint8_t *labels);
+
 /** The instance of the nearest pixel, renumbered 1, 2, ... in the order of the ids.
  * \param ids  0 and below: none
  * \return SM_ERR_INPUT naming `path`: more than 65535 instances */
@@ -118,6 +121,18 @@ typedef enum sm_import_rule {
 /** Real values: components as of the target of this kind; times the scale of the image as the target's `scaling` says.
  * \param values  (stored_height, stored_width, components); a pixel with a NaN among its components is invalid */
 void sm_import_reals(sm_import *import, int kind, const float *values, sm_import_rule rule);
+/** \} */
+
+/** \name For import.c */
+/** \{ */
+
+/** Mean and standard deviation of the images of `count` samples as they will be stored, in [0, 1]: sums of whole numbers,
+ * the same on any number of ranks. Reads every image once. Collective.
+ * \param read  makes the image of a sample
+ * \return SM_ERR_INPUT, SM_ERR_IO: a bad image, unless these are skipped; SM_PREEMPTED */
+sm_status sm_import_measure(sm_comm *comm, sm_import *import, int split, int64_t count,
+                            sm_status (*read)(sm_import *import, int split, int64_t index), double mean[3],
+                            double std[3]);
 /** \} */
 
 #endif

@@ -25,6 +25,7 @@ typedef struct sm_dataset_split_spec {
 /** What the file will hold. All pointers are only read during the call. */
 typedef struct sm_dataset_spec {
     const char *source;         /**< one line for the attribute `source` */
+    const char *fit;            /**< for the attribute `fit`: how images were brought to their size; NULL: none */
     const sm_input_kind *input; /**< NULL: RGB images */
     int height, width;          /**< of the input and of every target of scope pixel */
     const sm_target *targets;   /**< target_count; those of classes with their lists */

@@ -10,6 +10,7 @@
 #include <sigmatic/data/fit.h>
 #include <sigmatic/data/sample.h>
 #include <sigmatic/data/target.h>
+#include <sigmatic/io/config.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -25,6 +26,8 @@ typedef struct sm_import_kind {
     int is_camera;                /**< 1: tells baseline and focal length */
     const sm_target *described;   /**< the target that it becomes, in place of `target` and `classes`; NULL: none */
     int is_text;                  /**< 1: no path but a text; the empty one is as a file that is not there */
+    int is_named; /**< 1: the user named it (or wrote a value in its place): unless empty it counts as there, and read()
+                       fails if it is not */
 } sm_import_kind;
 
 /** An option of an importer: a flag, or with a value. */
@@ -46,6 +49,7 @@ struct sm_importer {
     const char *title;           /**< "Cityscapes"; the attribute `source` of the file */
     const char *root_help;       /**< what the folder holds */
     int root_may_be_file;        /**< 1: ROOT need not be a folder */
+    const sm_key *const *keys;   /**< of a file that says what is imported, for --help-describe; NULL: there is none */
     const sm_import_flag *flags; /**< at most SM_IMPORT_FLAGS_MAX, ends with a NULL name */
     const sm_import_kind *kinds; /**< kind 0 is the image, which every sample has */
     int kind_count;              /**< at most SM_IMPORT_KINDS_MAX */
@@ -64,7 +68,8 @@ struct sm_importer {
      * \return SM_ERR_INPUT, SM_ERR_IO, naming the file */
     sm_status (*read)(sm_import *import, const char *const *paths, sm_sample *sample);
 
-    const void *user; /**< for list() and read() of importers that are made at run time; the rest ignore it */
+    const char *facts; /**< of one made at run time: what decides beside options and files; NULL: nothing does */
+    const void *user;  /**< for list() and read() of importers that are made at run time; the rest ignore it */
 
     /** Of a row whose kinds are known only once the options are: makes the importer itself, with its own kinds, list() and
      * read(); NULL: the row is it. Collective; the same result on every rank.
@@ -87,6 +92,8 @@ struct sm_import_options {
     unsigned flags; /**< bit i: flag i of the importer was given */
     int overwrite;
     sm_fit fit;
+    int measures; /**< 1: mean and standard deviation of the file are those of the images of train (the first split if
+                       there is none), borders and bad images left out; 0: ImageNet's */
     const char *values[SM_IMPORT_FLAGS_MAX]; /**< of options with a value: the one given, NULL without */
     int skip_bad;      /**< 1: samples with bad files are warned of, each file by name, and left out */
     int (*stop)(void); /**< \return 1: this process was asked to stop; NULL: none ever is */

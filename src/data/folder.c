@@ -1,0 +1,395 @@
+/* `data folder`: whatever files a user has, as a description (INI) says. Rank 0 reads the description and completes it;
+ * every rank works with the completed text. */
+#include "data/folder.h"
+
+#include <sigmatic/base/log.h>
+#include <sigmatic/base/memory.h>
+#include <sigmatic/base/random.h>
+#include <sigmatic/io/file.h>
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DESCRIBE, SPLIT, SEED }; /* the options */
+
+static const char *const split_names[] = {"train", "val", "test"};
+enum { SPLITS = 3 };
+
+/* ---- splits ------------------------------------------------------------------------------------------------------- */
+
+/* A sample's place in an order that its name and the seed decide. */
+typedef struct draw {
+    uint64_t number;
+    size_t sample;
+} draw;
+
+static int compare_draws(const void *a, const void *b)
+{
+    const draw *x = a, *y = b;
+    int order = (x->number > y->number) - (x->number < y->number);
+    return order ? order : (x->sample > y->sample) - (x->sample < y->sample);
+}
+
+static draw draw_of(const folder_description *d, const char *name, size_t sample)
+{
+    sm_random random = sm_random_new(d->seed, sm_hash(name), 0);
+    uint64_t high = sm_random_u32(&random);
+    return (draw){high << 32 | sm_random_u32(&random), sample};
+}
+
+/* Gives the samples splits: each a share of the samples drawn by their names. */
+static sm_status draw_splits(const folder_description *d, folder_samples *samples)
+{
+    double total = d->fractions[0] + d->fractions[1] + d->fractions[2], until = 0;
+    draw *draws = sm_alloc(samples->count * sizeof *draws);
+    size_t first = 0;
+    sm_status status = SM_OK;
+    for (size_t i = 0; i < samples->count; i++) {
+        draws[i] = draw_of(d, samples->samples[i].name, i);
+    }
+    qsort(draws, samples->count, sizeof *draws, compare_draws);
+    for (int s = 0; s < SPLITS; s++) {
+        until += d->fractions[s];
+        size_t end = (size_t)((double)samples->count * until / total + 0.5);
+        if (d->fractions[s] > 0 && end == first) {
+            status = sm_fail(SM_ERR_INPUT, "%s: --split gives %s none of %zu samples", d->root, split_names[s],
+                             samples->count);
+            break;
+        }
+        for (; first < end; first++) {
+            samples->samples[draws[first].sample].split = sm_strdup(split_names[s]);
+        }
+    }
+    sm_free(draws);
+    return status;
+}
+
+static sm_status split_samples(const folder_description *d, folder_samples *samples)
+{
+    int have = 0, are_asked_for = d->fractions[0] > 0;
+    for (size_t i = 0; i < samples->count; i++) {
+        have = have || samples->samples[i].split;
+    }
+    if (have && are_asked_for) {
+        return sm_fail(SM_ERR_USAGE, "%s: --split is for samples without splits; these have some, '%s' the first",
+                       d->root, samples->samples[0].split);
+    }
+    if (have) {
+        return SM_OK;
+    }
+    if (are_asked_for) {
+        return draw_splits(d, samples);
+    }
+    sm_log_info("%s: no splits: all %zu samples are train; --split 0.8,0.2 makes train and val", d->root,
+                samples->count);
+    for (size_t i = 0; i < samples->count; i++) {
+        samples->samples[i].split = sm_strdup(split_names[0]);
+    }
+    return SM_OK;
+}
+
+/* ---- listing ------------------------------------------------------------------------------------------------------ */
+
+/* A split's name becomes that of a group of the file. */
+static int is_split_name(const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *c = name; *c; c++) {
+        if (!isalnum((unsigned char)*c) && *c != '_' && *c != '-') {
+            return 0;
+        }
+    }
+    return length > 0 && length < SM_IMPORT_SPLIT_BYTES;
+}
+
+/* Where a message finds a sample: the manifest's row, else its image. */
+static const char *place_of(const folder_description *d, const folder_sample *sample)
+{
+    return sample->sources[d->row_kind >= 0 ? d->row_kind : 0];
+}
+
+static sm_status check_split_name(const folder_description *d, const folder_sample *sample)
+{
+    if (!is_split_name(sample->split)) {
+        return sm_fail(SM_ERR_INPUT, "%s: split '%s': expected up to %d letters, digits, '_' and '-'",
+                       place_of(d, sample), sample->split, SM_IMPORT_SPLIT_BYTES - 1);
+    }
+    return SM_OK;
+}
+
+/* The splits in the order of the file: train, val, test, then others as they come. */
+static sm_status list_splits(const folder_description *d, const folder_samples *samples,
+                             const char *names[SM_IMPORT_SPLITS_MAX], int *count)
+{
+    const char *all[SPLITS + SM_IMPORT_SPLITS_MAX];
+    int used[SPLITS + SM_IMPORT_SPLITS_MAX] = {0}, all_count = SPLITS;
+    memcpy(all, split_names, sizeof split_names);
+    *count = 0;
+    for (size_t i = 0; i < samples->count; i++) {
+        const folder_sample *sample = &samples->samples[i];
+        sm_status status = check_split_name(d, sample);
+        int s = 0;
+        while (s < all_count && strcmp(all[s], sample->split) != 0) {
+            s++;
+        }
+        if (status == SM_OK && s == SPLITS + SM_IMPORT_SPLITS_MAX) {
+            status = sm_fail(SM_ERR_INPUT, "%s: '%s' is one more than the %d splits that a file may have",
+                             place_of(d, sample), sample->split, SM_IMPORT_SPLITS_MAX);
+        }
+        if (status != SM_OK) {
+            return status;
+        }
+        all[s] = sample->split;
+        used[s] = 1;
+        all_count += s == all_count;
+    }
+    for (int s = 0; s < all_count; s++) {
+        if (used[s] && *count == SM_IMPORT_SPLITS_MAX) {
+            return sm_fail(SM_ERR_INPUT, "%s: more than %d splits, '%s' among them", d->root, SM_IMPORT_SPLITS_MAX,
+                           all[s]);
+        }
+        if (used[s]) {
+            names[(*count)++] = all[s];
+        }
+    }
+    return SM_OK;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    const folder_sample *const *x = a, *const *y = b;
+    int order = strcmp((*x)->split, (*y)->split);
+    return order ? order : strcmp((*x)->name, (*y)->name);
+}
+
+/* Predictions and messages call samples by their names. */
+static sm_status check_unique(const folder_description *d, const folder_samples *samples)
+{
+    sm_status status = SM_OK;
+    const folder_sample **sorted = sm_alloc(samples->count * sizeof *sorted);
+    for (size_t i = 0; i < samples->count; i++) {
+        sorted[i] = &samples->samples[i];
+    }
+    qsort(sorted, samples->count, sizeof *sorted, compare_names);
+    for (size_t i = 1; status == SM_OK && i < samples->count; i++) {
+        if (compare_names(&sorted[i - 1], &sorted[i]) == 0) {
+            status = sm_fail(SM_ERR_INPUT, "%s and %s: '%s' is twice in split %s", place_of(d, sorted[i - 1]),
+                             place_of(d, sorted[i]), sorted[i]->name, sorted[i]->split);
+        }
+    }
+    sm_free(sorted);
+    return status;
+}
+
+static sm_status list_samples(const char *root, sm_import_list *list)
+{
+    sm_status status = SM_OK;
+    const folder_description *d = sm_import_importer(list)->user;
+    const char *splits[SM_IMPORT_SPLITS_MAX];
+    int count;
+    folder_samples samples = {.kind_count = d->kind_count};
+    (void)root;
+    SM_TRY(folder_find_samples(d, &samples));
+    SM_TRY(split_samples(d, &samples));
+    SM_TRY(list_splits(d, &samples, splits, &count));
+    SM_TRY(check_unique(d, &samples));
+    for (int s = 0; s < count; s++) {
+        for (size_t i = 0; i < samples.count; i++) {
+            const folder_sample *sample = &samples.samples[i];
+            if (strcmp(sample->split, splits[s]) == 0) {
+                sm_import_add(list, splits[s], sample->name, (const char *const *)sample->sources);
+            }
+        }
+    }
+    SM_TRY(d->describe ? SM_OK : folder_suggest(d));
+done:
+    folder_samples_clear(&samples);
+    return status;
+}
+
+/* ---- one sample --------------------------------------------------------------------------------------------------- */
+
+static sm_status read_camera(const char *text, sm_sample *sample)
+{
+    char *end;
+    sample->baseline_metres = strtod(text, &end);
+    const char *fx = end;
+    sample->fx_pixels = strtod(fx, &end);
+    if (*end != '\0' || end == fx || !(sample->baseline_metres > 0) || !(sample->fx_pixels > 0)) {
+        return sm_fail(SM_ERR_INPUT, "baseline_metres and fx_pixels are '%s': expected two positive numbers", text);
+    }
+    return SM_OK;
+}
+
+static sm_status read_parts(sm_import *import, const folder_description *d, const char *const *paths, sm_sample *sample)
+{
+    sm_status status = SM_OK;
+    SM_TRY(sm_import_image(import, paths[0]));
+    for (int t = 0; t < d->target_count; t++) {
+        if (paths[1 + t]) {
+            SM_TRY(d->targets[t].kind->read(import, 1 + t, &d->targets[t], paths[1 + t]));
+        }
+    }
+    if (d->camera_kind >= 0 && paths[d->camera_kind]) {
+        SM_TRY(read_camera(paths[d->camera_kind], sample));
+    }
+done:
+    return status;
+}
+
+/* A message begins with the row that named the file. */
+static sm_status read_sample(sm_import *import, const char *const *paths, sm_sample *sample)
+{
+    const folder_description *d = import->importer->user;
+    sm_status status = read_parts(import, d, paths, sample);
+    if (status != SM_OK && d->row_kind >= 0 && paths[d->row_kind]) {
+        char *message = sm_strdup(sm_error_message());
+        status = sm_fail(status, "%s: %s", paths[d->row_kind], message);
+        sm_free(message);
+    }
+    return status;
+}
+
+/* ---- the importer ------------------------------------------------------------------------------------------------- */
+
+static void free_importer(sm_importer *importer)
+{
+    folder_description *d = (folder_description *)importer->user;
+    folder_description_clear(d);
+    sm_config_free(d->config);
+    sm_free(d->text);
+    sm_free(d);
+    sm_free(importer);
+}
+
+/* "0.8,0.2", "8,1,1": shares of train, val and test. */
+static sm_status read_fractions(const char *text, double fractions[3])
+{
+    const char *at = text;
+    int count = 0;
+    double total = 0;
+    for (char *end = NULL; count < SPLITS; at = end + 1) {
+        fractions[count] = strtod(at, &end);
+        total += fractions[count];
+        if (end == at || !(fractions[count] >= 0) || (*end != ',' && *end != '\0')) {
+            break;
+        }
+        count++;
+        if (*end == '\0' && fractions[0] > 0 && total < 1e9) {
+            return SM_OK;
+        }
+    }
+    return sm_fail(SM_ERR_USAGE,
+                   "data folder: --split '%s': expected the shares of train, val and test, as 0.8,0.1,0.1", text);
+}
+
+static sm_status read_options(const sm_import_options *options, folder_description *d)
+{
+    sm_status status = SM_OK;
+    char *end;
+    const char *seed = options->values[SEED] ? options->values[SEED] : "1";
+    d->root = options->root;
+    d->describe = options->values[DESCRIBE];
+    if (options->values[SPLIT]) {
+        SM_TRY(read_fractions(options->values[SPLIT], d->fractions));
+    }
+    d->seed = strtoull(seed, &end, 10);
+    if (!isdigit((unsigned char)*seed) || *end != '\0') {
+        status = sm_fail(SM_ERR_USAGE, "data folder: --seed '%s': a whole number expected", seed);
+    }
+done:
+    return status;
+}
+
+/* Rank 0: the description, and all of it as one text, with the names of classes that it leaves to be found. */
+static sm_status complete(folder_description *d)
+{
+    sm_status status = SM_OK;
+    int found;
+    if (!sm_file_exists(d->root)) {
+        SM_TRY(sm_fail(SM_ERR_IO, "%s: no such file or folder", d->root));
+    }
+    d->has_manifest = !sm_folder_exists(d->root);
+    SM_TRY(d->describe ? sm_config_read(d->config, d->describe) : SM_OK);
+    SM_TRY(sm_config_check(d->config));
+    SM_TRY(folder_describe(d));
+    SM_TRY(folder_find_names(d, &found));
+    if (found) {
+        folder_description_clear(d);
+        SM_TRY(folder_describe(d));
+    }
+    d->text = sm_config_text(d->config);
+done:
+    return status;
+}
+
+/* The others make theirs from that text. */
+static sm_status copy_description(folder_description *d)
+{
+    sm_status status = sm_config_read_text(d->config, d->root, d->text);
+    return status == SM_OK ? folder_describe(d) : status;
+}
+
+static sm_status share_description(sm_comm *comm, folder_description *d)
+{
+    int is_root = sm_comm_rank(comm) == 0;
+    sm_status status = SM_OK;
+    SM_TRY(sm_comm_agree(comm, is_root ? complete(d) : SM_OK));
+    int64_t facts[2] = {d->has_manifest, is_root ? (int64_t)strlen(d->text) + 1 : 0};
+    sm_comm_broadcast(comm, facts, sizeof facts, 0);
+    d->has_manifest = (int)facts[0];
+    d->text = is_root ? d->text : sm_alloc((size_t)facts[1]);
+    sm_comm_broadcast(comm, d->text, (size_t)facts[1], 0);
+    SM_TRY(sm_comm_agree(comm, is_root ? SM_OK : copy_description(d)));
+done:
+    return status;
+}
+
+extern const sm_importer sm_folder_importer;
+
+static sm_status make_importer(sm_comm *comm, const sm_import_options *options, sm_importer **made)
+{
+    sm_status status = SM_OK;
+    folder_description *d = sm_alloc_zeroed(sizeof *d);
+    *made = sm_alloc(sizeof **made);
+    **made = sm_folder_importer;
+    (*made)->user = d;
+    (*made)->make = NULL;
+    (*made)->free = free_importer;
+    d->config = sm_config_new(folder_tables);
+    SM_TRY(read_options(options, d));
+    SM_TRY(share_description(comm, d));
+    (*made)->facts = d->text;
+    (*made)->kinds = d->kinds;
+    (*made)->kind_count = d->kind_count;
+done:
+    if (status != SM_OK) {
+        free_importer(*made);
+        *made = NULL;
+    }
+    return status;
+}
+
+static const sm_import_flag options[] = {
+    [DESCRIBE] = {"describe", "what the columns of a manifest or the folders are (INI); --help-describe lists the keys",
+                  "FILE"},
+    [SPLIT] = {"split", "shares of train, val and test of samples without splits, drawn by their names: 0.8,0.1,0.1",
+               "SHARES"},
+    [SEED] = {"seed", "of that draw (1)", "N"},
+    {0},
+};
+
+const sm_importer sm_folder_importer = {
+    .name = "folder",
+    .summary = "import any images, with labels or values",
+    .title = "images and what a description says of them",
+    .root_help = "folder with images/, labels/, ..., or a manifest (CSV) with a column image and one a target",
+    .root_may_be_file = 1,
+    .keys = folder_tables,
+    .flags = options,
+    .list = list_samples,
+    .read = read_sample,
+    .make = make_importer,
+};

@@ -1,0 +1,163 @@
+/** \file
+ * Parts of `data folder`: what a description (INI) says of a user's files, and how samples are found and read by it. */
+#ifndef SIGMATIC_SRC_DATA_FOLDER_H
+#define SIGMATIC_SRC_DATA_FOLDER_H
+
+#include "data/importer.h"
+
+#include <sigmatic/io/config.h>
+#include <sigmatic/io/csv.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct folder_target folder_target;
+
+/** What files or values of one target may be: a row of the table in folder_kinds.c. */
+typedef struct folder_kind {
+    const char *name;     /**< of the key `kind`: "class_map" */
+    const char *standard; /**< the standard target whose unit, scaling and limits it takes; NULL: as the keys say */
+    sm_target_type type;
+    sm_scope scope;
+    int has_classes;     /**< names are needed, or found */
+    int zero_is_invalid; /**< unless the key `invalid` says otherwise */
+
+    /** Makes the target of one sample. \param source  a path, or the text of a cell
+     * \return SM_ERR_INPUT, SM_ERR_IO, naming the file, or what is wrong with the text */
+    sm_status (*read)(sm_import *import, int kind, const folder_target *target, const char *source);
+} folder_kind;
+
+extern const folder_kind folder_kinds[]; /**< ends with a NULL name */
+
+/** A stored id, or a colour R + 256 G + 65536 B, and what it means. */
+typedef struct folder_id {
+    int32_t id;
+    uint8_t class_id; /**< SM_CLASS_IGNORED: ignored */
+} folder_id;
+
+/** Ids or colours in ascending order. */
+typedef struct folder_ids {
+    folder_id *ids;
+    size_t count;
+} folder_ids;
+
+/** [target.NAME]. Texts belong to the config. */
+struct folder_target {
+    const char *section, *name;
+    const folder_kind *kind;
+    sm_target target; /**< its class list is `classes` */
+    sm_class_list classes;
+    uint8_t (*palette)[3], *thing;
+    folder_ids ids, colours;
+    int ignores_unlisted;
+    const char *folder, *suffix;
+    const char *const *columns; /**< of the manifest, one, or one a component */
+    size_t column_count;
+    double scale, offset;
+    double invalid[16]; /**< stored numbers that mean nothing */
+    size_t invalid_count;
+    int64_t background[16];
+    size_t background_count;
+    int is_sparse;
+};
+
+/** Numbers of the camera: constants, or columns of the manifest. NULL: unknown. */
+typedef struct folder_camera {
+    const char *baseline_metres, *fx_pixels;
+} folder_camera;
+
+/** A whole description with the options of the command. */
+typedef struct folder_description {
+    sm_config *config;
+    char *text;           /**< of the config, complete */
+    const char *describe; /**< the INI; NULL: none, only images are taken */
+    const char *root;     /**< the folder, or the manifest */
+    int has_manifest;
+    const char *image_column, *split_column, *image_folder, *image_suffix;
+    folder_target *targets;
+    int target_count;
+    folder_camera camera;
+    double fractions[3]; /**< of train, val, test; 0, 0, 0: not asked for */
+    uint64_t seed;
+    sm_import_kind kinds[SM_IMPORT_KINDS_MAX]; /**< image, targets, then these two, -1 where there is none */
+    int camera_kind, row_kind, kind_count;
+} folder_description;
+
+/** The keys of a description, for the reference; ends with NULL. */
+extern const sm_key *const folder_tables[];
+
+/** Joins keys and kinds into what list() and read() work with. Any rank.
+ * \return SM_ERR_CONFIG naming file, line and key */
+sm_status folder_describe(folder_description *description);
+
+/** Undoes it; the config stays. */
+void folder_description_clear(folder_description *description);
+
+/** \return 1 if the names of the target's classes are not given, but may be found by folder_find_names(). */
+int folder_names_are_found(const folder_target *target);
+
+/** Gives the config the names that cells, or the folders of images, tell, in alphabetical order; of whole numbers all from
+ * 0 on. The description is to be made anew if there are such. Rank 0.
+ * \param [out] found  1: names were set */
+sm_status folder_find_names(folder_description *description, int *found);
+
+/** A sample that was found, before it goes into the list. Texts are owned. */
+typedef struct folder_sample {
+    char *name, *split; /**< split NULL: none known */
+    char **sources;     /**< of each kind */
+} folder_sample;
+
+typedef struct folder_samples {
+    folder_sample *samples;
+    size_t count, room;
+    int kind_count;
+} folder_samples;
+
+/** \param sources  of each kind; taken over, as are name and split */
+void folder_samples_add(folder_samples *samples, char *name, char *split, char **sources);
+void folder_samples_clear(folder_samples *samples);
+
+/** Finds the samples of the manifest, or of the folder. Rank 0. */
+sm_status folder_find_in_manifest(const folder_description *description, folder_samples *samples);
+sm_status folder_find_in_folders(const folder_description *description, folder_samples *samples);
+static inline sm_status folder_find_samples(const folder_description *description, folder_samples *samples)
+{
+    return description->has_manifest ? folder_find_in_manifest(description, samples)
+                                     : folder_find_in_folders(description, samples);
+}
+
+/** Files below a folder and in its subfolders, by their path in it without extension.
+ * Hidden ones, and those of other extensions, are left out. */
+typedef struct folder_file {
+    char *stem, *path;
+} folder_file;
+typedef struct folder_files {
+    folder_file *files; /**< in ascending order of stem, then path */
+    size_t count, room;
+} folder_files;
+
+enum { FOLDER_DEEP = 32 }; /**< levels: not without end, a link may lead back */
+
+/** \param levels      of subfolders: 0 or FOLDER_DEEP
+ * \param extensions  ".png", ...; any case of letters; ends with NULL
+ * \param suffix      the end of a stem that is not part of it; files without it are left out */
+sm_status folder_files_find(const char *folder, int levels, const char *const *extensions, const char *suffix,
+                            folder_files *files);
+void folder_files_clear(folder_files *files);
+/** \return the path of a stem; NULL if there is none. */
+const char *folder_files_path(const folder_files *files, const char *stem);
+
+extern const char *const folder_image_extensions[], *const folder_map_extensions[], *const folder_value_extensions[];
+/** \return 1 if the text ends with one of the extensions. */
+int folder_has_extension(const char *text, const char *const *extensions);
+
+/** The text of a cell: itself, or that of the .txt that it names, without blanks at its end.
+ * \param [out] text  freed by the caller */
+sm_status folder_cell_text(const char *source, char **text);
+/** Takes the next of several names, separated by '|' or ';', off a text. \return it, freed by the caller; NULL: none is left */
+char *folder_next_name(const char **text);
+
+/** Without a description: prints on rank 0 what else there is beside the images, as a description to begin with. */
+sm_status folder_suggest(const folder_description *description);
+
+#endif
