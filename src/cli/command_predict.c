@@ -169,6 +169,9 @@ static sm_status understand(predict_job *job)
     job->predictor_options =
         (sm_predictor_options){.overlap = o->overlap, .samples = (int)o->samples, .uncertainty = o->uncertainty};
     SM_TRY(parse_formats(job));
+    for (int f = 0; f < job->format_count; f++) {
+        job->predictor_options.instances |= job->formats[f]->wants_instances;
+    }
     SM_TRY(parse_mode(job));
     SM_TRY(parse_size(job));
     SM_TRY(check_numbers(o));
@@ -477,8 +480,9 @@ sm_status command_predict(command_context *context, int argc, char **argv)
          "PNG and JPEG files, folders with such (all below them), or one dataset file"},
         {"output", ARGUMENT_TEXT, &o.output, "DIR", "folder of the results, one below it a format (predictions)"},
         {"format", ARGUMENT_TEXT, &o.formats, "LIST",
-         "overlay (default), classes, cityscapes, disparity, metres, millimetres, npy, hdf5, csv, "
-         "joined by commas: README, Predict"},
+         "overlay (default), classes, instances, cityscapes, cityscapes-instances, disparity, metres, millimetres, "
+         "npy, "
+         "hdf5, csv, joined by commas: README, Predict"},
         {"mode", ARGUMENT_TEXT, &o.mode, "MODE",
          "scale (default): to as many pixels as training's images had, results back; whole: as large as it is; "
          "windows: "

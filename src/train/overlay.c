@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Hues so far apart differ, however many there are. */
+static const double GOLDEN_SECTION = 0.618033988749895;
+
 static const uint8_t paper[3] = {24, 24, 28}, ink[3] = {235, 235, 235}, faint[3] = {150, 150, 155};
 
 enum {
@@ -89,6 +92,44 @@ static void add_classes(overlay *o, const sm_task_prediction *task)
     blend(image->rgb, pixels_of(image), CLASSES_SHARE, p->rgb);
 }
 
+/* Whether the pixel belongs to an instance that ends within `reach` pixels. */
+static int is_outline(const sm_instance_list *list, int row, int column, int reach)
+{
+    int own = list->labels[(size_t)row * (size_t)list->width + (size_t)column];
+    for (int y = row - reach; own >= 0 && y <= row + reach; y++) {
+        for (int x = column - reach; x <= column + reach; x++) {
+            if (y >= 0 && x >= 0 && y < list->height && x < list->width &&
+                list->labels[(size_t)y * (size_t)list->width + (size_t)x] != own) {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+
+static void draw_outlines(const sm_instance_list *list, uint8_t *rgb)
+{
+    enum { WIDTH_A_LINE = 800 }; /* thicker on larger images */
+    int reach = 1 + list->width / WIDTH_A_LINE;
+    for (int row = 0; row < list->height; row++) {
+        for (int column = 0; column < list->width; column++) {
+            size_t pixel = (size_t)row * (size_t)list->width + (size_t)column;
+            if (is_outline(list, row, column, reach)) {
+                sm_picture_hue(GOLDEN_SECTION * list->labels[pixel], 1, rgb + 3 * pixel);
+            }
+        }
+    }
+}
+
+/* On the first panel: that of the classes, if there are any. */
+static void add_instances(overlay *o, const sm_task_prediction *task)
+{
+    panel *p = &o->panels[0];
+    size_t length = strlen(p->caption);
+    draw_outlines(task->instances, p->rgb);
+    snprintf(p->caption + length, sizeof p->caption - length, "%s%s", length > 0 ? ", " : "", task->task->name);
+}
+
 static void add_reals(overlay *o, const sm_task_prediction *task)
 {
     panel *p = add_panel(o);
@@ -141,36 +182,55 @@ static void add_deviation(overlay *o, const sm_task_prediction *task)
     sm_free(deviation);
 }
 
-static void add_panels(overlay *o)
+static int is_map(const sm_task_prediction *task)
+{
+    return task->task->target->scope == SM_SCOPE_PIXEL;
+}
+
+/* The image under its classes, or alone where no task has any; then instances on it. */
+static void add_image_panels(overlay *o)
 {
     const sm_predicted_image *image = o->image;
     for (int t = 0; t < image->task_count; t++) {
-        const sm_task_prediction *task = &image->tasks[t];
-        if (task->task->target->scope != SM_SCOPE_PIXEL) {
-            continue;
-        }
-        if (sm_task_is_classification(task->task) || task->task->target->type == SM_TARGET_LABELS) {
-            add_classes(o, task);
-        } else if (task->task->target->type == SM_TARGET_REAL) {
-            add_reals(o, task);
+        if (is_map(&image->tasks[t]) && image->tasks[t].task->target->classes) {
+            add_classes(o, &image->tasks[t]);
         }
     }
     if (o->count == 0) {
         memcpy(add_panel(o)->rgb, image->rgb, 3 * pixels_of(image));
     }
     for (int t = 0; t < image->task_count; t++) {
-        const sm_task_prediction *task = &image->tasks[t];
-        if (task->task->target->scope != SM_SCOPE_PIXEL) {
-            continue;
+        if (image->tasks[t].instances) {
+            add_instances(o, &image->tasks[t]);
         }
-        if (task->entropy) {
-            add_map(o, task, "entropy", "nat", 1, task->entropy);
+    }
+}
+
+static void add_uncertainty_panels(overlay *o, const sm_task_prediction *task)
+{
+    if (task->entropy) {
+        add_map(o, task, "entropy", "nat", 1, task->entropy);
+    }
+    if (task->information) {
+        add_map(o, task, "mutual information", "nat", 1, task->information);
+    }
+    if (task->variance) {
+        add_deviation(o, task);
+    }
+}
+
+static void add_panels(overlay *o)
+{
+    const sm_predicted_image *image = o->image;
+    add_image_panels(o);
+    for (int t = 0; t < image->task_count; t++) {
+        if (is_map(&image->tasks[t]) && image->tasks[t].task->target->type == SM_TARGET_REAL) {
+            add_reals(o, &image->tasks[t]);
         }
-        if (task->information) {
-            add_map(o, task, "mutual information", "nat", 1, task->information);
-        }
-        if (task->variance) {
-            add_deviation(o, task);
+    }
+    for (int t = 0; t < image->task_count; t++) {
+        if (is_map(&image->tasks[t])) {
+            add_uncertainty_panels(o, &image->tasks[t]);
         }
     }
 }

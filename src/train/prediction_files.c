@@ -36,6 +36,11 @@ static int takes_depth(const sm_task *task)
                                      task->target->components == 1 && strcmp(task->target->unit, "m") == 0);
 }
 
+static int takes_vectors(const sm_task *task)
+{
+    return is_pixel(task) && task->kind->learns == SM_TARGET_INSTANCE;
+}
+
 static int takes_any(const sm_task *task)
 {
     (void)task;
@@ -119,6 +124,70 @@ static sm_status write_codes(const sm_predicted_image *image, const float *value
 static sm_status write_disparity(const sm_predicted_image *image, const sm_task_prediction *task, const char *path)
 {
     return write_codes(image, task->values, disparity_code, path);
+}
+
+/* ---- instances ----------------------------------------------------------------------------------------------------- */
+
+/* \return ids from 1, 0 where there is none, freed with sm_free() */
+static uint16_t *instance_ids(const sm_instance_list *list)
+{
+    size_t pixels = (size_t)list->height * (size_t)list->width;
+    uint16_t *ids = sm_alloc(pixels * sizeof *ids);
+    for (size_t i = 0; i < pixels; i++) {
+        ids[i] = list->labels[i] < UINT16_MAX ? (uint16_t)(list->labels[i] + 1) : 0;
+    }
+    return ids;
+}
+
+static sm_status write_instances(const sm_predicted_image *image, const sm_task_prediction *task, const char *path)
+{
+    uint16_t *ids = instance_ids(task->instances);
+    sm_status status = write_png(image, 16, ids, path);
+    sm_free(ids);
+    return status;
+}
+
+static sm_status write_mask(const sm_predicted_image *image, const sm_instance_list *list, int instance,
+                            const char *path)
+{
+    size_t pixels = (size_t)list->height * (size_t)list->width;
+    uint8_t *mask = sm_alloc(pixels);
+    for (size_t i = 0; i < pixels; i++) {
+        mask[i] = list->labels[i] == instance ? 255 : 0;
+    }
+    sm_status status = write_png(image, 8, mask, path);
+    sm_free(mask);
+    return status;
+}
+
+/* A line an instance, "mask labelId confidence"; the masks first, so that no list names one that is not there. */
+static sm_status write_instance_list(const sm_predicted_image *image, const sm_task_prediction *task, const char *path)
+{
+    sm_status status = SM_OK;
+    const sm_instance_list *list = task->instances;
+    uint8_t ids[SM_CLASSES_MAX];
+    const char *slash = strrchr(path, '/');
+    char *lines = sm_strdup(""), *stem = sm_format("%.*s", (int)(strlen(slash + 1) - strlen(".txt")), slash + 1);
+    if (!task->instance_classes) {
+        SM_TRY(sm_fail(SM_ERR_INPUT, "task '%s': Cityscapes' instances need classes, and no task says where things are",
+                       task->task->name));
+    }
+    SM_TRY(find_label_ids(task->instance_classes, ids));
+    for (int k = 0; k < list->count; k++) {
+        const sm_instance *one = &list->instances[k];
+        char *mask = sm_format("%.*s/%s_mask_%03d.png", (int)(slash - path), path, stem, k);
+        status = write_mask(image, list, k, mask);
+        sm_free(mask);
+        SM_TRY(status);
+        char *longer = sm_format("%s%s_mask_%03d.png %d %.6f\n", lines, stem, k, ids[one->class_id], one->confidence);
+        sm_free(lines);
+        lines = longer;
+    }
+    SM_TRY(sm_file_write_atomic(path, lines, strlen(lines)));
+done:
+    sm_free(lines);
+    sm_free(stem);
+    return status;
 }
 
 /* ---- metres -------------------------------------------------------------------------------------------------------- */
@@ -224,6 +293,13 @@ static sm_status write_arrays(const sm_predicted_image *image, const sm_task_pre
     char *other = NULL;
     SM_TRY(write_npy(image, task->task, is_float(task->task) ? SM_NPY_F32 : SM_NPY_U8, task->components, task->values,
                      path));
+    if (task->instances) {
+        uint16_t *ids = instance_ids(task->instances);
+        other = sm_format("%.*s.instances.npy", (int)(strlen(path) - strlen(".npy")), path);
+        status = write_npy(image, task->task, SM_NPY_U16, 1, ids, other);
+        sm_free(ids);
+        SM_TRY(status);
+    }
     list_uncertainties(task, arrays);
     for (int i = 0; i < UNCERTAINTIES; i++) {
         if (arrays[i].values) {
@@ -250,6 +326,34 @@ static sm_status put_array(sm_h5 *file, const sm_predicted_image *image, const s
     return status;
 }
 
+/* The map, and a number an instance of each of what is known of it. */
+static sm_status put_instances(sm_h5 *file, const sm_predicted_image *image, const sm_task_prediction *p,
+                               const char *group)
+{
+    sm_status status = SM_OK;
+    const sm_instance_list *list = p->instances;
+    size_t count = (size_t)list->count;
+    uint16_t *ids = instance_ids(list);
+    int64_t *classes = sm_alloc((count + 1) * sizeof *classes);
+    double *confidences = sm_alloc((count + 1) * sizeof *confidences);
+    char *class_object = sm_format("%s/instance_class", group);
+    char *confidence_object = sm_format("%s/instance_confidence", group);
+    for (size_t k = 0; k < count; k++) {
+        classes[k] = list->instances[k].class_id;
+        confidences[k] = list->instances[k].confidence;
+    }
+    SM_TRY(put_array(file, image, p->task, group, "instances", SM_H5_U16, 1, ids));
+    SM_TRY(sm_h5_write(file, class_object, SM_H5_INT64, 1, &count, classes));
+    SM_TRY(sm_h5_write(file, confidence_object, SM_H5_DOUBLE, 1, &count, confidences));
+done:
+    sm_free(ids);
+    sm_free(classes);
+    sm_free(confidences);
+    sm_free(class_object);
+    sm_free(confidence_object);
+    return status;
+}
+
 static sm_status put_task(sm_h5 *file, const sm_predicted_image *image, const sm_task_prediction *p)
 {
     sm_status status = SM_OK;
@@ -268,6 +372,9 @@ static sm_status put_task(sm_h5 *file, const sm_predicted_image *image, const sm
             SM_TRY(put_array(file, image, task, group, arrays[i].name, SM_H5_FLOAT, arrays[i].components,
                              arrays[i].values));
         }
+    }
+    if (p->instances) {
+        SM_TRY(put_instances(file, image, p, group));
     }
     SM_TRY(sm_h5_write_attribute_text(file, group, "kind", task->kind->name));
     SM_TRY(sm_h5_write_attribute_text(file, group, "unit", is_float(task) ? sm_task_unit(task) : ""));
@@ -310,21 +417,24 @@ static sm_status write_overlay(const sm_predicted_image *image, const sm_task_pr
 }
 
 const sm_prediction_format sm_prediction_formats[] = {
-    {"overlay", ".png", "PNG to look at: classes and instances over the image, other values beside it", NULL, NULL,
+    {"overlay", ".png", "PNG to look at: classes and instances over the image, other values beside it", 1, NULL, NULL,
      write_overlay},
-    {"classes", ".png", "8-bit PNG of class ids", takes_classes, "a class a pixel", write_classes},
-    {"cityscapes", ".png", "8-bit PNG of Cityscapes label ids, for its pixel-level scripts", takes_classes,
+    {"classes", ".png", "8-bit PNG of class ids", 0, takes_classes, "a class a pixel", write_classes},
+    {"instances", ".png", "16-bit PNG of instances, from 1; 0: none", 1, takes_vectors, "instances", write_instances},
+    {"cityscapes", ".png", "8-bit PNG of Cityscapes label ids, for its pixel-level scripts", 0, takes_classes,
      "a class a pixel", write_label_ids},
-    {"disparity", ".png", "16-bit PNG as Cityscapes' own: 256 x disparity + 1", takes_disparity, "a disparity a pixel",
-     write_disparity},
-    {"metres", ".npy", "float32 array of depth in metres", takes_depth, "a disparity or a depth in metres a pixel",
+    {"cityscapes-instances", ".txt", "list and masks of instances, for Cityscapes' instance-level scripts", 1,
+     takes_vectors, "instances", write_instance_list},
+    {"disparity", ".png", "16-bit PNG as Cityscapes' own: 256 x disparity + 1", 0, takes_disparity,
+     "a disparity a pixel", write_disparity},
+    {"metres", ".npy", "float32 array of depth in metres", 0, takes_depth, "a disparity or a depth in metres a pixel",
      write_metres},
-    {"millimetres", ".png", "16-bit PNG of depth in millimetres; 0: none, or 65.5 m and more", takes_depth,
+    {"millimetres", ".png", "16-bit PNG of depth in millimetres; 0: none, or 65.5 m and more", 0, takes_depth,
      "a disparity or a depth in metres a pixel", write_millimetres},
-    {"npy", ".npy", "arrays: uint8 class ids, float32 values; with --uncertainty its maps", takes_any, "anything",
+    {"npy", ".npy", "arrays: uint8 class ids, float32 values; with --uncertainty its maps", 1, takes_any, "anything",
      write_arrays},
-    {"hdf5", ".h5", "all of an image in one file: predictions, logits of classes, uncertainties", NULL, NULL,
-     write_hdf5},
+    {"hdf5", ".h5", "all of an image in one file: predictions, logits of classes, instances, uncertainties", 1, NULL,
+     NULL, write_hdf5},
     {0},
 };
 

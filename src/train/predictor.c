@@ -28,6 +28,7 @@ typedef struct floats {
 typedef struct task_buffers {
     floats logits, entropy, spread, decoded;
     sm_prediction_mean mean;
+    sm_instance_list *instances;
 } task_buffers;
 
 struct sm_predictor {
@@ -85,6 +86,7 @@ void sm_predictor_free(sm_predictor *p)
         sm_free(b->spread.values);
         sm_free(b->decoded.values);
         sm_prediction_mean_free(&b->mean);
+        sm_instance_list_free(b->instances);
     }
     sm_free(p->input.values);
     sm_free(p->workspace.values);
@@ -363,6 +365,34 @@ static void finish_task(sm_predictor *p, int t, const sm_geometry *geometry)
     r->sigma = mean_sigma(p, t, geometry);
 }
 
+/* What is set is said of the size of training. */
+static sm_instance_options grown_options(const sm_task *task, const sm_geometry *geometry)
+{
+    sm_instance_options options = task->instances;
+    double length = 1 / geometry->scale_x, area = length / geometry->scale_y;
+    options.distance *= length;
+    options.max_distance *= length;
+    options.min_samples = (int)ceil(options.min_samples * area);
+    options.min_pixels = (int)ceil(options.min_pixels * area);
+    return options;
+}
+
+static void find_instances(sm_predictor *p, int t, const sm_geometry *geometry, int height, int width)
+{
+    sm_task_prediction *r = &p->results[t];
+    sm_instance_input input = {.height = height, .width = width, .vectors = r->values};
+    for (int c = p->task_count - 1; c >= 0; c--) {
+        if (sm_task_finds_things(p->results[c].task)) {
+            r->instance_classes = p->results[c].task;
+            input.classes = r->instance_classes->target->classes;
+            input.class_logits = p->results[c].logits;
+        }
+    }
+    sm_instance_list_free(p->buffers[t].instances);
+    sm_instance_options options = grown_options(r->task, geometry);
+    r->instances = p->buffers[t].instances = sm_instances_decode(&options, &input);
+}
+
 sm_status sm_predictor_run(sm_predictor *p, const uint8_t *image, int height, int width, int64_t index,
                            const sm_task_prediction **tasks)
 {
@@ -381,6 +411,11 @@ sm_status sm_predictor_run(sm_predictor *p, const uint8_t *image, int height, in
     }
     for (int t = 0; t < p->task_count; t++) {
         finish_task(p, t, &geometry);
+    }
+    for (int t = 0; p->options.instances && t < p->task_count; t++) {
+        if (p->results[t].task->kind->learns == SM_TARGET_INSTANCE) {
+            find_instances(p, t, &geometry, height, width);
+        }
     }
     *tasks = p->results;
 done:

@@ -24,6 +24,7 @@ typedef struct sm_prediction_format {
     const char *name;   /**< word of --format, and folder */
     const char *ending; /**< ".png" */
     const char *help;
+    int wants_instances; /**< 1: sm_predictor_options.instances */
     /** 1: the format writes a file of the task, FORMAT/TASK/NAME; NULL: one of the image, FORMAT/NAME. */
     int (*takes)(const sm_task *task);
     const char *wants; /**< what a task must be that it takes, for messages */

@@ -31,6 +31,7 @@ typedef struct sm_predictor_options {
     int samples;       /**< Monte Carlo dropout: runs with dropped features, 0 = one run without */
     uint64_t seed;     /**< of what is dropped; with the image's index it decides that alone */
     int uncertainty;   /**< 1: the maps of sm_task_prediction */
+    int instances;     /**< 1: instances are found from their vectors */
 } sm_predictor_options;
 
 /** What is predicted of one task. Several networks, or several runs with dropout, are averaged: probabilities of classes and
@@ -50,6 +51,10 @@ typedef struct sm_task_prediction {
     const float *information;
     /** Of real values their variance over the runs (sum of squares over runs - 1). (items, components) */
     const float *variance;
+    const sm_instance_list
+        *instances; /**< of a task of vectors to centroids, with the option `instances`: found with the classes
+                                            of the first task that says where things are, if any does */
+    const sm_task *instance_classes; /**< that task; NULL: none */
     double sigma; /**< learned, in the unit of `values`, mean of the networks; NaN: none is learned */
 } sm_task_prediction;
 

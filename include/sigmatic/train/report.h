@@ -33,7 +33,7 @@ typedef struct sm_loss_row {
     const char *task;
     const sm_likelihood *likelihood; /**< NULL: not known to this version */
     sm_loss_shape shape;
-    double loss;                     /**< smoothed */
+    double loss; /**< smoothed */
     double weight, log_variance, sigma;
 } sm_loss_row;
 

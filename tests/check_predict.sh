@@ -1,0 +1,247 @@
+#!/usr/bin/env bash
+# `sigmatic predict` as its users meet it: files from a checkpoint alone, the same on any number of ranks, bad images named
+# and left out, nothing overwritten. check_predict.sh PROGRAM; needs a Python with h5py.
+set -u
+. "$(dirname "$0")/frame.sh"
+needs_python h5py h5py numpy
+program=$(realpath "$1")
+cd "$scratch" || exit 1
+run() { # EXIT-CODE ARGUMENT...: leaves the streams in `out` and `err`
+    local code=$1 found
+    shift
+    "$program" "$@" >out 2>err </dev/null
+    found=$?
+    [ $found -eq "$code" ] || { echo "exit code $found, $code expected"; cat err; return 1; }
+}
+run_ranks() { # EXIT-CODE RANKS ARGUMENT...
+    local code=$1 ranks=$2 found
+    shift 2
+    $MPIRUN -n "$ranks" "$program" "$@" >out 2>err </dev/null
+    found=$?
+    [ $found -eq "$code" ] || { echo "exit code $found, $code expected"; cat err; return 1; }
+}
+holds() { grep -qE -- "$2" "$1" || { echo "$1 lacks '$2'"; cat "$1"; return 1; }; }
+is_there() { [ -s "$1" ] || { echo "no $1"; find . -name '*.png' | head; return 1; }; }
+is_not_there() { [ ! -e "$1" ] || { echo "$1 is there"; return 1; }; }
+same_files() { diff -r "$1" "$2"; }
+python() { "$python" -c "$1"; }
+
+cat >tiny.ini <<'INI'
+[run]
+folder = run
+batch = 4
+steps = 3
+evaluate_interval = 0
+progress_seconds = 100
+[model]
+backbone = resnet18
+width = 0.0625
+dropout = 0.2
+[data]
+train = tiny.h5
+[task.semantic]
+kind = semantic
+[task.instance]
+kind = instance
+[task.depth]
+kind = depth
+INI
+best=run/checkpoints/step-00000003.h5
+
+# Images of other sizes, bits and channels than those of training.
+make_images() {
+    "$python" - <<'PYTHON'
+import os, struct, zlib
+import numpy as np
+def png(path, pixels, colour):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    depth = pixels.dtype.itemsize * 8
+    rows = pixels.astype(">u2" if depth == 16 else np.uint8)
+    height, width = rows.shape[:2]
+    raw = b"".join(b"\0" + rows[y].tobytes() for y in range(height))
+    chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    open(path, "wb").write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+                           + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b""))
+random = np.random.default_rng(1)
+png("photos/rgb.png", random.integers(0, 256, (50, 70, 3), np.uint8), 2)
+png("photos/grey.png", random.integers(0, 256, (33, 20), np.uint8), 0)
+png("photos/deep.png", random.integers(0, 65536, (40, 40, 3), np.uint16), 2)
+png("photos/more/alpha.PNG", random.integers(0, 256, (9, 80, 4), np.uint8), 6)
+open("photos/notes.txt", "w").write("no image")
+open("photos/.hidden.png", "w").write("no image")
+PYTHON
+}
+
+expect "scenes" run 0 data scenes tiny.h5 --train 4 --validation 3 --height 32 --width 48
+expect "train" run 0 train tiny.ini
+expect "images" make_images
+
+# ---- from a checkpoint alone ----
+
+mv tiny.h5 away.h5
+all=overlay,classes,instances,cityscapes,cityscapes-instances,disparity,npy,hdf5
+expect "a folder" run 0 predict $best photos --output one --format $all --uncertainty
+expect "the summary is a result" holds out "4 images in .* results below one"
+expect "progress is none" holds out "semantic: learned sigma"
+for name in rgb grey deep more/alpha; do
+    expect "overlay of $name" is_there "one/overlay/$name.png"
+    expect "file of $name" is_there "one/hdf5/$name.h5"
+    expect "entropy of $name" is_there "one/npy/semantic/$name.entropy.npy"
+done
+expect "what is no image is left out" is_not_there one/overlay/notes.png
+expect "hidden files are left out" is_not_there one/overlay/.hidden.png
+expect "sizes and encodings" python '
+import h5py, numpy as np
+for name, shape in ("rgb", (50, 70)), ("grey", (33, 20)), ("deep", (40, 40)), ("more/alpha", (9, 80)):
+    classes, depth = np.load(f"one/npy/semantic/{name}.npy"), np.load(f"one/npy/depth/{name}.npy")
+    assert classes.shape == shape and classes.dtype == np.uint8, (name, classes.shape)
+    assert np.load(f"one/npy/instance/{name}.npy").shape == shape + (2,)
+    with h5py.File(f"one/hdf5/{name}.h5") as file:
+        semantic = file["tasks/semantic"]
+        assert (semantic["prediction"][()] == classes).all() and (file["tasks/depth/prediction"][()] == depth).all()
+        logits = semantic["logits"][()].astype(float)
+        assert (logits.argmax(-1) == classes).all()
+        p = np.exp(logits - logits.max(-1, keepdims=True)); p /= p.sum(-1, keepdims=True)
+        assert abs(-(p * np.log(p)).sum(-1) - semantic["entropy"][()]).max() < 1e-5
+        assert semantic.attrs["class_names"][0] == "road" and file["tasks/depth"].attrs["unit"] == "px"
+'
+expect "another number of ranks" run_ranks 0 3 predict $best photos --output three --format $all --uncertainty
+expect "writes the same bytes" same_files one three
+
+# ---- encodings that others read ----
+
+read_png='
+import struct, zlib, numpy as np
+def read(path):
+    data = open(path, "rb").read(); at, idat = 8, b""
+    while at < len(data):
+        size, kind = struct.unpack(">I4s", data[at:at + 8]); body = data[at + 8:at + 8 + size]; at += 12 + size
+        if kind == b"IHDR": width, height, depth, colour = struct.unpack(">IIBB", body[:10])
+        if kind == b"IDAT": idat += body
+    raw = np.frombuffer(zlib.decompress(idat), np.uint8).reshape(height, -1); out = np.zeros((height, raw.shape[1] - 1), np.uint8)
+    bytes_a_pixel = depth // 8 * {0: 1, 2: 3}[colour]
+    for y in range(height):
+        row, above = raw[y, 1:].astype(int), out[y - 1].astype(int) if y else np.zeros(raw.shape[1] - 1, int)
+        for x in range(row.size):
+            left = int(out[y, x - bytes_a_pixel]) if x >= bytes_a_pixel else 0
+            corner = int(above[x - bytes_a_pixel]) if x >= bytes_a_pixel else 0
+            paeth = min((left, above[x], corner), key=lambda v: abs(left + above[x] - corner - v))
+            out[y, x] = row[x] + [0, left, above[x], (left + above[x]) // 2, paeth][raw[y, 0]] & 255
+    return out.view(">u2").astype(int) if depth == 16 else out.astype(int)
+'
+expect "Cityscapes' label ids and disparities" python "$read_png"'
+ids = [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]
+for name in "rgb", "grey", "more/alpha":
+    classes, depth = np.load(f"one/npy/semantic/{name}.npy"), np.load(f"one/npy/depth/{name}.npy").astype(float)
+    assert (read(f"one/classes/semantic/{name}.png") == classes).all()
+    assert (read(f"one/cityscapes/semantic/{name}.png") == np.array(ids)[classes]).all()
+    assert (abs(read(f"one/disparity/depth/{name}.png") - np.clip(depth * 256 + 1, 1, 65535)) <= 0.5 + 1e-9).all()
+'
+expect "instances: a list, masks, ids" python "$read_png"'
+import h5py, os
+for name in "rgb", "grey", "more/alpha":
+    ids = np.load(f"one/npy/instance/{name}.instances.npy")
+    assert ids.shape == np.load(f"one/npy/semantic/{name}.npy").shape and (read(f"one/instances/instance/{name}.png") == ids).all()
+    lines = open(f"one/cityscapes-instances/instance/{name}.txt").read().splitlines()
+    assert len(lines) == ids.max()
+    with h5py.File(f"one/hdf5/{name}.h5") as file:
+        task = file["tasks/instance"]
+        assert (task["instances"][()] == ids).all() and len(task["instance_class"]) == ids.max()
+        for k, line in enumerate(lines):
+            mask, label, confidence = line.split()
+            pixels = read(os.path.join(os.path.dirname(f"one/cityscapes-instances/instance/{name}"), mask))
+            assert ((pixels > 0) == (ids == k + 1)).all()
+            assert int(label) in range(24, 34) and abs(float(confidence) - task["instance_confidence"][k]) < 1e-6
+'
+expect "metres" run 0 predict $best photos/rgb.png --output metres --format metres,millimetres,npy --baseline 0.2 --focal 1000
+expect "from disparities and the camera" python "$read_png"'
+disparity, metres = np.load("metres/npy/depth/rgb.npy").astype(float), np.load("metres/metres/depth/rgb.npy")
+expected = np.where(disparity > 0, 200 / np.where(disparity > 0, disparity, 1), np.inf)
+assert np.allclose(metres, expected, rtol=1e-6) and metres.dtype == np.float32
+code = read("metres/millimetres/depth/rgb.png")
+assert (code[metres >= 65.536] == 0).all() and (abs(code - 1000.0 * metres)[metres < 65.5] <= 0.51).all()
+'
+expect "metres without a camera" run 1 predict $best photos/rgb.png --output failed --format metres
+expect "say what is missing" holds err "rgb.png: task 'depth' predicts disparities: .*--baseline"
+
+# ---- datasets, ensembles, samples ----
+
+expect "a dataset" run 0 predict $best away.h5 --split val --output samples --format npy,metres
+expect "takes its names and its camera" is_there samples/metres/depth/val_000002.npy
+expect "several networks" run 0 predict $best $best photos/rgb.png --output same --format npy --uncertainty
+expect "that agree have no variance" python '
+import numpy as np
+assert (np.load("same/npy/depth/rgb.variance.npy") == 0).all() and abs(np.load("same/npy/semantic/rgb.mutual_information.npy")).max() < 1e-6
+one = np.load("one/npy/depth/rgb.npy")
+assert (np.load("same/npy/depth/rgb.npy") == one).all()
+'
+expect "samples of dropout" run_ranks 0 2 predict $best photos --output drop2 --format npy --uncertainty --samples 3
+expect "samples on one rank" run 0 predict $best photos --output drop1 --format npy --uncertainty --samples 3
+expect "are the same" same_files drop1 drop2
+expect "and differ" python 'import numpy as np; assert np.load("drop1/npy/depth/rgb.variance.npy").max() > 0'
+
+# ---- what is there stays ----
+
+cp one/overlay/rgb.png before.png
+expect "results that are there" run 2 predict $best photos --output one
+expect "are named" holds err "one/overlay holds predictions of '.*' already: --overwrite"
+expect "and replaced if asked" run 0 predict $best photos --output one --overwrite
+expect "--json" run 0 predict $best photos/rgb.png --output json --json
+expect "is one object" python '
+import json
+result = json.load(open("out"))
+assert result["images"] == 1 and result["failed"] == 0 and result["images_per_second"] > 0, result
+'
+expect "results inside the folder" run 0 predict $best photos --output photos/results
+expect "are no images the next time" run 0 predict $best photos --output photos/results --overwrite
+expect "four images" holds out "^4 images"
+rm -r photos/results
+
+# ---- bad input ----
+
+head -c 300 photos/rgb.png >photos/cut.png
+echo "no image" >photos/text.jpg
+for ranks in 1 4; do
+    expect "bad images on $ranks" run_ranks 1 $ranks predict $best photos --output "bad$ranks"
+    expect "the truncated one is named on $ranks" holds err "photos/cut.png"
+    expect "the other one is named on $ranks" holds err "photos/text.jpg"
+    expect "how many on $ranks" holds err "2 of 6 images could not be predicted"
+    expect "the good ones are there on $ranks" is_there "bad$ranks/overlay/more/alpha.png"
+    expect "no half file on $ranks" is_not_there "bad$ranks/overlay/cut.png"
+done
+expect "and alike" same_files bad1 bad4
+rm photos/cut.png photos/text.jpg
+cp photos/rgb.png photos/rgb.JPG
+expect "two of one name" run 2 predict $best photos --output none
+expect "are named both" holds err "rgb.(png|JPG) and photos/rgb.(png|JPG): both results would be called 'rgb'"
+rm photos/rgb.JPG
+mkdir empty
+expect "an empty folder" run 2 predict $best empty --output none
+expect "is named" holds err "empty: no image below"
+expect "a file that is not there" run_ranks 2 2 predict $best nowhere.png --output none
+expect "is named too" holds err "nowhere.png: no such file"
+expect "no image" run 2 predict $best $best --output none
+expect "says so" holds err "checkpoints, but no image"
+expect "a wrong format" run 2 predict $best photos --format gif
+expect "lists the right ones" holds err "'gif': expected one or more of csv, overlay, classes"
+expect "a table without values" run 2 predict $best photos --format csv
+expect "says which formats write maps" holds err "csv is for values of whole images"
+expect "a wrong mode" run 2 predict $best photos --mode half
+expect "a wrong size" run 2 predict $best photos --size 5
+expect "one sample" run 2 predict $best photos --samples 1
+expect "nothing was written" is_not_there none
+
+# ---- checkpoints of earlier versions ----
+
+expect "an older checkpoint" python '
+import h5py, shutil
+shutil.copy("run/checkpoints/step-00000003.h5", "older.h5")
+with h5py.File("older.h5", "a") as file:
+    del file["data"]
+'
+expect "without a dataset" run_ranks 2 2 predict older.h5 photos --output older
+expect "says what would help" holds err "older.h5 was written by a version .*--data"
+expect "with --data" run 0 predict older.h5 photos --output older --data away.h5 --format npy
+expect "predicts the same" same_files one/npy/depth/rgb.npy older/npy/depth/rgb.npy
+
+report_end
