@@ -6,9 +6,9 @@
 
 #include <stdint.h>
 
-enum { SM_NYUV2_IMAGES = 1449, SM_NYUV2_LABELS = 894 };
+enum { SM_NYUV2_IMAGES = 1449, SM_NYUV2_LABELS = 894, SM_NYUV2_NAMED_CLASSES = 37 };
 
-/* The first 37 of the 40 are called as the one label that each stands for. */
+/* The first SM_NYUV2_NAMED_CLASSES of the 40 are called as the one label that each stands for. */
 extern const sm_class_list sm_nyuv2_classes_40, sm_nyuv2_classes_13;
 
 /* The class among 40 of each label, which the file counts from 1; the one among 13 of each class among 40. */

@@ -212,7 +212,7 @@ static sm_status check_bytes(const sm_h5 *file, const char *object, const sm_h5_
     return SM_OK;
 }
 
-static sm_status open_dataset(const sm_h5 *file, const char *object, sm_h5_array *array)
+sm_status sm_h5_open_dataset(const sm_h5 *file, const char *object, sm_h5_array *array)
 {
     sm_status status = SM_OK;
     hid_t properties = -1;
@@ -238,7 +238,7 @@ done:
 sm_status sm_h5_query(const sm_h5 *file, const char *object, sm_h5_info *info)
 {
     sm_h5_array array;
-    sm_status status = open_dataset(file, object, &array);
+    sm_status status = sm_h5_open_dataset(file, object, &array);
     if (status == SM_OK) {
         *info = (sm_h5_info){.type = sm_h5_type_of(array.type), .rank = array.rank, .count = array.count};
         for (int i = 0; i < array.rank; i++) {
@@ -286,7 +286,7 @@ sm_status sm_h5_read(const sm_h5 *file, const char *object, sm_h5_type type, int
     sm_h5_array array;
 
     assert(type < SM_H5_TEXT);
-    SM_TRY(open_dataset(file, object, &array));
+    SM_TRY(sm_h5_open_dataset(file, object, &array));
     if (!same_shape(&array, rank, shape) || !converts_to(array.type, type)) {
         status = unexpected(file, object, &array, type, rank, shape);
     } else if (sm_h5_array_read(&array, sm_h5_native(type), data) < 0) {
@@ -320,7 +320,7 @@ sm_status sm_h5_read_rows(const sm_h5 *file, const char *object, sm_h5_type type
     char found[SM_H5_DESCRIPTION_BYTES];
 
     assert(type < SM_H5_TEXT);
-    SM_TRY(open_dataset(file, object, &array));
+    SM_TRY(sm_h5_open_dataset(file, object, &array));
     sm_h5_describe(array.type, array.rank, array.shape, found);
     size_t elements = 1;
     for (int i = 1; i < array.rank; i++) {
@@ -345,7 +345,7 @@ sm_status sm_h5_read_texts(const sm_h5 *file, const char *object, char ***texts,
     sm_status status = SM_OK;
     sm_h5_array array;
 
-    SM_TRY(open_dataset(file, object, &array));
+    SM_TRY(sm_h5_open_dataset(file, object, &array));
     if (array.rank != 1 || H5Tget_class(array.type) != H5T_STRING) {
         char found[SM_H5_DESCRIPTION_BYTES];
         status = sm_fail(SM_ERR_INPUT, "%s: %s: expected a list of texts, found %s", file->path, object,
@@ -397,7 +397,7 @@ sm_status sm_h5_locate(const sm_h5 *file, const char *object, sm_h5_type type, i
     sm_h5_array array;
 
     assert(type < SM_H5_TEXT);
-    SM_TRY(open_dataset(file, object, &array));
+    SM_TRY(sm_h5_open_dataset(file, object, &array));
     if (!same_shape(&array, rank, shape) || H5Tequal(array.type, sm_h5_native(type)) <= 0) {
         status = unexpected(file, object, &array, type, rank, shape);
         goto done;

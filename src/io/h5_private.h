@@ -57,6 +57,10 @@ typedef struct sm_h5_array {
 /** Fills type, space, rank, shape and count from `id`; takes `id` over. */
 sm_status sm_h5_array_new(const sm_h5 *file, const char *object, hid_t id, int is_attribute, sm_h5_array *array);
 
+/** Opens a dataset with a shape that can be what is stored; refuses what lies in other files.
+ * \param [out] array  zeroed on failure, or to be freed all the same */
+sm_status sm_h5_open_dataset(const sm_h5 *file, const char *object, sm_h5_array *array);
+
 /** Closes everything; a zeroed struct is fine. */
 void sm_h5_array_free(sm_h5_array *array);
 

@@ -157,6 +157,11 @@ sm_status sm_h5_write_texts(sm_h5 *file, const char *object, const char *const *
 /** \param [out] texts  `count` strings in one block: one sm_free(texts) frees them all */
 sm_status sm_h5_read_texts(const sm_h5 *file, const char *object, char ***texts, size_t *count);
 
+/** Texts out of a cell array of a MATLAB file of version 7.3, which is a dataset of references to arrays of characters; in the
+ * order in which they are stored, as UTF-8.
+ * \param [out] texts  one block: one sm_free(texts) frees them all */
+sm_status sm_h5_read_cell_texts(const sm_h5 *file, const char *object, char ***texts, size_t *count);
+
 /** Makes a contiguous dataset with its space allocated at once but not written, for sm_file_pwrite() by any process after sm_h5_close().
  * \param [out] offset  of its first byte in the file; a multiple of 4096 if it has 4096 bytes or more; may be NULL */
 sm_status sm_h5_create_contiguous(sm_h5 *file, const char *object, sm_h5_type type, int rank, const size_t *shape,
