@@ -11,8 +11,9 @@ rows="base:0 io:1 comm:1 tensor:1 ops:2 graph:3 model:4 task:4 weighting:4 data:
 # What the rows would allow: messages between ranks reach ops, graph and the modules of row 4 as callbacks or not at all
 # (data writes its files together), and only train joins optim with the rest.
 forbidden="ops:comm graph:comm model:comm task:comm weighting:comm optim:comm optim:graph optim:ops"
-# Siblings that may meet, by header: descriptions of targets, their pictures, and the type of the callback that builds them.
-exceptions="task:data/sample.h task:data/target.h task:data/target_picture.h"
+# Siblings that may meet, by header: descriptions of targets, their pictures, and the type of the callback that builds
+# them; likelihoods, of a task or of each of its pixels.
+exceptions="task:data/sample.h task:data/target.h task:data/target_picture.h task:weighting/likelihood.h"
 # The only users of a library: a module or a file.
 libraries="mpi.h:comm hdf5.h:io hdf5_hl.h:io png.h:io jpeglib.h:io jansson.h:io csv.h:io libexif/exif-data.h:io blis.h:tensor/gemm.c
            blis/blis.h:tensor/gemm.c cblas.h:tensor/gemm.c"

@@ -98,7 +98,7 @@ static sm_status check_classes(const eval_options *options, const sm_session *se
             continue;
         }
         SM_TRY(sm_checkpoint_task_channels(options->checkpoint, task->name, &learnt));
-        if (learnt > 0 && learnt != task->channels) {
+        if (learnt > 0 && learnt != sm_task_outputs(task)) {
             SM_TRY(sm_fail(SM_ERR_INPUT, "%s has %d classes of '%s', but task '%s' of %s has learnt %d",
                            sm_dataset_target_file(dataset, target), task->channels, target, task->name,
                            options->checkpoint, learnt));

@@ -3,6 +3,7 @@
 
 #include "task/task_kinds.h"
 
+#include <math.h>
 #include <string.h>
 
 int sm_likeliest_class(int classes, const float *logits)
@@ -33,6 +34,22 @@ size_t sm_task_item_bytes(const sm_task *task)
 {
     return sm_task_is_classification(task) ? 1
                                            : (size_t)task->channels * (sm_task_is_labelling(task) ? 1 : sizeof(float));
+}
+
+void sm_task_take_logits(const sm_task *task, size_t items, float *output)
+{
+    size_t channels = (size_t)task->channels, outputs = (size_t)sm_task_outputs(task);
+    for (size_t i = 0; i < items && outputs > channels; i++) {
+        memmove(output + i * channels, output + i * outputs, channels * sizeof *output);
+    }
+}
+
+void sm_task_sigma(const sm_task *task, size_t items, const float *output, float *sigma)
+{
+    size_t outputs = (size_t)sm_task_outputs(task);
+    for (size_t i = 0; i < items; i++) {
+        sigma[i] = expf(output[i * outputs + outputs - 1] / 2);
+    }
 }
 
 static void decode_values(const sm_task *task, size_t items, const float *values, float *out)

@@ -1,4 +1,4 @@
-#include "task/loss.h"
+#include "task/loss_item.h"
 
 #include <assert.h>
 #include <string.h>
@@ -35,7 +35,7 @@ static size_t slice_begin(size_t items, int slice)
 }
 
 sm_loss_sums sm_task_loss(const sm_task *task, size_t items, const float *logits, const void *target,
-                          double inverse_temperature, int threads)
+                          const sm_loss_place *place, double inverse_temperature, int threads)
 {
     const sm_loss *loss = loss_of(task);
     const sm_loss_maps maps = {.channels = task->channels,
@@ -47,7 +47,9 @@ sm_loss_sums sm_task_loss(const sm_task *task, size_t items, const float *logits
     sm_loss_sums slices[SLICES], sums = {0, 0};
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int slice = 0; slice < SLICES; slice++) {
-        slices[slice] = loss->forward(&maps, slice_begin(items, slice), slice_begin(items, slice + 1));
+        size_t begin = slice_begin(items, slice), end = slice_begin(items, slice + 1);
+        slices[slice] = task->is_heteroscedastic ? sm_item_loss_forward(task, loss, &maps, place, begin, end)
+                                                 : loss->forward(&maps, begin, end);
     }
     for (int slice = 0; slice < SLICES; slice++) {
         sums.loss += slices[slice].loss;
@@ -57,7 +59,8 @@ sm_loss_sums sm_task_loss(const sm_task *task, size_t items, const float *logits
 }
 
 void sm_task_loss_gradient(const sm_task *task, size_t items, const float *logits, const void *target,
-                           double inverse_temperature, double scale, float *grad_logits, int threads)
+                           const sm_loss_place *place, double inverse_temperature, double scale, float *grad_logits,
+                           int threads)
 {
     const sm_loss *loss = loss_of(task);
     const sm_loss_maps maps = {.channels = task->channels,
@@ -70,6 +73,11 @@ void sm_task_loss_gradient(const sm_task *task, size_t items, const float *logit
                                .grad_logits = grad_logits};
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int slice = 0; slice < SLICES; slice++) {
-        loss->backward(&maps, slice_begin(items, slice), slice_begin(items, slice + 1));
+        size_t begin = slice_begin(items, slice), end = slice_begin(items, slice + 1);
+        if (task->is_heteroscedastic) {
+            sm_item_loss_backward(task, loss, &maps, place, begin, end);
+        } else {
+            loss->backward(&maps, begin, end);
+        }
     }
 }

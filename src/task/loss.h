@@ -21,6 +21,9 @@ typedef struct sm_loss_maps {
     float *grad_logits;         /**< (items, channels); NULL in the forward direction */
 } sm_loss_maps;
 
+/** out = exp(z) for z <= 0, good to 2e-7 (loss_classes.c). */
+void sm_exponentials(size_t count, const float *restrict z, float *restrict out);
+
 /** One row of the table of losses, on items begin .. end - 1:
  *
  *  cross_entropy         w_t (log sum_c exp(z_c) - z_t),  z = inverse_temperature * logits, t the true class, w its weight

@@ -44,7 +44,7 @@ static inline float exponential(float z)
     return z < -64 ? 0 : series * power.number;
 }
 
-SM_CLONES static void exponentials(size_t count, const float *restrict z, float *restrict out)
+SM_CLONES void sm_exponentials(size_t count, const float *restrict z, float *restrict out)
 {
     for (size_t i = 0; i < count; i++) {
         out[i] = exponential(z[i]);
@@ -64,7 +64,7 @@ static void take_exponentials(const sm_loss_maps *maps, size_t first, size_t ite
             z[i * (size_t)classes + (size_t)c] = (logits[c] - most) * maps->inverse_temperature;
         }
     }
-    exponentials(items * (size_t)classes, z, exp_z);
+    sm_exponentials(items * (size_t)classes, z, exp_z);
 }
 
 static float sum_of(int count, const float *values)
@@ -147,7 +147,7 @@ static void take_magnitudes(const sm_loss_maps *maps, size_t first, size_t count
         z[i] = maps->logits[first + i] * maps->inverse_temperature;
         magnitudes[i] = -fabsf(z[i]);
     }
-    exponentials(count, magnitudes, exp_minus);
+    sm_exponentials(count, magnitudes, exp_minus);
 }
 
 static float sigmoid(float z, float exp_minus)

@@ -211,6 +211,13 @@ static sm_status find_target(const sm_config *config, const char *section, const
     return SM_OK;
 }
 
+static void read_uncertainty(const sm_config *config, const char *section, sm_task *task)
+{
+    task->is_heteroscedastic = sm_config_choice(config, section, "uncertainty") != 0;
+    task->noise_draws = (int)sm_config_integer(config, section, "uncertainty_draws");
+    task->likelihood = task->is_heteroscedastic ? sm_likelihood_of_loss(task->loss) : NULL;
+}
+
 sm_status sm_task_new(const sm_config *config, const char *name, const sm_target *const *targets, int target_count,
                       sm_task **out)
 {
@@ -230,6 +237,7 @@ sm_status sm_task_new(const sm_config *config, const char *name, const sm_target
     }
     task->huber_delta = strcmp(task->loss, "huber") == 0 ? sm_config_real(config, section, "huber_delta") : 0;
     SM_TRY(read_class_weights(config, section, task));
+    read_uncertainty(config, section, task);
     if (task->kind->configure) {
         SM_TRY(task->kind->configure(config, section, task));
     }

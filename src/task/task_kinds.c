@@ -35,6 +35,11 @@ const sm_key sm_task_keys[] = {
      "take l1, l2 and huber"},
     {"task.NAME", "huber_delta", SM_KEY_REAL, "1", 1e-6, 1e6, NULL, NULL,
      "huber: the error from which on the loss grows linearly, in the unit of what is learnt"},
+    {"task.NAME", "uncertainty", SM_KEY_CHOICE, "per_task", 0, 0, "per_task|per_pixel", NULL,
+     "per_pixel: the head predicts a log-variance of each pixel, or sample, beside its value, which takes the place of "
+     "the task's (Kendall, Gal 2017)"},
+    {"task.NAME", "uncertainty_draws", SM_KEY_INTEGER, "10", 1, SM_NOISE_DRAWS_MAX, NULL, NULL,
+     "uncertainty = per_pixel of classes and labels: draws of the noise on the logits"},
     {"task.NAME", "encoding", SM_KEY_CHOICE, "linear", 0, 0, "linear|log|inverse", NULL,
      "depth in metres: what is learnt of it: the metres, their logarithm, or 1 / metres"},
     {"task.NAME", "class_weights", SM_KEY_REALS, "", 0, INFINITY, NULL, NULL,

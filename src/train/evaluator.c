@@ -157,12 +157,16 @@ static void add_metrics(sm_evaluator *e, const sm_batch *batch, const float *con
     }
 }
 
+/* Metrics read what is predicted, not how sure it is. */
 static void run_network(sm_evaluator *e, const sm_batch *batch)
 {
     sm_engine_set_batch(e->engine, batch, batch->count_global);
     sm_plan_forward(e->engine->plan, &e->engine->run);
     for (int i = 0; i < e->session->task_count; i++) {
-        e->logits[i] = sm_plan_output(e->engine->plan, &e->engine->run, i);
+        const sm_task *task = e->session->tasks[i];
+        float *output = sm_plan_output(e->engine->plan, &e->engine->run, i);
+        sm_task_take_logits(task, sm_batch_items(batch, task->target->scope, batch->count_local), output);
+        e->logits[i] = output;
     }
 }
 

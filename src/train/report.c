@@ -65,8 +65,7 @@ void sm_report_set_metrics(sm_json *tasks, const sm_metric_row *rows, int count,
 static double sigma_at_minimum(const sm_loss_row *row)
 {
     const sm_likelihood *likelihood = row->likelihood;
-    return likelihood && !isnan(row->sigma) ? likelihood->sigma(likelihood->minimiser(row->loss, row->shape))
-                                            : NAN;
+    return likelihood && !isnan(row->sigma) ? likelihood->sigma(likelihood->minimiser(row->loss, row->shape)) : NAN;
 }
 
 void sm_report_losses(const sm_loss_row *rows, int count)

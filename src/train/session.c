@@ -16,7 +16,7 @@
 static sm_head head_of(const sm_task *task)
 {
     static const sm_head_kind kinds[SM_SCOPES] = {[SM_SCOPE_PIXEL] = SM_HEAD_MAP, [SM_SCOPE_SAMPLE] = SM_HEAD_VECTOR};
-    return (sm_head){task->name, kinds[task->target->scope], task->channels};
+    return (sm_head){task->name, kinds[task->target->scope], sm_task_outputs(task)};
 }
 
 /* A cross-entropy is of one choice among its classes. */
@@ -44,7 +44,7 @@ static sm_status make_tasks(sm_session *session)
     for (int i = 0; i < count; i++) {
         names[i] = sm_config_instance(sections[i]);
         SM_TRY(sm_task_new(session->config, names[i], targets, data ? data->target_count : 0, &session->tasks[i]));
-        losses[i] = session->tasks[i]->loss;
+        losses[i] = session->tasks[i]->is_heteroscedastic ? "per_pixel" : session->tasks[i]->loss;
         shapes[i] = shape_of(session->tasks[i]);
         session->heads[i] = head_of(session->tasks[i]);
     }

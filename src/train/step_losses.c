@@ -75,6 +75,12 @@ static const void *target_of(const sm_batch *batch, const sm_task *task, int tas
            sm_batch_items(batch, task->target->scope, sample) * sm_task_item_bytes(task);
 }
 
+static sm_loss_place place_of(const sm_engine *engine, const sm_batch *batch, const sm_task *task, int sample)
+{
+    return (sm_loss_place){engine->run.seed, engine->run.step, (uint64_t)(batch->first_local + sample),
+                           sm_batch_items(batch, task->target->scope, 1)};
+}
+
 /* \param [in,out] row  2 a task */
 static void add_samples(const sm_step_losses *losses, const sm_engine *engine, const sm_batch *batch, int first,
                         int count, double *row)
@@ -83,10 +89,11 @@ static void add_samples(const sm_step_losses *losses, const sm_engine *engine, c
     for (int i = 0; i < session->task_count; i++) {
         const sm_task *task = session->tasks[i];
         const float *logits = sm_plan_output(engine->plan, &engine->run, i);
-        size_t offset = sm_batch_items(batch, task->target->scope, first) * (size_t)task->channels;
-        sm_loss_sums sums =
-            sm_task_loss(task, sm_batch_items(batch, task->target->scope, count), logits + offset,
-                         target_of(batch, task, i, first), inverse_temperature(losses, i), session->settings.threads);
+        size_t offset = sm_batch_items(batch, task->target->scope, first) * (size_t)sm_task_outputs(task);
+        const sm_loss_place place = place_of(engine, batch, task, first);
+        sm_loss_sums sums = sm_task_loss(task, sm_batch_items(batch, task->target->scope, count), logits + offset,
+                                         target_of(batch, task, i, first), &place, inverse_temperature(losses, i),
+                                         session->settings.threads);
         row[2 * i] += sums.loss;
         row[2 * i + 1] += sums.slope;
     }
@@ -127,10 +134,11 @@ static void seed_samples(const sm_step_losses *losses, const sm_engine *engine, 
         double scale = losses->active[i] ? weight[i] / (double)losses->valid[i] : 0;
         float *gradient = sm_plan_output_gradient(engine->plan, &engine->run, i);
         const float *logits = sm_plan_output(engine->plan, &engine->run, i);
-        size_t offset = sm_batch_items(batch, task->target->scope, first) * (size_t)task->channels;
+        size_t offset = sm_batch_items(batch, task->target->scope, first) * (size_t)sm_task_outputs(task);
+        const sm_loss_place place = place_of(engine, batch, task, first);
         if (gradient) {
             sm_task_loss_gradient(task, sm_batch_items(batch, task->target->scope, count), logits + offset,
-                                  target_of(batch, task, i, first), inverse_temperature(losses, i), scale,
+                                  target_of(batch, task, i, first), &place, inverse_temperature(losses, i), scale,
                                   gradient + offset, session->settings.threads);
         }
     }

@@ -15,8 +15,10 @@ typedef struct sm_step_losses {
     int64_t *valid;       /**< valid pixels of the whole step on all ranks; then votes of this rank's loader */
     int *active;          /**< it has valid pixels */
     double *log_variance; /**< s at the beginning of the step; 0 where none is learned */
-    double *loss, *slope; /**< mean over valid pixels; d loss / d s at fixed logits. 0 of an inactive task */
-    double *rows;         /**< this rank's sums: 2 a task, loss and slope; then room for the sums' own use */
+    double *loss,
+        *slope;   /**< mean over valid pixels; d loss / d s at fixed logits, of a task with log-variances of each
+                               pixel their mean. 0 of an inactive task */
+    double *rows; /**< this rank's sums: 2 a task, loss and slope; then room for the sums' own use */
     size_t row_doubles;
 } sm_step_losses;
 

@@ -33,6 +33,11 @@ void sm_step_record_tasks(sm_step_record *record, const sm_step_losses *losses, 
         int active = losses->active[i];
         record->task_loss[i] = active ? losses->loss[i] : NAN;
         record->weight[i] = active ? weights->weight[i] : NAN;
+        if (losses->session->tasks[i]->is_heteroscedastic) {
+            record->log_variance[i] = active ? losses->slope[i] : NAN;
+            record->sigma[i] = exp(record->log_variance[i] / 2);
+            continue;
+        }
         record->log_variance[i] = learned ? losses->log_variance[i] : NAN;
         record->sigma[i] = learned ? weighting->tasks[i].likelihood->sigma(losses->log_variance[i]) : NAN;
     }

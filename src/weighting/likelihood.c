@@ -71,6 +71,16 @@ static double scaled_slope(double loss, double loss_slope, double s, sm_loss_sha
     return loss_slope;
 }
 
+/* The loss is a negative log-likelihood already, of log-variances of its own. */
+static double no_slope(double loss, double loss_slope, double s, sm_loss_shape shape)
+{
+    (void)loss;
+    (void)loss_slope;
+    (void)s;
+    (void)shape;
+    return 0;
+}
+
 static double no_minimiser(double loss, sm_loss_shape shape)
 {
     (void)loss;
@@ -219,6 +229,8 @@ const sm_likelihood sm_likelihoods[] = {
      0},
     {"von_mises_fisher", "cosine", "angle in radians, along each of two axes", fisher_term, exponential, fisher_slope,
      fisher_minimiser, root, 0},
+    {"per_pixel", "per_pixel", "geometric mean of the pixels' sigma", scaled_term, one, no_slope, no_minimiser, root,
+     0},
     {0},
 };
 
@@ -230,4 +242,13 @@ const sm_likelihood *sm_likelihood_find(const char *name)
         }
     }
     return NULL;
+}
+
+const sm_likelihood *sm_likelihood_of_loss(const char *loss)
+{
+    const sm_likelihood *likelihood = sm_likelihoods;
+    while (likelihood->name && strcmp(likelihood->losses, loss) != 0) {
+        likelihood++;
+    }
+    return likelihood->name ? likelihood : NULL;
 }

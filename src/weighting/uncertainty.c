@@ -21,8 +21,8 @@ static const sm_key keys[] = {
     {"task.NAME", "log_variance", SM_KEY_REAL, "0", -80, 80, NULL, NULL,
      "uncertainty: initial log sigma^2 of the task"},
     {"task.NAME", "likelihood", SM_KEY_CHOICE, "auto", 0, 0,
-     "auto|categorical|categorical_scaled|gaussian|laplace|paper_l1|huber|von_mises_fisher", NULL,
-     "uncertainty: what the loss is the likelihood of; auto = by the loss"},
+     "auto|categorical|categorical_scaled|gaussian|laplace|paper_l1|huber|von_mises_fisher|per_pixel", NULL,
+     "uncertainty: what the loss is the likelihood of; auto = by the loss and the key uncertainty"},
     {0},
 };
 

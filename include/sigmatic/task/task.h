@@ -1,7 +1,8 @@
 /** \file
  * A task: the target that it learns, loss, gradient, metrics, decoding and picture. Kinds are rows of a table; a config section [task.NAME] makes an instance.
  *
- * Arrays of logits are (items, channels), an item being a pixel or a sample (sm_target.scope), those of many samples one after the other.
+ * What a head puts out is (items, outputs): the logits and, of a task with uncertainties of its own for each item, their
+ * log-variance (sm_task_outputs()). Losses read that; all else reads logits, (items, channels). An item being a pixel or a sample (sm_target.scope), those of many samples one after the other.
  * What a task trains on is a class id u8 an item or `channels` labels u8 (SM_CLASS_IGNORED invalid), or `channels` floats (NaN invalid).
  * Losses are sums over the local batch; the caller divides by the global count of valid items. */
 #ifndef SIGMATIC_TASK_TASK_H
@@ -13,6 +14,7 @@
 #include <sigmatic/io/config.h>
 #include <sigmatic/task/instances.h>
 #include <sigmatic/task/joint_metric.h>
+#include <sigmatic/weighting/likelihood.h>
 
 #include <stddef.h>
 #include <stdint.h>
@@ -27,8 +29,15 @@ typedef struct sm_task sm_task;
 typedef struct sm_loss_sums {
     double loss; /**< sum over valid items of the loss, itself summed over the D components */
     double
-        slope; /**< sum over valid items of d loss / ds at fixed logits where inverse_temperature = exp(-s), which `categorical_scaled` needs; 0 for regressions */
+        slope; /**< sum over valid items of d loss / ds at fixed logits where inverse_temperature = exp(-s), which `categorical_scaled` needs; 0 for regressions. Where each item has its own s: their sum */
 } sm_loss_sums;
+
+/** What names the noise that a task draws in a step: the same on any number of ranks. */
+typedef struct sm_loss_place {
+    uint64_t seed, step;
+    uint64_t sample; /**< of the first item, in the global batch */
+    size_t items;    /**< of a sample */
+} sm_loss_place;
 
 /** One row of the table of kinds. Rows may share a name: a task takes the first of its kind that its target fits. */
 typedef struct sm_task_kind {
@@ -78,15 +87,20 @@ const sm_task_kind *sm_task_kind_find(const char *name);
 /** Keys of a section [task.NAME] that belong to the task itself: kind, loss, ... */
 extern const sm_key sm_task_keys[];
 
+enum { SM_NOISE_DRAWS_MAX = 100 };
+
 /** A task as configured. */
 struct sm_task {
     char *name; /**< NAME of [task.NAME] */
     const sm_task_kind *kind;
-    sm_target *target;          /**< what the dataset says of the target, classes included; owned */
-    const char *loss;           /**< a name of the table of losses: "cross_entropy", "l1" */
-    double huber_delta;         /**< of the loss huber; 0 of others */
-    int channels;               /**< classes, labels or D: what is predicted an item */
-    sm_depth_encoding encoding; /**< of a depth in metres */
+    sm_target *target;      /**< what the dataset says of the target, classes included; owned */
+    const char *loss;       /**< a name of the table of losses: "cross_entropy", "l1" */
+    double huber_delta;     /**< of the loss huber; 0 of others */
+    int channels;           /**< classes, labels or D: what is predicted an item */
+    int is_heteroscedastic; /**< its head predicts a log-variance of each item, too, which takes the place of the task's */
+    const sm_likelihood *likelihood; /**< of real values that each have theirs; else NULL */
+    int noise_draws;                 /**< of classes and labels that each have theirs */
+    sm_depth_encoding encoding;      /**< of a depth in metres */
     float *
         class_weights; /**< channels, multiply each item's cross-entropy by its true class, and the loss of each label that is there; NULL = 1. The mean stays one over items */
     sm_instance_options instances; /**< of kind instance */
@@ -111,6 +125,20 @@ static inline int sm_task_is_labelling(const sm_task *task)
     return task->kind->learns == SM_TARGET_LABELS;
 }
 
+/** \return channels of its head's output: `channels` and, where each item has one, its log-variance. */
+static inline int sm_task_outputs(const sm_task *task)
+{
+    return task->channels + (task->is_heteroscedastic ? 1 : 0);
+}
+
+/** Takes the logits out of what the head puts out, in place: (items, outputs) becomes (items, channels). */
+void sm_task_take_logits(const sm_task *task, size_t items, float *output);
+
+/** The sigma of each item, in the unit of sm_task_unit(): a Laplace scale b for loss l1, a standard deviation for l2 and
+ * huber, radians for cosine; of classes and labels that of the noise on the logits.
+ * \param [in] output  (items, outputs) of a task with is_heteroscedastic, as the head put it out \param [out] sigma  (items) */
+void sm_task_sigma(const sm_task *task, size_t items, const float *output, float *sigma);
+
 /** \return bytes of an item of what the task trains on, and of what it predicts. */
 size_t sm_task_item_bytes(const sm_task *task);
 
@@ -120,13 +148,14 @@ const char *sm_task_unit(const sm_task *task);
 /** \return what a loader needs to know of the task; refers to it. */
 sm_target_builder sm_task_builder(const sm_task *task);
 
-/** Loss sums of `items` items. \param inverse_temperature  multiplies the logits of a cross-entropy (1, or exp(-s)) */
+/** Loss sums of `items` items. \param place  NULL: the task draws no noise \param inverse_temperature  multiplies the logits of a cross-entropy (1, or exp(-s)) */
 sm_loss_sums sm_task_loss(const sm_task *task, size_t items, const float *logits, const void *target,
-                          double inverse_temperature, int threads);
+                          const sm_loss_place *place, double inverse_temperature, int threads);
 
 /** grad_logits = scale * d(sum of the loss)/d logits; zero at invalid items. */
 void sm_task_loss_gradient(const sm_task *task, size_t items, const float *logits, const void *target,
-                           double inverse_temperature, double scale, float *grad_logits, int threads);
+                           const sm_loss_place *place, double inverse_temperature, double scale, float *grad_logits,
+                           int threads);
 
 /** What the logits say, as the target says it: the likeliest class, which labels are there, or values.
  * \param [out] prediction  items * sm_task_item_bytes() */

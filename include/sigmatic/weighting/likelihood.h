@@ -18,7 +18,7 @@ typedef struct sm_loss_shape {
  * L: the loss summed over D components, averaged over valid items (pixels or samples). loss_slope: dL/ds at fixed logits (categorical_scaled only, else 0). */
 typedef struct sm_likelihood {
     const char *
-        name; /**< "categorical", "categorical_scaled", "gaussian", "laplace", "paper_l1", "huber", "von_mises_fisher" */
+        name; /**< "categorical", "categorical_scaled", "gaussian", "laplace", "paper_l1", "huber", "von_mises_fisher"; "per_pixel" of tasks whose loss knows a log-variance of each item */
     const char *losses;  /**< losses it fits, joined by |: "cross_entropy|binary_cross_entropy" */
     const char *meaning; /**< what sigma is: "standard deviation", "Laplace scale b", "softmax temperature", ... */
     double (*term)(double loss, double s, sm_loss_shape shape);
@@ -35,6 +35,8 @@ typedef struct sm_likelihood {
 extern const sm_likelihood sm_likelihoods[]; /**< ends with a NULL name */
 /** \return NULL if there is none of that name. */
 const sm_likelihood *sm_likelihood_find(const char *name);
+/** \return the first that fits one loss of real values alone, which is its exact negative log-likelihood; NULL if there is none. */
+const sm_likelihood *sm_likelihood_of_loss(const char *loss);
 
 #ifdef __cplusplus
 }
