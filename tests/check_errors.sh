@@ -226,6 +226,13 @@ refuse "16 x 256" "32" -- data scenes x.h5 --height 16
 refuse "--size" "HEIGHTxWIDTH" -- data cityscapes $root x.h5 --size 64
 refuse "--fit" "letterbox" -- data cityscapes $root x.h5 --fit pad
 refuse "aachen_000000_000019" "PNG" -- data cityscapes $root x.h5
+printf 'image,speed\nphotos/absent.png,1\n' >list.csv; printf '[target.speed]\nkind = number\n' >bad_describe.ini
+refuse "bad_describe.ini:2" "value" -- data folder list.csv x.h5 --describe bad_describe.ini
+refuse "absent_describe.ini" -- data folder list.csv x.h5 --describe absent_describe.ini
+refuse "list.csv:2" "absent.png" -- data folder list.csv x.h5 --size 32x32
+refuse "--split" "0.8,0.1,0.1" -- data folder list.csv x.h5 --split most
+refuse "--seed" "whole number" -- data folder list.csv x.h5 --seed x
+refuse "no_photos" "no such file or folder" -- data folder no_photos x.h5
 refuse "no_such_root" -- data cityscapes no_such_root x.h5
 refuse "absent.h5" -- data info absent.h5
 

@@ -303,6 +303,19 @@ done:
     return status;
 }
 
+static sm_status read_description(folder_description *d)
+{
+    sm_status status = SM_OK;
+    SM_TRY(sm_config_read(d->config, d->describe));
+    if (sm_config_check(d->config) != SM_OK) {
+        char *message = sm_strdup(sm_error_message());
+        status = sm_fail(SM_ERR_CONFIG, "%s: %s", d->describe, message);
+        sm_free(message);
+    }
+done:
+    return status;
+}
+
 /* Rank 0: the description, and all of it as one text, with the names of classes that it leaves to be found. */
 static sm_status complete(folder_description *d)
 {
@@ -312,8 +325,7 @@ static sm_status complete(folder_description *d)
         SM_TRY(sm_fail(SM_ERR_IO, "%s: no such file or folder", d->root));
     }
     d->has_manifest = !sm_folder_exists(d->root);
-    SM_TRY(d->describe ? sm_config_read(d->config, d->describe) : SM_OK);
-    SM_TRY(sm_config_check(d->config));
+    SM_TRY(d->describe ? read_description(d) : SM_OK);
     SM_TRY(folder_describe(d));
     SM_TRY(folder_find_names(d, &found));
     if (found) {

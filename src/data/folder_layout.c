@@ -192,6 +192,32 @@ done:
     return status;
 }
 
+static sm_status fail_no_images(const folder_description *d)
+{
+    char **names = NULL, *folders = sm_strdup("");
+    size_t count = 0;
+    if (sm_import_folder(d->root, &names, &count) != SM_OK) {
+        count = 0;
+    }
+    for (size_t i = 0; i < count && strlen(folders) < 512; i++) {
+        char *path = sm_format("%s/%s", d->root, names[i]);
+        char *longer = sm_format("%s%s%s/", folders, *folders ? ", " : "", names[i]);
+        int is_folder = sm_folder_exists(path);
+        sm_free(path);
+        sm_free(is_folder ? folders : longer);
+        folders = is_folder ? longer : folders;
+    }
+    sm_status status =
+        sm_fail(SM_ERR_INPUT,
+                "%s: no images (.png, .jpg, .jpeg); looked in %s/, %s/<split>/, <split>/%s/ with train, "
+                "val and test as <split>, and in the folder itself, which holds %s; a manifest (CSV), or "
+                "the key folder of [image], says where they are",
+                d->root, d->image_folder, d->image_folder, d->image_folder, *folders ? folders : "no folders");
+    sm_free(names);
+    sm_free(folders);
+    return status;
+}
+
 /* The first of these that finds any. */
 static sm_status (*const finds[])(const folder_description *d, const char *folder, const char *split,
                                   folder_samples *samples) = {find_split, find_bare};
@@ -208,10 +234,7 @@ sm_status folder_find_in_folders(const folder_description *d, folder_samples *sa
         }
     }
     if (samples->count == 0) {
-        SM_TRY(sm_fail(SM_ERR_INPUT,
-                       "%s: no images (.png, .jpg, .jpeg); looked in %s/, %s/<split>/, <split>/%s/ with train, val and "
-                       "test as <split>, and in the folder itself; a manifest (CSV) or [image] folder says where else",
-                       d->root, d->image_folder, d->image_folder, d->image_folder));
+        SM_TRY(fail_no_images(d));
     }
 done:
     return status;
