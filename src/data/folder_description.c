@@ -138,7 +138,9 @@ static int compare_ids(const void *a, const void *b)
 
 static sm_status sort_ids(const folder_description *d, const folder_target *t, folder_ids *ids, const char *key)
 {
-    qsort(ids->ids, ids->count, sizeof *ids->ids, compare_ids);
+    if (ids->count > 1) { /* qsort() takes no NULL */
+        qsort(ids->ids, ids->count, sizeof *ids->ids, compare_ids);
+    }
     for (size_t i = 1; i < ids->count; i++) {
         if (ids->ids[i].id == ids->ids[i - 1].id && ids->ids[i].class_id != ids->ids[i - 1].class_id) {
             int32_t id = ids->ids[i].id;
