@@ -5,8 +5,9 @@
 #include <sigmatic/task/instances.h>
 
 #include <math.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 enum { ROAD, CAR, PERSON, CLASSES };
 static const char *const names[CLASSES] = {"road", "car", "person"};
@@ -172,6 +173,25 @@ static void noisy_vectors_give_nearly_the_true_instances(void)
     }
 }
 
+/* Eight objects of 65,536 pixels each at the size of Cityscapes. The time is printed, not asserted. */
+static void a_large_image_takes_seconds(void)
+{
+    const sm_instance_options defaults = {0};
+    picture p = new_picture(1024, 2048);
+    for (int k = 0; k < 8; k++) {
+        put_box(&p, k + 1, k % 2 ? CAR : PERSON, 20 + 260 * (k % 4), 100 + 300 * (k / 4), 256, 256);
+    }
+    predict(&p, 10, 12);
+    clock_t begin = clock();
+    sm_instance_list *list = decode(&p, &defaults);
+    printf("instances of %d thing pixels at 1024x2048: %.2f s of the processor\n", 8 * 256 * 256,
+           (double)(clock() - begin) / CLOCKS_PER_SEC);
+    CU_ASSERT_EQUAL(list->count, 8);
+    CU_ASSERT_TRUE(least_overlap(&p, list) >= 0.95);
+    sm_instance_list_free(list);
+    free_picture(&p);
+}
+
 /* Every stride: what is not clustered joins, so that perfect vectors still give all pixels. */
 static void a_stride_leaves_no_pixel_out(void)
 {
@@ -301,6 +321,15 @@ static void a_mask_does_without_classes(void)
     list = sm_instances_decode(&options, &all);
     CU_ASSERT_EQUAL(list->count, 2); /* what points anywhere is too thin */
     sm_instance_list_free(list);
+    for (int i = 0; i < 32 * 64; i++) { /* the first in halves of two marks */
+        mask[i] = p.ids[i] == 1 ? (uint8_t)(1 + i / 64 % 2) : 0;
+    }
+    for (int by_class = 0; by_class < 2; by_class++) {
+        const sm_instance_options marked = {.min_samples = 20, .by_class = by_class};
+        list = sm_instances_decode(&marked, &masked);
+        CU_ASSERT_EQUAL(list->count, 1 + by_class);
+        sm_instance_list_free(list);
+    }
     sm_free(mask);
     free_picture(&p);
 }
@@ -362,6 +391,7 @@ int main(int argc, char **argv)
     sm_test_begin(&argc, &argv);
     SM_TEST(perfect_vectors_give_the_true_instances);
     SM_TEST(noisy_vectors_give_nearly_the_true_instances);
+    SM_TEST(a_large_image_takes_seconds);
     SM_TEST(a_stride_leaves_no_pixel_out);
     SM_TEST(no_thing_gives_no_instance);
     SM_TEST(small_things_need_small_limits);

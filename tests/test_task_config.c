@@ -79,6 +79,23 @@ static void names_and_losses_are_free_where_they_fit(void)
     sm_config_free(config);
 }
 
+static void instances_are_found_as_the_keys_say(void)
+{
+    sm_task *task = NULL;
+    sm_config *config = config_of("[task.a]\nkind = instance\n[task.b]\nkind = instance\ncluster_stride = 2\n"
+                                  "cluster_min_samples = 7\ncluster_distance = 1.25\ncluster_max_distance = 5\n"
+                                  "cluster_min_pixels = 30\ncluster_by_class = no\n");
+    SM_TEST_OK(sm_task_new(config, "a", targets, TARGETS, &task));
+    CU_ASSERT_TRUE(task->instances.stride == 0 && task->instances.distance == 0 && task->instances.by_class == 1);
+    sm_task_free(task);
+    SM_TEST_OK(sm_task_new(config, "b", targets, TARGETS, &task));
+    CU_ASSERT_TRUE(task->instances.stride == 2 && task->instances.min_samples == 7 &&
+                   task->instances.min_pixels == 30 && task->instances.by_class == 0);
+    CU_ASSERT_TRUE(task->instances.distance == 1.25 && task->instances.max_distance == 5);
+    sm_task_free(task);
+    sm_config_free(config);
+}
+
 static void refuses(const char *text, const char *key, const char *allowed)
 {
     sm_task *task = (sm_task *)1;
@@ -98,6 +115,9 @@ static void mistakes_name_the_key_and_what_is_allowed(void)
     refuses("[task.x]\nkind = semantic\nclass_weights = 1, 2\n", "class_weights", "3 numbers");
     refuses("[task.x]\nkind = semantic\nclass_weights = 0, 0, 0\n", "class_weights", "above 0");
     refuses("[task.x]\nkind = instance\nclass_weights = 1, 2\n", "class_weights", "instance has no classes");
+    refuses("[task.x]\nkind = instance\ncluster_min_samples = 1\n", "cluster_min_samples", "at least 2");
+    refuses("[task.x]\nkind = instance\ncluster_distance = 3\ncluster_max_distance = 2.5\n", "cluster_max_distance",
+            "cluster_distance, 3 px");
 
     sm_config *config = sm_config_new(tables);
     SM_TEST_OK(sm_config_read_text(config, "test.ini", "[task.x]\nloss = l1\n"));
@@ -184,6 +204,7 @@ int main(int argc, char **argv)
     sm_test_begin(&argc, &argv);
     SM_TEST(defaults_follow_the_kind);
     SM_TEST(names_and_losses_are_free_where_they_fit);
+    SM_TEST(instances_are_found_as_the_keys_say);
     SM_TEST(mistakes_name_the_key_and_what_is_allowed);
     SM_TEST(a_task_names_its_target);
     SM_TEST(targets_that_do_not_fit_are_refused);

@@ -25,8 +25,8 @@ int sm_task_finds_things(const sm_task *task)
 void sm_task_thing_mask(const sm_task *task, size_t items, const float *logits, uint8_t *thing)
 {
     for (size_t i = 0; i < items; i++) {
-        thing[i] =
-            task->target->classes->thing[sm_likeliest_class(task->channels, logits + i * (size_t)task->channels)];
+        int id = sm_likeliest_class(task->channels, logits + i * (size_t)task->channels);
+        thing[i] = task->target->classes->thing[id] ? (uint8_t)(1 + id) : 0;
     }
 }
 

@@ -23,10 +23,10 @@ sm_instance_options sm_instance_options_for(const sm_instance_options *options, 
         chosen.distance = chosen.max_distance > 0 ? fmin(1.5 * scale, chosen.max_distance) : 1.5 * scale;
     }
     if (chosen.max_distance == 0) {
-        chosen.max_distance = fmax(4 * scale, chosen.distance);
+        chosen.max_distance = fmax(8 * scale, chosen.distance);
     }
     if (chosen.min_samples == 0) {
-        chosen.min_samples = (int)fmax(2, rint(6 * area / (chosen.stride * chosen.stride)));
+        chosen.min_samples = (int)fmax(2, rint(10 * area / (chosen.stride * chosen.stride)));
     }
     if (chosen.min_pixels == 0) {
         chosen.min_pixels = (int)fmax(1, rint(10 * area));
@@ -43,7 +43,7 @@ typedef struct pixel_group {
     int32_t *label;        /* cluster, -1 none */
 } pixel_group;
 
-/* \return the class of each pixel's thing, or NO_THING; without classes a thing is of class 0. */
+/* \return the class of each pixel's thing, or NO_THING; without classes one less than its mark. */
 static uint8_t *find_things(const sm_instance_input *input)
 {
     size_t pixels = (size_t)input->height * (size_t)input->width;
@@ -53,7 +53,7 @@ static uint8_t *find_things(const sm_instance_input *input)
             int count = input->classes->count, id = sm_likeliest_class(count, input->class_logits + i * (size_t)count);
             things[i] = input->classes->thing && input->classes->thing[id] ? (uint8_t)id : NO_THING;
         } else {
-            things[i] = !input->thing || input->thing[i] ? 0 : NO_THING;
+            things[i] = !input->thing ? 0 : input->thing[i] ? (uint8_t)(input->thing[i] - 1) : NO_THING;
         }
     }
     return things;
@@ -166,15 +166,16 @@ static int cluster_class(const sm_instance_options *options, const sm_instance_i
 static int cluster_all(const sm_instance_options *options, const sm_instance_input *input, const uint8_t *things,
                        int32_t *labels)
 {
-    int clusters = 0;
+    int clusters = 0, occurs[NO_THING + 1] = {0};
     for (size_t i = 0; i < (size_t)input->height * (size_t)input->width; i++) {
         labels[i] = -1;
+        occurs[things[i]] = 1;
     }
-    if (!options->by_class || !input->classes) {
+    if (!options->by_class) {
         return cluster_class(options, input, things, NO_THING, 0, labels);
     }
-    for (int c = 0; c < input->classes->count; c++) {
-        if (input->classes->thing && input->classes->thing[c]) {
+    for (int c = 0; c < NO_THING; c++) {
+        if (occurs[c]) {
             clusters = cluster_class(options, input, things, c, clusters, labels);
         }
     }

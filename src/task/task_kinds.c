@@ -47,17 +47,19 @@ const sm_key sm_task_keys[] = {
      "it is "
      "there; empty = 1"},
     {"task.NAME", "cluster_distance", SM_KEY_REAL, "0", 0, 1e6, NULL, "px",
-     "instance: pixels that point this near to each other form a cluster, an instance; 0 = width x 1.5 / 256"},
+     "instance: pixels that point this near to each other form a cluster, an instance; 0 = 1.5 at a width of 256, as "
+     "the width for others"},
     {"task.NAME", "cluster_min_samples", SM_KEY_INTEGER, "0", 0, 1e6, NULL, NULL,
      "instance: within that distance of where a pixel inside of a cluster points so many point, itself counted (from 2 "
-     "on); 0 = 6 at 128 x 256, as the sampled pixels for other sizes"},
+     "on); 0 = 10 at 128 x 256, as the sampled pixels for other sizes"},
     {"task.NAME", "cluster_max_distance", SM_KEY_REAL, "0", 0, 1e6, NULL, "px",
-     "instance: other pixels join the cluster that they point nearest to, up to here; 0 = width x 4 / 256"},
+     "instance: other pixels join the cluster that they point nearest to, up to here; 0 = 8 at a width of 256, as the "
+     "width for others"},
     {"task.NAME", "cluster_min_pixels", SM_KEY_INTEGER, "0", 0, 1e9, NULL, NULL,
      "instance: smaller ones are dropped; 0 = 10 at 128 x 256, as the pixels for other sizes"},
     {"task.NAME", "cluster_stride", SM_KEY_INTEGER, "0", 0, 64, NULL, "px",
      "instance: only every such pixel of every such row is clustered, the others join; 0 = width / 512, at least 1"},
-    {"task.NAME", "cluster_by_class", SM_KEY_BOOL, "no", 0, 0, NULL, NULL,
+    {"task.NAME", "cluster_by_class", SM_KEY_BOOL, "yes", 0, 0, NULL, NULL,
      "instance: pixels of different predicted classes are clustered apart"},
     {0},
 };

@@ -36,7 +36,7 @@ typedef struct sm_instance_input {
     const float *vectors; /**< (H,W,2) x then y, pixels: logits of the instance task; pixels with a NaN or infinity are no one's */
     const sm_class_list *classes; /**< of a task of classes; NULL: there is none */
     const float *class_logits;    /**< (H,W,classes->count) of that task, or logarithms of (averaged) probabilities; a pixel is a thing if its likeliest class is. NULL with `classes` */
-    const uint8_t *thing;         /**< without classes: (H,W) 1 where a thing is; NULL: everywhere */
+    const uint8_t *thing;         /**< without classes: (H,W) 0: no thing; else any number of its class; NULL: one thing's everywhere */
 } sm_instance_input;
 
 typedef struct sm_instance {

@@ -70,7 +70,7 @@ typedef struct sm_task_kind {
     const sm_joint_metric *joint; /**< those that read other tasks, too; NULL: none */
 
     /** Draws a map as RGB; NULL: a value a sample has no picture. Exactly one of logits and target is given, the other is NULL.
-     * \param [in] thing  (H,W) 1 where a thing is (for instances), or NULL = everywhere valid */
+     * \param [in] thing  (H,W) as of sm_task_thing_mask() (for instances), or NULL = everywhere valid */
     void (*picture)(const sm_task *task, int height, int width, const float *logits, const void *target,
                     const uint8_t *thing, uint8_t *rgb);
 } sm_task_kind;
@@ -173,7 +173,7 @@ void sm_task_class_iou(const sm_task *task, const int64_t *counts, double *iou);
 /** \return 1 if the task says at every pixel whether there is a thing: sm_task_thing_mask() may be asked. */
 int sm_task_finds_things(const sm_task *task);
 
-/** Marks pixels predicted as things. \param [out] thing  (items) 0 or 1 */
+/** Marks pixels predicted as things. \param [out] thing  (items) 1 + the thing's class; 0 no thing */
 void sm_task_thing_mask(const sm_task *task, size_t items, const float *logits, uint8_t *thing);
 
 #ifdef __cplusplus
