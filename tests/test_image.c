@@ -261,6 +261,35 @@ static void sizes_are_bounded(void)
         CU_ASSERT(read_bytes(copy, sizeof copy, 0, &image) == SM_ERR_INPUT);
         SM_TEST_MESSAGE(cases[k].message);
     }
+    CU_ASSERT(READ(huge_png, 0, &image) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("some.file: damaged PNG: the file is truncated: 16384 x 16384 pixels cannot be in ");
+}
+
+/* What libjpeg would do, but at the cost of hours, or hardly anybody writes. */
+static void odd_jpegs_are_refused(void)
+{
+    enum { SCANS = 600, END = 2 };
+    sm_image image;
+    uint8_t copy[sizeof rgb_jpeg];
+    memcpy(copy, rgb_jpeg, sizeof copy);
+    for (size_t i = 0; i + 1 < sizeof copy; i++) {
+        copy[i + 1] = copy[i] == 0xff && copy[i + 1] == 0xc0 ? 0xc9 : copy[i + 1];
+    }
+    CU_ASSERT(read_bytes(copy, sizeof copy, 0, &image) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("some.file: a JPEG with arithmetic coding, expected Huffman codes");
+    size_t last = 0, bytes = sizeof grey_jpeg - END;
+    for (size_t i = 0; i + 1 < sizeof grey_jpeg; i++) {
+        last = grey_jpeg[i] == 0xff && grey_jpeg[i + 1] == 0xda ? i : last;
+    }
+    uint8_t *file = sm_alloc(sizeof grey_jpeg + SCANS * (bytes - last));
+    memcpy(file, grey_jpeg, bytes);
+    for (int i = 0; i < SCANS; i++, bytes += sizeof grey_jpeg - END - last) {
+        memcpy(file + bytes, grey_jpeg + last, sizeof grey_jpeg - END - last);
+    }
+    memcpy(file + bytes, grey_jpeg + sizeof grey_jpeg - END, END);
+    CU_ASSERT(read_bytes(file, bytes + END, 0, &image) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("some.file: damaged JPEG: more than 500 scans");
+    sm_free(file);
 }
 
 /* As little as a coder can make of an image: nothing that is right may be taken for too large. */
@@ -306,6 +335,7 @@ int main(int argc, char **argv)
     SM_TEST(every_truncation_is_noticed);
     SM_TEST(damage_is_noticed_or_survived);
     SM_TEST(sizes_are_bounded);
+    SM_TEST(odd_jpegs_are_refused);
     SM_TEST(the_emptiest_images_are_read);
     SM_TEST(every_sample_of_a_large_image_is_read);
     return sm_test_end();

@@ -45,6 +45,8 @@ files = {
     "grey_alpha_png": encoded(Image.fromarray(np.array([[[7, 0], [200, 255]]], np.uint8), "LA"), "PNG"),
     "rgba_16_png": png_by_hand(1, 1, 16, 6, 0, [0, 0x12, 0x34, 0xff, 0xfe, 0, 1, 0x80, 0]),
     "rgb_16_png": png_by_hand(1, 2, 16, 2, 0, [0, 0x12, 0x34, 0xff, 0xfe, 0, 1, 0, 0xab, 0xcd, 0, 0, 0x80, 0]),
+    # 256 MB are promised
+    "huge_png": png_by_hand(16384, 16384, 8, 0, 0, [0] * 16385),
     "rgb_jpeg": encoded(colour, "JPEG", quality=95, subsampling=0, optimize=True),
     "grey_jpeg": encoded(grey, "JPEG", quality=90, optimize=True, progressive=True),
     "cmyk_jpeg": encoded(Image.fromarray(np.zeros((1, 1, 4), np.uint8), "CMYK"), "JPEG", quality=1, optimize=True),
