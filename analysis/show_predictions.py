@@ -24,10 +24,11 @@ def load(path, samples):
             raise SystemExit(f"{path}: no sample {wrong[0]}; it holds {count} (0 to {count - 1})")
         pick = lambda dataset: [dataset[sample] for sample in samples]
         tasks = {name: file["tasks"][name] for name in common.in_order(file["tasks"])
-                 if "truth_picture" in file["tasks"][name]}  # a value a sample has none
+                 if "prediction_picture" in file["tasks"][name]}  # a value a sample has none
         return {"name": [common.text(name) for name in pick(file["name"])], "image": pick(file["image"]),
                 "kinds": {name: common.text(group.attrs.get("kind", name)) for name, group in tasks.items()},
-                "truth": {name: pick(group["truth_picture"]) for name, group in tasks.items()},
+                "truth": {name: pick(group["truth_picture"]) for name, group in tasks.items()
+                          if "truth_picture" in group},  # labels may be missing
                 "prediction": {name: pick(group["prediction_picture"]) for name, group in tasks.items()}}
 
 
@@ -36,7 +37,8 @@ def columns_of(files, labels):
     columns = [("", "image", files[0]["image"])]
     for task in dict.fromkeys(task for file in files for task in file["kinds"]):
         holders = [(file, label) for file, label in zip(files, labels) if task in file["kinds"]]
-        columns.append((task, "truth", holders[0][0]["truth"][task]))
+        if task in holders[0][0]["truth"]:
+            columns.append((task, "truth", holders[0][0]["truth"][task]))
         for file, label in holders:
             columns.append((task, label if len(files) > 1 else "prediction", file["prediction"][task]))
     return columns

@@ -180,6 +180,48 @@ expect "samples on one rank" run 0 predict $best photos --output drop1 --format 
 expect "are the same" same_files drop1 drop2
 expect "and differ" python 'import numpy as np; assert np.load("drop1/npy/depth/rgb.variance.npy").max() > 0'
 
+# ---- checkpoints of earlier versions ----
+
+expect "an older checkpoint" python '
+import h5py, shutil
+shutil.copy("run/checkpoints/step-00000003.h5", "older.h5")
+with h5py.File("older.h5", "a") as file:
+    del file["data"]
+'
+expect "without a dataset" run_ranks 2 2 predict older.h5 photos --output older
+expect "says what would help" holds err "older.h5 was written by a version .*--data"
+expect "with --data" run 0 predict older.h5 photos --output older --data away.h5 --format npy
+expect "predicts the same" same_files one/npy/depth/rgb.npy older/npy/depth/rgb.npy
+
+# ---- eval where labels are missing: the others are measured, nothing is made up ----
+
+expect "a dataset without classes" python '
+import h5py, shutil
+shutil.copy("away.h5", "unlabelled.h5"); shutil.copy("away.h5", "bare.h5")
+with h5py.File("unlabelled.h5", "a") as file: del file["val/semantic"]
+with h5py.File("bare.h5", "a") as file:
+    for name in "semantic", "instance", "disparity": del file["val/" + name]
+'
+expect "eval" run_ranks 0 2 eval $best --data unlabelled.h5 --predictions pred.h5
+expect "says what is not measured" holds err "no 'semantic': task 'semantic' is not measured"
+expect "measures the others" holds out "depth +error_pixels +[0-9]"
+expect "prints no nan" python 'assert "nan" not in open("out").read()'
+expect "and no truth" python '
+import h5py
+with h5py.File("pred.h5") as file:
+    assert sorted(file["tasks/semantic"]) == ["prediction", "prediction_picture"], list(file["tasks/semantic"])
+    assert len(file["tasks/depth"]) == 4 and file["tasks/semantic/prediction"][()].any()
+'
+expect "eval without a label" run_ranks 2 2 eval $best --data bare.h5
+expect "names predict" holds err "nothing to measure .'sigmatic predict' needs none"
+expect "eval as trained" run 0 eval $best --data away.h5
+mv out trained
+expect "eval of an older checkpoint" run 0 eval older.h5 --data away.h5
+expect "gives the same numbers" python '
+first, second = (open(name).read().splitlines()[1:] for name in ("trained", "out"))
+assert first == second and len(first) > 4, (first, second)
+'
+
 # ---- what is there stays ----
 
 cp one/overlay/rgb.png before.png
@@ -230,18 +272,5 @@ expect "a wrong mode" run 2 predict $best photos --mode half
 expect "a wrong size" run 2 predict $best photos --size 5
 expect "one sample" run 2 predict $best photos --samples 1
 expect "nothing was written" is_not_there none
-
-# ---- checkpoints of earlier versions ----
-
-expect "an older checkpoint" python '
-import h5py, shutil
-shutil.copy("run/checkpoints/step-00000003.h5", "older.h5")
-with h5py.File("older.h5", "a") as file:
-    del file["data"]
-'
-expect "without a dataset" run_ranks 2 2 predict older.h5 photos --output older
-expect "says what would help" holds err "older.h5 was written by a version .*--data"
-expect "with --data" run 0 predict older.h5 photos --output older --data away.h5 --format npy
-expect "predicts the same" same_files one/npy/depth/rgb.npy older/npy/depth/rgb.npy
 
 report_end

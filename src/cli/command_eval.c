@@ -28,10 +28,15 @@ static sm_status check_predictions(sm_comm *comm, const char *path)
     return sm_comm_agree(comm, looks ? sm_evaluator_check_predictions(path) : SM_OK);
 }
 
-/* The network learnt with the training set's mean and std; without that file the evaluated one's stand in. */
-static sm_status open_train(const eval_options *options, const sm_config *config, sm_dataset **train)
+/* A checkpoint says what its network learnt with; one of an earlier version leaves it to the training set, or, where that is
+ * not there, to the evaluated one. */
+static sm_status open_train(const eval_options *options, const sm_config *config, int is_described, sm_dataset **train)
 {
     const char *split = sm_config_text_of(config, "data", "train_split");
+    *train = NULL;
+    if (is_described && !options->trivial) {
+        return SM_OK;
+    }
     if (checkpoint_data_open(config, options->checkpoint, "train", split, "--set data.train=FILE", train) == SM_OK) {
         return SM_OK;
     }
@@ -41,7 +46,7 @@ static sm_status open_train(const eval_options *options, const sm_config *config
                             : SM_OK;
 }
 
-static sm_status open_data(const eval_options *options, const sm_config *config, sm_dataset **train,
+static sm_status open_data(const eval_options *options, const sm_config *config, int is_described, sm_dataset **train,
                            sm_dataset **dataset)
 {
     sm_status status = SM_OK;
@@ -58,7 +63,7 @@ static sm_status open_data(const eval_options *options, const sm_config *config,
         SM_TRY(checkpoint_data_open(config, options->checkpoint, key, split, "--data", dataset));
         checkpoint_data_announce(config, options->checkpoint, key);
     }
-    SM_TRY(open_train(options, config, train));
+    SM_TRY(open_train(options, config, is_described, train));
     if (options->trivial && (options->data || validation_files > 0)) {
         checkpoint_data_announce(config, options->checkpoint, "train");
     }
@@ -108,6 +113,59 @@ done:
     return status;
 }
 
+/* What the dataset has must be what the tasks learnt; of what it has not, it is said that it is not measured. */
+static sm_status check_targets(const eval_options *options, const sm_session *session, const sm_dataset *dataset)
+{
+    int measured = 0;
+    for (int i = 0; i < session->task_count; i++) {
+        const sm_task *task = session->tasks[i];
+        const sm_target *learnt = task->target, *found = sm_dataset_target(dataset, learnt->name);
+        const char *file = sm_dataset_target_file(dataset, learnt->name);
+        if (!found) {
+            sm_log_info("the dataset has no '%s': task '%s' is not measured", learnt->name, task->name);
+            continue;
+        }
+        measured++;
+        if (found->classes && learnt->classes && found->classes->count != learnt->classes->count) {
+            return sm_fail(SM_ERR_INPUT, "%s has %d classes of '%s', but task '%s' of %s has learnt %d", file,
+                           found->classes->count, learnt->name, task->name, options->checkpoint,
+                           learnt->classes->count);
+        }
+        if (found->type != learnt->type || found->scope != learnt->scope || found->components != learnt->components ||
+            found->scaling != learnt->scaling) {
+            return sm_fail(SM_ERR_INPUT,
+                           "%s: '%s' is of type '%s', %d value(s) a %s, scaling '%s', but task '%s' of %s has learnt "
+                           "type '%s', %d value(s) a %s, scaling '%s'",
+                           file, learnt->name, sm_target_type_names[found->type], found->components,
+                           sm_scope_names[found->scope], sm_target_scaling_names[found->scaling], task->name,
+                           options->checkpoint, sm_target_type_names[learnt->type], learnt->components,
+                           sm_scope_names[learnt->scope], sm_target_scaling_names[learnt->scaling]);
+        }
+    }
+    return measured > 0
+               ? SM_OK
+               : sm_fail(SM_ERR_INPUT,
+                         "the dataset has no target that %s has learnt: there is nothing to measure ('sigmatic "
+                         "predict' needs none)",
+                         options->checkpoint);
+}
+
+/* \param [in,out] data  what the checkpoint says; NULL: what the datasets say is put there */
+static sm_status describe(const sm_config *config, const sm_dataset *reference, sm_augmentation *size,
+                          sm_data_description **data)
+{
+    sm_status status = SM_OK;
+    SM_TRY(sm_data_augmentation(config, *data ? NULL : reference, size));
+    if (!*data) {
+        *data = sm_data_description_new(reference, size);
+    } else if (size->height == 0) { /* no other size is set */
+        size->height = (*data)->input.height;
+        size->width = (*data)->input.width;
+    }
+done:
+    return status;
+}
+
 static sm_status print_results(const eval_options *options, const sm_evaluator *evaluator, const sm_dataset *dataset,
                                const sm_augmentation *size, const double *values, const double *trivial)
 {
@@ -134,22 +192,30 @@ static sm_status evaluate(sm_comm *comm, const eval_options *options, const sm_c
     sm_dataset *train = NULL, *dataset = NULL;
     sm_session *session = NULL;
     sm_evaluator *evaluator = NULL;
+    sm_data_description *data = NULL;
     sm_augmentation augmentation;
     double *values = NULL, *trivial = NULL;
-    SM_TRY(sm_comm_agree(comm, open_data(options, config, &train, &dataset)));
+    SM_TRY(sm_comm_agree(comm, sm_checkpoint_read_data(options->checkpoint, &data)));
+    int is_described = data != NULL;
+    SM_TRY(sm_comm_agree(comm, open_data(options, config, is_described, &train, &dataset)));
     int64_t missing = !train; /* a training set that one rank cannot read is nobody's: all take the same statistics */
     sm_comm_max_int64(comm, &missing, 1);
     if (missing) {
         sm_dataset_close(train);
         train = NULL;
     }
-    const sm_dataset *reference = train ? train : dataset;
-    SM_TRY(sm_comm_agree(comm, sm_data_augmentation(config, reference, &augmentation)));
-    sm_input input = *sm_dataset_input(reference);
+    SM_TRY(sm_comm_agree(comm, describe(config, train ? train : dataset, &augmentation, &data)));
+    sm_input input = data->input;
     input.height = augmentation.height;
     input.width = augmentation.width;
-    SM_TRY(sm_session_new(config, comm, dataset, &session));
-    SM_TRY(sm_comm_agree(comm, sm_comm_rank(comm) == 0 ? check_classes(options, session, dataset) : SM_OK));
+    if (is_described) {
+        SM_TRY(sm_session_new_described(config, comm, data, &session));
+    } else {
+        SM_TRY(sm_session_new(config, comm, dataset, &session));
+    }
+    SM_TRY(sm_comm_agree(comm, sm_comm_rank(comm) > 0 ? SM_OK
+                               : is_described         ? check_targets(options, session, dataset)
+                                                      : check_classes(options, session, dataset)));
     SM_TRY(sm_comm_agree(comm, sm_evaluator_new(session, dataset, &input, &evaluator)));
     SM_TRY(sm_checkpoint_load(session, NULL, options->checkpoint, !options->no_average));
     size_t bytes = (size_t)sm_evaluator_value_count(evaluator) * sizeof(double);
@@ -172,6 +238,7 @@ done:
     sm_free(trivial);
     sm_evaluator_free(evaluator);
     sm_session_free(session);
+    sm_data_description_free(data);
     sm_dataset_close(dataset);
     sm_dataset_close(train);
     return status;

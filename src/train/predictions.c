@@ -42,7 +42,13 @@ static int target_shape(const sm_predictions *p, const sm_task *task, size_t sha
     return rank;
 }
 
-static sm_status create_task(sm_predictions *p, sm_h5 *file, int t)
+/* Of labels that no file has there is no truth to show. */
+static int has_truth(const sm_dataset *dataset, const sm_task *task)
+{
+    return sm_dataset_target(dataset, task->target->name) != NULL;
+}
+
+static sm_status create_task(sm_predictions *p, const sm_dataset *dataset, sm_h5 *file, int t)
 {
     sm_status status = SM_OK;
     const sm_task *task = p->session->tasks[t];
@@ -56,6 +62,9 @@ static sm_status create_task(sm_predictions *p, sm_h5 *file, int t)
     for (int a = 0; a < ARRAYS; a++) {
         int picture = a == TRUTH_PICTURE || a == PREDICTION_PICTURE;
         snprintf(object, sizeof object, "%s/%s", group, array_names[a]);
+        if ((a == TRUTH || a == TRUTH_PICTURE) && !has_truth(dataset, task)) {
+            continue;
+        }
         if (picture && task->kind->picture) {
             SM_TRY(sm_h5_create_contiguous(file, object, SM_H5_U8, 4, picture_shape, &offsets[a]));
         } else if (!picture) {
@@ -82,7 +91,7 @@ static sm_status create_file(sm_predictions *p, const sm_dataset *dataset)
     SM_TRY(sm_h5_write_texts(file, "/name", names, n));
     SM_TRY(sm_h5_create_contiguous(file, "/image", SM_H5_U8, 4, (size_t[]){n, h, w, 3}, &p->offsets[0]));
     for (int t = 0; t < p->session->task_count; t++) {
-        SM_TRY(create_task(p, file, t));
+        SM_TRY(create_task(p, dataset, file, t));
     }
 done:
     closed = sm_h5_close(file);
@@ -180,9 +189,11 @@ done:
     return sm_predictions_finish(p, status);
 }
 
+/* What the file does not have is left out. */
 static sm_status put(sm_predictions *p, int place, int64_t index, const void *data, size_t bytes)
 {
-    return sm_file_pwrite(p->file, data, bytes, p->offsets[place] + (uint64_t)index * bytes);
+    return p->offsets[place] == 0 ? SM_OK
+                                  : sm_file_pwrite(p->file, data, bytes, p->offsets[place] + (uint64_t)index * bytes);
 }
 
 static const float *logits_of(const sm_predictions *p, int t, int sample, const float *const *logits)
