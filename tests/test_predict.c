@@ -124,17 +124,15 @@ typedef struct network {
 } network;
 
 /* Of a run of a few steps, with nothing but its checkpoint: the dataset only lends images. */
-static network open_network(void)
+static network open_trained(const char *folder, const char *const *sets, int *trained)
 {
-    static int trained;
     network n = {0};
-    const char *sets[] = {"run.steps=3", "model.dropout=0.3", NULL};
     sm_data_description *data = NULL;
-    if (!trained) {
-        SM_TEST_OK(train("predict", NULL, sets));
-        trained = 1;
+    if (!*trained) {
+        SM_TEST_OK(train(folder, NULL, sets));
+        *trained = 1;
     }
-    char *path = path_in("predict", "checkpoints/step-00000003.h5");
+    char *path = path_in(folder, "checkpoints/step-00000003.h5");
     n.config = tiny_config(sets);
     SM_TEST_OK(sm_checkpoint_read_data(path, &data));
     SM_TEST_OK(sm_session_new_described(n.config, test_comm, data, &n.session));
@@ -144,6 +142,22 @@ static network open_network(void)
     sm_data_description_free(data);
     sm_free(path);
     return n;
+}
+
+static network open_network(void)
+{
+    static int trained;
+    return open_trained("predict", (const char *[]){"run.steps=3", "model.dropout=0.3", NULL}, &trained);
+}
+
+/* Classes and depths have log-variances beside them. */
+static network open_per_pixel(void)
+{
+    static int trained;
+    return open_trained("pixels",
+                        (const char *[]){"run.steps=3", "task.semantic.uncertainty=per_pixel",
+                                         "task.depth.uncertainty=per_pixel", NULL},
+                        &trained);
 }
 
 static void close_network(network *n)
@@ -204,9 +218,8 @@ static void compare_sample(const network *n, const sm_h5 *file, sm_predictor *pr
 }
 
 /* What an evaluation of one image at a time computes, to the bit, whatever number of ranks made it. */
-static void images_of_training_size_are_predicted_as_evaluated(void)
+static void expect_as_evaluated(network n)
 {
-    network n = open_network();
     sm_evaluator *evaluator = NULL;
     n.session->settings.evaluate_batch = sm_comm_size(test_comm);
     SM_TEST_OK(sm_evaluator_new(n.session, n.dataset, &n.session->data->input, &evaluator));
@@ -229,6 +242,12 @@ static void images_of_training_size_are_predicted_as_evaluated(void)
     sm_free(values);
     sm_free(path);
     close_network(&n);
+}
+
+static void images_of_training_size_are_predicted_as_evaluated(void)
+{
+    expect_as_evaluated(open_network());
+    expect_as_evaluated(open_per_pixel());
 }
 
 static void one_window_is_the_whole(void)
@@ -362,6 +381,40 @@ static void networks_that_agree_have_no_spread(void)
     close_network(&b);
 }
 
+/* The last channel is s: of an image that is not scaled sigma is exp(s / 2), whatever way it takes through the network. */
+static void sigmas_of_pixels_are_those_that_the_head_says(void)
+{
+    network n = open_per_pixel(), other = open_per_pixel();
+    sm_session *twice[] = {n.session, other.session};
+    sm_sample sample;
+    const sm_task_prediction *tasks;
+    static const sm_predict_mode modes[] = {SM_PREDICT_WHOLE, SM_PREDICT_WINDOWS, SM_PREDICT_SCALE};
+    float *first = NULL;
+    SM_TEST_OK(sm_dataset_read(n.dataset, 0, n.storage, &sample));
+    for (int m = 0; m < 4; m++) {
+        sm_predictor_options options = {.mode = modes[m % 3], .overlap = 0.5, .uncertainty = 1};
+        sm_predictor *predictor = sm_predictor_new(twice, 1 + m / 3, &options);
+        SM_TEST_OK(sm_predictor_run(predictor, sample.input, sample.height, sample.width, 0, &tasks));
+        const sm_task_prediction *depth = &tasks[TINY_TASKS - 1];
+        CU_ASSERT_PTR_NOT_NULL_FATAL(depth->sigmas);
+        CU_ASSERT(tasks[0].sigmas && !tasks[1].sigmas && isnan(depth->sigma) && !isnan(tasks[1].sigma));
+        first = first ? first : tiny_copy(depth->sigmas, depth->items);
+        CU_ASSERT(tiny_same_bits(first, depth->sigmas, depth->items) || m == 3);
+        SM_TEST_AT_MOST(sm_test_relative_error(depth->sigmas, first, depth->items),
+                        1e-6); /* the root of a mean of squares */
+        float least = INFINITY, most = 0;
+        for (size_t i = 0; i < depth->items; i++) {
+            least = fminf(least, depth->sigmas[i]);
+            most = fmaxf(most, depth->sigmas[i]);
+        }
+        CU_ASSERT(least > 0 && least < most);
+        sm_predictor_free(predictor);
+    }
+    sm_free(first);
+    close_network(&n);
+    close_network(&other);
+}
+
 /* More sizes than are kept, and back to the first. */
 static void sizes_may_alternate(void)
 {
@@ -399,6 +452,7 @@ int main(int argc, char **argv)
     SM_TEST(disparities_are_those_of_the_image);
     SM_TEST(dropped_features_follow_from_the_seed);
     SM_TEST(networks_that_agree_have_no_spread);
+    SM_TEST(sigmas_of_pixels_are_those_that_the_head_says);
     SM_TEST(sizes_may_alternate);
     return sm_test_end();
 }

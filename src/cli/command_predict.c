@@ -388,7 +388,7 @@ static void print_sigmas(const predict_job *job)
     for (int t = 0; job->options->uncertainty && t < session->task_count; t++) {
         const sm_likelihood *likelihood = session->weighting->tasks[t].likelihood;
         const float *s = sm_session_log_variance(session, t);
-        if (likelihood && s) {
+        if (likelihood && s && !session->tasks[t]->is_heteroscedastic) {
             sm_log_result("%s: learned sigma %.4g %s (%s)", session->tasks[t]->name, likelihood->sigma(*s),
                           sm_task_unit(session->tasks[t]), likelihood->meaning);
         }

@@ -65,13 +65,14 @@ typedef struct extra {
     const float *values;
 } extra;
 
-enum { EXTRAS = 3 };
+enum { EXTRAS = 4 };
 
 static void list_extras(const sm_task_prediction *p, extra extras[EXTRAS])
 {
     extras[0] = (extra){"entropy", p->entropy};
     extras[1] = (extra){"mutual_information", p->information};
     extras[2] = (extra){"variance", p->variance};
+    extras[3] = (extra){"sigma", p->sigmas};
 }
 
 /* The name of a component's column. */

@@ -208,6 +208,9 @@ static void add_image_panels(overlay *o)
 
 static void add_uncertainty_panels(overlay *o, const sm_task_prediction *task)
 {
+    if (task->sigmas) {
+        add_map(o, task, "sigma", task->task->target->classes ? "" : sm_task_unit(task->task), 1, task->sigmas);
+    }
     if (task->entropy) {
         add_map(o, task, "entropy", "nat", 1, task->entropy);
     }

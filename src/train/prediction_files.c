@@ -272,13 +272,14 @@ typedef struct named_array {
     int components;
 } named_array;
 
-enum { UNCERTAINTIES = 3 };
+enum { UNCERTAINTIES = 4 };
 
 static void list_uncertainties(const sm_task_prediction *task, named_array arrays[UNCERTAINTIES])
 {
     arrays[0] = (named_array){"entropy", task->entropy, 1};
     arrays[1] = (named_array){"mutual_information", task->information, 1};
     arrays[2] = (named_array){"variance", task->variance, task->components};
+    arrays[3] = (named_array){"sigmas", task->sigmas, 1};
 }
 
 static int is_float(const sm_task *task)

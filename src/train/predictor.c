@@ -26,7 +26,7 @@ typedef struct floats {
 
 /* What is kept of a task from one image to the next. */
 typedef struct task_buffers {
-    floats logits, entropy, spread, decoded;
+    floats logits, entropy, spread, decoded, sigmas, sigmas_of_run;
     sm_prediction_mean mean;
     sm_instance_list *instances;
 } task_buffers;
@@ -85,6 +85,8 @@ void sm_predictor_free(sm_predictor *p)
         sm_free(b->entropy.values);
         sm_free(b->spread.values);
         sm_free(b->decoded.values);
+        sm_free(b->sigmas.values);
+        sm_free(b->sigmas_of_run.values);
         sm_prediction_mean_free(&b->mean);
         sm_instance_list_free(b->instances);
     }
@@ -179,9 +181,9 @@ static void scale_logits(sm_predictor *p, const sm_engine *engine, int t, int he
     const sm_task *task = p->results[t].task;
     const float *from = sm_plan_output(engine->plan, &engine->run, t);
     float *to = p->buffers[t].logits.values;
-    const sm_resize_shape shape = {engine->height, engine->width, height, width, task->channels, 0};
+    const sm_resize_shape shape = {engine->height, engine->width, height, width, sm_task_outputs(task), 0};
     if (task->target->scope == SM_SCOPE_SAMPLE || (engine->height == height && engine->width == width)) {
-        memcpy(to, from, items_of(task, height, width) * (size_t)task->channels * sizeof *to);
+        memcpy(to, from, items_of(task, height, width) * (size_t)sm_task_outputs(task) * sizeof *to);
         return;
     }
     int threads = engine->run.threads;
@@ -215,9 +217,9 @@ static void blend_window(sm_predictor *p, const sm_engine *engine, const sm_wind
         const float *logits = sm_plan_output(engine->plan, &engine->run, t);
         float *weights = p->weights.values + (size_t)t * pixels, *map = p->buffers[t].logits.values;
         if (task->target->scope == SM_SCOPE_SAMPLE) {
-            sm_window_blend(&one, &one, 0, 0, task->channels, logits, weights, map);
+            sm_window_blend(&one, &one, 0, 0, sm_task_outputs(task), logits, weights, map);
         } else {
-            sm_window_blend(y, x, window / x->count, window % x->count, task->channels, logits, weights, map);
+            sm_window_blend(y, x, window / x->count, window % x->count, sm_task_outputs(task), logits, weights, map);
         }
     }
 }
@@ -314,7 +316,7 @@ static double mean_sigma(const sm_predictor *p, int t, const sm_geometry *geomet
         sum += likelihood && s ? likelihood->sigma(*s) : NAN;
     }
     const sm_task *task = p->results[t].task;
-    return sum / p->member_count * (is_real(task) ? growth(task, 0, geometry) : 1);
+    return task->is_heteroscedastic ? NAN : sum / p->member_count * (is_real(task) ? growth(task, 0, geometry) : 1);
 }
 
 /* Room for an image's results. */
@@ -324,11 +326,39 @@ static void begin(sm_predictor *p, int height, int width)
         const sm_task *task = p->members[0].session->tasks[t];
         size_t items = items_of(task, height, width);
         p->results[t] = (sm_task_prediction){.task = task, .items = items};
-        room_for(&p->buffers[t].logits, items * (size_t)task->channels);
+        room_for(&p->buffers[t].logits, items * (size_t)sm_task_outputs(task));
         if (sm_predictor_averages(p)) {
             sm_prediction_mean_begin(&p->buffers[t].mean, task, items);
         }
     }
+}
+
+/* Tells a run's logits from the log-variances beside them; those add to the mean square. \param run  counts from 0 */
+static void take_logits(sm_predictor *p, int t, int run)
+{
+    const sm_task_prediction *r = &p->results[t];
+    task_buffers *b = &p->buffers[t];
+    if (!r->task->is_heteroscedastic) {
+        return;
+    }
+    float *own = room_for(&b->sigmas_of_run, r->items), *squares = room_for(&b->sigmas, r->items);
+    sm_task_sigma(r->task, r->items, b->logits.values, own);
+    for (size_t i = 0; i < r->items; i++) {
+        float square = own[i] * own[i];
+        squares[i] = run == 0 ? square : squares[i] + (square - squares[i]) / (float)(run + 1);
+    }
+    sm_task_take_logits(r->task, r->items, b->logits.values);
+}
+
+static const float *finish_sigmas(sm_predictor *p, int t, const sm_geometry *geometry)
+{
+    const sm_task_prediction *r = &p->results[t];
+    float *sigmas = p->buffers[t].sigmas.values;
+    float factor = is_real(r->task) ? (float)growth(r->task, 0, geometry) : 1;
+    for (size_t i = 0; i < r->items; i++) {
+        sigmas[i] = factor * sqrtf(sigmas[i]);
+    }
+    return sigmas;
 }
 
 /* From the mean of the runs, or the one run's logits. */
@@ -363,6 +393,7 @@ static void finish_task(sm_predictor *p, int t, const sm_geometry *geometry)
     r->information = real ? NULL : spread;
     r->variance = real ? spread : NULL;
     r->sigma = mean_sigma(p, t, geometry);
+    r->sigmas = uncertainty && r->task->is_heteroscedastic ? finish_sigmas(p, t, geometry) : NULL;
 }
 
 /* What is set is said of the size of training. */
@@ -404,6 +435,9 @@ sm_status sm_predictor_run(sm_predictor *p, const uint8_t *image, int height, in
         member *m = &p->members[run / samples];
         SM_TRY((p->options.mode == SM_PREDICT_WINDOWS ? run_windows : run_scaled)(p, m, image, &geometry, height, width,
                                                                                   index, run));
+        for (int t = 0; t < p->task_count; t++) {
+            take_logits(p, t, run);
+        }
         for (int t = 0; sm_predictor_averages(p) && t < p->task_count; t++) {
             sm_prediction_mean_add(&p->buffers[t].mean, p->buffers[t].logits.values,
                                    inverse_temperature(m->session, t));

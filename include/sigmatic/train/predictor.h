@@ -55,10 +55,13 @@ typedef struct sm_task_prediction {
         *instances; /**< of a task of vectors to centroids, with the option `instances`: found with the classes
                                             of the first task that says where things are, if any does */
     const sm_task *instance_classes; /**< that task; NULL: none */
-    double sigma; /**< learned, in the unit of `values`, mean of the networks; NaN: none is learned */
+    const float
+        *sigmas;  /**< with `uncertainty`, of a task that predicts a log-variance of each item: sigma, in the unit of
+                              sm_task_unit() and, of lengths in pixels, in the image's; of runs the root of the mean square. (items) */
+    double sigma; /**< learned for the whole task, in the same unit, mean of the networks; NaN: none is */
 } sm_task_prediction;
 
-/** \param sessions  networks with the same tasks, loaded; kept by reference, must outlive the predictor
+/** \param sessions  networks with the same tasks, loaded, each another; kept by reference, must outlive the predictor
  * \param options   copied */
 sm_predictor *sm_predictor_new(sm_session *const *sessions, int session_count, const sm_predictor_options *options);
 /** NULL is legal. Before the sessions. */
