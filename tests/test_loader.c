@@ -112,9 +112,9 @@ static int64_t build_vectors(const void *user, const sm_sample *sample, const sm
 }
 
 static const int64_t thousand = 1000;
-static const sm_target_builder builders[3] = {{build_disparity, NULL, SM_SCOPE_PIXEL, 4},
-                                              {build_index, &thousand, SM_SCOPE_PIXEL, 1},
-                                              {build_vectors, NULL, SM_SCOPE_PIXEL, 8}};
+static const sm_target_builder builders[3] = {{build_disparity, NULL, SM_SCOPE_PIXEL, 4, NULL},
+                                              {build_index, &thousand, SM_SCOPE_PIXEL, 1, NULL},
+                                              {build_vectors, NULL, SM_SCOPE_PIXEL, 8, NULL}};
 
 static sm_dataset *open_dataset(void)
 {

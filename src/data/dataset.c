@@ -110,6 +110,25 @@ done:
     return status;
 }
 
+static int place_of(const sm_dataset *dataset, const char *name)
+{
+    int place = 0;
+    while (strcmp(dataset->targets[place]->name, name) != 0) {
+        place++;
+    }
+    return place;
+}
+
+static void number_targets(sm_dataset *dataset)
+{
+    for (int p = 0; p < dataset->part_count; p++) {
+        for (int t = 0; t < dataset->parts[p].target_count; t++) {
+            stored_target *stored = &dataset->parts[p].targets[t];
+            stored->place = place_of(dataset, stored->target->name);
+        }
+    }
+}
+
 /* A network sees its input by one mean and one standard deviation; those of the first file would silently be every
  * file's. */
 static sm_status check_same_input(const file_part *first, const file_part *other)
@@ -177,6 +196,7 @@ sm_status sm_dataset_open(const char *const *paths, int path_count, const char *
     }
     SM_TRY(join_inputs(dataset));
     SM_TRY(join_targets(dataset));
+    number_targets(dataset);
     number_samples(dataset);
     *out = dataset;
     dataset = NULL;
@@ -275,58 +295,65 @@ sm_sample sm_dataset_describe(const sm_dataset *dataset, int64_t index)
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
-/* Room for the input and every target of one file at a time. */
+/* Room for the input and what is wanted of one sample. */
 struct sm_sample_storage {
-    void *arrays[1 + SM_TARGETS_MAX];
+    uint32_t wanted;
+    void *input, *targets[SM_TARGETS_MAX]; /* of each target of the dataset; NULL where it is not wanted */
     void *raw; /* a target as stored, where that is another type than in memory; NULL: none is */
 };
 
-/* Of one array of the largest sample. */
-static size_t most_bytes(const sm_dataset *dataset, int place)
+/* Bytes of the largest sample. */
+typedef struct storage_sizes {
+    size_t input, targets[SM_TARGETS_MAX], raw;
+} storage_sizes;
+
+static size_t most_of(size_t a, size_t b)
 {
-    size_t most = 0;
-    for (int p = 0; p < dataset->part_count; p++) {
-        const file_part *part = &dataset->parts[p];
-        size_t bytes = place == 0                    ? part->input_array.bytes
-                       : place <= part->target_count ? part->targets[place - 1].memory_bytes
-                                                     : 0;
-        most = bytes > most ? bytes : most;
-    }
-    return most;
+    return a > b ? a : b;
 }
 
-/* Of one target that has to be converted. */
-static size_t raw_bytes(const sm_dataset *dataset)
+static storage_sizes find_sizes(const sm_dataset *dataset, uint32_t wanted)
 {
-    size_t most = 0;
+    storage_sizes sizes = {0};
     for (int p = 0; p < dataset->part_count; p++) {
         const file_part *part = &dataset->parts[p];
+        sizes.input = most_of(sizes.input, part->input_array.bytes);
         for (int t = 0; t < part->target_count; t++) {
             const stored_target *stored = &part->targets[t];
-            size_t bytes = stored->array.type != stored->memory ? stored->array.bytes : 0;
-            most = bytes > most ? bytes : most;
+            if (wanted >> stored->place & 1) {
+                size_t *bytes = &sizes.targets[stored->place];
+                *bytes = most_of(*bytes, stored->memory_bytes);
+                sizes.raw = most_of(sizes.raw, stored->array.type != stored->memory ? stored->array.bytes : 0);
+            }
         }
     }
-    return most;
+    return sizes;
 }
 
 sm_sample_storage *sm_sample_storage_new(const sm_dataset *dataset)
 {
+    return sm_sample_storage_new_of(dataset, UINT32_MAX);
+}
+
+sm_sample_storage *sm_sample_storage_new_of(const sm_dataset *dataset, uint32_t wanted)
+{
+    storage_sizes sizes = find_sizes(dataset, wanted);
     sm_sample_storage *storage = sm_alloc_zeroed(sizeof *storage);
-    for (int a = 0; a <= SM_TARGETS_MAX; a++) {
-        size_t most = most_bytes(dataset, a);
-        storage->arrays[a] = most > 0 ? sm_alloc(most) : NULL;
+    storage->wanted = wanted;
+    storage->input = sm_alloc(sizes.input);
+    for (int t = 0; t < SM_TARGETS_MAX; t++) {
+        storage->targets[t] = sizes.targets[t] > 0 ? sm_alloc(sizes.targets[t]) : NULL;
     }
-    size_t raw = raw_bytes(dataset);
-    storage->raw = raw > 0 ? sm_alloc(raw) : NULL;
+    storage->raw = sizes.raw > 0 ? sm_alloc(sizes.raw) : NULL;
     return storage;
 }
 
-size_t sm_sample_storage_bytes(const sm_dataset *dataset)
+size_t sm_sample_storage_bytes(const sm_dataset *dataset, uint32_t wanted)
 {
-    size_t bytes = sizeof(sm_sample_storage) + raw_bytes(dataset);
-    for (int a = 0; a <= SM_TARGETS_MAX; a++) {
-        bytes += most_bytes(dataset, a);
+    storage_sizes sizes = find_sizes(dataset, wanted);
+    size_t bytes = sizeof(sm_sample_storage) + sizes.input + sizes.raw;
+    for (int t = 0; t < SM_TARGETS_MAX; t++) {
+        bytes += sizes.targets[t];
     }
     return bytes;
 }
@@ -334,8 +361,9 @@ size_t sm_sample_storage_bytes(const sm_dataset *dataset)
 void sm_sample_storage_free(sm_sample_storage *storage)
 {
     if (storage) {
-        for (int a = 0; a <= SM_TARGETS_MAX; a++) {
-            sm_free(storage->arrays[a]);
+        sm_free(storage->input);
+        for (int t = 0; t < SM_TARGETS_MAX; t++) {
+            sm_free(storage->targets[t]);
         }
         sm_free(storage->raw);
         sm_free(storage);
@@ -357,22 +385,53 @@ static char *text_of(const place_in_file *place)
                      (long long)(place->index - place->part->first), sm_dataset_name(place->dataset, place->index));
 }
 
-static sm_status read_array(const place_in_file *place, const stored_array *array, int verify, void *data)
+sm_status sm_stored_array_read(const file_part *part, const stored_array *array, int64_t sample, void *data)
 {
-    const file_part *part = place->part;
-    int64_t i = place->index - part->first;
-    sm_status status = sm_file_pread(part->file, data, array->bytes, array->offset + (uint64_t)i * array->bytes);
+    if (array->offset != SM_H5_NO_OFFSET) {
+        return sm_file_pread(part->file, data, array->bytes, array->offset + (uint64_t)sample * array->bytes);
+    }
+    return sm_h5_read_rows(part->h5, array->object, array->type, (size_t)sample, 1,
+                           array->bytes / sm_h5_type_bytes(array->type), data);
+}
+
+/* How far a sample has to be looked at. */
+typedef enum sample_trust {
+    TRUST_FOUND_SOUND, /* it was, and nobody has written to the file since */
+    TRUST_NEW,
+    TRUST_CHANGED /* somebody has written to the file */
+} sample_trust;
+
+static sm_status check_array(const place_in_file *place, const stored_array *array, sample_trust trust,
+                             const void *data, const char *text)
+{
+    const char *path = place->part->path;
+    if (!array->checksums) {
+        return trust == TRUST_CHANGED ? sm_fail(SM_ERR_INPUT,
+                                                "%s: the file was changed while it was in use; %s has no checksum "
+                                                "that could tell whether it is still the same",
+                                                path, text)
+                                      : SM_OK;
+    }
+    uint32_t stored = array->checksums[place->index - place->part->first], found = sm_crc32c(0, data, array->bytes);
+    return stored == found
+               ? SM_OK
+               : sm_fail(SM_ERR_INPUT, "%s: %s is damaged: CRC32C %08x, %08x expected%s", path, text, found, stored,
+                         trust == TRUST_CHANGED ? " (the file was changed while it was in use)" : "");
+}
+
+static sm_status read_array(const place_in_file *place, const stored_array *array, sample_trust trust, void *data)
+{
+    sm_status status = sm_stored_array_read(place->part, array, place->index - place->part->first, data);
+    if (status == SM_OK && trust == TRUST_FOUND_SOUND) {
+        return SM_OK;
+    }
     char *text = text_of(place);
-    if (status != SM_OK) {
+    if (status == SM_OK) {
+        status = check_array(place, array, trust, data, text);
+    } else {
         char *why = sm_strdup(sm_error_message());
         sm_fail(status, "%s (reading %s)", why, text);
         sm_free(why);
-    } else if (verify && array->checksums) {
-        uint32_t stored = array->checksums[i], found = sm_crc32c(0, data, array->bytes);
-        if (stored != found) {
-            status =
-                sm_fail(SM_ERR_INPUT, "%s: %s is damaged: CRC32C %08x, %08x expected", part->path, text, found, stored);
-        }
     }
     sm_free(text);
     return status;
@@ -431,12 +490,13 @@ static sm_status verify_reals(const place_in_file *place, const stored_target *s
 }
 
 /* Reads a target and makes it what it is in memory. */
-static sm_status read_target(const place_in_file *place, const stored_target *stored, int verify, void *raw, void *data)
+static sm_status read_target(const place_in_file *place, const stored_target *stored, sample_trust trust, void *raw,
+                             void *data)
 {
     sm_status status = SM_OK;
     int is_stored_so = stored->array.type == stored->memory;
     size_t count = stored->memory_bytes / sm_h5_type_bytes(stored->memory);
-    SM_TRY(read_array(place, &stored->array, verify, is_stored_so ? data : raw));
+    SM_TRY(read_array(place, &stored->array, trust, is_stored_so ? data : raw));
     if (!is_stored_so) {
         int is_class = stored->target->classes != NULL;
         size_t fits = sm_target_convert(stored->array.type, raw, count, is_class ? stored->ignored : 0,
@@ -476,25 +536,37 @@ done:
     return status;
 }
 
+static sample_trust trust_in(uint64_t sound, int array, int has_changed)
+{
+    return has_changed ? TRUST_CHANGED : sound >> array & 1 ? TRUST_FOUND_SOUND : TRUST_NEW;
+}
+
 sm_status sm_dataset_read(sm_dataset *dataset, int64_t index, sm_sample_storage *storage, sm_sample *sample)
 {
     sm_status status = SM_OK;
     file_part *part = part_of(dataset, index);
-    int64_t i = index - part->first;
-    int verify = !atomic_load_explicit(&part->verified[i], memory_order_relaxed);
+    _Atomic uint64_t *verified = &part->verified[index - part->first];
+    uint64_t sound = atomic_load_explicit(verified, memory_order_relaxed), found = 1;
+    int has_changed = sm_file_has_changed(part->file);
     place_in_file place = {dataset, part, index, part->input.kind->name};
     *sample = sm_dataset_describe(dataset, index);
-    SM_TRY(read_array(&place, &part->input_array, verify, storage->arrays[0]));
-    sample->input = storage->arrays[0];
+    SM_TRY(read_array(&place, &part->input_array, trust_in(sound, 0, has_changed), storage->input));
+    sample->input = storage->input;
     for (int t = 0; t < part->target_count; t++) {
         const stored_target *stored = &part->targets[t];
-        void *data = storage->arrays[1 + t];
-        place.array = stored->target->name;
-        SM_TRY(read_target(&place, stored, verify, storage->raw, data));
-        SM_TRY(check_target(&place, stored, verify, data));
-        sm_sample_add(sample, stored->target, data);
+        void *data = storage->targets[stored->place];
+        sample_trust trust = trust_in(sound, 1 + t, has_changed);
+        if (storage->wanted >> stored->place & 1) {
+            place.array = stored->target->name;
+            SM_TRY(read_target(&place, stored, trust, storage->raw, data));
+            SM_TRY(check_target(&place, stored, trust != TRUST_FOUND_SOUND, data));
+            sm_sample_add(sample, stored->target, data);
+            found |= (uint64_t)1 << (1 + t);
+        }
     }
-    atomic_store_explicit(&part->verified[i], 1, memory_order_relaxed);
+    if ((sound & found) != found) {
+        atomic_fetch_or_explicit(verified, found, memory_order_relaxed);
+    }
 done:
     return status;
 }

@@ -47,7 +47,7 @@ static sm_status sum_contents(const file_part *part, const stored_array *array, 
     void *sample = array->checksums ? NULL : sm_alloc(array->bytes);
     for (int64_t i = 0; sample && i < part->count; i++) {
         sm_comm_set_phase("fingerprint, sample", 0, (int)i);
-        SM_TRY(sm_file_pread(part->file, sample, array->bytes, array->offset + (uint64_t)i * array->bytes));
+        SM_TRY(sm_stored_array_read(part, array, i, sample));
         *crc = sm_crc32c(*crc, sample, array->bytes);
     }
 done:

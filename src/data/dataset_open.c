@@ -139,7 +139,8 @@ static sm_status locate(const sm_h5 *file, const char *split, const char *name, 
 {
     sm_status status = SM_OK;
     char object[SM_OBJECT_BYTES];
-    SM_TRY(sm_h5_locate(file, sm_array_object(object, split, name, ""), type, rank, shape, &array->offset));
+    SM_TRY(sm_h5_place(file, sm_array_object(object, split, name, ""), type, rank, shape, &array->offset));
+    array->object = sm_strdup(object);
     array->type = type;
     array->bytes = sm_h5_type_bytes(type);
     for (int i = 1; i < rank; i++) {
@@ -575,6 +576,15 @@ done:
     return status;
 }
 
+static int needs_hdf5(const file_part *part)
+{
+    int needs = part->input_array.offset == SM_H5_NO_OFFSET;
+    for (int t = 0; t < part->target_count; t++) {
+        needs |= part->targets[t].array.offset == SM_H5_NO_OFFSET;
+    }
+    return needs;
+}
+
 sm_status sm_file_part_open(const char *path, const char *split, file_part *part)
 {
     sm_status status = SM_OK;
@@ -592,18 +602,29 @@ sm_status sm_file_part_open(const char *path, const char *split, file_part *part
     SM_TRY(read_targets(file, split, part));
     SM_TRY(read_sample_facts(file, split, part));
     SM_TRY(sm_file_open_read(path, &part->file));
-    part->verified = sm_alloc_zeroed((size_t)part->count);
+    part->verified = sm_alloc_zeroed((size_t)part->count * sizeof *part->verified);
+    if (needs_hdf5(part)) {
+        part->h5 = file;
+        file = NULL;
+    }
 done:
     sm_h5_close(file);
     return status;
 }
 
+static void free_array(stored_array *array)
+{
+    sm_free(array->object);
+    sm_free(array->checksums);
+}
+
 void sm_file_part_close(file_part *part)
 {
     sm_file_close(part->file);
-    sm_free(part->input_array.checksums);
+    sm_h5_close(part->h5);
+    free_array(&part->input_array);
     for (int t = 0; t < part->target_count; t++) {
-        sm_free(part->targets[t].array.checksums);
+        free_array(&part->targets[t].array);
         sm_free(part->targets[t].target);
     }
     sm_free(part->statistics);

@@ -301,6 +301,22 @@ static void free_slot(step_slot *slot, int task_count)
     sm_free(slot->message);
 }
 
+/* What the builders look at, as sm_sample_storage_new_of() wants it. */
+static uint32_t wanted_targets(const sm_loader_options *options)
+{
+    int count;
+    const sm_target *const *targets = sm_dataset_targets(options->dataset, &count);
+    uint32_t wanted = 0;
+    for (int t = 0; t < count; t++) {
+        for (int k = 0; k < options->task_count; k++) {
+            const sm_target_builder *builder = &options->builders[k];
+            int reads = !builder->reads || builder->reads(builder->user, targets[t]->name);
+            wanted |= (uint32_t)reads << t;
+        }
+    }
+    return wanted;
+}
+
 static size_t workspace_floats(const sm_loader_options *options)
 {
     const sm_augmentation *augmentation = options->augmentation;
@@ -318,7 +334,8 @@ size_t sm_loader_bytes(const sm_loader_options *options)
         sample += target_bytes(options, &options->builders[k]);
     }
     size_t slot = (size_t)share_of_batch(options) * sample;
-    size_t worker = sm_sample_storage_bytes(options->dataset) + workspace_floats(options) * sizeof(float);
+    size_t worker =
+        sm_sample_storage_bytes(options->dataset, wanted_targets(options)) + workspace_floats(options) * sizeof(float);
     return (size_t)slot_count(options) * slot + (size_t)worker_count(options) * worker;
 }
 
@@ -332,7 +349,7 @@ static sm_status start_workers(sm_loader *loader, int count)
     for (int w = 0; w < count; w++) {
         loader_worker *worker = &loader->workers[w];
         worker->loader = loader;
-        worker->storage = sm_sample_storage_new(loader->options.dataset);
+        worker->storage = sm_sample_storage_new_of(loader->options.dataset, wanted_targets(&loader->options));
         worker->workspace = sm_alloc(workspace_floats(&loader->options) * sizeof *worker->workspace);
         loader->worker_count = w + 1;
         int error = pthread_create(&worker->thread, NULL, work, worker);

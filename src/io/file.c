@@ -20,6 +20,7 @@
 struct sm_file {
     char *path;
     int descriptor;
+    struct stat opened; /* what it was when it was opened */
 };
 
 /* The one form of "the system refused". */
@@ -236,7 +237,7 @@ sm_status sm_file_write_atomic(const char *path, const void *data, size_t bytes)
     sm_status status = SM_OK;
     /* The process number keeps two writers of one path out of each other's temporary file. */
     char *temporary = sm_format("%s.%ld.tmp", path, (long)getpid());
-    sm_file file = {temporary, open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)};
+    sm_file file = {.path = temporary, .descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)};
 
     if (file.descriptor < 0) {
         status = refused(path, "cannot be written");
@@ -300,7 +301,8 @@ static sm_status open_file(const char *path, int flags, sm_file **out)
     sm_status status = open_regular(path, flags, &descriptor);
     if (status == SM_OK) {
         sm_file *file = sm_alloc(sizeof *file);
-        *file = (sm_file){sm_strdup(path), descriptor};
+        *file = (sm_file){.path = sm_strdup(path), .descriptor = descriptor};
+        fstat(descriptor, &file->opened);
         *out = file;
     }
     return status;
@@ -349,6 +351,14 @@ sm_status sm_file_pread(const sm_file *file, void *data, size_t bytes, uint64_t 
         done += (size_t)now;
     }
     return SM_OK;
+}
+
+int sm_file_has_changed(const sm_file *file)
+{
+    struct stat now;
+    return fstat(file->descriptor, &now) == 0 &&
+           (now.st_size != file->opened.st_size || now.st_mtim.tv_sec != file->opened.st_mtim.tv_sec ||
+            now.st_mtim.tv_nsec != file->opened.st_mtim.tv_nsec);
 }
 
 sm_status sm_file_pwrite(sm_file *file, const void *data, size_t bytes, uint64_t offset)

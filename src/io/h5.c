@@ -8,14 +8,46 @@
 #include <sigmatic/io/file.h>
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Few HDF5 are built thread-safe, and Debian's is not. */
+static pthread_mutex_t lock;
+static pthread_once_t lock_once = PTHREAD_ONCE_INIT;
+
+static void make_lock(void)
+{
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&lock, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+}
 
 /* HDF5 prints its errors on the thread that meets them unless that thread has told it not to. */
 static void silence(void)
 {
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
+
+int sm_h5_enter(void)
+{
+    static _Thread_local int is_silent;
+    pthread_once(&lock_once, make_lock);
+    pthread_mutex_lock(&lock);
+    if (!is_silent) {
+        is_silent = 1;
+        silence();
+    }
+    return 1;
+}
+
+void sm_h5_leave(const int *is_inside)
+{
+    (void)is_inside;
+    pthread_mutex_unlock(&lock);
 }
 
 void sm_h5_begin(void)
@@ -334,6 +366,7 @@ static sm_status check_readable(const char *path)
 
 sm_status sm_h5_open(const char *path, sm_h5 **out)
 {
+    SM_H5_LOCKED;
     sm_h5_begin();
     sm_status status = check_readable(path);
     if (status != SM_OK) {
@@ -376,6 +409,7 @@ hid_t sm_h5_timeless(hid_t class)
 
 sm_status sm_h5_create(const char *path, sm_h5_format format, sm_h5 **out)
 {
+    SM_H5_LOCKED;
     sm_h5_begin();
     hid_t access = creation_access(format), timeless = sm_h5_timeless(H5P_FILE_CREATE);
     hid_t id = H5Fcreate(path, H5F_ACC_TRUNC, timeless, access);
@@ -392,6 +426,7 @@ sm_status sm_h5_create(const char *path, sm_h5_format format, sm_h5 **out)
 
 sm_status sm_h5_create_in_memory(const char *name, sm_h5_format format, sm_h5 **out)
 {
+    SM_H5_LOCKED;
     sm_h5_begin();
     hid_t access = creation_access(format);
     H5Pset_fapl_core(access, MEMORY_STEP_BYTES, 0);
@@ -407,25 +442,35 @@ sm_status sm_h5_create_in_memory(const char *name, sm_h5_format format, sm_h5 **
     return status;
 }
 
+static sm_status find_image(sm_h5 *file, void ***memory, size_t *bytes)
+{
+    SM_H5_LOCKED;
+    sm_status status = sm_h5_flush(file);
+    if (status != SM_OK) {
+        return status;
+    }
+    ssize_t found = H5Fget_file_image(file->id, NULL, 0);
+    if (found <= 0 || H5Fget_vfd_handle(file->id, H5P_DEFAULT, (void **)memory) < 0) {
+        return sm_h5_fail_write(file, NULL, "its contents cannot be had");
+    }
+    *bytes = (size_t)found;
+    return SM_OK;
+}
+
 /* After a flush the core driver's memory is the file. H5Fget_file_image() would copy it, and in 1.10 breaks the checksum of
  * its superblock by clearing a mark inside; it only tells the size here. */
 sm_status sm_h5_write_image(sm_h5 *file, const char *path)
 {
     assert(file->is_in_memory);
     void **memory = NULL;
-    sm_status status = sm_h5_flush(file);
-    if (status != SM_OK) {
-        return status;
-    }
-    ssize_t bytes = H5Fget_file_image(file->id, NULL, 0);
-    if (bytes <= 0 || H5Fget_vfd_handle(file->id, H5P_DEFAULT, (void **)&memory) < 0) {
-        return sm_h5_fail_write(file, NULL, "its contents cannot be had");
-    }
-    return sm_file_write_atomic(path, *memory, (size_t)bytes);
+    size_t bytes = 0;
+    sm_status status = find_image(file, &memory, &bytes);
+    return status == SM_OK ? sm_file_write_atomic(path, *memory, bytes) : status;
 }
 
 sm_status sm_h5_flush(sm_h5 *file)
 {
+    SM_H5_LOCKED;
     sm_status status = sm_h5_writable(file);
     if (status == SM_OK && H5Fflush(file->id, H5F_SCOPE_GLOBAL) < 0) {
         status = sm_h5_fail_write(file, NULL, "cannot be written");
@@ -435,6 +480,7 @@ sm_status sm_h5_flush(sm_h5 *file)
 
 sm_status sm_h5_close(sm_h5 *file)
 {
+    SM_H5_LOCKED;
     if (!file) {
         return SM_OK;
     }
@@ -467,16 +513,19 @@ static H5I_type_t kind_of(const sm_h5 *file, const char *object)
 
 int sm_h5_has_dataset(const sm_h5 *file, const char *object)
 {
+    SM_H5_LOCKED;
     return kind_of(file, object) == H5I_DATASET;
 }
 
 int sm_h5_has_group(const sm_h5 *file, const char *object)
 {
+    SM_H5_LOCKED;
     return kind_of(file, object) == H5I_GROUP;
 }
 
 sm_status sm_h5_make_group(sm_h5 *file, const char *group)
 {
+    SM_H5_LOCKED;
     sm_status status = sm_h5_writable(file);
     if (status != SM_OK || sm_h5_has_group(file, group)) {
         return status;
@@ -515,6 +564,7 @@ static herr_t add_name(hid_t group, const char *name, const H5L_info_t *info, vo
 
 sm_status sm_h5_list(const sm_h5 *file, const char *group, char ***names, size_t *count)
 {
+    SM_H5_LOCKED;
     name_list list = {0};
     sm_status status = SM_OK;
     if (!sm_h5_has_group(file, group)) {

@@ -19,6 +19,7 @@ static label label_of(const char *object, const char *name)
 
 int sm_h5_has_attribute(const sm_h5 *file, const char *object, const char *name)
 {
+    SM_H5_LOCKED;
     return H5Aexists_by_name(file->id, object, name, H5P_DEFAULT) > 0;
 }
 
@@ -50,23 +51,27 @@ static sm_status write_attribute(sm_h5 *file, const char *object, const char *na
 
 sm_status sm_h5_write_attribute_int64(sm_h5 *file, const char *object, const char *name, int64_t value)
 {
+    SM_H5_LOCKED;
     return write_attribute(file, object, name, H5T_NATIVE_INT64, 0, 1, &value);
 }
 
 sm_status sm_h5_write_attribute_double(sm_h5 *file, const char *object, const char *name, double value)
 {
+    SM_H5_LOCKED;
     return write_attribute(file, object, name, H5T_NATIVE_DOUBLE, 0, 1, &value);
 }
 
 sm_status sm_h5_write_attribute_doubles(sm_h5 *file, const char *object, const char *name, const double *values,
                                         size_t count)
 {
+    SM_H5_LOCKED;
     return write_attribute(file, object, name, H5T_NATIVE_DOUBLE, 1, count, values);
 }
 
 sm_status sm_h5_write_attribute_int64s(sm_h5 *file, const char *object, const char *name, const int64_t *values,
                                        size_t count)
 {
+    SM_H5_LOCKED;
     return write_attribute(file, object, name, H5T_NATIVE_INT64, 1, count, values);
 }
 
@@ -81,12 +86,14 @@ static sm_status write_texts(sm_h5 *file, const char *object, const char *name, 
 
 sm_status sm_h5_write_attribute_text(sm_h5 *file, const char *object, const char *name, const char *text)
 {
+    SM_H5_LOCKED;
     return write_texts(file, object, name, &text, 0, 1);
 }
 
 sm_status sm_h5_write_attribute_texts(sm_h5 *file, const char *object, const char *name, const char *const *texts,
                                       size_t count)
 {
+    SM_H5_LOCKED;
     return write_texts(file, object, name, texts, 1, count);
 }
 
@@ -180,29 +187,34 @@ done:
 
 sm_status sm_h5_read_attribute_int64(const sm_h5 *file, const char *object, const char *name, int64_t *value)
 {
+    SM_H5_LOCKED;
     return read_attribute(file, object, name, INTEGERS, H5T_NATIVE_INT64, 1, value, NULL);
 }
 
 sm_status sm_h5_read_attribute_double(const sm_h5 *file, const char *object, const char *name, double *value)
 {
+    SM_H5_LOCKED;
     return read_attribute(file, object, name, NUMBERS, H5T_NATIVE_DOUBLE, 1, value, NULL);
 }
 
 sm_status sm_h5_read_attribute_doubles(const sm_h5 *file, const char *object, const char *name, double **values,
                                        size_t *count)
 {
+    SM_H5_LOCKED;
     return read_attribute(file, object, name, NUMBERS, H5T_NATIVE_DOUBLE, 0, values, count);
 }
 
 sm_status sm_h5_read_attribute_int64s(const sm_h5 *file, const char *object, const char *name, int64_t **values,
                                       size_t *count)
 {
+    SM_H5_LOCKED;
     return read_attribute(file, object, name, INTEGERS, H5T_NATIVE_INT64, 0, values, count);
 }
 
 sm_status sm_h5_read_attribute_texts(const sm_h5 *file, const char *object, const char *name, char ***texts,
                                      size_t *count)
 {
+    SM_H5_LOCKED;
     sm_h5_array array;
     sm_status status = open_attribute(file, object, name, TEXTS, 0, &array);
     if (status == SM_OK) {
@@ -215,6 +227,7 @@ sm_status sm_h5_read_attribute_texts(const sm_h5 *file, const char *object, cons
 
 sm_status sm_h5_read_attribute_text(const sm_h5 *file, const char *object, const char *name, char **text)
 {
+    SM_H5_LOCKED;
     sm_h5_array array;
     char **texts = NULL;
     sm_status status = open_attribute(file, object, name, TEXTS, 1, &array);
@@ -231,6 +244,7 @@ sm_status sm_h5_read_attribute_text(const sm_h5 *file, const char *object, const
 
 int sm_h5_has_format(const char *path, const char *format)
 {
+    SM_H5_LOCKED;
     sm_h5 *file = NULL;
     char *found = NULL;
     int has = sm_h5_open(path, &file) == SM_OK && sm_h5_has_attribute(file, "/", "format") &&

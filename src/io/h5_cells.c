@@ -67,6 +67,7 @@ done:
 
 sm_status sm_h5_read_cell_texts(const sm_h5 *file, const char *object, char ***texts, size_t *count)
 {
+    SM_H5_LOCKED;
     sm_status status = SM_OK;
     sm_h5_array cells;
     hobj_ref_t *references = NULL;

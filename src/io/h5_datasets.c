@@ -64,12 +64,14 @@ static sm_status write_whole(sm_h5 *file, const char *object, hid_t type, int ra
 
 sm_status sm_h5_write(sm_h5 *file, const char *object, sm_h5_type type, int rank, const size_t *shape, const void *data)
 {
+    SM_H5_LOCKED;
     assert(type < SM_H5_TEXT);
     return write_whole(file, object, sm_h5_native(type), rank, shape, data);
 }
 
 sm_status sm_h5_write_texts(sm_h5 *file, const char *object, const char *const *texts, size_t count)
 {
+    SM_H5_LOCKED;
     hid_t type = sm_h5_new_text_type();
     sm_status status = write_whole(file, object, type, 1, &count, texts);
     H5Tclose(type);
@@ -79,6 +81,7 @@ sm_status sm_h5_write_texts(sm_h5 *file, const char *object, const char *const *
 sm_status sm_h5_create_contiguous(sm_h5 *file, const char *object, sm_h5_type type, int rank, const size_t *shape,
                                   uint64_t *offset)
 {
+    SM_H5_LOCKED;
     hsize_t wide[SM_H5_MAX_RANK];
     widen(rank, shape, wide);
     sm_status status = sm_h5_writable(file);
@@ -101,6 +104,7 @@ sm_status sm_h5_create_contiguous(sm_h5 *file, const char *object, sm_h5_type ty
 
 sm_status sm_h5_create_rows(sm_h5 *file, const char *object, sm_h5_type type, size_t row_elements, size_t chunk_rows)
 {
+    SM_H5_LOCKED;
     int rank = row_elements > 0 ? 2 : 1;
     hsize_t shape[2] = {0, row_elements}, largest[2] = {H5S_UNLIMITED, row_elements};
     hsize_t chunk[2] = {chunk_rows, row_elements};
@@ -116,6 +120,7 @@ sm_status sm_h5_create_rows(sm_h5 *file, const char *object, sm_h5_type type, si
 
 sm_status sm_h5_append_rows(sm_h5 *file, const char *object, sm_h5_type type, size_t count, const void *rows)
 {
+    SM_H5_LOCKED;
     sm_status status = SM_OK;
     sm_h5_array array = {0};
     hid_t memory = -1;
@@ -237,6 +242,7 @@ done:
 
 sm_status sm_h5_query(const sm_h5 *file, const char *object, sm_h5_info *info)
 {
+    SM_H5_LOCKED;
     sm_h5_array array;
     sm_status status = sm_h5_open_dataset(file, object, &array);
     if (status == SM_OK) {
@@ -282,6 +288,7 @@ static sm_status unexpected(const sm_h5 *file, const char *object, const sm_h5_a
 
 sm_status sm_h5_read(const sm_h5 *file, const char *object, sm_h5_type type, int rank, const size_t *shape, void *data)
 {
+    SM_H5_LOCKED;
     sm_status status = SM_OK;
     sm_h5_array array;
 
@@ -315,6 +322,7 @@ static sm_status read_rows(const sm_h5 *file, const char *object, sm_h5_array *a
 sm_status sm_h5_read_rows(const sm_h5 *file, const char *object, sm_h5_type type, size_t first, size_t count,
                           size_t row_elements, void *data)
 {
+    SM_H5_LOCKED;
     sm_status status = SM_OK;
     sm_h5_array array;
     char found[SM_H5_DESCRIPTION_BYTES];
@@ -342,6 +350,7 @@ done:
 
 sm_status sm_h5_read_texts(const sm_h5 *file, const char *object, char ***texts, size_t *count)
 {
+    SM_H5_LOCKED;
     sm_status status = SM_OK;
     sm_h5_array array;
 
@@ -393,6 +402,7 @@ done:
 sm_status sm_h5_locate(const sm_h5 *file, const char *object, sm_h5_type type, int rank, const size_t *shape,
                        uint64_t *offset)
 {
+    SM_H5_LOCKED;
     sm_status status = SM_OK;
     sm_h5_array array;
 
@@ -404,6 +414,57 @@ sm_status sm_h5_locate(const sm_h5 *file, const char *object, sm_h5_type type, i
     }
     SM_TRY(locate(file, object, &array, offset));
 done:
+    sm_h5_array_free(&array);
+    return status;
+}
+
+/* Refuses what only plug-ins could decompress. */
+static sm_status check_filters(const sm_h5 *file, const char *object, hid_t properties)
+{
+    for (int i = 0; i < H5Pget_nfilters(properties); i++) {
+        char name[64] = "";
+        unsigned flags, configuration;
+        size_t values = 0;
+        H5Z_filter_t filter =
+            H5Pget_filter2(properties, (unsigned)i, &flags, &values, NULL, sizeof name, name, &configuration);
+        if (H5Zfilter_avail(filter) <= 0) {
+            return sm_fail(SM_ERR_INPUT,
+                           "%s: %s: compressed by filter %d (%s), which this HDF5 does not have; 'h5repack -f NONE %s "
+                           "NEW.h5', where HDF5 has it, rewrites the file without",
+                           file->path, object, (int)filter, name, file->path);
+        }
+    }
+    return SM_OK;
+}
+
+sm_status sm_h5_place(const sm_h5 *file, const char *object, sm_h5_type type, int rank, const size_t *shape,
+                      uint64_t *offset)
+{
+    SM_H5_LOCKED;
+    sm_status status = SM_OK;
+    hid_t properties = -1;
+    sm_h5_array array;
+
+    assert(type < SM_H5_TEXT);
+    SM_TRY(sm_h5_open_dataset(file, object, &array));
+    properties = H5Dget_create_plist(array.id);
+    if (!same_shape(&array, rank, shape) || sm_h5_type_of(array.type) != type) {
+        status = unexpected(file, object, &array, type, rank, shape);
+        goto done;
+    }
+    if (H5Pget_layout(properties) == H5D_CONTIGUOUS) {
+        SM_TRY(locate(file, object, &array, offset));
+    } else {
+        SM_TRY(check_filters(file, object, properties));
+        *offset = SM_H5_NO_OFFSET;
+    }
+    if (H5Tequal(array.type, sm_h5_native(type)) <= 0) {
+        *offset = SM_H5_NO_OFFSET;
+    }
+done:
+    if (properties >= 0) {
+        H5Pclose(properties);
+    }
     sm_h5_array_free(&array);
     return status;
 }

@@ -17,9 +17,19 @@ const char *sm_task_unit(const sm_task *task)
                                                                          : task->target->unit;
 }
 
+/* Its own, and the noise of the vectors of instances. */
+static int reads_target(const void *user, const char *name)
+{
+    const sm_task *task = user;
+    size_t length = strlen(task->target->name);
+    return strncmp(name, task->target->name, length) == 0 &&
+           (name[length] == 0 || strcmp(name + length, "_offset") == 0);
+}
+
 sm_target_builder sm_task_builder(const sm_task *task)
 {
-    return (sm_target_builder){task->kind->build_target, task, task->target->scope, sm_task_item_bytes(task)};
+    return (sm_target_builder){task->kind->build_target, task, task->target->scope, sm_task_item_bytes(task),
+                               reads_target};
 }
 
 static int channels_of(const sm_task *task)

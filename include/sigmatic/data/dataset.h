@@ -1,7 +1,8 @@
 /** \file
  * Reader of dataset files `*.h5` (format in the README): one split of one or several files as one list of samples.
  *
- * Opening enters HDF5 (main thread, not collective: every process opens for itself); afterwards samples are read with pread by any thread. */
+ * Not collective: every process opens for itself. Samples are read by any thread: with pread where their bytes lie in the file as they are in memory (contiguous, uncompressed arrays), so that the ranks of a node share the system's cache of them;
+ * by HDF5, one thread of a process at a time, where they are in chunks, compressed or of the other byte order. */
 #ifndef SIGMATIC_DATA_DATASET_H
 #define SIGMATIC_DATA_DATASET_H
 
@@ -72,16 +73,21 @@ const char *sm_dataset_name(const sm_dataset *dataset, int64_t index);
 /** \return everything of sample `index` but its input and targets, without reading. */
 sm_sample sm_dataset_describe(const sm_dataset *dataset, int64_t index);
 
-/** \return memory for the largest sample; freed with sm_sample_storage_free(). */
+/** \return memory for the largest sample with all its targets; freed with sm_sample_storage_free(). */
 sm_sample_storage *sm_sample_storage_new(const sm_dataset *dataset);
 
+/** \return the same for some targets: what is read into it has only these.
+ * \param wanted  bit t: target t of sm_dataset_targets() */
+sm_sample_storage *sm_sample_storage_new_of(const sm_dataset *dataset, uint32_t wanted);
+
 /** \return its size. */
-size_t sm_sample_storage_bytes(const sm_dataset *dataset);
+size_t sm_sample_storage_bytes(const sm_dataset *dataset, uint32_t wanted);
 
 /** NULL is legal. */
 void sm_sample_storage_free(sm_sample_storage *storage);
 
-/** Reads sample `index` (0 .. count - 1) with its input and all its targets. Any thread, each with its own storage. The first reading of a sample verifies its checksums.
+/** Reads sample `index` (0 .. count - 1) with its input and those targets that the storage is for. Any thread, each with its own storage.
+ * The first reading of an array of a sample verifies its checksum and its values, and so does every one after the file was written to; without checksums, that is then an error.
  *
  * \param [out] sample  views into `storage`, valid until its next use
  * \return SM_ERR_IO, or SM_ERR_INPUT (truncated, checksum) naming file, array and sample */

@@ -1,5 +1,5 @@
 /** \file
- * Prefetching loader: threads read, augment and build targets ahead of the training step. They never enter HDF5 or MPI.
+ * Prefetching loader: threads read, augment and build targets ahead of the training step. They never enter MPI, and HDF5 only for datasets that are not stored as they are in memory (dataset.h).
  *
  * What is delivered is a function of the options alone: the same bits for any number of workers, and per sample for any number of ranks. */
 #ifndef SIGMATIC_DATA_LOADER_H

@@ -152,6 +152,8 @@ typedef struct sm_target_builder {
     const void *user;
     sm_scope scope;
     size_t item_bytes;
+    int (*reads)(const void *user,
+                 const char *target); /**< whether `build` looks at this target; NULL: it may at any */
 } sm_target_builder;
 
 #ifdef __cplusplus

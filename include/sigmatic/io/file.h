@@ -78,6 +78,9 @@ sm_status sm_file_lock(const char *path, sm_file **out);
 /** Reads exactly `bytes` bytes from position `offset`. A file that ends earlier is SM_ERR_INPUT "truncated". Any thread. */
 sm_status sm_file_pread(const sm_file *file, void *data, size_t bytes, uint64_t offset);
 
+/** \return 1 if somebody has written to the file, cut or lengthened it since it was opened. Another one that has taken its name is not looked at: this one is still read. */
+int sm_file_has_changed(const sm_file *file);
+
 /** Writes exactly `bytes` bytes at position `offset`; disk full and the like are SM_ERR_WRITE. Any thread. */
 sm_status sm_file_pwrite(sm_file *file, const void *data, size_t bytes, uint64_t offset);
 

@@ -3,7 +3,7 @@
  *
  * Objects are named by their path in the file ("/train/image"); groups above them are made as needed. No file is ever locked.
  * A file that failed to write stays failed: later writes and the close return the first failure again.
- * Not collective, and HDF5 is not thread-safe: one thread of a process at a time, for all files together. */
+ * Not collective. Any thread: one of a process at a time enters HDF5, which is not thread-safe, the others wait. */
 #ifndef SIGMATIC_IO_H5_H
 #define SIGMATIC_IO_H5_H
 
@@ -171,6 +171,13 @@ sm_status sm_h5_create_contiguous(sm_h5 *file, const char *object, sm_h5_type ty
  * \param [out] offset  of its first byte in the file */
 sm_status sm_h5_locate(const sm_h5 *file, const char *object, sm_h5_type type, int rank, const size_t *shape,
                        uint64_t *offset);
+
+enum { SM_H5_NO_OFFSET = 0 };
+
+/** How rows of a dataset are to be read. SM_ERR_INPUT unless it has this type, in either byte order, and this shape, and can be read: a contiguous one is allocated and wholly inside the file, the filters of a compressed one are known.
+ * \param [out] offset  of its first byte where sm_file_pread() reads the values as they are; SM_H5_NO_OFFSET where only sm_h5_read_rows() does: in chunks, compressed, in its header or of the other byte order */
+sm_status sm_h5_place(const sm_h5 *file, const char *object, sm_h5_type type, int rank, const size_t *shape,
+                      uint64_t *offset);
 
 /** Makes an empty dataset that grows by rows: (N) if row_elements is 0, else (N, row_elements).
  * \param chunk_rows  rows that are stored together (and the least that the file grows by) */
