@@ -1,9 +1,11 @@
 /* ranks: 1 */
+#include "golden.h"
 #include "harness.h"
 
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/random.h>
 #include <sigmatic/data/augmentation.h>
+#include <sigmatic/io/h5.h>
 
 #include <math.h>
 #include <string.h>
@@ -284,8 +286,144 @@ static void no_augmentation_is_the_identity(void)
     CU_ASSERT(g.scale_x == 1 && g.scale_y == 1 && g.offset_x == 0 && g.offset_y == 0 && g.flip == 0);
 }
 
+/* What 8 bits can tell apart is 4e-3; floats through HSV and back, and the normalisation, err by some 1e-7. */
+static void colours_agree_with_torchvision(void)
+{
+    sm_h5 *file = golden_open("colours.h5");
+    sm_h5_info info;
+    uint8_t *images = golden_read(file, "jitter", "image", SM_H5_U8, &info);
+    int32_t *orders = golden_read(file, "jitter", "order", SM_H5_INT32, NULL);
+    double *factors = golden_read(file, "jitter", "factor", SM_H5_DOUBLE, NULL);
+    double *expected = golden_read(file, "jitter", "expected", SM_H5_DOUBLE, NULL), worst = 0;
+    int height = (int)info.shape[1], width = (int)info.shape[2];
+    size_t floats = sm_image_recolour_workspace(width), pixels = (size_t)height * (size_t)width;
+    float *workspace = sm_alloc((floats + 1) * sizeof *workspace);
+    sm_geometry same = sm_geometry_whole(height, width, height, width);
+    for (size_t k = 0; k < info.shape[0]; k++) {
+        float *image = sampled(images + 3 * k * pixels, height, width, &same);
+        sm_colour_change change;
+        for (int i = 0; i < SM_COLOUR_CHANGES; i++) {
+            change.order[i] = orders[4 * k + (size_t)i];
+            change.factor[i] = factors[4 * k + (size_t)i];
+        }
+        workspace[floats] = 12345;
+        sm_image_recolour(&change, height, width, &same, mean, std, image, workspace);
+        CU_ASSERT(workspace[floats] == 12345 && sm_colour_changes(&change));
+        for (size_t i = 0; i < 3 * pixels; i++) {
+            sm_test_worse(&worst, fabs(image[i] * std[i % 3] + mean[i % 3] - expected[3 * k * pixels + i]));
+        }
+        sm_free(image);
+    }
+    SM_TEST_AT_MOST(worst, 2e-6);
+    sm_free(workspace);
+    sm_free(expected);
+    sm_free(factors);
+    sm_free(orders);
+    sm_free(images);
+    sm_h5_close(file);
+}
+
+/* Pixels from outside stay the mean colour, and do not weigh on the mean of contrast: inside, the picture becomes what
+ * the window that it fills would become. */
+static void colours_are_of_the_inside(void)
+{
+    enum { H = 12, W = 14, O = 20, LEFT = 3, TOP = 5 };
+    const sm_colour_change change = {{1.3, 0.6, 1.4, -0.2}, {2, 0, 1, 3}};
+    uint8_t *image = random_image(H, W, 8);
+    float workspace[3 * O];
+    sm_geometry whole = sm_geometry_whole(H, W, H, W), wide = {O, O, 1, 1, -LEFT, -TOP, 0, 0};
+    float *inside = sampled(image, H, W, &whole), *all = sampled(image, H, W, &wide);
+    sm_image_recolour(&change, H, W, &whole, mean, std, inside, workspace);
+    sm_image_recolour(&change, H, W, &wide, mean, std, all, workspace);
+    for (int i = 0; i < O * O * 3; i++) {
+        int x = i / 3 % O - LEFT, y = i / 3 / O - TOP, is_inside = x >= 0 && y >= 0 && x < W && y < H;
+        CU_ASSERT(is_inside ? all[i] == inside[(y * W + x) * 3 + i % 3] : all[i] == 0);
+    }
+    sm_geometry turned = {O, O, 1, 1, -LEFT, -TOP, 0, 0.28};
+    float *before = sampled(image, H, W, &turned), *after = sampled(image, H, W, &turned);
+    sm_image_recolour(&change, H, W, &turned, mean, std, after, workspace);
+    for (int i = 0; i < O * O; i++) {
+        int is_outside = sm_geometry_nearest(&turned, H, W, i % O, i / O) < 0;
+        CU_ASSERT((memcmp(before + 3 * i, after + 3 * i, 3 * sizeof *after) == 0) == is_outside);
+    }
+    sm_free(before);
+    sm_free(after);
+    sm_free(inside);
+    sm_free(all);
+    sm_free(image);
+}
+
+static void colours_are_drawn_evenly(void)
+{
+    enum { SAMPLES = 4800 };
+    const sm_augmentation augmentation = {.colour = {0.4, 2, 0, 0.1}};
+    int first[SM_COLOUR_CHANGES] = {0}, last[SM_COLOUR_CHANGES] = {0};
+    double sums[SM_COLOUR_CHANGES] = {0};
+    for (int i = 0; i < SAMPLES; i++) {
+        sm_colour_change change = sm_augmentation_colours(&augmentation, 9, 3, i);
+        sm_colour_change again = sm_augmentation_colours(&augmentation, 9, 3, i);
+        int found = 0;
+        for (int c = 0; c < SM_COLOUR_CHANGES; c++) {
+            CU_ASSERT(change.factor[c] == again.factor[c] && change.order[c] == again.order[c]);
+            found |= 1 << change.order[c];
+            sums[c] += change.factor[c] / SAMPLES;
+        }
+        CU_ASSERT(found == 15);
+        first[change.order[0]]++;
+        last[change.order[3]]++;
+        CU_ASSERT(change.factor[0] >= 0.6 && change.factor[0] <= 1.4);
+        CU_ASSERT(change.factor[1] >= 0 && change.factor[1] <= 3);
+        CU_ASSERT(change.factor[2] == 1);
+        CU_ASSERT(fabs(change.factor[3]) <= 0.1);
+    }
+    static const double means[] = {1, 1.5, 1, 0}, widths[] = {0.8, 3, 0, 0.2};
+    for (int c = 0; c < SM_COLOUR_CHANGES; c++) { /* five standard deviations */
+        SM_TEST_AT_MOST(fabs(sums[c] - means[c]), 5 * widths[c] / sqrt(12.0 * SAMPLES) + 1e-12);
+        SM_TEST_AT_MOST(fabs(first[c] - SAMPLES / 4.0), 5 * sqrt(SAMPLES * 3 / 16.0));
+        SM_TEST_AT_MOST(fabs(last[c] - SAMPLES / 4.0), 5 * sqrt(SAMPLES * 3 / 16.0));
+    }
+    const sm_augmentation none = {.flip = 1};
+    sm_colour_change change = sm_augmentation_colours(&none, 9, 3, 1);
+    CU_ASSERT(!sm_colour_changes(&change));
+}
+
+static void rectangles_lie_inside_and_cover_what_was_asked(void)
+{
+    enum { SAMPLES = 4000, H = 60, W = 100 };
+    const sm_augmentation augmentation = {
+        .crop_height = H, .crop_width = W, .erasing = 0.25, .erasing_area = 0.2, .scale_min = 1, .scale_max = 1};
+    int blanked = 0, different = 0;
+    double area = 0, tall = 0, left = 1, right = 0;
+    for (int i = 0; i < SAMPLES; i++) {
+        sm_rectangle r = sm_augmentation_erasing(&augmentation, 9, 3, i),
+                     s = sm_augmentation_erasing(&augmentation, 9, 3, i);
+        CU_ASSERT(r.top == s.top && r.left == s.left && r.height == s.height && r.width == s.width);
+        sm_rectangle other = sm_augmentation_erasing(&augmentation, 9, 4, i);
+        different += r.height != other.height || r.left != other.left;
+        CU_ASSERT(r.top >= 0 && r.left >= 0 && r.top + r.height <= H && r.left + r.width <= W);
+        if (r.height == 0) {
+            continue;
+        }
+        double share = (double)r.height * r.width / (H * W);
+        CU_ASSERT(share > 0.015 && share < 0.21); /* sides are whole pixels */
+        CU_ASSERT(r.height > 0.27 * r.width && r.width > 0.27 * r.height);
+        blanked++;
+        area += share;
+        tall += r.height > r.width;
+        left = fmin(left, (double)r.left / W);
+        right = fmax(right, (double)(r.left + r.width) / W);
+    }
+    CU_ASSERT(different > SAMPLES / 3); /* 7 of 16 have one in one of two epochs */
+    SM_TEST_AT_MOST(fabs(blanked - SAMPLES / 4.0), 5 * sqrt(SAMPLES * 3 / 16.0));
+    SM_TEST_AT_MOST(fabs(area / blanked - 0.11), 5 * 0.18 / sqrt(12.0 * blanked) + 0.003); /* the tallest do not fit */
+    CU_ASSERT(tall > 0.4 * blanked && tall < 0.6 * blanked && left == 0 && right == 1);
+    const sm_augmentation none = {.crop_height = H, .crop_width = W, .erasing_area = 0.3};
+    CU_ASSERT_EQUAL(sm_augmentation_erasing(&none, 1, 2, 3).height, 0);
+}
+
 int main(int argc, char **argv)
 {
+    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(identity_and_whole_shifts_copy_exactly);
     SM_TEST(ramps_keep_their_closed_form);
@@ -294,6 +432,10 @@ int main(int argc, char **argv)
     SM_TEST(shrunk_and_turned_pixels_are_weighted_means);
     SM_TEST(output_undoes_source);
     SM_TEST(angles_are_uniform_and_leave_the_rest_alone);
+    SM_TEST(colours_agree_with_torchvision);
+    SM_TEST(colours_are_of_the_inside);
+    SM_TEST(colours_are_drawn_evenly);
+    SM_TEST(rectangles_lie_inside_and_cover_what_was_asked);
     SM_TEST(geometry_is_a_function_of_seed_epoch_and_sample);
     SM_TEST(small_images_lie_inside_the_crop);
     SM_TEST(no_augmentation_is_the_identity);

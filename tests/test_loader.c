@@ -266,6 +266,115 @@ static void any_number_of_workers_gives_the_same_bits(void)
     sm_dataset_close(dataset);
 }
 
+/* Every random change at once. */
+static sm_augmentation everything(void)
+{
+    sm_augmentation all = augmentation;
+    all.rotation_degrees = 20;
+    all.colour[SM_COLOUR_BRIGHTNESS] = all.colour[SM_COLOUR_CONTRAST] = all.colour[SM_COLOUR_SATURATION] = 0.5;
+    all.colour[SM_COLOUR_HUE] = 0.2;
+    all.erasing = 0.5;
+    all.erasing_area = 0.3;
+    return all;
+}
+
+enum { PIXELS = CROP_H * CROP_W };
+
+/* What one sample became in one epoch. */
+typedef struct delivered {
+    float input[3 * PIXELS], disparity[PIXELS], vectors[2 * PIXELS];
+} delivered;
+
+/* Fills found[epoch][sample] of two epochs, as `size` ranks deliver them from position `start` on. */
+static void deliver(sm_dataset *dataset, const sm_augmentation *changes, int size, int64_t start, delivered *found)
+{
+    for (int rank = 0; rank < size; rank++) {
+        sm_loader_options options = options_for(dataset);
+        sm_loader *loader;
+        const sm_batch *batch;
+        options.input.height = CROP_H;
+        options.input.width = CROP_W;
+        options.augmentation = changes;
+        options.rank = rank;
+        options.size = size;
+        options.batch = 3 + size;
+        options.epochs = 2;
+        options.workers = 1 + rank % 2;
+        options.start_position = start;
+        SM_TEST_OK(sm_loader_new(&options, &loader));
+        while (sm_loader_next(loader, &batch) == SM_OK && batch) {
+            for (int i = 0; i < batch->count_local; i++) {
+                delivered *one = &found[batch->epoch * COUNT + batch->sample_index[i]];
+                memcpy(one->input, batch->input + (ptrdiff_t)i * 3 * PIXELS, sizeof one->input);
+                memcpy(one->disparity, (const float *)batch->target[0] + (ptrdiff_t)i * PIXELS, sizeof one->disparity);
+                memcpy(one->vectors, (const float *)batch->target[2] + (ptrdiff_t)i * 2 * PIXELS, sizeof one->vectors);
+            }
+        }
+        sm_loader_free(loader);
+    }
+}
+
+/* A sample in an epoch has its colours, angle and rectangle, whoever reads it, and after a resume too. */
+static void random_changes_do_not_depend_on_ranks(void)
+{
+    sm_dataset *dataset = open_dataset();
+    sm_augmentation all = everything();
+    size_t bytes = 2 * COUNT * sizeof(delivered);
+    delivered *one = sm_alloc_zeroed(bytes), *several = sm_alloc_zeroed(bytes);
+    deliver(dataset, &all, 1, 0, one);
+    for (int size = 2; size <= 4; size++) {
+        memset(several, 0, bytes);
+        deliver(dataset, &all, size, 0, several);
+        CU_ASSERT(memcmp(one, several, bytes) == 0);
+    }
+    memset(several, 0, bytes);
+    deliver(dataset, &all, 3, 10, several); /* from the middle of the first epoch */
+    int missing = 0;
+    for (int i = 0; i < 2 * COUNT; i++) {
+        static const delivered nothing;
+        int is_missing = memcmp(&several[i], &nothing, sizeof nothing) == 0;
+        CU_ASSERT(is_missing || memcmp(&one[i], &several[i], sizeof one[i]) == 0);
+        missing += is_missing;
+    }
+    CU_ASSERT_EQUAL(missing, 10);
+    CU_ASSERT(memcmp(one, one + COUNT, bytes / 2) != 0);
+    sm_free(one);
+    sm_free(several);
+    sm_dataset_close(dataset);
+}
+
+/* Colours and rectangles leave targets alone, rectangles every pixel outside of them too. */
+static void colours_and_rectangles_touch_only_the_image(void)
+{
+    sm_dataset *dataset = open_dataset();
+    sm_augmentation colours = augmentation, erasing = augmentation;
+    size_t count = 2 * COUNT, bytes = count * sizeof(delivered);
+    delivered *plain = sm_alloc_zeroed(bytes), *coloured = sm_alloc_zeroed(bytes), *blanked = sm_alloc_zeroed(bytes);
+    colours.colour[SM_COLOUR_BRIGHTNESS] = colours.colour[SM_COLOUR_HUE] = 0.3;
+    erasing.erasing = 1;
+    erasing.erasing_area = 0.33;
+    deliver(dataset, &augmentation, 1, 0, plain);
+    deliver(dataset, &colours, 1, 0, coloured);
+    deliver(dataset, &erasing, 1, 0, blanked);
+    for (size_t k = 0; k < count; k++) {
+        size_t maps = sizeof(delivered) - sizeof plain->input;
+        CU_ASSERT(memcmp(plain[k].disparity, coloured[k].disparity, maps) == 0);
+        CU_ASSERT(memcmp(plain[k].disparity, blanked[k].disparity, maps) == 0);
+        CU_ASSERT(memcmp(plain[k].input, coloured[k].input, sizeof plain->input) != 0);
+        sm_rectangle r = sm_augmentation_erasing(&erasing, 4, (int64_t)k / COUNT, (int64_t)k % COUNT);
+        CU_ASSERT(r.height > 0 && r.width > 0);
+        for (int i = 0; i < 3 * PIXELS; i++) {
+            int x = i / 3 % CROP_W - r.left, y = i / 3 / CROP_W - r.top;
+            int is_blank = x >= 0 && y >= 0 && x < r.width && y < r.height;
+            CU_ASSERT(blanked[k].input[i] == (is_blank ? 0 : plain[k].input[i]));
+        }
+    }
+    sm_free(plain);
+    sm_free(coloured);
+    sm_free(blanked);
+    sm_dataset_close(dataset);
+}
+
 static void a_run_continues_from_a_position(void)
 {
     sm_dataset *dataset = open_dataset();
@@ -451,6 +560,8 @@ int main(int argc, char **argv)
     SM_TEST(make_file);
     SM_TEST(every_sample_once_an_epoch_over_any_ranks);
     SM_TEST(any_number_of_workers_gives_the_same_bits);
+    SM_TEST(random_changes_do_not_depend_on_ranks);
+    SM_TEST(colours_and_rectangles_touch_only_the_image);
     SM_TEST(a_run_continues_from_a_position);
     SM_TEST(targets_and_images_follow_one_geometry);
     SM_TEST(evaluation_scales_whole_images);

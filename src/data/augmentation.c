@@ -49,6 +49,48 @@ sm_geometry sm_augmentation_geometry(const sm_augmentation *augmentation, uint64
     return geometry;
 }
 
+sm_colour_change sm_augmentation_colours(const sm_augmentation *augmentation, uint64_t seed, int64_t epoch,
+                                         int64_t sample_index)
+{
+    sm_random random = random_of("colours", seed, epoch, sample_index);
+    sm_colour_change change = {0};
+    for (int i = 0; i < SM_COLOUR_CHANGES;
+         i++) { /* each place takes the new one or, at random, that of an earlier place */
+        int place = (int)sm_random_below(&random, (uint32_t)i + 1);
+        change.order[i] = change.order[place];
+        change.order[place] = i;
+    }
+    for (int i = 0; i < SM_COLOUR_CHANGES; i++) {
+        double range = augmentation->colour[i], share = (double)sm_random_uniform(&random);
+        double least = i == SM_COLOUR_HUE ? -range : fmax(0, 1 - range), most = i == SM_COLOUR_HUE ? range : 1 + range;
+        change.factor[i] = range > 0 ? least + (most - least) * share : i != SM_COLOUR_HUE;
+    }
+    return change;
+}
+
+sm_rectangle sm_augmentation_erasing(const sm_augmentation *augmentation, uint64_t seed, int64_t epoch,
+                                     int64_t sample_index)
+{
+    static const double least_area = 0.02, most_aspect = 3.3;
+    sm_random random = random_of("erasing", seed, epoch, sample_index);
+    int height = augmentation->crop_height, width = augmentation->crop_width;
+    double least = fmin(least_area, augmentation->erasing_area), log_aspect = log(most_aspect);
+    if ((double)sm_random_uniform(&random) >= augmentation->erasing) {
+        return (sm_rectangle){0, 0, 0, 0};
+    }
+    for (int attempt = 0; attempt < 10; attempt++) {
+        double share = least + (augmentation->erasing_area - least) * (double)sm_random_uniform(&random);
+        double aspect = exp(log_aspect * (2 * (double)sm_random_uniform(&random) - 1));
+        double area = share * height * width, tall = rint(sqrt(area * aspect)), wide = rint(sqrt(area / aspect));
+        if (tall >= 1 && wide >= 1 && tall <= height && wide <= width) {
+            int top = (int)sm_random_below(&random, (uint32_t)(height - (int)tall + 1));
+            int left = (int)sm_random_below(&random, (uint32_t)(width - (int)wide + 1));
+            return (sm_rectangle){top, left, (int)tall, (int)wide};
+        }
+    }
+    return (sm_rectangle){0, 0, 0, 0};
+}
+
 static double triangle_radius(double scale)
 {
     return scale < 1 ? 1 / scale : 1;

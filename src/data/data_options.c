@@ -21,6 +21,15 @@ const sm_key sm_augmentation_keys[] = {
     {"data", "flip", SM_KEY_BOOL, "true", 0, 0, NULL, NULL, "mirror half of the training images, at random"},
     {"data", "scale_min", SM_KEY_REAL, "1", 0.1, 10, NULL, NULL, "smallest random scale of training images"},
     {"data", "scale_max", SM_KEY_REAL, "1", 0.1, 10, NULL, NULL, "largest random scale of training images"},
+    {"data", "brightness", SM_KEY_REAL, "0", 0, 10, NULL, NULL,
+     "factor of the brightness of training images: 1 - x to 1 + x, at random"},
+    {"data", "contrast", SM_KEY_REAL, "0", 0, 10, NULL, NULL, "the same for their contrast"},
+    {"data", "saturation", SM_KEY_REAL, "0", 0, 10, NULL, NULL, "the same for their saturation"},
+    {"data", "hue", SM_KEY_REAL, "0", 0, 0.5, NULL, "turns", "their hues are turned by at most this, at random"},
+    {"data", "erasing", SM_KEY_REAL, "0", 0, 1, NULL, NULL,
+     "share of the training images of which a random rectangle is blanked; targets stay"},
+    {"data", "erasing_area", SM_KEY_REAL, "0.33", 0.001, 1, NULL, NULL,
+     "largest share of the image that the rectangle covers"},
     {"data", "rotation", SM_KEY_REAL, "0", 0, 45, NULL, "degrees",
      "training images are turned by at most this, at random"},
     {NULL, NULL, SM_KEY_BOOL, NULL, 0, 0, NULL, NULL, NULL},
@@ -89,6 +98,12 @@ sm_status sm_data_augmentation(const sm_config *config, const sm_dataset *train,
     augmentation->flip = sm_config_bool(config, "data", "flip");
     augmentation->scale_min = sm_config_real(config, "data", "scale_min");
     augmentation->scale_max = sm_config_real(config, "data", "scale_max");
+    for (int i = 0; i < SM_COLOUR_CHANGES; i++) {
+        static const char *const keys[SM_COLOUR_CHANGES] = {"brightness", "contrast", "saturation", "hue"};
+        augmentation->colour[i] = sm_config_real(config, "data", keys[i]);
+    }
+    augmentation->erasing = sm_config_real(config, "data", "erasing");
+    augmentation->erasing_area = sm_config_real(config, "data", "erasing_area");
     augmentation->rotation_degrees = sm_config_real(config, "data", "rotation");
     if (augmentation->scale_min > augmentation->scale_max) {
         status = sm_config_fail(config, "data", "scale_min", "scale_max is %g: expected scale_min <= scale_max",

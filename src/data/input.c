@@ -9,7 +9,20 @@ static void prepare_image(const sm_input *input, const void *stored, int stored_
     sm_image_sample(stored, stored_height, stored_width, geometry, input->mean, input->std, out, workspace);
 }
 
+static void recolour_image(const sm_input *input, const sm_colour_change *change, int stored_height, int stored_width,
+                           const sm_geometry *geometry, float *out, float *workspace)
+{
+    sm_image_recolour(change, stored_height, stored_width, geometry, input->mean, input->std, out, workspace);
+}
+
+static size_t image_workspace(int stored_height, int stored_width, int height, int width, double scale_min)
+{
+    size_t sampling = sm_image_sample_workspace(stored_height, stored_width, height, width, scale_min);
+    size_t colours = sm_image_recolour_workspace(width);
+    return sampling > colours ? sampling : colours;
+}
+
 const sm_input_kind sm_input_kinds[] = {
-    {"image", 3, "R, G, B", sm_imagenet_mean, sm_imagenet_std, sm_image_sample_workspace, prepare_image},
+    {"image", 3, "R, G, B", sm_imagenet_mean, sm_imagenet_std, image_workspace, prepare_image, recolour_image},
     {0},
 };

@@ -178,6 +178,23 @@ static size_t target_bytes(const sm_loader_options *options, const sm_target_bui
     return sm_scope_items(builder->scope, options->input.height, options->input.width) * builder->item_bytes;
 }
 
+/* What is left of the input's changes once it has its geometry: targets do not see them. */
+static void change_input(const sm_loader *loader, int64_t epoch, const sm_sample *sample, const sm_geometry *geometry,
+                         float *prepared, float *workspace)
+{
+    const sm_input *input = &loader->options.input;
+    const sm_augmentation *augmentation = &loader->augmentation;
+    sm_colour_change colours = sm_augmentation_colours(augmentation, loader->options.seed, epoch, sample->index);
+    sm_rectangle blank = sm_augmentation_erasing(augmentation, loader->options.seed, epoch, sample->index);
+    if (sm_colour_changes(&colours)) {
+        input->kind->recolour(input, &colours, sample->height, sample->width, geometry, prepared, workspace);
+    }
+    size_t pixel = (size_t)input->channels, bytes = (size_t)blank.width * pixel * sizeof *prepared;
+    for (int y = blank.top; y < blank.top + blank.height; y++) {
+        memset(prepared + ((size_t)y * (size_t)input->width + (size_t)blank.left) * pixel, 0, bytes);
+    }
+}
+
 static sm_status fill_sample(loader_worker *worker, step_slot *slot, int i)
 {
     sm_loader *loader = worker->loader;
@@ -196,6 +213,9 @@ static sm_status fill_sample(loader_worker *worker, step_slot *slot, int i)
                                : sm_geometry_whole(sample.height, sample.width, input->height, input->width);
     float *prepared = slot->input + (size_t)i * elements;
     input->kind->prepare(input, sample.input, sample.height, sample.width, &geometry, prepared, worker->workspace);
+    if (options->augmentation) {
+        change_input(loader, slot->plan.epoch, &sample, &geometry, prepared, worker->workspace);
+    }
     if (slot->pixels) {
         restore_pixels(input, prepared, slot->pixels + (size_t)i * elements);
     }

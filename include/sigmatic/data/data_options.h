@@ -15,7 +15,7 @@ extern "C" {
 /** Keys of [data]: train, validation (lists of files), train_split, validation_split, height, width, prefetch, workers. */
 extern const sm_key sm_data_keys[];
 
-/** Keys of [data] that change training images at random: crop_height, crop_width, flip, scale_min, scale_max, rotation. */
+/** Keys of [data] that change training images at random: crop_height, crop_width, flip, scale_min, scale_max, rotation, brightness, contrast, saturation, hue, erasing, erasing_area. */
 extern const sm_key sm_augmentation_keys[];
 
 /** Opens the training files, or the validation files (without `validation`: the same files as `train`), of [data].
@@ -23,7 +23,7 @@ extern const sm_key sm_augmentation_keys[];
 sm_status sm_data_open_train(const sm_config *config, sm_dataset **out);
 sm_status sm_data_open_validation(const sm_config *config, sm_dataset **out);
 
-/** What changes training images at random: network input, flip, scale, crop, rotation.
+/** What changes training images at random: network input, flip, scale, crop, rotation, colours, erasing.
  * Sizes of 0 in the config are filled in from the dataset; an impossible combination is SM_ERR_CONFIG.
  * \param train  NULL: only to check the config, sizes of 0 stay
  * \param [out] augmentation  height, width: the whole image as evaluation feeds it; crop_height, crop_width: as training feeds it */

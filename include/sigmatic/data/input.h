@@ -4,6 +4,7 @@
 #ifndef SIGMATIC_DATA_INPUT_H
 #define SIGMATIC_DATA_INPUT_H
 
+#include <sigmatic/data/colours.h>
 #include <sigmatic/data/sample.h>
 
 #include <stddef.h>
@@ -29,6 +30,9 @@ typedef struct sm_input_kind {
      * \param [out] out        (geometry->out_height, geometry->out_width, channels) */
     void (*prepare)(const sm_input *input, const void *stored, int stored_height, int stored_width,
                     const sm_geometry *geometry, float *out, float *workspace);
+    /** Changes the colours of what `prepare` made, in place; the same workspace. */
+    void (*recolour)(const sm_input *input, const sm_colour_change *change, int stored_height, int stored_width,
+                     const sm_geometry *geometry, float *out, float *workspace);
 } sm_input_kind;
 
 extern const sm_input_kind sm_input_kinds[]; /**< ends with a NULL name */
