@@ -1,16 +1,20 @@
 /* ranks: 1 4 */
 /* `data folder` of what users may rightly bring. */
+#define _POSIX_C_SOURCE 200809L
 #include "folder_tree.h"
 #include "harness.h"
 #include "image_bytes.h"
 
+#include <sigmatic/base/log.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/io/h5.h>
 
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { H = TREE_H, W = TREE_W, AREA = H * W };
 
@@ -110,6 +114,7 @@ static const char everything[] = "[image]\n"
                                  "offset = -1\n"
                                  "[target.normal]\n"
                                  "kind = normal_map\n"
+                                 "turning = y_up\n"
                                  "[target.flow]\n"
                                  "kind = value_map\n"
                                  "components = 2\n"
@@ -132,11 +137,11 @@ static const char everything[] = "[image]\n"
 /* Quotes, a comma and a line end in a name, UTF-8, Windows' line ends, an empty line, columns of no use. */
 static const char manifest[] =
     "\xEF\xBB\xBFimage,set,labels,instance,depth,disparity,normal,flow,speed,turn,weather,tags,focal,remark\r\n"
-    "photos/a b.png,train,maps/ids.png,maps/inst.png,maps/mm.png,maps/disp.png,maps/n.npy,maps/flow.npy,1.5,-2,rain,"
+    "photos/a b.png,train,maps/ids.png,maps/inst.png,maps/mm.png,maps/disp.png,maps/n.npy,maps/flow.npy,1.5,-2,sun,"
     "wet|day,900,\"said \"\"hm\"\"\r\nand went\"\r\n"
     "\r\n"
-    "\"photos/b, \xC3\xA9.jpg\",val,maps/colours.png,,,,,,,3,sun,,,\r\n"
-    "photos/c.png,train,maps/ids.png,maps/inst.png,maps/mm.png,maps/disp.png,maps/planar.npy,maps/flow.npy,nan,0,rain,"
+    "\"photos/b, \xC3\xA9.jpg\",val,maps/colours.png,,,,,,,3,rain,,,\r\n"
+    "photos/c.png,train,maps/ids.png,maps/inst.png,maps/mm.png,maps/disp.png,maps/planar.npy,maps/flow.npy,nan,0,sun,"
     "snow;wet,800,\r\n";
 
 /* Normals of length 1.2 and, in the first row, none; as (H,W,3) or (3,H,W). */
@@ -191,7 +196,7 @@ static void check_first(const opened *o)
         CU_ASSERT(flow[2 * i] == (float)(2 * i) && flow[2 * i + 1] == (float)(2 * i + 1));
     }
     CU_ASSERT(motion[0] == 1.5F && motion[1] == -2);
-    CU_ASSERT(*(const uint8_t *)data_of(o, "weather") == 0);
+    CU_ASSERT(*(const uint8_t *)data_of(o, "weather") == 1);
     CU_ASSERT(tags[0] == 1 && tags[1] == 1 && tags[2] == 0);
     CU_ASSERT(o->sample.baseline_metres == 0.2 && o->sample.fx_pixels == 900);
 }
@@ -207,7 +212,7 @@ static void check_jpeg(const opened *o)
         CU_ASSERT(isnan(depth[i]) && ((const uint16_t *)data_of(o, "instance"))[i] == 0);
     }
     CU_ASSERT(isnan(motion[0]) && motion[1] == 3);
-    CU_ASSERT(*(const uint8_t *)data_of(o, "weather") == 1 && *(const uint8_t *)data_of(o, "tags") == 255);
+    CU_ASSERT(*(const uint8_t *)data_of(o, "weather") == 0 && *(const uint8_t *)data_of(o, "tags") == 255);
     CU_ASSERT(isnan(o->sample.fx_pixels));
 }
 
@@ -218,6 +223,8 @@ static void check_descriptions(const sm_dataset *dataset)
     CU_ASSERT(semantic->classes->count == 2 && strcmp(semantic->classes->names[1], "car, van") == 0);
     CU_ASSERT(semantic->classes->palette[1][2] == 142 && semantic->classes->thing[1] && !semantic->classes->thing[0]);
     CU_ASSERT(flow->components == 2 && flow->scaling == SM_SCALING_AXES && flow->flip_negates == 1);
+    CU_ASSERT(flow->turning == SM_TURNING_Y_DOWN);
+    CU_ASSERT(sm_dataset_target(dataset, "normal")->turning == SM_TURNING_Y_UP);
     CU_ASSERT(motion->components == 2 && motion->scope == SM_SCOPE_SAMPLE && strcmp(motion->unit, "m/s") == 0);
     CU_ASSERT(weather->classes->count == 2 && strcmp(weather->classes->names[0], "rain") == 0);
 }
@@ -389,6 +396,61 @@ static void images_alone_are_enough(void)
     sm_dataset_close(dataset);
 }
 
+/* What the import of images alone prints on rank 0; the same on every rank. */
+static char *suggested_for(const char *inner)
+{
+    const folder_tree_options options = {0};
+    char *path = folder_tree_path("suggested.ini"), *text = NULL;
+    int is_root = sm_comm_rank(test_comm) == 0, saved = dup(STDOUT_FILENO);
+    fflush(stdout);
+    int file = is_root ? open(path, O_CREAT | O_WRONLY, 0600) : -1;
+    CU_ASSERT(!is_root || dup2(file, STDOUT_FILENO) >= 0);
+    sm_log_set_quiet(0);
+    sm_status status = folder_tree_import(inner, &options);
+    sm_log_set_quiet(1);
+    fflush(stdout);
+    dup2(saved, STDOUT_FILENO);
+    close(saved);
+    if (is_root) {
+        close(file);
+    }
+    SM_TEST_OK(status);
+    SM_TEST_OK(sm_file_read_text(path, &text));
+    sm_free(path);
+    return text;
+}
+
+static int few_at(int seed, int y, int x)
+{
+    return (x + y + seed) % 3;
+}
+
+static void a_suggested_description_works(void)
+{
+    folder_tree_begin("suggested");
+    folder_tree_image("photos/1.png", 1);
+    folder_tree_png("maps/ids.png", W, 1, 8, 0, few_at);
+    folder_tree_png("maps/colours.png", W, 3, 8, 0, colour_at);
+    folder_tree_png("maps/mm.png", W, 1, 16, 0, millimetres_at);
+    folder_tree_png("maps/disp.png", W, 1, 16, 0, disparity_at);
+    folder_tree_text("list.csv", "image,ids,paint,mm,disp,instances,speed,2nd word,empty\nphotos/1.png,maps/ids.png,"
+                                 "maps/colours.png,maps/mm.png,maps/disp.png,maps/mm.png,1.5,fog,\n");
+    char *text = suggested_for("list.csv");
+    const folder_tree_options options = {.describe = text};
+    SM_TEST_OK(folder_tree_import("list.csv", &options));
+    opened o = open_sample("train", "photos/1");
+    CU_ASSERT(((const uint8_t *)data_of(&o, "semantic"))[W] == few_at(0, 1, 0));
+    CU_ASSERT(((const uint8_t *)data_of(&o, "paint"))[0] == 0 && ((const uint8_t *)data_of(&o, "paint"))[2] == 1);
+    CU_ASSERT(((const float *)data_of(&o, "depth"))[1] == 1.1F);
+    CU_ASSERT(((const float *)data_of(&o, "disparity"))[1] == 2);
+    CU_ASSERT(((const uint16_t *)data_of(&o, "instance"))[0] == 0);
+    CU_ASSERT(*(const float *)data_of(&o, "speed") == 1.5F);
+    const sm_target *word = sm_dataset_target(o.dataset, "_2nd_word");
+    CU_ASSERT(word && strcmp(word->classes->names[0], "fog") == 0);
+    close_sample(&o);
+    sm_free(text);
+}
+
 /* ---- splits and statistics ------------------------------------------------------------------------------------------ */
 
 enum { MANY = 40 };
@@ -475,6 +537,7 @@ int main(int argc, char **argv)
     SM_TEST(folders_of_splits_lie_either_way);
     SM_TEST(classes_may_be_folders);
     SM_TEST(images_alone_are_enough);
+    SM_TEST(a_suggested_description_works);
     SM_TEST(splits_are_drawn_by_names_and_seed);
     SM_TEST(statistics_are_those_of_the_images_of_train);
     SM_TEST(the_file_says_how_images_were_fitted);

@@ -256,6 +256,7 @@ static const struct {
     {"[target.image]\nkind = value\n", {"describe.ini:2", "'image' is no target's name", NULL}},
     {"[target.v]\nkind = value_map\nscaling = axes\n", {"describe.ini:3", "takes 2 components", NULL}},
     {"[target.v]\nkind = value_map\nflip_negates = 1\n", {"describe.ini:3", "component 1 of 1", NULL}},
+    {"[target.v]\nkind = value_map\nturning = y_up\n", {"describe.ini:3", "2 components", NULL}},
     {"[target.v]\nkind = value_map\ninvalid = 0, none\n", {"describe.ini:3", "numbers", NULL}},
     {"[target.m]\nkind = depth_map\ncolumn = a, b\nscale = 1\n", {"describe.ini:3", "2 columns", NULL}},
     {"[target.depth]\nkind = depth_map\ncolumn = mm\n", {"list.csv:2: ", "mm.png: whole numbers", "0.001"}},

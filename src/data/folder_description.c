@@ -49,6 +49,9 @@ static const sm_key keys[] = {
      "of a value: whether it grows with the image's width, or x and y with width and height"},
     {target, "flip_negates", SM_KEY_INTEGERS, "", 0, SM_COMPONENTS_MAX - 1, NULL, NULL,
      "components of a value that change sign when the image is mirrored, from 0"},
+    {target, "turning", SM_KEY_CHOICE, "default", 0, 0, "default|none|y_down|y_up", NULL,
+     "of normals and values whose first two components are x and y: which way y goes, for turned images; default: "
+     "y_down of normals and of scaling = axes, none of others"},
     {camera, "baseline_metres", SM_KEY_TEXT, "", 0, 0, NULL, NULL, "a number, or a column; for disparity in metres"},
     {camera, "fx_pixels", SM_KEY_TEXT, "", 0, 0, NULL, NULL, "focal length at the image's width: likewise"},
     {0},
@@ -296,6 +299,19 @@ static sm_status read_value_keys(const folder_description *d, folder_target *t)
     return SM_OK;
 }
 
+static sm_status read_turning(const folder_description *d, folder_target *t)
+{
+    int choice = sm_config_choice(d->config, t->section, "turning");
+    if (!t->kind->standard) {
+        t->target.turning = sm_target_turning_of(t->target.scaling);
+    }
+    if (choice > 1 && (t->target.type != SM_TARGET_REAL || t->target.components < 2)) {
+        return sm_config_fail(d->config, t->section, "turning", "takes 2 components and more; there is one");
+    }
+    t->target.turning = choice > 0 ? (sm_target_turning)(choice - 1) : t->target.turning;
+    return SM_OK;
+}
+
 static sm_status read_columns(const folder_description *d, folder_target *t)
 {
     t->columns = sm_config_texts(d->config, t->section, "column", &t->column_count);
@@ -357,6 +373,7 @@ static sm_status describe_target(const folder_description *d, const char *sectio
         SM_TRY(read_classes(d, t));
         t->target.components = t->target.type == SM_TARGET_LABELS ? t->classes.count : 1;
     }
+    SM_TRY(read_turning(d, t));
     SM_TRY(read_invalid(d, t));
     SM_TRY(read_background(d, t));
     SM_TRY(check_standard(d, t));

@@ -47,13 +47,41 @@ static void append_section(suggestion *s, const char *name, const char *standard
     sm_free(section);
 }
 
+/* A name and a colour for each colour of the map, as far as these can be classes. */
+static void suggest_palette(suggestion *s, const sm_image *map)
+{
+    enum { MOST = 64 };
+    int colours[MOST], count = 0;
+    char *names = sm_strdup(""), *palette = sm_strdup("");
+    for (int64_t i = 0; i < (int64_t)map->height * map->width && count < MOST; i++) {
+        const uint8_t *rgb = (const uint8_t *)map->pixels + 3 * i;
+        int colour = rgb[0] | rgb[1] << 8 | rgb[2] << 16, c = 0;
+        while (c < count && colours[c] != colour) {
+            c++;
+        }
+        if (c == count) {
+            const char *comma = count > 0 ? ", " : "";
+            char *longer_names = sm_format("%s%sclass%d", names, comma, count);
+            char *longer_palette = sm_format("%s%s%d %d %d", palette, comma, rgb[0], rgb[1], rgb[2]);
+            sm_free(names);
+            sm_free(palette);
+            names = longer_names;
+            palette = longer_palette;
+            colours[count++] = colour;
+        }
+    }
+    append(s, sm_format("names = %s\npalette = %s    ; R G B of each; those of the first map\n", names, palette));
+    sm_free(names);
+    sm_free(palette);
+}
+
 static void suggest_classes(suggestion *s, const char *name, const char *path, const sm_image *map)
 {
     int most = 0;
     append_section(s, name, s->has_semantic++ ? NULL : "semantic", path);
     append(s, sm_strdup("kind = class_map    ; or instance_map\n"));
     if (map->channels == 3) {
-        append(s, sm_strdup("names = road, car    ; a name a class\npalette = 128 64 128, 0 0 142    ; its R G B\n"));
+        suggest_palette(s, map);
         return;
     }
     for (int64_t i = 0; i < (int64_t)map->height * map->width; i++) {
@@ -64,21 +92,32 @@ static void suggest_classes(suggestion *s, const char *name, const char *path, c
     for (int id = 0; id <= most; id++) {
         append(s, sm_format("%sclass%d", id > 0 ? ", " : "", id));
     }
-    append(s, sm_strdup("\nignore = 255\n"));
+    append(s, sm_strdup("    ; of ids 0, 1, ...\nignore = 255\n"));
 }
 
 static void suggest_depth(suggestion *s, const char *name, const char *path, int needs_scale)
 {
-    append_section(s, name, s->has_depth++ ? NULL : "depth", path);
-    append(s, sm_format("kind = depth_map    ; or disparity_map, instance_map\n%s",
-                        needs_scale ? "scale = 0.001    ; metres of one step\n" : ""));
+    int is_disparity = strstr(name, "disp") != NULL;
+    append_section(s, name, is_disparity ? "disparity" : s->has_depth++ ? NULL : "depth", path);
+    append(s, sm_format("kind = %s\n%s%s",
+                        is_disparity ? "disparity_map" : "depth_map    ; or disparity_map, instance_map",
+                        needs_scale && is_disparity ? "scale = 0.00390625    ; pixels a step\n" : "",
+                        needs_scale && !is_disparity ? "scale = 0.001    ; metres a step\n" : ""));
+}
+
+static void suggest_instances(suggestion *s, const char *name, const char *path)
+{
+    append_section(s, name, "instance", path);
+    append(s, sm_strdup("kind = instance_map\n"));
 }
 
 static void suggest_png(suggestion *s, const char *name, const char *path)
 {
     sm_image map = {0};
     if (sm_image_read(path, SM_IMAGE_KEEP_INDICES, &map) == SM_OK) {
-        if (map.channels == 1 && map.bits == 16) {
+        if (strstr(name, "inst")) {
+            suggest_instances(s, name, path);
+        } else if (map.channels == 1 && map.bits == 16) {
             suggest_depth(s, name, path, 1);
         } else if (map.bits == 8) {
             suggest_classes(s, name, path, &map);
