@@ -2,6 +2,7 @@
 #include "golden.h"
 #include "harness.h"
 #include "task/optics.h"
+#include "task/point_tree.h"
 
 #include <sigmatic/base/random.h>
 
@@ -182,6 +183,39 @@ static void reachability_follows_its_definition(void)
     sm_optics_free(&found);
 }
 
+/* Of coinciding points the least index; none beyond the limit. */
+static void the_nearest_point_is_that_of_a_loop(void)
+{
+    enum { POINTS = 800, PLACES = 500 };
+    static double points[POINTS][2];
+    const double limit = 0.02;
+    sm_random random = sm_random_new(9, 0, 0);
+    int wrong = 0, none = 0;
+    for (int i = 0; i < POINTS; i++) {
+        points[i][0] = rint(8 * sm_random_normal(&random)) / 8;
+        points[i][1] = rint(8 * sm_random_normal(&random)) / 8;
+    }
+    sm_point_tree tree = sm_point_tree_new(POINTS, (const double(*)[2])points);
+    for (int k = 0; k < PLACES; k++) { /* a quarter of them half-way between points */
+        double from[2] = {sm_random_normal(&random), sm_random_normal(&random)}, least = limit;
+        from[0] = k % 4 ? from[0] : rint(16 * from[0]) / 16;
+        from[1] = k % 4 ? from[1] : rint(16 * from[1]) / 16;
+        int32_t nearest = -1;
+        for (int32_t i = POINTS - 1; i >= 0; i--) {
+            double x = points[i][0] - from[0], y = points[i][1] - from[1];
+            if (x * x + y * y <= least) {
+                least = x * x + y * y;
+                nearest = i;
+            }
+        }
+        wrong += sm_point_tree_nearest(&tree, from, limit) != nearest;
+        none += nearest < 0;
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+    CU_ASSERT_TRUE(none > 10 && none < PLACES - 100);
+    sm_point_tree_free(&tree);
+}
+
 /* A shift by a power of two of points on a grid rounds nothing. */
 static void translation_changes_nothing(void)
 {
@@ -250,6 +284,7 @@ int main(int argc, char **argv)
     SM_TEST(too_few_points_are_noise);
     SM_TEST(points_that_are_not_finite_change_nothing);
     SM_TEST(reachability_follows_its_definition);
+    SM_TEST(the_nearest_point_is_that_of_a_loop);
     SM_TEST(translation_changes_nothing);
     SM_TEST(speed_is_reported);
     return sm_test_end();
