@@ -211,6 +211,11 @@ alike "momentum" "[0, 1)" -- optimizer.momentum=1
 alike "batch_norm" "reproducible" -- distributed.reproducible=true distributed.batch_norm=local
 alike "[run] steps" "epochs" -- run.steps=0
 alike "[task.step]" -- task.step.kind=depth
+alike "cluster_min_samples" "at least 2" -- task.x.kind=instance task.x.cluster_min_samples=1
+alike "cluster_max_distance" "cluster_distance, 3 px" -- task.x.kind=instance task.x.cluster_{distance=3,max_distance=2}
+"$program" train good.ini --overwrite --dry-run --set task.depth.cluster_distance=3 >out 2>&1
+expect "a key of another kind of task has no effect" \
+    grep -q 'warning: .*cluster_distance = 3 has no effect: .*task.depth.kind = instance' out
 
 # ---- data ----
 

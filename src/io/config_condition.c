@@ -19,9 +19,15 @@ static int same_value(const char *a, const char *b, size_t length)
     return strlen(a) == length && memcmp(a, b, length) == 0;
 }
 
-static int is_met(const sm_config *config, const sm_key_condition *condition)
+/* \return where the other key of a key in `section` stands: of a template, in the same instance. */
+static const char *other_section(const sm_key_condition *c, const char *section)
 {
-    const sm_config_entry *other = sm_config_find(config, condition->other_section, condition->other_key);
+    return strcmp(c->section, c->other_section) == 0 ? section : c->other_section;
+}
+
+static int is_met(const sm_config *config, const sm_key_condition *condition, const char *section)
+{
+    const sm_config_entry *other = sm_config_find(config, other_section(condition, section), condition->other_key);
     assert(other && "an undeclared key");
     int wanted = *condition->values != '!', found = 0;
     for (const char *at = condition->values + !wanted; !found; at++) {
@@ -36,16 +42,16 @@ static int is_met(const sm_config *config, const sm_key_condition *condition)
 }
 
 /* \return "run.steps = 0 (it is 12)", "a data.validation_split"; freed with sm_free(). */
-static char *condition_text(const sm_config *config, const sm_key_condition *c)
+static char *condition_text(const sm_config *config, const sm_key_condition *c, const char *section)
 {
-    const char *found = sm_config_find(config, c->other_section, c->other_key)->value.text;
+    const char *other = other_section(c, section), *found = sm_config_find(config, other, c->other_key)->value.text;
     if (strcmp(c->values, "!") == 0) {
-        return sm_format("with a %s.%s", c->other_section, c->other_key);
+        return sm_format("with a %s.%s", other, c->other_key);
     }
     if (*c->values == '!') {
-        return sm_format("where %s.%s is not %s", c->other_section, c->other_key, c->values + 1);
+        return sm_format("where %s.%s is not %s", other, c->other_key, c->values + 1);
     }
-    return sm_format("with %s.%s = %s (it is %s)", c->other_section, c->other_key, c->values, found);
+    return sm_format("with %s.%s = %s (it is %s)", other, c->other_key, c->values, found);
 }
 
 void sm_config_warn_without_effect(const sm_config *config, const sm_key_condition *conditions)
@@ -56,10 +62,10 @@ void sm_config_warn_without_effect(const sm_config *config, const sm_key_conditi
             int is_meant = sm_config_section_matches(c->section, e->section) && strcmp(e->key->name, c->key) == 0;
             const char *fallback = e->key->fallback ? e->key->fallback : "";
             if (!is_meant || !e->value.origin || same_value(e->value.text, fallback, strlen(fallback)) ||
-                is_met(config, c)) {
+                is_met(config, c, e->section)) {
                 continue;
             }
-            char *condition = condition_text(config, c);
+            char *condition = condition_text(config, c, e->section);
             sm_log_warning("%s: [%s] %s = %s has no effect: it counts only %s", e->value.origin, e->section, c->key,
                            e->value.text, condition);
             sm_free(condition);
