@@ -93,7 +93,7 @@ static void write_calibration(const char *root, const char *name, int seed)
     char *text = sm_format("calib_time: 09-Jan-2012 13:57:47\nS_rect_02: 1.2e+03 3.7e+02\n"
                            "P_rect_02: %.6e 0 600 %.6e 0 %.6e 180 0.2 0 0 1 0.003\n"
                            "P_rect_03: %.6e 0 600 %.6e 0 %.6e 180 2.3 0 0 1 0.003\n",
-                           fx, 0.06 * fx, fx, fx, -0.48 * fx, fx);
+                           fx, 0.06 * fx, 1.1 * fx, fx, -0.48 * fx, 1.1 * fx);
     SM_TEST_OK(sm_file_write_atomic(path, text, strlen(text)));
     sm_free(text);
     sm_free(path);

@@ -117,10 +117,27 @@ static void check_classes(warning_list *list, const char *name, const sm_dataset
     }
 }
 
+/* What an import could not have. */
+static sm_status check_left_out(warning_list *list, const sm_h5 *file)
+{
+    char **texts = NULL;
+    size_t count = 0;
+    sm_status status =
+        sm_h5_has_dataset(file, "/left_out") ? sm_h5_read_texts(file, "/left_out", &texts, &count) : SM_OK;
+    if (status == SM_OK && count > 0) {
+        warnings_add(list,
+                     sm_format("%zu samples were left out by the import for bad files (/left_out lists them): %s%s",
+                               count, texts[0], count > 1 ? ", ..." : ""));
+    }
+    sm_free(texts);
+    return status;
+}
+
 sm_status warnings_of_file(warning_list *list, const sm_h5 *file, const char *const *names,
                            const sm_dataset *const *splits, size_t split_count)
 {
     sm_status status = SM_OK;
+    SM_TRY(check_left_out(list, file));
     if (split_count > 0) {
         check_statistics(list, file, sm_dataset_input(splits[0]));
     }

@@ -363,7 +363,7 @@ static uint64_t stamp_of(void *user, int split, int64_t index)
 }
 
 /* What a file is made of, but for the contents of the samples' files. */
-static char *origin_of(const sm_import *import)
+static char *origin_of(const sm_import *import, const double mean[3], const double std[3])
 {
     const found *f = &import->list->found;
     const sm_import_options *options = import->options;
@@ -379,9 +379,10 @@ static char *origin_of(const sm_import *import)
     }
     char *origin = sm_format(
         "Sigmatic " SM_VERSION "\nthe importer %s\n%d x %d pixels (height x width)\nfit %s\n"
-        "flags 0x%x\noptions%s%s\n%zu samples\na list of files of CRC-32C %08x\na description of CRC-32C %08x\n",
+        "flags 0x%x\noptions%s\n%zu samples\na list of files of CRC-32C %08x\na description of CRC-32C %08x\n"
+        "mean %.17g %.17g %.17g std %.17g %.17g %.17g\n",
         import->importer->name, import->height, import->width, sm_fit_names[options->fit], options->flags, values,
-        options->measures ? " mean-std" : "", f->total, list, sm_crc32c(0, facts, strlen(facts)));
+        f->total, list, sm_crc32c(0, facts, strlen(facts)), mean[0], mean[1], mean[2], std[0], std[1], std[2]);
     sm_free(values);
     return origin;
 }
@@ -421,6 +422,7 @@ static void clear_import(sm_import *import)
 {
     for (int k = 0; k < SM_IMPORT_KINDS_MAX; k++) {
         sm_free(import->target[k]);
+        sm_free(import->cache[k]);
     }
     sm_free(import->image);
     sm_free(import->sampled);
@@ -474,8 +476,9 @@ static sm_status write_dataset(sm_comm *comm, sm_import *import)
                             .splits = splits,
                             .split_count = list->found.split_count};
     sm_status status = SM_OK;
-    char *origin = origin_of(import);
+    char *origin = NULL;
     SM_TRY(measure(comm, import, mean, std));
+    origin = origin_of(import, mean, std);
     sm_dataset_job job = {.overwrite = import->options->overwrite,
                           .produce = produce,
                           .user = import,

@@ -51,6 +51,8 @@ struct sm_import {
     void *target[SM_IMPORT_KINDS_MAX];        /**< of each kind with a target: its items in memory order; else NULL */
     sm_target target_of[SM_IMPORT_KINDS_MAX]; /**< the descriptions of these */
 
+    void *cache[SM_IMPORT_KINDS_MAX]; /**< what read() wants to keep from one sample to the next; freed by sm_free() */
+
     const sm_import_list *list;
     sm_target described[SM_IMPORT_KINDS_MAX]; /* the targets in the file */
     int kind_of[SM_IMPORT_KINDS_MAX];         /* the kind of each of them */

@@ -6,7 +6,6 @@
 #include "data/nyuv2_classes.h"
 
 #include <sigmatic/base/memory.h>
-#include <sigmatic/io/csv.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/io/h5.h>
 
@@ -109,108 +108,6 @@ done:
     return status;
 }
 
-/* ---- splits -------------------------------------------------------------------------------------------------------- */
-
-static const char *const split_names[] = {"train", "val", "test"};
-enum { TRAIN, VAL, SPLITS = 3, NO_SPLIT = SPLITS };
-
-/* Gives image `number`, counted from 1, its split. */
-static sm_status assign(const char *path, size_t line, const char *number, int split, uint8_t *split_of, size_t count)
-{
-    char *end;
-    long long index = strtoll(number, &end, 10);
-    if (end == number || *end || index < 1 || (unsigned long long)index > count) {
-        return sm_fail(SM_ERR_INPUT, "%s:%zu: image '%s': expected a number from 1 to %zu", path, line, number, count);
-    }
-    if (split_of[index - 1] != NO_SPLIT) {
-        return sm_fail(SM_ERR_INPUT, "%s:%zu: image %lld has a split already", path, line, index);
-    }
-    split_of[index - 1] = (uint8_t)split;
-    return SM_OK;
-}
-
-/* Columns index and split. */
-static sm_status read_table(const char *path, uint8_t *split_of, size_t count)
-{
-    sm_status status = SM_OK;
-    sm_csv table = {0};
-    size_t index, name;
-    SM_TRY(sm_csv_read(path, &table));
-    SM_TRY(sm_csv_column(&table, "index", &index));
-    SM_TRY(sm_csv_column(&table, "split", &name));
-    for (size_t r = 0; r < table.rows; r++) {
-        const char *wanted = sm_csv_cell(&table, r, name);
-        int split = 0;
-        while (split < SPLITS && strcmp(split_names[split], wanted) != 0) {
-            split++;
-        }
-        if (split == SPLITS) {
-            SM_TRY(
-                sm_fail(SM_ERR_INPUT, "%s:%zu: split '%s': expected train, val or test", path, table.lines[r], wanted));
-        }
-        SM_TRY(assign(path, table.lines[r], sm_csv_cell(&table, r, index), split, split_of, count));
-    }
-done:
-    sm_csv_free(&table);
-    return status;
-}
-
-/* The numbers of the training images, separated by white space; the rest is for validation. */
-static sm_status read_numbers(const char *path, char *text, uint8_t *split_of, size_t count)
-{
-    static const char blanks[] = " \t\r\n";
-    sm_status status = SM_OK;
-    size_t line = 1;
-    for (char *at = text; *at;) {
-        size_t blank = strspn(at, blanks);
-        for (; blank > 0; blank--) {
-            line += *at++ == '\n';
-        }
-        size_t length = strcspn(at, blanks);
-        if (length > 0) {
-            char *number = sm_format("%.*s", (int)length, at);
-            status = assign(path, line, number, TRAIN, split_of, count);
-            sm_free(number);
-            SM_TRY(status);
-        }
-        at += length;
-    }
-    for (size_t i = 0; i < count; i++) {
-        split_of[i] = split_of[i] == NO_SPLIT ? VAL : split_of[i];
-    }
-done:
-    return status;
-}
-
-static sm_status read_split(const char *path, uint8_t *split_of, size_t count)
-{
-    sm_status status = SM_OK;
-    char *text = NULL;
-    if (sm_file_begins_with(path, "MATLAB")) {
-        return sm_fail(SM_ERR_INPUT,
-                       "%s: a MATLAB file; expected text: the numbers, from 1, of the training images, or a CSV table "
-                       "with the columns index and split; without --split the official split is taken",
-                       path);
-    }
-    SM_TRY(sm_file_read_text(path, &text));
-    if (strchr(text, ',')) {
-        SM_TRY(read_table(path, split_of, count));
-    } else {
-        SM_TRY(read_numbers(path, text, split_of, count));
-    }
-done:
-    sm_free(text);
-    return status;
-}
-
-/* The official one, if this is the whole set. */
-static void take_official_split(uint8_t *split_of, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        split_of[i] = count != SM_NYUV2_IMAGES || sm_nyuv2_is_train((int)i) ? TRAIN : VAL;
-    }
-}
-
 /* ---- listing ------------------------------------------------------------------------------------------------------- */
 
 static const char *depth_object(const sm_import_options *options)
@@ -261,16 +158,15 @@ static sm_status list_images(const char *root, sm_import_list *list)
     SM_TRY(open_mat(root, &m));
     SM_TRY(find_kinds(&m, options, has));
     split_of = sm_alloc(m.count);
-    memset(split_of, NO_SPLIT, m.count);
     if (options->values[SPLIT]) {
-        SM_TRY(read_split(options->values[SPLIT], split_of, m.count));
+        SM_TRY(sm_nyuv2_read_split(options->values[SPLIT], split_of, m.count));
     } else {
-        take_official_split(split_of, m.count);
+        sm_nyuv2_official_split(split_of, m.count);
     }
-    for (int s = 0; s < SPLITS; s++) {
+    for (int s = 0; s < SM_NYUV2_SPLITS; s++) {
         for (size_t i = 0; i < m.count; i++) {
             if (split_of[i] == s) {
-                add_image(i, split_names[s], has, list);
+                add_image(i, sm_nyuv2_split_names[s], has, list);
             }
         }
     }
@@ -283,14 +179,50 @@ done:
     return status;
 }
 
-/* ---- reading one image -------------------------------------------------------------------------------------------- */
-
 /* What is left of the white border. */
 typedef struct frame {
     mat m;
     size_t image;
     int border, height, width;
 } frame;
+
+/* ---- images in blocks ----------------------------------------------------------------------------------------------- */
+
+/* Chunks of the file may hold parts of many images: as many as lie in a row of chunks are read at once and kept. */
+typedef struct block {
+    size_t first, count; /* images */
+    double values[];     /* in fact of the array's type; aligned for all */
+} block;
+
+enum { BLOCK_BYTES_MOST = 64 << 20 };
+
+/* The image's part of an array; until the next image is asked for. */
+static sm_status read_stored(sm_import *import, const frame *f, int kind, const char *object, sm_h5_type type,
+                             size_t elements, const void **stored)
+{
+    sm_status status = SM_OK;
+    size_t bytes = elements * sm_h5_type_bytes(type), rows = 1;
+    block *b = import->cache[kind];
+    if (!b || f->image < b->first || f->image >= b->first + b->count) {
+        sm_free(b);
+        import->cache[kind] = NULL;
+        SM_TRY(sm_h5_chunk_rows(f->m.file, object, &rows));
+        rows = rows * bytes > BLOCK_BYTES_MOST ? 1 : rows;
+        size_t first = f->image / rows * rows, left = f->m.count - first;
+        rows = rows < left ? rows : left;
+        b = sm_alloc(sizeof *b + rows * bytes);
+        *b = (block){.first = first, .count = rows};
+        import->cache[kind] = b;
+        status = sm_h5_read_rows(f->m.file, object, type, first, rows, elements, b->values);
+        b->count = status == SM_OK ? rows : 0;
+        SM_TRY(status);
+    }
+    *stored = (const char *)b->values + (f->image - b->first) * bytes;
+done:
+    return status;
+}
+
+/* ---- reading one image -------------------------------------------------------------------------------------------- */
 
 static sm_status find_frame(const sm_import_options *options, const char *text, frame *f)
 {
@@ -347,40 +279,39 @@ static sm_status read_image(sm_import *import, const frame *f)
 {
     sm_status status = SM_OK;
     size_t plane = plane_of(f);
-    uint8_t *stored = sm_alloc(3 * plane), *pixels = sm_alloc(3 * (size_t)pixels_of(f));
+    const void *stored = NULL;
+    uint8_t *pixels = sm_alloc(3 * (size_t)pixels_of(f));
     char *name = place_name(f, "/images");
-    SM_TRY(sm_h5_read_rows(f->m.file, "/images", SM_H5_U8, f->image, 1, 3 * plane, stored));
+    SM_TRY(read_stored(import, f, IMAGE, "/images", SM_H5_U8, 3 * plane, &stored));
     for (int64_t i = 0; i < pixels_of(f); i++) {
         for (size_t c = 0; c < 3; c++) {
-            pixels[3 * i + (int64_t)c] = stored[c * plane + stored_place(f, i)];
+            pixels[3 * i + (int64_t)c] = ((const uint8_t *)stored)[c * plane + stored_place(f, i)];
         }
     }
     SM_TRY(sm_import_pixels(import, name, pixels, f->height, f->width));
 done:
-    sm_free(stored);
     sm_free(pixels);
     sm_free(name);
     return status;
 }
 
 /* A map of whole numbers, turned; freed by the caller. */
-static sm_status read_ids(const frame *f, const char *object, int32_t **ids)
+static sm_status read_ids(sm_import *import, const frame *f, int kind, const char *object, int32_t **ids)
 {
-    int32_t *stored = sm_alloc(plane_of(f) * sizeof *stored);
+    const void *stored = NULL;
     *ids = sm_alloc((size_t)pixels_of(f) * sizeof **ids);
-    sm_status status = sm_h5_read_rows(f->m.file, object, SM_H5_INT32, f->image, 1, plane_of(f), stored);
+    sm_status status = read_stored(import, f, kind, object, SM_H5_INT32, plane_of(f), &stored);
     for (int64_t i = 0; status == SM_OK && i < pixels_of(f); i++) {
-        (*ids)[i] = stored[stored_place(f, i)];
+        (*ids)[i] = ((const int32_t *)stored)[stored_place(f, i)];
     }
-    sm_free(stored);
     return status;
 }
 
 /* Labels, each known. */
-static sm_status read_label_ids(const frame *f, int32_t **labels)
+static sm_status read_label_ids(sm_import *import, const frame *f, int32_t **labels)
 {
     sm_status status = SM_OK;
-    SM_TRY(read_ids(f, "/labels", labels));
+    SM_TRY(read_ids(import, f, LABELS, "/labels", labels));
     for (int64_t i = 0; i < pixels_of(f); i++) {
         if ((*labels)[i] < 0 || (*labels)[i] > SM_NYUV2_LABELS) {
             SM_TRY(sm_fail(SM_ERR_INPUT, "%s: /labels: image %zu: label %d in row %lld, column %lld: expected 0 to %d",
@@ -409,7 +340,7 @@ static sm_status read_labels(sm_import *import, const frame *f)
     sm_status status = SM_OK;
     int32_t *labels = NULL;
     uint8_t *classes = sm_alloc((size_t)pixels_of(f));
-    SM_TRY(read_label_ids(f, &labels));
+    SM_TRY(read_label_ids(import, f, &labels));
     for (int64_t i = 0; i < pixels_of(f); i++) {
         classes[i] = class_of(classes_of(import), labels[i]);
     }
@@ -427,8 +358,8 @@ static sm_status read_instances(sm_import *import, const frame *f)
     sm_status status = SM_OK;
     int32_t *labels = NULL, *instances = NULL;
     char *name = place_name(f, "/instances");
-    SM_TRY(read_label_ids(f, &labels));
-    SM_TRY(read_ids(f, "/instances", &instances));
+    SM_TRY(read_label_ids(import, f, &labels));
+    SM_TRY(read_ids(import, f, INSTANCES, "/instances", &instances));
     for (int64_t i = 0; i < pixels_of(f); i++) {
         uint8_t class = class_of(classes_of(import), labels[i]);
         int is_thing = class != SM_CLASS_IGNORED && classes_of(import)->thing[class];
@@ -447,10 +378,11 @@ static sm_status read_depth(sm_import *import, const frame *f)
     sm_status status = SM_OK;
     const sm_target *target = &import->target_of[DEPTH];
     const char *object = depth_object(import->options);
-    float *stored = sm_alloc(plane_of(f) * sizeof *stored), *depth = sm_alloc((size_t)pixels_of(f) * sizeof *depth);
-    SM_TRY(sm_h5_read_rows(f->m.file, object, SM_H5_FLOAT, f->image, 1, plane_of(f), stored));
+    const void *stored = NULL;
+    float *depth = sm_alloc((size_t)pixels_of(f) * sizeof *depth);
+    SM_TRY(read_stored(import, f, DEPTH, object, SM_H5_FLOAT, plane_of(f), &stored));
     for (int64_t i = 0; i < pixels_of(f); i++) {
-        float metres = stored[stored_place(f, i)];
+        float metres = ((const float *)stored)[stored_place(f, i)];
         if (metres != 0 && (metres < (float)target->least || metres > (float)target->most)) {
             SM_TRY(sm_fail(SM_ERR_INPUT, "%s: %s: image %zu: %g in row %lld, column %lld: expected metres, 0 for none",
                            sm_h5_path(f->m.file), object, f->image + 1, (double)metres,
@@ -460,7 +392,6 @@ static sm_status read_depth(sm_import *import, const frame *f)
     }
     sm_import_reals(import, DEPTH, depth, SM_IMPORT_MEDIAN);
 done:
-    sm_free(stored);
     sm_free(depth);
     return status;
 }

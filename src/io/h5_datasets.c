@@ -348,6 +348,23 @@ done:
     return status;
 }
 
+sm_status sm_h5_chunk_rows(const sm_h5 *file, const char *object, size_t *rows)
+{
+    sm_status status = SM_OK;
+    sm_h5_array array;
+    hsize_t chunk[SM_H5_MAX_RANK] = {1};
+    SM_TRY(sm_h5_open_dataset(file, object, &array));
+    hid_t properties = H5Dget_create_plist(array.id);
+    if (H5Pget_layout(properties) == H5D_CHUNKED) {
+        H5Pget_chunk(properties, SM_H5_MAX_RANK, chunk);
+    }
+    H5Pclose(properties);
+    *rows = chunk[0] > 0 ? (size_t)chunk[0] : 1;
+done:
+    sm_h5_array_free(&array);
+    return status;
+}
+
 sm_status sm_h5_read_texts(const sm_h5 *file, const char *object, char ***texts, size_t *count)
 {
     SM_H5_LOCKED;

@@ -151,6 +151,9 @@ sm_status sm_h5_read(const sm_h5 *file, const char *object, sm_h5_type type, int
 sm_status sm_h5_read_rows(const sm_h5 *file, const char *object, sm_h5_type type, size_t first, size_t count,
                           size_t row_elements, void *data);
 
+/** Rows along dimension 0 that are stored together, so that reading one unpacks all; 1 of a dataset that is not in chunks. */
+sm_status sm_h5_chunk_rows(const sm_h5 *file, const char *object, size_t *rows);
+
 /** A 1-D dataset of UTF-8 strings. */
 sm_status sm_h5_write_texts(sm_h5 *file, const char *object, const char *const *texts, size_t count);
 

@@ -1,0 +1,182 @@
+/* Leaves out bad samples: the good ones are copied to a file without room for the others, since only when all have been
+ * tried is known how many there are. */
+#include "data/dataset_format.h"
+#include "data/dataset_writing.h"
+
+#include <sigmatic/base/log.h>
+#include <sigmatic/base/memory.h>
+#include <sigmatic/io/h5.h>
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int compare_bad(const void *a, const void *b)
+{
+    const sm_bad_sample *x = a, *y = b;
+    return x->split != y->split ? (x->split > y->split) - (x->split < y->split)
+                                : (x->index > y->index) - (x->index < y->index);
+}
+
+int sm_writing_has_bad(const sm_writing *w)
+{
+    int64_t count = (int64_t)w->bad_count;
+    sm_comm_max_int64(w->comm, &count, 1);
+    return count > 0;
+}
+
+/* Gives every rank the bad samples of all, in their order in the file. */
+static void share_bad(sm_writing *w)
+{
+    sm_bad_sample *all = NULL;
+    size_t total = 0;
+    for (int r = 0; r < sm_comm_size(w->comm); r++) {
+        int is_mine = r == sm_comm_rank(w->comm);
+        size_t count = w->bad_count;
+        sm_comm_broadcast(w->comm, &count, sizeof count, r);
+        all = sm_realloc(all, (total + count + 1) * sizeof *all);
+        for (size_t i = 0; i < count; i++) {
+            sm_bad_sample *to = &all[total++];
+            size_t bytes = is_mine ? strlen(w->bad[i].why) + 1 : 0;
+            *to = is_mine ? w->bad[i] : (sm_bad_sample){0};
+            sm_comm_broadcast(w->comm, to, sizeof *to, r);
+            sm_comm_broadcast(w->comm, &bytes, sizeof bytes, r);
+            to->why = is_mine ? w->bad[i].why : sm_alloc(bytes);
+            sm_comm_broadcast(w->comm, to->why, bytes, r);
+        }
+    }
+    if (total > 0) {
+        qsort(all, total, sizeof *all, compare_bad);
+    }
+    sm_free(w->bad);
+    w->bad = all;
+    w->bad_count = total;
+}
+
+/* The file without the bad samples. */
+typedef struct packing {
+    sm_dataset_spec spec;
+    sm_dataset_split_spec *splits;
+    int *split_of;   /* of each split, the one in the unfinished file */
+    int64_t **from;  /* of each split and sample, the index there */
+    char **left_out; /* of each bad sample "split/name: why" */
+    sm_dataset_writer *source, *writer;
+} packing;
+
+static void pack_split(const sm_writing *w, int split, size_t *bad, packing *p)
+{
+    const sm_dataset_split_spec *whole = &w->spec->splits[split];
+    const char **names = sm_alloc((size_t)whole->count * sizeof *names);
+    int64_t *from = sm_alloc((size_t)whole->count * sizeof *from), kept = 0;
+    for (int64_t i = 0; i < whole->count; i++) {
+        if (*bad < w->bad_count && w->bad[*bad].split == split && w->bad[*bad].index == i) {
+            p->left_out[*bad] = sm_format("%s/%s: %s", whole->name, whole->names[i], w->bad[*bad].why);
+            ++*bad;
+        } else {
+            names[kept] = whole->names[i];
+            from[kept++] = i;
+        }
+    }
+    int s = p->spec.split_count;
+    p->splits[s] = (sm_dataset_split_spec){whole->name, kept, names};
+    p->from[s] = from;
+    p->split_of[s] = split;
+    if (kept > 0) {
+        p->spec.split_count++;
+    } else {
+        sm_log_info("%s: every sample of '%s' is left out, and so is the split", w->path, whole->name);
+        sm_free(names);
+        sm_free(from);
+    }
+}
+
+static void make_packing(const sm_writing *w, packing *p)
+{
+    size_t splits = (size_t)w->spec->split_count, bad = 0;
+    *p = (packing){.spec = *w->spec, .source = w->writer};
+    p->splits = sm_alloc_zeroed(splits * sizeof *p->splits);
+    p->split_of = sm_alloc_zeroed(splits * sizeof *p->split_of);
+    p->from = sm_alloc_zeroed(splits * sizeof *p->from);
+    p->left_out = sm_alloc_zeroed(w->bad_count * sizeof *p->left_out);
+    p->spec.split_count = 0;
+    for (int s = 0; s < w->spec->split_count; s++) {
+        pack_split(w, s, &bad, p);
+    }
+    assert(bad == w->bad_count);
+    p->spec.splits = p->splits;
+    p->spec.left_out = (const char *const *)p->left_out;
+    p->spec.left_out_count = w->bad_count;
+}
+
+static void clear_packing(const sm_writing *w, packing *p)
+{
+    for (int s = 0; s < p->spec.split_count; s++) {
+        sm_free((void *)p->splits[s].names);
+        sm_free(p->from[s]);
+    }
+    for (size_t b = 0; b < w->bad_count; b++) {
+        sm_free(p->left_out[b]);
+    }
+    sm_free(p->splits);
+    sm_free(p->split_of);
+    sm_free(p->from);
+    sm_free(p->left_out);
+}
+
+static sm_status copy_sample(void *user, int split, int64_t index)
+{
+    packing *p = user;
+    return sm_dataset_writer_copy(p->source, p->split_of[split], p->from[split][index], p->writer, split, index);
+}
+
+static sm_status write_packed(sm_writing *w, packing *p)
+{
+    sm_status status = SM_OK, closed;
+    sm_writing_pass copying = {.what = " copied", .one = copy_sample, .user = p};
+    if (p->spec.split_count == 0) {
+        assert(w->bad_count > 0 && w->bad);
+        return sm_fail(SM_ERR_INPUT, "%s: no sample is good, the first: %s", w->path, w->bad[0].why);
+    }
+    SM_TRY(sm_comm_agree(w->comm, w->is_root ? sm_dataset_writer_create(w->packed_path, &p->spec, &p->writer) : SM_OK));
+    SM_TRY(sm_comm_agree(w->comm, w->is_root ? SM_OK : sm_dataset_writer_attach(w->packed_path, &p->spec, &p->writer)));
+    SM_TRY(sm_writing_pass_all(w, &copying, &p->spec));
+done:
+    closed = sm_dataset_writer_close(p->writer);
+    return status == SM_OK ? sm_comm_agree(w->comm, closed) : status;
+}
+
+static int is_dataset(const char *path)
+{
+    return sm_h5_has_format(path, SM_DATASET_FORMAT);
+}
+
+char *sm_writing_packed_partial(const sm_writing *w)
+{
+    return sm_format("%s.partial", w->packed_path);
+}
+
+/* A packed file left by a kill is no more than a copy. */
+sm_status sm_writing_pack(sm_writing *w)
+{
+    packing p;
+    char *partial = sm_writing_packed_partial(w);
+    share_bad(w);
+    make_packing(w, &p);
+    sm_status status = sm_comm_agree(
+        w->comm, w->is_root ? sm_file_check_replaceable(partial, is_dataset, "unfinished dataset file") : SM_OK);
+    if (status == SM_OK) {
+        status = write_packed(w, &p);
+        if (status == SM_OK) {
+            sm_log_info("%s: %zu of %lld samples are left out for bad files", w->path, w->bad_count,
+                        (long long)sm_dataset_spec_samples(w->spec, w->spec->split_count));
+        } else if (w->is_root) {
+            char *message = sm_strdup(sm_error_message());
+            sm_dataset_writer_discard(w->packed_path);
+            status = sm_fail(status, "%s", message);
+            sm_free(message);
+        }
+    }
+    clear_packing(w, &p);
+    sm_free(partial);
+    return status;
+}
