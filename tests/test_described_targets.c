@@ -258,6 +258,27 @@ static void values_a_sample_are_taken_whole(void)
     sm_free(made);
 }
 
+/* Labels of pixels move with them; those of a sample stay. One known label makes an item valid. */
+static void labels_follow_the_geometry(void)
+{
+    const sm_geometry mirrored = {.out_height = H, .out_width = W, .scale_x = 1, .scale_y = 1, .flip = 1};
+    made_sample *made = sm_alloc(sizeof *made);
+    sm_sample sample = make_sample(made, 1);
+    sm_target damage = described[DAMAGE], tags = described[TAGS];
+    sm_task maps = {.target = &damage, .channels = 3, .kind = sm_task_kind_find("labels")};
+    sm_task whole = {.target = &tags, .channels = 2, .kind = sm_task_kind_find("labels")};
+    uint8_t built[3 * H * W], of_sample[2];
+    made->damage[0] = made->damage[1] = made->damage[2] = SM_CLASS_IGNORED;
+    CU_ASSERT_EQUAL(maps.kind->build_target(&maps, &sample, &mirrored, built), H * W - 1);
+    for (int i = 0; i < H * W; i++) {
+        int from = i / W * W + W - 1 - i % W;
+        CU_ASSERT(memcmp(built + 3 * i, made->damage + 3 * from, 3) == 0);
+    }
+    CU_ASSERT_EQUAL(whole.kind->build_target(&whole, &sample, &mirrored, of_sample), 1);
+    CU_ASSERT(of_sample[0] == 1 && of_sample[1] == SM_CLASS_IGNORED);
+    sm_free(made);
+}
+
 /* Writes a file of one sample, by this rank alone. */
 static void write_one(const char *path, const sm_target *targets, int count, const sm_sample *sample)
 {
@@ -465,6 +486,7 @@ int main(int argc, char **argv)
     SM_TEST(samples_come_back);
     SM_TEST(real_values_follow_the_geometry);
     SM_TEST(values_a_sample_are_taken_whole);
+    SM_TEST(labels_follow_the_geometry);
     SM_TEST(values_out_of_range_are_named);
     SM_TEST(labels_are_yes_no_or_unknown);
     SM_TEST(standard_targets_are_known);

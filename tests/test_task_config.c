@@ -8,31 +8,37 @@
 
 static const char *const class_names[] = {"a", "b", "c"};
 static const sm_class_list classes = {.count = 3, .names = class_names};
-static const sm_target semantic = {.name = "semantic",
-                                   .type = SM_TARGET_CLASS,
-                                   .components = 1,
-                                   .unit = "",
-                                   .classes = &classes},
-                       instance = {.name = "instance", .type = SM_TARGET_INSTANCE, .components = 1, .unit = ""},
-                       disparity = {.name = "disparity",
-                                    .type = SM_TARGET_REAL,
-                                    .scaling = SM_SCALING_WIDTH,
-                                    .components = 1,
-                                    .unit = "px"},
-                       right = {.name = "right_disparity",
-                                .type = SM_TARGET_REAL,
-                                .scaling = SM_SCALING_WIDTH,
-                                .components = 1,
-                                .unit = "half px"},
-                       height = {.name = "height", .type = SM_TARGET_REAL, .components = 1, .unit = "m"},
-                       flow = {.name = "flow", .type = SM_TARGET_REAL, .components = 2, .unit = "px"},
-                       weather = {.name = "weather",
-                                  .type = SM_TARGET_CLASS,
-                                  .scope = SM_SCOPE_SAMPLE,
-                                  .components = 1,
-                                  .unit = "",
-                                  .classes = &classes};
-static const sm_target *const targets[] = {&semantic, &instance, &disparity, &right, &height, &flow, &weather};
+static const sm_target
+    semantic = {.name = "semantic", .type = SM_TARGET_CLASS, .components = 1, .unit = "", .classes = &classes},
+    instance = {.name = "instance", .type = SM_TARGET_INSTANCE, .components = 1, .unit = ""},
+    disparity = {.name = "disparity",
+                 .type = SM_TARGET_REAL,
+                 .scaling = SM_SCALING_WIDTH,
+                 .components = 1,
+                 .unit = "px"},
+    right = {.name = "right_disparity",
+             .type = SM_TARGET_REAL,
+             .scaling = SM_SCALING_WIDTH,
+             .components = 1,
+             .unit = "half px"},
+    height = {.name = "height", .type = SM_TARGET_REAL, .components = 1, .unit = "m"},
+    metres = {.name = "metres", .type = SM_TARGET_REAL, .components = 1, .unit = "m", .least = 0.1, .most = 100},
+    normal = {.name = "normal", .type = SM_TARGET_REAL, .components = 3, .unit = ""},
+    tags = {.name = "tags",
+            .type = SM_TARGET_LABELS,
+            .scope = SM_SCOPE_SAMPLE,
+            .components = 3,
+            .unit = "",
+            .classes = &classes},
+    flow = {.name = "flow", .type = SM_TARGET_REAL, .components = 2, .unit = "px"},
+    weather = {.name = "weather",
+               .type = SM_TARGET_CLASS,
+               .scope = SM_SCOPE_SAMPLE,
+               .components = 1,
+               .unit = "",
+               .classes = &classes};
+static const sm_target *const targets[] = {&semantic, &instance, &disparity, &right, &height,
+                                           &metres,   &normal,   &tags,      &flow,  &weather};
 enum { TARGETS = sizeof targets / sizeof *targets };
 static const sm_key *const tables[] = {sm_task_keys, NULL};
 
@@ -113,6 +119,9 @@ static void mistakes_name_the_key_and_what_is_allowed(void)
     refuses("[task.x]\nkind = semantic\nloss = l2\n", "loss", "cross_entropy");
     refuses("[task.x]\nkind = depth\nloss = cross_entropy\n", "loss", "l1|l2|huber");
     refuses("[task.x]\nkind = semantic\nclass_weights = 1, 2\n", "class_weights", "3 numbers");
+    refuses("[task.x]\nkind = depth\ntarget = height\nencoding = log\n", "encoding", "'least' is above 0");
+    refuses("[task.x]\nkind = regression\n", "target", "no target of its own");
+    refuses("[task.x]\nkind = labels\ntarget = tags\nclass_weights = 1, 2\n", "class_weights", "3 numbers");
     refuses("[task.x]\nkind = semantic\nclass_weights = 0, 0, 0\n", "class_weights", "above 0");
     refuses("[task.x]\nkind = instance\nclass_weights = 1, 2\n", "class_weights", "instance has no classes");
     refuses("[task.x]\nkind = instance\ncluster_min_samples = 1\n", "cluster_min_samples", "at least 2");
@@ -140,6 +149,61 @@ static void a_task_names_its_target(void)
     sm_task_free(near);
     sm_task_free(other);
     sm_config_free(config);
+}
+
+/* What is learnt, and measured, follows from the target, where a kind takes several. */
+static void the_target_decides_which_row_a_task_is(void)
+{
+    static const struct {
+        const char *text, *metric, *loss, *unit;
+        int channels;
+    } cases[] = {
+        {"kind = depth", "error_pixels", "l1", "px", 1},
+        {"kind = depth\ntarget = height", "error_metres", "l1", "m", 1},
+        {"kind = depth\ntarget = metres\nencoding = log\nloss = huber", "error_metres", "huber", "log m", 1},
+        {"kind = depth\ntarget = metres\nencoding = inverse", "error_metres", "l1", "1/m", 1},
+        {"kind = normals", "mean_degrees", "cosine", "", 3},
+        {"kind = regression\ntarget = flow", "error", "l1", "px", 2},
+        {"kind = classification\ntarget = weather", "accuracy", "cross_entropy", "nat", 3},
+        {"kind = labels\ntarget = tags\nclass_weights = 1, 2, 3", "f1", "binary_cross_entropy", "nat", 3},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = sm_format("[task.x]\n%s\n", cases[i].text);
+        sm_config *config = config_of(text);
+        sm_task *task = NULL;
+        SM_TEST_OK(sm_task_new(config, "x", targets, TARGETS, &task));
+        CU_ASSERT_STRING_EQUAL(task->kind->metrics[0].name, cases[i].metric);
+        CU_ASSERT_STRING_EQUAL(task->loss, cases[i].loss);
+        CU_ASSERT_STRING_EQUAL(sm_task_unit(task), cases[i].unit);
+        CU_ASSERT(task->channels == cases[i].channels && sm_task_outputs(task) == cases[i].channels);
+        sm_task_free(task);
+        SM_TEST_OK(sm_task_new(config, "x", NULL, 0, &task)); /* as far as the config alone can tell */
+        sm_task_free(task);
+        sm_config_free(config);
+        sm_free(text);
+    }
+}
+
+static void uncertainties_of_pixels_add_an_output(void)
+{
+    static const char *const cases[][2] = {{"kind = depth", "laplace"},
+                                           {"kind = depth\nloss = l2", "gaussian"},
+                                           {"kind = depth\nloss = huber", "huber"},
+                                           {"kind = normals", "von_mises_fisher"},
+                                           {"kind = semantic", NULL},
+                                           {"kind = labels\ntarget = tags", NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = sm_format("[task.x]\n%s\nuncertainty = per_pixel\n", cases[i][0]);
+        sm_config *config = config_of(text);
+        sm_task *task = NULL;
+        SM_TEST_OK(sm_task_new(config, "x", targets, TARGETS, &task));
+        CU_ASSERT(task->is_heteroscedastic && sm_task_outputs(task) == task->channels + 1 && task->noise_draws == 10);
+        CU_ASSERT_EQUAL(task->likelihood == NULL, cases[i][1] == NULL);
+        CU_ASSERT(!task->likelihood || strcmp(task->likelihood->name, cases[i][1]) == 0);
+        sm_task_free(task);
+        sm_config_free(config);
+        sm_free(text);
+    }
 }
 
 static void refuses_target(const char *text, const char *found)
@@ -207,6 +271,8 @@ int main(int argc, char **argv)
     SM_TEST(instances_are_found_as_the_keys_say);
     SM_TEST(mistakes_name_the_key_and_what_is_allowed);
     SM_TEST(a_task_names_its_target);
+    SM_TEST(the_target_decides_which_row_a_task_is);
+    SM_TEST(uncertainties_of_pixels_add_an_output);
     SM_TEST(targets_that_do_not_fit_are_refused);
     SM_TEST(names_that_do_not_fit_are_refused);
     SM_TEST(choices_are_the_rows_of_the_tables);
