@@ -12,7 +12,7 @@ root=$folder/root
 triplet=aarch64-linux-gnu
 packages="libc6-dev libopenmpi-dev libhdf5-openmpi-dev libblis-openmp-dev libjansson-dev libcsv-dev libpng-dev libjpeg62-turbo-dev libexif-dev libcunit1-dev"
 # test_h5 starts itself again, which would take qemu in the kernel; resume and train take many minutes
-tests=${TESTS:-base file image config comm reduction ops conv2d onnx plan network task weighting optim augmentation dataset loader sampler}
+tests=${TESTS:-base file image npy csv config comm reduction ops conv2d onnx plan network task weighting optim augmentation dataset loader sampler}
 
 for tool in $triplet-gcc qemu-aarch64 apt-get dpkg-deb mpirun; do
     command -v $tool >/dev/null || skip_all aarch64 "no $tool: run jobs/setup.sh cross"
@@ -37,10 +37,11 @@ unpack_libraries() {
         dpkg-deb -x "$package" "$folder/root.part" || return 1
     done
     rm -rf "$folder/packages" "$folder/apt" "$root"
+    echo "$packages" >"$folder/root.part/packages"
     mv "$folder/root.part" "$root"
 }
 
-if [ ! -d "$root" ]; then
+if [ "$(cat "$root/packages" 2>/dev/null)" != "$packages" ]; then
     echo "unpacking Debian's arm64 libraries in $root"
     unpack_libraries >"$folder/log" 2>&1 || {
         tail -n 5 "$folder/log" >&2
