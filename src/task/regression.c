@@ -58,8 +58,8 @@ static void draw(const sm_task *task, int height, int width, const float *logits
         least = INFINITY;
         most = -INFINITY;
         for (size_t i = 0; i < (size_t)height * (size_t)width * (size_t)task->channels; i++) {
-            least = fmin(least, values[i]);
-            most = fmax(most, values[i]);
+            least = values[i] < least ? values[i] : least; /* neither of a NaN */
+            most = values[i] > most ? values[i] : most;
         }
     }
     sm_draw_decoded(task, height, width, logits, target, least, most > least ? most : least + 1, rgb);

@@ -67,7 +67,8 @@ static void softmax(int channels, const float *logits, double inverse_temperatur
 {
     double most = -INFINITY, sum = 0;
     for (int c = 0; c < channels; c++) {
-        most = fmax(most, logits[c] * inverse_temperature);
+        double scaled = logits[c] * inverse_temperature;
+        most = scaled > most ? scaled : most;
     }
     for (int c = 0; c < channels; c++) {
         probability[c] = exp(logits[c] * inverse_temperature - most);
