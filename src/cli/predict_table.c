@@ -3,6 +3,7 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/io/file.h>
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,7 @@ static void append(text *t, const char *part, size_t bytes)
         t->room = 2 * (t->used + bytes + 1);
         t->bytes = sm_realloc(t->bytes, t->room);
     }
+    assert(t->bytes);
     memcpy(t->bytes + t->used, part, bytes);
     t->used += bytes;
     t->bytes[t->used] = 0;

@@ -30,7 +30,7 @@ static int place_of(int classes, const float *logits, int truth)
 {
     int before = 0;
     for (int c = 0; c < classes; c++) {
-        before += logits[c] > logits[truth] || (logits[c] == logits[truth] && c < truth);
+        before += logits[c] > logits[truth] || (c < truth && logits[c] == logits[truth]);
     }
     return before;
 }

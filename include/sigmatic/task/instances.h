@@ -21,10 +21,11 @@ extern "C" {
 typedef struct sm_instance_options {
     int stride;      /**< every stride-th pixel of every stride-th row is clustered; the rest joins like noise */
     int min_samples; /**< of these pixels, itself one, that must point to within `distance` of where a pixel of a core points; 0 or at least 2 */
-    double distance;     /**< greatest reachability within a cluster, pixels */
-    double max_distance; /**< a pixel in no cluster joins that of the nearest predicted centroid, if that is not farther, pixels; at least `distance` */
-    int min_pixels; /**< smaller instances are dropped */
-    int by_class;   /**< 1: pixels of different classes are clustered apart; 0: together */
+    double distance; /**< greatest reachability within a cluster, pixels */
+    double
+        max_distance; /**< a pixel in no cluster joins that of the nearest predicted centroid, if that is not farther, pixels; at least `distance` */
+    int min_pixels;   /**< smaller instances are dropped */
+    int by_class;     /**< 1: pixels of different classes are clustered apart; 0: together */
 } sm_instance_options;
 
 /** \return the options with every 0 replaced by its value for that size. */
@@ -33,10 +34,13 @@ sm_instance_options sm_instance_options_for(const sm_instance_options *options, 
 /** One image. */
 typedef struct sm_instance_input {
     int height, width;
-    const float *vectors; /**< (H,W,2) x then y, pixels: logits of the instance task; pixels with a NaN or infinity are no one's */
+    const float *
+        vectors; /**< (H,W,2) x then y, pixels: logits of the instance task; pixels with a NaN or infinity are no one's */
     const sm_class_list *classes; /**< of a task of classes; NULL: there is none */
-    const float *class_logits;    /**< (H,W,classes->count) of that task, or logarithms of (averaged) probabilities; a pixel is a thing if its likeliest class is. NULL with `classes` */
-    const uint8_t *thing;         /**< without classes: (H,W) 0: no thing; else any number of its class; NULL: one thing's everywhere */
+    const float *
+        class_logits; /**< (H,W,classes->count) of that task, or logarithms of (averaged) probabilities; a pixel is a thing if its likeliest class is. NULL with `classes` */
+    const uint8_t
+        *thing; /**< without classes: (H,W) 0: no thing; else any number of its class; NULL: one thing's everywhere */
 } sm_instance_input;
 
 typedef struct sm_instance {
