@@ -100,7 +100,7 @@ with h5py.File("fewer.h5", "r+") as file:
     for name in ("class_names", "palette", "thing"):
         values = attributes[name]
         attributes[name] = values.reshape(len(attributes["thing"]) if name == "class_names" else 19, -1)[:3].ravel()
-    for name in set(attributes) & {"category", "mean_area"}:  # one a class, or not at all
+    for name in set(attributes) & {"category", "instance_pixels"}:  # one a class, or not at all
         del attributes[name]
     file["val/semantic"][...] = 0
 with h5py.File("foreign.h5", "w") as file:
@@ -264,6 +264,8 @@ refuse "$checkpoint" "optimizer.kind 'sgd', the config says 'adamw'" -- train go
 refuse "$checkpoint" "optimizer.ema_decay = 0" -- train good.ini --resume $checkpoint --set run.folder=other11 --set optimizer.ema_decay=0.9
 refuse "signed.h5" "hold nan, 0.229" -- data info signed.h5
 refuse "difficulty is nan" -- data scenes x.h5 --difficulty=-nan
+refuse "--size 3y4" "HEIGHTxWIDTH" -- eval $checkpoint --size 3y4
+refuse "--scales 1,9" "0.1 to 4" -- eval $checkpoint --scales 1,9
 refuse "fewer.h5" "3 classes" "$checkpoint" "19" -- eval $checkpoint --data fewer.h5
 refuse "good.ini" "folder" -- train good.ini --overwrite --set run.folder=other6 --trace good.ini/trace.json
 refuse "$root" "folder" -- train good.ini --overwrite --set run.folder=other6 --trace $root
@@ -321,6 +323,7 @@ eval_elsewhere() { # paths of the checkpoint's config are those of the folder th
     "$program" eval $checkpoint --trivial | tail -n +2 >here.txt
     [ -s here.txt ] && cmp here.txt away.txt
 }
+expect "eval says at which size it measures" sh -c "'$program' eval $checkpoint --size 40x56 --scales 0.5,1 --flip | grep -q ' at 40x56, scaled from the stored .*; mean of scales 0.5, 1, each also mirrored'"
 expect "eval finds the files of a checkpoint from elsewhere" eval_elsewhere
 
 follow_away() { # the log cannot be read for a moment

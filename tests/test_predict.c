@@ -222,7 +222,7 @@ static void expect_as_evaluated(network n)
 {
     sm_evaluator *evaluator = NULL;
     n.session->settings.evaluate_batch = sm_comm_size(test_comm);
-    SM_TEST_OK(sm_evaluator_new(n.session, n.dataset, &n.session->data->input, &evaluator));
+    SM_TEST_OK(sm_evaluator_new(n.session, n.dataset, &n.session->data->input, NULL, &evaluator));
     char *path = sm_format("%s/evaluated.h5", sm_test_folder());
     double *values = sm_alloc((size_t)sm_evaluator_value_count(evaluator) * sizeof *values);
     SM_TEST_OK(sm_evaluator_run(evaluator, &(sm_evaluation){.predictions = path, .prediction_count = TINY_VALIDATION},

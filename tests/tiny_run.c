@@ -91,7 +91,7 @@ static sm_status open_run(tiny_run *run, sm_comm *comm, sm_config *config, int s
     sm_input whole = run->options.input;
     whole.height = run->augmentation.height;
     whole.width = run->augmentation.width;
-    SM_TEST_OK(sm_evaluator_new(run->session, run->validation, &whole, &run->evaluator));
+    SM_TEST_OK(sm_evaluator_new(run->session, run->validation, &whole, NULL, &run->evaluator));
     sm_trainer_bind(run->trainer);
     tiny_start_loader(run);
 done:

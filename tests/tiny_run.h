@@ -9,7 +9,13 @@
 #include <sigmatic/train/evaluator.h>
 #include <sigmatic/train/trainer.h>
 
-enum { TINY_TRAIN = 13, TINY_VALIDATION = 7, TINY_TASKS = 3, TINY_TASKS_MOST = 9 };
+enum {
+    TINY_TRAIN = 13,
+    TINY_VALIDATION = 7,
+    TINY_TASKS = 3,
+    TINY_TASKS_MOST = 9,
+    TINY_VALUES = 32 /* room for metrics */
+};
 
 /** A run on the ranks of a communicator. */
 typedef struct tiny_run {

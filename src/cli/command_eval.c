@@ -9,15 +9,18 @@
 #include "cli/checkpoint_data.h"
 #include "cli/command.h"
 #include "cli/configuration.h"
+#include "cli/eval_views.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 typedef struct eval_options {
-    const char *checkpoint, *data, *split, *predictions;
+    const char *checkpoint, *data, *split, *predictions, *size, *scale_text;
     long long prediction_count;
-    int no_average, trivial, json;
+    int no_average, trivial, json, flip;
+    double scales[EVAL_MOST_SCALES];
+    int scale_count;
     argument_list sets;
 } eval_options;
 
@@ -166,23 +169,73 @@ done:
     return status;
 }
 
-static sm_status print_results(const eval_options *options, const sm_evaluator *evaluator, const sm_dataset *dataset,
-                               const sm_augmentation *size, const double *values, const double *trivial)
+/* What an evaluation found. */
+typedef struct eval_results {
+    int height, width;
+    double *values, *trivial, *class_values;
+} eval_results;
+
+static void set_json(const eval_options *options, const sm_evaluator *evaluator, const sm_session *session,
+                     const sm_dataset *dataset, const eval_results *r, sm_json *json)
+{
+    const sm_input *stored = sm_dataset_input(dataset);
+    sm_json_set_text(json, "checkpoint", options->checkpoint);
+    sm_json_set_integer(json, "samples", sm_dataset_count(dataset));
+    sm_json_set_integer(json, "height_pixels", r->height);
+    sm_json_set_integer(json, "width_pixels", r->width);
+    sm_json_set_integer(json, "stored_height_pixels", stored->height);
+    sm_json_set_integer(json, "stored_width_pixels", stored->width);
+    sm_json *scales = sm_json_set_array(json, "scales");
+    for (int i = 0; i < options->scale_count; i++) {
+        sm_json_set_real(scales, NULL, options->scales[i]);
+    }
+    sm_json_set_bool(json, "flip", options->flip);
+    sm_json *unmeasured = sm_json_set_array(json, "unmeasured");
+    for (int t = 0; t < session->task_count; t++) {
+        if (!sm_evaluator_has_labels(evaluator, t)) {
+            sm_json_set_text(unmeasured, NULL, session->tasks[t]->name);
+        }
+    }
+    sm_evaluator_set_json(evaluator, r->values, r->trivial, sm_json_set_object(json, "tasks"));
+    sm_evaluator_set_json_classes(evaluator, r->class_values, sm_json_set_object(json, "classes"));
+}
+
+static sm_status print_results(const eval_options *options, const sm_evaluator *evaluator, const sm_session *session,
+                               const sm_dataset *dataset, const eval_results *r)
 {
     if (!options->json) {
-        sm_log_result("%s on %lld samples at %dx%d", options->checkpoint, (long long)sm_dataset_count(dataset),
-                      size->height, size->width);
-        sm_evaluator_report(evaluator, values, trivial);
+        char *views =
+            eval_views_describe(dataset, r->height, r->width, options->scales, options->scale_count, options->flip);
+        sm_log_result("%s on %lld samples%s", options->checkpoint, (long long)sm_dataset_count(dataset), views);
+        sm_evaluator_report(evaluator, r->values, r->trivial);
+        sm_evaluator_report_classes(evaluator, r->class_values);
+        sm_free(views);
         return SM_OK;
     }
     sm_json *json = sm_json_new();
-    sm_json_set_text(json, "checkpoint", options->checkpoint);
-    sm_json_set_integer(json, "samples", sm_dataset_count(dataset));
-    sm_json_set_integer(json, "height_pixels", size->height);
-    sm_json_set_integer(json, "width_pixels", size->width);
-    sm_evaluator_set_json(evaluator, values, trivial, sm_json_set_object(json, "tasks"));
+    set_json(options, evaluator, session, dataset, r, json);
     sm_status status = sm_json_print(json, stdout);
     sm_json_free(json);
+    return status;
+}
+
+static sm_status run(const eval_options *options, sm_evaluator *evaluator, const sm_session *session, sm_dataset *train,
+                     eval_results *r)
+{
+    sm_status status = SM_OK;
+    size_t bytes = (size_t)sm_evaluator_value_count(evaluator) * sizeof(double);
+    r->values = sm_alloc(bytes);
+    r->class_values = sm_alloc(((size_t)sm_evaluator_class_value_count(evaluator) + 1) * sizeof(double));
+    SM_TRY(sm_evaluator_run(evaluator,
+                            &(sm_evaluation){.predictions = options->predictions,
+                                             .prediction_count = options->prediction_count,
+                                             .class_values = r->class_values},
+                            r->values));
+    if (options->trivial) {
+        r->trivial = sm_alloc(bytes);
+        SM_TRY(evaluate_trivial(evaluator, session, train, r->trivial));
+    }
+done:
     return status;
 }
 
@@ -194,7 +247,9 @@ static sm_status evaluate(sm_comm *comm, const eval_options *options, const sm_c
     sm_evaluator *evaluator = NULL;
     sm_data_description *data = NULL;
     sm_augmentation augmentation;
-    double *values = NULL, *trivial = NULL;
+    eval_results results = {.values = NULL};
+    const sm_evaluator_options how = {
+        .instances = 1, .scales = options->scales, .scale_count = options->scale_count, .flip = options->flip};
     SM_TRY(sm_comm_agree(comm, sm_checkpoint_read_data(options->checkpoint, &data)));
     int is_described = data != NULL;
     SM_TRY(sm_comm_agree(comm, open_data(options, config, is_described, &train, &dataset)));
@@ -208,6 +263,7 @@ static sm_status evaluate(sm_comm *comm, const eval_options *options, const sm_c
     sm_input input = data->input;
     input.height = augmentation.height;
     input.width = augmentation.width;
+    SM_TRY(sm_comm_agree(comm, eval_size_read(options->size, dataset, &input.height, &input.width)));
     if (is_described) {
         SM_TRY(sm_session_new_described(config, comm, data, &session));
     } else {
@@ -216,26 +272,20 @@ static sm_status evaluate(sm_comm *comm, const eval_options *options, const sm_c
     SM_TRY(sm_comm_agree(comm, sm_comm_rank(comm) > 0 ? SM_OK
                                : is_described         ? check_targets(options, session, dataset)
                                                       : check_classes(options, session, dataset)));
-    SM_TRY(sm_comm_agree(comm, sm_evaluator_new(session, dataset, &input, &evaluator)));
+    SM_TRY(sm_comm_agree(comm, sm_evaluator_new(session, dataset, &input, &how, &evaluator)));
     SM_TRY(sm_checkpoint_load(session, NULL, options->checkpoint, !options->no_average));
-    size_t bytes = (size_t)sm_evaluator_value_count(evaluator) * sizeof(double);
-    values = sm_alloc(bytes);
-    SM_TRY(sm_evaluator_run(
-        evaluator, &(sm_evaluation){.predictions = options->predictions, .prediction_count = options->prediction_count},
-        values));
-    if (options->trivial) {
-        trivial = sm_alloc(bytes);
-        SM_TRY(evaluate_trivial(evaluator, session, train, trivial));
-    }
-    SM_TRY(sm_comm_agree(comm, sm_comm_rank(comm) == 0
-                                   ? print_results(options, evaluator, dataset, &augmentation, values, trivial)
-                                   : SM_OK));
+    SM_TRY(run(options, evaluator, session, train, &results));
+    results.height = input.height;
+    results.width = input.width;
+    SM_TRY(sm_comm_agree(comm, sm_comm_rank(comm) == 0 ? print_results(options, evaluator, session, dataset, &results)
+                                                       : SM_OK));
     if (options->predictions) {
         sm_log_info("predictions: %s", options->predictions);
     }
 done:
-    sm_free(values);
-    sm_free(trivial);
+    sm_free(results.values);
+    sm_free(results.class_values);
+    sm_free(results.trivial);
     sm_evaluator_free(evaluator);
     sm_session_free(session);
     sm_data_description_free(data);
@@ -261,6 +311,11 @@ sm_status command_eval(command_context *context, int argc, char **argv)
          "write pictures and maps of the first samples (HDF5); replaces earlier predictions only"},
         {"prediction-count", ARGUMENT_INTEGER, &options.prediction_count, "N",
          "how many samples --predictions writes (8)"},
+        {"size", ARGUMENT_TEXT, &options.size, "HxW",
+         "measure at this size, or at that of the dataset (stored); default: whole images as trained"},
+        {"scales", ARGUMENT_TEXT, &options.scale_text, "S,...",
+         "what the network reads, in sizes measured at: the mean of several predictions (1)"},
+        {"flip", ARGUMENT_FLAG, &options.flip, NULL, "predict mirrored images too, and take the mean"},
         {"trivial", ARGUMENT_FLAG, &options.trivial, NULL,
          "compare with the trivial predictor, learnt from the training files of the config"},
         {"no-average", ARGUMENT_FLAG, &options.no_average, NULL, "use the last parameters, not their moving average"},
@@ -278,6 +333,7 @@ sm_status command_eval(command_context *context, int argc, char **argv)
         if (options.prediction_count != USUAL_COUNT && !options.predictions) {
             SM_TRY(sm_fail(SM_ERR_USAGE, "eval: --prediction-count goes with --predictions FILE"));
         }
+        SM_TRY(eval_scales_read(options.scale_text, options.scales, &options.scale_count));
         SM_TRY(check_predictions(context->comm, options.predictions));
         SM_TRY(checkpoint_config(context->comm, options.checkpoint, &options.sets, &config));
         char *ranks = sm_format("%s.ranks", options.checkpoint);

@@ -152,8 +152,9 @@ done:
 static sm_metric metric_of(const char *kind, const char *name, const char *unit)
 {
     for (int k = 0; sm_task_kinds[k]; k++) {
+        const sm_metric *m;
         int is_kind = strcmp(sm_task_kinds[k]->name, kind) == 0;
-        for (const sm_metric *m = is_kind ? sm_task_kinds[k]->metrics : NULL; m && m->name; m++) {
+        for (int i = 0; is_kind && (m = sm_task_kind_metric(sm_task_kinds[k], i)); i++) {
             if (strcmp(m->name, name) == 0) {
                 return (sm_metric){m->name, m->unit ? m->unit : unit, m->higher_is_better, m->meaning, m->unmeasured};
             }
@@ -176,7 +177,10 @@ static sm_status read_metrics(const sm_h5 *file, const char *task, evaluation *e
         sm_free(object);
         object = sm_format("%s/%s", group, (*names)[i]);
         SM_TRY(sm_h5_read_rows(file, object, SM_H5_DOUBLE, e->count - 1, 1, 1, &last));
-        e->rows[e->row_count++] = (sm_metric_row){task, metric_of(kind, (*names)[i], *unit), last, NAN};
+        sm_metric metric = metric_of(kind, (*names)[i], *unit);
+        if (!isnan(last) || metric.unmeasured) {
+            e->rows[e->row_count++] = (sm_metric_row){task, metric, last, NAN};
+        }
     }
 done:
     sm_free(group);

@@ -3,6 +3,7 @@
 #include "task/average_precision.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/task/task.h>
 
 #include <math.h>
 #include <stdlib.h>
@@ -283,3 +284,78 @@ void sm_precision_average(const sm_class_list *classes, const double *precision,
     values[0] = present > 0 ? sum / present : NAN;
     values[1] = present > 0 ? sum50 / present : NAN;
 }
+
+/* ---- of an instance task ---- */
+
+static const sm_metric metrics[] = {
+    {"ap", "%", 1, "average precision of instances, mean of overlaps 0.5 to 0.95 and of the classes", NULL},
+    {"ap50", "%", 1, "the same at overlap 0.5", NULL},
+    {0},
+};
+enum { METRICS = 2 };
+
+static size_t no_sums(const sm_class_list *classes)
+{
+    (void)classes;
+    return 0;
+}
+
+/* The pixels of each instance, one instance after the other. \param [out] pixels  (H,W) */
+static void collect_pixels(const sm_instance_list *list, uint32_t *pixels, sm_instance_guess *guesses)
+{
+    size_t *next = sm_alloc(((size_t)list->count + 1) * sizeof *next), first = 0;
+    for (int k = 0; k < list->count; k++) {
+        const sm_instance *instance = &list->instances[k];
+        guesses[k] =
+            (sm_instance_guess){instance->class_id, instance->confidence, (size_t)instance->pixels, pixels + first};
+        next[k] = first;
+        first += (size_t)instance->pixels;
+    }
+    for (size_t i = 0; i < (size_t)list->height * (size_t)list->width; i++) {
+        if (list->labels[i] >= 0) {
+            pixels[next[list->labels[i]]++] = (uint32_t)i;
+        }
+    }
+    sm_free(next);
+}
+
+static void add_sample(const struct sm_task *task, const sm_joint_sample *sample, sm_metric_numbers *numbers)
+{
+    const sm_instance_input input = {.height = sample->height,
+                                     .width = sample->width,
+                                     .vectors = sample->vectors,
+                                     .classes = sample->classes,
+                                     .class_logits = sample->class_logits};
+    sm_instance_list *list = sm_instances_decode(&task->instances, &input);
+    uint32_t *pixels = sm_alloc((size_t)sample->height * (size_t)sample->width * sizeof *pixels);
+    sm_instance_guess *guesses = sm_alloc(((size_t)list->count + 1) * sizeof *guesses);
+    collect_pixels(list, pixels, guesses);
+    sm_precision_add(sample, sm_precision_least_pixels * sample->area_scale, guesses, list->count, numbers);
+    sm_free(guesses);
+    sm_free(pixels);
+    sm_instance_list_free(list);
+}
+
+static void find_values(const sm_class_list *classes, const sm_metric_numbers *numbers, double *values,
+                        double *class_values)
+{
+    double *precision = sm_alloc((size_t)classes->count * SM_PRECISION_OVERLAPS * sizeof *precision);
+    sm_precision_find(classes, numbers, precision);
+    sm_precision_average(classes, precision, values, class_values);
+    for (int i = 0; i < METRICS; i++) {
+        values[i] *= 100;
+    }
+    for (int i = 0; class_values && i < METRICS * classes->count; i++) {
+        class_values[i] *= 100;
+    }
+    sm_free(precision);
+}
+
+const sm_joint_metric sm_joint_average_precision = {
+    .metrics = metrics,
+    .needs_vectors = 1,
+    .counts = sm_precision_counts,
+    .sums = no_sums,
+    .add = add_sample,
+    .values = find_values,
+};

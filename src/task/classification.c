@@ -7,16 +7,18 @@ static const char no_sample[] = "no sample has a class";
 
 static const sm_metric metrics[] = {
     {"accuracy", "%", 1, "samples whose class is right", no_sample},
-    {"top5", "%", 1, "samples whose class is among the five likeliest", no_sample},
+    {"top5", "%", 1, "samples whose class is among the five likeliest", NULL}, /* of more classes than that */
     {0},
 };
 
+static const sm_metric class_metrics[] = {{"recall", "%", 1, "samples of the class that are found", no_sample}, {0}};
+
+/* Then of each class: samples, and those that are right. */
 enum { SAMPLES, RIGHT, AMONG_BEST, COUNTS, BEST = 5 };
 
 static size_t count_numbers(const sm_task *task)
 {
-    (void)task;
-    return COUNTS;
+    return COUNTS + 2 * (size_t)task->channels;
 }
 
 static size_t sum_numbers(const sm_task *task)
@@ -44,7 +46,10 @@ static void add_sample(const sm_task *task, size_t items, const float *logits, c
     for (size_t i = 0; i < items; i++, logits += task->channels) {
         if (truth[i] != SM_CLASS_IGNORED) {
             counts[SAMPLES]++;
-            counts[RIGHT] += sm_likeliest_class(task->channels, logits) == truth[i];
+            int right = sm_likeliest_class(task->channels, logits) == truth[i];
+            counts[RIGHT] += right;
+            counts[COUNTS + 2 * truth[i]]++;
+            counts[COUNTS + 2 * truth[i] + 1] += right;
             counts[AMONG_BEST] += place_of(task->channels, logits, truth[i]) < BEST;
         }
     }
@@ -52,10 +57,19 @@ static void add_sample(const sm_task *task, size_t items, const float *logits, c
 
 static void find_values(const sm_task *task, const int64_t *counts, const double *sums, double *values)
 {
-    (void)task;
     (void)sums;
     for (int i = 0; i < 2; i++) {
-        values[i] = counts[SAMPLES] > 0 ? 100 * (double)counts[RIGHT + i] / (double)counts[SAMPLES] : NAN;
+        int asked = i == 0 || task->channels > BEST;
+        values[i] = counts[SAMPLES] > 0 && asked ? 100 * (double)counts[RIGHT + i] / (double)counts[SAMPLES] : NAN;
+    }
+}
+
+static void find_recall(const sm_task *task, const int64_t *counts, const double *sums, double *values)
+{
+    (void)sums;
+    for (int c = 0; c < task->channels; c++) {
+        const int64_t *own = counts + COUNTS + 2 * c;
+        values[c] = own[0] > 0 ? 100 * (double)own[1] / (double)own[0] : NAN;
     }
 }
 
@@ -71,4 +85,6 @@ const sm_task_kind sm_classification_kind = {
     .metric_add = add_sample,
     .metric_values = find_values,
     .metrics = metrics,
+    .class_metrics = class_metrics,
+    .class_values = find_recall,
 };

@@ -13,13 +13,26 @@ static const double nearest_shown = 0.5, farthest_shown = 80;
 
 static const char no_pixel[] = "no pixel has a valid depth";
 
+static const char no_distance[] = "no pixel has a valid depth above 0";
+
 static const sm_metric metrics[] = {
     {"error_metres", "m", 0, "mean error of the distance, each capped at 80 m", no_pixel},
     {"rms_metres", "m", 0, "root of the mean squared error of the distance, each capped at 80 m", no_pixel},
+    {"abs_rel", "", 0, "mean of |error| / true distance, predictions from 1 mm to 80 m, as the next", no_distance},
+    {"sq_rel", "m", 0, "mean of error^2 / true distance", no_distance},
+    {"log_rms", "", 0, "root of the mean squared error of the natural logarithm of the distance", no_distance},
+    {"delta1", "%", 1, "distances that are right but for a factor below 1.25", no_distance},
+    {"delta2", "%", 1, "for a factor below 1.25^2", no_distance},
+    {"delta3", "%", 1, "for a factor below 1.25^3", no_distance},
     {0},
 };
 
-enum { ABSOLUTE, SQUARED, SUMS };
+/* Relative errors, of distances above 0, are measured no nearer than this: a logarithm needs a prediction above 0. */
+static const double nearest_metres = 0.001;
+
+enum { DELTAS = 3 };
+enum { VALID, DISTANCES, WITHIN, COUNTS = WITHIN + DELTAS };
+enum { ABSOLUTE, SQUARED, ABSOLUTE_RELATIVE, SQUARED_RELATIVE, SQUARED_LOG, SUMS };
 
 static sm_status configure(const sm_config *config, const char *section, sm_task *task)
 {
@@ -67,13 +80,28 @@ static void decode(const sm_task *task, size_t items, const float *values, float
 static size_t count_numbers(const sm_task *task)
 {
     (void)task;
-    return 1;
+    return COUNTS;
 }
 
 static size_t sum_numbers(const sm_task *task)
 {
     (void)task;
     return SUMS;
+}
+
+static void add_relative(double predicted, double truth, int64_t *counts, double *sums)
+{
+    double near = predicted < nearest_metres ? nearest_metres : predicted; /* NaN stays */
+    double error = near - truth, ratio = near > truth ? near / truth : truth / near;
+    double difference = log(near / truth), limit = 1;
+    counts[DISTANCES]++;
+    sums[ABSOLUTE_RELATIVE] += fabs(error) / truth;
+    sums[SQUARED_RELATIVE] += error * error / truth;
+    sums[SQUARED_LOG] += difference * difference;
+    for (int d = 0; d < DELTAS; d++) {
+        limit *= 1.25;
+        counts[WITHIN + d] += ratio < limit;
+    }
 }
 
 static void add_sample(const sm_task *task, size_t items, const float *logits, const void *target, double metres_pixels,
@@ -83,10 +111,14 @@ static void add_sample(const sm_task *task, size_t items, const float *logits, c
     const float *truth = target;
     for (size_t i = 0; i < items; i++) {
         if (!isnan(truth[i])) {
-            double error = metres_of(task, logits[i], farthest_metres) - metres_of(task, truth[i], farthest_metres);
-            counts[0]++;
+            double predicted = metres_of(task, logits[i], farthest_metres);
+            double real = metres_of(task, truth[i], farthest_metres), error = predicted - real;
+            counts[VALID]++;
             sums[ABSOLUTE] += fabs(error);
             sums[SQUARED] += error * error;
+            if (real > 0) {
+                add_relative(predicted, real, counts, sums);
+            }
         }
     }
 }
@@ -94,8 +126,16 @@ static void add_sample(const sm_task *task, size_t items, const float *logits, c
 static void find_values(const sm_task *task, const int64_t *counts, const double *sums, double *values)
 {
     (void)task;
-    values[0] = counts[0] > 0 ? sums[ABSOLUTE] / (double)counts[0] : NAN;
-    values[1] = counts[0] > 0 ? sqrt(sums[SQUARED] / (double)counts[0]) : NAN;
+    double valid = counts[VALID] > 0 ? (double)counts[VALID] : NAN;
+    double distances = counts[DISTANCES] > 0 ? (double)counts[DISTANCES] : NAN;
+    values[0] = sums[ABSOLUTE] / valid;
+    values[1] = sqrt(sums[SQUARED] / valid);
+    values[2] = sums[ABSOLUTE_RELATIVE] / distances;
+    values[3] = sums[SQUARED_RELATIVE] / distances;
+    values[4] = sqrt(sums[SQUARED_LOG] / distances);
+    for (int d = 0; d < DELTAS; d++) {
+        values[5 + d] = 100 * (double)counts[WITHIN + d] / distances;
+    }
 }
 
 static void draw(const sm_task *task, int height, int width, const float *logits, const void *target,

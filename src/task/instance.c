@@ -255,5 +255,6 @@ const sm_task_kind sm_instance_kind = {
     .metric_add = add_sample,
     .metric_values = find_values,
     .metrics = metrics,
+    .joint = &sm_joint_average_precision,
     .picture = draw,
 };

@@ -85,8 +85,9 @@ static void add_instances(const sm_joint_sample *sample, const int *category, do
     sm_truth_instances_free(&truth);
 }
 
-static void add_sample(const sm_joint_sample *sample, sm_metric_numbers *numbers)
+static void add_sample(const struct sm_task *task, const sm_joint_sample *sample, sm_metric_numbers *numbers)
 {
+    (void)task;
     int category[SM_CLASSES_MAX];
     sm_categories_find(sample->classes, category);
     add_wrong_pixels(sample, category, numbers->counts);

@@ -8,6 +8,13 @@ static const char no_label[] = "no label is known";
 static const sm_metric metrics[] = {
     {"f1", "%", 1, "harmonic mean of precision and recall, mean of the labels that are there or predicted", no_label},
     {"label_accuracy", "%", 1, "known labels that are right", no_label},
+    {"label_iou", "%", 1, "intersection over union, mean of the labels that are there or predicted", no_label},
+    {0},
+};
+
+static const sm_metric class_metrics[] = {
+    {"f1", "%", 1, "harmonic mean of precision and recall", no_label},
+    {"iou", "%", 1, "intersection over union", no_label},
     {0},
 };
 
@@ -39,22 +46,40 @@ static void add_sample(const sm_task *task, size_t items, const float *logits, c
     }
 }
 
-static void find_values(const sm_task *task, const int64_t *counts, const double *sums, double *values)
+/* F1 of every label, then IoU: NaN of one that is neither there nor predicted. */
+static void find_class_values(const sm_task *task, const int64_t *counts, const double *sums, double *values)
 {
     (void)sums;
-    double f1 = 0;
-    int64_t right = 0, known = 0, measured = 0;
     for (int l = 0; l < task->channels; l++, counts += COUNTS) {
-        int64_t wrong = counts[PREDICTED_ONLY] + counts[TRUE_ONLY];
-        right += counts[NEITHER] + counts[BOTH];
-        known += counts[NEITHER] + counts[BOTH] + wrong;
-        if (counts[BOTH] + wrong > 0) {
-            f1 += (double)(2 * counts[BOTH]) / (double)(2 * counts[BOTH] + wrong);
-            measured++;
-        }
+        double both = (double)counts[BOTH], wrong = (double)(counts[PREDICTED_ONLY] + counts[TRUE_ONLY]);
+        values[l] = both + wrong > 0 ? 100 * 2 * both / (2 * both + wrong) : NAN;
+        values[task->channels + l] = both + wrong > 0 ? 100 * both / (both + wrong) : NAN;
     }
-    values[0] = measured > 0 ? 100 * f1 / (double)measured : NAN;
+}
+
+static double mean_of(const double *values, int count)
+{
+    double sum = 0;
+    int present = 0;
+    for (int i = 0; i < count; i++) {
+        sum += isnan(values[i]) ? 0 : values[i];
+        present += !isnan(values[i]);
+    }
+    return present > 0 ? sum / present : NAN;
+}
+
+static void find_values(const sm_task *task, const int64_t *counts, const double *sums, double *values)
+{
+    double of_label[2 * SM_CLASSES_MAX];
+    int64_t right = 0, known = 0;
+    for (const int64_t *own = counts; own < counts + COUNTS * task->channels; own += COUNTS) {
+        right += own[NEITHER] + own[BOTH];
+        known += own[NEITHER] + own[BOTH] + own[PREDICTED_ONLY] + own[TRUE_ONLY];
+    }
+    find_class_values(task, counts, sums, of_label);
+    values[0] = mean_of(of_label, task->channels);
     values[1] = known > 0 ? 100 * (double)right / (double)known : NAN;
+    values[2] = mean_of(of_label + task->channels, task->channels);
 }
 
 static void draw(const sm_task *task, int height, int width, const float *logits, const void *target,
@@ -69,7 +94,8 @@ static void draw(const sm_task *task, int height, int width, const float *logits
     {                                                                                                                  \
         .name = "labels", .learns = SM_TARGET_LABELS, .scope = scope_of, .losses = "binary_cross_entropy",             \
         .build_target = sm_build_classes, .metric_counts = count_numbers, .metric_sums = sum_numbers,                  \
-        .metric_add = add_sample, .metric_values = find_values, .metrics = metrics, .picture = picture_of,             \
+        .metric_add = add_sample, .metric_values = find_values, .metrics = metrics, .class_metrics = class_metrics,    \
+        .class_values = find_class_values, .picture = picture_of,                                                      \
     }
 
 const sm_task_kind sm_labels_kind = LABELS(SM_SCOPE_PIXEL, draw), sm_value_labels_kind = LABELS(SM_SCOPE_SAMPLE, NULL);

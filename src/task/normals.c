@@ -3,12 +3,24 @@
 
 #include <math.h>
 
+static const char no_normal[] = "no pixel has a valid normal";
+
 static const sm_metric metrics[] = {
-    {"mean_degrees", "deg", 0, "mean angle between predicted and true normal", "no pixel has a valid normal"},
+    {"mean_degrees", "deg", 0, "mean angle between predicted and true normal", no_normal},
+    {"median_degrees", "deg", 0, "median angle, to 0.005", no_normal},
+    {"within_11", "%", 1, "angles below 11.25 degrees", no_normal},
+    {"within_22", "%", 1, "angles below 22.5 degrees", no_normal},
+    {"within_30", "%", 1, "angles below 30 degrees", no_normal},
     {0},
 };
 
-enum { AXES = 3 };
+static const double limits_degrees[] = {11.25, 22.5, 30};
+
+/* The median is that of angles rounded to the middles of bins of a hundredth of a degree. */
+static const double bins_a_degree = 100;
+
+enum { AXES = 3, LIMITS = sizeof limits_degrees / sizeof *limits_degrees, BINS = 18001 };
+enum { VALID, WITHIN, HISTOGRAM = WITHIN + LIMITS, COUNTS = HISTOGRAM + BINS };
 
 /* A prediction of no length points along the first axis. */
 static void decode(const sm_task *task, size_t items, const float *values, float *out)
@@ -34,13 +46,25 @@ static double degrees_between(const float *a, const float *b)
 static size_t count_numbers(const sm_task *task)
 {
     (void)task;
-    return 1;
+    return COUNTS;
 }
 
 static size_t sum_numbers(const sm_task *task)
 {
     (void)task;
     return 1;
+}
+
+static void add_angle(double degrees, int64_t *counts, double *sums)
+{
+    counts[VALID]++;
+    sums[0] += degrees;
+    for (int l = 0; l < LIMITS; l++) {
+        counts[WITHIN + l] += degrees < limits_degrees[l];
+    }
+    if (!isnan(degrees)) {
+        counts[HISTOGRAM + (int)(degrees * bins_a_degree)]++;
+    }
 }
 
 static void add_sample(const sm_task *task, size_t items, const float *logits, const void *target, double metres_pixels,
@@ -52,16 +76,32 @@ static void add_sample(const sm_task *task, size_t items, const float *logits, c
     for (size_t i = 0; i < items; i++, truth += AXES, logits += AXES) {
         if (!isnan(truth[0])) {
             decode(task, 1, logits, predicted);
-            counts[0]++;
-            sums[0] += degrees_between(predicted, truth);
+            add_angle(degrees_between(predicted, truth), counts, sums);
         }
     }
+}
+
+/* \return the middle of the bin of the angle with `before` others below it */
+static double angle_at(const int64_t *histogram, int64_t before)
+{
+    int bin = 0;
+    for (int64_t seen = histogram[0]; seen <= before && bin < BINS - 1; seen += histogram[bin]) {
+        bin++;
+    }
+    return (bin + 0.5) / bins_a_degree;
 }
 
 static void find_values(const sm_task *task, const int64_t *counts, const double *sums, double *values)
 {
     (void)task;
-    values[0] = counts[0] > 0 ? sums[0] / (double)counts[0] : NAN;
+    int64_t valid = counts[VALID];
+    values[0] = valid > 0 ? sums[0] / (double)valid : NAN;
+    values[1] = isnan(values[0])
+                    ? NAN
+                    : (angle_at(counts + HISTOGRAM, (valid - 1) / 2) + angle_at(counts + HISTOGRAM, valid / 2)) / 2;
+    for (int l = 0; l < LIMITS; l++) {
+        values[2 + l] = valid > 0 ? 100 * (double)counts[WITHIN + l] / (double)valid : NAN;
+    }
 }
 
 /* x, y, z as red, green, blue. */

@@ -6,10 +6,14 @@
 static const sm_metric metrics[] = {
     {"error", NULL, 0, "mean error, summed over components", "no value is valid"},
     {"rms", NULL, 0, "root of the mean squared error, summed over components", "no value is valid"},
+    {"r2", "", 1, "1 - squared error / variance (coefficient of determination), mean of the components",
+     "no component has two different true values"},
     {0},
 };
 
-enum { ABSOLUTE, SQUARED, SUMS };
+/* Of each component after the others: squared errors, true values, their squares. */
+enum { ABSOLUTE, SQUARED, COMPONENTS };
+enum { ERROR, VALUE, VALUE_SQUARED, OF_COMPONENT };
 
 static size_t count_numbers(const sm_task *task)
 {
@@ -19,8 +23,7 @@ static size_t count_numbers(const sm_task *task)
 
 static size_t sum_numbers(const sm_task *task)
 {
-    (void)task;
-    return SUMS;
+    return COMPONENTS + OF_COMPONENT * (size_t)task->channels;
 }
 
 static void add_sample(const sm_task *task, size_t items, const float *logits, const void *target, double metres_pixels,
@@ -35,15 +38,35 @@ static void add_sample(const sm_task *task, size_t items, const float *logits, c
             counts[0] += i % components == 0;
             sums[ABSOLUTE] += fabs(error);
             sums[SQUARED] += error * error;
+            double *own = sums + COMPONENTS + OF_COMPONENT * (i % components), value = truth[i];
+            own[ERROR] += error * error;
+            own[VALUE] += value;
+            own[VALUE_SQUARED] += value * value;
         }
     }
 }
 
+/* Components whose true values are all one, but for rounding, are left out. */
+static double determination(const double *sums, int components, double count)
+{
+    const double rounding = 1e-12;
+    double sum = 0;
+    int present = 0;
+    for (int c = 0; c < components; c++, sums += OF_COMPONENT) {
+        double spread = sums[VALUE_SQUARED] - sums[VALUE] * sums[VALUE] / count;
+        if (spread > rounding * sums[VALUE_SQUARED]) {
+            sum += 1 - sums[ERROR] / spread;
+            present++;
+        }
+    }
+    return present > 0 ? sum / present : NAN;
+}
+
 static void find_values(const sm_task *task, const int64_t *counts, const double *sums, double *values)
 {
-    (void)task;
     values[0] = counts[0] > 0 ? sums[ABSOLUTE] / (double)counts[0] : NAN;
     values[1] = counts[0] > 0 ? sqrt(sums[SQUARED] / (double)counts[0]) : NAN;
+    values[2] = counts[0] > 0 ? determination(sums + COMPONENTS, task->channels, (double)counts[0]) : NAN;
 }
 
 /* Between the bounds that the target has, so that pictures compare; without, between the ends of each picture's own. */

@@ -15,6 +15,8 @@ static const sm_metric metrics[] = {
     {0},
 };
 
+static const sm_metric class_metrics[] = {{"iou", "%", 1, "intersection over union", no_pixel}, {0}};
+
 static size_t count_numbers(const sm_task *task)
 {
     return (size_t)task->channels * (size_t)task->channels;
@@ -40,26 +42,27 @@ static void add_sample(const sm_task *task, size_t items, const float *logits, c
     }
 }
 
-void sm_task_class_iou(const sm_task *task, const int64_t *counts, double *iou)
+/* In per cent; NaN for a class that is neither in the truth nor predicted. */
+static void find_class_iou(const sm_task *task, const int64_t *counts, const double *sums, double *iou)
 {
+    (void)sums;
     size_t classes = (size_t)task->channels;
     for (size_t c = 0; c < classes; c++) {
         int64_t in_union = -counts[c * classes + c];
         for (size_t other = 0; other < classes; other++) {
             in_union += counts[c * classes + other] + counts[other * classes + c];
         }
-        iou[c] = in_union > 0 ? (double)counts[c * classes + c] / (double)in_union : NAN;
+        iou[c] = in_union > 0 ? 100 * (double)counts[c * classes + c] / (double)in_union : NAN;
     }
 }
 
 static void find_values(const sm_task *task, const int64_t *counts, const double *sums, double *values)
 {
-    (void)sums;
     double iou[SM_CLASSES_MAX];
     double iou_sum = 0;
     int present = 0;
     int64_t right = 0, pixels = 0;
-    sm_task_class_iou(task, counts, iou);
+    find_class_iou(task, counts, sums, iou);
     for (int c = 0; c < task->channels; c++) {
         right += counts[c * task->channels + c];
         if (!isnan(iou[c])) {
@@ -70,7 +73,7 @@ static void find_values(const sm_task *task, const int64_t *counts, const double
     for (size_t i = 0; i < count_numbers(task); i++) {
         pixels += counts[i];
     }
-    values[0] = present > 0 ? 100 * iou_sum / present : NAN;
+    values[0] = present > 0 ? iou_sum / present : NAN;
     values[1] = pixels > 0 ? 100 * (double)right / (double)pixels : NAN;
     values[2] = 100 * sm_categories_mean_iou(task->target->classes, counts);
 }
@@ -105,6 +108,8 @@ const sm_task_kind sm_semantic_kind = {
     .metric_add = add_sample,
     .metric_values = find_values,
     .metrics = metrics,
+    .class_metrics = class_metrics,
+    .class_values = find_class_iou,
     .joint = &sm_joint_instance_iou,
     .picture = draw,
 };

@@ -54,15 +54,23 @@ int64_t sm_build_classes(const void *user, const sm_sample *sample, const sm_geo
     return valid;
 }
 
-/* Factors of the components under this geometry. */
-static void find_factors(const sm_target *target, const sm_geometry *geometry, float *factors)
+/* Of the components, where the image is scaled and mirrored. */
+static void find_factors(const sm_target *target, double scale_x, double scale_y, int flip, float *factors)
 {
     for (int c = 0; c < target->components; c++) {
         double scale = target->scaling == SM_SCALING_NONE              ? 1
-                       : target->scaling == SM_SCALING_WIDTH || c == 0 ? geometry->scale_x
-                                                                       : geometry->scale_y;
-        factors[c] = (float)(geometry->flip && target->flip_negates >> c & 1 ? -scale : scale);
+                       : target->scaling == SM_SCALING_WIDTH || c == 0 ? scale_x
+                                                                       : scale_y;
+        factors[c] = (float)(flip && target->flip_negates >> c & 1 ? -scale : scale);
     }
+}
+
+/* Of instances, whose target is ids, vectors to their centroids are predicted. */
+void sm_task_factors(const sm_task *task, double scale_x, double scale_y, int flip, float *factors)
+{
+    static const sm_target vectors = {.components = 2, .scaling = SM_SCALING_AXES, .flip_negates = 1u << 0};
+    const sm_target *predicted = task->target->type == SM_TARGET_INSTANCE ? &vectors : task->target;
+    find_factors(predicted, scale_x, scale_y, flip, factors);
 }
 
 /* An item with a NaN is invalid as a whole. */
@@ -120,7 +128,7 @@ int64_t sm_build_reals(const void *user, const sm_sample *sample, const sm_geome
     if (!view) {
         return 0;
     }
-    find_factors(target, geometry, factors);
+    find_factors(target, geometry->scale_x, geometry->scale_y, geometry->flip, factors);
     if (target->scope == SM_SCOPE_SAMPLE) {
         valid = take_reals(target->components, factors, 1, view->data, only, values);
         turn_vectors(target, geometry, 1, values);

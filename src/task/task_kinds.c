@@ -64,6 +64,19 @@ const sm_key sm_task_keys[] = {
     {0},
 };
 
+const sm_metric *sm_task_kind_metric(const sm_task_kind *kind, int index)
+{
+    const sm_metric *tables[] = {kind->metrics, kind->joint ? kind->joint->metrics : NULL};
+    for (size_t t = 0; t < sizeof tables / sizeof *tables; t++) {
+        for (const sm_metric *m = tables[t]; m && m->name; m++) {
+            if (index-- == 0) {
+                return m;
+            }
+        }
+    }
+    return NULL;
+}
+
 const sm_task_kind *sm_task_kind_find(const char *name)
 {
     for (int k = 0; sm_task_kinds[k]; k++) {

@@ -48,7 +48,7 @@ static void add_engines(sm_memory_table *table, const sm_trainer *trainer, const
     size_t activations = sm_plan_region_bytes(plan, SM_REGION_ACTIVATIONS);
     size_t workspace = sm_plan_region_bytes(plan, SM_REGION_WORKSPACE);
     size_t training = sm_engine_memory_bytes(trainer->engine);
-    size_t evaluation = evaluator ? sm_engine_memory_bytes(evaluator->engine) : 0;
+    size_t evaluation = evaluator ? sm_evaluator_views_memory_bytes(&evaluator->views) : 0;
     add_row(table, "activations", activations);
     add_row(table, "workspace of all threads", workspace);
     add_row(table, "partial sums", sm_plan_region_bytes(plan, SM_REGION_PARTIALS));

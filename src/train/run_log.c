@@ -91,7 +91,8 @@ static void name_columns(sm_run_log *log, const char *split)
     column *step = add_column(&log->evaluations, SM_H5_INT64);
     snprintf(step->path, sizeof step->path, "/evaluations/%s/step", split);
     for (int task = 0; task < session->task_count; task++) {
-        for (const sm_metric *m = session->tasks[task]->kind->metrics; m->name; m++) {
+        const sm_metric *m;
+        for (int i = 0; (m = sm_task_kind_metric(session->tasks[task]->kind, i)); i++) {
             column *c = add_column(&log->evaluations, SM_H5_DOUBLE);
             snprintf(c->path, sizeof c->path, "/evaluations/%s/%s/%s", split, session->tasks[task]->name, m->name);
         }

@@ -13,13 +13,14 @@
 
 enum { MOST_SAMPLES = 2048 };
 
-/* Kept targets of one task: (position, sample), of the rank's positions. A position is an item of a sample. */
+/* Kept targets of one task: (position, component, sample), of the rank's positions. A position is an item of a sample. */
 typedef struct kept {
     const sm_task *task;
     int64_t items;
-    uint8_t *classes; /* of a task of classes, or of one label */
-    float *values;    /* of a one-component regression; valid ones first */
-    int *valid;       /* a position */
+    size_t components; /* kept of an item: 1 of a task of classes */
+    uint8_t *classes;  /* of a task of classes, or of labels */
+    float *values;     /* of real values; valid ones first */
+    int *valid;        /* a position: an item is valid as a whole */
 } kept;
 
 typedef struct position_range {
@@ -27,21 +28,26 @@ typedef struct position_range {
     size_t samples;
 } position_range;
 
-/* Several labels, as several components, are predicted as 0: as likely there as not. */
 static int keeps_ids(const sm_task *task)
 {
-    return sm_task_is_classification(task) || (sm_task_is_labelling(task) && task->channels == 1);
+    return sm_task_is_classification(task) || sm_task_is_labelling(task);
 }
 
+/* What is known of vectors to centroids is that they cancel out: they are predicted as 0. */
 static int keeps_values(const sm_task *task)
 {
-    return task->channels == 1 && !keeps_ids(task);
+    return !keeps_ids(task) && task->kind->learns != SM_TARGET_INSTANCE;
+}
+
+static size_t components_of(const sm_task *task)
+{
+    return sm_task_is_classification(task) ? 1 : (size_t)task->channels;
 }
 
 static kept make_kept(const sm_task *task, int64_t items, const position_range *range)
 {
-    size_t numbers = (size_t)range->count * range->samples;
-    kept k = {.task = task, .items = items};
+    size_t numbers = (size_t)range->count * range->samples * components_of(task);
+    kept k = {.task = task, .items = items, .components = components_of(task)};
     if (keeps_ids(task)) {
         k.classes = sm_alloc(numbers + 1);
     } else if (keeps_values(task)) {
@@ -68,13 +74,17 @@ static int64_t positions_of(const kept *k, const position_range *range)
 static void keep_sample(kept *k, const position_range *range, size_t sample, const void *target)
 {
     for (int64_t i = 0; i < positions_of(k, range); i++) {
-        if (k->classes) {
-            k->classes[(size_t)i * range->samples + sample] = ((const uint8_t *)target)[range->first + i];
-        } else if (k->values) {
-            float value = ((const float *)target)[range->first + i];
-            if (!isnan(value)) {
-                k->values[(size_t)i * range->samples + (size_t)k->valid[i]++] = value;
+        const float *item = (const float *)target + (size_t)(range->first + i) * k->components;
+        const uint8_t *ids = (const uint8_t *)target + (size_t)(range->first + i) * k->components;
+        size_t row = (size_t)i * k->components;
+        for (size_t c = 0; c < k->components && k->classes; c++) {
+            k->classes[(row + c) * range->samples + sample] = ids[c];
+        }
+        if (k->values && !isnan(item[0])) {
+            for (size_t c = 0; c < k->components; c++) {
+                k->values[(row + c) * range->samples + (size_t)k->valid[i]] = item[c];
             }
+            k->valid[i]++;
         }
     }
 }
@@ -110,12 +120,15 @@ static void predict(const kept *k, const position_range *range, float *map)
 {
     for (int64_t i = 0; i < positions_of(k, range); i++) {
         float *out = map + (size_t)(range->first + i) * (size_t)k->task->channels;
-        if (k->classes && sm_task_is_labelling(k->task)) {
-            *out = (float)most_frequent(k->classes + (size_t)i * range->samples, range->samples, 2) - 0.5f;
-        } else if (k->classes) {
-            out[most_frequent(k->classes + (size_t)i * range->samples, range->samples, k->task->channels)] = 1;
-        } else if (k->values) {
-            *out = median(k->values + (size_t)i * range->samples, k->valid[i]);
+        for (size_t c = 0; c < k->components; c++) {
+            size_t row = ((size_t)i * k->components + c) * range->samples;
+            if (k->classes && sm_task_is_labelling(k->task)) {
+                out[c] = (float)most_frequent(k->classes + row, range->samples, 2) - 0.5f;
+            } else if (k->classes) {
+                out[most_frequent(k->classes + row, range->samples, k->task->channels)] = 1;
+            } else if (k->values) {
+                out[c] = median(k->values + row, k->valid[i]);
+            }
         }
     }
 }
@@ -131,7 +144,9 @@ static size_t bytes_of_position(const sm_session *session, size_t samples)
     size_t bytes = 0;
     for (int t = 0; t < session->task_count; t++) {
         const sm_task *task = session->tasks[t];
-        bytes += keeps_ids(task) ? samples : keeps_values(task) ? samples * sizeof(float) + sizeof(int) : 0;
+        bytes += keeps_ids(task)      ? samples * components_of(task)
+                 : keeps_values(task) ? samples * components_of(task) * sizeof(float) + sizeof(int)
+                                      : 0;
     }
     return bytes;
 }
@@ -182,6 +197,7 @@ sm_status sm_evaluator_learn_trivial(const sm_evaluator *e, sm_dataset *train, s
     options.rank = 0; /* every rank reads everything */
     options.size = 1;
     options.batch = 1;
+    options.task_count = session->task_count;
     options.keep_pixels = 0;
     for (int t = 0; t < session->task_count; t++) {
         int64_t items = items_of(session->tasks[t], &options);

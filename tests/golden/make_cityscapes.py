@@ -81,6 +81,7 @@ images = {
         (mask(20, 52, 10, 20), CAR, 0.55), (mask(44, 10, 4, 30), CAR, 0.95),  # half in the group; in the void
         (mask(12, 40, 9, 4), PERSON, 0.99), (mask(12, 50, 10, 7), PERSON, 0.5),
         (mask(12, 70, 8, 6), PERSON, 0.4), (mask(12, 66, 6, 9), PERSON, 0.45),  # about the small group
+        (mask(12, 70, 20, 5), PERSON, 0.7),  # 30 of 100 pixels in it, which count twice
         (mask(36, 60, 8, 14), RIDER, 0.3), (mask(41, 60, 7, 14), BICYCLE, 0.35),
         (mask(0, 0, 5, 5), ROAD, 0.9), (mask(0, 0, 0, 0), CAR, 0.9)]),          # no thing; empty
     "crowd": (crowd(), [
@@ -88,7 +89,8 @@ images = {
         (mask(5, 0, 30, 60), PERSON, 0.6), (mask(30, 62, 11, 19), TRUCK, 0.5), (mask(30, 62, 11, 19), CAR, 0.5)]),
     "exact": (quarter(), [
         (mask(20, 20, 20, 15), CAR, 0.5), (mask(20, 50, 16, 20), TRUCK, 0.5),      # overlaps 0.75 and 0.8
-        (mask(20, 50, 12, 20), TRUCK, 0.25), (mask(20, 50, 11, 20), TRUCK, 0.25)]),  # 0.6 and 0.55, equal confidence
+        (mask(20, 50, 12, 20), TRUCK, 0.25), (mask(20, 50, 11, 20), TRUCK, 0.25),  # 0.6 and 0.55, equal confidence
+        (mask(20, 20, 10, 20), CAR, 0.9)]),  # 0.5, which is not above 0.5
     "nothing": (background(), [(mask(12, 12, 9, 12), PERSON, 0.5), (mask(30, 50, 5, 5), BICYCLE, 0.4)]),
     "unseen": (street(), []),
     "unlabelled": (np.full((HEIGHT, WIDTH), VOID, np.uint16), [(mask(12, 12, 9, 12), PERSON, 0.75)]),

@@ -15,6 +15,8 @@
 extern "C" {
 #endif
 
+struct sm_task;
+
 typedef struct sm_metric {
     const char *name; /**< "miou", "error_pixels" */
     const char *unit; /**< "%", "px", "m"; NULL: the target's */
@@ -58,7 +60,7 @@ typedef struct sm_joint_metric {
     size_t (*counts)(const sm_class_list *classes);
     size_t (*sums)(const sm_class_list *classes);
     /** Adds one sample, with classes and instances as they are and as predicted. */
-    void (*add)(const sm_joint_sample *sample, sm_metric_numbers *numbers);
+    void (*add)(const struct sm_task *task, const sm_joint_sample *sample, sm_metric_numbers *numbers);
     /** \param [out] values  one a row of `metrics`, NaN where nothing was measured
      * \param [out] class_values  (rows of `metrics`, classes) the same of each class; or NULL */
     void (*values)(const sm_class_list *classes, const sm_metric_numbers *numbers, double *values,

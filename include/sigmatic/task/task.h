@@ -66,7 +66,10 @@ typedef struct sm_task_kind {
                        int64_t *counts, double *sums);
     /** \param [out] values  one a row of `metrics`; NaN where nothing was measured */
     void (*metric_values)(const sm_task *task, const int64_t *counts, const double *sums, double *values);
-    const sm_metric *metrics;     /**< ends with a NULL name; the first decides "best" */
+    const sm_metric *metrics;       /**< ends with a NULL name; the first decides "best" */
+    const sm_metric *class_metrics; /**< those of single classes or labels; ends with a NULL name; NULL: none */
+    /** \param [out] values  (rows of `class_metrics`, channels), NaN where nothing was measured */
+    void (*class_values)(const sm_task *task, const int64_t *counts, const double *sums, double *values);
     const sm_joint_metric *joint; /**< those that read other tasks, too; NULL: none */
 
     /** Draws a map as RGB; NULL: a value a sample has no picture. Exactly one of logits and target is given, the other is NULL.
@@ -80,6 +83,9 @@ typedef enum sm_depth_encoding { SM_DEPTH_LINEAR, SM_DEPTH_LOG, SM_DEPTH_INVERSE
 
 /** All kinds; ends with NULL. */
 extern const sm_task_kind *const sm_task_kinds[];
+
+/** \return a metric of a kind: first its own, then its joint ones; NULL past the last. */
+const sm_metric *sm_task_kind_metric(const sm_task_kind *kind, int index);
 
 /** \return the first row of that name, NULL if there is none. */
 const sm_task_kind *sm_task_kind_find(const char *name);
@@ -165,10 +171,9 @@ void sm_task_decode(const sm_task *task, size_t items, const float *logits, void
  * \param [out] truth  items * sm_task_item_bytes() */
 void sm_task_decode_truth(const sm_task *task, size_t items, const void *target, void *truth);
 
-/** Intersection over union of every class of a classification, in [0, 1]; NaN for a class that is neither in the truth nor predicted.
- * \param counts  as accumulated by metric_add: the confusion matrix, row truth, column prediction
- * \param [out] iou  channels */
-void sm_task_class_iou(const sm_task *task, const int64_t *counts, double *iou);
+/** What turns predictions of a view of an image into those of the image: (height, width) grow by (scale_y, scale_x), and are mirrored with `flip`.
+ * \param [out] factors  channels: of the real values that are predicted */
+void sm_task_factors(const sm_task *task, double scale_x, double scale_y, int flip, float *factors);
 
 /** \return 1 if the task says at every pixel whether there is a thing: sm_task_thing_mask() may be asked. */
 int sm_task_finds_things(const sm_task *task);
