@@ -69,6 +69,18 @@ rows_have_a_model() { # each convolution but the packing of its weights, and not
              END { exit wrong || rows < 60 }'
 }
 expect "bench --layers tells what the model of costs says" rows_have_a_model
+every_kind_of_augmentation_is_measured() { # and the files are the user's
+    "$program" data scenes "$scratch/loader.h5" --train 12 --validation 0 --height 32 --width 48 >/dev/null 2>&1 || return 1
+    "$program" bench --data --json --steps 2 --set data.train="$scratch/loader.h5" --set data.crop_height=16 --set data.crop_width=24 |
+        "$python" -c '
+import json, sys
+found = json.load(sys.stdin)
+names = "none flip scale_crop colours rotation erasing all configured none_uncached".split()
+assert (found["height_pixels"], found["width_pixels"]) == (32, 48), found
+for table in "images_s", "cpu_ms_image":
+    assert sorted(found[table]) == sorted(names) and min(found[table].values()) > 0, found'
+}
+expect "bench --data" every_kind_of_augmentation_is_measured
 expect "scaling.png" is_picture "$scratch/scaling.png"
 expect "README's h5py reader" "$python" - "$scratch/run/run.h5" <<'PY'
 import sys, h5py

@@ -75,7 +75,8 @@ static int64_t build(int target, const sm_sample *sample, const sm_geometry *geo
 {
     const sm_target_build builds[SM_TARGET_TYPES] = {sm_build_classes, sm_task_kind_find("instance")->build_target,
                                                      sm_build_reals};
-    sm_task task = {.target = &targets[target]};
+    sm_task task = {.target = &targets[target],
+                    .kind = sm_task_kind_find(target == SEMANTIC ? "semantic" : "instance")};
     task.channels = target == SEMANTIC ? classes.count : target == INSTANCE ? 2 : targets[target].components;
     size_t items = sm_scope_items(targets[target].scope, geometry->out_height, geometry->out_width);
     memset(built, 0x5a, items * (target == INSTANCE ? 2 * sizeof(float) : sm_target_item_bytes(&targets[target])));

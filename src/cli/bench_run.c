@@ -28,16 +28,25 @@ static sm_status make_folder(bench *b)
     return status;
 }
 
-static sm_status make_dataset(bench *b, const char *path)
+static sm_status make_dataset(bench *b, int64_t count, const char *path)
 {
     sm_scenes_dataset_options scenes = {.output = path, .scene = sm_scene_options_default(), .overwrite = 1};
-    int64_t global = b->batch_global;
     scenes.scene.height = (int)b->options->height;
     scenes.scene.width = (int)b->options->width;
-    scenes.train = global < 8 ? 8 : global;
+    scenes.train = count < b->batch_global ? b->batch_global : count;
     sm_log_set_quiet(1);
     sm_status status = sm_scenes_dataset_write(b->comm, &scenes);
     sm_log_set_quiet(0);
+    return status;
+}
+
+sm_status bench_make_scenes(bench *b, int64_t count, char **path)
+{
+    sm_status status = make_folder(b);
+    if (status == SM_OK) {
+        *path = sm_format("%s/scenes.h5", b->folder);
+        status = make_dataset(b, count, *path);
+    }
     return status;
 }
 
@@ -96,16 +105,13 @@ done:
 sm_status bench_open(bench *b)
 {
     sm_status status = SM_OK;
-    char dataset[300], log[300];
-    const char *const paths[] = {dataset};
+    char *dataset = NULL, log[300];
     sm_run_log_kept kept;
     char *arithmetic = NULL;
-    SM_TRY(make_folder(b));
-    snprintf(dataset, sizeof dataset, "%s/scenes.h5", b->folder);
+    SM_TRY(bench_make_scenes(b, 8, &dataset));
     snprintf(log, sizeof log, "%s/run.h5", b->folder);
-    SM_TRY(make_dataset(b, dataset));
     SM_TRY(sm_comm_agree(b->comm, make_config(b, dataset)));
-    SM_TRY(sm_comm_agree(b->comm, sm_dataset_open(paths, 1, "train", &b->dataset)));
+    SM_TRY(sm_comm_agree(b->comm, sm_dataset_open((const char *const *)&dataset, 1, "train", &b->dataset)));
     SM_TRY(sm_session_new(b->config, b->comm, b->dataset, &b->session));
     SM_TRY(sm_comm_agree(b->comm, make_loader(b)));
     arithmetic = sm_arithmetic_text(b->trainer->engine->plan, b->session->settings.precision);
@@ -114,6 +120,7 @@ sm_status bench_open(bench *b)
                                       : SM_OK));
 done:
     sm_free(arithmetic);
+    sm_free(dataset);
     return status;
 }
 

@@ -15,7 +15,7 @@ typedef struct bench_options {
     long long height, width, batch, batch_global, threads, steps, warmup, output_stride;
     double multiplier;
     double reduction_share;
-    int step, allreduce, scaling, replay, project, json, layers;
+    int step, allreduce, scaling, replay, data, project, json, layers;
     argument_list sets;
 } bench_options;
 
@@ -39,6 +39,9 @@ typedef struct bench {
     double *seconds; /* a measured step, of the slowest rank */
     double *exposed; /* a measured step: waiting for the reduction, of the rank that came last */
 } bench;
+
+/** Writes a dataset of `count` scenes, and enough for a step, into a scratch folder. Collective over b->comm. \param [out] path  freed with sm_free() */
+sm_status bench_make_scenes(bench *b, int64_t count, char **path);
 
 /** Makes everything up to the first step, from comm, options, batch_global and watches. Collective over b->comm. */
 sm_status bench_open(bench *b);

@@ -4,6 +4,7 @@
 #include <sigmatic/io/json.h>
 
 #include "cli/bench_allreduce.h"
+#include "cli/bench_data.h"
 #include "cli/bench_replay.h"
 #include "cli/bench_run.h"
 #include "cli/bench_scaling.h"
@@ -94,7 +95,8 @@ static sm_status check_sets(const bench_options *o)
     for (int i = 0; i < o->sets.count; i++) {
         for (size_t k = 0; k < sizeof taken / sizeof *taken; k++) {
             size_t length = strlen(taken[k].key);
-            if (strncmp(o->sets.items[i], taken[k].key, length) == 0 && o->sets.items[i][length] == '=') {
+            int is_free = o->data && strncmp(taken[k].key, "data.", 5) == 0; /* the files may be the user's */
+            if (!is_free && strncmp(o->sets.items[i], taken[k].key, length) == 0 && o->sets.items[i][length] == '=') {
                 return sm_fail(SM_ERR_USAGE, "bench: --set %s: say it with %s", o->sets.items[i], taken[k].option);
             }
         }
@@ -114,9 +116,10 @@ static sm_status check(const bench_options *o)
                  {"--height", o->height, 32},
                  {"--width", o->width, 32},
                  {"--batch-global", o->batch_global, 0}};
-    if (o->step + o->allreduce + o->scaling + o->replay != 1) {
-        return sm_fail(SM_ERR_USAGE, "bench: say what to measure: one of --step, --allreduce, --scaling and --replay; "
-                                     "see 'sigmatic bench --help'");
+    if (o->step + o->allreduce + o->scaling + o->replay + o->data != 1) {
+        return sm_fail(SM_ERR_USAGE,
+                       "bench: say what to measure: one of --step, --allreduce, --scaling, --replay and --data; "
+                       "see 'sigmatic bench --help'");
     }
     for (size_t i = 0; i < sizeof least / sizeof *least; i++) {
         if (least[i].value < least[i].least) {
@@ -176,6 +179,9 @@ sm_status command_bench(command_context *context, int argc, char **argv)
         {"replay", ARGUMENT_FLAG, &options.replay, NULL,
          "measure a step on one rank, then sleep through it on all, with the real reduction of its gradients: what the "
          "network between them hides and shows, without the cores to compute on"},
+        {"data", ARGUMENT_FLAG, &options.data, NULL,
+         "measure the loader alone: images a second with each kind of augmentation, on scenes or --set "
+         "data.train=FILE"},
         {"backbone", ARGUMENT_TEXT, &options.backbone, "NAME", "resnet18 ... resnet152 (resnet50)"},
         {"height", ARGUMENT_INTEGER, &options.height, "PIXELS", "of the images (128)"},
         {"width", ARGUMENT_INTEGER, &options.width, "PIXELS", "of the images (256)"},
@@ -200,11 +206,11 @@ sm_status command_bench(command_context *context, int argc, char **argv)
         {"json", ARGUMENT_FLAG, &options.json, NULL, "print one JSON line"},
         {0},
     };
-    SM_TRY(command_arguments(
-        context, "bench",
-        "Measures training steps, or the sums of gradients between ranks; under mpirun those of the whole job.\n"
-        "Say which: --step, --allreduce, --scaling or --replay.",
-        table, argc, argv, &help));
+    SM_TRY(command_arguments(context, "bench",
+                             "Measures training steps, the loader, or the sums of gradients between ranks; under "
+                             "mpirun those of the whole job.\n"
+                             "Say which: --step, --allreduce, --scaling, --replay or --data.",
+                             table, argc, argv, &help));
     if (help) {
         goto done;
     }
@@ -213,6 +219,8 @@ sm_status command_bench(command_context *context, int argc, char **argv)
         status = bench_allreduce(context->comm, (int)options.steps, options.json);
     } else if (options.scaling) {
         status = bench_scaling(context->comm, &options);
+    } else if (options.data) {
+        status = bench_data(context->comm, &options);
     } else if (options.replay) {
         status = bench_replay(context->comm, &options);
     } else {

@@ -121,7 +121,7 @@ static int triangle_taps(double centre, double scale, int extent, int *first, fl
 
 static int is_inside(double coordinate, int extent)
 {
-    double nearest = floor(coordinate + 0.5); /* as sm_geometry_nearest() */
+    double nearest = coordinate + 0.5; /* as sm_geometry_nearest() */
     return nearest >= 0 && nearest < extent;
 }
 

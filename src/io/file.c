@@ -361,6 +361,18 @@ int sm_file_has_changed(const sm_file *file)
             now.st_mtim.tv_nsec != file->opened.st_mtim.tv_nsec);
 }
 
+sm_status sm_file_drop_cache(const char *path)
+{
+    sm_file *file = NULL;
+    sm_status status = sm_file_open_read(path, &file);
+    if (status == SM_OK) {
+        fdatasync(file->descriptor); /* only what is on the disk can be dropped */
+        posix_fadvise(file->descriptor, 0, 0, POSIX_FADV_DONTNEED);
+        sm_file_close(file);
+    }
+    return status;
+}
+
 sm_status sm_file_pwrite(sm_file *file, const void *data, size_t bytes, uint64_t offset)
 {
     for (size_t done = 0; done < bytes;) {

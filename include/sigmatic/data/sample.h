@@ -133,8 +133,8 @@ static inline int64_t sm_geometry_nearest(const sm_geometry *geometry, int heigh
 {
     double xs, ys;
     sm_geometry_source(geometry, width, x, y, &xs, &ys);
-    xs = floor(xs + 0.5);
-    ys = floor(ys + 0.5);
+    xs += 0.5; /* of what is not negative the next lower whole number is that without its fraction */
+    ys += 0.5;
     return xs >= 0 && ys >= 0 && xs < width && ys < height ? (int64_t)ys * width + (int64_t)xs : -1;
 }
 

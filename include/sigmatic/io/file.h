@@ -81,6 +81,9 @@ sm_status sm_file_pread(const sm_file *file, void *data, size_t bytes, uint64_t 
 /** \return 1 if somebody has written to the file, cut or lengthened it since it was opened. Another one that has taken its name is not looked at: this one is still read. */
 int sm_file_has_changed(const sm_file *file);
 
+/** Asks the system to keep nothing of a file in memory that it could read again: for measurements. It may have reasons not to. */
+sm_status sm_file_drop_cache(const char *path);
+
 /** Writes exactly `bytes` bytes at position `offset`; disk full and the like are SM_ERR_WRITE. Any thread. */
 sm_status sm_file_pwrite(sm_file *file, const void *data, size_t bytes, uint64_t offset);
 
