@@ -73,6 +73,74 @@ static void any_number_of_ranks_measures_views_alike(void)
     compare_with_one_rank(&(sm_evaluator_options){.scales = scales, .scale_count = 3, .flip = 1});
 }
 
+/* ---- instances that are found ---- */
+
+/* Evaluates predictions that are the truth of one sample, for every sample. \return the average precision */
+static double precision_of_truth(sm_comm *comm, int sample)
+{
+    double values[TINY_VALUES], precision = NAN;
+    const float *fixed[TINY_TASKS];
+    const sm_batch *batch;
+    sm_loader *loader;
+    sm_dataset *dataset;
+    sm_session *session;
+    sm_evaluator *evaluator = NULL;
+    sm_config *config = tiny_config(NULL);
+    SM_TEST_OK(sm_data_open_validation(config, &dataset));
+    SM_TEST_OK(sm_session_new(config, comm, dataset, &session));
+    SM_TEST_OK(sm_evaluator_new(session, dataset, sm_dataset_input(dataset), &(sm_evaluator_options){.instances = 1},
+                                &evaluator));
+    sm_target_builder *builders = sm_session_target_builders(session);
+    SM_TEST_OK(sm_loader_new(&(sm_loader_options){.dataset = dataset,
+                                                  .builders = builders,
+                                                  .task_count = session->task_count,
+                                                  .batch = TINY_VALIDATION,
+                                                  .size = 1,
+                                                  .order = SM_LOADER_BLOCKS,
+                                                  .epochs = 1,
+                                                  .input = *sm_dataset_input(dataset)},
+                             &loader));
+    SM_TEST_OK(sm_loader_next(loader, &batch));
+    size_t pixels = (size_t)batch->height * (size_t)batch->width, classes = (size_t)session->tasks[0]->channels;
+    float *logits = sm_alloc_zeroed(pixels * classes * sizeof *logits);
+    const uint8_t *truth = (const uint8_t *)batch->target[0] + (size_t)sample * pixels;
+    for (size_t i = 0; i < pixels; i++) {
+        logits[i * classes + (truth[i] < classes ? truth[i] : 0)] = 10;
+    }
+    fixed[0] = logits;
+    fixed[1] = (const float *)batch->target[1] + 2 * (size_t)sample * pixels;
+    fixed[2] = (const float *)batch->target[2] + (size_t)sample * pixels;
+    SM_TEST_OK(sm_evaluator_run(evaluator, &(sm_evaluation){.fixed = fixed}, values));
+    for (int t = 0, v = 0; t < session->task_count; t++) {
+        const sm_metric *metric;
+        for (int i = 0; (metric = sm_task_kind_metric(session->tasks[t]->kind, i)); i++, v++) {
+            precision = strcmp(metric->name, "ap") == 0 ? values[v] : precision;
+        }
+    }
+    sm_free(logits);
+    sm_loader_free(loader);
+    sm_free(builders);
+    sm_evaluator_free(evaluator);
+    sm_session_free(session);
+    sm_dataset_close(dataset);
+    sm_config_free(config);
+    return precision;
+}
+
+/* What one rank finds, the others have looked for, and hold wrong predictions beside it: the same bits. */
+static void found_instances_of_all_ranks_count(void)
+{
+    double alone = 0;
+    int sample = TINY_VALIDATION;
+    sm_free(tiny_dataset());
+    while (!(alone > 0) && sample > 0) {
+        sm_comm_barrier(test_comm);
+        alone = precision_of_truth(sm_comm_self(), --sample);
+    }
+    CU_ASSERT(alone > 0 && alone < 100);
+    CU_ASSERT(precision_of_truth(test_comm, sample) == alone);
+}
+
 /* ---- several views ---- */
 
 enum { HEIGHT = 64, WIDTH = 96, SAMPLES = 3 };
@@ -199,6 +267,7 @@ int main(int argc, char **argv)
     sm_test_begin(&argc, &argv);
     SM_TEST(any_number_of_ranks_measures_instances_alike);
     SM_TEST(any_number_of_ranks_measures_views_alike);
+    SM_TEST(found_instances_of_all_ranks_count);
     SM_TEST(views_are_put_together_by_definition);
     return sm_test_end();
 }
