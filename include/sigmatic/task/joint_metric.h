@@ -67,7 +67,7 @@ typedef struct sm_joint_metric {
                    double *class_values);
 } sm_joint_metric;
 
-/** Instance-weighted intersection over union (src/task/instance_iou.h), and average precision (src/task/average_precision.h). */
+/** Instance-weighted intersection over union (src/task/instance_iou.c), and average precision (src/task/average_precision.c). */
 extern const sm_joint_metric sm_joint_instance_iou, sm_joint_average_precision;
 
 /** Builds the ids of a target of instances, u16 a pixel, as the geometry says (sm_target_builder). \param user  name of the target
