@@ -15,9 +15,11 @@ say "training on 2 ranks: configs/demo.ini"
 ranks train configs/demo.ini --overwrite
 say "evaluation against the trivial predictor"
 ranks eval "$folder/checkpoints/best.h5" --trivial --predictions "$folder/predictions.h5" --prediction-count 4
+say "overlays of images, without their labels"
+ranks predict "$folder/checkpoints/best.h5" "$data" --split val --output "$folder/predictions" --overwrite
 say "the run log"
 "$program" show "$folder/run.h5"
 say "pictures"
 "$PYTHON" analysis/plot_sigma.py "$folder/run.h5" -o "$folder/sigma.png"
 "$PYTHON" analysis/show_predictions.py "$folder/predictions.h5" -o "$folder/predictions.png"
-printf '\n%s\n' "done: look at $folder/sigma.png and $folder/predictions.png"
+printf '\n%s\n' "done: look at $folder/sigma.png, $folder/predictions.png and $folder/predictions/overlay/"
