@@ -224,7 +224,6 @@ assert first == second and len(first) > 4, (first, second)
 
 # ---- what is there stays ----
 
-cp one/overlay/rgb.png before.png
 expect "results that are there" run 2 predict $best photos --output one
 expect "are named" holds err "one/overlay holds predictions of '.*' already: --overwrite"
 expect "and replaced if asked" run 0 predict $best photos --output one --overwrite
@@ -272,5 +271,54 @@ expect "a wrong mode" run 2 predict $best photos --mode half
 expect "a wrong size" run 2 predict $best photos --size 5
 expect "one sample" run 2 predict $best photos --samples 1
 expect "nothing was written" is_not_there none
+
+# ---- values of whole images ----
+
+cat >values.ini <<'INI'
+[run]
+folder = values
+batch = 4
+steps = 2
+evaluate_interval = 0
+[model]
+backbone = resnet18
+width = 0.0625
+[data]
+train = values.h5
+validation_split =
+[task.weather]
+kind = classification
+target = weather
+[task.tilt]
+kind = regression
+target = tilt
+INI
+expect "a dataset of values" python '
+import h5py, numpy as np
+random = np.random.default_rng(2)
+with h5py.File("values.h5", "w") as file:
+    file.attrs.update(format="sigmatic-dataset", format_version=2, source="test", mean=[.5] * 3, std=[.2] * 3)
+    for split, count in ("train", 8), ("test", 5):
+        group = file.create_group(split)
+        group["image"] = random.integers(0, 256, (count, 32, 48, 3), np.uint8)
+        group["weather"] = random.integers(0, 2, count).astype(np.uint8)
+        group["weather"].attrs.update(type="class", class_names=["sun, \"hot\"", "rain"])
+        group["tilt"] = random.random((count, 2)).astype(np.float32)
+        group["tilt"].attrs.update(type="real", unit="deg")
+'
+expect "train on them" run 0 train values.ini
+values="predict values/checkpoints/step-00000002.h5 values.h5 --split test --uncertainty --format overlay,csv,npy"
+expect "a table" run 0 $values --output table1
+expect "on three ranks" run_ranks 0 3 $values --output table3
+expect "is the same" same_files table1 table3
+expect "and says what the arrays say" python '
+import csv, numpy as np
+rows = list(csv.DictReader(open("table1/predictions.csv", newline="")))
+assert len(rows) == 5 and set(rows[0]) == {"name", "weather", "weather.entropy", "tilt.0", "tilt.1"}, rows
+for row in rows:
+    assert row["weather"] == ["sun, \"hot\"", "rain"][np.load("table1/npy/weather/" + row["name"] + ".npy")[0]]
+    tilt = np.load("table1/npy/tilt/" + row["name"] + ".npy")
+    assert (np.array([row["tilt.0"], row["tilt.1"]], np.float32) == tilt).all()
+'
 
 report_end
