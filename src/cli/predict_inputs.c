@@ -175,7 +175,7 @@ static sm_status open_dataset(const char *path, const char *split, const char *u
         SM_TRY(choose_split(path, usual, &chosen));
     }
     SM_TRY(sm_dataset_open(&path, 1, chosen, &inputs->dataset));
-    inputs->storage = sm_sample_storage_new(inputs->dataset);
+    inputs->storage = sm_sample_storage_new_of(inputs->dataset, 0); /* no labels */
 done:
     sm_free(chosen);
     return status;
