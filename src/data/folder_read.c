@@ -441,9 +441,8 @@ static sm_status parse_values(const folder_target *t, const char *text, float *v
     int count = 0;
     const char *at = text + strspn(text, " \t\r\n");
     while (*at != '\0') {
-        char *end;
+        char *end = (char *)at;
         double number = *at == ';' ? NAN : strtod(at, &end);
-        end = *at == ';' ? (char *)at : end;
         if (end == at && *at != ';') {
             return sm_fail(SM_ERR_INPUT, "'%s' is no number%s; [%s]", text, t->target.components > 1 ? " list" : "",
                            t->section);

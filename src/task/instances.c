@@ -77,9 +77,10 @@ static pixel_group gather(const sm_instance_input *input, const uint8_t *things,
                          sm_alloc(count * sizeof *group.label)};
     for (size_t i = 0; i < pixels; i++) {
         if (belongs(input, things, wanted, i)) {
+            size_t x = i % width, y = i / width;
             group.pixel[group.count] = i;
-            group.centroid[group.count][0] = (double)(i % width) + input->vectors[2 * i];
-            group.centroid[group.count][1] = (double)(i / width) + input->vectors[2 * i + 1];
+            group.centroid[group.count][0] = (double)x + input->vectors[2 * i];
+            group.centroid[group.count][1] = (double)y + input->vectors[2 * i + 1];
             group.label[group.count++] = -1;
         }
     }

@@ -45,6 +45,7 @@ static inline const int *sm_lookup_row(sm_lookup *lookup, int y, size_t *first)
         *first = (size_t)row * (size_t)lookup->width;
         return lookup->places;
     }
+    assert(lookup->places);
     for (int x = 0; x < geometry->out_width; x++) {
         lookup->places[x] = (int)sm_geometry_nearest(geometry, lookup->height, lookup->width, x, y);
     }
