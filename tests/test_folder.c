@@ -252,6 +252,15 @@ static void a_manifest_with_everything_is_exact(void)
 
 /* ---- other sizes ---------------------------------------------------------------------------------------------------- */
 
+/* Metres are baseline times focal length over disparity, both at the stored width: the focal length is scaled as the
+ * disparities are, whatever of the image is stored. */
+static void check_camera(const opened *o, double scale)
+{
+    double fx = o->sample.fx_pixels * o->sample.width / o->sample.original_width;
+    SM_TEST_AT_MOST(fabs(fx - 900 * scale), 1e-9);
+    CU_ASSERT(o->sample.baseline_metres == 0.2);
+}
+
 /* Half the size, 4 x 6, in a place of 4 x 10: two columns are left on each side. */
 static void a_letterbox_has_invalid_borders(void)
 {
@@ -277,7 +286,8 @@ static void a_letterbox_has_invalid_borders(void)
         CU_ASSERT(disparity[i] == (float)(2 * (x + y) + 1) / 2);
         CU_ASSERT(flow[2 * i] == (float)nearest && flow[2 * i + 1] == (float)(2 * nearest + 1) / 2);
     }
-    CU_ASSERT(o.sample.original_height == H && o.sample.original_width == W);
+    CU_ASSERT(o.sample.original_height == H && o.sample.original_width == 20); /* with its borders */
+    check_camera(&o, 0.5);
     close_sample(&o);
 }
 
@@ -295,6 +305,21 @@ static void a_crop_keeps_the_middle(void)
         CU_ASSERT(semantic[i] == class_of(id_at(0, 2 * y + 1, 2 * x + 1)));
         CU_ASSERT(((const float *)data_of(&o, "disparity"))[i] == (float)(2 * (x + y) + 1) / 2);
     }
+    CU_ASSERT(o.sample.original_height == H && o.sample.original_width == 8);
+    check_camera(&o, 0.5);
+    close_sample(&o);
+}
+
+/* 12 columns become 11 and 5 of them stay, which show 5.45 of the original: no whole number. */
+static void a_crop_of_parts_of_pixels_keeps_the_camera(void)
+{
+    const folder_tree_options options = {.describe = everything, .height = 7, .width = 5, .fit = SM_FIT_CROP};
+    folder_tree_begin("parts");
+    write_everything();
+    SM_TEST_OK(folder_tree_import("list.csv", &options));
+    opened o = open_sample("train", "photos/a b");
+    CU_ASSERT(o.sample.original_height == H && o.sample.original_width == 5);
+    check_camera(&o, 11.0 / 12);
     close_sample(&o);
 }
 
@@ -533,6 +558,7 @@ int main(int argc, char **argv)
     SM_TEST(a_manifest_with_everything_is_exact);
     SM_TEST(a_letterbox_has_invalid_borders);
     SM_TEST(a_crop_keeps_the_middle);
+    SM_TEST(a_crop_of_parts_of_pixels_keeps_the_camera);
     SM_TEST(sparse_maps_keep_their_only_values);
     SM_TEST(folders_of_splits_lie_either_way);
     SM_TEST(classes_may_be_folders);

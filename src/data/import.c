@@ -11,6 +11,7 @@
 #include <sigmatic/io/image.h>
 
 #include <assert.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -315,6 +316,27 @@ static sm_status name_all_bad(sm_import *import, const char *const *paths, sm_st
     return status;
 }
 
+static int whole_pixels(double pixels)
+{
+    return (int)fmin(fmax(rint(pixels), 1), INT_MAX);
+}
+
+/* Of the part of the original that is shown, or of the original with its borders: stored over original size is then the
+ * scale, by which others find metres of disparities and areas in originals. Where that part is no whole number of pixels
+ * the focal length makes up for the rounding. */
+static void set_original_size(const sm_import *import, sm_sample *sample)
+{
+    if (import->options->fit == SM_FIT_STRETCH) {
+        sample->original_height = import->stored_height;
+        sample->original_width = import->stored_width;
+        return;
+    }
+    double width = import->width / import->geometry.scale_x;
+    sample->original_height = whole_pixels(import->height / import->geometry.scale_y);
+    sample->original_width = whole_pixels(width);
+    sample->fx_pixels *= sample->original_width / width;
+}
+
 static sm_status produce(void *user, int split, int64_t index, sm_sample *sample)
 {
     sm_import *import = user;
@@ -333,8 +355,7 @@ static sm_status produce(void *user, int split, int64_t index, sm_sample *sample
     for (int t = 0; t < import->described_count; t++) {
         sm_sample_add(sample, &import->described[t], import->target[import->kind_of[t]]);
     }
-    sample->original_height = import->stored_height;
-    sample->original_width = import->stored_width;
+    set_original_size(import, sample);
     return SM_OK;
 }
 

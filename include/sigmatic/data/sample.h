@@ -26,10 +26,10 @@ typedef struct sm_sample {
     int height, width; /**< of the input and of every target of scope pixel, in pixels */
     const void *input; /**< of the dataset's kind of input: (H,W,3) RGB u8 */
     sm_target_view target[SM_TARGETS_MAX];
-    int target_count;       /**< of those that this sample has */
-    double baseline_metres; /**< NaN unknown */
-    double fx_pixels;       /**< at original_width; NaN unknown */
-    int original_height, original_width;
+    int target_count;                    /**< of those that this sample has */
+    double baseline_metres;              /**< NaN unknown */
+    double fx_pixels;                    /**< at original_width; NaN unknown */
+    int original_height, original_width; /**< in pixels of the original: of what of it (and of borders) this shows */
 } sm_sample;
 
 /** \return the view of a target, NULL if the sample has none of that name. */
