@@ -15,10 +15,14 @@
 
 /* Few HDF5 are built thread-safe, and Debian's is not. */
 static pthread_mutex_t lock;
-static pthread_once_t lock_once = PTHREAD_ONCE_INIT;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void make_lock(void)
+static void start(void)
 {
+    setenv("HDF5_USE_FILE_LOCKING", "FALSE", 1);
+    if (H5dont_atexit() < 0 || H5open() < 0) {
+        sm_abort("HDF5 does not start");
+    }
     pthread_mutexattr_t attributes;
     pthread_mutexattr_init(&attributes);
     pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
@@ -35,7 +39,7 @@ static void silence(void)
 int sm_h5_enter(void)
 {
     static _Thread_local int is_silent;
-    pthread_once(&lock_once, make_lock);
+    pthread_once(&once, start);
     pthread_mutex_lock(&lock);
     if (!is_silent) {
         is_silent = 1;
@@ -52,14 +56,7 @@ void sm_h5_leave(const int *is_inside)
 
 void sm_h5_begin(void)
 {
-    static int has_begun;
-    if (!has_begun) {
-        has_begun = 1;
-        setenv("HDF5_USE_FILE_LOCKING", "FALSE", 1);
-        if (H5dont_atexit() < 0 || H5open() < 0) {
-            sm_abort("HDF5 does not start");
-        }
-    }
+    pthread_once(&once, start);
     silence();
 }
 
@@ -367,7 +364,6 @@ static sm_status check_readable(const char *path)
 sm_status sm_h5_open(const char *path, sm_h5 **out)
 {
     SM_H5_LOCKED;
-    sm_h5_begin();
     sm_status status = check_readable(path);
     if (status != SM_OK) {
         return status;
@@ -410,7 +406,6 @@ hid_t sm_h5_timeless(hid_t class)
 sm_status sm_h5_create(const char *path, sm_h5_format format, sm_h5 **out)
 {
     SM_H5_LOCKED;
-    sm_h5_begin();
     hid_t access = creation_access(format), timeless = sm_h5_timeless(H5P_FILE_CREATE);
     hid_t id = H5Fcreate(path, H5F_ACC_TRUNC, timeless, access);
     H5Pclose(timeless);
@@ -427,7 +422,6 @@ sm_status sm_h5_create(const char *path, sm_h5_format format, sm_h5 **out)
 sm_status sm_h5_create_in_memory(const char *name, sm_h5_format format, sm_h5 **out)
 {
     SM_H5_LOCKED;
-    sm_h5_begin();
     hid_t access = creation_access(format);
     H5Pset_fapl_core(access, MEMORY_STEP_BYTES, 0);
     hid_t id = H5Fcreate(name, H5F_ACC_TRUNC, H5P_DEFAULT, access);

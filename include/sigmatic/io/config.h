@@ -101,9 +101,8 @@ const char *const *sm_config_texts(const sm_config *config, const char *section,
 
 /** Says that a key counts only while another one has certain values; a row with section NULL ends a table. */
 typedef struct sm_key_condition {
-    const char *section,
-        *key; /**< as declared: "task.NAME" is every task's, and as other_section too that of the same task */
-    const char *other_section, *other_key;
+    /** As declared: "task.NAME" is every task's, and as other_section too that of the same task. */
+    const char *section, *key, *other_section, *other_key;
     const char *values; /**< of the other key: "sgd", "false|no|off"; "!0": any but 0; "!": any but the empty one */
 } sm_key_condition;
 
