@@ -172,7 +172,7 @@ expect "nor of a printed config" sh -c "'$program' train tiny.ini --print-config
 
 # ---- help ----
 
-for words in "" train eval data "data scenes" "data cityscapes" "data info" "data check" show bench; do
+for words in "" train eval predict data "data scenes" "data cityscapes" "data folder" "data kitti" "data mtan" "data nyuv2" "data info" "data check" show bench; do
     expect "help of '$words'" run_ranks $words --help
     expect "help of '$words': once" count out '^usage: sigmatic' 1
     expect "help of '$words': fits a window" lacks out '^.{111}'

@@ -207,7 +207,7 @@ sm_status command_bench(command_context *context, int argc, char **argv)
         {0},
     };
     SM_TRY(command_arguments(context, "bench",
-                             "Measures training steps, the loader, or the sums of gradients between ranks; under "
+                             "Measures training steps, the loader, or the sums of gradients between ranks; under\n"
                              "mpirun those of the whole job.\n"
                              "Say which: --step, --allreduce, --scaling, --replay or --data.",
                              table, argc, argv, &help));

@@ -509,12 +509,12 @@ sm_status command_predict(command_context *context, int argc, char **argv)
         {"set", ARGUMENT_LIST, &o.sets, "SECTION.KEY=VALUE", "override a key of the checkpoints' configs"},
         {0},
     };
-    SM_TRY(
-        command_arguments(context, "predict",
-                          "Predicts images of any size: no labels, no dataset. Ranks share the images; the results are "
-                          "the same on any number of them.\n"
-                          "A bad image is named and left out, and the exit code is 1.",
-                          table, argc, argv, &help));
+    SM_TRY(command_arguments(
+        context, "predict",
+        "Predicts images of any size: no labels, no dataset. Ranks share the images; the results are\n"
+        "the same on any number of them.\n"
+        "A bad image is named and left out, and the exit code is 1.",
+        table, argc, argv, &help));
     if (!help) {
         SM_TRY(predict(context, &o));
     }
