@@ -99,9 +99,22 @@ expect "check of two damaged samples" run 2 data check two_damaged.h5 --no-sheet
 expect "check names both" count out '^warning: .*/train/disparity of sample [01] ' 2
 expect "no file" run 2 data check absent.h5
 expect "no file: which" holds err 'absent.h5'
-expect "no sheet" run 2 data check sound.h5 --sheet absent/sheet.png
-expect "no sheet: which" holds err 'absent/sheet.png'
+expect "no sheet" run 2 data check sound.h5 --sheet sound.h5/sheet.png
+expect "no sheet: which" holds err 'sound.h5: cannot make the folder'
 expect "no sheet: nothing is left" [ ! -e sound.sheet.png ]
+for victim in sound.h5 notes.txt; do
+    echo mine >notes.txt
+    cp $victim before
+    expect "no sheet in the place of $victim" run 2 data check sound.h5 --sheet $victim
+    expect "no sheet in the place of $victim: which" holds err "$victim"
+    expect "no sheet in the place of $victim: it stays" cmp before $victim
+done
+echo mine >sound.sheet.png
+expect "no sheet in the place of another file that nobody named" run 0 data check sound.h5
+expect "no sheet in its place: it is said" holds err 'warning: no contact sheet: .*sound.sheet.png'
+expect "no sheet in its place: the report" holds out 'disparity: real'
+expect "no sheet in its place: it stays" grep -qx mine sound.sheet.png
+rm sound.sheet.png
 
 # ---- data check ----
 

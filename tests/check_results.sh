@@ -170,6 +170,23 @@ expect "nothing is said of keys that count" silent task.depth.weight=2 weighting
 expect "nothing is said of defaults" silent
 expect "nor of a printed config" sh -c "'$program' train tiny.ini --print-config >printed.ini && '$program' train printed.ini --print-config 2>err >out && cmp printed.ini out && ! grep warning err"
 
+# ---- tasks whose metrics want others ----
+
+expect "vectors and depth without classes" run 0 train tiny.ini --set run.folder=vectors --set task.semantic.kind=instance
+expect "vectors and depth without classes: evaluated" holds out '^semantic +error_pixels +[0-9.]+ +px'
+"$python" - <<'PYTHON'
+import shutil, h5py
+shutil.copy("tiny.h5", "stuff.h5")
+with h5py.File("stuff.h5", "r+") as file:
+    for split in "train", "val":
+        del file[split]["semantic"].attrs["thing"]
+PYTHON
+stuff="--set data.train=stuff.h5 --set data.validation=stuff.h5"
+expect "classes without things" run 0 train tiny.ini --set run.folder=stuff $stuff --set task.vectors.kind=instance
+expect "classes without things: evaluated" holds out '^semantic +miou +[0-9.]+ +%'
+expect "classes without things: eval" run 0 eval stuff/checkpoints/best.h5 --json
+expect "classes without things: eval of both" json 'assert result["tasks"]["semantic"]["miou"] and result["tasks"]["vectors"]["error_pixels"]'
+
 # ---- help ----
 
 for words in "" train eval predict data "data scenes" "data cityscapes" "data folder" "data kitti" "data mtan" "data nyuv2" "data info" "data check" show bench; do

@@ -231,8 +231,10 @@ static sm_status report(file_check *check, const char *sheet, int as_json)
             warnings_add(&check->warnings, sm_strdup(split->damaged[d].why));
         }
     }
+    sm_status drawn = SM_OK; /* what was found is printed even so */
     if (sheet) {
-        SM_TRY(data_sheet_write(check->splits, check->split_count, SHEET_SAMPLES, sheet));
+        drawn = data_sheet_write(check->splits, check->split_count, SHEET_SAMPLES, sheet);
+        sheet = drawn == SM_OK ? sheet : NULL;
     }
     if (as_json) {
         SM_TRY(print_json(check, sheet));
@@ -243,6 +245,7 @@ static sm_status report(file_check *check, const char *sheet, int as_json)
             data_sheet_describe(check->splits, check->split_count, SHEET_SAMPLES, sheet);
         }
     }
+    status = drawn;
 done:
     return status;
 }
@@ -279,6 +282,21 @@ done:
     return status;
 }
 
+/* Whether the sheet can be made is known before the work. Where nobody asked for it, the check goes on without.
+ * Of rank 0; another rank that takes it for missing only passes it on.
+ * \param beside  the path where it lies by default */
+static sm_status choose_sheet(const char *wanted, const char *beside, const char **sheet)
+{
+    sm_status status = data_sheet_check(wanted ? wanted : beside);
+    *sheet = wanted ? wanted : beside;
+    if (status != SM_OK && !wanted) {
+        sm_log_warning("no contact sheet: %s; --sheet names another file", sm_error_message());
+        *sheet = NULL;
+        status = SM_OK;
+    }
+    return status;
+}
+
 sm_status data_check(command_context *context, int argc, char **argv)
 {
     sm_status status = SM_OK;
@@ -306,7 +324,13 @@ sm_status data_check(command_context *context, int argc, char **argv)
     size_t length = strlen(path);
     int stem = (int)(length > 3 && strcmp(path + length - 3, ".h5") == 0 ? length - 3 : length);
     beside = sm_format("%.*s.sheet.png", stem, path);
-    SM_TRY(check_dataset(context->comm, path, no_sheet ? NULL : sheet ? sheet : beside, as_json));
+    if (no_sheet) {
+        sheet = NULL;
+    } else if (sm_comm_rank(context->comm) == 0) {
+        status = choose_sheet(sheet, beside, &sheet);
+    }
+    SM_TRY(sm_comm_agree(context->comm, status));
+    SM_TRY(check_dataset(context->comm, path, sheet, as_json));
 done:
     sm_free(beside);
     return status;

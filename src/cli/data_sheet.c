@@ -2,6 +2,7 @@
 
 #include <sigmatic/base/memory.h>
 #include <sigmatic/data/target_picture.h>
+#include <sigmatic/io/file.h>
 #include <sigmatic/io/image.h>
 
 #include <math.h>
@@ -125,6 +126,24 @@ static sm_status draw_split(contact_sheet *sheet, size_t s, int first_row)
 done:
     sm_sample_storage_free(storage);
     return status;
+}
+
+static int is_png(const char *path)
+{
+    static const uint8_t signature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+    uint8_t head[sizeof signature] = {0};
+    FILE *file = fopen(path, "rb");
+    size_t read = file ? fread(head, 1, sizeof head, file) : 0;
+    if (file) {
+        fclose(file);
+    }
+    return read == sizeof head && memcmp(head, signature, sizeof head) == 0;
+}
+
+sm_status data_sheet_check(const char *path)
+{
+    sm_status status = sm_file_check_replaceable(path, is_png, "PNG picture");
+    return status == SM_OK ? sm_file_check_writable(path) : status;
 }
 
 sm_status data_sheet_write(const split_statistics *splits, size_t split_count, int most_samples, const char *path)

@@ -12,6 +12,10 @@
  * \return SM_ERR_IO, SM_ERR_WRITE */
 sm_status data_sheet_write(const split_statistics *splits, size_t split_count, int most_samples, const char *path);
 
+/** Tells before the work whether the sheet can be written: a PNG file is replaced, nothing else is.
+ * \return SM_ERR_USAGE, SM_ERR_WRITE */
+sm_status data_sheet_check(const char *path);
+
 /** Prints what its rows and columns are. */
 void data_sheet_describe(const split_statistics *splits, size_t split_count, int most_samples, const char *path);
 

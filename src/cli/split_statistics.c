@@ -128,11 +128,14 @@ static void count_input(counter *c, const sm_sample *sample)
     int blank = 1;
     for (int k = 0; k < channels; k++) {
         int64_t sum = 0, squares = 0;
+        uint8_t least = UINT8_MAX, most = 0;
         for (size_t i = (size_t)k; i < bytes; i += (size_t)channels) {
             sum += stored[i];
             squares += stored[i] * stored[i];
+            least = stored[i] < least ? stored[i] : least;
+            most = stored[i] > most ? stored[i] : most;
         }
-        blank = blank && squares * (int64_t)pixels == sum * sum; /* no variance */
+        blank = blank && least == most;
         c->sum[k] += (double)sum;
         c->squares[k] += (double)squares;
     }

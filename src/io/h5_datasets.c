@@ -350,6 +350,7 @@ done:
 
 sm_status sm_h5_chunk_rows(const sm_h5 *file, const char *object, size_t *rows)
 {
+    SM_H5_LOCKED;
     sm_status status = SM_OK;
     sm_h5_array array;
     hsize_t chunk[SM_H5_MAX_RANK] = {1};

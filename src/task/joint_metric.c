@@ -6,6 +6,9 @@
 
 void sm_records_add(sm_records *records, const double *numbers, size_t count)
 {
+    if (count == 0) {
+        return;
+    }
     if (records->count + count > records->capacity) {
         records->capacity = 2 * (records->count + count);
         records->numbers = sm_realloc(records->numbers, records->capacity * sizeof *numbers);

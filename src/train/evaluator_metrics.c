@@ -297,10 +297,15 @@ static void find_part(const sm_evaluator_metrics *m, const sm_metric_part *part,
 int sm_metric_part_class_rows(const sm_evaluator_metrics *m, const sm_metric_part *part, const sm_metric **rows,
                               const sm_class_list **classes)
 {
+    *rows = NULL;
+    *classes = NULL;
+    if (part->joint && !part->is_measured) { /* there may be no task of classes at all */
+        return 0;
+    }
     const sm_task *task = m->session->tasks[part->joint ? part->class_task : part->task];
     *rows = part->joint ? part->rows : task->kind->class_metrics;
     *classes = task->target->classes;
-    return part->is_measured || !part->joint ? row_count(*rows) : 0;
+    return row_count(*rows);
 }
 
 void sm_evaluator_metrics_find(sm_evaluator_metrics *m, double *values, double *class_values)
