@@ -386,6 +386,24 @@ static void defaults_grow_with_the_image(void)
     CU_ASSERT_TRUE(sm_instance_options_for(&none, 1, 1).min_samples == 2);
 }
 
+static void what_is_set_grows_with_the_image(void)
+{
+    const sm_instance_options given = {3, 7, 2.5, 9, 11, 1}, automatic = {.min_samples = 8}, none = {0};
+    sm_instance_options larger = sm_instance_options_grown(&given, 256, 256, 1024, 4, 2);
+    CU_ASSERT(larger.stride == 3 && larger.min_samples == 56 && larger.min_pixels == 88 && larger.by_class == 1);
+    CU_ASSERT(larger.distance == 10 && larger.max_distance == 36);
+    CU_ASSERT_EQUAL(sm_instance_options_grown(&automatic, 512, 1024, 2048, 4, 4).min_samples, 8); /* every 16th */
+    CU_ASSERT_EQUAL(sm_instance_options_grown(&automatic, 2048, 128, 512, 0.25, 0.25).min_samples, 8);
+    CU_ASSERT_EQUAL(sm_instance_options_grown(&automatic, 512, 512, 1023, 2, 2).min_samples, 32);
+    sm_instance_options smaller = sm_instance_options_grown(&given, 256, 32, 64, 0.25, 0.25);
+    CU_ASSERT(smaller.min_samples == 2 && smaller.min_pixels == 1);
+    const sm_instance_options many = {.min_samples = 1000000, .min_pixels = 1000000000};
+    sm_instance_options most = sm_instance_options_grown(&many, 256, 1280, 2560, 10, 10);
+    CU_ASSERT(most.min_samples == 1280 * 2560 + 1 && most.min_pixels == 1280 * 2560 + 1);
+    sm_instance_options nothing = sm_instance_options_grown(&none, 256, 32, 64, 0.25, 0.25);
+    CU_ASSERT(nothing.min_samples == 0 && nothing.min_pixels == 0 && nothing.distance == 0 && nothing.stride == 0);
+}
+
 int main(int argc, char **argv)
 {
     sm_test_begin(&argc, &argv);
@@ -400,5 +418,6 @@ int main(int argc, char **argv)
     SM_TEST(a_mask_does_without_classes);
     SM_TEST(translation_moves_the_instances);
     SM_TEST(defaults_grow_with_the_image);
+    SM_TEST(what_is_set_grows_with_the_image);
     return sm_test_end();
 }

@@ -4,7 +4,9 @@
 #include "train/windows.h"
 #include "whole_run.h"
 
+#include <sigmatic/io/npy.h>
 #include <sigmatic/train/checkpoint.h>
+#include <sigmatic/train/prediction_files.h>
 #include <sigmatic/train/predictor.h>
 
 #include <math.h>
@@ -112,6 +114,35 @@ static void values_have_the_variance_of_their_runs(void)
     sm_prediction_mean_end(&mean, NULL, NULL, variance);
     CU_ASSERT(mean.mean[0] == 3 && mean.mean[1] == 7 && variance[0] == 7 && variance[1] == 0);
     sm_prediction_mean_free(&mean);
+}
+
+/* ---- files --------------------------------------------------------------------------------------------------------- */
+
+static void what_is_unknown_has_no_metres(void)
+{
+    static sm_target target = {
+        .name = "disparity", .type = SM_TARGET_REAL, .components = 1, .scaling = SM_SCALING_WIDTH, .unit = "px"};
+    const sm_task task = {.name = "depth", .kind = sm_task_kind_find("depth"), .target = &target, .channels = 1};
+    const float disparities[] = {NAN, 0, 4, -1};
+    const sm_task_prediction prediction = {.task = &task, .items = 4, .components = 1, .values = disparities};
+    const sm_predicted_image image = {.name = "a",
+                                      .height = 2,
+                                      .width = 2,
+                                      .baseline_metres = 0.5,
+                                      .fx_pixels = 100,
+                                      .tasks = &prediction,
+                                      .task_count = 1};
+    char *folder = sm_format("%s/metres-%d", sm_test_folder(), sm_comm_rank(test_comm));
+    char *path = sm_format("%s/metres/depth/a.npy", folder);
+    sm_npy array;
+    SM_TEST_OK(sm_prediction_format_write(sm_prediction_format_find("metres"), folder, &image));
+    SM_TEST_OK(sm_npy_read(path, &array));
+    const float *metres = array.data;
+    CU_ASSERT_EQUAL_FATAL(array.count, 4);
+    CU_ASSERT(isnan(metres[0]) && metres[1] == INFINITY && metres[2] == 12.5f && metres[3] == INFINITY);
+    sm_npy_free(&array);
+    sm_free(folder);
+    sm_free(path);
 }
 
 /* ---- networks ------------------------------------------------------------------------------------------------------ */
@@ -321,6 +352,43 @@ static void disparities_are_those_of_the_image(void)
     close_network(&n);
 }
 
+/* A pixel of the image is two of the network's in x, one in y: sigma falls by the root of the mean of 1/4 and 1. */
+static void sigmas_of_vectors_grow_with_both_axes(void)
+{
+    network n = open_network();
+    sm_sample sample;
+    const sm_task_prediction *tasks;
+    SM_TEST_OK(sm_dataset_read(n.dataset, 0, n.storage, &sample));
+    sm_predictor_options options = {.mode = SM_PREDICT_SCALE, .height = sample.height, .width = sample.width};
+    double sigma[2];
+    for (int i = 0; i < 2; i++) {
+        options.width = sample.width * (i + 1);
+        sm_predictor *predictor = sm_predictor_new(&n.session, 1, &options);
+        SM_TEST_OK(sm_predictor_run(predictor, sample.input, sample.height, sample.width, 0, &tasks));
+        CU_ASSERT_STRING_EQUAL(tasks[1].task->name, "instance");
+        sigma[i] = tasks[1].sigma;
+        sm_predictor_free(predictor);
+    }
+    SM_TEST_AT_MOST(fabs(sigma[1] / sigma[0] - sqrt(0.625)), 1e-12);
+    close_network(&n);
+}
+
+/* Scaled with the area, the least number of samples would fall below what clustering takes. */
+static void small_images_have_instances_too(void)
+{
+    static int trained;
+    network n =
+        open_trained("samples", (const char *[]){"run.steps=3", "task.instance.cluster_min_samples=2", NULL}, &trained);
+    static const uint8_t image[3 * 8 * 12];
+    const sm_task_prediction *tasks;
+    sm_predictor *predictor =
+        sm_predictor_new(&n.session, 1, &(sm_predictor_options){.mode = SM_PREDICT_SCALE, .instances = 1});
+    SM_TEST_OK(sm_predictor_run(predictor, image, 8, 12, 0, &tasks));
+    CU_ASSERT(tasks[1].instances && tasks[1].instances->height == 8 && tasks[1].instances->width == 12);
+    sm_predictor_free(predictor);
+    close_network(&n);
+}
+
 static void dropped_features_follow_from_the_seed(void)
 {
     network n = open_network();
@@ -447,10 +515,13 @@ int main(int argc, char **argv)
     SM_TEST(windows_are_blended_by_their_weights);
     SM_TEST(classes_that_networks_disagree_on_have_information);
     SM_TEST(values_have_the_variance_of_their_runs);
+    SM_TEST(what_is_unknown_has_no_metres);
     SM_TEST(images_of_training_size_are_predicted_as_evaluated);
     SM_TEST(one_window_is_the_whole);
     SM_TEST(images_smaller_than_a_window_keep_their_size);
     SM_TEST(disparities_are_those_of_the_image);
+    SM_TEST(sigmas_of_vectors_grow_with_both_axes);
+    SM_TEST(small_images_have_instances_too);
     SM_TEST(dropped_features_follow_from_the_seed);
     SM_TEST(networks_that_agree_have_no_spread);
     SM_TEST(sigmas_of_pixels_are_those_that_the_head_says);

@@ -6,19 +6,23 @@
 
 #include <sigmatic/base/memory.h>
 
+#include <limits.h>
 #include <math.h>
 
 enum { NO_THING = 255 };
 
 /* ---- options ----------------------------------------------------------------------------------------------------- */
 
+static int stride_for(const sm_instance_options *options, int width)
+{
+    return options->stride > 0 ? options->stride : width >= 1024 ? width / 512 : 1;
+}
+
 sm_instance_options sm_instance_options_for(const sm_instance_options *options, int height, int width)
 {
     sm_instance_options chosen = *options;
     double scale = width / 256.0, area = (double)height * width / (128 * 256);
-    if (chosen.stride == 0) {
-        chosen.stride = width >= 1024 ? width / 512 : 1;
-    }
+    chosen.stride = stride_for(options, width);
     if (chosen.distance == 0) {
         chosen.distance = chosen.max_distance > 0 ? fmin(1.5 * scale, chosen.max_distance) : 1.5 * scale;
     }
@@ -32,6 +36,26 @@ sm_instance_options sm_instance_options_for(const sm_instance_options *options, 
         chosen.min_pixels = (int)fmax(1, rint(10 * area));
     }
     return chosen;
+}
+
+/* More than the image's pixels are as good as one more. */
+static int grown_count(int count, double growth, int least, double pixels)
+{
+    double most = fmin(pixels + 1, INT_MAX);
+    return count == 0 ? 0 : (int)fmax(least, fmin(ceil(count * growth), most));
+}
+
+sm_instance_options sm_instance_options_grown(const sm_instance_options *options, int width, int height, int new_width,
+                                              double growth_x, double growth_y)
+{
+    sm_instance_options grown = *options;
+    double area = growth_x * growth_y, pixels = (double)height * new_width;
+    double sparser = (double)stride_for(options, new_width) / stride_for(options, width);
+    grown.distance *= growth_x;
+    grown.max_distance *= growth_x;
+    grown.min_samples = grown_count(options->min_samples, area / (sparser * sparser), 2, pixels);
+    grown.min_pixels = grown_count(options->min_pixels, area, 1, pixels);
+    return grown;
 }
 
 /* ---- pixels that are clustered together -------------------------------------------------------------------------- */

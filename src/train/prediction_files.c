@@ -205,7 +205,8 @@ static sm_status find_metres(const sm_predicted_image *image, const sm_task_pred
     }
     float *metres = sm_alloc(task->items * sizeof *metres);
     for (size_t i = 0; i < task->items; i++) {
-        metres[i] = !takes_disparity(task->task) ? values[i] : values[i] > 0 ? (float)(camera / values[i]) : INFINITY;
+        int stays = !takes_disparity(task->task) || isnan(values[i]);
+        metres[i] = stays ? values[i] : values[i] > 0 ? (float)(camera / values[i]) : INFINITY;
     }
     *out = metres;
     return SM_OK;

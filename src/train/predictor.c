@@ -305,6 +305,17 @@ static void grow(const sm_task_prediction *result, const sm_geometry *geometry, 
     }
 }
 
+/* A sigma is one number of all components: so is its growth, the root of the mean of their squares. */
+static double sigma_growth(const sm_task *task, const sm_geometry *geometry)
+{
+    int components = is_real(task) ? sm_prediction_components(task) : 0;
+    double squares = 0;
+    for (int c = 0; c < components; c++) {
+        squares += growth(task, c, geometry) * growth(task, c, geometry);
+    }
+    return components > 0 ? sqrt(squares / components) : 1;
+}
+
 /* Mean over the networks of what they learned, in the image's pixels. */
 static double mean_sigma(const sm_predictor *p, int t, const sm_geometry *geometry)
 {
@@ -316,7 +327,7 @@ static double mean_sigma(const sm_predictor *p, int t, const sm_geometry *geomet
         sum += likelihood && s ? likelihood->sigma(*s) : NAN;
     }
     const sm_task *task = p->results[t].task;
-    return task->is_heteroscedastic ? NAN : sum / p->member_count * (is_real(task) ? growth(task, 0, geometry) : 1);
+    return task->is_heteroscedastic ? NAN : sum / p->member_count * sigma_growth(task, geometry);
 }
 
 /* Room for an image's results. */
@@ -354,7 +365,7 @@ static const float *finish_sigmas(sm_predictor *p, int t, const sm_geometry *geo
 {
     const sm_task_prediction *r = &p->results[t];
     float *sigmas = p->buffers[t].sigmas.values;
-    float factor = is_real(r->task) ? (float)growth(r->task, 0, geometry) : 1;
+    float factor = (float)sigma_growth(r->task, geometry);
     for (size_t i = 0; i < r->items; i++) {
         sigmas[i] = factor * sqrtf(sigmas[i]);
     }
@@ -396,18 +407,6 @@ static void finish_task(sm_predictor *p, int t, const sm_geometry *geometry)
     r->sigmas = uncertainty && r->task->is_heteroscedastic ? finish_sigmas(p, t, geometry) : NULL;
 }
 
-/* What is set is said of the size of training. */
-static sm_instance_options grown_options(const sm_task *task, const sm_geometry *geometry)
-{
-    sm_instance_options options = task->instances;
-    double length = 1 / geometry->scale_x, area = length / geometry->scale_y;
-    options.distance *= length;
-    options.max_distance *= length;
-    options.min_samples = (int)ceil(options.min_samples * area);
-    options.min_pixels = (int)ceil(options.min_pixels * area);
-    return options;
-}
-
 static void find_instances(sm_predictor *p, int t, const sm_geometry *geometry, int height, int width)
 {
     sm_task_prediction *r = &p->results[t];
@@ -420,7 +419,9 @@ static void find_instances(sm_predictor *p, int t, const sm_geometry *geometry, 
         }
     }
     sm_instance_list_free(p->buffers[t].instances);
-    sm_instance_options options = grown_options(r->task, geometry);
+    /* What is set is said of the size of training. */
+    sm_instance_options options = sm_instance_options_grown(&r->task->instances, p->data->input.width, height, width,
+                                                            1 / geometry->scale_x, 1 / geometry->scale_y);
     r->instances = p->buffers[t].instances = sm_instances_decode(&options, &input);
 }
 

@@ -31,6 +31,16 @@ typedef struct sm_instance_options {
 /** \return the options with every 0 replaced by its value for that size. */
 sm_instance_options sm_instance_options_for(const sm_instance_options *options, int height, int width);
 
+/** From options that are said of one size to those of an image that shows the same things larger or smaller. Lengths grow as
+ * its width, numbers of pixels as its area, min_samples as the pixels that are sampled: an automatic stride makes them fewer.
+ *
+ * \param width             of the images that the options are said of
+ * \param height,new_width  of the other image
+ * \param growth_x,growth_y its pixels a pixel of theirs
+ * \return what is 0 stays 0; numbers of pixels beyond the image's stop there */
+sm_instance_options sm_instance_options_grown(const sm_instance_options *options, int width, int height, int new_width,
+                                              double growth_x, double growth_y);
+
 /** One image. */
 typedef struct sm_instance_input {
     int height, width;

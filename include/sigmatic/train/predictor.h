@@ -35,7 +35,8 @@ typedef struct sm_predictor_options {
 } sm_predictor_options;
 
 /** What is predicted of one task. Several networks, or several runs with dropout, are averaged: probabilities of classes and
- * labels, decoded real values. Arrays are NULL where there is nothing to say. */
+ * labels, decoded real values. Arrays are NULL where there is nothing to say. If x and y were scaled by different factors, the
+ * one sigma of a vector's components is scaled by the root of the mean of the factors' squares. */
 typedef struct sm_task_prediction {
     const sm_task *task;
     size_t items;       /**< pixels of the image, or 1 */
