@@ -407,6 +407,33 @@ static void classes_may_be_folders(void)
     close_sample(&o);
 }
 
+/* Whole numbers are ids from 0 on; with a zero in front they are names, and 01 is not 1. */
+static void numbers_are_ids_but_for_those_with_zeros_in_front(void)
+{
+    static const struct {
+        const char *cells[2], *second;
+        int count, first_id;
+    } cases[] = {{{"2", "0"}, "1", 3, 2}, {{"007", "01"}, "01", 2, 0}, {{"1", "01"}, "1", 2, 1}};
+    const folder_tree_options options = {.describe = "[target.kind]\nkind = class\n"};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        char *folder = sm_format("numbers%zu", c);
+        char *text = sm_format("image,kind\n1.png,%s\n2.png,%s\n", cases[c].cells[0], cases[c].cells[1]);
+        folder_tree_begin(folder);
+        folder_tree_image("1.png", 1);
+        folder_tree_image("2.png", 2);
+        folder_tree_text("list.csv", text);
+        SM_TEST_OK(folder_tree_import("list.csv", &options));
+        opened o = open_sample("train", "1");
+        const sm_class_list *classes = sm_dataset_target(o.dataset, "kind")->classes;
+        CU_ASSERT_FATAL(classes->count == cases[c].count);
+        CU_ASSERT(strcmp(classes->names[1], cases[c].second) == 0);
+        CU_ASSERT(*(const uint8_t *)data_of(&o, "kind") == cases[c].first_id);
+        close_sample(&o);
+        sm_free(folder);
+        sm_free(text);
+    }
+}
+
 static void images_alone_are_enough(void)
 {
     const folder_tree_options options = {0};
@@ -562,6 +589,7 @@ int main(int argc, char **argv)
     SM_TEST(sparse_maps_keep_their_only_values);
     SM_TEST(folders_of_splits_lie_either_way);
     SM_TEST(classes_may_be_folders);
+    SM_TEST(numbers_are_ids_but_for_those_with_zeros_in_front);
     SM_TEST(images_alone_are_enough);
     SM_TEST(a_suggested_description_works);
     SM_TEST(splits_are_drawn_by_names_and_seed);

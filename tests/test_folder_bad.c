@@ -264,6 +264,8 @@ static const struct {
     {"[camera]\nfx_pixels = 700\nbaseline_metres = base\n", {"list.csv", "'base'", NULL}},
     {"[camera]\nfx_pixels = 700\nbaseline_metres = word\n", {"list.csv:2: ", "two positive numbers", NULL}},
     {"[target.word]\nkind = value\n", {"list.csv:2: 'sun' is no number", NULL}},
+    {"[target.said]\nkind = class\n", {"list.csv:4: 'a \"b\"'", "[target.said]", "a quote"}},
+    {"[target.lines]\nkind = class\n", {"list.csv:2: 'a\nb'", "[target.lines]", "a line end"}},
     {"[target.none]\nkind = class\n", {"list.csv", "no sample has a name of a class for [target.none]", NULL}},
 };
 
@@ -271,7 +273,8 @@ static void a_bad_description_is_refused(void)
 {
     folder_tree_begin("descriptions");
     write_good();
-    folder_tree_text("list.csv", "image,mm,word,none\n1.png,mm.png,sun,\n2.png,mm.png,rain,\n");
+    folder_tree_text("list.csv", "image,mm,word,said,lines,none\n1.png,mm.png,sun,a,\"a\nb\",\n"
+                                 "2.png,mm.png,rain,\"a \"\"b\"\"\",b,\n");
     for (size_t d = 0; d < sizeof descriptions / sizeof *descriptions; d++) {
         const folder_tree_options options = {.describe = descriptions[d].text};
         const char *const *p = descriptions[d].parts;

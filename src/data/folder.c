@@ -104,17 +104,11 @@ static int is_split_name(const char *name)
     return length > 0 && length < SM_IMPORT_SPLIT_BYTES;
 }
 
-/* Where a message finds a sample: the manifest's row, else its image. */
-static const char *place_of(const folder_description *d, const folder_sample *sample)
-{
-    return sample->sources[d->row_kind >= 0 ? d->row_kind : 0];
-}
-
 static sm_status check_split_name(const folder_description *d, const folder_sample *sample)
 {
     if (!is_split_name(sample->split)) {
         return sm_fail(SM_ERR_INPUT, "%s: split '%s': expected up to %d letters, digits, '_' and '-'",
-                       place_of(d, sample), sample->split, SM_IMPORT_SPLIT_BYTES - 1);
+                       folder_place_of(d, sample), sample->split, SM_IMPORT_SPLIT_BYTES - 1);
     }
     return SM_OK;
 }
@@ -136,7 +130,7 @@ static sm_status list_splits(const folder_description *d, const folder_samples *
         }
         if (status == SM_OK && s == SPLITS + SM_IMPORT_SPLITS_MAX) {
             status = sm_fail(SM_ERR_INPUT, "%s: '%s' is one more than the %d splits that a file may have",
-                             place_of(d, sample), sample->split, SM_IMPORT_SPLITS_MAX);
+                             folder_place_of(d, sample), sample->split, SM_IMPORT_SPLITS_MAX);
         }
         if (status != SM_OK) {
             return status;
@@ -175,8 +169,8 @@ static sm_status check_unique(const folder_description *d, const folder_samples 
     qsort(sorted, samples->count, sizeof *sorted, compare_names);
     for (size_t i = 1; status == SM_OK && i < samples->count; i++) {
         if (compare_names(&sorted[i - 1], &sorted[i]) == 0) {
-            status = sm_fail(SM_ERR_INPUT, "%s and %s: '%s' is twice in split %s", place_of(d, sorted[i - 1]),
-                             place_of(d, sorted[i]), sorted[i]->name, sorted[i]->split);
+            status = sm_fail(SM_ERR_INPUT, "%s and %s: '%s' is twice in split %s", folder_place_of(d, sorted[i - 1]),
+                             folder_place_of(d, sorted[i]), sorted[i]->name, sorted[i]->split);
         }
     }
     sm_free(sorted);
@@ -203,7 +197,9 @@ static sm_status list_samples(const char *root, sm_import_list *list)
             }
         }
     }
-    SM_TRY(d->describe ? SM_OK : folder_suggest(d));
+    if (!d->describe) {
+        folder_suggest(d);
+    }
 done:
     folder_samples_clear(&samples);
     return status;

@@ -96,8 +96,8 @@ void folder_description_clear(folder_description *description);
 /** \return 1 if the names of the target's classes are not given, but may be found by folder_find_names(). */
 int folder_names_are_found(const folder_target *target);
 
-/** Gives the config the names that cells, or the folders of images, tell, in alphabetical order; of whole numbers all from
- * 0 on. The description is to be made anew if there are such. Rank 0.
+/** Gives the config the names that cells, or the folders of images, tell, in alphabetical order; of whole numbers
+ * without zeros in front all from 0 on. The description is to be made anew if there are such. Rank 0.
  * \param [out] found  1: names were set */
 sm_status folder_find_names(folder_description *description, int *found);
 
@@ -112,6 +112,12 @@ typedef struct folder_samples {
     size_t count, room;
     int kind_count;
 } folder_samples;
+
+/** \return where a message finds a sample: the manifest's row, else its image. */
+static inline const char *folder_place_of(const folder_description *description, const folder_sample *sample)
+{
+    return sample->sources[description->row_kind >= 0 ? description->row_kind : 0];
+}
 
 /** \param sources  of each kind; taken over, as are name and split */
 void folder_samples_add(folder_samples *samples, char *name, char *split, char **sources);
@@ -157,7 +163,8 @@ sm_status folder_cell_text(const char *source, char **text);
 /** Takes the next of several names, separated by '|' or ';', off a text. \return it, freed by the caller; NULL: none is left */
 char *folder_next_name(const char **text);
 
-/** Without a description: prints on rank 0 what else there is beside the images, as a description to begin with. */
-sm_status folder_suggest(const folder_description *description);
+/** Without a description: prints on rank 0 what else there is beside the images, as a description to begin with. What
+ * cannot be read is a warning: no import of images alone needs it. */
+void folder_suggest(const folder_description *description);
 
 #endif

@@ -40,9 +40,11 @@ static int compare(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* "007" is a name: as a number it would be that of "7". */
 static int is_whole(const char *text)
 {
-    return strspn(text, "0123456789") == strlen(text) && strlen(text) < 6;
+    int has_zeros_in_front = text[0] == '0' && text[1] != '\0';
+    return strspn(text, "0123456789") == strlen(text) && strlen(text) < 6 && !has_zeros_in_front;
 }
 
 /* Whole numbers are ids, whose classes are all from 0 to the largest. */
@@ -79,12 +81,28 @@ static sm_status set_names(sm_config *config, const folder_target *t, const name
     return status;
 }
 
+/* Takes the name over, unless a key in quotes cannot hold it. */
+static sm_status take_name(const folder_description *d, const folder_target *t, const folder_sample *sample, char *name,
+                           names *all)
+{
+    if (strpbrk(name, "\"\r\n")) {
+        sm_status status =
+            sm_fail(SM_ERR_INPUT, "%s: '%s' cannot be a class of [%s]: it has a quote (\") or a line end",
+                    folder_place_of(d, sample), name, t->section);
+        sm_free(name);
+        return status;
+    }
+    add(all, name);
+    return SM_OK;
+}
+
 static sm_status find_names(const folder_description *d, int t, const folder_samples *samples, names *all)
 {
     const folder_target *target = &d->targets[t];
     int has_several = target->target.type == SM_TARGET_LABELS;
     for (size_t i = 0; i < samples->count; i++) {
-        const char *source = samples->samples[i].sources[1 + t];
+        const folder_sample *sample = &samples->samples[i];
+        const char *source = sample->sources[1 + t];
         char *text = NULL, *name;
         if (*source == '\0') {
             continue;
@@ -92,10 +110,10 @@ static sm_status find_names(const folder_description *d, int t, const folder_sam
         sm_status status = folder_cell_text(source, &text);
         const char *rest = text;
         while (status == SM_OK && has_several && (name = folder_next_name(&rest)) != NULL) {
-            add(all, name);
+            status = take_name(d, target, sample, name, all);
         }
         if (status == SM_OK && !has_several && *text) {
-            add(all, sm_strdup(text));
+            status = take_name(d, target, sample, sm_strdup(text), all);
         }
         sm_free(text);
         if (status != SM_OK) {

@@ -239,11 +239,13 @@ done:
     return status;
 }
 
-sm_status folder_suggest(const folder_description *d)
+void folder_suggest(const folder_description *d)
 {
     suggestion s = {.description = d, .text = sm_strdup("")};
     sm_status status = d->has_manifest ? suggest_columns(&s) : suggest_folders(&s, d->root, 0);
-    if (status == SM_OK && *s.text != '\0') {
+    if (status != SM_OK) {
+        sm_log_warning("no description is suggested: %s", sm_error_message());
+    } else if (*s.text != '\0') {
         sm_log_info(
             "%s: only the images are taken; a file as below, corrected and given as --describe FILE, takes more "
             "(--help-describe lists its keys)",
@@ -252,5 +254,4 @@ sm_status folder_suggest(const folder_description *d)
         sm_log_result("%s", s.text);
     }
     sm_free(s.text);
-    return status;
 }

@@ -5,6 +5,7 @@
 #include "data/importer.h"
 #include "data/nyuv2_classes.h"
 
+#include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/io/h5.h>
@@ -162,6 +163,10 @@ static sm_status list_images(const char *root, sm_import_list *list)
         SM_TRY(sm_nyuv2_read_split(options->values[SPLIT], split_of, m.count));
     } else {
         sm_nyuv2_official_split(split_of, m.count);
+        if (m.count != SM_NYUV2_IMAGES) {
+            sm_log_info("%s: %zu images, the official split is of %d: all are train; --split FILE says otherwise", root,
+                        m.count, SM_NYUV2_IMAGES);
+        }
     }
     for (int s = 0; s < SM_NYUV2_SPLITS; s++) {
         for (size_t i = 0; i < m.count; i++) {
