@@ -236,6 +236,8 @@ assert result["images"] == 1 and result["failed"] == 0 and result["images_per_se
 expect "results inside the folder" run 0 predict $best photos --output photos/results
 expect "are no images the next time" run 0 predict $best photos --output photos/results --overwrite
 expect "four images" holds out "^4 images"
+expect "results into the folder itself" run_ranks 2 2 predict $best photos --output ./photos/../photos
+expect "are refused" holds err "photos is the folder of the results too"
 rm -r photos/results
 
 # ---- bad input ----
@@ -256,6 +258,21 @@ cp photos/rgb.png photos/rgb.JPG
 expect "two of one name" run 2 predict $best photos --output none
 expect "are named both" holds err "rgb.(png|JPG) and photos/rgb.(png|JPG): both results would be called 'rgb'"
 rm photos/rgb.JPG
+mkdir -p ranks/0 ranks/1
+cp $best ranks/0/first.h5
+cp $best ranks/0/second.h5
+cp $best ranks/1/first.h5
+cp photos/rgb.png ranks/0
+cp photos/rgb.png ranks/1
+on_nodes() { # each rank in a folder of its own
+    local found
+    timeout 120 $MPIRUN -n 2 sh -c 'cd "ranks/${OMPI_COMM_WORLD_RANK:-$PMI_RANK}" && exec "$@"' sh "$program" "$@" >out 2>err
+    found=$?
+    [ $found -eq 2 ] || [ $found -eq 1 ] || { echo "exit code $found"; cat err; return 1; }
+}
+expect "a checkpoint that one node sees" on_nodes predict first.h5 second.h5 rgb.png
+expect "is an error that names it" holds err "second.h5"
+expect "and nothing is written" is_not_there ranks/0/predictions
 mkdir empty
 expect "an empty folder" run 2 predict $best empty --output none
 expect "is named" holds err "empty: no image below"
@@ -320,5 +337,9 @@ for row in rows:
     tilt = np.load("table1/npy/tilt/" + row["name"] + ".npy")
     assert (np.array([row["tilt.0"], row["tilt.1"]], np.float32) == tilt).all()
 '
+cp table1/predictions.csv before.csv
+echo "no image" >photos/text.png
+expect "no good image" run_ranks 1 2 predict values/checkpoints/step-00000002.h5 photos/text.png --format csv --output table1 --overwrite
+expect "replaces no table" cmp before.csv table1/predictions.csv
 
 report_end

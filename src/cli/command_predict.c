@@ -146,18 +146,24 @@ static sm_status check_numbers(const predict_options *o)
     return SM_OK;
 }
 
-/* Several checkpoints may stand before the images. */
+/* Several checkpoints may stand before the images: rank 0 says how many, for another node may not see them all. Collective;
+ * the same on every rank. */
 static sm_status split_words(predict_job *job)
 {
     const argument_words *rest = &job->options->rest;
-    job->checkpoints = sm_alloc((size_t)(rest->count + 1) * sizeof *job->checkpoints);
-    job->checkpoints[job->checkpoint_count++] = job->options->checkpoint;
-    while (job->checkpoint_count <= rest->count &&
-           sm_h5_has_format(rest->items[job->checkpoint_count - 1], "sigmatic-checkpoint")) {
-        job->checkpoints[job->checkpoint_count] = rest->items[job->checkpoint_count - 1];
-        job->checkpoint_count++;
+    int others = 0;
+    while (sm_comm_rank(job->comm) == 0 && others < rest->count &&
+           sm_h5_has_format(rest->items[others], "sigmatic-checkpoint")) {
+        others++;
     }
-    job->images = (argument_words){rest->items + job->checkpoint_count - 1, rest->count - job->checkpoint_count + 1};
+    sm_comm_broadcast(job->comm, &others, sizeof others, 0);
+    job->checkpoint_count = others + 1;
+    job->checkpoints = sm_alloc((size_t)job->checkpoint_count * sizeof *job->checkpoints);
+    job->checkpoints[0] = job->options->checkpoint;
+    for (int i = 0; i < others; i++) {
+        job->checkpoints[i + 1] = rest->items[i];
+    }
+    job->images = (argument_words){rest->items + others, rest->count - others};
     return job->images.count > 0 ? SM_OK
                                  : sm_fail(SM_ERR_USAGE, "predict: checkpoints, but no image, folder or dataset");
 }
@@ -175,7 +181,6 @@ static sm_status understand(predict_job *job)
     SM_TRY(parse_mode(job));
     SM_TRY(parse_size(job));
     SM_TRY(check_numbers(o));
-    SM_TRY(split_words(job));
 done:
     return status;
 }
@@ -417,7 +422,7 @@ static sm_status finish(predict_job *job)
     int64_t counts[2] = {job->done, job->failed};
     char *table = table_path(job);
     sm_comm_sum_int64(job->comm, counts, 2);
-    if (job->writes_table) {
+    if (job->writes_table && counts[0] > 0) { /* an empty one would replace what is there */
         int64_t rows = (job->inputs.count - rank + size - 1) / size;
         SM_TRY(predict_table_write(job->comm, table, job->header, job->rows, rows));
     }
@@ -451,6 +456,7 @@ static sm_status predict(command_context *context, const predict_options *option
     sm_status status = SM_OK;
     predict_job job = {.comm = context->comm, .options = options};
     SM_TRY(sm_comm_agree(job.comm, understand(&job)));
+    SM_TRY(split_words(&job));
     SM_TRY(prepare(&job));
     context->started = 1;
     job.rows = sm_alloc_zeroed(((size_t)job.inputs.count + 1) * sizeof *job.rows);

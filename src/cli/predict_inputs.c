@@ -125,7 +125,12 @@ static sm_status list_files(const argument_words *words, const char *output, tex
     for (int i = 0; i < words->count; i++) {
         const char *word = words->items[i], *slash = strrchr(word, '/');
         int64_t before = paths->count;
-        if (sm_folder_exists(word)) {
+        if (is_same_folder(word, output)) {
+            SM_TRY(sm_fail(SM_ERR_USAGE,
+                           "predict: %s is the folder of the results too, which would be images the next time: name "
+                           "another by --output",
+                           word));
+        } else if (sm_folder_exists(word)) {
             SM_TRY(add_folder(word, "", output, paths, names));
             if (paths->count == before) {
                 SM_TRY(sm_fail(SM_ERR_USAGE, "predict: %s: no image below this folder (.png, .jpg, .jpeg)", word));

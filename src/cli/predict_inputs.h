@@ -27,7 +27,7 @@ typedef struct predict_image {
 /** Collective.
  * \param words        files, folders, or one dataset
  * \param split        of a dataset; NULL: `usual` if it has one of that name, else its only one
- * \param output       folder that is no input, though it may lie in one
+ * \param output       folder that is no input, though it may lie in one; SM_ERR_USAGE if a word is that folder
  * \param [out] inputs  freed with predict_inputs_free(), also after a failure
  * \return the same on every rank: SM_ERR_IO, SM_ERR_INPUT naming what cannot be read; SM_ERR_USAGE: no image, or two of one name */
 sm_status predict_inputs_find(sm_comm *comm, const argument_words *words, const char *split, const char *usual,
