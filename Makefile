@@ -151,7 +151,7 @@ check-slurm: ## submit, pre-empt, requeue and finish a job under a real Slurm
 
 check-sanitizers: ## the unit tests under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer
 	@$(call setup,check plot)
-	@LSAN_OPTIONS=print_suppressions=0 SIGMATIC_TEST_SHARE=$${SIGMATIC_TEST_SHARE:-0.3} $(AGAIN) SANITIZER=address,undefined OPTIMIZE=-O1 check-fast
+	@LSAN_OPTIONS=print_suppressions=0 SIGMATIC_TEST_SHARE=$${SIGMATIC_TEST_SHARE:-0.1} $(AGAIN) SANITIZER=address,undefined OPTIMIZE=-O1 check-fast
 
 check-mpich: ## build against MPICH and serial HDF5 and run a part of the tests
 	@$(call try_setup,check mpich)

@@ -19,7 +19,7 @@ run() {
     local SIGMATIC_SUMMARY=$outputs/$name.$ranks.summary output=$outputs/$name.$ranks
     export SIGMATIC_SUMMARY
     : >"$SIGMATIC_SUMMARY"
-    timeout "${TEST_TIMEOUT:-300}" ${MPIRUN:-mpirun} -n "$ranks" ${RUNNER:-} "$folder/$name" </dev/null >"$output" 2>&1
+    timeout "${TEST_TIMEOUT:-600}" ${MPIRUN:-mpirun} -n "$ranks" ${RUNNER:-} "$folder/$name" </dev/null >"$output" 2>&1
     code=$?
     if [ "$code" -ne 0 ]; then
         echo "FAILED: $name on $ranks rank(s) after $((SECONDS - begin)) s" >>"$output"
