@@ -94,7 +94,8 @@ static sm_status make_tasks(data_bench *d)
         }
         if (kind) {
             text =
-                sm_format("[run]\nbatch = 1\nsteps = 1\n[data]\ntrain = unknown\n[task.any]\nkind = %s\n", kind->name);
+                sm_format("[run]\nbatch = 1\nsteps = 1\n[data]\ntrain = unknown\n[task.any]\nkind = %s\ntarget = %s\n",
+                          kind->name, targets[t]->name);
             SM_TRY(command_config("bench", text, &(argument_list){0}, &config));
             SM_TRY(sm_task_new(config, "any", targets, count, &d->tasks[d->task_count]));
             d->builders[d->task_count] = sm_task_builder(d->tasks[d->task_count]);
