@@ -12,7 +12,7 @@ root=$folder/root
 triplet=aarch64-linux-gnu
 packages="libc6-dev libopenmpi-dev libhdf5-openmpi-dev libblis-openmp-dev libjansson-dev libcsv-dev libpng-dev libjpeg62-turbo-dev libexif-dev libcunit1-dev"
 # test_h5 starts itself again, which would take qemu in the kernel; resume and train take many minutes
-tests=${TESTS:-base file image npy csv config comm reduction ops conv2d onnx plan network task weighting optim augmentation dataset loader sampler}
+tests=${TESTS:-base file image npy csv config comm reduction ops conv2d onnx plan network task_config task_loss task_metric task_target weighting optim augmentation dataset loader sampler}
 
 for tool in $triplet-gcc qemu-aarch64 apt-get dpkg-deb mpirun; do
     command -v $tool >/dev/null || skip_all aarch64 "no $tool: run jobs/setup.sh cross"
@@ -62,6 +62,6 @@ make -s -C "$top" --no-print-directory -j"$(nproc)" SETUP=no BUILD="$folder/buil
 
 # ---- the tests ----------------------------------------------------------------------------------------------------------
 # qemu looks for the loader and the libraries below -L first, and for everything else in this system.
-export RUNNER="qemu-aarch64 -L $root" SIGMATIC_TEST_SHARE=${SHARE:-0.1} MOST_RANKS=${MOST_RANKS:-2}
+export RUNNER="qemu-aarch64 -L $root" SIGMATIC_TEST_SHARE=${SHARE:-0.1} MOST_RANKS=${MOST_RANKS:-1}
 "$top/tests/run.sh" "$folder/build/tests" "$tests"
 report_end
