@@ -239,6 +239,10 @@ expect "four images" holds out "^4 images"
 expect "results into the folder itself" run_ranks 2 2 predict $best photos --output ./photos/../photos
 expect "are refused" holds err "photos is the folder of the results too"
 rm -r photos/results
+ln -s ../photos photos/loop
+expect "a link to a folder above" run 0 predict $best photos --output linked
+expect "is not followed" holds out "^4 images"
+rm photos/loop
 
 # ---- bad input ----
 

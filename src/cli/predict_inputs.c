@@ -87,6 +87,17 @@ static int is_same_folder(const char *a, const char *b)
     return realpath(a, left) && realpath(b, right) && strcmp(left, right) == 0;
 }
 
+/* A link to a folder above would be followed for ever. */
+static int leads_back(const char *path, const char *folder)
+{
+    char up[PATH_MAX], here[PATH_MAX];
+    if (!realpath(path, up) || !realpath(folder, here)) {
+        return 0;
+    }
+    size_t length = strlen(up);
+    return strncmp(here, up, length) == 0 && (here[length] == '/' || here[length] == '\0' || length == 1);
+}
+
 /* All images below a folder, hidden ones and results left out. \param below  path of the folder in the one that was named, "" or "a/b/" */
 static sm_status add_folder(const char *folder, const char *below, const char *output, text_list *paths,
                             text_list *names)
@@ -105,7 +116,9 @@ static sm_status add_folder(const char *folder, const char *below, const char *o
         }
         if (sm_folder_exists(path)) {
             char *deeper = sm_format("%s/", name);
-            status = is_same_folder(path, output) ? SM_OK : add_folder(path, deeper, output, paths, names);
+            status = is_same_folder(path, output) || leads_back(path, folder)
+                         ? SM_OK
+                         : add_folder(path, deeper, output, paths, names);
             sm_free(deeper);
             SM_TRY(status);
         } else if (is_image_name(entries[i])) {

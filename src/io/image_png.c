@@ -187,6 +187,7 @@ sm_status sm_image_write_png(const sm_image *image, const char *path)
         sm_abort("out of memory for a PNG");
     }
     png_set_write_fn(png, &file, give_bytes, give_nothing);
+    png_set_compression_level(png, 3); /* half the time of the default, a sixth larger */
     png_set_IHDR(png, info, (png_uint_32)image->width, (png_uint_32)image->height, image->bits,
                  image->channels == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE,
                  PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
