@@ -193,3 +193,15 @@ sm_status arguments_parse(const char *command, const char *summary, const argume
 done:
     return status;
 }
+
+int arguments_read_size(const char *text, int least, int most, int *height, int *width)
+{
+    int h = 0, w = 0, end = 0;
+    if (sscanf(text, "%6dx%6d%n", &h, &w, &end) != 2 || text[end] != '\0' || h < least || w < least || h > most ||
+        w > most) {
+        return 0;
+    }
+    *height = h;
+    *width = w;
+    return 1;
+}

@@ -46,4 +46,9 @@ int arguments_is_help(const char *word);
 /** Prints a row of a help text: the word, and behind it what it means, in as many lines as that takes. */
 void arguments_print_row(const char *word, const char *meaning);
 
+/** Reads "HxW": whole numbers from `least` to `most`, and nothing behind them.
+ * \param [out] height, width  untouched on failure
+ * \return 1 if the text is such a size */
+int arguments_read_size(const char *text, int least, int most, int *height, int *width);
+
 #endif

@@ -89,12 +89,7 @@ static const sm_importer *importer_of(const char *name)
 /* NULL: as the images. */
 static sm_status parse_size(const char *command, const char *text, sm_import_options *options)
 {
-    int used = 0;
-    if (!text) {
-        return SM_OK;
-    }
-    if (sscanf(text, "%6dx%6d%n", &options->height, &options->width, &used) != 2 || text[used] != '\0' ||
-        options->height < 1 || options->width < 1 || options->height > MOST_PIXELS || options->width > MOST_PIXELS) {
+    if (text && !arguments_read_size(text, 1, MOST_PIXELS, &options->height, &options->width)) {
         return sm_fail(SM_ERR_USAGE, "%s: --size '%s': expected HEIGHTxWIDTH in pixels, 1 to %d each, as 128x256",
                        command, text, MOST_PIXELS);
     }

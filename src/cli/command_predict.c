@@ -116,12 +116,10 @@ static sm_status parse_size(predict_job *job)
     enum { LEAST = 16, MOST = 65535 };
     const char *word = job->options->size;
     sm_predictor_options *o = &job->predictor_options;
-    int end = 0;
     if (!word) {
         return SM_OK;
     }
-    if (sscanf(word, "%5dx%5d%n", &o->height, &o->width, &end) != 2 || word[end] || o->height < LEAST ||
-        o->width < LEAST || o->height > MOST || o->width > MOST) {
+    if (!arguments_read_size(word, LEAST, MOST, &o->height, &o->width)) {
         return sm_fail(SM_ERR_USAGE, "predict: --size '%s': expected HEIGHTxWIDTH, %d or more each: 256x512", word,
                        LEAST);
     }

@@ -2,6 +2,8 @@
 
 #include <sigmatic/base/memory.h>
 
+#include "cli/arguments.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +30,6 @@ sm_status eval_scales_read(const char *text, double scales[EVAL_MOST_SCALES], in
 sm_status eval_size_read(const char *text, const sm_dataset *dataset, int *height, int *width)
 {
     enum { MOST = 16384 };
-    int end = 0, h = 0, w = 0;
     if (!text) {
         return SM_OK;
     }
@@ -37,12 +38,10 @@ sm_status eval_size_read(const char *text, const sm_dataset *dataset, int *heigh
         *width = sm_dataset_input(dataset)->width;
         return SM_OK;
     }
-    if (sscanf(text, "%5dx%5d%n", &h, &w, &end) != 2 || text[end] || h < 1 || w < 1 || h > MOST || w > MOST) {
+    if (!arguments_read_size(text, 1, MOST, height, width)) {
         return sm_fail(SM_ERR_USAGE, "eval: --size %s: expected 'stored' or HEIGHTxWIDTH, each from 1 to %d", text,
                        MOST);
     }
-    *height = h;
-    *width = w;
     return SM_OK;
 }
 
