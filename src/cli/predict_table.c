@@ -82,7 +82,7 @@ static void append_name(text *t, const sm_task_prediction *p, int component, con
 {
     const sm_task *task = p->task;
     char *name;
-    if (task->target->type == SM_TARGET_LABELS && component >= 0) {
+    if (sm_task_is_labelling(task) && component >= 0) {
         name = sm_format("%s.%s", task->name, task->target->classes->names[component]);
     } else if (component >= 0 && p->components > 1) {
         name = sm_format("%s.%d%s%s", task->name, component, *what ? "." : "", what);
@@ -127,7 +127,7 @@ static void append_values(text *t, const sm_task_prediction *p)
         if (sm_task_is_classification(p->task)) {
             append_field(t, p->task->target->classes->names[ids[c]]);
         } else {
-            append_number(t, p->task->target->type == SM_TARGET_LABELS ? ids[c] : reals[c]);
+            append_number(t, sm_task_is_labelling(p->task) ? ids[c] : reals[c]);
         }
     }
 }

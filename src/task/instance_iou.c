@@ -8,6 +8,7 @@
  *
  * The mean area is the class list's, of original images, or that of the instances evaluated. */
 #include "task/categories.h"
+#include "task/measured_mean.h"
 #include "task/truth_instances.h"
 
 #include <sigmatic/base/memory.h>
@@ -110,17 +111,6 @@ static double ratio(double right, double all)
     return all > 0 ? 100 * right / all : NAN;
 }
 
-static double mean(const double *values, int count)
-{
-    double sum = 0;
-    int present = 0;
-    for (int i = 0; i < count; i++) {
-        sum += isnan(values[i]) ? 0 : values[i];
-        present += !isnan(values[i]);
-    }
-    return present > 0 ? sum / present : NAN;
-}
-
 /* Only of categories in which every class has instances. */
 static double mean_of_categories(const sm_class_list *classes, const sm_metric_numbers *numbers)
 {
@@ -138,7 +128,7 @@ static double mean_of_categories(const sm_class_list *classes, const sm_metric_n
     for (int k = 0; k < count; k++) {
         values[k] = left_out[k] ? NAN : ratio(right[k], all[k] + (double)numbers->counts[classes->count + k]);
     }
-    return mean(values, count);
+    return sm_measured_mean(values, count);
 }
 
 static void find_values(const sm_class_list *classes, const sm_metric_numbers *numbers, double *values,
@@ -155,7 +145,7 @@ static void find_values(const sm_class_list *classes, const sm_metric_numbers *n
             class_values[OF_CATEGORIES * classes->count + c] = NAN;
         }
     }
-    values[OF_CLASSES] = mean(of_class, classes->count);
+    values[OF_CLASSES] = sm_measured_mean(of_class, classes->count);
     values[OF_CATEGORIES] = mean_of_categories(classes, numbers);
 }
 

@@ -1,4 +1,5 @@
 /* Any number of several classes at once, each there or not: of every pixel, or of the sample. One class: a binary map. */
+#include "task/measured_mean.h"
 #include "task/task_kinds.h"
 
 #include <math.h>
@@ -57,17 +58,6 @@ static void find_class_values(const sm_task *task, const int64_t *counts, const 
     }
 }
 
-static double mean_of(const double *values, int count)
-{
-    double sum = 0;
-    int present = 0;
-    for (int i = 0; i < count; i++) {
-        sum += isnan(values[i]) ? 0 : values[i];
-        present += !isnan(values[i]);
-    }
-    return present > 0 ? sum / present : NAN;
-}
-
 static void find_values(const sm_task *task, const int64_t *counts, const double *sums, double *values)
 {
     double of_label[2 * SM_CLASSES_MAX];
@@ -77,9 +67,9 @@ static void find_values(const sm_task *task, const int64_t *counts, const double
         known += own[NEITHER] + own[BOTH] + own[PREDICTED_ONLY] + own[TRUE_ONLY];
     }
     find_class_values(task, counts, sums, of_label);
-    values[0] = mean_of(of_label, task->channels);
+    values[0] = sm_measured_mean(of_label, task->channels);
     values[1] = known > 0 ? 100 * (double)right / (double)known : NAN;
-    values[2] = mean_of(of_label + task->channels, task->channels);
+    values[2] = sm_measured_mean(of_label + task->channels, task->channels);
 }
 
 static void draw(const sm_task *task, int height, int width, const float *logits, const void *target,

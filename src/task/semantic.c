@@ -1,10 +1,8 @@
-#include <sigmatic/data/target_picture.h>
-
 #include "task/categories.h"
+#include "task/measured_mean.h"
 #include "task/task_kinds.h"
 
 #include <math.h>
-#include <string.h>
 
 static const char no_pixel[] = "no pixel is labelled";
 
@@ -59,42 +57,24 @@ static void find_class_iou(const sm_task *task, const int64_t *counts, const dou
 static void find_values(const sm_task *task, const int64_t *counts, const double *sums, double *values)
 {
     double iou[SM_CLASSES_MAX];
-    double iou_sum = 0;
-    int present = 0;
     int64_t right = 0, pixels = 0;
     find_class_iou(task, counts, sums, iou);
     for (int c = 0; c < task->channels; c++) {
         right += counts[c * task->channels + c];
-        if (!isnan(iou[c])) {
-            iou_sum += iou[c];
-            present++;
-        }
     }
     for (size_t i = 0; i < count_numbers(task); i++) {
         pixels += counts[i];
     }
-    values[0] = present > 0 ? iou_sum / present : NAN;
+    values[0] = sm_measured_mean(iou, task->channels);
     values[1] = pixels > 0 ? 100 * (double)right / (double)pixels : NAN;
     values[2] = 100 * sm_categories_mean_iou(task->target->classes, counts);
-}
-
-static int class_at(const sm_task *task, size_t pixel, const float *logits, const uint8_t *labels)
-{
-    return logits ? sm_likeliest_class(task->channels, logits + pixel * (size_t)task->channels) : labels[pixel];
 }
 
 static void draw(const sm_task *task, int height, int width, const float *logits, const void *target,
                  const uint8_t *thing, uint8_t *rgb)
 {
     (void)thing;
-    for (size_t i = 0; i < (size_t)height * (size_t)width; i++) {
-        int label = class_at(task, i, logits, target);
-        if (label == SM_CLASS_IGNORED) {
-            memset(rgb + 3 * i, 0, 3);
-        } else {
-            sm_picture_class(task->target->classes, label, rgb + 3 * i);
-        }
-    }
+    sm_draw_decoded(task, height, width, logits, target, 0, 1, rgb);
 }
 
 const sm_task_kind sm_semantic_kind = {

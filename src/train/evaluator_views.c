@@ -162,7 +162,7 @@ static back way_back(const sm_evaluator_views *v, const sm_scaled_view *view, co
               .width = has_pixels ? v->width : 1,
               .is_mirrored = is_mirrored,
               .share = 1.0f / (float)(v->count * (v->flip ? 2 : 1))};
-    if (!sm_task_is_classification(task) && !sm_task_is_labelling(task)) {
+    if (sm_task_is_regression(task)) {
         sm_task_factors(task, (double)v->width / view->engine->width, (double)v->height / view->engine->height,
                         is_mirrored, b.factors);
     }

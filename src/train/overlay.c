@@ -307,7 +307,7 @@ static void put_word(cursor *c, const char *word, const uint8_t *colour)
 static void mark_present(const sm_task_prediction *task, uint8_t present[256])
 {
     const uint8_t *values = task->values;
-    int labels = task->task->target->type == SM_TARGET_LABELS;
+    int labels = sm_task_is_labelling(task->task);
     size_t components = (size_t)task->components;
     memset(present, 0, 256);
     for (size_t i = 0; i < task->items * components; i++) {

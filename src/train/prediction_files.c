@@ -283,18 +283,13 @@ static void list_uncertainties(const sm_task_prediction *task, named_array array
     arrays[3] = (named_array){"sigmas", task->sigmas, 1};
 }
 
-static int is_float(const sm_task *task)
-{
-    return !sm_task_is_classification(task) && task->target->type != SM_TARGET_LABELS;
-}
-
 static sm_status write_arrays(const sm_predicted_image *image, const sm_task_prediction *task, const char *path)
 {
     sm_status status = SM_OK;
     named_array arrays[UNCERTAINTIES];
     char *other = NULL;
-    SM_TRY(write_npy(image, task->task, is_float(task->task) ? SM_NPY_F32 : SM_NPY_U8, task->components, task->values,
-                     path));
+    SM_TRY(write_npy(image, task->task, sm_task_is_regression(task->task) ? SM_NPY_F32 : SM_NPY_U8, task->components,
+                     task->values, path));
     if (task->instances) {
         uint16_t *ids = instance_ids(task->instances);
         other = sm_format("%.*s.instances.npy", (int)(strlen(path) - strlen(".npy")), path);
@@ -363,9 +358,9 @@ static sm_status put_task(sm_h5 *file, const sm_predicted_image *image, const sm
     const sm_class_list *classes = task->target->classes;
     named_array arrays[UNCERTAINTIES];
     char *group = sm_format("/tasks/%s", task->name);
-    SM_TRY(put_array(file, image, task, group, "prediction", is_float(task) ? SM_H5_FLOAT : SM_H5_U8, p->components,
-                     p->values));
-    if (p->logits && !is_float(task)) {
+    SM_TRY(put_array(file, image, task, group, "prediction", sm_task_is_regression(task) ? SM_H5_FLOAT : SM_H5_U8,
+                     p->components, p->values));
+    if (p->logits && !sm_task_is_regression(task)) {
         SM_TRY(put_array(file, image, task, group, "logits", SM_H5_FLOAT, task->channels, p->logits));
     }
     list_uncertainties(p, arrays);
@@ -379,7 +374,7 @@ static sm_status put_task(sm_h5 *file, const sm_predicted_image *image, const sm
         SM_TRY(put_instances(file, image, p, group));
     }
     SM_TRY(sm_h5_write_attribute_text(file, group, "kind", task->kind->name));
-    SM_TRY(sm_h5_write_attribute_text(file, group, "unit", is_float(task) ? sm_task_unit(task) : ""));
+    SM_TRY(sm_h5_write_attribute_text(file, group, "unit", sm_task_is_regression(task) ? sm_task_unit(task) : ""));
     SM_TRY(sm_h5_write_attribute_double(file, group, "sigma", p->sigma));
     if (classes) {
         SM_TRY(sm_h5_write_attribute_texts(file, group, "class_names", classes->names, (size_t)classes->count));

@@ -8,19 +8,9 @@
 /* A probability of 0 has no logarithm. */
 static const float least_probability = 1e-30f;
 
-static int is_labels(const sm_task *task)
-{
-    return task->target->type == SM_TARGET_LABELS;
-}
-
-static int is_real(const sm_task *task)
-{
-    return !sm_task_is_classification(task) && !is_labels(task);
-}
-
 int sm_prediction_components(const sm_task *task)
 {
-    return is_real(task) ? (int)(sm_task_item_bytes(task) / sizeof(float)) : task->channels;
+    return sm_task_is_regression(task) ? (int)(sm_task_item_bytes(task) / sizeof(float)) : task->channels;
 }
 
 /* \return `room` floats or more, all zero in the first `count` */
@@ -42,7 +32,7 @@ void sm_prediction_mean_begin(sm_prediction_mean *m, const sm_task *task, size_t
     m->items = items;
     m->runs = 0;
     m->mean = zeroed(m->mean, count, &m->mean_room);
-    if (is_real(task)) {
+    if (sm_task_is_regression(task)) {
         m->squares = zeroed(m->squares, count, &m->squares_room);
     } else {
         m->entropy = zeroed(m->entropy, items, &m->entropy_room);
@@ -81,7 +71,7 @@ static void softmax(int channels, const float *logits, double inverse_temperatur
 
 static void probabilities(const sm_task *task, const float *logits, double inverse_temperature, double *probability)
 {
-    if (!is_labels(task)) {
+    if (!sm_task_is_labelling(task)) {
         softmax(task->channels, logits, inverse_temperature, probability);
         return;
     }
@@ -94,7 +84,7 @@ static double entropy_of(const sm_task *task, const double *probability)
 {
     double sum = 0;
     for (int c = 0; c < task->channels; c++) {
-        sum += term(probability[c]) + (is_labels(task) ? term(1 - probability[c]) : 0);
+        sum += term(probability[c]) + (sm_task_is_labelling(task) ? term(1 - probability[c]) : 0);
     }
     return sum;
 }
@@ -142,7 +132,7 @@ static void add_reals(sm_prediction_mean *m, const float *logits)
 void sm_prediction_mean_add(sm_prediction_mean *m, const float *logits, double inverse_temperature)
 {
     m->runs++;
-    if (is_real(m->task)) {
+    if (sm_task_is_regression(m->task)) {
         add_reals(m, logits);
     } else {
         add_probabilities(m, logits, inverse_temperature);
@@ -153,7 +143,7 @@ void sm_prediction_mean_add(sm_prediction_mean *m, const float *logits, double i
 
 static float logit_of(const sm_task *task, float probability)
 {
-    float no = is_labels(task) ? fmaxf(1 - probability, least_probability) : 1;
+    float no = sm_task_is_labelling(task) ? fmaxf(1 - probability, least_probability) : 1;
     return logf(fmaxf(probability, least_probability) / no);
 }
 
@@ -177,7 +167,7 @@ static void end_probabilities(const sm_prediction_mean *m, float *logits, float 
 void sm_prediction_mean_end(const sm_prediction_mean *m, float *logits, float *entropy, float *spread)
 {
     size_t count = m->items * (size_t)sm_prediction_components(m->task);
-    if (!is_real(m->task)) {
+    if (!sm_task_is_regression(m->task)) {
         end_probabilities(m, logits, entropy, spread);
         return;
     }

@@ -286,11 +286,6 @@ static double growth(const sm_task *task, int component, const sm_geometry *geom
     return is_vectors ? 1 / geometry->scale_y : 1;
 }
 
-static int is_real(const sm_task *task)
-{
-    return !sm_task_is_classification(task) && task->target->type != SM_TARGET_LABELS;
-}
-
 static void grow(const sm_task_prediction *result, const sm_geometry *geometry, float *values, float *variance)
 {
     size_t components = (size_t)result->components;
@@ -308,7 +303,7 @@ static void grow(const sm_task_prediction *result, const sm_geometry *geometry, 
 /* A sigma is one number of all components: so is its growth, the root of the mean of their squares. */
 static double sigma_growth(const sm_task *task, const sm_geometry *geometry)
 {
-    int components = is_real(task) ? sm_prediction_components(task) : 0;
+    int components = sm_task_is_regression(task) ? sm_prediction_components(task) : 0;
     double squares = 0;
     for (int c = 0; c < components; c++) {
         squares += growth(task, c, geometry) * growth(task, c, geometry);
@@ -377,7 +372,8 @@ static void finish_task(sm_predictor *p, int t, const sm_geometry *geometry)
 {
     sm_task_prediction *r = &p->results[t];
     task_buffers *b = &p->buffers[t];
-    int averages = sm_predictor_averages(p), uncertainty = p->options.uncertainty, real = is_real(r->task);
+    int averages = sm_predictor_averages(p), uncertainty = p->options.uncertainty,
+        real = sm_task_is_regression(r->task);
     r->components =
         real ? sm_prediction_components(r->task) : (sm_task_is_classification(r->task) ? 1 : r->task->channels);
     size_t numbers = r->items * (size_t)r->components;

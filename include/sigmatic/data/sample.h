@@ -1,5 +1,5 @@
 /** \file
- * One sample of a dataset as stored, and the mapping from an augmented output to it. Plain structs: with target.h all of data/ that task/ reads. */
+ * One sample of a dataset as stored, and the mapping from an augmented output to it. Plain structs: with target.h and target_picture.h all of data/ that task/ uses. */
 #ifndef SIGMATIC_DATA_SAMPLE_H
 #define SIGMATIC_DATA_SAMPLE_H
 

@@ -131,6 +131,12 @@ static inline int sm_task_is_labelling(const sm_task *task)
     return task->kind->learns == SM_TARGET_LABELS;
 }
 
+/** \return 1 if the task predicts real values. */
+static inline int sm_task_is_regression(const sm_task *task)
+{
+    return !sm_task_is_classification(task) && !sm_task_is_labelling(task);
+}
+
 /** \return channels of its head's output: `channels` and, where each item has one, its log-variance. */
 static inline int sm_task_outputs(const sm_task *task)
 {
