@@ -144,22 +144,14 @@ static void set_target(sm_json *json, const target_statistics *s, int64_t sample
     }
 }
 
-static void set_numbers(sm_json *json, const char *key, const double *values, int count)
-{
-    sm_json *array = sm_json_set_array(json, key);
-    for (int i = 0; i < count; i++) {
-        sm_json_set_real(array, NULL, values[i]);
-    }
-}
-
 static void set_split(sm_json *json, const split_statistics *split)
 {
     int64_t samples = sm_dataset_count(split->dataset);
     int channels = sm_dataset_input(split->dataset)->channels;
     sm_json_set_text(json, "name", split->name);
     sm_json_set_integer(json, "samples", samples);
-    set_numbers(json, "mean", split->mean, channels);
-    set_numbers(json, "std", split->std, channels);
+    sm_json_set_reals(json, "mean", split->mean, channels);
+    sm_json_set_reals(json, "std", split->std, channels);
     sm_json_set_integer(json, "damaged", split->damaged_count);
     sm_json *targets = sm_json_set_array(json, "targets");
     for (int t = 0; t < split->target_count; t++) {

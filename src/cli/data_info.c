@@ -62,14 +62,6 @@ static void print_report(const file_report *report, int verified)
 
 /* ---- as JSON ----------------------------------------------------------------------------------------------------- */
 
-static void set_numbers(sm_json *json, const char *key, const double *values, int count)
-{
-    sm_json *array = sm_json_set_array(json, key);
-    for (int i = 0; i < count; i++) {
-        sm_json_set_real(array, NULL, values[i]);
-    }
-}
-
 static void set_target(sm_json *json, const sm_target *target)
 {
     sm_json_set_text(json, "name", target->name);
@@ -97,8 +89,8 @@ static void set_split(sm_json *json, const char *name, const sm_dataset *split)
     sm_json_set_text(json, "input", input->kind->name);
     sm_json_set_integer(json, "height_pixels", input->height);
     sm_json_set_integer(json, "width_pixels", input->width);
-    set_numbers(json, "mean", input->mean, input->channels);
-    set_numbers(json, "std", input->std, input->channels);
+    sm_json_set_reals(json, "mean", input->mean, input->channels);
+    sm_json_set_reals(json, "std", input->std, input->channels);
     sm_json_set_bool(json, "has_checksums", sm_dataset_has_checksums(split));
     if (sm_dataset_has_checksums(split)) {
         sm_json_set_text(json, "fingerprint", sm_dataset_fingerprint(split));

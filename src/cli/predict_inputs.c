@@ -150,7 +150,7 @@ static sm_status list_files(const argument_words *words, const char *output, tex
             }
         } else if (!sm_file_exists(word)) {
             SM_TRY(sm_fail(SM_ERR_IO, "%s: no such file or folder", word));
-        } else if (sm_h5_has_format(word, "sigmatic-dataset")) {
+        } else if (sm_is_dataset_file(word)) {
             SM_TRY(sm_fail(SM_ERR_USAGE, "predict: %s: a dataset comes alone, without other images", word));
         } else {
             add_file(paths, names, word, slash ? slash + 1 : word);
@@ -254,7 +254,7 @@ sm_status predict_inputs_find(sm_comm *comm, const argument_words *words, const 
     sm_status status = SM_OK;
     text_list paths = {0}, names = {0};
     *inputs = (predict_inputs){0};
-    int64_t is_dataset = words->count == 1 && sm_h5_has_format(words->items[0], "sigmatic-dataset");
+    int64_t is_dataset = words->count == 1 && sm_is_dataset_file(words->items[0]);
     sm_comm_max_int64(comm, &is_dataset, 1);
     if (is_dataset) {
         SM_TRY(sm_comm_agree(comm, open_dataset(words->items[0], split, usual, inputs)));

@@ -4,12 +4,8 @@
 
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/data/dataset.h>
 #include <sigmatic/io/h5.h>
-
-static int is_dataset(const char *path)
-{
-    return sm_h5_has_format(path, SM_DATASET_FORMAT);
-}
 
 static char *journal_of(const char *partial)
 {
@@ -20,7 +16,7 @@ static char *journal_of(const char *partial)
 static int is_unfinished(const char *partial)
 {
     char *journal = journal_of(partial);
-    int is = is_dataset(partial) || sm_dataset_journal_exists(journal);
+    int is = sm_is_dataset_file(partial) || sm_dataset_journal_exists(journal);
     sm_free(journal);
     return is;
 }
@@ -39,7 +35,7 @@ static sm_status check_output(const char *path, int overwrite)
     if (!overwrite && sm_file_exists(path)) {
         return sm_fail(SM_ERR_USAGE, "%s: exists; --overwrite replaces it", path);
     }
-    return sm_file_check_replaceable(path, is_dataset, "dataset file");
+    return sm_file_check_replaceable(path, sm_is_dataset_file, "dataset file");
 }
 
 static sm_status check_names(const sm_writing *w)

@@ -78,6 +78,11 @@ static sm_status fail_no_split(const sm_h5 *file, const char *split)
                    split, count == 1 ? "is" : "are", count > 0 ? found : "none");
 }
 
+int sm_is_dataset_file(const char *path)
+{
+    return sm_h5_has_format(path, SM_DATASET_FORMAT);
+}
+
 sm_status sm_dataset_splits(const char *path, char ***names, size_t *count)
 {
     sm_status status = SM_OK;

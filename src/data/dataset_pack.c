@@ -5,6 +5,7 @@
 
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/data/dataset.h>
 #include <sigmatic/io/h5.h>
 
 #include <assert.h>
@@ -145,11 +146,6 @@ done:
     return status == SM_OK ? sm_comm_agree(w->comm, closed) : status;
 }
 
-static int is_dataset(const char *path)
-{
-    return sm_h5_has_format(path, SM_DATASET_FORMAT);
-}
-
 char *sm_writing_packed_partial(const sm_writing *w)
 {
     return sm_format("%s.partial", w->packed_path);
@@ -163,7 +159,8 @@ sm_status sm_writing_pack(sm_writing *w)
     share_bad(w);
     make_packing(w, &p);
     sm_status status = sm_comm_agree(
-        w->comm, w->is_root ? sm_file_check_replaceable(partial, is_dataset, "unfinished dataset file") : SM_OK);
+        w->comm,
+        w->is_root ? sm_file_check_replaceable(partial, sm_is_dataset_file, "unfinished dataset file") : SM_OK);
     if (status == SM_OK) {
         status = write_packed(w, &p);
         if (status == SM_OK) {

@@ -1,6 +1,7 @@
 /* Reading and writing PNG by libpng. */
 #include "io/image_private.h"
 
+#include <sigmatic/base/byte_order.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/io/file.h>
 
@@ -11,12 +12,6 @@
 
 /* Deflate packs at most 258 bytes into 2 bits. */
 enum { MOST_UNPACKED = 1032 };
-
-static int host_is_little(void)
-{
-    const uint16_t probe = 1;
-    return *(const uint8_t *)&probe == 1;
-}
 
 /* ---- reading ------------------------------------------------------------------------------------------------------- */
 
@@ -80,7 +75,7 @@ static int choose(const png_handles *h, int flags)
         png_set_expand_gray_1_2_4_to_8(h->png);
     }
     png_set_strip_alpha(h->png);
-    if (host_is_little()) {
+    if (sm_host_is_little()) {
         png_set_swap(h->png); /* 16-bit samples are big-endian in the file */
     }
     return (colours & PNG_COLOR_MASK_COLOR) && !(has_palette && (flags & SM_IMAGE_KEEP_INDICES)) ? 3 : 1;
@@ -192,7 +187,7 @@ sm_status sm_image_write_png(const sm_image *image, const char *path)
                  image->channels == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE,
                  PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_write_info(png, info);
-    if (image->bits == 16 && host_is_little()) {
+    if (image->bits == 16 && sm_host_is_little()) {
         png_set_swap(png);
     }
     for (int y = 0; y < image->height; y++) {

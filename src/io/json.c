@@ -142,6 +142,14 @@ static char *line_of(const sm_json *json)
     return copy;
 }
 
+void sm_json_set_reals(sm_json *json, const char *key, const double *values, int count)
+{
+    sm_json *array = sm_json_set_array(json, key);
+    for (int i = 0; i < count; i++) {
+        sm_json_set_real(array, NULL, values[i]);
+    }
+}
+
 sm_status sm_json_print(const sm_json *json, FILE *stream)
 {
     char *text = line_of(json);

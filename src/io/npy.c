@@ -3,6 +3,7 @@
 
 #include "io/npy_private.h"
 
+#include <sigmatic/base/byte_order.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/io/file.h>
 
@@ -96,7 +97,7 @@ static sm_status read_data(const sm_npy_layout *layout, const sm_file *file, uin
     if (status != SM_OK) {
         return status;
     }
-    if (layout->is_big_endian == sm_npy_host_is_little()) {
+    if (layout->is_big_endian == sm_host_is_little()) {
         swap_bytes(array->data, array->count, bytes);
     }
     if (layout->is_fortran && array->rank > 1 && array->count > 0) {
@@ -209,7 +210,7 @@ sm_status sm_npy_write(const sm_npy *array, const char *path)
     if (data_bytes > 0) {
         memcpy(file + begin, array->data, data_bytes);
     }
-    if (!sm_npy_host_is_little()) {
+    if (!sm_host_is_little()) {
         swap_bytes(file + begin, array->count, element);
     }
     sm_status status = sm_file_write_atomic(path, file, begin + data_bytes);

@@ -2,6 +2,8 @@
  * parser of exactly that: three keys in any order, each once. What it promises must be what the file has. */
 #include "io/npy_private.h"
 
+#include <sigmatic/base/byte_order.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,7 +65,7 @@ static sm_status take_type(header *h)
         for (int i = 0; i < sm_npy_type_count; i++) {
             if (memcmp(text + 1, sm_npy_types[i].code, 2) == 0 && (sm_npy_types[i].bytes == 1 || text[0] != '|')) {
                 h->array->type = (sm_npy_type)i;
-                h->layout->is_big_endian = text[0] == '>' || (is_native && !sm_npy_host_is_little());
+                h->layout->is_big_endian = text[0] == '>' || (is_native && !sm_host_is_little());
                 return SM_OK;
             }
         }

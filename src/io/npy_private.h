@@ -16,12 +16,6 @@ typedef struct sm_npy_type_row {
 extern const sm_npy_type_row sm_npy_types[]; /**< by sm_npy_type */
 extern const int sm_npy_type_count;
 
-static inline int sm_npy_host_is_little(void)
-{
-    const uint16_t probe = 1;
-    return *(const uint8_t *)&probe == 1;
-}
-
 /** What a header says beside type and shape. */
 typedef struct sm_npy_layout {
     int is_big_endian, is_fortran;

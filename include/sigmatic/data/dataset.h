@@ -34,6 +34,9 @@ sm_status sm_dataset_open(const char *const *paths, int path_count, const char *
 /** NULL is legal. */
 void sm_dataset_close(sm_dataset *dataset);
 
+/** \return 1 if it is a dataset file, of any version; 0 also for what cannot be read. */
+int sm_is_dataset_file(const char *path);
+
 /** Names of the splits of a file, sorted. \param [out] names  one sm_free(names) frees them all */
 sm_status sm_dataset_splits(const char *path, char ***names, size_t *count);
 

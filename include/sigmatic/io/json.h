@@ -36,6 +36,9 @@ void sm_json_set_bool(sm_json *json, const char *key, int value);
 sm_json *sm_json_set_object(sm_json *json, const char *key);
 sm_json *sm_json_set_array(sm_json *json, const char *key);
 
+/** Sets an array of `count` numbers. */
+void sm_json_set_reals(sm_json *json, const char *key, const double *values, int count);
+
 /** Prints one line and its newline; reals with 15 digits. SM_ERR_WRITE if the stream refuses. */
 sm_status sm_json_print(const sm_json *json, FILE *stream);
 
