@@ -55,6 +55,17 @@ def lose_instances(file):
     file["train/instance"][:, 0, 0] = 1
 write("no_instances.h5", lose_instances)
 write("blank.h5", at("train/image", 9, (1,)))
+def hide(file):
+    file["train/semantic"][...] = 255
+    file["train/semantic"][0, 0, 0] = 0
+    file["val/semantic"][:, 2:4, 2:4] = 0
+write("hardly.h5", hide)
+def point(file):
+    for split in "train", "val":
+        file[f"{split}/normal"] = np.tile(np.float32([0.6, 0, 0.8]), (2, 8, 8, 1))
+    file["val/normal"][0, 0, 0] = 0.1, 0.2, 0.3
+    file["val/normal"][0, 0, 1] = 0.1, 0.2, 0.3
+write("normals.h5", point)
 def repeat(file):
     file["val/image"][1] = file["train/image"][0]
     file["train/image"][1] = file["train/image"][0]
@@ -169,6 +180,8 @@ expect "millimetres" warns millimetres.h5 '/train/depth is [0-9]+ m on average: 
 expect "one class" warns one_class.h5 "every valid item is of class 0 'road'" 2
 expect "a class that is not trained on" warns untrained.h5 "class 'car' of semantic is in /val, but not in /train" 2
 expect "things without instances" warns no_instances.h5 "/train/semantic: no pixel of 'car' has an instance"
+expect "hardly anything valid" warns hardly.h5 '/train/semantic: only 0.781 % of the items are valid' 3
+expect "normals of another length" warns normals.h5 '/val/normal: 1.6 % of the vectors are not 1 long'
 expect "a blank image" warns blank.h5 '/train: 1 image is of one colour'
 expect "the same image twice" warns twice.h5 "/val 'val-1' is the same image as /train 'train-0'" 2
 expect "the same image twice, on three ranks" run_ranks 3 data check twice.h5 --no-sheet --json
