@@ -21,6 +21,7 @@ run_ranks() { # EXIT-CODE RANKS ARGUMENT...
     [ $found -eq "$code" ] || { echo "exit code $found, $code expected"; cat err; return 1; }
 }
 holds() { grep -qE -- "$2" "$1" || { echo "$1 lacks '$2'"; cat "$1"; return 1; }; }
+says() { holds err "$1" && { [ "$(grep -c 'sigmatic: error:' err)" -eq 1 ] || { echo "not one error"; cat err; return 1; }; }; }
 is_there() { [ -s "$1" ] || { echo "no $1"; find . -name '*.png' | head; return 1; }; }
 is_not_there() { [ ! -e "$1" ] || { echo "$1 is there"; return 1; }; }
 same_files() { diff -r "$1" "$2"; }
@@ -161,13 +162,36 @@ assert np.allclose(metres, expected, rtol=1e-6) and metres.dtype == np.float32
 code = read("metres/millimetres/depth/rgb.png")
 assert (code[metres >= 65.536] == 0).all() and (abs(code - 1000.0 * metres)[metres < 65.5] <= 0.51).all()
 '
-expect "metres without a camera" run 1 predict $best photos/rgb.png --output failed --format metres
-expect "say what is missing" holds err "rgb.png: task 'depth' predicts disparities: .*--baseline"
+for ranks in 1 3; do
+    expect "metres without a camera on $ranks" run_ranks 2 $ranks predict $best photos --output failed --format overlay,metres
+    expect "say once what is missing on $ranks" says "--format metres: task 'depth' predicts disparities .*--baseline"
+    expect "and nothing is predicted on $ranks" is_not_there failed
+done
+expect "classes that Cityscapes lacks" python '
+import h5py, shutil
+shutil.copy("run/checkpoints/step-00000003.h5", "lava.h5")
+with h5py.File("lava.h5", "a") as file:
+    names = list(file["data/semantic"].attrs["class_names"])
+    file["data/semantic"].attrs["class_names"] = ["lava"] + names[1:]
+'
+for format in cityscapes cityscapes-instances; do
+    expect "$format of them" run 2 predict lava.h5 photos --output failed --format overlay,$format
+    expect "$format of them: which class, what is expected" says "--format $format: task 'semantic': class 0 is 'lava', .* expected"
+    expect "$format of them: nothing is predicted" is_not_there failed
+done
 
 # ---- datasets, ensembles, samples ----
 
 expect "a dataset" run 0 predict $best away.h5 --split val --output samples --format npy,metres
 expect "takes its names and its camera" is_there samples/metres/depth/val_000002.npy
+expect "a sample without a camera" python '
+import h5py, shutil
+shutil.copy("away.h5", "partly.h5")
+with h5py.File("partly.h5", "a") as file: file["val/fx_pixels"][1] = float("nan")
+'
+expect "is one of three that fails" run 1 predict $best partly.h5 --split val --output partly --format metres
+expect "is named" holds err "val_000001: task 'depth' predicts disparities"
+expect "and leaves the others" is_there partly/metres/depth/val_000002.npy
 expect "several networks" run 0 predict $best $best photos/rgb.png --output same --format npy --uncertainty
 expect "that agree have no variance" python '
 import numpy as np
@@ -231,7 +255,7 @@ expect "--json" run 0 predict $best photos/rgb.png --output json --json
 expect "is one object" python '
 import json
 result = json.load(open("out"))
-assert result["images"] == 1 and result["failed"] == 0 and result["images_per_second"] > 0, result
+assert result["images"] == 1 and result["written"] == ["overlay"] and result["failed"] == 0 and result["images_per_second"] > 0, result
 '
 expect "results inside the folder" run 0 predict $best photos --output photos/results
 expect "are no images the next time" run 0 predict $best photos --output photos/results --overwrite
@@ -284,6 +308,50 @@ expect "a file that is not there" run_ranks 2 2 predict $best nowhere.png --outp
 expect "is named too" holds err "nowhere.png: no such file"
 expect "no image" run 2 predict $best $best --output none
 expect "says so" holds err "checkpoints, but no image"
+expect "the image first" run_ranks 2 2 predict photos/rgb.png $best --output none
+expect "says what comes first" says "photos/rgb.png is no checkpoint, $best is one: checkpoints come first"
+expect "a checkpoint behind images" run 2 predict $best photos $best --output none
+expect "says so too" says "$best is a checkpoint, but stands behind photos"
+head -c 20000 away.h5 >cut.h5
+: >nothing.h5
+expect "half a dataset" run_ranks 2 2 predict $best cut.h5 --output none
+expect "is damaged HDF5" says "cut.h5: truncated HDF5 file"
+expect "an empty file called .h5" run 2 predict $best nothing.h5 --output none
+expect "is no HDF5 file" says "nothing.h5: not an HDF5 file"
+expect "a run log" run 2 predict $best run/run.h5 --output none
+expect "is no image" says "run.h5: an HDF5 file with the format 'sigmatic-run': PNG, JPEG, a folder or a dataset expected"
+
+# ---- a run by its folder ----
+
+expect "the best of a run is evaluated" run 0 eval run/ --data away.h5
+expect "and named" holds out "^run/checkpoints/best.h5 on 3 samples"
+rm run/checkpoints/best.h5
+expect "a run's folder without a best" run_ranks 0 2 predict run photos/rgb.png --output of_run --format npy
+expect "which file was taken" holds err "^run: taking run/checkpoints/step-00000003.h5"
+expect "and predicts the same" same_files one/npy/depth/rgb.npy of_run/npy/depth/rgb.npy
+expect "a folder that is no run" run_ranks 2 2 eval photos --data away.h5
+expect "is refused" says "photos: a folder that is not a run's: .*checkpoints/best.h5"
+expect "a folder of images in place of a checkpoint" run 2 predict photos photos --output none
+expect "is refused too" says "photos: a folder that is not a run's"
+expect "show of a folder" run 0 show run
+expect "is of its log" holds out "^run/run.h5: 3 steps"
+expect "show of another folder" run_ranks 2 2 show photos
+expect "says what is expected" says "photos: a folder that is not a run's: .*run.h5"
+
+# ---- words that change nothing ----
+
+idle() { # WHAT-IS-SAID OPTION...
+    local message=$1
+    shift
+    run 2 predict $best photos --output none "$@" && says "$message"
+}
+expect "--overlap without windows" idle "--overlap goes with --mode windows" --overlap 0.3
+expect "--seed without samples" idle "--seed goes with --samples" --seed 3
+expect "a camera without metres" idle "--baseline and --focal go with --format metres" --baseline 0.2 --focal 1000
+expect "--uncertainty without a place" idle "--uncertainty goes with --format overlay" --uncertainty --format classes
+expect "--data without need" idle "--data is for checkpoints of earlier versions" --data away.h5
+expect "eval --prediction-count without --predictions" run 2 eval $best --prediction-count 8
+expect "is refused as well" says "--prediction-count goes with --predictions"
 expect "a wrong format" run 2 predict $best photos --format gif
 expect "lists the right ones" holds err "'gif': expected one or more of csv, overlay, classes"
 expect "a table without values" run 2 predict $best photos --format csv
@@ -341,6 +409,10 @@ for row in rows:
     tilt = np.load("table1/npy/tilt/" + row["name"] + ".npy")
     assert (np.array([row["tilt.0"], row["tilt.1"]], np.float32) == tilt).all()
 '
+expect "the list of what was written" holds out "^  predictions.csv  "
+expect "--samples without dropout" run 2 $values --samples 4 --output none
+expect "says what the config needs" says "values/.* was trained without dropout: its config needs model.dropout above 0"
+expect "a camera without disparities" run 2 predict values/checkpoints/step-00000002.h5 values.h5 --split test --format metres --baseline 1 --focal 1
 cp table1/predictions.csv before.csv
 echo "no image" >photos/text.png
 expect "no good image" run_ranks 1 2 predict values/checkpoints/step-00000002.h5 photos/text.png --format csv --output table1 --overwrite

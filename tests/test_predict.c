@@ -135,7 +135,7 @@ static void what_is_unknown_has_no_metres(void)
     char *folder = sm_format("%s/metres-%d", sm_test_folder(), sm_comm_rank(test_comm));
     char *path = sm_format("%s/metres/depth/a.npy", folder);
     sm_npy array;
-    SM_TEST_OK(sm_prediction_format_write(sm_prediction_format_find("metres"), folder, &image));
+    SM_TEST_OK(sm_prediction_format_write(sm_prediction_format_find("metres"), (const uint8_t[]){1}, folder, &image));
     SM_TEST_OK(sm_npy_read(path, &array));
     const float *metres = array.data;
     CU_ASSERT_EQUAL_FATAL(array.count, 4);

@@ -5,7 +5,11 @@
 
 #include <sigmatic/base/status.h>
 
+#include <limits.h>
 #include <stddef.h>
+
+/** Default of an ARGUMENT_INTEGER whose absence is to be told from every number. */
+#define ARGUMENT_NOT_GIVEN LLONG_MIN
 
 typedef enum argument_kind {
     ARGUMENT_POSITIONAL, /* text; required unless its name ends with "?" */

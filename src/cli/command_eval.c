@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/configuration.h"
 #include "cli/eval_views.h"
+#include "cli/run_path.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -294,15 +295,39 @@ done:
     return status;
 }
 
+static sm_status check_prediction_count(eval_options *options)
+{
+    static const int USUAL_COUNT = 8;
+    if (options->prediction_count == ARGUMENT_NOT_GIVEN) {
+        options->prediction_count = USUAL_COUNT;
+        return SM_OK;
+    }
+    if (options->prediction_count < 1) {
+        return sm_fail(SM_ERR_USAGE, "eval: --prediction-count %lld: at least 1 expected", options->prediction_count);
+    }
+    return options->predictions ? SM_OK
+                                : sm_fail(SM_ERR_USAGE, "eval: --prediction-count goes with --predictions FILE");
+}
+
+static sm_status find_checkpoint(sm_comm *comm, const char *word, char **checkpoint)
+{
+    sm_status status = SM_OK;
+    SM_TRY(sm_comm_agree(comm, sm_comm_rank(comm) == 0 ? run_path_checkpoint(word, checkpoint) : SM_OK));
+    run_path_share(comm, checkpoint);
+done:
+    return status;
+}
+
 sm_status command_eval(command_context *context, int argc, char **argv)
 {
     sm_status status = SM_OK;
     sm_config *config = NULL;
-    static const int USUAL_COUNT = 8;
-    eval_options options = {.prediction_count = USUAL_COUNT};
+    eval_options options = {.prediction_count = ARGUMENT_NOT_GIVEN};
+    char *checkpoint = NULL;
     int help;
     const argument table[] = {
-        {"CHECKPOINT", ARGUMENT_POSITIONAL, &options.checkpoint, NULL, "runs/NAME/checkpoints/best.h5, or any other"},
+        {"CHECKPOINT", ARGUMENT_POSITIONAL, &options.checkpoint, NULL,
+         "runs/NAME/checkpoints/best.h5, or any other; or the folder runs/NAME: its best, else its newest"},
         {"data", ARGUMENT_TEXT, &options.data, "FILE",
          "dataset file; default: the validation files of the checkpoint's config, here or above the checkpoint"},
         {"split", ARGUMENT_TEXT, &options.split, "NAME",
@@ -326,15 +351,11 @@ sm_status command_eval(command_context *context, int argc, char **argv)
     SM_TRY(command_arguments(context, "eval", "Evaluates a checkpoint; any number of ranks gives the same numbers.",
                              table, argc, argv, &help));
     if (!help) {
-        if (options.prediction_count < 1) {
-            SM_TRY(
-                sm_fail(SM_ERR_USAGE, "eval: --prediction-count %lld: at least 1 expected", options.prediction_count));
-        }
-        if (options.prediction_count != USUAL_COUNT && !options.predictions) {
-            SM_TRY(sm_fail(SM_ERR_USAGE, "eval: --prediction-count goes with --predictions FILE"));
-        }
+        SM_TRY(check_prediction_count(&options));
         SM_TRY(eval_scales_read(options.scale_text, options.scales, &options.scale_count));
         SM_TRY(check_predictions(context->comm, options.predictions));
+        SM_TRY(find_checkpoint(context->comm, options.checkpoint, &checkpoint));
+        options.checkpoint = checkpoint;
         SM_TRY(checkpoint_config(context->comm, options.checkpoint, &options.sets, &config));
         char *ranks = sm_format("%s.ranks", options.checkpoint);
         sm_comm_set_stall_limit(sm_config_real(config, "distributed", "stall_seconds"));
@@ -344,5 +365,6 @@ sm_status command_eval(command_context *context, int argc, char **argv)
     }
 done:
     sm_config_free(config);
+    sm_free(checkpoint);
     return status;
 }

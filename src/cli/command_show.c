@@ -9,6 +9,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/configuration.h"
+#include "cli/run_path.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -494,10 +495,12 @@ static sm_status show_again(const char *path)
 sm_status command_show(command_context *context, int argc, char **argv)
 {
     sm_status status = SM_OK;
-    const char *path = NULL;
+    const char *word = NULL;
+    char *path = NULL;
     int follow = 0, json = 0, help;
     const argument table[] = {
-        {"RUN.h5", ARGUMENT_POSITIONAL, &path, NULL, "run log: runs/NAME/run.h5; may still be growing"},
+        {"RUN.h5", ARGUMENT_POSITIONAL, &word, NULL,
+         "run log: runs/NAME/run.h5, or the folder runs/NAME; may still be growing"},
         {"follow", ARGUMENT_FLAG, &follow, NULL,
          "show it again every two seconds, until interrupted or unreadable for a minute"},
         {"json", ARGUMENT_FLAG, &json, NULL, "print one JSON object instead of tables (README, Files)"},
@@ -513,11 +516,13 @@ sm_status command_show(command_context *context, int argc, char **argv)
     if (help || sm_comm_rank(context->comm) != 0) {
         goto done;
     }
+    SM_TRY(run_path_log(word, &path));
     SM_TRY(show_once(path, json));
     while (follow) {
         sm_comm_set_phase("show", 0, -1);
         SM_TRY(show_again(path));
     }
 done:
+    sm_free(path);
     return status;
 }

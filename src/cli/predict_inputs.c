@@ -132,6 +132,36 @@ done:
     return status;
 }
 
+/* An HDF5 file is no image, whatever else it is: read as one, it would only be called "neither PNG nor JPEG". */
+static int is_hdf5(const char *path)
+{
+    static const char *const hdf5_endings[] = {".h5", ".hdf5", ".hdf"};
+    const char *dot = strrchr(path, '.');
+    int is = sm_file_begins_with(path, "\211HDF\r\n\032\n");
+    for (size_t i = 0; dot && i < sizeof hdf5_endings / sizeof *hdf5_endings; i++) {
+        is |= strcasecmp(dot, hdf5_endings[i]) == 0;
+    }
+    return is;
+}
+
+/* \return why an HDF5 file is not what is expected: damaged, or of another kind */
+static sm_status refuse_hdf5(const char *path)
+{
+    sm_status status = SM_OK;
+    sm_h5 *file = NULL;
+    char *format = NULL;
+    SM_TRY(sm_h5_open(path, &file));
+    if (sm_h5_has_attribute(file, "/", "format")) {
+        SM_TRY(sm_h5_read_attribute_text(file, "/", "format", &format));
+    }
+    SM_TRY(sm_fail(SM_ERR_INPUT, "%s: an HDF5 file with %s%s%s: PNG, JPEG, a folder or a dataset expected", path,
+                   format ? "the format '" : "no attribute 'format'", format ? format : "", format ? "'" : ""));
+done:
+    sm_free(format);
+    sm_h5_close(file);
+    return status;
+}
+
 static sm_status list_files(const argument_words *words, const char *output, text_list *paths, text_list *names)
 {
     sm_status status = SM_OK;
@@ -152,6 +182,8 @@ static sm_status list_files(const argument_words *words, const char *output, tex
             SM_TRY(sm_fail(SM_ERR_IO, "%s: no such file or folder", word));
         } else if (sm_is_dataset_file(word)) {
             SM_TRY(sm_fail(SM_ERR_USAGE, "predict: %s: a dataset comes alone, without other images", word));
+        } else if (is_hdf5(word)) {
+            SM_TRY(refuse_hdf5(word));
         } else {
             add_file(paths, names, word, slash ? slash + 1 : word);
         }

@@ -33,11 +33,16 @@ done:
     return status;
 }
 
-static sm_status find_description(const sm_config *config, const char *checkpoint, const char *data,
+/* \param [in,out] asks_dataset  set to 1 if the checkpoint does not say it itself */
+static sm_status find_description(const sm_config *config, const char *checkpoint, const char *data, int *asks_dataset,
                                   sm_data_description **out)
 {
     sm_status status = sm_checkpoint_read_data(checkpoint, out);
-    return status == SM_OK && !*out ? describe_dataset(config, checkpoint, data, out) : status;
+    if (status == SM_OK && !*out) {
+        *asks_dataset = 1;
+        status = describe_dataset(config, checkpoint, data, out);
+    }
+    return status;
 }
 
 static int same_target(const sm_target *a, const sm_target *b)
@@ -72,7 +77,7 @@ static sm_status check_same(const char *const *checkpoints, const sm_session *fi
 }
 
 static sm_status open_one(sm_comm *comm, const char *checkpoint, const argument_list *sets, const char *data,
-                          int use_average, predict_networks *networks)
+                          int use_average, int *asks_dataset, predict_networks *networks)
 {
     sm_status status = SM_OK;
     int i = networks->count++;
@@ -80,7 +85,7 @@ static sm_status open_one(sm_comm *comm, const char *checkpoint, const argument_
     SM_TRY(checkpoint_config(comm, checkpoint, sets, &networks->configs[i]));
     const sm_config *config = networks->configs[i];
     sm_comm_set_stall_limit(sm_config_real(config, "distributed", "stall_seconds"));
-    SM_TRY(sm_comm_agree(comm, find_description(config, checkpoint, data, &description)));
+    SM_TRY(sm_comm_agree(comm, find_description(config, checkpoint, data, asks_dataset, &description)));
     SM_TRY(sm_session_new_described(config, comm, description, &networks->sessions[i]));
     SM_TRY(sm_checkpoint_load(networks->sessions[i], NULL, checkpoint, use_average));
 done:
@@ -94,9 +99,16 @@ sm_status predict_networks_open(sm_comm *comm, const char *const *checkpoints, i
     sm_status status = SM_OK;
     *networks = (predict_networks){.configs = sm_alloc_zeroed((size_t)count * sizeof *networks->configs),
                                    .sessions = sm_alloc_zeroed((size_t)count * sizeof *networks->sessions)};
+    int asks_dataset = 0;
     for (int i = 0; i < count; i++) {
-        SM_TRY(open_one(comm, checkpoints[i], sets, data, use_average, networks));
+        SM_TRY(open_one(comm, checkpoints[i], sets, data, use_average, &asks_dataset, networks));
         SM_TRY(sm_comm_agree(comm, check_same(checkpoints, networks->sessions[0], networks->sessions[i], i)));
+    }
+    if (data && !asks_dataset) {
+        SM_TRY(sm_fail(SM_ERR_USAGE,
+                       "predict: --data is for checkpoints of earlier versions, %s says itself what its classes are; "
+                       "images of a dataset are predicted by its name alone",
+                       checkpoints[0]));
     }
 done:
     return status;

@@ -1,3 +1,4 @@
+#include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/data/cityscapes.h>
 #include <sigmatic/io/file.h>
@@ -72,12 +73,21 @@ static sm_status find_label_ids(const sm_task *task, uint8_t ids[SM_CLASSES_MAX]
     for (int c = 0; c < classes->count; c++) {
         int id = sm_cityscapes_label_id(classes->names[c]);
         if (id < 0) {
-            return sm_fail(SM_ERR_INPUT, "task '%s': class %d is '%s', which Cityscapes does not have", task->name, c,
-                           classes->names[c]);
+            return sm_fail(SM_ERR_INPUT,
+                           "task '%s': class %d is '%s', which Cityscapes does not have; its own names are expected "
+                           "(road, sidewalk, building ...)",
+                           task->name, c, classes->names[c]);
         }
         ids[c] = (uint8_t)id;
     }
     return SM_OK;
+}
+
+static sm_status check_label_ids(const sm_task *task, const sm_prediction_source *source)
+{
+    uint8_t ids[SM_CLASSES_MAX];
+    (void)source;
+    return find_label_ids(task, ids);
 }
 
 static sm_status write_label_ids(const sm_predicted_image *image, const sm_task_prediction *task, const char *path)
@@ -160,6 +170,18 @@ static sm_status write_mask(const sm_predicted_image *image, const sm_instance_l
     return status;
 }
 
+/* The classes of instances are those of the first task that says where things are. */
+static sm_status check_instance_classes(const sm_task *task, const sm_prediction_source *source)
+{
+    for (int t = 0; t < source->task_count; t++) {
+        if (sm_task_finds_things(source->tasks[t])) {
+            return check_label_ids(source->tasks[t], source);
+        }
+    }
+    return sm_fail(SM_ERR_INPUT, "task '%s': Cityscapes' instances need classes, and no task says where things are",
+                   task->name);
+}
+
 /* A line an instance, "mask labelId confidence"; the masks first, so that no list names one that is not there. */
 static sm_status write_instance_list(const sm_predicted_image *image, const sm_task_prediction *task, const char *path)
 {
@@ -168,10 +190,6 @@ static sm_status write_instance_list(const sm_predicted_image *image, const sm_t
     uint8_t ids[SM_CLASSES_MAX];
     const char *slash = strrchr(path, '/');
     char *lines = sm_strdup(""), *stem = sm_format("%.*s", (int)(strlen(slash + 1) - strlen(".txt")), slash + 1);
-    if (!task->instance_classes) {
-        SM_TRY(sm_fail(SM_ERR_INPUT, "task '%s': Cityscapes' instances need classes, and no task says where things are",
-                       task->task->name));
-    }
     SM_TRY(find_label_ids(task->instance_classes, ids));
     for (int k = 0; k < list->count; k++) {
         const sm_instance *one = &list->instances[k];
@@ -192,15 +210,25 @@ done:
 
 /* ---- metres -------------------------------------------------------------------------------------------------------- */
 
-/* \param [out] out  (items), freed with sm_free() */
+static sm_status check_camera(const sm_task *task, const sm_prediction_source *source)
+{
+    return source->has_camera || !takes_disparity(task)
+               ? SM_OK
+               : sm_fail(SM_ERR_INPUT,
+                         "task '%s' predicts disparities in pixels: metres need the camera's baseline and focal length "
+                         "(--baseline METRES --focal PIXELS, or a dataset with baseline_metres and fx_pixels)",
+                         task->name);
+}
+
+/* One image of a dataset may lack what others have. \param [out] out  (items), freed with sm_free() */
 static sm_status find_metres(const sm_predicted_image *image, const sm_task_prediction *task, float **out)
 {
     const float *values = task->values;
     double camera = image->baseline_metres * image->fx_pixels;
     if (takes_disparity(task->task) && !(camera > 0)) {
         return sm_fail(SM_ERR_INPUT,
-                       "task '%s' predicts disparities: metres need the camera's baseline and focal length "
-                       "(--baseline METRES --focal PIXELS)",
+                       "task '%s' predicts disparities in pixels: metres need baseline_metres and fx_pixels of the "
+                       "image, or --baseline METRES --focal PIXELS",
                        task->task->name);
     }
     float *metres = sm_alloc(task->items * sizeof *metres);
@@ -414,24 +442,25 @@ static sm_status write_overlay(const sm_predicted_image *image, const sm_task_pr
 }
 
 const sm_prediction_format sm_prediction_formats[] = {
-    {"overlay", ".png", "PNG to look at: classes and instances over the image, other values beside it", 1, NULL, NULL,
-     write_overlay},
-    {"classes", ".png", "8-bit PNG of class ids", 0, takes_classes, "a class a pixel", write_classes},
-    {"instances", ".png", "16-bit PNG of instances, from 1; 0: none", 1, takes_vectors, "instances", write_instances},
-    {"cityscapes", ".png", "8-bit PNG of Cityscapes label ids, for its pixel-level scripts", 0, takes_classes,
-     "a class a pixel", write_label_ids},
-    {"cityscapes-instances", ".txt", "list and masks of instances, for Cityscapes' instance-level scripts", 1,
-     takes_vectors, "instances", write_instance_list},
-    {"disparity", ".png", "16-bit PNG as Cityscapes' own: 256 x disparity + 1", 0, takes_disparity,
-     "a disparity a pixel", write_disparity},
-    {"metres", ".npy", "float32 array of depth in metres", 0, takes_depth, "a disparity or a depth in metres a pixel",
-     write_metres},
-    {"millimetres", ".png", "16-bit PNG of depth in millimetres; 0: none, or 65.5 m and more", 0, takes_depth,
-     "a disparity or a depth in metres a pixel", write_millimetres},
-    {"npy", ".npy", "arrays: uint8 class ids, float32 values; with --uncertainty its maps", 1, takes_any, "anything",
-     write_arrays},
-    {"hdf5", ".h5", "all of an image in one file: predictions, logits of classes, instances, uncertainties", 1, NULL,
-     NULL, write_hdf5},
+    {"overlay", ".png", "PNG to look at: classes and instances over the image, other values beside it", 1, 1,
+     .write = write_overlay},
+    {"classes", ".png", "8-bit PNG of class ids", 0, 0, takes_classes, "a class a pixel", .write = write_classes},
+    {"instances", ".png", "16-bit PNG of instances, from 1; 0: none", 1, 0, takes_vectors, "instances",
+     .write = write_instances},
+    {"cityscapes", ".png", "8-bit PNG of Cityscapes label ids, for its pixel-level scripts", 0, 0, takes_classes,
+     "a class a pixel", check_label_ids, .write = write_label_ids},
+    {"cityscapes-instances", ".txt", "list and masks of instances, for Cityscapes' instance-level scripts", 1, 0,
+     takes_vectors, "instances", check_instance_classes, .write = write_instance_list},
+    {"disparity", ".png", "16-bit PNG as Cityscapes' own: 256 x disparity + 1", 0, 0, takes_disparity,
+     "a disparity a pixel", .write = write_disparity},
+    {"metres", ".npy", "float32 array of depth in metres", 0, 0, takes_depth,
+     "a disparity or a depth in metres a pixel", check_camera, 1, write_metres},
+    {"millimetres", ".png", "16-bit PNG of depth in millimetres; 0: none, or 65.5 m and more", 0, 0, takes_depth,
+     "a disparity or a depth in metres a pixel", check_camera, 1, write_millimetres},
+    {"npy", ".npy", "arrays: uint8 class ids, float32 values; with --uncertainty its maps", 1, 1, takes_any, "anything",
+     .write = write_arrays},
+    {"hdf5", ".h5", "all of an image in one file: predictions, logits of classes, instances, uncertainties", 1, 1,
+     .write = write_hdf5},
     {0},
 };
 
@@ -447,23 +476,56 @@ const sm_prediction_format *sm_prediction_format_find(const char *name)
     return NULL;
 }
 
-sm_status sm_prediction_format_check(const sm_prediction_format *format, const sm_task *const *tasks, int task_count)
+/* Of a task that the format takes: can it be written? Adds to `lacks` what stands against it. */
+static int can_write(const sm_prediction_format *format, const sm_prediction_source *source, const sm_task *task,
+                     char **lacks)
+{
+    if (!format->check || format->check(task, source) == SM_OK) {
+        return 1;
+    }
+    char *longer = sm_format("%s%s%s", *lacks, **lacks ? "; " : "", sm_error_message());
+    sm_free(*lacks);
+    *lacks = longer;
+    return 0;
+}
+
+sm_status sm_prediction_format_check(const sm_prediction_format *format, const sm_prediction_source *source,
+                                     uint8_t *writes)
 {
     sm_status status = SM_OK;
-    char *found = sm_strdup("");
-    for (int t = 0; t < task_count; t++) {
-        if (!format->takes || format->takes(tasks[t])) {
-            goto done;
-        }
-        char *longer = sm_format("%s%s%s (%s)", found, t > 0 ? ", " : "", tasks[t]->name, tasks[t]->kind->name);
+    char *found = sm_strdup(""), *lacks = sm_strdup("");
+    int written = 0;
+    for (int t = 0; t < source->task_count; t++) {
+        const sm_task *task = source->tasks[t];
+        writes[t] = !format->takes || (format->takes(task) && can_write(format, source, task, &lacks));
+        written += writes[t];
+        char *longer = sm_format("%s%s%s (%s)", found, t > 0 ? ", " : "", task->name, task->kind->name);
         sm_free(found);
         found = longer;
     }
-    status = sm_fail(SM_ERR_USAGE, "predict: --format %s needs a task that predicts %s; there are: %s", format->name,
-                     format->wants, found);
+    if (written == 0 && *lacks) {
+        SM_TRY(sm_fail(SM_ERR_USAGE, "predict: --format %s: %s", format->name, lacks));
+    }
+    if (written == 0) {
+        SM_TRY(sm_fail(SM_ERR_USAGE, "predict: --format %s needs a task that predicts %s; there are: %s", format->name,
+                       format->wants, found));
+    }
+    if (*lacks) {
+        sm_log_info("--format %s leaves out: %s", format->name, lacks);
+    }
 done:
     sm_free(found);
+    sm_free(lacks);
     return status;
+}
+
+int sm_prediction_format_asks_camera(const sm_prediction_format *format, const sm_prediction_source *source)
+{
+    int asks = 0;
+    for (int t = 0; format->uses_camera && t < source->task_count; t++) {
+        asks |= takes_disparity(source->tasks[t]);
+    }
+    return asks;
 }
 
 /* \param task  NULL: of a format of images */
@@ -473,12 +535,12 @@ static char *path_of(const sm_prediction_format *format, const char *folder, con
                 : sm_format("%s/%s/%s%s", folder, format->name, name, format->ending);
 }
 
-int sm_prediction_format_exists(const sm_prediction_format *format, const char *folder, const char *name,
-                                const sm_task *const *tasks, int task_count)
+int sm_prediction_format_exists(const sm_prediction_format *format, const uint8_t *writes, const char *folder,
+                                const char *name, const sm_task *const *tasks, int task_count)
 {
     int exists = 0;
     for (int t = 0; t < (format->takes ? task_count : 1) && !exists; t++) {
-        if (!format->takes || format->takes(tasks[t])) {
+        if (writes[t]) {
             char *path = path_of(format, folder, name, format->takes ? tasks[t] : NULL);
             exists = sm_file_exists(path);
             sm_free(path);
@@ -487,13 +549,13 @@ int sm_prediction_format_exists(const sm_prediction_format *format, const char *
     return exists;
 }
 
-sm_status sm_prediction_format_write(const sm_prediction_format *format, const char *folder,
+sm_status sm_prediction_format_write(const sm_prediction_format *format, const uint8_t *writes, const char *folder,
                                      const sm_predicted_image *image)
 {
     sm_status status = SM_OK;
     for (int t = 0; t < (format->takes ? image->task_count : 1); t++) {
         const sm_task_prediction *task = format->takes ? &image->tasks[t] : NULL;
-        if (!task || format->takes(task->task)) {
+        if (writes[t]) {
             char *path = path_of(format, folder, image->name, task ? task->task : NULL);
             status = sm_make_folder_of(path);
             status = status == SM_OK ? format->write(image, task, path) : status;
