@@ -159,6 +159,14 @@ static void mistakes_name_file_line_key_and_what_is_allowed(void)
         {"[task.2nd]\n", "bad.ini:1: [task.2nd]: '2nd' is not a name"},
         {"[task.]\n", "'' is not a name"},
         {"[task.a.b]\n", "'a.b' is not a name"},
+        {"[task]\n", "[task] lacks a name: expected [task.NAME]"},
+        {"[taks.one]\n", "unknown section [taks.one], did you mean [task.one]?"},
+        {"[heads.one]\n", "unknown section [heads.one], did you mean [head.one]?"},
+        {"[run]\nlerning_rate = 3\n", "[run] has no key 'lerning_rate', did you mean 'learning_rate' of [optimizer]?"},
+        {"[task.one]\nwieght = 3\n", "bad.ini:2: [task.one] has no key 'wieght', did you mean 'weight'?"},
+        {"[task.one]\nkind = semantc\n",
+         "[task.one] kind = 'semantc': expected one of semantic|depth, did you mean 'semantic'?"},
+        {"[run]\nverbose = ture\n", "'ture': expected true or false, did you mean 'true'?"},
         {"[run]\nepochs = ten\n", "bad.ini:2: [run] epochs = 'ten': expected an integer, 1 .. 1000"},
         {"[run]\nepochs = 1.5\n", "expected an integer"},
         {"[run]\nepochs = 7x\n", "expected an integer"},
@@ -166,7 +174,8 @@ static void mistakes_name_file_line_key_and_what_is_allowed(void)
         {"[run]\nepochs = 0\n", "[run] epochs = '0': expected an integer, 1 .. 1000"},
         {"[run]\nseed = 9223372036854775808\n", "expected an integer"},
         {"[run]\nverbose = maybe\n", "[run] verbose = 'maybe': expected true or false"},
-        {"[optimizer]\nkind = adam\n", "[optimizer] kind = 'adam': expected one of sgd|adamw"},
+        {"[optimizer]\nkind = adam\n", "[optimizer] kind = 'adam': expected one of sgd|adamw, did you mean 'adamw'?"},
+        {"[optimizer]\nkind = cg\n", "[optimizer] kind = 'cg': expected one of sgd|adamw"},
         {"[optimizer]\nkind = sgd|adamw\n", "expected one of sgd|adamw"},
         {"[optimizer]\nlearning_rate = -1\n", "'-1': expected a number, at least 0"},
         {"[optimizer]\nlearning_rate = nan\n", "'nan': expected a number"},
@@ -178,6 +187,7 @@ static void mistakes_name_file_line_key_and_what_is_allowed(void)
         {"[optimizer]\nmilestones = 1,2.5\n", "expected integers"},
         {"[optimizer]\nbetas = 0.9, 2\n", "expected numbers separated by commas, each 0 .. 1"},
         {"[optimizer]\nmetrics = iou, foo\n", "expected a list of iou|depth|error"},
+        {"[optimizer]\nmetrics = iou, eror\n", "expected a list of iou|depth|error, did you mean 'error'?"},
         {"[run]\nepochs = 3\n[optimizer]\n[run]\nepochs = 3\n",
          "bad.ini:5: [run] epochs stands twice in this file, first at"},
         {"[run]\nepochs\n", "bad.ini:2: 'epochs' is neither [section] nor key = value"},
@@ -312,7 +322,8 @@ static void set_overrides_and_checks_like_a_file(void)
     sm_config_free(config);
 
     refuses_set("run.epochs", "'run.epochs': expected section.key=value");
-    refuses_set("epochs=3", "'epochs=3': expected section.key=value");
+    refuses_set("epochs=3", "'epochs=3': expected section.key=value, did you mean run.epochs=...?");
+    refuses_set("wieght=3", "expected section.key=value, did you mean task.NAME.weight=...?");
     refuses_set(".epochs=3", "expected section.key=value");
     refuses_set("run.=3", "expected section.key=value");
     refuses_set("run.epoch=3", "did you mean 'epochs'?");
@@ -360,11 +371,61 @@ static void an_including_file_overrides_what_it_includes(void)
     CU_ASSERT_STRING_EQUAL(sm_config_text_of(config, "run", "title"), "deep");
     const char *const *sections;
     CU_ASSERT(sm_config_sections(config, "task", &sections) == 2 && strcmp(sections[1], "task.second") == 0);
-    sm_config_free(config);
 
+    /* each value is known by the line where it stands, and the resolved text holds all of them */
+    CU_ASSERT(sm_config_fail(config, "run", "title", "no") == SM_ERR_CONFIG);
+    SM_TEST_MESSAGE("/sub/../deep.ini:4: [run] title = deep: no");
+    CU_ASSERT(sm_config_fail(config, "run", "seed", "no") == SM_ERR_CONFIG);
+    SM_TEST_MESSAGE("/sub/base.ini:4: [run] seed = 5: no");
+    CU_ASSERT(sm_config_fail(config, "run", "epochs", "no") == SM_ERR_CONFIG);
+    SM_TEST_MESSAGE("/top.ini:4: [run] epochs = 3: no");
+    char *resolved = sm_config_text(config);
+    CU_ASSERT(strstr(resolved, "epochs = 3\n") && strstr(resolved, "seed = 5\n") && strstr(resolved, "title = deep\n"));
+    CU_ASSERT(strstr(resolved, "[task.base]\n") && !strstr(resolved, "include"));
+    sm_free(resolved);
+    sm_config_free(config);
+}
+
+/* One file after another, each including the next twice, would be read 2^24 times. */
+static void a_file_is_included_once(void)
+{
+    char name[32], text[128];
+    for (int i = 0; i < 24; i++) {
+        snprintf(name, sizeof name, "twice%d.ini", i);
+        snprintf(text, sizeof text, "include = twice%d.ini\n; again\ninclude = ./twice%d.ini\n", i + 1, i + 1);
+        written(name, text);
+    }
+    written("twice24.ini", "[run]\nepochs = 3\n");
+    refuses("include = twice0.ini\n", SM_ERR_CONFIG, "twice23.ini:3: include = ./twice24.ini: ");
+    refuses("include = twice0.ini\n", SM_ERR_CONFIG, "is included already, at ");
+    refuses("include = twice0.ini\n", SM_ERR_CONFIG, "twice23.ini:1: once is enough");
+
+    /* by two others: what the first one of them overrides would be undone */
+    written("left.ini", "include = twice24.ini\n[run]\nepochs = 4\n");
+    written("right.ini", "include = twice24.ini\n");
+    refuses("include = left.ini\ninclude = right.ini\n", SM_ERR_CONFIG, "right.ini:1: include = twice24.ini: ");
+    refuses("include = left.ini\ninclude = right.ini\n", SM_ERR_CONFIG, "left.ini:1: once is enough");
+
+    for (int i = 0; i < 70; i++) {
+        snprintf(name, sizeof name, "far%d.ini", i);
+        snprintf(text, sizeof text, "include = far%d.ini\n", i + 1);
+        written(name, text);
+    }
+    written("far70.ini", "");
+    refuses("include = far0.ini\n", SM_ERR_CONFIG, "files include each other more than 64 deep");
+    sm_config *config = fresh();
+    SM_TEST_OK(sm_config_read(config, written("top.ini", "include = far10.ini\n"))); /* 62 files */
+    sm_config_free(config);
+}
+
+static void a_ring_of_includes_is_named(void)
+{
+    char folder[512];
+    snprintf(folder, sizeof folder, "%s/sub", sm_test_folder());
+    SM_TEST_OK(sm_make_folders(folder));
     written("a.ini", "include = sub/b.ini\n");
     written("sub/b.ini", "; comment\ninclude = ../a.ini\n");
-    config = fresh();
+    sm_config *config = fresh();
     CU_ASSERT(sm_config_read(config, (snprintf(path, sizeof path, "%s/a.ini", sm_test_folder()), path)) ==
               SM_ERR_CONFIG);
     SM_TEST_MESSAGE("sub/b.ini:2: include = ../a.ini: ");
@@ -409,6 +470,8 @@ static void nothing_is_leaked(void)
 {
     size_t before = sm_memory_held_bytes();
     an_including_file_overrides_what_it_includes();
+    a_file_is_included_once();
+    a_ring_of_includes_is_named();
     a_former_word_is_refused_but_read_where_it_was_stored();
     set_overrides_and_checks_like_a_file();
     the_resolved_text_gives_the_same_config();
@@ -429,6 +492,8 @@ int main(int argc, char **argv)
     SM_TEST(set_overrides_and_checks_like_a_file);
     SM_TEST(a_former_word_is_refused_but_read_where_it_was_stored);
     SM_TEST(an_including_file_overrides_what_it_includes);
+    SM_TEST(a_file_is_included_once);
+    SM_TEST(a_ring_of_includes_is_named);
     SM_TEST(the_reference_names_every_key);
     SM_TEST(nothing_is_leaked);
     return sm_test_end();

@@ -1,6 +1,6 @@
 /** \file
  * What the files config*.c share: config.c holds sections and keys and answers questions, config_value.c knows what a text may be, config_read.c
- * takes files and assignments apart. */
+ * takes files and assignments apart, config_unknown.c answers what no table declares. */
 #ifndef SIGMATIC_IO_CONFIG_PRIVATE_H
 #define SIGMATIC_IO_CONFIG_PRIVATE_H
 
@@ -89,6 +89,34 @@ sm_config_entry *sm_config_find(const sm_config *config, const char *section, co
 
 /** Gives [section] an entry with its default for each key that is declared for it. */
 void sm_config_add_section(sm_config *config, const char *section);
+/** \} */
+
+/** \name What is not declared (config_unknown.c) */
+/** \{ */
+
+/** A position for messages: "file:line", "--set". */
+typedef struct sm_config_place {
+    const char *name;
+    int line; /* 0: none */
+} sm_config_place;
+
+/** \return freed with sm_free() */
+char *sm_config_place_text(sm_config_place at);
+
+/** \return SM_ERR_CONFIG, the message behind the place */
+sm_status sm_config_fail_at(sm_config_place at, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/** \return the declared name ("task.NAME") of [section], or NULL */
+const char *sm_config_declared(const sm_config *config, const char *section);
+
+/** \return SM_ERR_CONFIG, naming the nearest section, or all */
+sm_status sm_config_unknown_section(const sm_config *config, const char *section, sm_config_place at);
+
+/** \return SM_ERR_CONFIG, naming the nearest key of [section], the section that has the key, or all keys */
+sm_status sm_config_unknown_key(const sm_config *config, const char *section, const char *name, sm_config_place at);
+
+/** \return "run.batch" for the name of a key without its section, or for a similar one; NULL; freed with sm_free() */
+char *sm_config_guess(const sm_config *config, const char *name);
 /** \} */
 
 #endif

@@ -1,9 +1,11 @@
 /* What a text may be: types, limits, choices, lists. */
+#define _XOPEN_SOURCE 700
 #include "io/config_private.h"
 
 #include "io/string_list.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/nearest.h>
 
 #include <assert.h>
 #include <ctype.h>
@@ -74,6 +76,23 @@ const char *sm_config_allowed(const sm_key *key, sm_config_reason *why)
                  types[key->type].is_list ? "each " : "", limits);
     } else {
         snprintf(why->text, sizeof why->text, "expected %s", types[key->type].expected);
+    }
+    return why->text;
+}
+
+/* Adds to what is allowed the choice that was probably meant by `word`. */
+static const char *allowed_choice(const sm_key *key, const char *choices, const char *word, sm_config_reason *why)
+{
+    char words[512];
+    sm_nearest nearest = {.wanted = word};
+    snprintf(words, sizeof words, "%s", choices);
+    for (char *rest, *choice = strtok_r(words, "|", &rest); choice; choice = strtok_r(NULL, "|", &rest)) {
+        sm_nearest_consider(&nearest, choice);
+    }
+    sm_config_allowed(key, why);
+    size_t length = strlen(why->text);
+    if (nearest.best) {
+        snprintf(why->text + length, sizeof why->text - length, ", did you mean '%s'?", nearest.best);
     }
     return why->text;
 }
@@ -234,8 +253,10 @@ static const char *parse_texts(const sm_key *key, sm_config_value *v, sm_config_
     char **split = v->texts, **meant = sm_alloc_zeroed(v->count * sizeof *meant);
     for (size_t i = 0; i < v->count && !problem; i++) {
         problem = sm_config_text_parse(split[i], key->type == SM_KEY_PATHS, &meant[i]);
-        if (!problem && (*meant[i] == '\0' || (key->choices && choice_position(key->choices, meant[i]) < 0))) {
+        if (!problem && *meant[i] == '\0') {
             problem = sm_config_allowed(key, why);
+        } else if (!problem && key->choices && choice_position(key->choices, meant[i]) < 0) {
+            problem = allowed_choice(key, key->choices, meant[i], why);
         }
     }
     v->texts = problem ? NULL : sm_strings_pack((const char *const *)meant, v->count);
@@ -253,8 +274,7 @@ const char *sm_config_value_parse(const sm_key *key, const char *text, sm_config
     v->text = sm_strdup(text);
     switch (key->type) {
     case SM_KEY_BOOL:
-        good = parse_bool(text, &v->integer);
-        break;
+        return parse_bool(text, &v->integer) ? NULL : allowed_choice(key, "true|false", text, why);
     case SM_KEY_INTEGER:
         good = parse_integer(key, text, &v->integer);
         break;
@@ -263,8 +283,7 @@ const char *sm_config_value_parse(const sm_key *key, const char *text, sm_config
         break;
     case SM_KEY_CHOICE:
         v->integer = choice_position(key->choices, text);
-        good = v->integer >= 0;
-        break;
+        return v->integer >= 0 ? NULL : allowed_choice(key, key->choices, text, why);
     case SM_KEY_TEXT:
     case SM_KEY_PATH:
         return sm_config_text_parse(text, key->type == SM_KEY_PATH, &v->meant);

@@ -10,7 +10,7 @@
  *     [task.semantic]             ; an instance of a section declared as "task.NAME"
  *     weight = 2
  *
- * A key may stand once in a file. A text, path or list item that begins with a quote (") ends with the next one. Later reads and sets override earlier ones. Relative paths mean the working directory; the resolved text keeps all as written.
+ * A key may stand once in a file, and a file is included once, by itself or by another: what it says a second time would undo what was said since. A text, path or list item that begins with a quote (") ends with the next one. Later reads and sets override earlier ones. Relative paths mean the working directory; the resolved text keeps all as written.
  * Not collective; not thread-safe while it is changed. */
 #ifndef SIGMATIC_IO_CONFIG_H
 #define SIGMATIC_IO_CONFIG_H
@@ -61,7 +61,7 @@ sm_config *sm_config_new(const sm_key *const *tables);
 /** NULL is legal. */
 void sm_config_free(sm_config *config);
 
-/** Reads a file over what is there. SM_ERR_IO: cannot be read; SM_ERR_CONFIG: any of the mistakes above, an include that includes itself. After a failure the config is only good for freeing. */
+/** Reads a file over what is there. SM_ERR_IO: cannot be read; SM_ERR_CONFIG: any of the mistakes above, a file that includes itself, or that is included twice; messages name the file and line where the key stands. After a failure the config is only good for freeing. */
 sm_status sm_config_read(sm_config *config, const char *path);
 
 /** Reads text, e.g. of sm_config_text() from a checkpoint. `name` takes the file's place in messages; `include` is refused.
