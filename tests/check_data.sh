@@ -73,6 +73,11 @@ write("twice.h5", repeat)
 write("outside.h5", at("val/semantic", 2, (1, 3, 4)))
 write("infinite.h5", at("train/disparity", np.inf, (1, 4, 5)))
 write("negative.h5", at("train/disparity", -1, (1, 4, 5)))
+def strip(file):
+    for split in "train", "val":
+        for target in "semantic", "instance", "disparity", "depth":
+            del file[f"{split}/{target}"]
+write("images.h5", strip)
 write("two_damaged.h5", lambda file: (at("train/disparity", -1, (1, 4, 5))(file), at("train/disparity", -2, (0, 4, 5))(file)))
 PYTHON
 
@@ -187,4 +192,9 @@ expect "the same image twice" warns twice.h5 "/val 'val-1' is the same image as 
 expect "the same image twice, on three ranks" run_ranks 3 data check twice.h5 --no-sheet --json
 expect "the same image twice: all of them" json '
 assert [(d["first"]["name"], d["again"]["name"]) for d in result["duplicates"]] == [("train-0", "train-1"), ("train-0", "val-1")]'
+
+# ---- bench --data ----
+
+expect "bench --data of images alone" run 0 bench --data --steps 1 --warmup 0 --set data.train=images.h5
+expect "bench --data of images alone: says so" holds out '^loader at 8x8, 1 process x 1 worker, images alone$'
 report_end

@@ -216,6 +216,18 @@ alike "cluster_max_distance" "cluster_distance, 3 px" -- task.x.kind=instance ta
 "$program" train good.ini --overwrite --dry-run --set task.depth.cluster_distance=3 >out 2>&1
 expect "a key of another kind of task has no effect" \
     grep -q 'warning: .*cluster_distance = 3 has no effect: .*task.depth.kind = instance' out
+sizes_say() { # PATTERN SETTING...: what a dry run of images of 32 x 32 says of sizes; nothing if the pattern is empty
+    local pattern=$1 sets=()
+    shift
+    for setting; do sets+=(--set "data.$setting"); done
+    "$program" train good.ini --overwrite --dry-run "${sets[@]}" 2>&1 | grep -E 'data\.(crop_)?height' >out
+    if [ -z "$pattern" ]; then [ ! -s out ]; else grep -qE -- "$pattern" out; fi || { cat out; return 1; }
+}
+expect "crops that no image fills" \
+    sizes_say 'warning: data.crop_height, .*64 x 64 .* are 32 x 32 .*1\.5 times .*at least 44 % of every crop' crop_{height,width}=64 scale_max=1.5
+expect "crops that the largest scale fills" sizes_say "" crop_{height,width}=64 scale_max=2
+expect "enlarged images" sizes_say 'stored at 32 x 32 are enlarged to 64 x 64' {height,width}=64
+expect "bent images" sizes_say 'stored at 32 x 32 become 16 x 32, of other proportions' height=16 width=32
 
 # ---- data ----
 

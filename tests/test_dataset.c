@@ -7,6 +7,7 @@
 #include <sigmatic/data/dataset.h>
 #include <sigmatic/data/dataset_writer.h>
 #include <sigmatic/data/scenes_dataset.h>
+#include <sigmatic/data/target_picture.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/io/h5.h>
 
@@ -373,6 +374,11 @@ static void check_python_file(const char *path)
     CU_ASSERT(sm_dataset_count(dataset) == 3 && !sm_dataset_has_checksums(dataset));
     CU_ASSERT(sm_dataset_input(dataset)->mean[0] == 0.5 && strcmp(sm_dataset_name(dataset, 2), "x2") == 0);
     CU_ASSERT(!sm_dataset_target(dataset, "instance") && sm_dataset_target(dataset, "semantic")->classes->count == 3);
+    for (int c = 0; c < 3; c++) { /* a file without palette */
+        uint8_t rgb[3];
+        sm_picture_number(c, rgb);
+        CU_ASSERT(memcmp(sm_dataset_target(dataset, "semantic")->classes->palette[c], rgb, sizeof rgb) == 0);
+    }
     sm_sample_storage *storage = sm_sample_storage_new(dataset);
     SM_TEST_OK(sm_dataset_read(dataset, 2, storage, &sample));
     CU_ASSERT(isnan(sample.baseline_metres) && sample.original_width == 7);

@@ -392,6 +392,33 @@ static void folders_of_splits_lie_either_way(void)
     }
 }
 
+static void splits_have_synonyms_and_further_names(void)
+{
+    static const char *const splits[] = {"train", "val", "test", "extra-1"};
+    const folder_tree_options options = {.describe = "[image]\nsplits = extra-1\n"};
+    folder_tree_begin("synonyms");
+    for (int i = 0; i < 5; i++) {
+        char *name = sm_format("%d.png", i);
+        folder_tree_image(name, i);
+        sm_free(name);
+    }
+    folder_tree_text("list.csv",
+                     "image,split\n0.png,extra-1\n1.png,Training\n2.png,valid\n3.png,testing\n4.png,VALIDATION\n");
+    folder_tree_image("root/images/training/1.png", 1);
+    folder_tree_image("root/images/validation/2.png", 2);
+    folder_tree_image("root/images/valid/4.png", 4);
+    folder_tree_image("root/test/images/3.png", 3);
+    folder_tree_image("root/extra-1/images/0.png", 0);
+    for (int f = 0; f < 2; f++) {
+        SM_TEST_OK(folder_tree_import(f == 0 ? "list.csv" : "root", &options));
+        for (int s = 0; s < 4; s++) {
+            sm_dataset *dataset = folder_tree_open(splits[s]);
+            CU_ASSERT(sm_dataset_count(dataset) == (s == 1 ? 2 : 1));
+            sm_dataset_close(dataset);
+        }
+    }
+}
+
 static void classes_may_be_folders(void)
 {
     const folder_tree_options options = {.describe = "[target.animal]\nkind = class\n"};
@@ -588,6 +615,7 @@ int main(int argc, char **argv)
     SM_TEST(a_crop_of_parts_of_pixels_keeps_the_camera);
     SM_TEST(sparse_maps_keep_their_only_values);
     SM_TEST(folders_of_splits_lie_either_way);
+    SM_TEST(splits_have_synonyms_and_further_names);
     SM_TEST(classes_may_be_folders);
     SM_TEST(numbers_are_ids_but_for_those_with_zeros_in_front);
     SM_TEST(images_alone_are_enough);

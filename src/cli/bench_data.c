@@ -78,7 +78,24 @@ done:
     return status;
 }
 
-/* A task of the first kind that learns it, for each target of the dataset that is some kind's own. */
+/* The kind whose own target it is, else the first that can learn it; NULL: none can. */
+static const sm_task_kind *kind_of(const sm_target *target)
+{
+    const sm_task_kind *found = NULL;
+    for (int k = 0; sm_task_kinds[k]; k++) {
+        const sm_task_kind *kind = sm_task_kinds[k];
+        int fits = kind->learns == target->type && kind->scope == target->scope &&
+                   (kind->scaling == SM_SCALINGS || kind->scaling == target->scaling) &&
+                   (kind->components == 0 || kind->components == target->components);
+        if (fits && kind->target && strcmp(kind->target, target->name) == 0) {
+            return kind;
+        }
+        found = fits && !found ? kind : found;
+    }
+    return found;
+}
+
+/* A task for each target that some kind learns; without any the images alone are measured. */
 static sm_status make_tasks(data_bench *d)
 {
     sm_status status = SM_OK;
@@ -87,11 +104,7 @@ static sm_status make_tasks(data_bench *d)
     int count;
     const sm_target *const *targets = sm_dataset_targets(d->run.dataset, &count);
     for (int t = 0; t < count; t++) {
-        const sm_task_kind *kind = NULL;
-        for (int k = 0; sm_task_kinds[k] && !kind; k++) {
-            const char *own = sm_task_kinds[k]->target;
-            kind = own && strcmp(own, targets[t]->name) == 0 ? sm_task_kinds[k] : NULL;
-        }
+        const sm_task_kind *kind = kind_of(targets[t]);
         if (kind) {
             text =
                 sm_format("[run]\nbatch = 1\nsteps = 1\n[data]\ntrain = unknown\n[task.any]\nkind = %s\ntarget = %s\n",
@@ -105,9 +118,6 @@ static sm_status make_tasks(data_bench *d)
             config = NULL;
             text = NULL;
         }
-    }
-    if (d->task_count == 0) {
-        status = sm_fail(SM_ERR_INPUT, "bench: the dataset has none of the targets that tasks learn by themselves");
     }
 done:
     sm_config_free(config);
@@ -237,9 +247,14 @@ static void print_row(const char *label, const rates *found)
 static void print_table(const data_bench *d)
 {
     int workers = (int)sm_config_integer(d->run.config, "data", "workers"), procs = sm_comm_size(d->run.comm);
-    printf("loader at %dx%d, %d process%s x %d worker%s, %d task%s\n\n%-46s %10s %13s\n", d->augmentation.height,
-           d->augmentation.width, procs, procs > 1 ? "es" : "", workers, workers > 1 ? "s" : "", d->task_count,
-           d->task_count > 1 ? "s" : "", "", "images/s", "CPU ms/image");
+    printf("loader at %dx%d, %d process%s x %d worker%s, ", d->augmentation.height, d->augmentation.width, procs,
+           procs > 1 ? "es" : "", workers, workers > 1 ? "s" : "");
+    if (d->task_count == 0) {
+        printf("images alone\n\n");
+    } else {
+        printf("%d task%s\n\n", d->task_count, d->task_count > 1 ? "s" : "");
+    }
+    printf("%-46s %10s %13s\n", "", "images/s", "CPU ms/image");
     for (int r = 0; r < ROWS; r++) {
         print_row(rows[r].label, &d->rows[r]);
     }

@@ -1,6 +1,8 @@
+#include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/data/data_options.h>
 
+#include <math.h>
 #include <stddef.h>
 
 const sm_key sm_data_keys[] = {
@@ -111,4 +113,31 @@ sm_status sm_data_augmentation(const sm_config *config, const sm_dataset *train,
     }
 done:
     return status;
+}
+
+/* How much of an axis of the crop the image can cover. */
+static double covered(int length, double scale, int crop)
+{
+    return fmin(length * scale / crop, 1);
+}
+
+void sm_data_remark_sizes(const sm_augmentation *a, const sm_dataset *train)
+{
+    const double bent = 1.05; /* proportions that anyone would see are others */
+    const sm_input *stored = sm_dataset_input(train);
+    double high = (double)a->height / stored->height, wide = (double)a->width / stored->width;
+    double share = covered(a->height, a->scale_max, a->crop_height) * covered(a->width, a->scale_max, a->crop_width);
+    if (share < 1) {
+        sm_log_warning("data.crop_height, crop_width: %d x %d is larger than the images, which are %d x %d and at most "
+                       "%.3g times that (data.scale_max): at least %.0f %% of every crop is empty, without labels",
+                       a->crop_height, a->crop_width, a->height, a->width, a->scale_max, 100 * (1 - share));
+    }
+    if (high > 1 || wide > 1) {
+        sm_log_info("data.height, width: images stored at %d x %d are enlarged to %d x %d: more work, no more detail",
+                    stored->height, stored->width, a->height, a->width);
+    }
+    if (fmax(high / wide, wide / high) > bent) {
+        sm_log_info("data.height, width: images stored at %d x %d become %d x %d, of other proportions", stored->height,
+                    stored->width, a->height, a->width);
+    }
 }

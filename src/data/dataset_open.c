@@ -3,9 +3,9 @@
 #include "data/dataset_private.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/data/target_picture.h>
 #include <sigmatic/io/h5.h>
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -186,17 +186,6 @@ static sm_status read_input(const sm_h5 *file, const char *split, file_part *par
 
 /* ---- classes ----------------------------------------------------------------------------------------------------- */
 
-/* A colour for a class of a file without palette: hues far apart. */
-static void make_colour(int class_index, uint8_t colour[3])
-{
-    double hue = 6 * fmod(class_index * 0.618033988749895, 1);
-    for (int c = 0; c < 3; c++) {
-        double distance = fabs(fmod(hue + 6 - 2 * c, 6) - 3); /* 3: the channel's own hue; 0: opposite */
-        double level = fmin(fmax(distance - 1, 0), 1);
-        colour[c] = (uint8_t)(60 + 180 * level);
-    }
-}
-
 /* `count` numbers 0 .. 255 of an attribute; `out` stays as it is without it. */
 static sm_status read_bytes(const sm_h5 *file, const char *object, const char *attribute, size_t expected, uint8_t *out)
 {
@@ -273,7 +262,7 @@ static sm_status read_classes(const sm_h5 *file, const char *object, sm_target *
         goto done;
     }
     for (size_t c = 0; c < count; c++) {
-        make_colour((int)c, palette[c]);
+        sm_picture_number((int)c, palette[c]);
     }
     SM_TRY(read_bytes(file, object, "palette", 3 * count, palette[0]));
     SM_TRY(read_bytes(file, object, "thing", count, thing));

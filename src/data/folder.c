@@ -14,9 +14,6 @@
 
 enum { DESCRIBE, SPLIT, SEED }; /* the options */
 
-static const char *const split_names[] = {"train", "val", "test"};
-enum { SPLITS = 3 };
-
 /* ---- splits ------------------------------------------------------------------------------------------------------- */
 
 /* A sample's place in an order that its name and the seed decide. */
@@ -50,16 +47,16 @@ static sm_status draw_splits(const folder_description *d, folder_samples *sample
         draws[i] = draw_of(d, samples->samples[i].name, i);
     }
     qsort(draws, samples->count, sizeof *draws, compare_draws);
-    for (int s = 0; s < SPLITS; s++) {
+    for (int s = 0; s < FOLDER_SPLITS; s++) {
         until += d->fractions[s];
         size_t end = (size_t)((double)samples->count * until / total + 0.5);
         if (d->fractions[s] > 0 && end == first) {
-            status = sm_fail(SM_ERR_INPUT, "%s: --split gives %s none of %zu samples", d->root, split_names[s],
+            status = sm_fail(SM_ERR_INPUT, "%s: --split gives %s none of %zu samples", d->root, folder_split_names[s],
                              samples->count);
             break;
         }
         for (; first < end; first++) {
-            samples->samples[draws[first].sample].split = sm_strdup(split_names[s]);
+            samples->samples[draws[first].sample].split = sm_strdup(folder_split_names[s]);
         }
     }
     sm_free(draws);
@@ -85,70 +82,30 @@ static sm_status split_samples(const folder_description *d, folder_samples *samp
     sm_log_info("%s: no splits: all %zu samples are train; --split 0.8,0.2 makes train and val", d->root,
                 samples->count);
     for (size_t i = 0; i < samples->count; i++) {
-        samples->samples[i].split = sm_strdup(split_names[0]);
+        samples->samples[i].split = sm_strdup(folder_split_names[0]);
     }
     return SM_OK;
 }
 
 /* ---- listing ------------------------------------------------------------------------------------------------------ */
 
-/* A split's name becomes that of a group of the file. */
-static int is_split_name(const char *name)
+/* The splits that have samples, in the order of the file: train, val, test, then those of the description.
+ * \return how many */
+static int list_splits(const folder_description *d, const folder_samples *samples,
+                       const char *names[SM_IMPORT_SPLITS_MAX])
 {
-    size_t length = strlen(name);
-    for (const char *c = name; *c; c++) {
-        if (!isalnum((unsigned char)*c) && *c != '_' && *c != '-') {
-            return 0;
+    int count = 0;
+    for (size_t s = 0; s < FOLDER_SPLITS + d->split_count; s++) {
+        const char *name = s < FOLDER_SPLITS ? folder_split_names[s] : d->splits[s - FOLDER_SPLITS];
+        size_t i = 0;
+        while (i < samples->count && strcmp(samples->samples[i].split, name) != 0) {
+            i++;
+        }
+        if (i < samples->count) {
+            names[count++] = name;
         }
     }
-    return length > 0 && length < SM_IMPORT_SPLIT_BYTES;
-}
-
-static sm_status check_split_name(const folder_description *d, const folder_sample *sample)
-{
-    if (!is_split_name(sample->split)) {
-        return sm_fail(SM_ERR_INPUT, "%s: split '%s': expected up to %d letters, digits, '_' and '-'",
-                       folder_place_of(d, sample), sample->split, SM_IMPORT_SPLIT_BYTES - 1);
-    }
-    return SM_OK;
-}
-
-/* The splits in the order of the file: train, val, test, then others as they come. */
-static sm_status list_splits(const folder_description *d, const folder_samples *samples,
-                             const char *names[SM_IMPORT_SPLITS_MAX], int *count)
-{
-    const char *all[SPLITS + SM_IMPORT_SPLITS_MAX];
-    int used[SPLITS + SM_IMPORT_SPLITS_MAX] = {0}, all_count = SPLITS;
-    memcpy(all, split_names, sizeof split_names);
-    *count = 0;
-    for (size_t i = 0; i < samples->count; i++) {
-        const folder_sample *sample = &samples->samples[i];
-        sm_status status = check_split_name(d, sample);
-        int s = 0;
-        while (s < all_count && strcmp(all[s], sample->split) != 0) {
-            s++;
-        }
-        if (status == SM_OK && s == SPLITS + SM_IMPORT_SPLITS_MAX) {
-            status = sm_fail(SM_ERR_INPUT, "%s: '%s' is one more than the %d splits that a file may have",
-                             folder_place_of(d, sample), sample->split, SM_IMPORT_SPLITS_MAX);
-        }
-        if (status != SM_OK) {
-            return status;
-        }
-        all[s] = sample->split;
-        used[s] = 1;
-        all_count += s == all_count;
-    }
-    for (int s = 0; s < all_count; s++) {
-        if (used[s] && *count == SM_IMPORT_SPLITS_MAX) {
-            return sm_fail(SM_ERR_INPUT, "%s: more than %d splits, '%s' among them", d->root, SM_IMPORT_SPLITS_MAX,
-                           all[s]);
-        }
-        if (used[s]) {
-            names[(*count)++] = all[s];
-        }
-    }
-    return SM_OK;
+    return count;
 }
 
 static int compare_names(const void *a, const void *b)
@@ -182,13 +139,12 @@ static sm_status list_samples(const char *root, sm_import_list *list)
     sm_status status = SM_OK;
     const folder_description *d = sm_import_importer(list)->user;
     const char *splits[SM_IMPORT_SPLITS_MAX];
-    int count;
     folder_samples samples = {.kind_count = d->kind_count};
     (void)root;
     SM_TRY(folder_find_samples(d, &samples));
     SM_TRY(split_samples(d, &samples));
-    SM_TRY(list_splits(d, &samples, splits, &count));
     SM_TRY(check_unique(d, &samples));
+    int count = list_splits(d, &samples, splits);
     for (int s = 0; s < count; s++) {
         for (size_t i = 0; i < samples.count; i++) {
             const folder_sample *sample = &samples.samples[i];
@@ -261,12 +217,12 @@ static void free_importer(sm_importer *importer)
 }
 
 /* "0.8,0.2", "8,1,1": shares of train, val and test. */
-static sm_status read_fractions(const char *text, double fractions[3])
+static sm_status read_fractions(const char *text, double fractions[FOLDER_SPLITS])
 {
     const char *at = text;
     int count = 0;
     double total = 0;
-    for (char *end = NULL; count < SPLITS; at = end + 1) {
+    for (char *end = NULL; count < FOLDER_SPLITS; at = end + 1) {
         fractions[count] = strtod(at, &end);
         total += fractions[count];
         if (end == at || !(fractions[count] >= 0) || (*end != ',' && *end != '\0')) {

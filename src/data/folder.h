@@ -66,6 +66,10 @@ typedef struct folder_camera {
     const char *baseline_metres, *fx_pixels;
 } folder_camera;
 
+/** The splits that every file may have, in their order. */
+enum { FOLDER_SPLITS = 3 };
+extern const char *const folder_split_names[FOLDER_SPLITS];
+
 /** A whole description with the options of the command. */
 typedef struct folder_description {
     sm_config *config;
@@ -74,10 +78,12 @@ typedef struct folder_description {
     const char *root;     /**< the folder, or the manifest */
     int has_manifest;
     const char *image_column, *split_column, *image_folder, *image_suffix;
+    const char *const *splits; /**< names beside train, val and test */
+    size_t split_count;
     folder_target *targets;
     int target_count;
     folder_camera camera;
-    double fractions[3]; /**< of train, val, test; 0, 0, 0: not asked for */
+    double fractions[FOLDER_SPLITS]; /**< of train, val, test; 0, 0, 0: not asked for */
     uint64_t seed;
     sm_import_kind kinds[SM_IMPORT_KINDS_MAX]; /**< image, targets, then these two, -1 where there is none */
     int camera_kind, row_kind, kind_count;
@@ -92,6 +98,17 @@ sm_status folder_describe(folder_description *description);
 
 /** Undoes it; the config stays. */
 void folder_description_clear(folder_description *description);
+
+/** What a folder, or a cell of the manifest, is called, and the split that it means: "validation" is val. */
+typedef struct folder_split {
+    const char *word, *split;
+} folder_split;
+/** \return those that are known, then those of the description; words NULL past the last. */
+folder_split folder_split_at(const folder_description *description, size_t i);
+/** \return the split that a word means, in any case of letters; NULL: none. */
+const char *folder_split_of(const folder_description *description, const char *word);
+/** Reads the description's own. \return SM_ERR_CONFIG */
+sm_status folder_describe_splits(folder_description *description);
 
 /** \return 1 if the names of the target's classes are not given, but may be found by folder_find_names(). */
 int folder_names_are_found(const folder_target *target);

@@ -15,7 +15,10 @@ static const char image[] = "image", target[] = "target.NAME", camera[] = "camer
 
 static const sm_key keys[] = {
     {image, "column", SM_KEY_TEXT, "image", 0, 0, NULL, NULL, "of the manifest: paths of the images"},
-    {image, "split_column", SM_KEY_TEXT, "split", 0, 0, NULL, NULL, "of the manifest: train, val, ...; may be missing"},
+    {image, "split_column", SM_KEY_TEXT, "split", 0, 0, NULL, NULL,
+     "of the manifest: train (or training), val (validation, valid), test (testing); may be missing"},
+    {image, "splits", SM_KEY_TEXTS, "", 0, 0, NULL, NULL,
+     "other names that this column and folders of splits may have, kept as they are: extra, test-night"},
     {image, "folder", SM_KEY_TEXT, "images", 0, 0, NULL, NULL,
      "below ROOT, without a manifest; {split} stands for train, val and test"},
     {image, "suffix", SM_KEY_TEXT, "", 0, 0, NULL, NULL, "end of the names before the extension that others lack"},
@@ -436,6 +439,7 @@ sm_status folder_describe(folder_description *d)
     d->split_column = sm_config_text_of(d->config, image, "split_column");
     d->image_folder = sm_config_text_of(d->config, image, "folder");
     d->image_suffix = sm_config_text_of(d->config, image, "suffix");
+    SM_TRY(folder_describe_splits(d));
     d->targets = sm_alloc_zeroed((count > 0 ? count : 1) * sizeof *d->targets);
     for (size_t t = 0; t < count; t++) {
         d->target_count++;

@@ -8,15 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Folders that are a split, and the names of these. */
-static const struct {
-    const char *folder, *split;
-} splits[] = {
-    {"train", "train"}, {"training", "train"}, {"val", "val"},      {"validation", "val"},
-    {"valid", "val"},   {"test", "test"},      {"testing", "test"},
-};
-enum { SPLITS = sizeof splits / sizeof *splits };
-
 static const char place_of_split[] = "{split}";
 
 /* \return `pattern` with the split in its place; freed by the caller */
@@ -226,8 +217,9 @@ sm_status folder_find_in_folders(const folder_description *d, folder_samples *sa
 {
     sm_status status = SM_OK;
     for (size_t f = 0; f < sizeof finds / sizeof *finds && samples->count == 0; f++) {
-        for (int s = 0; s < SPLITS; s++) {
-            SM_TRY(finds[f](d, splits[s].folder, splits[s].split, samples));
+        folder_split split;
+        for (size_t s = 0; (split = folder_split_at(d, s)).word; s++) {
+            SM_TRY(finds[f](d, split.word, split.split, samples));
         }
         if (samples->count == 0) {
             SM_TRY(finds[f](d, NULL, NULL, samples));

@@ -71,6 +71,25 @@ static char *camera_source(const manifest *m, size_t row)
     return *baseline && *fx ? sm_format("%s %s", baseline, fx) : sm_strdup("");
 }
 
+static sm_status fail_split(const folder_description *d, size_t line, const char *cell)
+{
+    char *words = sm_strdup("");
+    folder_split split, next;
+    for (size_t i = 0; (split = folder_split_at(d, i)).word; i++) {
+        next = folder_split_at(d, i + 1);
+        char *longer = sm_format("%s%s%s", words, i == 0 ? "" : next.word ? ", " : " or ", split.word);
+        sm_free(words);
+        words = longer;
+    }
+    char *is = *cell ? sm_format("is '%s'", cell) : sm_strdup("is empty");
+    sm_status status =
+        sm_fail(SM_ERR_INPUT, "%s:%zu: column '%s' %s, expected %s; the key splits of [image] allows others", d->root,
+                line, d->split_column, is, words);
+    sm_free(is);
+    sm_free(words);
+    return status;
+}
+
 static sm_status add_row(const manifest *m, size_t row, folder_samples *samples)
 {
     const folder_description *d = m->description;
@@ -90,15 +109,12 @@ static sm_status add_row(const manifest *m, size_t row, folder_samples *samples)
         sources[d->camera_kind] = camera_source(m, row);
     }
     sources[d->row_kind] = sm_format("%s:%zu", d->root, m->table.lines[row]);
-    const char *split = m->split == NO_COLUMN ? "" : sm_csv_cell(&m->table, row, (size_t)m->split);
+    const char *cell = m->split == NO_COLUMN ? "" : sm_csv_cell(&m->table, row, (size_t)m->split);
+    const char *split = folder_split_of(d, cell);
     const char *dot = strrchr(image, '.'), *slash = strrchr(image, '/');
     int bytes = (int)(dot && (!slash || dot > slash) ? dot - image : (long)strlen(image));
-    folder_samples_add(samples, sm_format("%.*s", bytes, image), *split ? sm_strdup(split) : NULL, sources);
-    if (m->split != NO_COLUMN && *split == '\0') {
-        return sm_fail(SM_ERR_INPUT, "%s:%zu: column '%s' is empty, expected train, val or test", d->root,
-                       m->table.lines[row], d->split_column);
-    }
-    return SM_OK;
+    folder_samples_add(samples, sm_format("%.*s", bytes, image), split ? sm_strdup(split) : NULL, sources);
+    return m->split != NO_COLUMN && !split ? fail_split(d, m->table.lines[row], cell) : SM_OK;
 }
 
 static sm_status find_target_columns(manifest *m)

@@ -195,17 +195,6 @@ done:
     return status;
 }
 
-static int is_split_folder(const char *name)
-{
-    static const char *const known[] = {"train", "training", "val", "validation", "valid", "test", "testing"};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (strcmp(name, known[i]) == 0) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 static sm_status suggest_folder(suggestion *s, const char *name, const char *path)
 {
     static const char *const extensions[] = {".png", ".npy", ".txt", NULL};
@@ -227,7 +216,7 @@ static sm_status suggest_folders(suggestion *s, const char *root, int is_split)
     SM_TRY(sm_import_folder(root, &names, &count));
     for (size_t i = 0; i < count && status == SM_OK; i++) {
         char *path = sm_format("%s/%s", root, names[i]);
-        if (sm_folder_exists(path) && is_split_folder(names[i]) && !is_split) {
+        if (sm_folder_exists(path) && folder_split_of(s->description, names[i]) && !is_split) {
             status = *s->text == '\0' ? suggest_folders(s, path, 1) : SM_OK;
         } else if (sm_folder_exists(path) && strcmp(names[i], s->description->image_folder) != 0) {
             status = suggest_folder(s, names[i], path);

@@ -36,12 +36,18 @@ void sm_picture_hue(double hue, double brightness, uint8_t rgb[3])
     }
 }
 
+/* Hues a golden section apart: those of near numbers differ most. */
+void sm_picture_number(int number, uint8_t rgb[3])
+{
+    sm_picture_hue(0.618033988749895 * number, 0.7 + 0.1 * (number % 4), rgb);
+}
+
 void sm_picture_class(const sm_class_list *classes, int id, uint8_t rgb[3])
 {
     if (classes->palette) {
         memcpy(rgb, classes->palette[id], 3);
     } else {
-        sm_picture_hue((double)id / classes->count, 0.85, rgb);
+        sm_picture_number(id, rgb);
     }
 }
 
@@ -77,14 +83,13 @@ static void draw_labels(const sm_target *target, value_range range, const void *
     }
 }
 
-/* Hues a golden section apart: those of near ids differ most. */
 static void draw_instance(const sm_target *target, value_range range, const void *data, size_t pixel, uint8_t *rgb)
 {
     (void)target;
     (void)range;
     int id = ((const uint16_t *)data)[pixel];
     if (id != 0) {
-        sm_picture_hue(0.618034 * id, 0.7 + 0.1 * (id % 4), rgb);
+        sm_picture_number(id, rgb);
     }
 }
 

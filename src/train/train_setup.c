@@ -15,6 +15,9 @@ static sm_status open_data(sm_training *t)
     SM_TRY(sm_data_open_train(t->config, &t->train));
     SM_TRY(sm_data_open_validation(t->config, &t->validation));
     SM_TRY(sm_data_augmentation(t->config, t->train, &t->augmentation));
+    if (sm_comm_rank(t->comm) == 0) {
+        sm_data_remark_sizes(&t->augmentation, t->train);
+    }
 done:
     return sm_comm_agree(t->comm, status);
 }

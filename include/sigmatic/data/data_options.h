@@ -29,6 +29,10 @@ sm_status sm_data_open_validation(const sm_config *config, sm_dataset **out);
  * \param [out] augmentation  height, width: the whole image as evaluation feeds it; crop_height, crop_width: as training feeds it */
 sm_status sm_data_augmentation(const sm_config *config, const sm_dataset *train, sm_augmentation *augmentation);
 
+/** Tells of sizes that are allowed but hardly meant: warns of crops that no image fills at any scale, and says where images
+ * are enlarged or change their proportions. To be called on one rank. */
+void sm_data_remark_sizes(const sm_augmentation *augmentation, const sm_dataset *train);
+
 #ifdef __cplusplus
 }
 #endif

@@ -21,7 +21,7 @@ extern "C" {
 void sm_target_picture(const sm_target *target, int height, int width, const void *data, double least, double most,
                        uint8_t *rgb);
 
-/** The colour of a class: of its palette, or a vivid one of `classes->count`. */
+/** The colour of a class: of its palette, else sm_picture_number() of its id. */
 void sm_picture_class(const sm_class_list *classes, int id, uint8_t rgb[3]);
 
 /** Dark violet (0) over blue and green to light yellow (1), evenly brighter.
@@ -30,6 +30,10 @@ void sm_picture_ramp(double value, uint8_t rgb[3]);
 
 /** A vivid colour. \param hue  in turns, any number \param brightness  in [0, 1] */
 void sm_picture_hue(double hue, double brightness, uint8_t rgb[3]);
+
+/** A vivid colour of its own for each number from 0 on, those of neighbours far apart: of instances, and of classes
+ * without a palette. */
+void sm_picture_number(int number, uint8_t rgb[3]);
 
 #ifdef __cplusplus
 }
