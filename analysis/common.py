@@ -1,6 +1,17 @@
-"""What the scripts share: reading run logs (also while a run writes them), smoothing, the look of figures."""
+"""What the scripts share: reading our files (run logs also while a run writes them), smoothing, the look of figures.
 
+The one place that knows how they are laid out. In a notebook:
+
+    import sys; sys.path.insert(0, "analysis")
+    import common
+    run = common.Run("runs/demo")
+    run.tasks["depth"].sigma, run.config["optimizer"]["learning_rate"], run.evaluations["val"].metrics["depth"]
+"""
+
+import collections
+import glob
 import os
+import sys
 
 os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")  # a live file is open for writing; must precede h5py
 
@@ -13,8 +24,32 @@ from matplotlib import pyplot
 
 COLOURS = ("#2563a8", "#d1602b", "#2f8f5b", "#8a4fa3", "#b8901f", "#c23b5e", "#3a9ca6", "#6b6b6b")
 INK, FAINT = "#22262b", "#9aa1a9"
-UNITS = {"miou": "mean IoU, %", "pixel_accuracy": "pixel accuracy, %", "error_pixels": "mean error, px",
-         "error_metres": "mean error, m", "rms_pixels": "RMS error, px"}
+
+# Of every metric: what a table or an axis calls it, and whether more is better. A task's first one here is what training
+# calls "best" by. "{unit}": the target's own.
+METRICS = {
+    "miou": ("mean IoU, %", True), "error_pixels": ("mean error, px", False), "error_metres": ("mean error, m", False),
+    "mean_degrees": ("mean angle, deg", False), "accuracy": ("accuracy, %", True), "f1": ("F1, %", True),
+    "error": ("mean error, {unit}", False), "pixel_accuracy": ("pixel accuracy, %", True),
+    "category_iou": ("category IoU, %", True), "iiou": ("iIoU, %", True), "category_iiou": ("category iIoU, %", True),
+    "ap": ("AP, %", True), "ap50": ("AP at 0.5, %", True), "rms_pixels": ("RMS error, px", False),
+    "rms_metres": ("RMS error, m", False), "abs_rel": ("relative error", False),
+    "sq_rel": ("squared relative error, m", False), "log_rms": ("RMS error of ln", False),
+    "delta1": ("within 1.25, %", True), "delta2": ("within 1.25², %", True), "delta3": ("within 1.25³, %", True),
+    "median_degrees": ("median angle, deg", False), "within_11": ("within 11.25 deg, %", True),
+    "within_22": ("within 22.5 deg, %", True), "within_30": ("within 30 deg, %", True),
+    "rms": ("RMS error, {unit}", False), "r2": ("R²", True), "top5": ("top-5 accuracy, %", True),
+    "label_accuracy": ("label accuracy, %", True), "label_iou": ("IoU of labels, %", True),
+}
+# sigma = exp(s/2) where d(objective)/ds = 0 at loss L over D components
+MINIMISERS = {
+    "categorical": lambda loss, dimensions: numpy.sqrt(2 * loss / dimensions),
+    "gaussian": lambda loss, dimensions: numpy.sqrt(loss / dimensions),
+    "laplace": lambda loss, dimensions: loss / dimensions,
+    "paper_l1": lambda loss, dimensions: numpy.sqrt(loss),
+}
+# Likelihoods whose loss is of another kind than the loss's name says: such losses compare with each other only.
+OWN_LOSS = "categorical_scaled", "per_pixel"
 
 
 def set_style():
@@ -52,6 +87,152 @@ def in_order(names):
     return [name for name in usual if name in names] + [name for name in names if name not in usual]
 
 
+def metric_label(metric, unit=""):
+    return METRICS.get(metric, (metric, None))[0].replace("{unit}", unit).rstrip(", ")
+
+
+def metrics_in_order(names):
+    """As METRICS has them, then those that it does not know."""
+    return [name for name in METRICS if name in names] + [name for name in names if name not in METRICS]
+
+
+# ---- runs ----------------------------------------------------------------------------------------------------------
+
+class Task:
+    """Of a run: loss, weight, log_variance, sigma, one a step (NaN: absent); kind, loss_name, likelihood, meaning (of
+    sigma; "" where none is learnt), unit (of loss and metrics), dimensions."""
+
+    def __init__(self, group, rows):
+        attribute = lambda name, absent="": text(group.attrs.get(name, absent))
+        self.kind, self.loss_name, self.unit = attribute("kind"), attribute("loss"), attribute("unit")
+        self.likelihood, self.meaning = attribute("likelihood"), attribute("meaning")
+        self.dimensions = int(group.attrs.get("dimensions", 1))
+        self.loss, self.weight, self.log_variance, self.sigma = (
+            group[name][:rows] for name in ("loss", "weight", "log_variance", "sigma"))
+
+    def minimiser(self, loss):
+        """sigma that minimises the objective at `loss`; NaN where there is no closed form, or no sigma."""
+        formula = MINIMISERS.get(self.likelihood)
+        return formula(loss, self.dimensions) if formula else loss * numpy.nan
+
+    @property
+    def loss_scale(self):
+        """Losses compare where this is equal."""
+        return self.loss_name, self.unit, self.likelihood if self.likelihood in OWN_LOSS else ""
+
+
+Evaluation = collections.namedtuple("Evaluation", "step metrics")
+Evaluation.__doc__ = "Of a split: step, one an evaluation; metrics {task: {metric: values}}, those measured at least once."
+
+
+class Run:
+    """A run log, with the rows that every column has: `path` is run.h5 or the folder that holds it.
+
+    steps {column: values} of /steps (step, epoch, seconds, loss, learning_rate, ...), timing {column: values}, tasks
+    {name: Task}, evaluations {split: Evaluation}, config {section: {key: text}} and config_text, attributes (versions,
+    host, world_size, threads, ...), status ("done", "running", ...; "" without the file) and why."""
+
+    def __init__(self, path, label=None):
+        self.path = os.path.join(path, "run.h5") if os.path.isdir(path) else path
+        self.folder = os.path.dirname(os.path.abspath(self.path))
+        self.label = label or labels_of([self.path], None)[0]
+        self.status, self.why = read_status(self.folder)
+        with open_checked(self.path, "sigmatic-run") as file:
+            self.attributes = {name: text(value) for name, value in file.attrs.items()}
+            self.config_text = self.attributes.pop("config", "")
+            self.config = parse_config(self.config_text)
+            columns = [*file["steps"].values(), *file.get("timing", {}).values(),
+                       *(column for task in file["tasks"].values() for column in task.values())]
+            rows = min(len(column) for column in columns)  # of a live file some columns may be ahead
+            self.steps = {name: column[:rows] for name, column in file["steps"].items()}
+            self.timing = {name: column[:rows] for name, column in file.get("timing", {}).items()}
+            self.tasks = {name: Task(file["tasks"][name], rows) for name in in_order(file["tasks"])}
+            self.evaluations = {name: self._evaluation(group) for name, group in file.get("evaluations", {}).items()}
+
+    def _evaluation(self, group):
+        columns = {task: {metric: group[task][metric] for metric in metrics_in_order(group[task])}
+                   for task in self.tasks if task in group}
+        rows = min([len(group["step"]), *(len(column) for task in columns.values() for column in task.values())])
+        measured = {task: {metric: column[:rows] for metric, column in metrics.items()
+                           if numpy.isfinite(column[:rows]).any()} for task, metrics in columns.items()}
+        return Evaluation(group["step"][:rows], measured)
+
+    def __len__(self):
+        return len(self.steps["step"])
+
+    @property
+    def step(self):
+        return self.steps["step"]
+
+    def last_metrics(self):
+        """{(task, metric): value} of the last evaluation of each split."""
+        return {(task, metric): values[-1] for evaluation in self.evaluations.values()
+                for task, metrics in evaluation.metrics.items() for metric, values in metrics.items() if len(values)}
+
+    def axis(self, unit, steps=None):
+        """The steps (or some of them: `steps`) in another unit: "step", "epoch" (with its fraction) or "hours"."""
+        steps = self.step if steps is None else steps
+        if unit == "step":
+            return steps
+        values = self.steps["seconds"] / 3600 if unit == "hours" else self._epochs()
+        return numpy.interp(steps, self.step, values)
+
+    def _epochs(self):
+        epoch = self.steps["epoch"]
+        _, first, count = numpy.unique(epoch, return_index=True, return_counts=True)
+        length = numpy.repeat(numpy.maximum(count, count.max()) if len(count) else count, count)
+        within = numpy.arange(len(epoch)) - numpy.repeat(first, count) + 1
+        return epoch - (epoch.min() if len(epoch) else 0) + within / numpy.maximum(length, 1)
+
+
+def read_status(folder):
+    """("done", "") or ("failed", "why"); ("", "") where the folder has none."""
+    try:
+        with open(os.path.join(folder, "status")) as file:
+            word, _, why = file.readline().strip().partition(": ")
+    except OSError:
+        return "", ""
+    return word, why
+
+
+def parse_config(config_text):
+    """{section: {key: value}} of the resolved configuration that files keep, all of it text."""
+    sections = {}
+    for line in config_text.splitlines():
+        if line.startswith("["):
+            section = sections.setdefault(line.strip()[1:-1], {})
+        elif "=" in line:
+            key, _, value = line.partition("=")
+            section[key.strip()] = value.strip()
+    return sections
+
+
+def find_runs(arguments):
+    """The run logs that command-line words mean: files, folders of a run, and folders of runs at any depth."""
+    paths = []
+    for argument in arguments:
+        if os.path.isfile(argument):
+            found = [argument]
+        elif os.path.isfile(os.path.join(argument, "run.h5")):
+            found = [os.path.join(argument, "run.h5")]
+        else:
+            found = sorted(glob.glob(os.path.join(glob.escape(argument), "**", "run.h5"), recursive=True))
+        if not found:
+            raise SystemExit(f"{argument}: {'no run.h5 below this folder' if os.path.isdir(argument) else 'no such file'}")
+        paths += found
+    return paths
+
+
+def open_runs(arguments, labels=None, empty=False):
+    """A Run for each log that `arguments` mean. \param empty  whether runs without a step are welcome"""
+    paths = find_runs(arguments)
+    runs = [Run(path, label) for path, label in zip(paths, labels_of(paths, labels))]
+    for run in runs:
+        if not len(run) and not empty:
+            raise SystemExit(f"{run.path}: no step is logged yet")
+    return runs
+
+
 def labels_of(paths, given):
     """--labels a,b, or whatever tells the paths apart: runs/first/run.h5 becomes "first"."""
     if given:
@@ -62,11 +243,61 @@ def labels_of(paths, given):
     parts = [os.path.splitext(os.path.abspath(path))[0].split(os.sep) for path in paths]
     while len(parts) > 1 and all(len(p) > 1 for p in parts) and len({p[-1] for p in parts}) == 1:
         parts = [p[:-1] for p in parts]
-    stem = [p[-1] for p in parts]
-    if len(paths) == 1 and stem[0] == "run":
-        stem = [parts[0][-2]]
-    return stem
+    if len(paths) == 1:
+        return [parts[0][-2] if parts[0][-1] == "run" else parts[0][-1]]
+    return [p[-1] if sum(other[-1] == p[-1] for other in parts) == 1 else os.sep.join(p[-2:]) for p in parts]
 
+
+# ---- seeds: runs whose configurations differ in nothing else --------------------------------------------------------
+
+# What a run may have set otherwise and still be the same experiment.
+NO_DIFFERENCE = {("run", "folder"), ("run", "seed"), ("run", "progress_seconds"), ("run", "evaluate_batch"),
+                 ("checkpoint", "interval"), ("checkpoint", "keep_last"), ("checkpoint", "keep_best"),
+                 ("data", "prefetch"), ("data", "workers"), ("distributed", "stall_seconds"),
+                 ("distributed", "check_interval")}
+
+
+def settings_of(run):
+    """{"section.key": value} of what makes a run the experiment that it is; "tasks" joins their names."""
+    settings = {f"{section}.{key}": value for section, keys in run.config.items() for key, value in keys.items()
+                if (section, key) not in NO_DIFFERENCE}
+    return {"tasks": "+".join(run.tasks), **settings}
+
+
+def differences(settings):
+    """The keys in which some of the dictionaries differ, in their order. Keys that only some have (of a task, of a
+    weighting) count where no other tells two of them apart."""
+    keys = dict.fromkeys(key for one in settings for key in one)
+    apart = [key for key in keys if len({one[key] for one in settings if key in one}) > 1]
+    if len({tuple(one.get(key) for key in apart) for one in settings}) == len({tuple(one.items()) for one in settings}):
+        return apart
+    return [key for key in keys if key in apart or any(key not in one for one in settings)]
+
+
+def seed_of(run):
+    return int(run.config.get("run", {}).get("seed", 0))
+
+
+def short_name(key, keys):
+    """"precision" for "run.precision", the whole where that is not one key's alone."""
+    last = key.rpartition(".")[2]
+    return key if sum(other.rpartition(".")[2] == last for other in keys) > 1 else last
+
+
+def group_by_settings(runs):
+    """[(label, runs)]: runs that differ in nothing but the seed stand together, labelled by what tells groups apart."""
+    groups = {}
+    for run in runs:
+        groups.setdefault(tuple(sorted(settings_of(run).items())), []).append(run)
+    keys = differences([dict(settings) for settings in groups])
+    return [(label_by(keys, dict(settings)) or runs[0].label, members) for (settings, members) in groups.items()]
+
+
+def label_by(keys, settings):
+    return ", ".join(f"{short_name(key, keys)}={settings.get(key) or '-'}" for key in keys if key in settings)
+
+
+# ---- numbers and figures -------------------------------------------------------------------------------------------
 
 def smooth(values, window):
     """Centred moving mean over `window` rows that leaves NaN out; NaN where nothing is in reach.
@@ -91,15 +322,47 @@ def trailing_mean(values, window):
 
 
 def log_scale(axes):
-    """Logarithmic, if there is anything positive to show, with readable numbers over less than two decades."""
-    values = numpy.concatenate([line.get_ydata() for line in axes.lines] or [[]])
+    """Logarithmic, if there is anything positive to show, with at least three readable numbers."""
+    values = numpy.concatenate([numpy.asarray(line.get_ydata(), float) for line in axes.lines] or [[]])
     values = values[numpy.isfinite(values) & (values > 0)]
     if not len(values):
         return
     axes.set_yscale("log")
-    if values.max() < 100 * values.min():
-        plain = pyplot.matplotlib.ticker.FuncFormatter(lambda y, _: f"{y:g}")
-        subs = (1, 2, 3, 5, 7) if values.max() < 10 * values.min() else (1, 2, 5)
-        axes.yaxis.set_major_locator(pyplot.matplotlib.ticker.LogLocator(subs=subs))
-        axes.yaxis.set_major_formatter(plain)
-        axes.yaxis.set_minor_formatter(pyplot.matplotlib.ticker.NullFormatter())
+    low, high = axes.get_ylim()
+    ticker = pyplot.matplotlib.ticker
+    if high > 300 * low:
+        locator = ticker.LogLocator(numticks=8)
+    else:  # decades alone would be too few: the sparsest set of numbers that labels enough
+        for digits in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), tuple(numpy.arange(10, 100) / 10)):
+            locator = ticker.LogLocator(subs=digits, numticks=20)
+            if sum(low <= tick <= high for tick in locator.tick_values(low, high)) >= 3:
+                break
+        else:
+            locator = ticker.MaxNLocator(4, steps=[1, 2, 5, 10])
+        axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda y, _: f"{y:.6g}"))
+        axes.yaxis.set_minor_locator(ticker.NullLocator())
+    axes.yaxis.set_major_locator(locator)
+    axes.yaxis.set_minor_formatter(ticker.NullFormatter())
+
+
+def save(figure, output):
+    """PNG, SVG, PDF: by the ending of `output`; beside it first, so that no half picture is ever there."""
+    kind = os.path.splitext(output)[1][1:].lower()
+    if kind not in ("png", "svg", "pdf"):
+        raise SystemExit(f"{output}: the ending has to be .png, .svg or .pdf")
+    try:
+        figure.savefig(f"{output}.partial", format=kind)
+        os.replace(f"{output}.partial", output)
+    except OSError as error:
+        raise SystemExit(f"{output}: {error.strerror}")
+    print(f"wrote {output}", file=sys.stderr)
+
+
+def write_text(output, content):
+    """Beside it first, so that no half file is ever there."""
+    try:
+        with open(f"{output}.partial", "w", encoding="utf-8") as file:
+            file.write(content)
+        os.replace(f"{output}.partial", output)
+    except OSError as error:
+        raise SystemExit(f"{output}: {error.strerror}")

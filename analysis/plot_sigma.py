@@ -1,110 +1,150 @@
 #!/usr/bin/env python3
 """Draws how the uncertainties of one or more runs developed, and how far each is from its minimiser.
 
-    analysis/plot_sigma.py runs/a/run.h5 [runs/b/run.h5 ...] [--labels a,b] [-o sigma.png] [--smooth 50]
+    analysis/plot_sigma.py RUN... [-o sigma.png|.svg|.pdf] [--x step|epoch|hours] [--smooth 50] [--bands] [--together]
+        [--labels a,b]
 
-A column a task: sigma with the closed-form minimiser at the smoothed loss (the gap is how far sigma lags behind), the
-unweighted loss, the weight, and the first metric of the evaluations; below, the total loss, which may well be negative.
-Also prints where every sigma stands at the end. Works on a run that is still going on.
+RUN is run.h5, the folder of a run, or a folder with runs. A column a task: sigma with the closed-form minimiser at the
+smoothed loss (the gap is how far sigma lags behind), the unweighted loss, the weight, and a metric of the evaluations;
+below, the total loss, which may well be negative. Where runs measure a task's loss or sigma in different ways (pixels
+or metres, L1 or cross-entropy), each way has a column of its own.
+
+--bands draws runs that differ in nothing but the seed as their mean and a band, ± their standard deviation.
+--together draws all tasks' sigmas on one axis instead, a colour a task, and each task's weight beside them.
+--smooth 1 draws every loss as it is. Also prints where every sigma stands at the end. Works on a run that is going on.
 """
 
 import argparse
+import collections
 
 import numpy
 
 import common
 from common import FAINT, pyplot
 
-# sigma = exp(s/2) where d(objective)/ds = 0 at loss L over D components
-MINIMISERS = {
-    "categorical": lambda loss, dimensions: numpy.sqrt(2 * loss / dimensions),
-    "gaussian": lambda loss, dimensions: numpy.sqrt(loss / dimensions),
-    "laplace": lambda loss, dimensions: loss / dimensions,
-    "paper_l1": lambda loss, dimensions: numpy.sqrt(loss),
-}
-METRICS = ("miou", "error_pixels")  # the ones that decide "best" come first
+AXES = {"step": "step", "epoch": "epoch", "hours": "hours"}
+DASHES = (0, (4, 2))
+STYLES = "-", DASHES, ":", "-."
+
+# What is drawn as one: a run, or the runs of some seeds. `runs` share their tasks and ways of measuring.
+Curve = collections.namedtuple("Curve", "label runs colour")
+# A column of panels: a task, as `runs` measure it.
+Way = collections.namedtuple("Way", "task loss_scale meaning")
 
 
-class Task:
-    def __init__(self, group, rows):
-        self.likelihood = common.text(group.attrs.get("likelihood", ""))
-        self.unit = common.text(group.attrs.get("unit", ""))
-        self.meaning = common.text(group.attrs.get("meaning", ""))
-        self.dimensions = int(group.attrs.get("dimensions", 1))
-        self.loss, self.weight, self.log_variance, self.sigma = (
-            group[name][:rows] for name in ("loss", "weight", "log_variance", "sigma"))
-
-    def minimiser(self, loss):
-        """sigma that minimises the objective at `loss`; NaN where there is no closed form."""
-        formula = MINIMISERS.get(self.likelihood)
-        return formula(loss, self.dimensions) if formula else loss * numpy.nan
-
-
-class Run:
-    def __init__(self, path, label, colour):
-        self.label, self.colour = label, colour
-        with common.open_checked(path, "sigmatic-run") as file:
-            columns = [file["steps/step"], file["steps/loss"]] + [
-                group[name] for group in file["tasks"].values() for name in ("loss", "weight", "log_variance", "sigma")]
-            rows = min(len(column) for column in columns)  # a live file: some columns may be ahead
-            if rows == 0:
-                raise SystemExit(f"{path}: no step is logged yet")
-            self.step, self.total = file["steps/step"][:rows], file["steps/loss"][:rows]
-            self.tasks = {name: Task(file["tasks"][name], rows) for name in common.in_order(file["tasks"])}
-            self.evaluations = {}  # {task: (metric, steps, values)}
-            for split in file.get("evaluations", {}).values():
-                for name in self.tasks:
-                    self.add_evaluation(split, name)
-
-    def add_evaluation(self, split, task):
-        metrics = split.get(task, {})
-        chosen = next((name for name in (*METRICS, *metrics) if name in metrics), None)
-        if chosen:
-            rows = min(len(split["step"]), len(metrics[chosen]))
-            if rows:
-                self.evaluations[task] = chosen, split["step"][:rows], metrics[chosen][:rows]
-
-
-def draw_sigma(axes, run, name, window):
+def way_of(run, name):
     task = run.tasks[name]
-    if not numpy.isfinite(task.sigma).any():
-        return  # a weighting that learns none
-    axes.plot(run.step, task.sigma, color=run.colour)
-    axes.plot(run.step, task.minimiser(common.smooth(task.loss, window)), color=run.colour, linestyle=(0, (4, 2)),
-              linewidth=1.0, alpha=0.8)
+    return Way(name, task.loss_scale, task.meaning)
 
 
-def draw_loss(axes, run, name, window):
-    task = run.tasks[name]
-    axes.plot(run.step, task.loss, color=run.colour, linewidth=0.5, alpha=0.25)
-    axes.plot(run.step, common.smooth(task.loss, window), color=run.colour)
+def ways_of(runs):
+    """The columns: {Way: runs}. Runs that learn no sigma stand where the losses compare."""
+    ways = {}
+    for name in common.in_order(list(dict.fromkeys(name for run in runs for name in run.tasks))):
+        holders = [run for run in runs if name in run.tasks]
+        for run in sorted(holders, key=lambda run: not run.tasks[name].meaning):
+            way = way_of(run, name)
+            alike = [other for other in ways if other.task == name and other.loss_scale == way.loss_scale]
+            ways.setdefault(alike[0] if alike and not way.meaning else way, []).append(run)
+    return ways
 
 
-def draw_weight(axes, run, name, window):
-    axes.plot(run.step, run.tasks[name].weight, color=run.colour)
+def title_of(way, ways):
+    if sum(other.task == way.task for other in ways) == 1:
+        return way.task
+    loss, unit, _ = way.loss_scale
+    apart = ", ".join(word for word in (loss, unit) if word)
+    alike = [other for other in ways if other.task == way.task and other.loss_scale == way.loss_scale]
+    return f"{way.task} ({apart}{'; ' + way.meaning if len(alike) > 1 else ''})"
 
 
-def draw_metric(axes, run, name, window):
-    if name in run.evaluations:
-        _, steps, values = run.evaluations[name]
-        axes.plot(steps, values, color=run.colour, marker="o", markersize=3.5, linewidth=1.2)
+def metric_of(runs, task):
+    """The first metric that all of them have; else that any has; None."""
+    measured = [{metric for name, metric in run.last_metrics() if name == task} for run in runs]
+    for metrics in (set.intersection(*measured), set.union(*measured)):
+        if metrics:
+            return common.metrics_in_order(metrics)[0]
+    return None
 
 
-def label_of(row, name, runs):
-    """Label of the vertical axis."""
-    task = next(run.tasks[name] for run in runs if name in run.tasks)
-    metric = next((run.evaluations[name][0] for run in runs if name in run.evaluations), None)
-    return {"sigma": f"sigma\n{task.meaning}" if task.meaning else "sigma",
-            "loss": "loss" + (f", {task.unit}" if task.unit else ""),
+# ---- curves ---------------------------------------------------------------------------------------------------------
+
+def on_common_axis(curve, unit, series):
+    """x, and a line a run at it: over the part that all runs have. series(run) -> (x, values)"""
+    lines = [(x, values) for x, values in map(series, curve.runs) if len(x)]
+    if not lines:
+        return numpy.array([]), numpy.empty((0, 0))
+    x = min((x for x, _ in lines), key=lambda x: x[-1])
+    return x, numpy.array([numpy.interp(x, other, values) if len(lines) > 1 else values for other, values in lines])
+
+
+def plot(axes, curve, unit, series, **style):
+    """The run, or the mean over seeds and their band."""
+    x, lines = on_common_axis(curve, unit, series)
+    if not numpy.isfinite(lines).any():
+        return
+    style.setdefault("color", curve.colour)
+    mean = numpy.mean(lines, axis=0)
+    axes.plot(x, mean, **style)
+    if len(lines) > 1:
+        band = numpy.std(lines, axis=0, ddof=1)
+        axes.fill_between(x, mean - band, mean + band, color=style["color"], alpha=0.18, linewidth=0)
+
+
+def draw_sigma(axes, curve, way, options, metric):
+    plot(axes, curve, options.x, lambda run: (run.axis(options.x), run.tasks[way.task].sigma))
+    if numpy.isfinite(curve.runs[0].tasks[way.task].sigma).any():
+        plot(axes, curve, options.x, lambda run: (run.axis(options.x), minimiser(run, way.task, options.smooth)),
+             linestyle=DASHES, linewidth=1.0, alpha=0.8)
+
+
+def minimiser(run, name, window):
+    return run.tasks[name].minimiser(common.smooth(run.tasks[name].loss, window))
+
+
+def draw_loss(axes, curve, way, options, metric):
+    if options.smooth > 1 and len(curve.runs) == 1:
+        axes.plot(curve.runs[0].axis(options.x), curve.runs[0].tasks[way.task].loss, color=curve.colour, linewidth=0.5,
+                  alpha=0.25)
+    plot(axes, curve, options.x,
+         lambda run: (run.axis(options.x), common.smooth(run.tasks[way.task].loss, options.smooth)))
+
+
+def draw_weight(axes, curve, way, options, metric):
+    plot(axes, curve, options.x, lambda run: (run.axis(options.x), run.tasks[way.task].weight))
+
+
+def draw_metric(axes, curve, way, options, metric):
+    plot(axes, curve, options.x, lambda run: evaluated(run, way.task, metric, options.x), marker="o", markersize=3.5,
+         linewidth=1.2)
+
+
+def evaluated(run, task, metric, unit):
+    for evaluation in run.evaluations.values():
+        if metric in evaluation.metrics.get(task, {}):
+            return run.axis(unit, evaluation.step), evaluation.metrics[task][metric]
+    return numpy.array([]), numpy.array([])
+
+
+PANELS = {"sigma": draw_sigma, "loss": draw_loss, "weight": draw_weight, "metric": draw_metric}
+
+
+def label_of(panel, way, unit, metric):
+    """Of the vertical axis."""
+    return {"sigma": f"sigma\n{way.meaning}" if way.meaning else "sigma",
+            "loss": f"loss, {unit}" if unit else "loss",
             "weight": "weight, d total / d loss",
-            "metric": common.UNITS.get(metric, metric) if metric else ""}[row]
+            "metric": common.metric_label(metric, unit) if metric else ""}[panel]
 
 
-def draw_total(axes, runs, window):
-    for run in runs:
-        axes.plot(run.step, run.total, color=run.colour, linewidth=0.5, alpha=0.25)
-        axes.plot(run.step, common.smooth(run.total, window), color=run.colour)
-    totals = numpy.concatenate([common.smooth(run.total, window) for run in runs])
+def draw_total(axes, curves, options):
+    total = lambda run: (run.axis(options.x), common.smooth(run.steps["loss"], options.smooth))
+    for curve in curves:
+        if options.smooth > 1 and len(curve.runs) == 1:
+            run = curve.runs[0]
+            axes.plot(run.axis(options.x), run.steps["loss"], color=curve.colour, linewidth=0.5, alpha=0.25)
+        plot(axes, curve, options.x, total)
+    totals = numpy.concatenate([total(run)[1] for curve in curves for run in curve.runs])
     totals = totals[numpy.isfinite(totals)]
     if len(totals):  # the first steps may be far above everything else
         low, high = totals.min(), numpy.percentile(totals, 99.5)
@@ -112,42 +152,83 @@ def draw_total(axes, runs, window):
         axes.set_ylim(low - margin, high + margin)
         if low < 0:
             axes.axhline(0, color=FAINT, linewidth=0.8)
-    axes.set(title="total loss", xlabel="step")
+    axes.set(title="total loss", xlabel=AXES[options.x])
 
 
-def draw(runs, window, output):
-    names = list(dict.fromkeys(name for run in runs for name in run.tasks))
-    last_step = max(run.step[-1] for run in runs)
-    rows = {"sigma": draw_sigma, "loss": draw_loss, "weight": draw_weight}
-    if any(run.evaluations for run in runs):
-        rows["metric"] = draw_metric
+# ---- figures --------------------------------------------------------------------------------------------------------
+
+def curves_of(runs, bands):
+    groups = common.group_by_settings(runs) if bands else [(run.label, [run]) for run in runs]
+    return [Curve(f"{label} ({len(members)} seeds)" if len(members) > 1 else label, members,
+                  common.COLOURS[i % len(common.COLOURS)]) for i, (label, members) in enumerate(groups)]
+
+
+def draw(curves, options):
+    runs = [run for curve in curves for run in curve.runs]
+    ways = ways_of(runs)
+    panels = [panel for panel in PANELS if panel != "metric" or any(run.last_metrics() for run in runs)]
+    last = max(run.axis(options.x)[-1] for run in runs)
     common.set_style()
-    figure = pyplot.figure(figsize=(max(3.6 * len(names), 6), 2.1 * (len(rows) + 1) + 0.4), layout="constrained")
-    grid = figure.add_gridspec(len(rows) + 2, len(names), height_ratios=[0.12] + [1] * (len(rows) + 1))
-    for r, (row, function) in enumerate(rows.items()):
-        for c, name in enumerate(names):
+    figure = pyplot.figure(figsize=(max(3.6 * len(ways), 6), 2.1 * (len(panels) + 1) + 0.4), layout="constrained")
+    grid = figure.add_gridspec(len(panels) + 2, len(ways), height_ratios=[0.12] + [1] * (len(panels) + 1))
+    for c, (way, holders) in enumerate(ways.items()):
+        metric = metric_of(holders, way.task)
+        for r, panel in enumerate(panels):
             axes = figure.add_subplot(grid[r + 1, c])
-            for run in runs:
-                if name in run.tasks:
-                    function(axes, run, name, window)
-            if row != "metric":
+            for curve in curves:
+                if any(run in holders for run in curve.runs):
+                    PANELS[panel](axes, curve, way, options, metric)
+            if panel != "metric":
                 common.log_scale(axes)
-            axes.set_ylabel(label_of(row, name, runs), fontsize=8)
-            axes.set_xlim(-0.02 * last_step, 1.02 * last_step)
+            axes.set_ylabel(label_of(panel, way, holders[0].tasks[way.task].unit, metric), fontsize=8)
+            axes.set_xlim(-0.02 * last, 1.02 * last)
+            if not axes.lines:
+                axes.text(0.5, 0.5, "not learned" if panel == "sigma" else "not measured", transform=axes.transAxes,
+                          ha="center", color=FAINT)
             if r == 0:
-                axes.set_title(name)
-    axes = figure.add_subplot(grid[len(rows) + 1, :])
-    draw_total(axes, runs, window)
-    axes.set_xlim(-0.01 * last_step, 1.01 * last_step)
+                axes.set_title(title_of(way, ways))
+    axes = figure.add_subplot(grid[len(panels) + 1, :])
+    draw_total(axes, curves, options)
+    axes.set_xlim(-0.01 * last, 1.01 * last)
     line = pyplot.Line2D
-    handles = [line([], [], color=run.colour, label=run.label) for run in runs]
-    handles.append(line([], [], color=FAINT, linestyle=(0, (4, 2)), linewidth=1.0,
-                        label=f"minimiser at the loss smoothed over {window} steps"))
+    handles = [line([], [], color=curve.colour, label=curve.label) for curve in curves]
+    smoothed = f" smoothed over {options.smooth} steps" if options.smooth > 1 else ""
+    handles.append(line([], [], color=FAINT, linestyle=DASHES, linewidth=1.0, label=f"minimiser at the loss{smoothed}"))
     heading = figure.add_subplot(grid[0, :])
     heading.axis("off")
     heading.legend(handles=handles, loc="center left", ncol=min(len(handles), 6), borderpad=0, borderaxespad=0)
-    figure.savefig(output)
-    print(f"wrote {output}")
+    common.save(figure, options.output)
+
+
+def draw_together(curves, options):
+    """sigma of all tasks on one axis, and their weights on another; a run has a style of line, a task a colour."""
+    names = common.in_order(list(dict.fromkeys(name for curve in curves for name in curve.runs[0].tasks)))
+    colours = {name: common.COLOURS[i % len(common.COLOURS)] for i, name in enumerate(names)}
+    common.set_style()
+    lines_of_legend = len(names) + (len(curves) if len(curves) > 1 else 0)
+    figure = pyplot.figure(figsize=(9, 3.3 + 0.12 * lines_of_legend), layout="constrained")
+    grid = figure.add_gridspec(2, 2, height_ratios=[0.05 * lines_of_legend, 1])
+    left, right = figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[1, 1])
+    for curve, style in zip(curves, (STYLES[i % len(STYLES)] for i in range(len(curves)))):
+        for name in curve.runs[0].tasks:
+            for axes, column in ((left, "sigma"), (right, "weight")):
+                plot(axes, curve, options.x, lambda run: (run.axis(options.x), getattr(run.tasks[name], column)),
+                     color=colours[name], linestyle=style)
+    for axes, title in ((left, "sigma"), (right, "weight, d total / d loss")):
+        common.log_scale(axes)
+        axes.set(title=title, xlabel=AXES[options.x])
+    line = pyplot.Line2D
+    meanings = {name: {curve.runs[0].tasks[name].meaning for curve in curves if name in curve.runs[0].tasks} - {""}
+                for name in names}
+    handles = [line([], [], color=colours[name], label=f"{name}: {'; '.join(sorted(meanings[name])) or 'none learned'}")
+               for name in names]
+    if len(curves) > 1:
+        handles += [line([], [], color=FAINT, linestyle=STYLES[i % len(STYLES)], label=curve.label)
+                    for i, curve in enumerate(curves)]
+    heading = figure.add_subplot(grid[0, :])
+    heading.axis("off")
+    heading.legend(handles=handles, loc="center left", ncol=2, borderpad=0, borderaxespad=0)
+    common.save(figure, options.output)
 
 
 def print_table(runs, window):
@@ -163,19 +244,20 @@ def print_table(runs, window):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("runs", nargs="+", metavar="RUN.h5")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", metavar="RUN")
     parser.add_argument("--labels", help="one a run, separated by commas")
-    parser.add_argument("-o", "--output", default="sigma.png")
+    parser.add_argument("-o", "--output", default="sigma.png", help=".png, .svg or .pdf (%(default)s)")
+    parser.add_argument("--x", choices=AXES, default="step", help="the horizontal axis (%(default)s)")
     parser.add_argument("--smooth", type=int, default=50, metavar="STEPS",
-                        help="window of the means, at most a tenth of the longest run (%(default)s)")
-    arguments = parser.parse_args()
-    labels = common.labels_of(arguments.runs, arguments.labels)
-    runs = [Run(path, label, common.COLOURS[i % len(common.COLOURS)])
-            for i, (path, label) in enumerate(zip(arguments.runs, labels))]
-    window = max(1, min(arguments.smooth, max(len(run.step) for run in runs) // 10))
-    print_table(runs, window)
-    draw(runs, window, arguments.output)
+                        help="window of the means, at most a tenth of the longest run; 1: none (%(default)s)")
+    parser.add_argument("--bands", action="store_true", help="seeds as mean and band")
+    parser.add_argument("--together", action="store_true", help="all tasks' sigmas on one axis")
+    options = parser.parse_args()
+    runs = common.open_runs(options.runs, options.labels)
+    options.smooth = max(1, min(options.smooth, max(len(run) for run in runs) // 10))
+    print_table(runs, options.smooth)
+    (draw_together if options.together else draw)(curves_of(runs, options.bands), options)
 
 
 if __name__ == "__main__":

@@ -27,9 +27,16 @@ kind = depth
 INI
 expect "scenes" "$program" data scenes "$scratch/tiny.h5" --train 8 --validation 4 --height 64 --width 96
 expect "train" "$program" train "$scratch/tiny.ini"
+mkdir "$scratch/again" && cp "$scratch/run/run.h5" "$scratch/again"
 expect "predictions" "$program" eval "$scratch/run/checkpoints/best.h5" --trivial --predictions "$scratch/predictions.h5" --prediction-count 2
 expect "plot_sigma.py" "$python" "$here/../analysis/plot_sigma.py" "$scratch/run/run.h5" "$scratch/run/run.h5" --labels a,b -o "$scratch/sigma.png"
 expect "sigma.png" is_picture "$scratch/sigma.png"
+plot_sigma_as() { "$python" "$here/../analysis/plot_sigma.py" "$scratch/run" "$@" -o "$scratch/sigma.$format"; }
+for format in svg pdf; do
+    expect "sigma.$format, all on one axis, by hours" plot_sigma_as --together --x hours --smooth 1
+done
+expect "sigma.svg is one" grep -q '<svg' "$scratch/sigma.svg"
+expect "sigma.pdf is one" grep -q '^%PDF' "$scratch/sigma.pdf"
 expect "show_predictions.py" "$python" "$here/../analysis/show_predictions.py" "$scratch/predictions.h5" -o "$scratch/predictions.png"
 expect "predictions.png" is_picture "$scratch/predictions.png"
 expect "identities of scaling.py's model" "$python" - "$here/../analysis" <<'PY'
@@ -91,44 +98,29 @@ with h5py.File(sys.argv[1]) as run:
     assert list(run["evaluations/val/step"]) == [6, 12]
 PY
 
-compare() { # SEEDS FLAGS...
-    local seeds=$1
-    shift
-    "$python" "$here/../analysis/compare_kernels.py" "$scratch/tiny.ini" --program "$program" --folder "$scratch/kernels" --seeds "$seeds" \
-        --variant "direct: distributed.conv2d_algorithm=implicit_gemm" --variant "F(4x4): distributed.conv2d_algorithm=winograd4" \
-        --set run.steps=6 --set model.aspp_rates=1,2,3 "$@"
-}
-trained() { # COUNT SEEDS FLAGS...: that many runs were missing
-    local count=$1
-    shift
-    compare "$@" >"$scratch/compared" 2>&1
-    local code=$?
-    cat "$scratch/compared"
-    [ "$code" -eq 0 ] && [ "$(grep -c ': trains$' "$scratch/compared")" -eq "$count" ]
-}
-expect "compare_kernels.py trains every variant" trained 2 1
-expect "compare_kernels.py repeats nothing" trained 0 1
-expect "curves.png" is_picture "$scratch/kernels/curves.png"
-expect "table.md" grep -q '| depth | mean error, px | .* | unknown |' "$scratch/kernels/table.md"
-printf 'pre-empted\n' >"$scratch/kernels/direct-1/status"
-expect "compare_kernels.py repeats what did not end" trained 1 1
-expect "compare_kernels.py repeats what was configured otherwise" trained 2 1 --set optimizer.learning_rate=0.01
-expect "verdicts and table of made-up numbers" "$python" - "$here/../analysis" <<'PY'
-import sys
-sys.path.insert(0, sys.argv[1])
-from compare_kernels import Result, markdown, verdict
+# What the functions compute, on files with numbers that are known.
+"$python" "$here/analysis_values.py" "$here/../analysis" "$here/../src/task" "$scratch" >"$scratch/values.log" 2>&1 ||
+    echo "FAILED analysis_values.py: $(tail -n 3 "$scratch/values.log")" >>"$scratch/values.log"
+while IFS= read -r line; do
+    case $line in
+        "ok "*) passed "${line#ok }" ;;
+        "FAILED "*) failed "${line#FAILED }"; echo "FAILED: $report_name: ${line#FAILED }" ;;
+    esac
+done <"$scratch/values.log"
 
-seeds = [1.0, 2.0, 3.0]  # standard deviation 1
-cases = {"yes": ([1.9, 2.9, 3.9], [0.1, 1.1, 2.1], [3.0, 2.0, 1.0], seeds),
-         "no": ([2.1, 3.1, 4.1], [-0.1, 0.9, 1.9], [1.0, 2.0, 6.1], [1.0, 2.0, float("nan")])}
-for expected, others in cases.items():
-    for other in others:
-        assert verdict(seeds, other) == expected, (other, expected)
-assert verdict([1.0, 1.0], [1.0, 1.0]) == "yes" and verdict([1.0], [1.0]) == "unknown"
-
-runs = lambda numbers: [Result(range(10), {}, {}, {("depth", "error_pixels"): number}) for number in numbers]
-table = markdown({"a": runs(seeds), "b": runs([1.5, 2.0, 3.1]), "c": runs([4.0, 5.0, 6.0])}).splitlines()
-expected = ["depth", "mean error, px", "2.00 ± 1.00", "2.20 ± 0.82", "5.00 ± 1.00", "+0.20 ± 0.26", "yes", "+3.00 ± 0.00", "no"]
-assert table[2] == "| " + " | ".join(expected) + " |", table[2]
-PY
+compare() { "$python" "$here/../analysis/compare.py" "$@"; }
+refuses() { # WORDS COMMAND...
+    local words=$1
+    shift
+    if "$@" >"$scratch/refused" 2>&1; then
+        return 1
+    fi
+    cat "$scratch/refused"
+    grep -q "$words" "$scratch/refused" && ! grep -q Traceback "$scratch/refused"
+}
+expect "compare.py on the real run" compare "$scratch/run" --picture "$scratch/curves.png"
+expect "curves.png" is_picture "$scratch/curves.png"
+expect "compare.py refuses the same run twice" refuses "same configuration and seed 1: not averaged" compare "$scratch/run" "$scratch/again"
+expect "compare.py on no run" refuses "no run.h5 below" compare "$here"
+expect "compare.py on another file" refuses "format is sigmatic-dataset" compare "$scratch/tiny.h5"
 report_end

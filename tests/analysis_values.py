@@ -1,0 +1,250 @@
+"""Checks what analysis/ computes, on run files made here of numbers that are known: analysis_values.py ANALYSIS TASKS SCRATCH
+
+Prints "ok NAME" or "FAILED NAME: why" for each property. Expected numbers come from numpy or by hand, not from analysis/."""
+
+import contextlib
+import csv
+import glob
+import io
+import os
+import re
+import sys
+import traceback
+
+sys.path.insert(0, sys.argv[1])
+import common  # before h5py: it says how files are locked
+import compare
+import plot_sigma
+
+import h5py
+import numpy
+
+SCRATCH = os.path.join(sys.argv[3], "values")
+STEPS = 40
+
+
+def config_of(seed, method, tasks, extra):
+    lines = ["[run]", f"folder = runs/{method}-{seed}", f"seed = {seed}", "[weighting]", f"method = {method}"]
+    for task in tasks:
+        lines += [f"[task.{task}]", f"kind = {task}", "weight = 1"]
+    return "\n".join([*lines, "[optimizer]", f"learning_rate = {extra}", ""])
+
+
+def make_run(name, seed, method="equal", tasks=("semantic", "depth"), miou=50.0, error=2.0, rate="0.1", status="done",
+             steps=STEPS, depth_unit="px", **kind):
+    """A run log as the program lays it out. `miou`, `error`: the last evaluation's."""
+    folder = os.path.join(SCRATCH, name)
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "status"), "w") as file:
+        file.write(status + "\n")
+    row = numpy.arange(1, steps + 1)
+    with h5py.File(os.path.join(folder, "run.h5"), "w") as file:
+        file.attrs.update(format="sigmatic-run", format_version=1, config=config_of(seed, method, tasks, rate),
+                          version="1", host="here", world_size=2)
+        for column, values in {"step": row, "epoch": (row - 1) // 16, "seconds": 3.6 * row, "loss": 1.0 / row,
+                               "learning_rate": 0 * row + 0.1, "gradient_norm": 1.0 * row, "images_per_second": 8.0 + 0 * row,
+                               "applied": numpy.ones(steps, int)}.items():
+            file[f"steps/{column}"] = values
+        for task in tasks:
+            group = file.create_group(f"tasks/{task}")
+            unit = depth_unit if task == "depth" else "nat"
+            group.attrs.update(kind=task, loss="l1" if task == "depth" else "cross_entropy", unit=unit, dimensions=1,
+                               likelihood=kind.get("likelihood", "laplace"), meaning=kind.get("meaning", "scale"))
+            group["loss"], group["weight"] = seed + 1.0 / row, 1.0 + 0 * row
+            group["sigma"], group["log_variance"] = seed + 0.01 * row, 2 * numpy.log(seed + 0.01 * row)
+        file["evaluations/val/step"] = [steps // 2, steps]
+        for task, metric, value in (("semantic", "miou", miou), ("depth", "error_pixels", error)):
+            if task in tasks:
+                file[f"evaluations/val/{task}/{metric}"] = [0.0, value]
+    return folder
+
+
+def refusal(function, *arguments, **options):
+    try:
+        function(*arguments, **options)
+    except SystemExit as error:
+        return str(error)
+    raise AssertionError("not refused")
+
+
+def table(runs, **options):
+    rows = compare.make_rows([common.Run(run) for run in runs], **options)
+    return rows, list(csv.DictReader(io.StringIO(compare.report(rows, "csv"))))
+
+
+def cell(lines, row, task, metric):
+    found = [line for line in lines if (line["row"], line["task"], line["metric"]) == (row, task, metric)]
+    assert len(found) == 1, (row, task, metric, found)
+    return {key: float(found[0][key]) if found[0][key] else None for key in
+            ("seeds", "mean", "std", "pairs", "difference_mean", "difference_std")}
+
+
+def close(found, expected):
+    assert abs(found - expected) <= 1e-12 * abs(expected), (found, expected)
+
+
+# ---- compare.py ----------------------------------------------------------------------------------------------------
+
+EQUAL, LEARNED = {1: 50.0, 2: 53.0, 3: 47.5}, {1: 51.0, 2: 57.0, 3: 48.0, 4: 90.0}
+
+
+def two_rows():
+    return ([make_run(f"equal-{seed}", seed, miou=value) for seed, value in EQUAL.items()] +
+            [make_run(f"learned-{seed}", seed, "uncertainty", miou=value) for seed, value in LEARNED.items()])
+
+
+def means_deviations_and_pairs_are_numpys():
+    rows, lines = table(two_rows())
+    assert [row.label for row in rows] == ["method=equal", "method=uncertainty"], rows
+    equal, learned = (cell(lines, row.label, "semantic", "miou") for row in rows)
+    close(equal["mean"], numpy.mean(list(EQUAL.values())))
+    close(equal["std"], numpy.std(list(EQUAL.values()), ddof=1))
+    close(learned["mean"], numpy.mean(list(LEARNED.values())))
+    assert (equal["seeds"], learned["seeds"], learned["pairs"]) == (3, 4, 3)
+    pairs = [LEARNED[seed] - EQUAL[seed] for seed in EQUAL]  # seed 4 has none to pair with
+    close(learned["difference_mean"], numpy.mean(pairs))
+    close(learned["difference_std"], numpy.std(pairs, ddof=1))
+    loss = cell(lines, "method=equal", "depth", "training loss")  # seed + 1 / step, of the last tenth of the steps
+    close(loss["mean"], 2 + numpy.mean(1 / numpy.arange(STEPS - 3.0, STEPS + 1)))
+
+
+def a_difference_is_marked_where_it_exceeds_what_seeds_do():
+    seeds = {1: 1.0, 2: 2.0, 3: 3.0}  # standard deviation 1
+    shifted = lambda by: {seed: value + by for seed, value in seeds.items()}
+    for by, exceeds in ((0.9, False), (-0.9, False), (1.1, True), (-1.1, True)):
+        assert compare.paired(seeds, shifted(by)).exceeds is exceeds, by
+    assert compare.paired({1: 1.0}, {1: 2.0}).exceeds is None and compare.paired(seeds, {7: 1.0}).exceeds is None
+    assert compare.difference_text(compare.paired(seeds, shifted(1.5)), ".2f") == "+1.50 ± 0.00 *"
+
+
+def delta_m_is_the_mean_relative_gain_over_single_tasks():
+    runs = [make_run("m1", 1, "uncertainty", miou=55.0, error=1.5), make_run("m2", 2, "uncertainty", miou=44.0, error=2.5),
+            *(make_run(f"s{seed}", seed, "equal", ("semantic",), miou=value) for seed, value in ((1, 49.0), (2, 51.0))),
+            make_run("d1", 1, "equal", ("depth",), error=2.0),
+            make_run("far", 1, "equal", ("depth",), error=9.0, rate="0.5")]  # other settings: nobody's baseline
+    rows, lines = table(runs)
+    found = cell(lines, rows[0].label, "", "delta_m")
+    gains = [100 * (0.10 + 0.25) / 2, 100 * (-0.12 - 0.25) / 2]  # over a mean IoU of 50 and an error of 2
+    close(found["mean"], numpy.mean(gains))
+    close(found["std"], numpy.std(gains, ddof=1))
+    assert len([line for line in lines if line["metric"] == "delta_m"]) == 1
+
+
+def what_differs_in_more_than_the_seed_is_not_averaged():
+    run = lambda *arguments, **options: common.Run(make_run(*arguments, **options))
+    rate = [run("rate-1", 1), run("rate-2", 2, rate="0.2")]
+    assert len(compare.make_rows(rate)) == 2
+    message = refusal(compare.make_rows, rate, by=["weighting.method"])
+    assert "optimizer.learning_rate (0.2 and 0.1): not averaged" in message, message
+    twins = [run("twin-1", 5), run("twin-2", 5)]
+    assert "same configuration and seed 5" in refusal(compare.make_rows, twins)
+    longer = [run("length-1", 1), run("length-2", 2, steps=STEPS + 2)]
+    assert "42 steps" in refusal(compare.make_rows, longer)
+    late = [run("late-1", 1, status="pre-empted"), run("late-2", 2)]
+    assert "pre-empted after step 40" in refusal(compare.finished, late, False)
+    assert compare.finished(late, True) == late[1:]
+    assert "no run.steps" in refusal(compare.make_rows, rate, by=["run.steps"])
+
+
+def losses_of_other_kinds_are_not_compared():
+    rows, lines = table([make_run("px", 1), make_run("m", 1, "fixed", depth_unit="m")])
+    assert ("depth", "training loss") not in {(line["task"], line["metric"]) for line in lines}
+    assert ("semantic", "training loss") in {(line["task"], line["metric"]) for line in lines}
+
+
+def every_format_has_the_same_cells():
+    rows = compare.make_rows([common.Run(run) for run in two_rows()], labels=["a_1", "b"])
+    markdown = compare.report(rows, "markdown", "rows")
+    assert "| a_1 | 3 |" in markdown and "**54.00 ± 0.00**" not in markdown
+    assert f"**{numpy.mean(list(LEARNED.values())):.1f} ± " in markdown, markdown  # the better mean IoU
+    latex = compare.report(rows, "latex", "rows")
+    assert "a\\_1 & 3 & " in latex and latex.count("\\begin{tabular}") == latex.count("\\bottomrule") == 2, latex
+    lines = [line for line in latex.splitlines() if " & " in line]
+    assert len({line.count(" & ") for line in lines[:3]}) == 1, lines
+    text = compare.report(rows, "text", "rows")
+    assert f"{numpy.mean([50, 53, 47.5]):.1f} ± {numpy.std([50, 53, 47.5], ddof=1):.1f}" in text, text
+
+
+# ---- common.py, plot_sigma.py --------------------------------------------------------------------------------------
+
+def metrics_are_the_programs():
+    rows = {}
+    for path in glob.glob(os.path.join(sys.argv[2], "*.c")):
+        with open(path) as file:
+            body = re.findall(r"static const sm_metric metrics\[\] = \{(.*?)\n?\s*\{?0?\}?\};", file.read(), re.S)
+        rows.update(re.findall(r'\{"(\w+)", (?:"[^"]*"|NULL), ([01]),', "".join(body)))
+    assert len(rows) > 20, rows
+    known = {name: str(int(higher)) for name, (_, higher) in common.METRICS.items()}
+    assert known == rows, set(known.items()) ^ set(rows.items())
+
+
+def axes_count_steps_epochs_and_hours():
+    run = common.Run(make_run("axes", 1))
+    assert list(run.axis("step")) == list(range(1, STEPS + 1))
+    numpy.testing.assert_allclose(run.axis("epoch"), numpy.arange(1, STEPS + 1) / 16, rtol=1e-12)
+    numpy.testing.assert_allclose(run.axis("hours", [10, 20]), [0.01, 0.02], rtol=1e-12)
+
+
+def a_live_file_is_read_as_far_as_every_column_goes():
+    folder = make_run("live", 1, status="running")
+    with h5py.File(os.path.join(folder, "run.h5"), "a") as file:
+        longer = numpy.append(file["steps/step"][:], STEPS + 1)
+        del file["steps/step"]
+        file["steps/step"] = longer
+    run = common.Run(folder)
+    assert len(run) == STEPS and run.status == "running" and run.evaluations["val"].metrics["semantic"]["miou"][-1] == 50
+
+
+def ways_of_measuring_have_panels_of_their_own():
+    runs = [common.Run(make_run("way-px", 1)), common.Run(make_run("way-m", 1, depth_unit="m")),
+            common.Run(make_run("way-none", 1, likelihood="", meaning=""))]
+    ways = plot_sigma.ways_of(runs)
+    found = [(plot_sigma.title_of(way, ways), len(members)) for way, members in ways.items()]
+    assert sorted(found) == [("depth (l1, m)", 1), ("depth (l1, px)", 2), ("semantic", 3)], found
+
+
+def bands_are_mean_and_deviation_over_seeds():
+    runs = [common.Run(make_run(f"band-{seed}", seed)) for seed in (1, 2, 4)]
+    (curve,) = plot_sigma.curves_of(runs, bands=True)
+    axes = common.pyplot.figure().add_subplot()
+    plot_sigma.plot(axes, curve, "step", lambda run: (run.step, run.tasks["depth"].sigma))
+    row = numpy.arange(1, STEPS + 1)
+    sigmas = numpy.array([seed + 0.01 * row for seed in (1, 2, 4)])
+    numpy.testing.assert_allclose(axes.lines[0].get_ydata(), sigmas.mean(axis=0), rtol=1e-12)
+    band = axes.collections[0].get_paths()[0].vertices[:, 1]
+    numpy.testing.assert_allclose([band.min(), band.max()],
+                                  [(sigmas.mean(0) - sigmas.std(0, ddof=1)).min(), (sigmas.mean(0) + sigmas.std(0, ddof=1)).max()])
+    assert len(plot_sigma.curves_of(runs, bands=False)) == 3
+
+
+def log_axes_have_enough_labels():
+    for low, high in ((1, 1.02), (0.5, 0.9), (1, 4), (3, 40), (0.01, 5), (1e-4, 1e3), (7, 7)):
+        axes = common.pyplot.figure().add_subplot()
+        axes.plot([0, 1], [low, high])
+        common.log_scale(axes)
+        bottom, top = axes.get_ylim()
+        labels = [tick.get_text() for tick in axes.get_yticklabels() if bottom <= tick.get_position()[1] <= top]
+        assert 3 <= len([label for label in labels if label]) <= 14, (low, high, labels)
+
+
+def main():
+    for function in TESTS:
+        name = function.__name__
+        try:
+            with contextlib.redirect_stdout(sys.stderr):
+                function()
+            print("ok", name.replace("_", " "))
+        except (Exception, SystemExit) as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            print(f"FAILED {name.replace('_', ' ')}: line {place.lineno} ({place.name}): {type(error).__name__} {str(error)[:400]}".replace("\n", " "))
+        common.pyplot.close("all")
+
+
+TESTS = [means_deviations_and_pairs_are_numpys, a_difference_is_marked_where_it_exceeds_what_seeds_do,
+         delta_m_is_the_mean_relative_gain_over_single_tasks, what_differs_in_more_than_the_seed_is_not_averaged,
+         losses_of_other_kinds_are_not_compared, every_format_has_the_same_cells, metrics_are_the_programs,
+         axes_count_steps_epochs_and_hours, a_live_file_is_read_as_far_as_every_column_goes,
+         ways_of_measuring_have_panels_of_their_own, bands_are_mean_and_deviation_over_seeds, log_axes_have_enough_labels]
+
+if __name__ == "__main__":
+    main()
