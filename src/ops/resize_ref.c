@@ -11,20 +11,31 @@ static double weight(int in, int out, int align_corners, int i, int o)
     return fmax(0.0, 1.0 - fabs(source - i));
 }
 
+/* Adds row i of the input, with weight `down`, to row o of the output; or the other way round. */
+static void all_columns(const sm_resize_shape *s, double down, const float *from, float *to, int transposed)
+{
+    for (int o = 0; o < s->out_width; o++) {
+        for (int i = 0; i < s->width; i++) {
+            double w = down * weight(s->width, s->out_width, s->align_corners, i, o);
+            for (int c = 0; w > 0.0 && c < s->channels; c++) {
+                to[(transposed ? i : o) * s->channels + c] += (float)(w * from[(transposed ? o : i) * s->channels + c]);
+            }
+        }
+    }
+}
+
 /* Sums over all pairs of pixels with the weight of the pair: a forward, or the same matrix transposed. */
 static void all_pairs(const sm_resize_shape *s, int batch, const float *from, float *to, int transposed)
 {
-    size_t in_pixels = (size_t)s->height * s->width, out_pixels = (size_t)s->out_height * s->out_width;
+    size_t row = (size_t)s->width * s->channels, out_row = (size_t)s->out_width * s->channels;
     for (size_t n = 0; n < (size_t)batch; n++) {
-        for (size_t o = 0; o < out_pixels; o++) {
-            for (size_t i = 0; i < in_pixels; i++) {
-                double w =
-                    weight(s->height, s->out_height, s->align_corners, (int)i / s->width, (int)o / s->out_width) *
-                    weight(s->width, s->out_width, s->align_corners, (int)i % s->width, (int)o % s->out_width);
-                size_t source = n * (transposed ? out_pixels : in_pixels) + (transposed ? o : i);
-                size_t target = n * (transposed ? in_pixels : out_pixels) + (transposed ? i : o);
-                for (int c = 0; w > 0.0 && c < s->channels; c++) {
-                    to[target * s->channels + c] += (float)(w * from[source * s->channels + c]);
+        for (size_t o = 0; o < (size_t)s->out_height; o++) {
+            for (size_t i = 0; i < (size_t)s->height; i++) {
+                double down = weight(s->height, s->out_height, s->align_corners, (int)i, (int)o);
+                size_t inside = (n * s->height + i) * row, outside = (n * s->out_height + o) * out_row;
+                if (down > 0.0) {
+                    all_columns(s, down, from + (transposed ? outside : inside), to + (transposed ? inside : outside),
+                                transposed);
                 }
             }
         }
