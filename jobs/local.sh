@@ -1,104 +1,94 @@
 #!/usr/bin/env bash
-# Trains on this machine, and goes on from the checkpoint whenever the run was pre-empted (exit code 75).
+# Runs a job on this machine, without Slurm: trains, and goes on from the checkpoint whenever the run was pre-empted (75).
 #
 #     RANKS=2 THREADS=4 jobs/local.sh CONFIG [--set SECTION.KEY=VALUE]... [--resume auto] [--overwrite]
+#     jobs/local.sh jobs/array.sbatch CONFIG LIST [--folder FOLDER] [--set SECTION.KEY=VALUE]...
+#     jobs/local.sh jobs/NAME.sbatch ARGUMENT...       (train, evaluate, scaling)
 #
-# USR1 makes the run write a checkpoint and start again; TERM or Ctrl-C writes a checkpoint and stops with 75, a second one
-# ends the run at once. Any other exit code of the program is this script's.
+# Of an array it runs what is not done yet, as many runs at a time as fit on the cores, each on cores of its own; what a run
+# says goes to logs/LIST-NUMBER.out.
+# USR1 makes a run write a checkpoint and start again; TERM or Ctrl-C writes a checkpoint and stops with 75, a second one
+# ends the run at once. Any other exit code of the program is this script's (of an array: 1 if a run failed).
 #
-# Environment: RANKS (1), THREADS a rank (cores / ranks), MAX_RESTARTS (100), SIGMATIC (build/current/sigmatic),
+# Environment: RANKS (1), THREADS a rank (cores / ranks; 1 for an array), AT_ONCE (runs of an array: as many as fit),
+#              MAX_RESTARTS (100), SIGMATIC (build/current/sigmatic), SIGMATIC_SITE (site.sh),
 #              MPIRUN (mpirun), MPIRUN_FLAGS (instead of binding every rank to its own cores)
 set -u
 readonly PREEMPTED=75 KILLED_BY_USR1=138
-here=$(cd "$(dirname "$0")/.." && pwd)
-program=${SIGMATIC:-$here/build/current/sigmatic}
-ranks=${RANKS:-1}
-cores=$(nproc)
-threads=${THREADS:-$((cores / ranks > 0 ? cores / ranks : 1))}
-max_restarts=${MAX_RESTARTS:-100}
+jobs=$(cd "$(dirname "$0")" && pwd)
+. "$jobs/common.sh"
 
 if [ $# -eq 0 ]; then
-    sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
-if [ ! -x "$program" ]; then
-    echo "no program $program: run make, or set SIGMATIC" >&2
-    exit 2
+job=$jobs/train.sbatch
+if [[ $1 == *.sbatch ]]; then
+    [ -r "$1" ] || wrong "$1: no such job"
+    job=$1
+    shift
 fi
+is_array=$([ "$(basename "$job")" != array.sbatch ] || echo yes)
+cores=$(cores_here)
+export RANKS=${RANKS:-1}
+if [ -z "${THREADS:-}" ]; then
+    THREADS=$([ -z "$is_array" ] && [ "$cores" -gt "$RANKS" ] && echo $((cores / RANKS)) || echo 1)
+fi
+export THREADS SIGMATIC_LOCAL=yes SIGMATIC_JOBS=$jobs
+if [ -n "$is_array" ] && [ -z "${SIGMATIC_ROW:-}" ]; then
+    exec "$jobs/local_array.sh" "$@"
+fi
+unset SLURM_JOB_ID SLURM_SUBMIT_DIR
 
-export OMP_NUM_THREADS=$threads BLIS_NUM_THREADS=1
+export OMP_NUM_THREADS=$THREADS
 if [ "$(id -u)" -eq 0 ]; then
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
 if [ -n "${MPIRUN_FLAGS+given}" ]; then
-    read -r -a flags <<<"$MPIRUN_FLAGS"
-elif [ $((ranks * threads)) -le "$cores" ]; then
-    flags=(--map-by "slot:PE=$threads" --bind-to core)
+    LOCAL_FLAGS=$MPIRUN_FLAGS
+elif [ -z "$is_array" ] && [ $((RANKS * THREADS)) -le "$cores" ]; then
+    LOCAL_FLAGS="--map-by slot:PE=$THREADS --bind-to core"
     export OMP_PLACES=cores OMP_PROC_BIND=close
-else
-    flags=(--oversubscribe --bind-to none)
+else # what local_array.sh keeps the runs apart by, mpirun does not see
+    LOCAL_FLAGS='--oversubscribe --bind-to none'
     export OMP_PROC_BIND=false
 fi
+export LOCAL_FLAGS
 
-run='' interrupted='' asked='' stop='' reminder=''
-# mpirun answers TERM by killing within seconds and exits 1; USR1 reaches the ranks, and their 75 comes back. While mpirun
-# is still starting them it gets lost: hence the reminders.
+run='' interrupted='' asked='' stop=''
+# The job makes USR1 a checkpoint and 75, whatever its ranks are doing.
 ask() {
-    kill -USR1 "$run" 2>/dev/null
-    if [ -z "$asked" ]; then
-        (while sleep 2 && kill -USR1 "$run"; do :; done) >/dev/null 2>&1 &
-        reminder=$!
-    fi
-    asked=yes
-}
-restart() {
-    interrupted=yes
-    ask
+    interrupted=yes asked=yes
+    [ -z "$run" ] || kill -USR1 "$run" 2>/dev/null
 }
 stop() {
-    interrupted=yes
-    if [ -z "$stop" ]; then
-        ask
-    else
-        kill -TERM "$run" 2>/dev/null
+    if [ -n "$stop" ]; then
+        kill -TERM -- "-$run" 2>/dev/null
     fi
     stop=yes
+    ask
 }
-trap restart USR1
+trap ask USR1
 trap stop TERM INT
 
-arguments=("$@")
 restarts=0
 while :; do
     # setsid: Ctrl-C is for this script, which knows what to do about it
-    setsid "${MPIRUN:-mpirun}" --quiet -n "$ranks" "${flags[@]}" "$program" train "${arguments[@]}" </dev/null &
-    run=$! asked=
-    [ -n "$stop" ] && ask
+    asked=''
+    SIGMATIC_RESTARTS=$restarts setsid bash "$job" "$@" </dev/null &
+    run=$!
+    [ -z "$stop$asked" ] || ask
     interrupted=yes
     while [ -n "$interrupted" ]; do
         interrupted=
         wait "$run"
         code=$?
     done
-    [ -n "$asked" ] && kill "$reminder" 2>/dev/null
     [ -n "$asked" ] && [ "$code" -eq $KILLED_BY_USR1 ] && code=$PREEMPTED # asked before it could listen
     [ "$code" -eq $PREEMPTED ] && [ -z "$stop" ] || break
-    if [ "$restarts" -ge "$max_restarts" ]; then
-        echo "not started again: $restarts restarts so far, MAX_RESTARTS=$max_restarts" >&2
+    if [ "$restarts" -ge "${MAX_RESTARTS:-100}" ]; then
+        echo "not started again: $restarts restarts so far, MAX_RESTARTS=${MAX_RESTARTS:-100}" >&2
         break
-    fi
-    if [ "$restarts" -eq 0 ]; then # from now on the run's own checkpoint counts
-        arguments=() skip=
-        for argument in "$@"; do
-            if [ -n "$skip" ]; then
-                skip=
-            elif [ "$argument" = --resume ]; then
-                skip=yes
-            elif [ "$argument" != --overwrite ]; then
-                arguments+=("$argument")
-            fi
-        done
-        arguments+=(--resume auto)
     fi
     restarts=$((restarts + 1))
     echo "start $((restarts + 1)): going on from the checkpoint" >&2

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Trains under a real Slurm of two nodes on this machine, with jobs/train.sbatch: a job is pre-empted, queues itself again,
-# goes on from its checkpoint and ends after the right number of steps; a wrong config is not queued again.
+# Runs jobs/*.sbatch under a real Slurm of two nodes on this machine. A training job is pre-empted, queues itself again, goes
+# on from its checkpoint and ends after the right number of steps; a wrong config is not queued again. Of an array of four
+# runs one is killed and another loses its node: the list handed in again runs the killed one alone, and all of them end.
 #
 #     tests/check_slurm.sh [PROGRAM]        (build/current/sigmatic; needs root; nothing is left running)
 #
@@ -229,9 +230,76 @@ expect 'state of a job with a wrong key' "$(field "$wrong" JobState)" FAILED
 expect 'its exit code' "$(field "$wrong" ExitCode)" 2:0
 expect 'its restarts' "$(field "$wrong" Restarts)" 0
 
-job=$(LAUNCHER=mpirun sbatch --parsable -N 2 --ntasks-per-node=1 -c 1 "$top/jobs/train.sbatch" small.ini --set run.folder=mpirun --set run.steps=5) || fail 'sbatch'
-jobs+=("$job")
-wait_for 60 "job $job ends" ended "$job"
-expect 'state of a job started by mpirun' "$(field "$job" JobState)" COMPLETED
-expect 'its ranks' "$(log_of "$job" | sed -n 's/^\([0-9]*\) ranks x.*/\1/p')" 2
+by_mpirun=$(LAUNCHER=mpirun sbatch --parsable -N 2 --ntasks-per-node=1 -c 1 "$top/jobs/train.sbatch" small.ini --set run.folder=mpirun --set run.steps=5) || fail 'sbatch'
+jobs+=("$by_mpirun")
+
+# ---- an array -----------------------------------------------------------------------------------------------------------
+submit() { "$top/jobs/submit.sh" --parsable "$@" 2>said; }
+process_of() { # FOLDER: the rank that trains there
+    local process
+    for process in $(pgrep -f -- "run.folder=\"$1\""); do
+        [ "$(readlink "/proc/$process/exe")" != "$program" ] || echo "$process"
+    done
+}
+run_trains() { grep -q '^step [0-9]*/' "logs/sweep-$1.out" 2>/dev/null && [ -n "$(process_of "$2")" ]; } # TASK FOLDER
+task_of() { squeue -h -r -j "$1" -o '%K %A' | sed -n "s/^$2 //p"; } # ARRAY NUMBER: each task is a job with a number of its own
+rows_of() { # FOLDER: the steps in its log, if each is there once
+    HDF5_USE_FILE_LOCKING=FALSE "$python" -c 'import sys, h5py
+step = list(h5py.File(sys.argv[1], "r")["steps/step"])
+print(len(step) if step == list(range(1, len(step) + 1)) else step)' "$1/run.h5"
+}
+
+printf 'run.seed=1\nrun.stpes=5\nrun.seed=\n' >bad.txt
+submit "$top/jobs/array.sbatch" small.ini bad.txt && fail 'a list with bad lines is handed in'
+expect 'what is said of a list with bad lines' "$(cut -d: -f1,2 said | tr '\n' ' ')" 'bad.txt:2 bad.txt:3 '
+[ ! -e runs ] || fail 'a list with bad lines leaves something behind'
+
+long=300
+one_thread=(--set distributed.threads=1) # -c 2 spreads the runs over the nodes; the cores are fewer than that
+cat >sweep.txt <<END
+run.seed={1,2} run.steps=$long checkpoint.interval=20    ; these two are disturbed
+run.seed={3,4} run.steps=3
+END
+killed_run=runs/sweep/seed=1_steps=${long}_checkpoint.interval=20
+moved_run=runs/sweep/seed=2_steps=${long}_checkpoint.interval=20
+array=$(submit -n 1 -c 2 --time=10 "$top/jobs/array.sbatch" small.ini sweep.txt "${one_thread[@]}") || fail "submit.sh: $(cat said)"
+jobs+=("$array")
+wait_for 90 'run 1 of the array trains' run_trains "${array}_1" "$killed_run"
+wait_for 90 'run 2 of the array trains' run_trains "${array}_2" "$moved_run"
+killed=$(task_of "$array" 1) moved=$(task_of "$array" 2)
+kill -9 "$(process_of "$killed_run")"
+wait_for 60 'the killed run ends' ended "$killed"
+expect 'state of the killed run' "$(field "$killed" JobState)" FAILED
+node=$(field "$moved" BatchHost)
+scontrol update "nodename=$node" state=down reason=check
+say "$node of run 2 is down; it returns to service by itself"
+again=$(submit -n 1 -c 2 --time=10 "$top/jobs/array.sbatch" small.ini sweep.txt "${one_thread[@]}") || fail "submit.sh: $(cat said)"
+jobs+=("$again")
+expect 'what is handed in again' "$(squeue -h -r -j "$again" -o '%K')" 1
+wait_for 120 'the run whose node was lost ends' ended "$moved"
+expect 'state of the run whose node was lost' "$(field "$moved" JobState)" COMPLETED
+expect 'its restarts' "$(field "$moved" Restarts)" 1
+wait_for 120 'the killed run ends' ended "$again"
+wait_for 60 'the array ends' no_jobs
+expect 'runs of the array that are done' "$(cat runs/sweep/*/status | tr '\n' ' ')" 'done done done done '
+expect 'steps of the killed run, each once' "$(rows_of "$killed_run")" $long
+expect 'steps of the run that moved, each once' "$(rows_of "$moved_run")" $long
+submit "$top/jobs/array.sbatch" small.ini sweep.txt "${one_thread[@]}"
+expect 'what is left of the list' "$(sed 's/.*: //' said)" '4 done, 0 to run'
+
+# ---- other jobs, at the same time ---------------------------------------------------------------------------------------
+evaluate=$(submit -N 2 --ntasks-per-node=1 "$top/jobs/evaluate.sbatch" runs/sweep/*/) || fail "submit.sh: $(cat said)"
+scaling=$(submit -N 2 --ntasks-per-node=1 "$top/jobs/scaling.sbatch" --backbone resnet18 --multiplier 0.1 --height 32 --width 64 \
+    --steps 1 --warmup 0) || fail "submit.sh: $(cat said)"
+jobs+=("$evaluate" "$scaling")
+for job in "$by_mpirun" "$evaluate" "$scaling"; do
+    wait_for 60 "job $job ends" ended "$job"
+done
+expect 'state of a job started by mpirun' "$(field "$by_mpirun" JobState)" COMPLETED
+expect 'its ranks' "$(log_of "$by_mpirun" | sed -n 's/^\([0-9]*\) ranks x.*/\1/p')" 2
+expect 'state of evaluate.sbatch' "$(field "$evaluate" JobState)" COMPLETED
+expect 'evaluations' "$(grep -l '^{"checkpoint":.*}$' runs/sweep/*/evaluation.json | wc -l)" 4
+expect 'state of scaling.sbatch' "$(field "$scaling" JobState)" COMPLETED
+expect 'its files' "$(cd runs/scaling-2x1 && echo *.json)" 'link.json scaling.json step.json'
+expect 'ranks that the scaling went to' "$(grep -o '"ranks":2' runs/scaling-2x1/scaling.json | sort -u)" '"ranks":2'
 report_end

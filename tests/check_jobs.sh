@@ -1,0 +1,167 @@
+#!/usr/bin/env bash
+# The scripts of jobs/ without Slurm: lists of runs and what is wrong with them, runs side by side, stopping and going on,
+# evaluating, what submit.sh would hand in, the examples for sites. check_jobs.sh PROGRAM
+# tests/check_slurm.sh runs them under Slurm.
+set -u
+. "$(dirname "$0")/frame.sh"
+export SIGMATIC
+SIGMATIC=$(realpath "$1")
+jobs=$(realpath "$here/../jobs")
+unset SLURM_JOB_ID SLURM_SUBMIT_DIR SIGMATIC_SITE SIGMATIC_JOBS LAUNCHER RANKS THREADS AT_ONCE MAX_RESTARTS OMP_NUM_THREADS
+child=
+clean_up() { [ -z "$child" ] || kill "$child" 2>/dev/null; }
+cd "$scratch" || exit 1
+
+"$SIGMATIC" data scenes tiny.h5 --train 8 --validation 2 --height 32 --width 64 --seed 1 >/dev/null 2>&1 || exit 1
+cat >tiny.ini <<INI
+[run]
+batch = 2
+steps = 4
+progress_seconds = 0
+[model]
+backbone = resnet18
+width = 0.0625
+aspp_rates = 1,2,3
+[data]
+train = tiny.h5
+validation = tiny.h5
+[task.depth]
+kind = depth
+INI
+
+code_is() { # CODE COMMAND...
+    local wanted=$1
+    shift
+    "$@"
+    code=$?
+    [ "$code" -eq "$wanted" ] || { echo "exit code $code, expected $wanted: $*"; return 1; }
+}
+same() { [ "$1" = "$2" ] || { printf '%s\n%s\n' "found:    $1" "expected: $2"; return 1; }; }
+array() { "$jobs/local.sh" "$jobs/array.sbatch" tiny.ini "$@" >out 2>err; }
+
+# ---- lists --------------------------------------------------------------------------------------------------------------
+# What is said of a list, LINE: MESSAGE; nothing is written, and nothing handed in.
+mkdir bin
+printf '#!/bin/sh\nprintf "%%s\\n" "$@" >handed_in\n' >bin/sbatch
+printf '#!/bin/sh\ncat queue 2>/dev/null\n' >bin/squeue
+chmod +x bin/*
+submit() { PATH=$scratch/bin:$PATH "$jobs/submit.sh" "$@" >out 2>err; }
+bad_list() { # LIST MESSAGE...
+    local before
+    printf "$1" >bad.txt
+    shift
+    before=$(find . | sort)
+    code_is 2 array bad.txt || return
+    same "$(sed 's/^bad.txt:*//' err)" "$(printf '%s\n' "$@")" || return
+    code_is 2 submit "$jobs/array.sbatch" tiny.ini bad.txt || return
+    same "$(sed 's/^bad.txt:*//' err)" "$(printf '%s\n' "$@")" || return
+    same "$(find . | sort)" "$before"
+}
+: >out >err >bad.txt >said
+expect 'an empty list' bad_list '# nothing\n\n' ' no run in it'
+expect 'a word without a value, the others are read on' bad_list 'run.seed=1\nhello\nrun.seed=2 x=3\n' \
+    '2: "hello" is not of the form SECTION.KEY=VALUE' '3: "x=3" is not of the form SECTION.KEY=VALUE'
+expect 'braces and quotes that do not end' bad_list 'run.seed={1..3\nrun.seed=1}\nrun.seed={1,{2}}\ndata.train="a b\n' \
+    '1: braces that do not match: run.seed={1..3' '2: braces that do not match: run.seed=1}' \
+    '3: braces that do not match: run.seed={1,{2}}' '4: a quote that does not end'
+expect 'nothing between braces, and steps of 0' bad_list 'run.seed={}\nrun.seed={1..5..0}\n' \
+    '1: nothing between braces, or steps of 0: run.seed={}' '2: nothing between braces, or steps of 0: run.seed={1..5..0}'
+expect 'a key twice, a run twice' bad_list 'run.seed=1 run.seed=2\nrun.seed={1..3} run.batch=2\n\nrun.batch=2 run.seed=2\n' \
+    '1: run.seed stands there twice' '4: the same run as in line 2: batch=2_seed=2'
+expect 'a folder of its own' bad_list 'run.folder=here\n' \
+    "1: run.folder: a run of a list gets a folder named for what its line says; --folder names the one above"
+expect 'too many runs' bad_list 'run.seed={1..200} run.steps={1..200}\n' '1: more than 10000 runs'
+expect 'unknown keys and wrong values, by the program; runs of one line once' bad_list \
+    'run.seed=1\nrun.stpes={1..3}\nrun.batch=x # no number\n' \
+    "2: sigmatic: error: --set: [run] has no key 'stpes', did you mean 'steps'?" \
+    "3: sigmatic: error: --set: [run] batch = 'x': expected an integer, 1 .. 1000000"
+expect 'a list that is not there' code_is 2 array nowhere.txt
+expect 'it is named' grep -qx 'nowhere.txt: no such file, or not readable' err
+expect 'an option that arrays do not have' code_is 2 array bad.txt --overwrite
+
+names() { # LIST: names of its runs
+    printf "$1" >names.txt
+    (. "$jobs/rows.sh" && list=names.txt && rows_read && printf '%s\n' "${row_name[@]}")
+}
+expect 'braces multiply, the first one slowest; comments, quotes, DOS line ends' same "$(names \
+    '; a sweep\r\nrun.seed={1..2} task.depth.weight={0.5, 2}\r\ndata.train="a;b {c}.h5" model.aspp_rates=1,2 # end\noptimizer.learning_rate={3..1..2}e-4\n')" \
+    "$(printf '%s\n' seed=1_depth.weight=0.5 seed=1_depth.weight=2 seed=2_depth.weight=0.5 seed=2_depth.weight=2 \
+        data.train=a-b-c-.h5_model.aspp_rates=1-2 optimizer.learning_rate=3e-4 optimizer.learning_rate=1e-4)"
+
+# ---- runs ---------------------------------------------------------------------------------------------------------------
+printf 'run.seed={1,2}\nrun.steps=6\ndata.train=nowhere.h5 # fails\n' >sweep.txt
+states() { (cd runs/sweep && for run in */; do echo "$run$(cut -d: -f1 "$run/status" 2>/dev/null)"; done); }
+expect 'an array of which a run fails' code_is 1 array sweep.txt --set data.workers=1
+expect 'its runs' same "$(states)" "$(printf '%s\n' data.train=nowhere.h5/ seed=1/done seed=2/done steps=6/done)"
+expect 'the failed one is named with its log' grep -q '^run 4: failed with exit code 2: logs/sweep-4.out$' err
+expect 'an array again' code_is 1 array sweep.txt --set data.workers=1
+expect 'only the failed run is run again' same "$(grep -c '^run [0-9]* of' err) $(grep '^sweep' err)" \
+    '1 sweep.txt: 4 runs in runs/sweep: 3 done, 1 to run'
+sed -i '$d' sweep.txt
+expect 'nothing left to run' code_is 0 array sweep.txt --set data.workers=1
+expect 'a run that is done with another config is run' submit "$jobs/array.sbatch" tiny.ini sweep.txt --set run.steps=8
+expect 'it is handed in' grep -qx -- '--array=1,2' handed_in
+
+# ---- what is handed in ---------------------------------------------------------------------------------------------------
+kept=$(ls -t runs/sweep/list-*.txt | head -n 1)
+echo "1|sigmatic-list:$PWD/$kept" >queue
+cat >site.sh <<'SH'
+sbatch_flags=(--partition=long --account='of us')
+SH
+export SIGMATIC_SITE=$scratch/site.sh
+rm handed_in
+expect 'without the runs that are queued' submit -c 2 "$jobs/array.sbatch" tiny.ini sweep.txt --set run.steps=8
+expect 'with the options of site.sh, those of the command line after them' same "$(grep -v '^--comment=' handed_in)" \
+    "$(printf '%s\n' --partition=long '--account=of us' --job-name=sweep --array=2 -c 2 "$jobs/array.sbatch" tiny.ini "$kept" \
+        --folder runs/sweep --set run.steps=8)"
+rm handed_in
+expect 'a wrong config is not handed in' code_is 2 submit "$jobs/train.sbatch" tiny.ini --set run.stpes=3
+expect 'nor a checkpoint that is not there' code_is 2 submit "$jobs/evaluate.sbatch" runs/sweep/seed=1 runs/nothing
+expect 'it is named' grep -qx 'runs/nothing: no such checkpoint' err
+expect 'nothing is handed in' test ! -e handed_in
+expect 'a site file that is not there' code_is 2 env SIGMATIC_SITE=nowhere.sh "$jobs/submit.sh" "$jobs/train.sbatch" tiny.ini
+unset SIGMATIC_SITE
+
+# ---- evaluation, scaling ---------------------------------------------------------------------------------------------------
+expect 'evaluation of several runs' "$jobs/local.sh" "$jobs/evaluate.sbatch" runs/sweep/seed=1 runs/sweep/seed=2/checkpoints/best.h5 --as e
+expect 'its results' same "$(grep -l '"tasks":{"depth"' runs/sweep/*/e.json | tr '\n' ' ')" 'runs/sweep/seed=1/e.json runs/sweep/seed=2/e.json '
+expect 'an evaluation that fails' code_is 2 "$jobs/local.sh" "$jobs/evaluate.sbatch" runs/sweep/seed=1 --as f --split nowhere
+expect 'leaves no file' same "$(find . -name 'f.json*')" ''
+
+# ---- stopping and going on -------------------------------------------------------------------------------------------------
+launch() { # ARGUMENT of local.sh...: returns when steps are made
+    : >log
+    "$jobs/local.sh" "$@" >log 2>&1 &
+    child=$!
+    for _ in $(seq 400); do
+        ! cat log logs/long-*.out 2>/dev/null | grep -q '^step 5/' || return 0
+        kill -0 "$child" 2>/dev/null || return 1
+        sleep 0.05
+    done
+    return 1
+}
+wait_child() { # CODE
+    wait "$child"
+    code=$?
+    child=
+    same "$code" "$1"
+}
+expect 'a run starts' launch tiny.ini --set run.folder=long --set run.steps=100000 --overwrite
+kill -USR1 "$child"
+again() {
+    for _ in $(seq 400); do
+        ! grep -q '^resuming from long/checkpoints/step-' log || return 0
+        sleep 0.05
+    done
+    return 1
+}
+expect 'USR1: it goes on from its checkpoint' again
+kill -TERM "$child"
+expect 'TERM: it stops' wait_child 75
+expect 'with a checkpoint' same "$(cut -d: -f1 long/status)" pre-empted
+printf 'run.steps=100000 run.seed={1,2}\n' >long.txt
+expect 'an array starts' launch "$jobs/array.sbatch" tiny.ini long.txt
+kill -TERM "$child"
+expect 'TERM: it stops' wait_child 75
+expect 'its runs too' same "$(cat runs/long/*/status | cut -d: -f1 | sort -u)" pre-empted
+report_end
