@@ -2,7 +2,9 @@
 #include "tiny_run.h"
 #include "train/evaluator_views.h"
 
+#include <sigmatic/data/data_options.h>
 #include <sigmatic/ops/resize.h>
+#include <sigmatic/train/predictor.h>
 
 #include <math.h>
 #include <string.h>
@@ -261,6 +263,282 @@ static void views_are_put_together_by_definition(void)
     sm_config_free(config);
 }
 
+/* ---- one mean of evaluations and predictions ---- */
+
+/* The validation set's images, and a network of classes of temperature exp(s), vectors, and depths whose logarithm is
+ * learnt: what the dataset calls disparity is taken for metres. */
+typedef struct network {
+    sm_config *config;
+    sm_dataset *dataset;
+    sm_session *session;
+    sm_sample_storage *storage;
+} network;
+
+static network open_network(const char *log_variance)
+{
+    network n;
+    sm_augmentation size;
+    const char *const sets[] = {"task.semantic.likelihood=categorical_scaled", log_variance, "task.depth.encoding=log",
+                                NULL};
+    n.config = tiny_config(sets);
+    SM_TEST_OK(sm_data_open_validation(n.config, &n.dataset));
+    SM_TEST_OK(sm_data_augmentation(n.config, n.dataset, &size));
+    sm_data_description *data = sm_data_description_new(n.dataset, &size);
+    for (int t = 0; t < data->target_count; t++) {
+        sm_target *target = data->targets[t];
+        if (strcmp(target->name, "disparity") == 0) {
+            target->scaling = SM_SCALING_NONE;
+            target->least = 0.001;
+            target->most = 1e6;
+        }
+    }
+    SM_TEST_OK(sm_session_new_described(n.config, sm_comm_self(), data, &n.session));
+    n.storage = sm_sample_storage_new(n.dataset);
+    sm_data_description_free(data);
+    return n;
+}
+
+static void close_network(network *n)
+{
+    sm_sample_storage_free(n->storage);
+    sm_session_free(n->session);
+    sm_dataset_close(n->dataset);
+    sm_config_free(n->config);
+}
+
+/* \param column  of the part's first pixel \return (HEIGHT, width, 3), freed with sm_free() */
+static uint8_t *cut_image(const network *n, int column, int width, int mirrored)
+{
+    sm_sample sample;
+    SM_TEST_OK(sm_dataset_read(n->dataset, 0, n->storage, &sample));
+    const uint8_t *whole = sample.input;
+    uint8_t *part = sm_alloc(3 * HEIGHT * (size_t)width);
+    for (int i = 0; i < HEIGHT * width; i++) {
+        int x = mirrored ? width - 1 - i % width : i % width;
+        memcpy(part + 3 * i, whole + 3 * (i / width * WIDTH + column + x), 3);
+    }
+    return part;
+}
+
+/* What is averaged, in double: one map a task, (pixels, channels). */
+typedef struct maps {
+    double *task[TINY_TASKS];
+} maps;
+
+static void free_maps(maps *m)
+{
+    for (int t = 0; t < TINY_TASKS; t++) {
+        sm_free(m->task[t]);
+    }
+}
+
+static int numbers_of(const network *n, int task, int width)
+{
+    return HEIGHT * width * n->session->tasks[task]->channels;
+}
+
+static maps no_maps(const network *n)
+{
+    maps m;
+    for (int t = 0; t < TINY_TASKS; t++) {
+        m.task[t] = sm_alloc_zeroed((size_t)numbers_of(n, t, WIDTH) * sizeof(double));
+    }
+    return m;
+}
+
+static double *values_of(const sm_task_prediction *p)
+{
+    size_t channels = (size_t)p->task->channels;
+    double *values = sm_alloc(p->items * channels * sizeof *values);
+    for (size_t i = 0; i < p->items; i++) {
+        double sum = 0;
+        for (size_t c = 0; c < channels && p->logits; c++) {
+            sum += exp(p->logits[i * channels + c]);
+        }
+        for (size_t c = 0; c < channels; c++) {
+            values[i * channels + c] =
+                p->logits ? exp(p->logits[i * channels + c]) / sum : ((const float *)p->values)[i * channels + c];
+        }
+    }
+    return values;
+}
+
+static maps predict(const network *n, const sm_predictor_options *options, const uint8_t *image, int width)
+{
+    maps m;
+    const sm_task_prediction *tasks;
+    sm_predictor *predictor = sm_predictor_new(&n->session, 1, options);
+    SM_TEST_OK(sm_predictor_run(predictor, image, HEIGHT, width, 0, &tasks));
+    for (int t = 0; t < TINY_TASKS; t++) {
+        m.task[t] = values_of(&tasks[t]);
+    }
+    sm_predictor_free(predictor);
+    return m;
+}
+
+/* Adds what `predict` says of one of four views. */
+static void add_prediction(const network *n, int scale, int mirrored, maps *mean)
+{
+    const sm_predictor_options options = {.mode = SM_PREDICT_SCALE, .height = HEIGHT / scale, .width = WIDTH / scale};
+    uint8_t *image = cut_image(n, 0, WIDTH, mirrored);
+    maps said = predict(n, &options, image, WIDTH);
+    for (int t = 0; t < TINY_TASKS; t++) {
+        const sm_task *task = n->session->tasks[t];
+        for (int i = 0; i < numbers_of(n, t, WIDTH); i++) {
+            int pixel = i / task->channels, c = i % task->channels;
+            int from = mirrored ? pixel - pixel % WIDTH + WIDTH - 1 - pixel % WIDTH : pixel;
+            int negated = mirrored && task->target->type == SM_TARGET_INSTANCE && c == 0;
+            mean->task[t][i] += (negated ? -1 : 1) * said.task[t][from * task->channels + c] / 4;
+        }
+    }
+    free_maps(&said);
+    sm_free(image);
+}
+
+/* What an evaluation of two scales and the mirrored images makes of the first image. */
+static maps evaluate_views(const network *n)
+{
+    static const double scales[] = {1, 0.5};
+    const sm_batch *batch;
+    const float *const *logits;
+    sm_evaluator_views views;
+    sm_loader *loader;
+    maps m;
+    sm_loader_options options = loader_of(n->dataset, NULL, 0, 1);
+    SM_TEST_OK(sm_evaluator_views_init(&views, n->session, &options, scales, 2, 1));
+    sm_evaluator_views_bind(&views, n->session, NULL);
+    SM_TEST_OK(sm_loader_new(&options, &loader));
+    SM_TEST_OK(sm_loader_next(loader, &batch));
+    SM_TEST_OK(sm_evaluator_views_begin(&views));
+    SM_TEST_OK(sm_evaluator_views_run(&views, batch, &logits));
+    for (int t = 0; t < TINY_TASKS; t++) {
+        int count = numbers_of(n, t, WIDTH);
+        float *values = sm_alloc((size_t)count * sizeof *values);
+        m.task[t] = sm_alloc((size_t)count * sizeof(double));
+        sm_task_values(n->session->tasks[t], HEIGHT * WIDTH, logits[t], values);
+        for (int i = 0; i < count; i++) {
+            m.task[t][i] = values[i];
+        }
+        sm_free(values);
+    }
+    sm_evaluator_views_end(&views);
+    sm_evaluator_views_free(&views);
+    sm_loader_free(loader);
+    sm_session_release_memory(n->session);
+    return m;
+}
+
+static void expect_near(const network *n, const maps *found, const maps *expected)
+{
+    double worst = 0;
+    for (int t = 0; t < TINY_TASKS; t++) {
+        for (int i = 0; i < numbers_of(n, t, WIDTH); i++) {
+            double one = expected->task[t][i];
+            sm_test_worse(&worst, fabs(found->task[t][i] - one) / (1 + fabs(one)));
+        }
+    }
+    SM_TEST_AT_MOST(worst, 2e-6); /* rounding of floats, and of a logarithm and back */
+}
+
+static void evaluations_average_what_predictions_say(void)
+{
+    sm_free(tiny_dataset());
+    if (sm_comm_rank(test_comm) > 0) {
+        return;
+    }
+    network n = open_network("task.semantic.log_variance=-3");
+    maps mean = no_maps(&n), views = evaluate_views(&n);
+    for (int v = 0; v < 4; v++) {
+        add_prediction(&n, 1 + v / 2, v % 2, &mean);
+    }
+    expect_near(&n, &views, &mean);
+    free_maps(&views);
+    free_maps(&mean);
+    close_network(&n);
+}
+
+static double weight_at(int position, int window)
+{
+    return position + 1 < window - position ? position + 1 : window - position;
+}
+
+/* Two windows of 64 columns over 96: each pixel by the pyramid of windows.h. */
+static void windows_average_what_predictions_say(void)
+{
+    enum { SIDE = 64, STEP = WIDTH - SIDE };
+    const sm_predictor_options windows = {.mode = SM_PREDICT_WINDOWS, .height = HEIGHT, .width = SIDE, .overlap = 0.5};
+    sm_free(tiny_dataset());
+    if (sm_comm_rank(test_comm) > 0) {
+        return;
+    }
+    network n = open_network("task.semantic.log_variance=-3");
+    uint8_t *whole = cut_image(&n, 0, WIDTH, 0);
+    maps mean = no_maps(&n), found = predict(&n, &windows, whole, WIDTH);
+    for (int w = 0; w < 2; w++) {
+        uint8_t *image = cut_image(&n, STEP * w, SIDE, 0);
+        maps part = predict(&n, &(sm_predictor_options){.mode = SM_PREDICT_WHOLE}, image, SIDE);
+        for (int t = 0; t < TINY_TASKS; t++) {
+            int channels = n.session->tasks[t]->channels;
+            for (int i = 0; i < numbers_of(&n, t, SIDE); i++) {
+                int row = i / channels / SIDE, x = i / channels % SIDE, column = x + STEP * w,
+                    other = column - STEP * !w;
+                double own = weight_at(x, SIDE), others = other >= 0 && other < SIDE ? weight_at(other, SIDE) : 0;
+                mean.task[t][(row * WIDTH + column) * channels + i % channels] +=
+                    own / (own + others) * part.task[t][i];
+            }
+        }
+        free_maps(&part);
+        sm_free(image);
+    }
+    expect_near(&n, &found, &mean);
+    free_maps(&found);
+    free_maps(&mean);
+    sm_free(whole);
+    close_network(&n);
+}
+
+/* Of the same network with s = 0 and s = -3, logits differ by the factor exp(3): the softmax is of temperature exp(s). */
+static void probabilities_are_of_the_learned_temperature(void)
+{
+    sm_free(tiny_dataset());
+    if (sm_comm_rank(test_comm) > 0) {
+        return;
+    }
+    network one = open_network("task.semantic.log_variance=0"), sharp = open_network("task.semantic.log_variance=-3");
+    uint8_t *image = cut_image(&one, 0, WIDTH, 0);
+    for (int m = 0; m < SM_PREDICT_MODES; m++) {
+        const sm_predictor_options options = {.mode = (sm_predict_mode)m, .overlap = 0.5, .uncertainty = 1};
+        const sm_task_prediction *said, *sharper;
+        sm_predictor *a = sm_predictor_new(&one.session, 1, &options),
+                     *b = sm_predictor_new(&sharp.session, 1, &options);
+        SM_TEST_OK(sm_predictor_run(a, image, HEIGHT, WIDTH, 0, &said));
+        SM_TEST_OK(sm_predictor_run(b, image, HEIGHT, WIDTH, 0, &sharper));
+        size_t classes = (size_t)said->task->channels;
+        double worst = 0, worst_entropy = 0;
+        for (size_t i = 0; i < said->items; i++) {
+            double sum = 0, entropy = 0;
+            for (size_t c = 0; c < classes; c++) {
+                sum += exp(exp(3) * said->logits[i * classes + c]);
+            }
+            for (size_t c = 0; c < classes; c++) {
+                double p = exp(exp(3) * said->logits[i * classes + c]) / sum;
+                const float *other = sharper->logits + i * classes;
+                double from_first = exp(3) * (said->logits[i * classes + c] - said->logits[i * classes]);
+                sm_test_worse(&worst, fabs((double)other[c] - other[0] - from_first));
+                entropy -= p * log(p);
+            }
+            sm_test_worse(&worst_entropy, fabs(sharper->entropy[i] - entropy));
+        }
+        SM_TEST_AT_MOST(worst, 1e-4); /* differences of floats times 20 */
+        SM_TEST_AT_MOST(worst_entropy, 1e-5);
+        sm_predictor_free(a);
+        sm_predictor_free(b);
+    }
+    sm_free(image);
+    close_network(&one);
+    close_network(&sharp);
+}
+
 int main(int argc, char **argv)
 {
     sm_h5_begin();
@@ -269,5 +547,8 @@ int main(int argc, char **argv)
     SM_TEST(any_number_of_ranks_measures_views_alike);
     SM_TEST(found_instances_of_all_ranks_count);
     SM_TEST(views_are_put_together_by_definition);
+    SM_TEST(evaluations_average_what_predictions_say);
+    SM_TEST(windows_average_what_predictions_say);
+    SM_TEST(probabilities_are_of_the_learned_temperature);
     return sm_test_end();
 }

@@ -84,20 +84,23 @@ static void classes_that_networks_disagree_on_have_information(void)
     static sm_target target = {.name = "semantic", .type = SM_TARGET_CLASS, .components = 1, .classes = &classes};
     const sm_task task = {.kind = sm_task_kind_find("semantic"), .target = &target, .channels = 2};
     /* Two items: the runs disagree on the first, 0.9 and 0.1; on the second both say 0.5. */
-    float first[] = {(float)log(9), 0, 3, 3}, second[] = {0, (float)log(9), -1, -1};
-    float logits[4], entropy[2], information[2];
+    const float runs[2][4] = {{(float)log(9), 0, 3, 3}, {0, (float)log(9), -1, -1}};
+    float values[4], logits[4], entropy[2], information[2];
     sm_prediction_mean mean = {0};
-    sm_prediction_mean_begin(&mean, &task, 2);
-    sm_prediction_mean_add(&mean, first, 1);
-    sm_prediction_mean_add(&mean, second, 1);
-    sm_prediction_mean_end(&mean, logits, entropy, information);
+    sm_prediction_mean_begin(&mean, &task, 2, 1);
+    for (int r = 0; r < 2; r++) {
+        sm_task_values(&task, 2, runs[r], values);
+        sm_prediction_mean_add(&mean, r, 0, 1, values); /* an item at a time, as views of a batch are */
+        sm_prediction_mean_add(&mean, r, 1, 1, values + 2);
+    }
+    sm_prediction_entropy(&task, 2, mean.mean, entropy);
+    sm_prediction_mean_spread(&mean, information);
+    sm_task_logits(&task, 2, mean.mean, logits);
     SM_TEST_AT_MOST(fabs(entropy[0] - log(2)), 1e-6);
     SM_TEST_AT_MOST(fabs(information[0] - (log(2) - term(0.9) - term(0.1))), 1e-6);
     SM_TEST_AT_MOST(fabs(entropy[1] - log(2)), 1e-6);
     SM_TEST_AT_MOST(information[1], 1e-6);
     SM_TEST_AT_MOST(fabs(logits[0] - log(0.5)), 1e-6);
-    sm_prediction_entropy(&task, 2, first, 2, entropy); /* at half the temperature: 81 : 1 */
-    SM_TEST_AT_MOST(fabs(entropy[0] - term(81 / 82.0) - term(1 / 82.0)), 1e-6);
     sm_prediction_mean_free(&mean);
 }
 
@@ -107,13 +110,43 @@ static void values_have_the_variance_of_their_runs(void)
     const sm_task task = {.kind = sm_task_kind_find("depth"), .target = &target, .channels = 1};
     sm_prediction_mean mean = {0};
     float variance[2];
-    sm_prediction_mean_begin(&mean, &task, 2);
-    sm_prediction_mean_add(&mean, (float[]){1, 7}, 1);
-    sm_prediction_mean_add(&mean, (float[]){2, 7}, 1);
-    sm_prediction_mean_add(&mean, (float[]){6, 7}, 1);
-    sm_prediction_mean_end(&mean, NULL, NULL, variance);
+    sm_prediction_mean_begin(&mean, &task, 2, 1);
+    sm_prediction_mean_add(&mean, 0, 0, 2, (float[]){1, 7});
+    sm_prediction_mean_add(&mean, 1, 0, 2, (float[]){2, 7});
+    sm_prediction_mean_add(&mean, 2, 0, 2, (float[]){6, 7});
+    sm_prediction_mean_spread(&mean, variance);
     CU_ASSERT(mean.mean[0] == 3 && mean.mean[1] == 7 && variance[0] == 7 && variance[1] == 0);
     sm_prediction_mean_free(&mean);
+}
+
+/* What is averaged of depths are metres, whatever is learnt of them; of labels and classes probabilities, 0 and 1 too. */
+static void values_and_logits_are_two_ways(void)
+{
+    static sm_target depth = {.name = "depth", .type = SM_TARGET_REAL, .components = 1, .unit = "m", .most = 1e6};
+    sm_task task = {.kind = sm_task_kind_find("depth"), .target = &depth, .channels = 1};
+    const float metres[] = {2, 50, NAN};
+    float learnt[3], back[3];
+    for (int k = 0; sm_task_kinds[k]; k++) {
+        task.kind = sm_task_kinds[k]->encode ? sm_task_kinds[k] : task.kind;
+    }
+    for (int e = SM_DEPTH_LINEAR; e <= SM_DEPTH_INVERSE; e++) {
+        const double expected[][2] = {{2, 50}, {log(2), log(50)}, {0.5, 0.02}};
+        task.encoding = (sm_depth_encoding)e;
+        sm_task_logits(&task, 3, metres, learnt);
+        sm_task_values(&task, 3, learnt, back);
+        for (int i = 0; i < 2; i++) {
+            SM_TEST_AT_MOST(fabs(learnt[i] / expected[e][i] - 1), 1e-7);
+            SM_TEST_AT_MOST(fabs(back[i] / metres[i] - 1), 3e-7);
+        }
+        CU_ASSERT(isnan(learnt[2]) && isnan(back[2]));
+    }
+    const sm_task labels = {.kind = sm_task_kind_find("labels"), .target = &depth, .channels = 3};
+    const float probabilities[] = {0, 0.25f, 1};
+    sm_task_logits(&labels, 1, probabilities, learnt);
+    sm_task_values(&labels, 1, learnt, back);
+    CU_ASSERT(isfinite(learnt[0]) && isfinite(learnt[2]));
+    SM_TEST_AT_MOST(fabs(learnt[1] + log(3)), 1e-6);
+    SM_TEST_AT_MOST(fmax(back[0], fmax(fabs(back[1] - 0.25), fabs(back[2] - 1.0))), 1e-7);
 }
 
 /* ---- files --------------------------------------------------------------------------------------------------------- */
@@ -515,6 +548,7 @@ int main(int argc, char **argv)
     SM_TEST(windows_are_blended_by_their_weights);
     SM_TEST(classes_that_networks_disagree_on_have_information);
     SM_TEST(values_have_the_variance_of_their_runs);
+    SM_TEST(values_and_logits_are_two_ways);
     SM_TEST(what_is_unknown_has_no_metres);
     SM_TEST(images_of_training_size_are_predicted_as_evaluated);
     SM_TEST(one_window_is_the_whole);

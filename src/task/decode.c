@@ -1,8 +1,10 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/data/target_picture.h>
 
+#include "task/softmax.h"
 #include "task/task_kinds.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -85,6 +87,58 @@ void sm_task_decode(const sm_task *task, size_t items, const float *logits, void
     }
     for (size_t i = 0; i < items; i++) {
         ids[i] = (uint8_t)sm_likeliest_class(task->channels, logits + i * (size_t)task->channels);
+    }
+}
+
+static void take_softmax(int classes, const float *logits, float *probabilities)
+{
+    double values[SM_CLASSES_MAX];
+    for (int c = 0; c < classes; c++) {
+        values[c] = logits[c];
+    }
+    sm_softmax(classes, values, NULL);
+    for (int c = 0; c < classes; c++) {
+        probabilities[c] = (float)values[c];
+    }
+}
+
+void sm_task_values(const sm_task *task, size_t items, const float *logits, float *values)
+{
+    size_t channels = (size_t)task->channels;
+    if (sm_task_is_regression(task)) {
+        decode_values(task, items, logits, values);
+    } else if (sm_task_is_classification(task)) {
+        for (size_t i = 0; i < items; i++) {
+            take_softmax(task->channels, logits + i * channels, values + i * channels);
+        }
+    } else {
+        for (size_t i = 0; i < items * channels; i++) {
+            values[i] = (float)sm_logistic(logits[i]);
+        }
+    }
+}
+
+/* NaN stays. \return the logarithm; of 0 that of `least` */
+static float log_from(float probability, float least)
+{
+    return logf(probability < least ? least : probability);
+}
+
+void sm_task_logits(const sm_task *task, size_t items, const float *values, float *logits)
+{
+    size_t count = items * (size_t)task->channels;
+    if (sm_task_is_classification(task)) {
+        for (size_t i = 0; i < count; i++) {
+            logits[i] = log_from(values[i], FLT_MIN);
+        }
+    } else if (sm_task_is_labelling(task)) {
+        for (size_t i = 0; i < count; i++) { /* a probability nearer to 1 than half an epsilon is 1 */
+            logits[i] = log_from(values[i], FLT_MIN) - log_from(1 - values[i], FLT_EPSILON / 2);
+        }
+    } else if (task->kind->encode) {
+        task->kind->encode(task, items, values, logits);
+    } else {
+        memmove(logits, values, count * sizeof *values);
     }
 }
 

@@ -46,18 +46,21 @@ static sm_status configure(const sm_config *config, const char *section, sm_task
     return SM_OK;
 }
 
+/* NaN stays. */
+static void encode(const sm_task *task, size_t items, const float *values, float *out)
+{
+    for (size_t i = 0; i < items; i++) {
+        out[i] = task->encoding == SM_DEPTH_LOG       ? logf(values[i])
+                 : task->encoding == SM_DEPTH_INVERSE ? 1 / values[i]
+                                                      : values[i];
+    }
+}
+
 static int64_t build(const void *user, const sm_sample *sample, const sm_geometry *geometry, void *built)
 {
     const sm_task *task = user;
     int64_t valid = sm_build_reals(user, sample, geometry, built);
-    size_t items = sm_scope_items(task->target->scope, geometry->out_height, geometry->out_width);
-    float *values = built;
-    for (size_t i = 0; i < items && task->encoding == SM_DEPTH_LOG; i++) {
-        values[i] = logf(values[i]); /* NaN stays */
-    }
-    for (size_t i = 0; i < items && task->encoding == SM_DEPTH_INVERSE; i++) {
-        values[i] = 1 / values[i];
-    }
+    encode(task, sm_scope_items(task->target->scope, geometry->out_height, geometry->out_width), built, built);
     return valid;
 }
 
@@ -159,6 +162,7 @@ const sm_task_kind sm_depth_metres_kind = {
     .build_target = build,
     .configure = configure,
     .decode = decode,
+    .encode = encode,
     .metric_counts = count_numbers,
     .metric_sums = sum_numbers,
     .metric_add = add_sample,

@@ -2,6 +2,7 @@
 
 #include "task/optics.h"
 #include "task/point_tree.h"
+#include "task/softmax.h"
 #include "task/task_kinds.h"
 
 #include <sigmatic/base/memory.h>
@@ -280,12 +281,12 @@ static void vote_classes(const uint8_t *things, int classes, sm_instance_list *l
 
 static double probability(int classes, const float *logits, int id)
 {
-    double sum = 0;
-    float most = logits[sm_likeliest_class(classes, logits)];
+    double probabilities[SM_CLASSES_MAX];
     for (int c = 0; c < classes; c++) {
-        sum += expf(logits[c] - most);
+        probabilities[c] = logits[c];
     }
-    return expf(logits[id] - most) / sum;
+    sm_softmax(classes, probabilities, NULL);
+    return probabilities[id];
 }
 
 static void measure_confidence(const sm_instance_input *input, sm_instance_list *list)

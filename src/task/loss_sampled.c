@@ -1,5 +1,6 @@
 /* Losses of classes and labels whose logits are noisy: the mean of the probabilities over draws of the noise. */
 #include "task/loss_item.h"
+#include "task/softmax.h"
 
 #include <sigmatic/base/random.h>
 
@@ -51,19 +52,8 @@ static double draw_classes(int classes, const float *logits, float sigma, const 
 /* The loss of draws with these logarithms of the true probability, which become each draw's share in the gradient. */
 static double join_draws(int draws, double *logs)
 {
-    double most = -INFINITY, sum = 0;
-    for (int t = 0; t < draws; t++) {
-        most = logs[t] > most ? logs[t] : most;
-    }
-    for (int t = 0; t < draws; t++) {
-        logs[t] = exp(logs[t] - most);
-        sum += logs[t];
-    }
-    for (int t = 0; t < draws; t++) {
-        logs[t] /= sum;
-    }
-    /* cppcheck-suppress invalidFunctionArg ; the likeliest draw adds 1 */
-    return log(draws) - most - log(sum);
+    double most, log_sum = sm_softmax(draws, logs, &most);
+    return log(draws) - most - log_sum;
 }
 
 double sm_sampled_cross_entropy(int channels, int draws, const float *logits, double s, uint8_t truth,

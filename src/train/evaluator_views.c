@@ -3,7 +3,6 @@
 
 #include "train/evaluator_views.h"
 
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -48,11 +47,10 @@ static int is_size_measured_at(const sm_evaluator_views *v, const sm_scaled_view
 static void make_buffers(sm_evaluator_views *v)
 {
     size_t input = 0, sample = 0, workspace = 0;
-    v->merged = sm_alloc_zeroed((size_t)v->session->task_count * sizeof *v->merged);
+    v->means = sm_alloc_zeroed((size_t)v->session->task_count * sizeof *v->means);
     for (int t = 0; t < v->session->task_count; t++) {
         const sm_task *task = v->session->tasks[t];
         size_t floats = items_of(v, task) * (size_t)task->channels;
-        v->merged[t] = sm_alloc((size_t)v->capacity * floats * sizeof(float));
         sample = floats > sample ? floats : sample;
         for (int i = 0; i < v->count; i++) {
             sm_resize_shape shape = resizing(v, &v->items[i], task);
@@ -67,6 +65,7 @@ static void make_buffers(sm_evaluator_views *v)
     }
     v->mirrored = v->flip ? sm_alloc(input * sizeof(float)) : NULL;
     v->resized = sm_alloc(sample * sizeof(float));
+    v->values = sm_alloc(sample * sizeof(float));
     v->workspace = sm_alloc(workspace);
 }
 
@@ -100,13 +99,14 @@ void sm_evaluator_views_free(sm_evaluator_views *v)
     for (int i = 0; i < v->count; i++) {
         sm_engine_free(v->items[i].engine);
     }
-    for (int t = 0; v->merged && t < v->session->task_count; t++) {
-        sm_free(v->merged[t]);
+    for (int t = 0; v->means && t < v->session->task_count; t++) {
+        sm_prediction_mean_free(&v->means[t]);
     }
     sm_free(v->items);
-    sm_free(v->merged);
+    sm_free(v->means);
     sm_free(v->mirrored);
     sm_free(v->resized);
+    sm_free(v->values);
     sm_free(v->workspace);
     sm_free(v->logits);
 }
@@ -146,135 +146,94 @@ void sm_evaluator_views_end(sm_evaluator_views *v)
 
 /* ---- putting together ---- */
 
-/* How one number of the view becomes one of the image measured at. */
-typedef struct back {
-    const sm_task *task;
-    int height, width, is_mirrored;
-    float share;                      /* of the view in the mean */
-    float factors[SM_COMPONENTS_MAX]; /* of real values */
-} back;
-
-static back way_back(const sm_evaluator_views *v, const sm_scaled_view *view, const sm_task *task, int is_mirrored)
-{
-    int has_pixels = task->target->scope == SM_SCOPE_PIXEL;
-    back b = {.task = task,
-              .height = has_pixels ? v->height : 1,
-              .width = has_pixels ? v->width : 1,
-              .is_mirrored = is_mirrored,
-              .share = 1.0f / (float)(v->count * (v->flip ? 2 : 1))};
-    if (sm_task_is_regression(task)) {
-        sm_task_factors(task, (double)v->width / view->engine->width, (double)v->height / view->engine->height,
-                        is_mirrored, b.factors);
-    }
-    return b;
-}
-
-static void add_probabilities(int classes, const float *logits, float share, float *mean)
-{
-    float greatest = logits[0];
-    double sum = 0;
-    for (int c = 1; c < classes; c++) {
-        greatest = logits[c] > greatest ? logits[c] : greatest;
-    }
-    for (int c = 0; c < classes; c++) {
-        sum += exp((double)logits[c] - greatest);
-    }
-    for (int c = 0; c < classes; c++) {
-        mean[c] += (float)(share * exp((double)logits[c] - greatest) / sum);
-    }
-}
-
-static void add_item(const back *b, const float *from, float *to)
-{
-    int channels = b->task->channels;
-    if (sm_task_is_classification(b->task)) {
-        add_probabilities(channels, from, b->share, to);
-        return;
-    }
-    for (int c = 0; c < channels; c++) {
-        to[c] += b->share *
-                 (sm_task_is_labelling(b->task) ? (float)(1 / (1 + exp(-(double)from[c]))) : b->factors[c] * from[c]);
-    }
-}
-
-static void add_sample(const back *b, const float *from, float *to)
-{
-    size_t channels = (size_t)b->task->channels, width = (size_t)b->width;
-    for (size_t y = 0; y < (size_t)b->height; y++) {
-        for (size_t x = 0; x < width; x++) {
-            size_t place = b->is_mirrored ? width - 1 - x : x;
-            add_item(b, from + (y * width + x) * channels, to + (y * width + place) * channels);
-        }
-    }
-}
-
 /* Predictions of a task of a batch, without how sure it is of them. */
 static const float *take_output(const sm_evaluator_views *v, const sm_scaled_view *view, int t, int samples)
 {
     const sm_task *task = v->session->tasks[t];
     float *output = sm_plan_output(view->engine->plan, &view->engine->run, t);
     size_t items = sm_scope_items(task->target->scope, view->engine->height, view->engine->width);
-    sm_task_take_logits(task, (size_t)samples * items, output);
+    sm_session_take_logits(v->session, v->parameters, t, (size_t)samples * items, output);
     return output;
 }
 
-static void add_view(sm_evaluator_views *v, sm_scaled_view *view, int samples, int is_mirrored)
+/* How one number of the view becomes one of the image measured at. */
+static void scale_values(const sm_evaluator_views *v, const sm_scaled_view *view, const sm_task *task, int is_mirrored,
+                         float *values)
 {
-    for (int t = 0; t < v->session->task_count; t++) {
-        const sm_task *task = v->session->tasks[t];
-        const float *output = take_output(v, view, t, samples);
-        back b = way_back(v, view, task, is_mirrored);
-        size_t from =
-            (size_t)task->channels * sm_scope_items(task->target->scope, view->engine->height, view->engine->width);
-        size_t to = (size_t)task->channels * items_of(v, task);
-        sm_resize_shape shape = resizing(v, view, task);
-        int resizes = task->target->scope == SM_SCOPE_PIXEL && !is_size_measured_at(v, view);
-        for (int n = 0; n < samples; n++) {
-            const float *own = output + (size_t)n * from;
-            if (resizes) {
-                sm_resize_forward(&shape, 1, own, v->resized, v->workspace, v->session->settings.threads);
-            }
-            add_sample(&b, resizes ? v->resized : own, v->merged[t] + (size_t)n * to);
+    size_t channels = (size_t)task->channels, count = items_of(v, task) * channels;
+    float factors[SM_COMPONENTS_MAX];
+    if (!sm_task_is_regression(task)) {
+        return;
+    }
+    sm_task_factors(task, (double)v->width / view->engine->width, (double)v->height / view->engine->height, is_mirrored,
+                    factors);
+    for (size_t i = 0; i < count; i++) {
+        values[i] *= factors[i % channels];
+    }
+}
+
+static void mirror_rows(size_t rows, size_t width, size_t channels, const float *from, float *to)
+{
+    for (size_t row = 0; row < rows; row++, from += width * channels, to += width * channels) {
+        for (size_t x = 0; x < width; x++) {
+            memcpy(to + (width - 1 - x) * channels, from + x * channels, channels * sizeof *to);
         }
     }
 }
 
-/* Logits whose softmax, or sigmoid, is the mean probability. */
-static void end_sums(sm_evaluator_views *v, int samples)
+/* \param logits  of one sample, from a view \return its values at the size measured at */
+static const float *take_back(sm_evaluator_views *v, const sm_scaled_view *view, const sm_task *task, int is_mirrored,
+                              const float *logits)
+{
+    sm_resize_shape shape = resizing(v, view, task);
+    int has_pixels = task->target->scope == SM_SCOPE_PIXEL;
+    if (has_pixels && !is_size_measured_at(v, view)) {
+        sm_resize_forward(&shape, 1, logits, v->resized, v->workspace, v->session->settings.threads);
+        logits = v->resized;
+    }
+    sm_task_values(task, items_of(v, task), logits, v->values);
+    scale_values(v, view, task, is_mirrored, v->values);
+    if (has_pixels && is_mirrored) {
+        mirror_rows((size_t)v->height, (size_t)v->width, (size_t)task->channels, v->values, v->resized);
+        return v->resized;
+    }
+    return v->values;
+}
+
+/* \param run  counts the views from 0 */
+static void add_view(sm_evaluator_views *v, sm_scaled_view *view, int samples, int run, int is_mirrored)
 {
     for (int t = 0; t < v->session->task_count; t++) {
         const sm_task *task = v->session->tasks[t];
-        float *p = v->merged[t];
-        size_t count = (size_t)samples * items_of(v, task) * (size_t)task->channels;
-        if (sm_task_is_classification(task)) {
-            for (size_t i = 0; i < count; i++) {
-                p[i] = logf(p[i] < FLT_MIN ? FLT_MIN : p[i]);
-            }
-        } else if (sm_task_is_labelling(task)) {
-            for (size_t i = 0; i < count; i++) {
-                p[i] = logf(p[i] < FLT_MIN ? FLT_MIN : p[i]) - logf(1 - p[i] < FLT_EPSILON ? FLT_EPSILON : 1 - p[i]);
-            }
+        const float *output = take_output(v, view, t, samples);
+        size_t items = items_of(v, task),
+               from = (size_t)task->channels *
+                      sm_scope_items(task->target->scope, view->engine->height, view->engine->width);
+        for (int n = 0; n < samples; n++) {
+            const float *values = take_back(v, view, task, is_mirrored, output + (size_t)n * from);
+            sm_prediction_mean_add(&v->means[t], run, (size_t)n * items, items, values);
         }
-        v->logits[t] = p;
+    }
+}
+
+/* Logits whose values are the mean. */
+static void end_means(sm_evaluator_views *v)
+{
+    for (int t = 0; t < v->session->task_count; t++) {
+        sm_prediction_mean *m = &v->means[t];
+        sm_task_logits(m->task, m->items, m->mean, m->mean);
+        v->logits[t] = m->mean;
     }
 }
 
 /* ---- running ---- */
 
-static void mirror(const sm_batch *batch, size_t channels, float *out)
+/* \param scale  place of the view */
+static void run_view(sm_evaluator_views *v, int scale, const sm_batch *batch)
 {
-    size_t width = (size_t)batch->width, rows = (size_t)batch->count_local * (size_t)batch->height;
-    for (size_t row = 0; row < rows; row++) {
-        for (size_t x = 0; x < width; x++) {
-            memcpy(out + (row * width + width - 1 - x) * channels, batch->input + (row * width + x) * channels,
-                   channels * sizeof *out);
-        }
-    }
-}
-
-static void run_view(sm_evaluator_views *v, sm_scaled_view *view, const sm_batch *batch)
-{
+    sm_scaled_view *view = &v->items[scale];
     sm_engine *engine = view->engine;
+    int mirrors = v->flip ? 2 : 1;
     sm_engine_set_batch(engine, batch, batch->count_global);
     sm_plan_forward(engine->plan, &engine->run);
     if (v->is_plain) {
@@ -283,19 +242,21 @@ static void run_view(sm_evaluator_views *v, sm_scaled_view *view, const sm_batch
         }
         return;
     }
-    add_view(v, view, batch->count_local, 0);
+    add_view(v, view, batch->count_local, scale * mirrors, 0);
     if (v->flip) {
         sm_batch mirrored = *batch;
-        mirror(batch, (size_t)view->options.input.channels, v->mirrored);
+        mirror_rows((size_t)batch->count_local * (size_t)batch->height, (size_t)batch->width,
+                    (size_t)view->options.input.channels, batch->input, v->mirrored);
         mirrored.input = v->mirrored;
         sm_engine_set_batch(engine, &mirrored, batch->count_global);
         sm_plan_forward(engine->plan, &engine->run);
-        add_view(v, view, batch->count_local, 1);
+        add_view(v, view, batch->count_local, scale * mirrors + 1, 1);
     }
 }
 
 void sm_evaluator_views_bind(sm_evaluator_views *v, sm_session *session, float *parameters)
 {
+    v->parameters = parameters;
     for (int i = 0; i < v->count; i++) {
         sm_engine_bind(session, v->items[i].engine);
         if (parameters) {
@@ -310,8 +271,7 @@ sm_status sm_evaluator_views_run(sm_evaluator_views *v, const sm_batch *batch, c
     sm_status status = SM_OK;
     for (int t = 0; !v->is_plain && t < v->session->task_count; t++) {
         const sm_task *task = v->session->tasks[t];
-        memset(v->merged[t], 0,
-               (size_t)batch->count_local * items_of(v, task) * (size_t)task->channels * sizeof(float));
+        sm_prediction_mean_begin(&v->means[t], task, (size_t)batch->count_local * items_of(v, task), 0);
     }
     for (int i = 0; i < v->count; i++) {
         sm_scaled_view *view = &v->items[i];
@@ -322,10 +282,10 @@ sm_status sm_evaluator_views_run(sm_evaluator_views *v, const sm_batch *batch, c
         if (v->count > 1) {
             sm_plan_prepare(view->engine->plan, &view->engine->run);
         }
-        run_view(v, view, own);
+        run_view(v, i, own);
     }
     if (!v->is_plain) {
-        end_sums(v, batch->count_local);
+        end_means(v);
     }
     *logits = v->logits;
 done:

@@ -5,6 +5,8 @@
 
 #include <sigmatic/train/session.h>
 
+#include "train/prediction_mean.h"
+
 /** The views of one scale: the image, and its mirror image with `flip`. */
 typedef struct sm_scaled_view {
     sm_engine *engine;
@@ -18,9 +20,10 @@ typedef struct sm_evaluator_views {
     int count, flip;
     int height, width, capacity; /**< of what is put together */
     int is_plain;                /**< one view of the size measured at: predictions are the network's as they are */
-    float **merged;              /**< one a task: (capacity, items, channels); NULL of a plain one */
+    const float *parameters;     /**< that are used; NULL: the session's */
+    sm_prediction_mean *means;   /**< one a task, of a batch; NULL of a plain one */
     float *mirrored;             /**< images of a batch of the largest view */
-    float *resized;              /**< predictions of a sample at the size measured at */
+    float *resized, *values;     /**< predictions of a sample at the size measured at */
     void *workspace;             /**< of resizing */
     const float **logits;        /**< one a task */
 } sm_evaluator_views;
@@ -43,7 +46,7 @@ sm_status sm_evaluator_views_begin(sm_evaluator_views *views);
 void sm_evaluator_views_end(sm_evaluator_views *views);
 
 /** Predicts a batch of the size measured at.
- * \param [out] logits  one a task, until the next call: of classes and labels those of the mean probabilities
+ * \param [out] logits  one a task, until the next call: those of the mean of the views (sm_task_values(), sm_task_logits())
  * \return what a loader met. Not collective */
 sm_status sm_evaluator_views_run(sm_evaluator_views *views, const sm_batch *batch, const float *const **logits);
 

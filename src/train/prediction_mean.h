@@ -1,5 +1,6 @@
 /** \file
- * The mean of several predictions of one task, and how far they are apart. */
+ * The mean of several predictions of one task, by the one definition that evaluations of several views and predictions by
+ * several networks or draws of dropout share (sm_task_values()), and how far they are apart. */
 #ifndef SIGMATIC_TRAIN_PREDICTION_MEAN_H
 #define SIGMATIC_TRAIN_PREDICTION_MEAN_H
 
@@ -9,31 +10,30 @@
 typedef struct sm_prediction_mean {
     const sm_task *task;
     size_t items;
-    int runs;
-    float *mean; /**< (items, channels): probabilities of classes and labels; (items, components) decoded real values */
-    float *squares;                               /**< real values: sum of squared deviations from the mean */
-    float *entropy;                               /**< (items) mean of the runs' entropies; of real values NULL */
+    int has_spread;
+    float *mean;    /**< (items, channels) as of sm_task_values() */
+    float *squares; /**< of real values, with spread: sums of squared deviations from the mean, likewise */
+    float *entropy; /**< of others, with spread: (items) mean of the runs' entropies */
+    int runs;       /**< added so far */
     size_t mean_room, squares_room, entropy_room; /**< floats */
 } sm_prediction_mean;
 
-void sm_prediction_mean_begin(sm_prediction_mean *mean, const sm_task *task, size_t items);
+/** \param has_spread  1: sm_prediction_mean_spread() will be asked */
+void sm_prediction_mean_begin(sm_prediction_mean *mean, const sm_task *task, size_t items, int has_spread);
 void sm_prediction_mean_free(sm_prediction_mean *mean);
 
-/** Adds a run. \param inverse_temperature  multiplies the logits, as in sm_task_loss() */
-void sm_prediction_mean_add(sm_prediction_mean *mean, const float *logits, double inverse_temperature);
+/** Adds what one run says of some of the items: first .. first + items - 1.
+ * \param run     counts from 0, for each item by itself
+ * \param values  (items, channels) as of sm_task_values() */
+void sm_prediction_mean_add(sm_prediction_mean *mean, int run, size_t first, size_t items, const float *values);
 
-/** \return numbers an item of what is averaged. */
-int sm_prediction_components(const sm_task *task);
+/** How much the runs differ.
+ * \param [out] spread  of classes and labels (items) the mutual information between prediction and network: entropy of the
+ * mean less mean of the entropies (Houlsby et al. 2011); of real values (items, channels) their variance */
+void sm_prediction_mean_spread(const sm_prediction_mean *mean, float *spread);
 
-/** Entropy, in nat, of what logits say of each item: of classes that of the softmax, of labels the sum of each one's.
- * \param [out] entropy  (items) */
-void sm_prediction_entropy(const sm_task *task, size_t items, const float *logits, double inverse_temperature,
-                           float *entropy);
-
-/** Ends the sums.
- * \param [out] logits       (items, channels) of the mean probabilities; not written of real values, whose mean is mean->mean
- * \param [out] entropy      (items) of the mean; of real values not written
- * \param [out] spread       (items) mutual information; of real values (items, components) variance. NULL: not wanted */
-void sm_prediction_mean_end(const sm_prediction_mean *mean, float *logits, float *entropy, float *spread);
+/** Entropy, in nat, of what is said of each item: of classes that of their distribution, of labels the sum of each one's.
+ * \param probabilities  (items, channels) \param [out] entropy  (items) */
+void sm_prediction_entropy(const sm_task *task, size_t items, const float *probabilities, float *entropy);
 
 #endif

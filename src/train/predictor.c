@@ -26,7 +26,10 @@ typedef struct floats {
 
 /* What is kept of a task from one image to the next. */
 typedef struct task_buffers {
-    floats logits, entropy, spread, decoded, sigmas, sigmas_of_run;
+    floats logits, values,
+        squares; /* of a run: of the image; with squares of the sigmas of items that have their own */
+    floats part_values, part_squares; /* of a window */
+    floats entropy, spread, decoded, sigmas;
     sm_prediction_mean mean;
     sm_instance_list *instances;
 } task_buffers;
@@ -82,11 +85,14 @@ void sm_predictor_free(sm_predictor *p)
     for (int t = 0; t < p->task_count; t++) {
         task_buffers *b = &p->buffers[t];
         sm_free(b->logits.values);
+        sm_free(b->values.values);
+        sm_free(b->squares.values);
+        sm_free(b->part_values.values);
+        sm_free(b->part_squares.values);
         sm_free(b->entropy.values);
         sm_free(b->spread.values);
         sm_free(b->decoded.values);
         sm_free(b->sigmas.values);
-        sm_free(b->sigmas_of_run.values);
         sm_prediction_mean_free(&b->mean);
         sm_instance_list_free(b->instances);
     }
@@ -103,6 +109,12 @@ void sm_predictor_free(sm_predictor *p)
 int sm_predictor_averages(const sm_predictor *p)
 {
     return p->member_count > 1 || p->options.samples > 1;
+}
+
+/* \return 1 if logits alone do not do: for a mean, or an entropy. */
+static int needs_values(const sm_predictor *p, int t)
+{
+    return sm_predictor_averages(p) || (p->options.uncertainty && !sm_task_is_regression(p->results[t].task));
 }
 
 /* ---- one run of one network --------------------------------------------------------------------------------------- */
@@ -169,14 +181,28 @@ static void run_engine(const sm_predictor *p, sm_engine *engine, int64_t index, 
     sm_plan_forward(engine->plan, &engine->run);
 }
 
-/* ---- one network on the whole image: logits of the image's size --------------------------------------------------- */
+/* ---- one network on the whole image -------------------------------------------------------------------------------- */
 
 static size_t items_of(const sm_task *task, int height, int width)
 {
     return sm_scope_items(task->target->scope, height, width);
 }
 
-static void scale_logits(sm_predictor *p, const sm_engine *engine, int t, int height, int width)
+/* Tells logits from the log-variances beside them, whose sigmas' squares are kept: they are what has a mean. */
+static void take_output(const sm_session *session, int t, size_t items, float *output, floats *squares)
+{
+    const sm_task *task = session->tasks[t];
+    if (task->is_heteroscedastic) {
+        float *own = room_for(squares, items);
+        sm_task_sigma(task, items, output, own);
+        for (size_t i = 0; i < items; i++) {
+            own[i] *= own[i];
+        }
+    }
+    sm_session_take_logits(session, NULL, t, items, output);
+}
+
+static void scale_output(sm_predictor *p, const sm_engine *engine, int t, int height, int width)
 {
     const sm_task *task = p->results[t].task;
     const float *from = sm_plan_output(engine->plan, &engine->run, t);
@@ -191,6 +217,7 @@ static void scale_logits(sm_predictor *p, const sm_engine *engine, int t, int he
     sm_resize_forward(&shape, 1, from, to, room_for(&p->resize_workspace, bytes / sizeof(float) + 1), threads);
 }
 
+/* Leaves logits, and values where they are needed. */
 static sm_status run_scaled(sm_predictor *p, member *m, const uint8_t *image, const sm_geometry *geometry, int height,
                             int width, int64_t index, int run)
 {
@@ -200,30 +227,44 @@ static sm_status run_scaled(sm_predictor *p, member *m, const uint8_t *image, co
     prepare_input(p, image, height, width, geometry);
     run_engine(p, engine, index, run);
     for (int t = 0; t < p->task_count; t++) {
-        scale_logits(p, engine, t, height, width);
+        task_buffers *b = &p->buffers[t];
+        size_t items = p->results[t].items;
+        scale_output(p, engine, t, height, width);
+        take_output(m->session, t, items, b->logits.values, &b->squares);
+        if (needs_values(p, t)) {
+            sm_task_values(p->results[t].task, items, b->logits.values, b->values.values);
+        }
     }
 done:
     return status;
 }
 
 /* \param window  counts from 0 */
-static void blend_window(sm_predictor *p, const sm_engine *engine, const sm_window_axis *y, const sm_window_axis *x,
-                         int window)
+static void blend_window(sm_predictor *p, const member *m, const sm_engine *engine, const sm_window_axis *y,
+                         const sm_window_axis *x, int window)
 {
+    static const sm_window_axis one = {1, 1, 1};
     size_t pixels = (size_t)y->extent * (size_t)x->extent;
-    const sm_window_axis one = {1, 1, 1};
     for (int t = 0; t < p->task_count; t++) {
         const sm_task *task = p->results[t].task;
-        const float *logits = sm_plan_output(engine->plan, &engine->run, t);
-        float *weights = p->weights.values + (size_t)t * pixels, *map = p->buffers[t].logits.values;
-        if (task->target->scope == SM_SCOPE_SAMPLE) {
-            sm_window_blend(&one, &one, 0, 0, sm_task_outputs(task), logits, weights, map);
-        } else {
-            sm_window_blend(y, x, window / x->count, window % x->count, sm_task_outputs(task), logits, weights, map);
+        task_buffers *b = &p->buffers[t];
+        int has_pixels = task->target->scope == SM_SCOPE_PIXEL;
+        const sm_window_axis *rows = has_pixels ? y : &one, *columns = has_pixels ? x : &one;
+        int row = has_pixels ? window / x->count : 0, column = has_pixels ? window % x->count : 0;
+        size_t items = items_of(task, engine->height, engine->width);
+        float *output = sm_plan_output(engine->plan, &engine->run, t);
+        float *values = room_for(&b->part_values, items * (size_t)task->channels);
+        float *weights = p->weights.values + 2 * (size_t)t * pixels;
+        take_output(m->session, t, items, output, &b->part_squares);
+        sm_task_values(task, items, output, values);
+        sm_window_blend(rows, columns, row, column, task->channels, values, weights, b->values.values);
+        if (task->is_heteroscedastic) {
+            sm_window_blend(rows, columns, row, column, 1, b->part_squares.values, weights + pixels, b->squares.values);
         }
     }
 }
 
+/* Leaves values, the mean of those of the windows, and their logits. */
 static sm_status run_windows(sm_predictor *p, member *m, const uint8_t *image, const sm_geometry *geometry, int height,
                              int width, int64_t index, int run)
 {
@@ -231,7 +272,7 @@ static sm_status run_windows(sm_predictor *p, member *m, const uint8_t *image, c
     sm_engine *engine;
     sm_window_axis y = sm_window_axis_of(height, geometry->out_height, p->options.overlap);
     sm_window_axis x = sm_window_axis_of(width, geometry->out_width, p->options.overlap);
-    size_t weights = (size_t)p->task_count * (size_t)height * (size_t)width;
+    size_t weights = 2 * (size_t)p->task_count * (size_t)height * (size_t)width;
     memset(room_for(&p->weights, weights), 0, weights * sizeof(float));
     SM_TRY(prepare_engine(m, geometry->out_height, geometry->out_width, &engine));
     for (int w = 0; w < y.count * x.count; w++) {
@@ -240,7 +281,11 @@ static sm_status run_windows(sm_predictor *p, member *m, const uint8_t *image, c
         part.offset_x = sm_window_begin(&x, w % x.count);
         prepare_input(p, image, height, width, &part);
         run_engine(p, engine, index, run);
-        blend_window(p, engine, &y, &x, w);
+        blend_window(p, m, engine, &y, &x, w);
+    }
+    for (int t = 0; t < p->task_count; t++) {
+        sm_task_logits(p->results[t].task, p->results[t].items, p->buffers[t].values.values,
+                       p->buffers[t].logits.values);
     }
 done:
     return status;
@@ -269,33 +314,22 @@ static sm_geometry geometry_of(const sm_predictor *p, int height, int width)
     return sm_geometry_whole(height, width, (int)fmax(1, round(height * scale)), (int)fmax(1, round(width * scale)));
 }
 
-static double inverse_temperature(const sm_session *session, int t)
+/* How values grow from the network's pixels to the image's. \param [out] factors  one a component */
+static void find_growth(const sm_task *task, const sm_geometry *geometry, float factors[SM_COMPONENTS_MAX])
 {
-    const sm_likelihood *likelihood = session->weighting->tasks[t].likelihood;
-    const float *s = sm_session_log_variance(session, t);
-    return likelihood && s && likelihood->scales_logits ? exp(-(double)*s) : 1;
-}
-
-/* How a component of the values grows from the network's pixels to the image's. */
-static double growth(const sm_task *task, int component, const sm_geometry *geometry)
-{
-    int is_vectors = task->kind->learns == SM_TARGET_INSTANCE || task->target->scaling == SM_SCALING_AXES;
-    if (task->target->scaling == SM_SCALING_WIDTH || (is_vectors && component == 0)) {
-        return 1 / geometry->scale_x;
-    }
-    return is_vectors ? 1 / geometry->scale_y : 1;
+    sm_task_factors(task, 1 / geometry->scale_x, 1 / geometry->scale_y, 0, factors);
 }
 
 static void grow(const sm_task_prediction *result, const sm_geometry *geometry, float *values, float *variance)
 {
+    float factors[SM_COMPONENTS_MAX];
     size_t components = (size_t)result->components;
-    for (size_t c = 0; c < components; c++) {
-        float factor = (float)growth(result->task, (int)c, geometry);
-        for (size_t i = c; factor != 1 && i < result->items * components; i += components) {
-            values[i] *= factor;
-            if (variance) {
-                variance[i] *= factor * factor;
-            }
+    find_growth(result->task, geometry, factors);
+    for (size_t i = 0; i < result->items * components; i++) {
+        float factor = factors[i % components];
+        values[i] *= factor;
+        if (variance) {
+            variance[i] *= factor * factor;
         }
     }
 }
@@ -303,12 +337,16 @@ static void grow(const sm_task_prediction *result, const sm_geometry *geometry, 
 /* A sigma is one number of all components: so is its growth, the root of the mean of their squares. */
 static double sigma_growth(const sm_task *task, const sm_geometry *geometry)
 {
-    int components = sm_task_is_regression(task) ? sm_prediction_components(task) : 0;
+    float factors[SM_COMPONENTS_MAX];
     double squares = 0;
-    for (int c = 0; c < components; c++) {
-        squares += growth(task, c, geometry) * growth(task, c, geometry);
+    if (!sm_task_is_regression(task)) {
+        return 1;
     }
-    return components > 0 ? sqrt(squares / components) : 1;
+    find_growth(task, geometry, factors);
+    for (int c = 0; c < task->channels; c++) {
+        squares += (double)factors[c] * factors[c];
+    }
+    return sqrt(squares / task->channels);
 }
 
 /* Mean over the networks of what they learned, in the image's pixels. */
@@ -330,30 +368,33 @@ static void begin(sm_predictor *p, int height, int width)
 {
     for (int t = 0; t < p->task_count; t++) {
         const sm_task *task = p->members[0].session->tasks[t];
+        task_buffers *b = &p->buffers[t];
         size_t items = items_of(task, height, width);
         p->results[t] = (sm_task_prediction){.task = task, .items = items};
-        room_for(&p->buffers[t].logits, items * (size_t)sm_task_outputs(task));
+        room_for(&b->logits, items * (size_t)sm_task_outputs(task));
+        room_for(&b->values, items * (size_t)task->channels);
+        room_for(&b->squares, task->is_heteroscedastic ? items : 0);
         if (sm_predictor_averages(p)) {
-            sm_prediction_mean_begin(&p->buffers[t].mean, task, items);
+            sm_prediction_mean_begin(&b->mean, task, items, p->options.uncertainty);
         }
     }
 }
 
-/* Tells a run's logits from the log-variances beside them; those add to the mean square. \param run  counts from 0 */
-static void take_logits(sm_predictor *p, int t, int run)
+/* \param run  counts from 0 */
+static void add_run(sm_predictor *p, int t, int run)
 {
     const sm_task_prediction *r = &p->results[t];
     task_buffers *b = &p->buffers[t];
-    if (!r->task->is_heteroscedastic) {
-        return;
+    if (sm_predictor_averages(p)) {
+        sm_prediction_mean_add(&b->mean, run, 0, r->items, b->values.values);
     }
-    float *own = room_for(&b->sigmas_of_run, r->items), *squares = room_for(&b->sigmas, r->items);
-    sm_task_sigma(r->task, r->items, b->logits.values, own);
-    for (size_t i = 0; i < r->items; i++) {
-        float square = own[i] * own[i];
-        squares[i] = run == 0 ? square : squares[i] + (square - squares[i]) / (float)(run + 1);
+    if (r->task->is_heteroscedastic) {
+        float *mean = room_for(&b->sigmas, r->items);
+        for (size_t i = 0; i < r->items; i++) {
+            float square = b->squares.values[i];
+            mean[i] = run == 0 ? square : mean[i] + (square - mean[i]) / (float)(run + 1);
+        }
     }
-    sm_task_take_logits(r->task, r->items, b->logits.values);
 }
 
 static const float *finish_sigmas(sm_predictor *p, int t, const sm_geometry *geometry)
@@ -367,36 +408,40 @@ static const float *finish_sigmas(sm_predictor *p, int t, const sm_geometry *geo
     return sigmas;
 }
 
-/* From the mean of the runs, or the one run's logits. */
+static float *find_spread(sm_predictor *p, int t)
+{
+    const sm_task_prediction *r = &p->results[t];
+    task_buffers *b = &p->buffers[t];
+    if (!p->options.uncertainty || !sm_predictor_averages(p)) {
+        return NULL;
+    }
+    float *spread = room_for(&b->spread, r->items * (size_t)r->task->channels);
+    sm_prediction_mean_spread(&b->mean, spread);
+    return spread;
+}
+
+/* From the mean of the runs, or the one run. */
 static void finish_task(sm_predictor *p, int t, const sm_geometry *geometry)
 {
     sm_task_prediction *r = &p->results[t];
     task_buffers *b = &p->buffers[t];
-    int averages = sm_predictor_averages(p), uncertainty = p->options.uncertainty,
-        real = sm_task_is_regression(r->task);
-    r->components =
-        real ? sm_prediction_components(r->task) : (sm_task_is_classification(r->task) ? 1 : r->task->channels);
-    size_t numbers = r->items * (size_t)r->components;
-    float *entropy = uncertainty && !real ? room_for(&b->entropy, r->items) : NULL;
-    float *spread = uncertainty && averages ? room_for(&b->spread, real ? numbers : r->items) : NULL;
-    float *decoded = room_for(&b->decoded, numbers);
-    if (averages) {
-        sm_prediction_mean_end(&b->mean, b->logits.values, entropy, spread);
-    } else if (entropy) {
-        sm_prediction_entropy(r->task, r->items, b->logits.values, inverse_temperature(p->members[0].session, t),
-                              entropy);
+    int uncertainty = p->options.uncertainty, real = sm_task_is_regression(r->task);
+    float *spread = find_spread(p, t);
+    const float *values = sm_predictor_averages(p) ? b->mean.mean : b->values.values;
+    r->components = sm_task_is_classification(r->task) ? 1 : r->task->channels;
+    float *decoded = room_for(&b->decoded, r->items * (size_t)r->components);
+    if (sm_predictor_averages(p)) {
+        sm_task_logits(r->task, r->items, values, b->logits.values);
     }
-    if (averages && real) {
-        memcpy(decoded, b->mean.mean, numbers * sizeof *decoded);
-    } else {
-        sm_task_decode(r->task, r->items, b->logits.values, decoded);
-        r->logits = b->logits.values;
-    }
+    sm_task_decode(r->task, r->items, b->logits.values, decoded);
     if (real) {
         grow(r, geometry, decoded, spread);
+    } else if (uncertainty) {
+        r->entropy = room_for(&b->entropy, r->items);
+        sm_prediction_entropy(r->task, r->items, values, b->entropy.values);
     }
+    r->logits = real ? NULL : b->logits.values;
     r->values = decoded;
-    r->entropy = entropy;
     r->information = real ? NULL : spread;
     r->variance = real ? spread : NULL;
     r->sigma = mean_sigma(p, t, geometry);
@@ -433,11 +478,7 @@ sm_status sm_predictor_run(sm_predictor *p, const uint8_t *image, int height, in
         SM_TRY((p->options.mode == SM_PREDICT_WINDOWS ? run_windows : run_scaled)(p, m, image, &geometry, height, width,
                                                                                   index, run));
         for (int t = 0; t < p->task_count; t++) {
-            take_logits(p, t, run);
-        }
-        for (int t = 0; sm_predictor_averages(p) && t < p->task_count; t++) {
-            sm_prediction_mean_add(&p->buffers[t].mean, p->buffers[t].logits.values,
-                                   inverse_temperature(m->session, t));
+            add_run(p, t, run);
         }
     }
     for (int t = 0; t < p->task_count; t++) {

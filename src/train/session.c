@@ -8,6 +8,7 @@
 #include <sigmatic/train/session.h>
 
 #include <assert.h>
+#include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -371,6 +372,26 @@ float *sm_session_log_variance(const sm_session *session, int task)
     return session->log_variances
                ? session->values + session->parameters->parameters.items[session->log_variances[task]].offset
                : NULL;
+}
+
+static double inverse_temperature(const sm_session *session, const float *parameters, int task)
+{
+    const sm_likelihood *likelihood = session->weighting->tasks[task].likelihood;
+    if (!session->log_variances || !likelihood->scales_logits) {
+        return 1;
+    }
+    const float *values = parameters ? parameters : session->values;
+    return exp(-(double)values[session->parameters->parameters.items[session->log_variances[task]].offset]);
+}
+
+void sm_session_take_logits(const sm_session *session, const float *parameters, int task, size_t items, float *output)
+{
+    const sm_task *own = session->tasks[task];
+    double factor = inverse_temperature(session, parameters, task);
+    sm_task_take_logits(own, items, output);
+    for (size_t i = 0; factor != 1 && i < items * (size_t)own->channels; i++) {
+        output[i] = (float)(output[i] * factor);
+    }
 }
 
 void sm_engine_set_batch(sm_engine *engine, const sm_batch *batch, int64_t batch_global)

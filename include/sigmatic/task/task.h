@@ -57,6 +57,8 @@ typedef struct sm_task_kind {
     /** From the numbers that are learnt, predicted or true, to those of the target: metres from their logarithm. NULL: they are the same.
      * \param values  (items, channels); NaN stays \param [out] out  may be `values` */
     void (*decode)(const sm_task *task, size_t items, const float *values, float *out);
+    /** The other way: the logarithm of metres. NULL: they are the same. \param [out] out  may be `values` */
+    void (*encode)(const sm_task *task, size_t items, const float *values, float *out);
 
     /** Numbers that a metric accumulates over samples; both kinds simply add up over ranks. */
     size_t (*metric_counts)(const sm_task *task);
@@ -172,6 +174,19 @@ void sm_task_loss_gradient(const sm_task *task, size_t items, const float *logit
 /** What the logits say, as the target says it: the likeliest class, which labels are there, or values.
  * \param [out] prediction  items * sm_task_item_bytes() */
 void sm_task_decode(const sm_task *task, size_t items, const float *logits, void *prediction);
+
+/** What several predictions of one item are averaged in, whether of views, windows, networks or draws of dropout: the
+ * probabilities of classes (softmax of the logits) and of labels (logistic function), whose mean is the mixture's
+ * (Lakshminarayanan, Pritzel and Blundell 2017, section 2.4; Gal and Ghahramani 2016), and real values as the target
+ * says them, in its unit: of a depth its metres, whatever is learnt of them.
+ * \param logits  as of sm_session_take_logits(), which knows the temperature
+ * \param [out] values  (items, channels), not `logits` */
+void sm_task_values(const sm_task *task, size_t items, const float *logits, float *values);
+
+/** The other way, from such means: logits whose softmax or logistic function is the probability (0 as 1e-38), or the
+ * numbers that sm_task_decode() makes the values of.
+ * \param [out] logits  may be `values` */
+void sm_task_logits(const sm_task *task, size_t items, const float *values, float *logits);
 
 /** What the task trains on, as the target says it.
  * \param [out] truth  items * sm_task_item_bytes() */

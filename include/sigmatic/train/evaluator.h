@@ -24,7 +24,7 @@ typedef struct sm_evaluator_options {
 /** Makes the inference engines for whole inputs. Call before any engine of the session is bound.
  *
  * Of several views of an image (scales, mirrored) the predictions are scaled to the size measured at and mirrored back, with the values, as the target's description says;
- * then the mean is taken: of classes and labels of their probabilities, of real values of what is learnt (of depths by `encoding`, of their logarithm, say).
+ * then the mean is taken as sm_predictor_run() takes it (sm_task_values()): of classes and labels of their probabilities, at the learned temperature, of real values in the target's unit.
  * Tasks whose target the dataset lacks are predicted and not measured.
  *
  * \param dataset  kept by reference

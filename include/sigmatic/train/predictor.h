@@ -34,17 +34,18 @@ typedef struct sm_predictor_options {
     int instances;     /**< 1: instances are found from their vectors */
 } sm_predictor_options;
 
-/** What is predicted of one task. Several networks, or several runs with dropout, are averaged: probabilities of classes and
- * labels, decoded real values. Arrays are NULL where there is nothing to say. If x and y were scaled by different factors, the
- * one sigma of a vector's components is scaled by the root of the mean of the factors' squares. */
+/** What is predicted of one task. Windows, several networks and several runs with dropout are averaged as an evaluation's
+ * views are: probabilities of classes and labels, at the learned temperature, and real values in the target's unit
+ * (sm_task_values()). Arrays are NULL where there is nothing to say. If x and y were scaled by different factors, the one
+ * sigma of a vector's components is scaled by the root of the mean of the factors' squares. */
 typedef struct sm_task_prediction {
     const sm_task *task;
     size_t items;       /**< pixels of the image, or 1 */
     int components;     /**< numbers an item of `values` */
     const void *values; /**< uint8_t class ids or labels, else floats */
-    const float
-        *logits; /**< (items, channels of the task); of an average of classes the logarithm of the probability; NULL
-                              of an average of real values */
+    /** Of classes and labels: what softmax or the logistic function makes their probabilities of, at the learned
+     * temperature; of an average logarithms, or log-odds, of the mean probabilities. (items, channels of the task) */
+    const float *logits;
     /** With `uncertainty`: entropy of the softmax, nat; of labels the sum of their entropies. (items) */
     const float *entropy;
     /** With `uncertainty` and several runs, how much they disagree. Of classes and labels the mutual information between
