@@ -99,9 +99,42 @@ assert first["kind"] == "conv2d" and first["forward"] and first["backward_weight
 assert memory["total_bytes"] == sum(memory["owners"].values()) and memory["image_bytes"] > 0'
 expect "train --json alone" run 2 train tiny.ini --json
 expect "show: one table" run_ranks show run/run.h5
-expect "show: the losses as at the end of the training" count out '^depth +laplace ' 1
+metrics_of() { awk '/^task +metric/ {reads = 1; next} /^task/ {reads = 0} reads {print $1, $2}' "$1"; }
+same_order() {
+    metrics_of out >shown
+    run 0 eval $best && metrics_of out >evaluated
+    [ "$(wc -l <shown)" -ge 5 ] && diff shown evaluated
+}
+expect "show: tasks and metrics in the order of config and evaluation" same_order
+every_class() { # what has a number and what has a dash
+    "$python" - <<'PYTHON'
+import h5py
+with h5py.File("tiny.h5") as file:
+    names, found = list(file["val/semantic"].attrs["class_names"]), set(file["val/semantic"][()].ravel())
+lines = {line[16:36].strip(): line[36:].split() for line in open("out") if line.startswith("semantic") and " %" not in line}
+assert set(names) == set(lines), lines
+absent = [name for id, name in enumerate(names) if id not in found]
+assert absent and all(lines[name][0] in ("-", "0") for name in absent), (absent, lines) # 0: only predicted
+PYTHON
+}
+expect "eval: a row also of a class that does not occur" every_class
 expect "show: metrics with their meaning" holds out '^depth +error_metres +[0-9.]+ +m .*capped at 80 m'
 expect "show: --follow and --json exclude each other" run 2 show run/run.h5 --json --follow
+
+# ---- a ratio that says nothing ----
+
+"$python" - <<'PYTHON'
+import shutil, h5py, numpy as np
+shutil.copy("tiny.h5", "tilted.h5")
+with h5py.File("tilted.h5", "r+") as file:
+    for split in "train", "val":
+        file[split]["tilt"] = np.arange(len(file[split]["image"]), dtype=np.float32)
+        file[split]["tilt"].attrs.update(type="real", unit="deg")
+PYTHON
+expect "a regression" run 0 train tiny.ini --set data.train=tilted.h5 --set task.tilt.kind=regression --set task.tilt.target=tilt --set run.folder=tilted --set run.steps=1
+expect "its trivial predictor" run 0 eval tilted --trivial
+expect "an error has a ratio" holds out '^tilt +error +[0-9.]+ +deg +[0-9.]+ +[0-9.]+ '
+expect "R2 has none" holds out '^tilt +r2 +[-0-9.]+ +[-0-9.]+ +- '
 
 # ---- a number that is not there ----
 
@@ -129,6 +162,9 @@ PYTHON
 expect "a task without a valid pixel" run 0 train tiny.ini --set data.train=blind.h5 --set data.validation=tiny.h5 --set run.folder=blind
 expect "a task without a valid pixel: a dash" holds err '^step 1/4 .* depth - '
 expect "a task without a valid pixel: no nan" lacks err '\bnan\b'
+expect "a loss that diverges" run 1 train tiny.ini --set optimizer.learning_rate=1e6 --set weighting.method=fixed --set task.semantic.weight=1e35 --set run.folder=diverged
+expect "a loss that diverges: no line of digits" holds err '^step 1/4  loss [1-9]\.[0-9][0-9]e\+[0-9][0-9]  semantic [0-9.]+  depth [0-9.]+  '
+expect "a loss that diverges: nan is not a dash" holds err '^step 2/4  loss nan  semantic nan  depth nan  '
 expect "equal weights" run 0 train tiny.ini --set weighting.method=equal --set run.folder=equal
 expect "equal weights: no sigma" holds out '^depth +- +[0-9.]+ +0\.5 +- +- +- +-'
 expect "equal weights: no nan" lacks out '\bnan\b'

@@ -1,5 +1,6 @@
 /* ranks: 1 2 */
 #include "tiny_run.h"
+#include "train/overlay.h"
 #include "train/prediction_mean.h"
 #include "train/windows.h"
 #include "whole_run.h"
@@ -176,6 +177,55 @@ static void what_is_unknown_has_no_metres(void)
     sm_npy_free(&array);
     sm_free(folder);
     sm_free(path);
+}
+
+/* ---- pictures ------------------------------------------------------------------------------------------------------ */
+
+/* Pixels of the colours of captions, and of the texts beside ranges. */
+static int count_letters(const sm_canvas *canvas)
+{
+    int count = 0;
+    for (int i = 0; i < canvas->height * canvas->width; i++) {
+        const uint8_t *pixel = canvas->rgb + 3 * i;
+        count += (pixel[0] == 235 && pixel[1] == 235) || (pixel[0] == 150 && pixel[1] == 150);
+    }
+    return count;
+}
+
+/* Of a task whose captions and ranges fill a line of a panel of `width` pixels, and of more. */
+static sm_canvas draw_overlay(int width, const char *name, const char *unit)
+{
+    enum { HEIGHT = 4, MOST_WIDTH = 700 };
+    static uint8_t rgb[3 * HEIGHT * MOST_WIDTH];
+    static float values[HEIGHT * MOST_WIDTH], variance[HEIGHT * MOST_WIDTH];
+    sm_target target = {.name = "tilt", .type = SM_TARGET_REAL, .components = 1, .least = -100, .most = 100};
+    target.unit = (char *)unit;
+    const sm_task task = {
+        .name = (char *)name, .kind = sm_task_kind_find("regression"), .target = &target, .channels = 1};
+    for (int i = 0; i < HEIGHT * width; i++) {
+        values[i] = 12.34f;
+        variance[i] = 0.0123f;
+    }
+    const sm_task_prediction prediction = {.task = &task,
+                                           .items = (size_t)HEIGHT * (size_t)width,
+                                           .components = 1,
+                                           .values = values,
+                                           .variance = variance};
+    return sm_overlay_draw(&(sm_predicted_image){
+        .name = "a", .rgb = rgb, .height = HEIGHT, .width = width, .tasks = &prediction, .task_count = 1});
+}
+
+static void no_letter_covers_another(void)
+{
+    sm_canvas wide = draw_overlay(700, "inclination", "degrees"), narrow = draw_overlay(320, "inclination", "degrees");
+    CU_ASSERT(count_letters(&wide) > 300);
+    CU_ASSERT_EQUAL(count_letters(&narrow), count_letters(&wide)); /* letters are as large in both */
+    sm_free(wide.rgb);
+    sm_free(narrow.rgb);
+    narrow = draw_overlay(320, "a_name_of_as_many_letters_as_a_task_may_ever_have",
+                          "degrees"); /* cut, inside of the canvas */
+    CU_ASSERT(count_letters(&narrow) > 300);
+    sm_free(narrow.rgb);
 }
 
 /* ---- networks ------------------------------------------------------------------------------------------------------ */
@@ -550,6 +600,7 @@ int main(int argc, char **argv)
     SM_TEST(values_have_the_variance_of_their_runs);
     SM_TEST(values_and_logits_are_two_ways);
     SM_TEST(what_is_unknown_has_no_metres);
+    SM_TEST(no_letter_covers_another);
     SM_TEST(images_of_training_size_are_predicted_as_evaluated);
     SM_TEST(one_window_is_the_whole);
     SM_TEST(images_smaller_than_a_window_keep_their_size);

@@ -11,6 +11,7 @@
 #include "cli/configuration.h"
 #include "cli/run_path.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -107,6 +108,13 @@ static sm_status read_text(const sm_h5 *file, const char *task, const char *attr
     return status;
 }
 
+static void exchange(char **a, char **b)
+{
+    char *c = *a;
+    *a = *b;
+    *b = c;
+}
+
 static sm_status read_task(const sm_h5 *file, const char *task, size_t rows, task_curves *curves)
 {
     sm_status status = SM_OK;
@@ -148,20 +156,43 @@ done:
     return status;
 }
 
-/* \return the metric of a kind of task, of any of its rows; of another version's only the name is known.
- * \param unit  of the target */
-static sm_metric metric_of(const char *kind, const char *name, const char *unit)
+/* \return the metric of a kind of task, of any of its rows; NULL: of another version. \param [out] place  among the kind's; behind all others */
+static const sm_metric *find_metric(const char *kind, const char *name, int *place)
 {
     for (int k = 0; sm_task_kinds[k]; k++) {
         const sm_metric *m;
         int is_kind = strcmp(sm_task_kinds[k]->name, kind) == 0;
         for (int i = 0; is_kind && (m = sm_task_kind_metric(sm_task_kinds[k], i)); i++) {
             if (strcmp(m->name, name) == 0) {
-                return (sm_metric){m->name, m->unit ? m->unit : unit, m->higher_is_better, m->meaning, m->unmeasured};
+                *place = i;
+                return m;
             }
         }
     }
-    return (sm_metric){name, "", 0, "", ""};
+    *place = INT_MAX;
+    return NULL;
+}
+
+/* Of another version's metric only the name is known. \param unit  of the target */
+static sm_metric metric_of(const char *kind, const char *name, const char *unit)
+{
+    int place;
+    const sm_metric *found = find_metric(kind, name, &place);
+    sm_metric metric = found ? *found : (sm_metric){.name = name, .unit = "", .meaning = "", .unmeasured = ""};
+    metric.unit = metric.unit ? metric.unit : unit;
+    return metric;
+}
+
+/* As an evaluation prints them: the file's own order is that of the alphabet. */
+static void order_metrics(const char *kind, char **names, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        int place, before;
+        find_metric(kind, names[i], &place);
+        for (size_t j = i; j > 0 && (find_metric(kind, names[j - 1], &before), place < before); j--) {
+            exchange(&names[j], &names[j - 1]);
+        }
+    }
 }
 
 static sm_status read_metrics(const sm_h5 *file, const char *task, evaluation *e, char ***names, char **unit)
@@ -172,6 +203,7 @@ static sm_status read_metrics(const sm_h5 *file, const char *task, evaluation *e
     SM_TRY(read_text(file, task, "kind", &kind));
     SM_TRY(read_text(file, task, "unit", unit));
     SM_TRY(sm_h5_list(file, group, names, &count));
+    order_metrics(kind, *names, count);
     e->rows = sm_realloc(e->rows, ((size_t)e->row_count + count) * sizeof *e->rows);
     for (size_t i = 0; i < count; i++) {
         double last;
@@ -296,6 +328,34 @@ done:
     return status;
 }
 
+/* \return where the config has a task's section; behind all others if it does not name it */
+static size_t place_of(const char *config, const char *task)
+{
+    char *section = sm_format("[task.%s]", task);
+    const char *found = strstr(config, section);
+    sm_free(section);
+    return found ? (size_t)(found - config) : strlen(config);
+}
+
+/* As the config has them: the file's own order is that of the alphabet. */
+static sm_status order_tasks(const sm_h5 *file, run_view *view)
+{
+    sm_status status = SM_OK;
+    char *config = NULL;
+    if (!sm_h5_has_attribute(file, "/", "config")) {
+        return SM_OK;
+    }
+    SM_TRY(sm_h5_read_attribute_text(file, "/", "config", &config));
+    for (size_t i = 1; i < view->task_count; i++) {
+        for (size_t j = i; j > 0 && place_of(config, view->tasks[j]) < place_of(config, view->tasks[j - 1]); j--) {
+            exchange(&view->tasks[j], &view->tasks[j - 1]);
+        }
+    }
+done:
+    sm_free(config);
+    return status;
+}
+
 static sm_status read_view(const char *path, run_view *view)
 {
     sm_status status = SM_OK;
@@ -308,6 +368,7 @@ static sm_status read_view(const char *path, run_view *view)
         SM_TRY(sm_fail(SM_ERR_INPUT, "%s: attribute 'format' is '%s', expected 'sigmatic-run'", path, format));
     }
     SM_TRY(sm_h5_list(file, "/tasks", &view->tasks, &view->task_count));
+    SM_TRY(order_tasks(file, view));
     SM_TRY(count_rows(file, view));
     if (view->rows == 0) {
         goto done;

@@ -6,7 +6,8 @@
 static const sm_metric metrics[] = {
     {"error", NULL, 0, "mean error, summed over components", "no value is valid"},
     {"rms", NULL, 0, "root of the mean squared error, summed over components", "no value is valid"},
-    {"r2", "", 1, "1 - squared error / variance (coefficient of determination), mean of the components",
+    {"r2", "", SM_HIGHER_WITHOUT_RATIO,
+     "1 - squared error / variance (coefficient of determination), mean of the components",
      "no component has two different true values"},
     {0},
 };

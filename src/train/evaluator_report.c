@@ -54,6 +54,7 @@ void sm_evaluator_set_json(const sm_evaluator *e, const double *values, const do
 typedef struct class_column {
     const sm_metric *metric;
     const double *values;
+    int of_things; /* 1: of classes with instances only */
 } class_column;
 
 enum { MOST_COLUMNS = 16 };
@@ -80,19 +81,19 @@ static int find_columns(const sm_evaluator *e, int task, const double *class_val
         for (int r = 0; r < row_count; r++, class_values += list->count) {
             if (part->task == task && count < MOST_COLUMNS && has_number(class_values, list->count)) {
                 *classes = list;
-                columns[count++] = (class_column){&rows[r], class_values};
+                columns[count++] = (class_column){&rows[r], class_values, part->joint != NULL};
             }
         }
     }
     return count;
 }
 
-/* \return whether a class has a number in some column */
-static int is_measured(const class_column *columns, int count, int c)
+/* \return whether some column is of such a class, also of one that does not occur */
+static int has_row(const sm_class_list *classes, const class_column *columns, int count, int c)
 {
-    int found = 0;
+    int is_thing = classes->thing && classes->thing[c], found = 0;
     for (int k = 0; k < count; k++) {
-        found |= !isnan(columns[k].values[c]);
+        found |= is_thing || !columns[k].of_things || !isnan(columns[k].values[c]);
     }
     return found;
 }
@@ -125,7 +126,7 @@ void sm_evaluator_report_classes(const sm_evaluator *e, const double *class_valu
         }
         print_line("task", "class", columns, count, -1);
         for (int c = 0; c < classes->count; c++) {
-            if (is_measured(columns, count, c)) {
+            if (has_row(classes, columns, count, c)) {
                 print_line(e->session->tasks[t]->name, classes->names[c], columns, count, c);
             }
         }

@@ -1,5 +1,7 @@
 #include "train/overlay.h"
 
+#include "train/overlay_page.h"
+
 #include <sigmatic/base/memory.h>
 #include <sigmatic/data/target_picture.h>
 
@@ -11,29 +13,7 @@
 /* Hues so far apart differ, however many there are. */
 static const double GOLDEN_SECTION = 0.618033988749895;
 
-static const uint8_t paper[3] = {24, 24, 28}, ink[3] = {235, 235, 235}, faint[3] = {150, 150, 155};
-
-enum {
-    LEAST_WIDTH = 320,    /* a panel narrower than this is enlarged */
-    LETTERS_A_PANEL = 60, /* its width in letters, about */
-    PANELS_A_ROW = 3,
-    CLASSES_SHARE = 55, /* of the colour of a class over the image, % */
-    CAPTION_BYTES = 160
-};
-
-typedef struct panel {
-    char caption[CAPTION_BYTES];
-    int has_ramp, is_root; /* a bar of its colours from `least` to `most`, by the value or by its root */
-    double least, most;
-    char unit[24];
-    uint8_t *rgb; /* of the image's size, owned */
-} panel;
-
-typedef struct overlay {
-    const sm_predicted_image *image;
-    panel *panels;
-    int count;
-} overlay;
+enum { CLASSES_SHARE = 55 }; /* of the colour of a class over the image, % */
 
 static size_t pixels_of(const sm_predicted_image *image)
 {
@@ -182,17 +162,12 @@ static void add_deviation(overlay *o, const sm_task_prediction *task)
     sm_free(deviation);
 }
 
-static int is_map(const sm_task_prediction *task)
-{
-    return task->task->target->scope == SM_SCOPE_PIXEL;
-}
-
 /* The image under its classes, or alone where no task has any; then instances on it. */
 static void add_image_panels(overlay *o)
 {
     const sm_predicted_image *image = o->image;
     for (int t = 0; t < image->task_count; t++) {
-        if (is_map(&image->tasks[t]) && image->tasks[t].task->target->classes) {
+        if (sm_overlay_is_map(&image->tasks[t]) && image->tasks[t].task->target->classes) {
             add_classes(o, &image->tasks[t]);
         }
     }
@@ -227,173 +202,25 @@ static void add_panels(overlay *o)
     const sm_predicted_image *image = o->image;
     add_image_panels(o);
     for (int t = 0; t < image->task_count; t++) {
-        if (is_map(&image->tasks[t]) && image->tasks[t].task->target->type == SM_TARGET_REAL) {
+        if (sm_overlay_is_map(&image->tasks[t]) && image->tasks[t].task->target->type == SM_TARGET_REAL) {
             add_reals(o, &image->tasks[t]);
         }
     }
     for (int t = 0; t < image->task_count; t++) {
-        if (is_map(&image->tasks[t])) {
+        if (sm_overlay_is_map(&image->tasks[t])) {
             add_uncertainty_panels(o, &image->tasks[t]);
         }
     }
-}
-
-/* ---- the page ------------------------------------------------------------------------------------------------------ */
-
-typedef struct layout {
-    sm_canvas canvas;
-    int zoom, scale, line; /* of panels, of letters; height of a line of text */
-    int columns, panel_width, panel_height;
-    int legend_top;
-} layout;
-
-static void draw_ramp(const layout *page, const panel *p, int x, int y)
-{
-    char least[32], most[48];
-    int bar = 24 * SM_LETTER_ADVANCE / 2 * page->scale, height = (SM_LETTER_HEIGHT - 1) * page->scale;
-    snprintf(least, sizeof least, "%.3g ", p->least);
-    snprintf(most, sizeof most, " %.3g %s", p->most, p->unit);
-    x -= sm_canvas_text_width(page->scale, least) + bar + sm_canvas_text_width(page->scale, most);
-    x = sm_canvas_text(&page->canvas, x, y, page->scale, least, faint);
-    for (int i = 0; i < bar; i++) {
-        uint8_t colour[3];
-        double share = (double)i / (bar - 1);
-        sm_picture_ramp(p->is_root ? sqrt(share) : share, colour);
-        sm_canvas_fill(&page->canvas, x + i, y, 1, height, colour);
-    }
-    sm_canvas_text(&page->canvas, x + bar, y, page->scale, most, faint);
-}
-
-static void draw_panels(const layout *page, const overlay *o)
-{
-    int gap = page->scale * 2;
-    for (int i = 0; i < o->count; i++) {
-        const panel *p = &o->panels[i];
-        int x = i % page->columns * (page->panel_width + gap),
-            y = i / page->columns * (page->panel_height + page->line);
-        sm_canvas_text(&page->canvas, x + gap, y + gap, page->scale, p->caption, ink);
-        if (p->has_ramp) {
-            draw_ramp(page, p, x + page->panel_width - gap, y + gap);
-        }
-        sm_canvas_put(&page->canvas, x, y + page->line, p->rgb, o->image->height, o->image->width, page->zoom);
-    }
-}
-
-/* Draws from (x, y) on if `page` has a canvas. \return the y below the legend */
-typedef struct cursor {
-    const layout *page;
-    int x, y, width, draws;
-} cursor;
-
-/* A word with or without a colour before it; goes to the next line where it does not fit. */
-static void put_word(cursor *c, const char *word, const uint8_t *colour)
-{
-    int scale = c->page->scale, square = (SM_LETTER_HEIGHT - 1) * scale, gap = 2 * scale;
-    int width = (colour ? square + gap : 0) + sm_canvas_text_width(scale, word) + 2 * SM_LETTER_ADVANCE * scale;
-    if (c->x > gap && c->x + width > c->width) {
-        c->x = gap;
-        c->y += c->page->line;
-    }
-    if (c->draws && colour) { /* framed: dark colours too are seen */
-        sm_canvas_fill(&c->page->canvas, c->x, c->y, square, square, faint);
-        sm_canvas_fill(&c->page->canvas, c->x + scale, c->y + scale, square - 2 * scale, square - 2 * scale, colour);
-    }
-    if (c->draws) {
-        sm_canvas_text(&c->page->canvas, c->x + (colour ? square + gap : 0), c->y, scale, word, ink);
-    }
-    c->x += width;
-}
-
-static void mark_present(const sm_task_prediction *task, uint8_t present[256])
-{
-    const uint8_t *values = task->values;
-    int labels = sm_task_is_labelling(task->task);
-    size_t components = (size_t)task->components;
-    memset(present, 0, 256);
-    for (size_t i = 0; i < task->items * components; i++) {
-        if (!labels) {
-            present[values[i]] = 1;
-        } else if (values[i] == 1) {
-            present[i % components] = 1;
-        }
-    }
-}
-
-static void put_sample_reals(cursor *c, const sm_task_prediction *task)
-{
-    char word[CAPTION_BYTES];
-    const float *values = task->values;
-    int length = snprintf(word, sizeof word, "%s:", task->task->name);
-    for (int k = 0; k < task->components && length < (int)sizeof word - 40; k++) {
-        length += snprintf(word + length, sizeof word - (size_t)length, " %.4g", (double)values[k]);
-    }
-    snprintf(word + length, sizeof word - (size_t)length, " %s", task->task->target->unit);
-    put_word(c, word, NULL);
-}
-
-/* \return the y below it */
-static int draw_legend(const layout *page, const overlay *o, int top, int width, int draws)
-{
-    cursor c = {page, 2 * page->scale, top, width, draws};
-    int words = 0;
-    for (int t = 0; t < o->image->task_count; t++) {
-        const sm_task_prediction *task = &o->image->tasks[t];
-        const sm_class_list *classes = task->task->target->classes;
-        int is_sample = task->task->target->scope == SM_SCOPE_SAMPLE;
-        uint8_t present[256], colour[3];
-        if (classes && is_sample) {
-            char *label = sm_format("%s:", task->task->name);
-            put_word(&c, label, NULL);
-            sm_free(label);
-        }
-        if (classes) {
-            mark_present(task, present);
-        }
-        for (int k = 0; classes && k < classes->count; k++) {
-            if (present[k]) {
-                sm_picture_class(classes, k, colour);
-                put_word(&c, classes->names[k], is_sample ? NULL : colour);
-                words++;
-            }
-        }
-        if (is_sample && !classes) {
-            put_sample_reals(&c, task);
-            words++;
-        }
-    }
-    return words > 0 ? c.y + page->line : top;
-}
-
-static layout make_layout(const overlay *o)
-{
-    const sm_predicted_image *image = o->image;
-    layout page = {.zoom = image->width < LEAST_WIDTH ? (LEAST_WIDTH + image->width - 1) / image->width : 1};
-    enum { MOST_ZOOM = 8 };
-    page.zoom = page.zoom > MOST_ZOOM ? MOST_ZOOM : page.zoom;
-    page.panel_width = image->width * page.zoom;
-    page.panel_height = image->height * page.zoom;
-    page.scale = page.panel_width / (LETTERS_A_PANEL * SM_LETTER_ADVANCE);
-    page.scale = page.scale > 0 ? page.scale : 1;
-    page.line = (SM_LETTER_HEIGHT + 4) * page.scale;
-    page.columns = o->count < PANELS_A_ROW ? o->count : PANELS_A_ROW;
-    int rows = (o->count + page.columns - 1) / page.columns, gap = 2 * page.scale;
-    int width = page.columns * (page.panel_width + gap) - gap;
-    page.legend_top = rows * (page.panel_height + page.line) + gap;
-    int height = draw_legend(&page, o, page.legend_top, width, 0);
-    page.canvas = sm_canvas_new(height > page.legend_top ? height : page.legend_top - gap, width, paper);
-    return page;
 }
 
 sm_canvas sm_overlay_draw(const sm_predicted_image *image)
 {
     overlay o = {.image = image};
     add_panels(&o);
-    layout page = make_layout(&o);
-    draw_panels(&page, &o);
-    draw_legend(&page, &o, page.legend_top, page.canvas.width, 1);
+    sm_canvas canvas = sm_overlay_page_draw(&o);
     for (int i = 0; i < o.count; i++) {
         sm_free(o.panels[i].rgb);
     }
     sm_free(o.panels);
-    return page.canvas;
+    return canvas;
 }

@@ -64,9 +64,21 @@ static void format_seconds(char out[32], double seconds)
     }
 }
 
-static void format_loss(char out[32], double loss)
+/* As many characters of a diverging loss as of a large one: 2.95e+37. */
+static void format_number(char out[32], double value)
 {
-    snprintf(out, 32, isnan(loss) ? "-" : "%.3f", loss);
+    static const double LARGE = 1e4;
+    snprintf(out, 32, fabs(value) < LARGE || !isfinite(value) ? "%.3f" : "%.2e", sm_shown(value));
+}
+
+/* A dash without a valid pixel in this step; that has no weight either. */
+static void format_loss(char out[32], const sm_step_record *record, int task)
+{
+    if (isnan(record->task_loss[task]) && isnan(record->weight[task])) {
+        snprintf(out, 32, "-");
+    } else {
+        format_number(out, record->task_loss[task]);
+    }
 }
 
 void sm_progress_step(sm_progress *progress, const sm_step_record *record)
@@ -79,17 +91,18 @@ void sm_progress_step(sm_progress *progress, const sm_step_record *record)
         return;
     }
     progress->shown_seconds = now;
-    char line[2048], eta[32];
+    char line[2048], eta[32], number[32];
     double per_step = (now - progress->begin_seconds) / (double)(record->step - progress->first_step);
     format_seconds(eta, per_step * (double)(progress->steps - record->step));
-    int used = snprintf(line, sizeof line, "step %lld/%lld  loss %.3f", (long long)record->step,
-                        (long long)progress->steps, sm_shown(record->loss));
+    format_number(number, record->loss);
+    int used = snprintf(line, sizeof line, "step %lld/%lld  loss %s", (long long)record->step,
+                        (long long)progress->steps, number);
     for (int i = 0; i < progress->session->task_count && used < (int)sizeof line; i++) {
-        char loss[32];
-        format_loss(loss, record->task_loss[i]); /* NaN: no valid pixel in this step */
-        used += snprintf(line + used, sizeof line - (size_t)used, "  %s %s", progress->session->tasks[i]->name, loss);
+        format_loss(number, record, i);
+        used += snprintf(line + used, sizeof line - (size_t)used, "  %s %s", progress->session->tasks[i]->name, number);
         if (!isnan(record->sigma[i]) && used < (int)sizeof line) {
-            used += snprintf(line + used, sizeof line - (size_t)used, " (sigma %.3f)", record->sigma[i]);
+            format_number(number, record->sigma[i]);
+            used += snprintf(line + used, sizeof line - (size_t)used, " (sigma %s)", number);
         }
     }
     if (used < (int)sizeof line) {

@@ -20,6 +20,13 @@ static cell number(double value)
 
 /* ---- metrics ---- */
 
+/* \return a dash too where a ratio would say nothing: to 0, and of what has no 0 of its own */
+static cell ratio(const sm_metric_row *row)
+{
+    double value = row->metric.higher_is_better == SM_HIGHER_WITHOUT_RATIO ? NAN : row->value / row->trivial;
+    return number(isfinite(value) ? value : NAN);
+}
+
 void sm_report_metrics(const sm_metric_row *rows, int count, int with_trivial)
 {
     char comparison[64] = "";
@@ -32,8 +39,7 @@ void sm_report_metrics(const sm_metric_row *rows, int count, int with_trivial)
         const sm_metric *metric = &row->metric;
         int measured = !isnan(row->value);
         if (with_trivial) {
-            snprintf(comparison, sizeof comparison, "  %10s  %13s", number(row->trivial).text,
-                     number(row->value / row->trivial).text);
+            snprintf(comparison, sizeof comparison, "  %10s  %13s", number(row->trivial).text, ratio(row).text);
         }
         sm_log_result("%-14s  %-14s  %10s  %-4s%s  %s%s%s", row->task, metric->name, number(row->value).text,
                       metric->unit, comparison, metric->meaning,

@@ -17,10 +17,14 @@ extern "C" {
 
 struct sm_task;
 
+/** A metric of which the higher value is better, but whose 0 is a level like others (of R2 that of the true mean): the ratio of
+ * two values says nothing. */
+enum { SM_HIGHER_WITHOUT_RATIO = 2 };
+
 typedef struct sm_metric {
-    const char *name; /**< "miou", "error_pixels" */
-    const char *unit; /**< "%", "px", "m"; NULL: the target's */
-    int higher_is_better;
+    const char *name;       /**< "miou", "error_pixels" */
+    const char *unit;       /**< "%", "px", "m"; NULL: the target's */
+    int higher_is_better;   /**< 1; or SM_HIGHER_WITHOUT_RATIO */
     const char *meaning;    /**< what is measured, for the legend of tables */
     const char *unmeasured; /**< why its value may be NaN; NULL: it is then left out of tables */
 } sm_metric;

@@ -21,7 +21,7 @@ typedef struct sm_metric_row {
 } sm_metric_row;
 
 /** Prints a line a metric: value, unit, what it measures or why it could not be measured.
- * \param with_trivial  also the trivial predictor's value, and the ratio of the two */
+ * \param with_trivial  also the trivial predictor's value, and the ratio of the two where it says something */
 void sm_report_metrics(const sm_metric_row *rows, int count, int with_trivial);
 
 /** Sets {TASK: {METRIC: {"value", "unit", "meaning", "higher_is_better", "trivial"}}} in an object; "trivial" with
