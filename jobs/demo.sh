@@ -22,4 +22,5 @@ say "the run log"
 say "pictures"
 "$PYTHON" analysis/plot_sigma.py "$folder/run.h5" -o "$folder/sigma.png"
 "$PYTHON" analysis/show_predictions.py "$folder/predictions.h5" -o "$folder/predictions.png"
-printf '\n%s\n' "done: look at $folder/sigma.png, $folder/predictions.png and $folder/predictions/overlay/"
+"$PYTHON" analysis/report.py "$folder" -o "$folder/report.html" || true # without libjs-dygraphs it says so
+printf '\n%s\n' "done: look at $folder/sigma.png, $folder/predictions.png, $folder/report.html and $folder/predictions/overlay/"

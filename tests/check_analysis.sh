@@ -98,6 +98,138 @@ with h5py.File(sys.argv[1]) as run:
     assert list(run["evaluations/val/step"]) == [6, 12]
 PY
 
+# ---- report.py: one page, looked at by a browser
+report() { "$python" "$here/../analysis/report.py" "$scratch/run" "$scratch/other" -o "$scratch/report.html" "$@"; }
+refuses() { # WORDS COMMAND...
+    local words=$1
+    shift
+    if "$@" >"$scratch/refused" 2>&1; then
+        return 1
+    fi
+    cat "$scratch/refused"
+    grep -q "$words" "$scratch/refused" && ! grep -q Traceback "$scratch/refused"
+}
+expect "train on two ranks, otherwise weighted" "$MPIRUN" -n 2 "$program" train "$scratch/tiny.ini" --set run.folder="$scratch/other" --set weighting.method=equal
+cp "$scratch/predictions.h5" "$scratch/run"
+"$program" eval "$scratch/run/checkpoints/best.h5" --json >"$scratch/run/eval.json" 2>/dev/null
+expect "report.py without its library" refuses "apt-get install libjs-dygraphs" report --library "$here"
+if [ -f /usr/share/javascript/dygraphs/dygraph.min.js ] || "$python" -c 'import dygraphs' 2>/dev/null; then
+    expect "report.py" report
+    holds_every_section() {
+        local title
+        for title in Runs Metrics Comparison Curves Classes Predictions "Where the time goes" Stragglers Environment Configuration; do
+            grep -q "<h2>$title</h2>" "$scratch/report.html" || { echo "no $title"; return 1; }
+        done
+        grep -q 'method=equal' "$scratch/report.html" && grep -q '<td>traffic sign</td>' "$scratch/report.html"
+    }
+    expect "report.html has every section" holds_every_section
+    browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome)
+    browse() { # a copy of the page that says, once drawn, what there is to see; the browser's log is errors of its console
+        { cat "$scratch/report.html" && cat <<'HTML'; } >"$scratch/looked.html"
+<script>
+addEventListener("load", function () {
+    var colours = function (canvas) {
+        var data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data, seen = 0;
+        for (var i = 3; i < data.length; i += 4) { seen += data[i] > 0; }
+        return seen;
+    };
+    var plots = Array.from(document.querySelectorAll(".plot")), images = Array.from(document.images);
+    var drawn = plots.filter(function (plot) { return Array.from(plot.querySelectorAll("canvas")).some(function (c) { return colours(c) > 200; }); });
+    document.querySelectorAll("button").forEach(function (button) { button.click(); });
+    document.title = "looked: charts " + charts.length + ", plots " + plots.length + ", drawn " + drawn.length + ", images " + images.length +
+        ", whole " + images.filter(function (i) { return i.complete && i.naturalWidth > 100; }).length + ", requests " +
+        performance.getEntriesByType("resource").filter(function (e) { return !e.name.startsWith("data:"); }).length + ".";
+});
+</script>
+HTML
+        timeout 120 "$browser" --headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update --no-first-run \
+            --user-data-dir="$scratch/browser" --enable-logging=stderr --virtual-time-budget=8000 --window-size=1280,2000 \
+            --dump-dom "file://$scratch/looked.html" >"$scratch/looked" 2>"$scratch/console"
+        grep -o 'looked: charts [^<]*' "$scratch/looked"
+        ! grep CONSOLE "$scratch/console"
+    }
+    looked() { grep -Eq "looked: charts ([0-9]+), plots \\1, drawn \\1, images ([1-9]), whole \\2, requests 0\\." "$scratch/looked"; }
+    if [ -n "$browser" ]; then
+        expect "a browser says nothing against report.html" browse
+        expect "it draws every curve and picture, and asks the network for nothing" looked
+    else
+        skip chromium "report.html in a browser" "no chromium"
+    fi
+else
+    skip dygraphs "report.py" "neither libjs-dygraphs nor PyPI's dygraphs"
+fi
+
+# ---- export.py
+expect "export.py csv" "$python" "$here/../analysis/export.py" csv "$scratch/run"
+expect "steps.csv and evaluations.csv have the log's numbers" "$python" - "$scratch/run" <<'PY'
+import sys, h5py, numpy
+folder = sys.argv[1]
+steps, evaluations = (numpy.genfromtxt(f"{folder}/{name}.csv", delimiter=",", names=True, deletechars="", dtype=None, encoding="utf-8",
+                                       missing_values="", filling_values=numpy.nan) for name in ("steps", "evaluations"))
+with h5py.File(f"{folder}/run.h5") as run:
+    for group, prefix in ((run["steps"], ""), (run["timing"], ""), *((task, name + "/") for name, task in run["tasks"].items())):
+        for name, column in group.items():
+            assert numpy.array_equal(steps[prefix + name], column[:]), name
+    assert numpy.array_equal(evaluations["semantic/miou"], run["evaluations/val/semantic/miou"][:]) and list(evaluations["split"]) == ["val"] * 2
+PY
+for name in "${PYTHON_TENSORBOARD:-}" "$python" python3; do
+    [ -n "$name" ] && "$name" -c 'import tensorboardX, h5py, matplotlib' 2>/dev/null && with_tensorboard=$name && break
+done
+if [ -n "${with_tensorboard:-}" ]; then
+    follow() { # a run that goes on: the copy grows, and is done at last
+        mkdir -p "$scratch/live" && "$with_tensorboard" - "$here/../analysis" "$scratch/run/run.h5" "$scratch/live" <<'PY'
+import glob, os, subprocess, sys, time
+sys.path.insert(0, sys.argv[1])
+import common
+import h5py, numpy
+from tensorboardX.proto import event_pb2
+source, folder = sys.argv[2:]
+
+def copy(rows, status):
+    with h5py.File(source) as old, h5py.File(folder + "/new.h5", "w") as new:
+        for name, value in old.attrs.items():
+            new.attrs[name] = value
+        def put(name, item):
+            if isinstance(item, h5py.Group):
+                group = new.require_group(name)
+            else:
+                new[name] = item[: rows if not name.startswith("evaluations") else rows // 6]
+                return
+            for key, value in item.attrs.items():
+                group.attrs[key] = value
+        old.visititems(put)
+    os.replace(folder + "/new.h5", folder + "/run.h5")
+    with open(folder + "/status", "w") as file:
+        file.write(status)
+
+copy(6, "running")
+program = subprocess.Popen([sys.executable, sys.argv[1] + "/export.py", "tensorboard", folder, "--follow", "--interval", "0.2"])
+while not glob.glob(folder + "/tensorboard/*"):
+    time.sleep(0.1)
+copy(12, "done")
+assert program.wait(60) == 0
+(path,) = glob.glob(folder + "/tensorboard/*.sigmatic")
+data, found = open(path, "rb").read(), {}
+while data:  # records: length, its checksum, the event, its checksum
+    length = int.from_bytes(data[:8], "little")
+    event = event_pb2.Event.FromString(data[12:12 + length])
+    data = data[16 + length:]
+    for value in event.summary.value:
+        if value.HasField("simple_value"):
+            found.setdefault(value.tag, []).append((event.step, value.simple_value))
+with h5py.File(source) as run:
+    for tag, column in (("run/loss", run["steps/loss"]), ("depth/sigma", run["tasks/depth/sigma"])):
+        assert [step for step, _ in found[tag]] == list(range(1, 13)), (tag, found[tag])
+        assert numpy.array_equal(numpy.float32(column[:]), numpy.float32([value for _, value in found[tag]])), tag
+    assert [step for step, _ in found["val/semantic/miou"]] == [6, 12], found
+PY
+    }
+    expect "export.py tensorboard --follow writes each step once" follow
+else
+    skip tensorboardx "export.py tensorboard" "no Python with tensorboardX"
+    expect "export.py names what is missing" refuses "pip install tensorboardX" "$python" "$here/../analysis/export.py" tensorboard "$scratch/run"
+fi
+
 # What the functions compute, on files with numbers that are known.
 "$python" "$here/analysis_values.py" "$here/../analysis" "$here/../src/task" "$scratch" >"$scratch/values.log" 2>&1 ||
     echo "FAILED analysis_values.py: $(tail -n 3 "$scratch/values.log")" >>"$scratch/values.log"
@@ -109,15 +241,6 @@ while IFS= read -r line; do
 done <"$scratch/values.log"
 
 compare() { "$python" "$here/../analysis/compare.py" "$@"; }
-refuses() { # WORDS COMMAND...
-    local words=$1
-    shift
-    if "$@" >"$scratch/refused" 2>&1; then
-        return 1
-    fi
-    cat "$scratch/refused"
-    grep -q "$words" "$scratch/refused" && ! grep -q Traceback "$scratch/refused"
-}
 expect "compare.py on the real run" compare "$scratch/run" --picture "$scratch/curves.png"
 expect "curves.png" is_picture "$scratch/curves.png"
 expect "compare.py refuses the same run twice" refuses "same configuration and seed 1: not averaged" compare "$scratch/run" "$scratch/again"

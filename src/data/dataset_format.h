@@ -21,10 +21,7 @@ size_t sm_target_sample_bytes(const sm_target *target, int height, int width);
 /* Fills the shape of an array of a split; returns the rank. */
 int sm_target_shape(const sm_target *target, int64_t count, int height, int width, size_t shape[4]);
 
-/* Attributes of an array that say what its numbers mean. */
-sm_status sm_target_write_description(sm_h5 *file, const char *object, const sm_target *target);
-
-/* Reads them, and the shape of an array that is no standard target.
+/* Reads what sm_target_write_description() (data_description.h) writes, and the shape of an array that is no standard target.
  * \param [out] out      freed with sm_free(); untouched on failure
  * \param [out] ignored  class id that means "invalid" in the file */
 sm_status sm_target_read_description(const sm_h5 *file, const char *object, const char *name, sm_target **out,

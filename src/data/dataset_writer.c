@@ -3,6 +3,7 @@
 #include <sigmatic/base/checksum.h>
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/data/data_description.h>
 #include <sigmatic/data/dataset_writer.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/io/h5.h>

@@ -1,5 +1,6 @@
 /* Rank 0 makes the file with all its space; then every rank writes the samples of its block at their offsets. */
 #include <sigmatic/base/memory.h>
+#include <sigmatic/data/data_description.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/io/h5.h>
 
@@ -59,6 +60,7 @@ static sm_status create_task(sm_predictions *p, const sm_dataset *dataset, sm_h5
     snprintf(group, sizeof group, "/tasks/%s", task->name);
     SM_TRY(sm_h5_make_group(file, group));
     SM_TRY(sm_h5_write_attribute_text(file, group, "kind", task->kind->name));
+    SM_TRY(sm_target_write_description(file, group, task->target));
     for (int a = 0; a < ARRAYS; a++) {
         int picture = a == TRUTH_PICTURE || a == PREDICTION_PICTURE;
         snprintf(object, sizeof object, "%s/%s", group, array_names[a]);

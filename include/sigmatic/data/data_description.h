@@ -35,6 +35,9 @@ sm_status sm_data_description_write(const sm_data_description *description, sm_h
 /** \return SM_ERR_INPUT naming the attribute that is missing or wrong */
 sm_status sm_data_description_read(const sm_h5 *file, const char *group, sm_data_description **out);
 
+/** Writes the attributes of an array of a dataset, or of a group that is about such an array: what its numbers mean. */
+sm_status sm_target_write_description(sm_h5 *file, const char *object, const sm_target *target);
+
 #ifdef __cplusplus
 }
 #endif

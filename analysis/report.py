@@ -1,0 +1,347 @@
+#!/usr/bin/env python3
+"""Writes one HTML page about one or more runs that needs nothing but a browser: no other file, no network.
+
+    analysis/report.py RUN... [-o report.html] [--labels a,b] [--x step|epoch|hours] [--smooth 50]
+        [--predictions PRED.h5]... [--evaluation EVAL.json]... [--library FOLDER]
+
+RUN is run.h5, the folder of a run, or a folder with runs. The page has how far each run came, its metrics, curves that
+can be zoomed (drag: zoom, shift and drag: move, double click: back; all move together), with several runs the table of
+compare.py, where the time of a step goes, how far apart ranks are, the environment and the configuration. Of more than
+2000 steps a curve shows means. Works on a run that is going on.
+
+The table of classes is of `sigmatic eval CHECKPOINT --json >FILE`, the pictures of `sigmatic eval CHECKPOINT
+--predictions FILE`: they are taken from eval.json and predictions.h5 in a run's folder, or as given.
+
+Curves are drawn by dygraphs (http://dygraphs.com, MIT licence), which goes into the page: Debian's libjs-dygraphs, or
+`dygraphs` of PyPI; --library names a folder that holds dygraph.min.js.
+"""
+
+import argparse
+import base64
+import datetime
+import html
+import importlib.util
+import io
+import json
+import os
+
+import numpy
+
+import common
+import compare
+import plot_sigma
+import show_predictions
+
+MOST_POINTS = 2000
+TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "report.html")
+
+
+# ---- HTML ------------------------------------------------------------------------------------------------------------
+
+def table(headings, rows, text_columns=()):
+    """Cells are text. \\param text_columns  those that stand at the left"""
+    cell = lambda i, content: f"<td{' class=text' if i in text_columns else ''}>{html.escape(str(content))}</td>"
+    head = "".join(f"<th{' class=text' if i in text_columns else ''}>{html.escape(heading)}</th>" for i, heading in enumerate(headings))
+    body = "".join("<tr>" + "".join(cell(i, content) for i, content in enumerate(row)) + "</tr>" for row in rows)
+    return f"<div class=scroll><table><tr>{head}</tr>{body}</table></div>"
+
+
+def section(title, *parts):
+    return f"<h2>{html.escape(title)}</h2>" + "".join(parts)
+
+
+def note(words):
+    return f"<p class=faint>{html.escape(words)}</p>"
+
+
+def number(value, digits=4):
+    return "-" if value is None or not numpy.isfinite(value) else f"{value:.{digits}g}"
+
+
+def percent(part, whole):
+    return "-" if not whole or not numpy.isfinite(part / whole) else f"{100 * part / whole:.1f} %"
+
+
+# ---- curves ----------------------------------------------------------------------------------------------------------
+
+def thinned(x, y):
+    """At most MOST_POINTS of them: means of as many rows each."""
+    size = -(-len(x) // MOST_POINTS)
+    if size <= 1:
+        return x, y
+    starts = numpy.arange(0, len(x), size)
+    valid = numpy.isfinite(y)
+    counts = numpy.add.reduceat(valid.astype(float), starts)
+    sums = numpy.add.reduceat(numpy.where(valid, y, 0), starts)
+    return (numpy.add.reduceat(x.astype(float), starts) / numpy.diff(numpy.append(starts, len(x))),
+            numpy.where(counts > 0, sums / numpy.maximum(counts, 1), numpy.nan))
+
+
+def chart(title, unit, axis, lines, log=False, points=False):
+    """A chart of lines [(label, colour, x, y, dashed)], as report.html draws it; None where no value is finite."""
+    lines = [line for line in lines if len(line[2]) and numpy.isfinite(line[3]).any()]
+    if not lines:
+        return None
+    x = numpy.unique(numpy.concatenate([line[2] for line in lines]))
+    series = []
+    for label, colour, at, values, dashed in lines:
+        y = numpy.full(len(x), numpy.nan)
+        y[numpy.searchsorted(x, at)] = values
+        plain = [float(f"{value:.6g}") if numpy.isfinite(value) and (value > 0 or not log) else None for value in y]
+        series.append({"label": label, "colour": colour, "y": plain, "dashed": dashed})
+    return {"title": title, "unit": unit, "axis": axis, "log": log, "points": points, "series": series,
+            "x": [float(f"{value:.8g}") for value in x]}
+
+
+def charts_of(runs, axis, window):
+    colours = {run.label: common.COLOURS[i % len(common.COLOURS)] for i, run in enumerate(runs)}
+    line = lambda run, y, label="", dashed=False: (run.label + label, colours[run.label], *thinned(run.axis(axis), y), dashed)
+    smooth = lambda y: common.smooth(y, window)
+    charts = [chart("total loss", "", axis, [line(run, smooth(run.steps["loss"])) for run in runs])]
+    ways = plot_sigma.ways_of(runs)
+    for way, holders in ways.items():
+        name, title = way.task, plot_sigma.title_of(way, ways)
+        unit = holders[0].tasks[name].unit
+        learned = [run for run in holders if numpy.isfinite(run.tasks[name].sigma).any()]
+        best = [line(run, plot_sigma.minimiser(run, name, window), ", minimiser", True) for run in learned]
+        charts += [
+            chart(f"{title}: sigma", way.meaning, axis, [line(run, run.tasks[name].sigma) for run in learned] + best, log=True),
+            chart(f"{title}: loss", unit, axis, [line(run, smooth(run.tasks[name].loss)) for run in holders]),
+            chart(f"{title}: weight", "d total / d loss", axis, [line(run, run.tasks[name].weight) for run in holders], log=True)]
+        for metric in common.metrics_in_order({metric for run in holders for task, metric in run.last_metrics() if task == name}):
+            lines = [(run.label, colours[run.label], *plot_sigma.evaluated(run, name, metric, axis), False) for run in holders]
+            charts.append(chart(f"{title}: {common.metric_label(metric, unit)}", "", axis, lines, points=True))
+    for column, label in (("learning_rate", "learning rate"), ("gradient_norm", "norm of the gradient"), ("images_per_second", "images a second")):
+        charts.append(chart(label, "", axis, [line(run, run.steps[column]) for run in runs], log=column == "gradient_norm"))
+    for column, label in (("data_wait_seconds_max", "most wait for data"), ("communication_wait_seconds_max", "most wait for other ranks")):
+        lines = [line(run, smooth(run.timing[column])) for run in runs if column in run.timing]
+        charts.append(chart(label, "seconds a step", axis, lines))
+    return [one for one in charts if one]
+
+
+def chart_boxes(charts):
+    box = ('<div class=chart id=chart-{}><button type=button>whole</button><h3>{}</h3><div class=plot></div>'
+           '<div class="values faint"></div></div>')
+    return "<div class=charts>" + "".join(box.format(i, html.escape(one["title"])) for i, one in enumerate(charts)) + "</div>"
+
+
+# ---- sections --------------------------------------------------------------------------------------------------------
+
+def runs_section(runs):
+    rows = []
+    for run in runs:
+        skipped = int((run.steps["applied"] == 0).sum()) if "applied" in run.steps else 0
+        status = f"{run.status}: {run.why}" if run.why else run.status or "-"
+        rows.append([run.label, status, run.step[-1], number(run.axis("epoch")[-1]), number(run.steps["seconds"][-1] / 3600),
+                     number(common.trailing_mean(run.steps["images_per_second"], 50)), skipped, run.attributes.get("world_size", "-"),
+                     run.attributes.get("threads", "-"), run.attributes.get("weighting", "-"), run.path])
+    headings = "run;status;steps;epochs;hours;images/s;steps skipped;ranks;threads;weighting;file".split(";")
+    return section("Runs", table(headings, rows, (1, 9, 10)))
+
+
+def metrics_section(runs):
+    """The last value, and the best with its step."""
+    parts = []
+    tasks = common.in_order(list(dict.fromkeys(name for run in runs for name in run.tasks)))
+    splits = dict.fromkeys(split for run in runs for split in run.evaluations)
+    for split in splits:
+        rows = []
+        for run in runs:
+            evaluation = run.evaluations.get(split, common.Evaluation([], {}))
+            for task, metrics in evaluation.metrics.items():
+                for metric, values in metrics.items():
+                    higher = common.METRICS.get(metric, (None, None))[1]
+                    best = None if higher is None else (numpy.nanargmax if higher else numpy.nanargmin)(values)
+                    rows.append([task, common.metric_label(metric, run.tasks[task].unit), run.label, number(values[-1]),
+                                 *(("-", "-") if best is None else (number(values[best]), evaluation.step[best])),
+                                 "" if higher is None else "higher is better" if higher else "lower is better"])
+        order = list(dict.fromkeys((row[0], row[1]) for row in sorted(rows, key=lambda row: tasks.index(row[0]))))
+        rows.sort(key=lambda row: order.index((row[0], row[1])))
+        parts += [f"<h3>{html.escape(split)}</h3>",
+                  table(["task", "metric", "run", "last", "best", "at step", ""], rows, (1, 2, 6)) if rows else note("not evaluated yet")]
+    return section("Metrics", *(parts or [note("This training evaluates nothing.")]))
+
+
+def comparison_section(runs):
+    """Of several runs: as compare.py makes it, or why not."""
+    try:
+        rows = compare.make_rows(compare.finished(runs, False))
+        columns = compare.columns_of(rows)
+        values = compare.values_of(rows, columns)
+        tables = [compare.transposed(one) for one in compare.tables_of(rows, columns, values)]
+        parts = [table([one.corner, *one.headings], [[name, *cells] for name, cells in zip(one.names, one.cells)]) for one in tables]
+        return section("Comparison", *parts, *map(note, compare.notes_of(rows, values)))
+    except SystemExit as why:
+        return section("Comparison", note(f"None: {why}"))
+
+
+def classes_section(runs, files):
+    parts = []
+    for label, path in files:
+        try:
+            with open(path) as file:
+                evaluation = json.load(file)
+            tasks = evaluation.get("classes", {})
+        except (OSError, ValueError, AttributeError) as error:
+            raise SystemExit(f"{path}: not what sigmatic eval --json prints ({error})")
+        for task, classes in tasks.items():
+            metrics = list(dict.fromkeys(metric for values in classes.values() for metric in values))
+            rows = [[name, *(number(values.get(metric)) for metric in metrics)] for name, values in classes.items()]
+            parts += [f"<h3>{html.escape(f'{task}, {label}')}</h3>", table(["class", *(f"{metric}, %" for metric in metrics)], rows)]
+    return section("Classes", *(parts or [note("No table: sigmatic eval CHECKPOINT --json >RUN/eval.json makes one.")]))
+
+
+def predictions_section(files):
+    parts = []
+    for label, path in files:
+        with common.open_checked(path, "sigmatic-predictions") as file:
+            samples = list(range(min(4, len(file["image"]))))
+        figure = show_predictions.figure_of([show_predictions.load(path, samples)], [label])
+        parts += [f"<h3>{html.escape(label)}</h3>", picture(figure, f"predictions of {label}")]
+    return section("Predictions", *(parts or [note("None: sigmatic eval CHECKPOINT --predictions RUN/predictions.h5 makes them.")]))
+
+
+def picture(figure, words):
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=110)
+    common.pyplot.close(figure)
+    return f'<img alt="{html.escape(words)}" src="data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}">'
+
+
+SHARES = (("computing", "#2563a8"), ("waiting for data", "#b8901f"), ("waiting for other ranks", "#c23b5e"))
+
+
+def shares_of(run):
+    """Seconds of a step by SHARES, of the rank in the middle, means over the steps."""
+    step = numpy.nanmean(run.timing["step_seconds"])
+    data, others = (numpy.nanmean(run.timing[f"{kind}_wait_seconds_median"]) for kind in ("data", "communication"))
+    return step - data - others, data, others
+
+
+def time_section(runs):
+    parts = ["<p class=key>" + "".join(f'<span><i style="background:{colour}"></i>{name}</span>' for name, colour in SHARES) + "</p>"]
+    rows = []
+    for run in runs:
+        if not run.timing:
+            continue
+        shares = shares_of(run)
+        step = sum(shares)
+        parts.append(f"<h3>{html.escape(run.label)}</h3><div class=bar>" + "".join(
+            f'<div title="{name}" style="width:{100 * max(share, 0) / step:.2f}%;background:{colour}"></div>'
+            for (name, colour), share in zip(SHARES, shares)) + "</div>")
+        rows.append([run.label, f"{step:.4g} s", *(percent(share, step) for share in shares)])
+    if not rows:
+        return section("Where the time goes", note("These logs have no times."))
+    return section("Where the time goes", *parts, table(["run", "step", *(name for name, _ in SHARES)], rows),
+                   note("Of a step, of the rank in the middle; computing includes all that is no waiting."))
+
+
+def stragglers_of(run, count=5):
+    """(lag, steps): of each step how much longer the rank that waits most waits than the one that waits least, which is
+    the one that the others wait for; and the steps where that is most."""
+    lag = run.timing["communication_wait_seconds_max"] - run.timing["communication_wait_seconds_min"]
+    order = numpy.argsort(-numpy.nan_to_num(lag, nan=-1))
+    return lag, [i for i in order[:count] if lag[i] > 0]
+
+
+def stragglers_section(runs):
+    rows, worst = [], []
+    for run in runs:
+        if run.timing and int(run.attributes.get("world_size", 1)) > 1:
+            lag, steps = stragglers_of(run)
+            seconds = run.timing["step_seconds"]
+            rows.append([run.label, percent(numpy.nanmean(lag), numpy.nanmean(seconds)), f"{numpy.nanpercentile(lag, 99):.3g} s",
+                         percent(numpy.nanmean(run.timing["data_wait_seconds_max"] - run.timing["data_wait_seconds_median"]), numpy.nanmean(seconds))])
+            worst += [[run.label, run.step[i], f"{lag[i]:.3g} s", percent(lag[i], seconds[i]), f"{run.timing['data_wait_seconds_max'][i]:.3g} s"] for i in steps]
+    if not rows:
+        return section("Stragglers", note("None: no run of several ranks."))
+    return section("Stragglers", table(["run", "mean lag, of a step", "99th percentile", "slowest rank's data, beyond the middle's"], rows),
+                   "<h3>steps with the largest lag</h3>", table(["run", "step", "lag", "of the step", "most wait for data"], worst),
+                   note("Lag: what the rank that waits most for others waits longer than the one that waits least: the slowest."))
+
+
+def environment_section(runs):
+    names = list(dict.fromkeys(name for run in runs for name in run.attributes if name not in ("format", "format_version")))
+    rows = [[name, *(run.attributes.get(name, "-") for run in runs)] for name in names]
+    return section("Environment", table(["", *(run.label for run in runs)], rows, range(1, len(runs) + 1)))
+
+
+def configuration_section(runs):
+    parts = []
+    settings = [common.settings_of(run) for run in runs]
+    apart = common.differences(settings) if len(runs) > 1 else []
+    if apart:
+        parts.append(table(["differs", *(run.label for run in runs)], [[key, *(one.get(key, "-") for one in settings)] for key in apart]))
+    for run in runs:
+        parts.append(f"<details><summary>{html.escape(run.label)}</summary><pre>{html.escape(run.config_text)}</pre></details>")
+    return section("Configuration", *parts)
+
+
+# ---- the page --------------------------------------------------------------------------------------------------------
+
+def find_library(folder=None):
+    """(script, style) of dygraphs."""
+    package = importlib.util.find_spec("dygraphs")
+    assets = os.path.join(package.submodule_search_locations[0], "assets") if package else None
+    for place in [folder] if folder else ["/usr/share/javascript/dygraphs", assets]:
+        for name, style in (("dygraph.min.js", "dygraph.min.css"), ("dygraph-combined.js", "dygraph.css")):
+            if place and os.path.isfile(os.path.join(place, name)):
+                read = lambda file: open(os.path.join(place, file), encoding="utf-8").read()
+                script = read(name).split("\n//# sourceMappingURL")[0]
+                style = read(style).split("\n/*# sourceMappingURL")[0] if os.path.isfile(os.path.join(place, style)) else ""
+                return script.replace("</script", "<\\/script"), style
+    raise SystemExit(f"{folder or 'report.py'}: no dygraphs; apt-get install libjs-dygraphs, or pip install dygraphs, or --library FOLDER")
+
+
+def beside(runs, name, given):
+    """[(label, path)]: the files given, else those of this name in the runs' folders."""
+    if given:
+        return list(zip(common.labels_of(given, None), given))
+    return [(run.label, path) for run in runs for path in [os.path.join(run.folder, name)] if os.path.isfile(path)]
+
+
+def page(runs, axis="step", window=50, predictions=(), evaluations=(), library=None):
+    """The whole page. \\param predictions, evaluations  paths; empty: what stands in the runs' folders"""
+    script, style = find_library(library)
+    charts = charts_of(runs, axis, max(1, min(window, max(len(run) for run in runs) // 10)))
+    key = "".join(f'<span><i style="background:{common.COLOURS[i % len(common.COLOURS)]}"></i>{html.escape(run.label)}</span>'
+                  for i, run in enumerate(runs))
+    title = "Sigmatic: " + ", ".join(run.label for run in runs[:6]) + (", ..." if len(runs) > 6 else "")
+    body = [f"<h1>{html.escape(title)}</h1>", note(f"{datetime.datetime.now():%Y-%m-%d %H:%M}"), runs_section(runs), metrics_section(runs)]
+    if len(runs) > 1:
+        body.append(comparison_section(runs))
+    body += [section("Curves", note("Drag to zoom, with shift to move, double click for the whole; all charts follow."),
+                     f"<p class=key>{key}</p>", chart_boxes(charts)),
+             classes_section(runs, beside(runs, "eval.json", evaluations)),
+             predictions_section(beside(runs, "predictions.h5", predictions)),
+             time_section(runs), stragglers_section(runs), environment_section(runs), configuration_section(runs)]
+    with open(TEMPLATE, encoding="utf-8") as file:
+        content = file.read()
+    parts = {"@TITLE@": html.escape(title), "@BODY@": "\n".join(body), "@LIBRARY_STYLE@": style, "@LIBRARY@": script,
+             "@CHARTS@": json.dumps(charts, separators=(",", ":")).replace("</", "<\\/")}
+    pieces = []
+    while parts:  # in the order of the template, so that nothing in one part is taken for another
+        name = min(parts, key=content.index)
+        before, _, content = content.partition(name)
+        pieces += [before, parts.pop(name)]
+    return "".join([*pieces, content])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", metavar="RUN")
+    parser.add_argument("-o", "--output", default="report.html")
+    parser.add_argument("--labels", help="one a run, separated by commas")
+    parser.add_argument("--x", choices=plot_sigma.AXES, default="step", help="the horizontal axis (%(default)s)")
+    parser.add_argument("--smooth", type=int, default=50, metavar="STEPS", help="window of the losses' means (%(default)s)")
+    parser.add_argument("--predictions", action="append", default=[], metavar="PRED.h5")
+    parser.add_argument("--evaluation", action="append", default=[], metavar="EVAL.json")
+    parser.add_argument("--library", metavar="FOLDER", help="with dygraph.min.js")
+    options = parser.parse_args()
+    runs = common.open_runs(options.runs, options.labels)
+    common.write_text(options.output, page(runs, options.x, options.smooth, options.predictions, options.evaluation, options.library))
+    print(f"wrote {options.output}")
+
+
+if __name__ == "__main__":
+    main()
