@@ -475,14 +475,14 @@ static void images_alone_are_enough(void)
     sm_dataset_close(dataset);
 }
 
-/* What the import of images alone prints on rank 0; the same on every rank. */
-static char *suggested_for(const char *inner)
+/* What an import without a description, that ends like this, prints on rank 0; the same on every rank. */
+static char *suggested_for(const char *inner, sm_status expected)
 {
     const folder_tree_options options = {0};
     char *path = folder_tree_path("suggested.ini"), *text = NULL;
     int is_root = sm_comm_rank(test_comm) == 0, saved = dup(STDOUT_FILENO);
     fflush(stdout);
-    int file = is_root ? open(path, O_CREAT | O_WRONLY, 0600) : -1;
+    int file = is_root ? open(path, O_CREAT | O_TRUNC | O_WRONLY, 0600) : -1;
     CU_ASSERT(!is_root || dup2(file, STDOUT_FILENO) >= 0);
     sm_log_set_quiet(0);
     sm_status status = folder_tree_import(inner, &options);
@@ -493,7 +493,7 @@ static char *suggested_for(const char *inner)
     if (is_root) {
         close(file);
     }
-    SM_TEST_OK(status);
+    CU_ASSERT(status == expected);
     SM_TEST_OK(sm_file_read_text(path, &text));
     sm_free(path);
     return text;
@@ -514,7 +514,7 @@ static void a_suggested_description_works(void)
     folder_tree_png("maps/disp.png", W, 1, 16, 0, disparity_at);
     folder_tree_text("list.csv", "image,ids,paint,mm,disp,instances,speed,2nd word,empty\nphotos/1.png,maps/ids.png,"
                                  "maps/colours.png,maps/mm.png,maps/disp.png,maps/mm.png,1.5,fog,\n");
-    char *text = suggested_for("list.csv");
+    char *text = suggested_for("list.csv", SM_OK);
     const folder_tree_options options = {.describe = text};
     SM_TEST_OK(folder_tree_import("list.csv", &options));
     opened o = open_sample("train", "photos/1");
@@ -527,6 +527,79 @@ static void a_suggested_description_works(void)
     const sm_target *word = sm_dataset_target(o.dataset, "_2nd_word");
     CU_ASSERT(word && strcmp(word->classes->names[0], "fog") == 0);
     close_sample(&o);
+    sm_free(text);
+}
+
+static int late_at(int seed, int y, int x)
+{
+    return seed == 2 && y == 1 && x == 2 ? 9 : 1;
+}
+
+static int late_colour_at(int seed, int y, int x)
+{
+    return late_at(seed, y, x) == 9 ? 0x3 : 0x2;
+}
+
+/* What only the last of the maps, and of the texts, shows. */
+static void a_suggestion_looks_at_several_files(void)
+{
+    folder_tree_begin("several");
+    for (int i = 0; i < 3; i++) {
+        char *image = sm_format("images/%d.png", i), *ids = sm_format("ids/%d.png", i),
+             *paint = sm_format("paint/%d.png", i), *word = sm_format("word/%d.txt", i);
+        folder_tree_image(image, i);
+        folder_tree_png(ids, W, 1, 8, i, late_at);
+        folder_tree_png(paint, W, 3, 8, i, late_colour_at);
+        folder_tree_text(word, i == 2 ? "many\n" : "1\n");
+        sm_free(image);
+        sm_free(ids);
+        sm_free(paint);
+        sm_free(word);
+    }
+    char *text = suggested_for("", SM_OK);
+    const folder_tree_options options = {.describe = text};
+    CU_ASSERT(strstr(text, "class9    ; of ids 0, 1, ...; the largest in 3 of 3 maps") != NULL);
+    CU_ASSERT(strstr(text, "palette = 2 0 0, 3 0 0    ; R G B of each; those in 3 of 3 maps") != NULL);
+    SM_TEST_OK(folder_tree_import("", &options));
+    opened o = open_sample("train", "2");
+    CU_ASSERT(((const uint8_t *)data_of(&o, "semantic"))[W + 2] == 9);
+    CU_ASSERT(((const uint8_t *)data_of(&o, "paint"))[W + 2] == 1);
+    CU_ASSERT(sm_dataset_target(o.dataset, "word")->type == SM_TARGET_CLASS);
+    close_sample(&o);
+    sm_free(text);
+}
+
+static void folders_that_look_like_classes_are_suggested(void)
+{
+    static const char *const roots[] = {"", "train/", "images/"};
+    for (int r = 0; r < 3; r++) {
+        static const char *const names[] = {"dog/1.png", "cat/1.png", "cat/2.png"};
+        char *tree = sm_format("classes%d", r);
+        folder_tree_begin(tree);
+        for (int i = 0; i < 3; i++) {
+            char *path = sm_format("%s%s", roots[r], names[i]);
+            folder_tree_image(path, i);
+            sm_free(path);
+        }
+        char *text = suggested_for("", r == 2 ? SM_OK : SM_ERR_INPUT);
+        const folder_tree_options options = {.describe = text};
+        SM_TEST_OK(folder_tree_import("", &options));
+        opened o = open_sample("train", "dog/1");
+        CU_ASSERT(*(const uint8_t *)data_of(&o, "class") == 1);
+        CU_ASSERT(strcmp(sm_dataset_target(o.dataset, "class")->classes->names[1], "dog") == 0);
+        close_sample(&o);
+        sm_free(text);
+        sm_free(tree);
+    }
+    folder_tree_begin("pairs"); /* of images and maps, of one name each */
+    for (int i = 0; i < 4; i++) {
+        char *path = sm_format("%s/%d.png", i < 2 ? "rgb" : "labels", i % 2);
+        folder_tree_image(path, i);
+        sm_free(path);
+    }
+    char *text = suggested_for("", SM_ERR_INPUT);
+    SM_TEST_MESSAGE("holds labels/, rgb/");
+    CU_ASSERT(*text == '\0');
     sm_free(text);
 }
 
@@ -620,6 +693,8 @@ int main(int argc, char **argv)
     SM_TEST(numbers_are_ids_but_for_those_with_zeros_in_front);
     SM_TEST(images_alone_are_enough);
     SM_TEST(a_suggested_description_works);
+    SM_TEST(a_suggestion_looks_at_several_files);
+    SM_TEST(folders_that_look_like_classes_are_suggested);
     SM_TEST(splits_are_drawn_by_names_and_seed);
     SM_TEST(statistics_are_those_of_the_images_of_train);
     SM_TEST(the_file_says_how_images_were_fitted);

@@ -154,7 +154,7 @@ static sm_status list_samples(const char *root, sm_import_list *list)
         }
     }
     if (!d->describe) {
-        folder_suggest(d);
+        folder_suggest(d, &samples);
     }
 done:
     folder_samples_clear(&samples);

@@ -180,8 +180,12 @@ sm_status folder_cell_text(const char *source, char **text);
 /** Takes the next of several names, separated by '|' or ';', off a text. \return it, freed by the caller; NULL: none is left */
 char *folder_next_name(const char **text);
 
-/** Without a description: prints on rank 0 what else there is beside the images, as a description to begin with. What
- * cannot be read is a warning: no import of images alone needs it. */
-void folder_suggest(const folder_description *description);
+/** Without a description: prints on rank 0 what else there is beside the images, as a description to begin with. Some files
+ * of each target are looked at. What cannot be read is a warning: no import of images alone needs it. */
+void folder_suggest(const folder_description *description, const folder_samples *samples);
+
+/** \return a description, without a line end, that takes the class of an image from its folder; NULL: the folders do not
+ * look like classes. Freed by the caller. */
+char *folder_class_description(const folder_samples *samples);
 
 #endif

@@ -159,17 +159,16 @@ done:
     return status;
 }
 
-/* ROOT itself holds the images if no folder by kind is there; in subfolders if these are classes. */
-static sm_status find_bare(const folder_description *d, const char *folder, const char *split, folder_samples *samples)
+/* Images that lie in the folder of a split, or in ROOT itself. \param levels  of subfolders: 0 or FOLDER_DEEP */
+static sm_status find_below(const folder_description *d, const char *folder, const char *split, int levels,
+                            folder_samples *samples)
 {
     sm_status status = SM_OK;
     folder_files images = {0};
     kind_files *kinds = sm_alloc_zeroed((size_t)(d->target_count + 1) * sizeof *kinds);
     char *place = folder ? sm_format("%s/%s", d->root, folder) : sm_strdup(d->root);
-    int levels = 0;
     for (int t = 0; t < d->target_count; t++) {
         kinds[t].folder = sm_strdup("");
-        levels = is_folder_class(&d->targets[t], &kinds[t]) ? FOLDER_DEEP : levels;
     }
     SM_TRY(folder_files_find(place, levels, folder_image_extensions, d->image_suffix, &images));
     SM_TRY(add_samples(d, split, &images, kinds, samples));
@@ -181,6 +180,22 @@ done:
     sm_free(place);
     folder_files_clear(&images);
     return status;
+}
+
+/* If no folder by kind is there; in subfolders if these are classes. */
+static sm_status find_bare(const folder_description *d, const char *folder, const char *split, folder_samples *samples)
+{
+    static const kind_files none = {.folder = ""};
+    int levels = 0;
+    for (int t = 0; t < d->target_count; t++) {
+        levels = is_folder_class(&d->targets[t], &none) ? FOLDER_DEEP : levels;
+    }
+    return find_below(d, folder, split, levels, samples);
+}
+
+static sm_status find_deep(const folder_description *d, const char *folder, const char *split, folder_samples *samples)
+{
+    return find_below(d, folder, split, FOLDER_DEEP, samples);
 }
 
 static sm_status fail_no_images(const folder_description *d)
@@ -209,25 +224,50 @@ static sm_status fail_no_images(const folder_description *d)
     return status;
 }
 
-/* The first of these that finds any. */
-static sm_status (*const finds[])(const folder_description *d, const char *folder, const char *split,
-                                  folder_samples *samples) = {find_split, find_bare};
+typedef sm_status (*finder)(const folder_description *d, const char *folder, const char *split,
+                            folder_samples *samples);
+
+/* In the folders of all splits, else of none. */
+static sm_status find_splits(const folder_description *d, finder find, folder_samples *samples)
+{
+    sm_status status = SM_OK;
+    folder_split split;
+    for (size_t s = 0; (split = folder_split_at(d, s)).word; s++) {
+        SM_TRY(find(d, split.word, split.split, samples));
+    }
+    if (samples->count == 0) {
+        SM_TRY(find(d, NULL, NULL, samples));
+    }
+done:
+    return status;
+}
+
+/* Without a description nobody said that folders are classes; where they look so, a description is printed. */
+static sm_status fail_folders(const folder_description *d)
+{
+    folder_samples samples = {.kind_count = d->kind_count};
+    sm_status status = d->describe ? SM_OK : find_splits(d, find_deep, &samples);
+    char *description = status == SM_OK ? folder_class_description(&samples) : NULL;
+    if (description) {
+        sm_log_result("%s", description);
+        status = sm_fail(SM_ERR_INPUT,
+                         "%s: no folder %s/, but images in other folders, as %s: if these are the classes of the "
+                         "images, the description above, given as --describe FILE, takes them",
+                         d->root, d->image_folder, samples.samples[0].sources[0]);
+    } else if (status == SM_OK) {
+        status = fail_no_images(d);
+    }
+    sm_free(description);
+    folder_samples_clear(&samples);
+    return status;
+}
 
 sm_status folder_find_in_folders(const folder_description *d, folder_samples *samples)
 {
     sm_status status = SM_OK;
-    for (size_t f = 0; f < sizeof finds / sizeof *finds && samples->count == 0; f++) {
-        folder_split split;
-        for (size_t s = 0; (split = folder_split_at(d, s)).word; s++) {
-            SM_TRY(finds[f](d, split.word, split.split, samples));
-        }
-        if (samples->count == 0) {
-            SM_TRY(finds[f](d, NULL, NULL, samples));
-        }
-    }
-    if (samples->count == 0) {
-        SM_TRY(fail_no_images(d));
-    }
+    SM_TRY(find_splits(d, find_split, samples));
+    SM_TRY(samples->count == 0 ? find_splits(d, find_bare, samples) : SM_OK);
+    SM_TRY(samples->count == 0 ? fail_folders(d) : SM_OK);
 done:
     return status;
 }

@@ -121,7 +121,8 @@ static sm_status find_names(const folder_description *d, int t, const folder_sam
         }
         if (all->count > SM_CLASSES_MAX) {
             return sm_fail(SM_ERR_INPUT,
-                           "[%s] has more than %d different names, '%s' and '%s' among them: is it a class?",
+                           "[%s] has more different names than the %d classes that are possible, '%s' and '%s' among "
+                           "them: is it a class?",
                            target->section, SM_CLASSES_MAX, all->names[0], all->names[1]);
         }
     }
