@@ -47,6 +47,11 @@ write("invalid.h5", at("train/disparity", np.nan))
 write("constant.h5", at("train/disparity", 7))
 write("zeros.h5", at("train/disparity", 0, (0, slice(0, 5))))
 write("millimetres.h5", at("train/depth", 4500, (0,)))
+steps = np.arange(1, 65, dtype=np.float32).reshape(8, 8)
+write("eight_bits.h5", at("train/depth", steps * np.float32(0.003)))
+write("one_of_eight_bits.h5", at("val/depth", steps * np.float32(0.003), (1,)))
+write("steps_of_disparity.h5", at("train/disparity", steps / 256))
+write("near.h5", at("train/depth", 1 + steps / 100))
 write("one_class.h5", lambda file: (at("train/semantic", 0)(file), at("val/semantic", 0)(file)))
 write("untrained.h5", at("train/semantic", 255, np.s_[:, 2:4, 2:4]))
 def lose_instances(file):
@@ -182,6 +187,13 @@ expect "nothing valid: null" json 'assert result["splits"][0]["targets"][2]["mea
 expect "a constant disparity" warns constant.h5 '/train/disparity is 7 everywhere'
 expect "zeros for unknown" warns zeros.h5 '/train/disparity: 31.2 % are 0, infinitely far'
 expect "millimetres" warns millimetres.h5 '/train/depth is [0-9]+ m on average: are these millimetres'
+expect "8 bits for 16" warns eight_bits.h5 '/train/depth reaches 0.192 m, in less than 512 steps a map: are these 8-bit numbers'
+expect "8 bits for 16, of disparity" warns steps_of_disparity.h5 '/train/disparity reaches 0.25 px, .* 8-bit numbers'
+expect "8 bits among 16" warns one_of_eight_bits.h5 "/val/depth of 1 sample, 'val-1' the first, reaches 0.192 m in 64 steps, others 6 m"
+expect "8 bits among 16, on three ranks" run_ranks 3 data check one_of_eight_bits.h5 --no-sheet
+expect "8 bits among 16, on three ranks: the same" holds out "'val-1' the first, reaches 0.192 m in 64 steps, others 6 m"
+expect "few steps alone are legal" run 0 data check near.h5 --no-sheet
+expect "few steps alone are legal: no warning" lacks out warning
 expect "one class" warns one_class.h5 "every valid item is of class 0 'road'" 2
 expect "a class that is not trained on" warns untrained.h5 "class 'car' of semantic is in /val, but not in /train" 2
 expect "things without instances" warns no_instances.h5 "/train/semantic: no pixel of 'car' has an instance"

@@ -106,11 +106,19 @@ expect "undisturbed: data info tells" sh -c "'$program' data info whole.h5 | gre
 code=$?
 expect "without --skip-bad: the first ends it" code_is 2
 expect "without --skip-bad: by name" grep -q "error: tree/train/label/100.npy: label 13" log
+expect "without --skip-bad: what goes on" grep -q \
+    'first.h5.partial: keeps [1-9][0-9]* of 240 .* once that is mended, or, without bad samples, with --skip-bad; other options' log
 (import 1 first.h5 --skip-bad) >log 2>&1
 code=$?
 expect "then with --skip-bad: ends well" code_is 0
 expect "then with --skip-bad: goes on" goes_on
 expect "then with --skip-bad: the same bytes" cmp whole.h5 first.h5
+mkdir -p none/train/image none/train/label # nothing is good: nothing to go on with
+cp tree/train/image/0.npy none/train/image/0.npy
+cp tree/train/label/100.npy none/train/label/0.npy
+expect "nothing good: by name" sh -c "! '$program' data mtan none none.h5 2>&1 | grep -q keeps"
+expect "nothing good: no litter" sh -c '! ls none.h5*'
+expect "nothing good, left out" sh -c "! '$program' data mtan none none.h5 --skip-bad && ! ls none.h5*"
 disturb killed 2 KILL one 137 1
 disturb term-one 2 TERM one 75 3
 disturb usr1-launcher 3 USR1 launcher 75 2

@@ -118,7 +118,7 @@ static const bad_cell bad_cells[] = {
     {CELL(instance), "rgb16.png", {"rgb16.png: RGB of 16 bits", NULL}},
     {CELL(depth), "rgb.png", {"rgb.png: 3 channels, expected 1", NULL}},
     {CELL(depth), "hostile.npy", {"hostile.npy", NULL}},
-    {CELL(depth), "inf.npy", {"inf.npy: inf m at row 0, column 1", "[target.depth]", NULL}},
+    {CELL(depth), "inf.npy", {"inf.npy: floats, but whole numbers of 16 bits", "mm.png, the first", NULL}},
     {CELL(depth), "list.csv", {"list.csv", NULL}},
     {CELL(flow), "short.npy", {"short.npy: shape (4, 12)", "(8, 12, 2)", NULL}},
     {CELL(flow), "mm.png", {"mm.png: 1 channel, expected 2 (as .npy)", NULL}},
@@ -196,6 +196,46 @@ static void bad_rows_may_be_left_out(void)
     sm_h5_close(file);
     sm_free(left_out);
     sm_free(path);
+}
+
+/* ---- numbers stored in two ways ----------------------------------------------------------------------------------- */
+
+static int ten_at(int seed, int y, int x)
+{
+    (void)y;
+    return seed + x;
+}
+
+static void one_target_stores_its_numbers_in_one_way(void)
+{
+    static const size_t shape[2] = {TREE_H, TREE_W};
+    static float metres[TREE_H * TREE_W];
+    const folder_tree_options options = {.describe = "[target.depth]\nkind = depth_map\nscale = 0.001\n"};
+    folder_tree_begin("storage");
+    for (int i = 0; i < TREE_H * TREE_W; i++) {
+        metres[i] = 2;
+    }
+    folder_tree_image("1.png", 1);
+    folder_tree_image("2.png", 2);
+    folder_tree_image("3.png", 3);
+    folder_tree_png("16.png", TREE_W, 1, 16, 1000, ten_at);
+    folder_tree_png("8.png", TREE_W, 1, 8, 100, ten_at);
+    folder_tree_npy("floats.npy", 2, shape, metres);
+    folder_tree_text("bits.csv", "image,depth\n1.png,16.png\n2.png,16.png\n3.png,8.png\n");
+    folder_tree_text("types.csv", "image,depth\n1.png,\n2.png,floats.npy\n3.png,16.png\n");
+    folder_tree_text("whole.csv", "image,depth\n1.png,8.png\n2.png,8.png\n");
+    refuse("bits.csv", &options,
+           (const char *const[]){"bits.csv:4: ", "8.png: whole numbers of 8 bits, but ", "16 bits", "16.png, the first",
+                                 "[target.depth]", NULL});
+    refuse("types.csv", &options,
+           (const char *const[]){"types.csv:4: ", "16.png: whole numbers of 16 bits", "but floats in ",
+                                 "floats.npy, the first", NULL});
+    metres[1] = INFINITY;
+    folder_tree_npy("inf.npy", 2, shape, metres);
+    folder_tree_text("inf.csv", "image,depth\n1.png,floats.npy\n2.png,inf.npy\n");
+    refuse("inf.csv", &options,
+           (const char *const[]){"inf.csv:3: ", "inf.npy: inf m at row 0, column 1", "[target.depth]", NULL});
+    SM_TEST_OK(folder_tree_import("whole.csv", &options));
 }
 
 /* ---- manifests ------------------------------------------------------------------------------------------------------- */
@@ -319,6 +359,7 @@ int main(int argc, char **argv)
     sm_test_begin(&argc, &argv);
     SM_TEST(a_bad_cell_is_named_with_its_row);
     SM_TEST(bad_rows_may_be_left_out);
+    SM_TEST(one_target_stores_its_numbers_in_one_way);
     SM_TEST(a_bad_manifest_is_refused);
     SM_TEST(a_bad_description_is_refused);
     SM_TEST(a_folder_without_images_says_where_it_looked);

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void warnings_add(warning_list *list, char *text)
@@ -152,27 +153,27 @@ done:
 /* ---- of values --------------------------------------------------------------------------------------------------- */
 
 /* One finding about a target. \return a sentence, or NULL if all is well */
-typedef char *(*finding)(const char *split, const target_statistics *s);
+typedef char *(*finding)(const split_statistics *split, const target_statistics *s);
 
-static char *nothing_valid(const char *split, const target_statistics *s)
+static char *nothing_valid(const split_statistics *split, const target_statistics *s)
 {
-    return s->valid == 0 ? sm_format("/%s/%s has not one valid item", split, s->target->name) : NULL;
+    return s->valid == 0 ? sm_format("/%s/%s has not one valid item", split->name, s->target->name) : NULL;
 }
 
-static char *hardly_valid(const char *split, const target_statistics *s)
+static char *hardly_valid(const split_statistics *split, const target_statistics *s)
 {
     double share = fraction_of(s->valid, s->items);
     return s->valid > 0 && share < 0.01 && s->target->type != SM_TARGET_INSTANCE
-               ? sm_format("/%s/%s: only %.3g %% of the items are valid", split, s->target->name, 100 * share)
+               ? sm_format("/%s/%s: only %.3g %% of the items are valid", split->name, s->target->name, 100 * share)
                : NULL;
 }
 
-static char *one_class(const char *split, const target_statistics *s)
+static char *one_class(const split_statistics *split, const target_statistics *s)
 {
     const sm_class_list *classes = s->target->classes;
     for (int c = 0; classes && classes->count > 1 && s->valid > 0 && c < classes->count; c++) {
         if (s->of_class[c] == s->valid) {
-            return sm_format("/%s/%s: every valid item is of class %d '%s'", split, s->target->name, c,
+            return sm_format("/%s/%s: every valid item is of class %d '%s'", split->name, s->target->name, c,
                              classes->names[c]);
         }
     }
@@ -180,7 +181,7 @@ static char *one_class(const char *split, const target_statistics *s)
 }
 
 /* Only where something has instances at all: a file may name things without telling them apart. */
-static char *things_without_instances(const char *split, const target_statistics *s)
+static char *things_without_instances(const split_statistics *split, const target_statistics *s)
 {
     const sm_class_list *classes = s->target->classes;
     char *names = NULL;
@@ -195,49 +196,117 @@ static char *things_without_instances(const char *split, const target_statistics
             names = longer;
         }
     }
-    char *text = names ? sm_format("/%s/%s: no pixel of %s has an instance, though these are things", split,
+    char *text = names ? sm_format("/%s/%s: no pixel of %s has an instance, though these are things", split->name,
                                    s->target->name, names)
                        : NULL;
     sm_free(names);
     return text;
 }
 
-static char *constant(const char *split, const target_statistics *s)
+static char *constant(const split_statistics *split, const target_statistics *s)
 {
     return s->target->type == SM_TARGET_REAL && s->valid > 1 && s->least == s->most
-               ? sm_format("/%s/%s is %g everywhere", split, s->target->name, s->least)
+               ? sm_format("/%s/%s is %g everywhere", split->name, s->target->name, s->least)
                : NULL;
 }
 
 /* Many files write 0 where nothing is known. */
-static char *zeros_of_disparity(const char *split, const target_statistics *s)
+static char *zeros_of_disparity(const split_statistics *split, const target_statistics *s)
 {
     double share = fraction_of(s->zeros, s->items);
     return s->target->scaling == SM_SCALING_WIDTH && share > 0.2
-               ? sm_format("/%s/%s: %.1f %% are 0, infinitely far; NaN is what means unknown", split, s->target->name,
-                           100 * share)
+               ? sm_format("/%s/%s: %.1f %% are 0, infinitely far; NaN is what means unknown", split->name,
+                           s->target->name, 100 * share)
                : NULL;
 }
 
-static char *metres_too_large(const char *split, const target_statistics *s)
+static char *metres_too_large(const split_statistics *split, const target_statistics *s)
 {
     const double farthest = 1000; /* what a depth sensor or a street shows is nearer */
     return s->valid > 0 && strcmp(s->target->unit, "m") == 0 && mean_of_target(s) > farthest
-               ? sm_format("/%s/%s is %.4g m on average: are these millimetres?", split, s->target->name,
+               ? sm_format("/%s/%s is %.4g m on average: are these millimetres?", split->name, s->target->name,
                            mean_of_target(s))
                : NULL;
 }
 
-static char *normals_not_unit(const char *split, const target_statistics *s)
+static char *normals_not_unit(const split_statistics *split, const target_statistics *s)
 {
     double share = fraction_of(s->lengths_not_one, s->valid);
     return strcmp(s->target->name, "normal") == 0 && share > 0.01
-               ? sm_format("/%s/%s: %.1f %% of the vectors are not 1 long", split, s->target->name, 100 * share)
+               ? sm_format("/%s/%s: %.1f %% of the vectors are not 1 long", split->name, s->target->name, 100 * share)
                : NULL;
 }
 
-static const finding findings[] = {nothing_valid, hardly_valid,       one_class,        things_without_instances,
-                                   constant,      zeros_of_disparity, metres_too_large, normals_not_unit};
+/* ---- 8-bit numbers read with the scale of 16-bit ones: 255 millimetres, 255/256 of a pixel ------------------------------ */
+
+/* The greatest value that they can have; 0: none is known. */
+static double most_of_8_bits(const sm_target *target)
+{
+    return strcmp(target->unit, "m") == 0 ? 0.255 : target->scaling == SM_SCALING_WIDTH ? 255.0 / 256 : 0;
+}
+
+static int has_few_levels(const target_statistics *s, int64_t index)
+{
+    const int64_t fewest = 8; /* hardly a map */
+    return s->levels[index] >= fewest && s->levels[index] < LEVELS_MAX;
+}
+
+static int compare_reals(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The median over the samples of the greatest value of each. */
+static double typical_greatest(const target_statistics *s, size_t samples)
+{
+    double *sorted = sm_alloc((samples + 1) * sizeof *sorted);
+    size_t count = 0;
+    for (size_t i = 0; i < samples; i++) {
+        if (s->levels[i] > 0) {
+            sorted[count++] = s->greatest[i];
+        }
+    }
+    qsort(sorted, count, sizeof *sorted, compare_reals);
+    double typical = count > 0 ? sorted[count / 2] : 0;
+    sm_free(sorted);
+    return typical;
+}
+
+/* All maps, or single ones that reach far less than the others do. */
+static char *scale_of_16_bits(const split_statistics *split, const target_statistics *s)
+{
+    const double far_less = 1.0 / 16;
+    int64_t samples = sm_dataset_count(split->dataset), few = 0, less = 0, first = -1, maps = 0;
+    if (!s->levels || most_of_8_bits(s->target) == 0) {
+        return NULL;
+    }
+    double typical = typical_greatest(s, (size_t)samples);
+    for (int64_t i = 0; i < samples; i++) {
+        maps += s->levels[i] > 0;
+        few += has_few_levels(s, i);
+        if (has_few_levels(s, i) && s->greatest[i] < far_less * typical) {
+            first = less++ == 0 ? i : first;
+        }
+    }
+    if (few > 0 && few == maps && s->most <= most_of_8_bits(s->target) * 1.001) {
+        return sm_format(
+            "/%s/%s reaches %.3g %s, in less than %d steps a map: are these 8-bit numbers, read with the scale "
+            "of 16-bit ones?",
+            split->name, s->target->name, s->most, s->target->unit, LEVELS_MAX);
+    }
+    return less > 0 ? sm_format(
+                          "/%s/%s of %lld sample%s, '%s' the first, reaches %.3g %s in %lld steps, others %.3g %s: are "
+                          "these 8-bit numbers, read with the scale of 16-bit ones?",
+                          split->name, s->target->name, (long long)less, less > 1 ? "s" : "",
+                          sm_dataset_name(split->dataset, first), s->greatest[first], s->target->unit,
+                          (long long)s->levels[first], typical, s->target->unit)
+                    : NULL;
+}
+
+static const finding findings[] = {nothing_valid,   hardly_valid,       one_class,        things_without_instances,
+                                   constant,        zeros_of_disparity, metres_too_large, normals_not_unit,
+                                   scale_of_16_bits};
 
 /* Classes that another split has and the first, which is trained on, has not. */
 static void check_untrained(warning_list *list, const split_statistics *split, const split_statistics *first)
@@ -269,7 +338,7 @@ void warnings_of_values(warning_list *list, const split_statistics *splits, size
         const split_statistics *split = &splits[i];
         for (int t = 0; t < split->target_count; t++) {
             for (size_t f = 0; f < sizeof findings / sizeof *findings; f++) {
-                char *text = findings[f](split->name, &split->targets[t]);
+                char *text = findings[f](split, &split->targets[t]);
                 if (text) {
                     warnings_add(list, text);
                 }

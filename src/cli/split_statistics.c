@@ -51,6 +51,40 @@ static void count_instances(const uint16_t *ids, size_t items, uint8_t *seen, ta
     }
 }
 
+/* Different numbers among these that are valid; stops at LEVELS_MAX. */
+static int64_t count_levels(const float *values, size_t count)
+{
+    enum { PLACES = 4 * LEVELS_MAX };
+    uint32_t kept[PLACES];
+    uint8_t is_taken[PLACES] = {0};
+    int64_t levels = 0;
+    for (size_t i = 0; i < count && levels < LEVELS_MAX; i++) {
+        uint32_t bits;
+        memcpy(&bits, values + i, sizeof bits);
+        if (isnan(values[i]) || (i > 0 && values[i] == values[i - 1])) {
+            continue;
+        }
+        uint32_t place = bits * 2654435761u >> 16 & (PLACES - 1); /* Knuth's multiplicative hash */
+        while (is_taken[place] && kept[place] != bits) {
+            place = (place + 1) & (PLACES - 1);
+        }
+        levels += !is_taken[place];
+        is_taken[place] = 1;
+        kept[place] = bits;
+    }
+    return levels;
+}
+
+static void count_map(const float *values, size_t items, int64_t index, target_statistics *s)
+{
+    double most = 0;
+    for (size_t i = 0; i < items; i++) {
+        most = values[i] > most ? values[i] : most;
+    }
+    s->greatest[index] = most;
+    s->levels[index] = count_levels(values, items);
+}
+
 static void count_reals(const float *values, size_t items, target_statistics *s)
 {
     int components = s->target->components;
@@ -116,6 +150,9 @@ static void count_targets(counter *c, const sm_sample *sample)
             count_labels(view->data, items, s);
         } else {
             count_reals(view->data, items, s);
+            if (s->levels) {
+                count_map(view->data, items, sample->index, s);
+            }
         }
     }
 }
@@ -225,6 +262,11 @@ static void join_targets(counter *c)
         sm_comm_max_double(c->comm, ends, 2);
         s->least = -ends[0];
         s->most = ends[1];
+        if (s->levels) { /* each sample is one rank's */
+            size_t samples = (size_t)sm_dataset_count(c->split->dataset);
+            sm_comm_sum_double(c->comm, s->greatest, samples);
+            sm_comm_sum_int64(c->comm, s->levels, samples);
+        }
     }
 }
 
@@ -250,13 +292,19 @@ static void give_memory(split_statistics *split)
 {
     const sm_target *const *targets = sm_dataset_targets(split->dataset, &split->target_count);
     size_t channels = (size_t)sm_dataset_input(split->dataset)->channels;
+    size_t samples = (size_t)sm_dataset_count(split->dataset) + 1;
     split->targets = sm_alloc_zeroed(((size_t)split->target_count + 1) * sizeof *split->targets);
     for (int t = 0; t < split->target_count; t++) {
-        split->targets[t] = (target_statistics){.target = targets[t], .least = INFINITY, .most = -INFINITY};
+        target_statistics *s = &split->targets[t];
+        *s = (target_statistics){.target = targets[t], .least = INFINITY, .most = -INFINITY};
+        if (targets[t]->type == SM_TARGET_REAL && targets[t]->scope == SM_SCOPE_PIXEL && targets[t]->components == 1) {
+            s->greatest = sm_alloc_zeroed(samples * sizeof *s->greatest);
+            s->levels = sm_alloc_zeroed(samples * sizeof *s->levels);
+        }
     }
     split->mean = sm_alloc_zeroed(channels * sizeof *split->mean);
     split->std = sm_alloc_zeroed(channels * sizeof *split->std);
-    split->input_crc = sm_alloc_zeroed(((size_t)sm_dataset_count(split->dataset) + 1) * sizeof *split->input_crc);
+    split->input_crc = sm_alloc_zeroed(samples * sizeof *split->input_crc);
     split->damaged = sm_alloc_zeroed(DAMAGED_MAX * sizeof *split->damaged);
 }
 
@@ -295,6 +343,10 @@ void split_statistics_clear(split_statistics *split)
 {
     for (int i = 0; split->damaged && i < DAMAGED_MAX; i++) {
         sm_free(split->damaged[i].why);
+    }
+    for (int t = 0; split->targets && t < split->target_count; t++) {
+        sm_free(split->targets[t].greatest);
+        sm_free(split->targets[t].levels);
     }
     sm_free(split->damaged);
     sm_free(split->targets);

@@ -16,7 +16,12 @@ typedef struct target_statistics {
     int64_t zeros;                               /**< valid items of which all components are 0 */
     int64_t lengths_not_one;                     /**< valid items whose length is not 1 +- 0.01 */
     double sum, least, most;                     /**< of all components of valid items */
+    double *greatest; /**< of maps of one real value: of each sample, 0 where nothing is valid; NULL of other targets */
+    int64_t *levels;  /**< likewise: different values, at most LEVELS_MAX */
 } target_statistics;
+
+/** More than 8 bits make, also where an import put the mean of two of them between each pair. */
+enum { LEVELS_MAX = 512 };
 
 typedef struct damaged_sample {
     int64_t index;

@@ -75,7 +75,6 @@ static sm_status go_on(sm_writing *w)
     if (other) {
         sm_log_warning("%s: is begun anew: %s", w->partial, other);
     } else {
-        w->goes_on = 1;
         sm_log_info("%s: goes on, %lld of %lld samples are there", w->partial, (long long)sm_writing_count_records(w),
                     (long long)samples);
     }

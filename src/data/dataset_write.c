@@ -79,21 +79,26 @@ static void discard(const sm_writing *w)
     }
 }
 
-/* After a failure: what is worth going on with stays. */
-static void leave(const sm_writing *w)
+/* After a failure: what is worth going on with stays. What the same command needs to get further is said: options that
+ * mend it, a size or a scale, would make other samples of all files. */
+static void leave(const sm_writing *w, sm_status why)
 {
     int64_t there = w->there;
     sm_comm_sum_int64(w->comm, &there, 1); /* and nobody writes any more */
     if (!w->is_root) {
         return;
     }
-    if (w->job->origin && (w->goes_on || there > 0)) {
-        sm_log_info("%s: keeps %lld of %lld samples; the same command goes on with them", w->partial,
-                    (long long)sm_writing_count_records(w),
-                    (long long)sm_dataset_spec_samples(w->spec, w->spec->split_count));
-    } else {
+    int64_t records = w->job->origin ? sm_writing_count_records(w) : 0;
+    if (!w->job->origin || (records == 0 && there == 0)) {
         discard(w);
+        return;
     }
+    const char *once = why == SM_PREEMPTED ? ""
+                       : w->job->skip_bad  ? " once that is mended"
+                                           : " once that is mended, or, without bad samples, with --skip-bad";
+    sm_log_info("%s: keeps %lld of %lld samples; the same command goes on with them%s%s", w->partial,
+                (long long)records, (long long)sm_dataset_spec_samples(w->spec, w->spec->split_count), once,
+                why == SM_PREEMPTED ? "" : "; other options or another list of files begin anew");
 }
 
 static sm_status publish(const sm_writing *w)
@@ -154,7 +159,7 @@ sm_status sm_dataset_write_job(sm_comm *comm, const char *path, const sm_dataset
     sm_status status = write_all(&w, &begun);
     if (begun) {
         char *message = sm_strdup(sm_error_message()); /* removing may fail too and replace it */
-        leave(&w);
+        leave(&w, status);
         status = sm_fail(status, "%s", message);
         sm_free(message);
     }

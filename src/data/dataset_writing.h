@@ -25,7 +25,6 @@ typedef struct sm_writing {
     sm_file *lock;
     sm_dataset_journal *journal; /* NULL without origin */
     sm_dataset_writer *writer;
-    int goes_on;   /* on rank 0: the unfinished file was there */
     int64_t there; /* samples of this rank that are in the unfinished file */
     sm_bad_sample *bad;
     size_t bad_count, bad_room;

@@ -170,6 +170,12 @@ void folder_files_clear(folder_files *files);
 /** \return the path of a stem; NULL if there is none. */
 const char *folder_files_path(const folder_files *files, const char *stem);
 
+/** \param [out] bits  of the numbers of a PNG or .npy: whole ones of 8 or 16 (or more); 0: floats */
+sm_status folder_storage_bits(const char *path, int *bits);
+/** \param bits  those of this file
+ * \return SM_ERR_INPUT naming both files, if the first file of the target stores its numbers in another way. */
+sm_status folder_check_storage(sm_import *import, int kind, const folder_target *target, const char *path, int bits);
+
 extern const char *const folder_image_extensions[], *const folder_map_extensions[], *const folder_value_extensions[];
 /** \return 1 if the text ends with one of the extensions. */
 int folder_has_extension(const char *text, const char *const *extensions);

@@ -40,7 +40,7 @@ static const sm_key keys[] = {
     {target, "background", SM_KEY_INTEGERS, "0", 0, INT32_MAX, NULL, NULL,
      "ids of an instance map that are no instance"},
     {target, "scale", SM_KEY_REAL, "0", 0, 0, NULL, NULL,
-     "value = stored * scale + offset; 0: 1, and refused for the whole numbers of a depth or disparity PNG"},
+     "value = stored * scale + offset; 0: 1, and refused for depth or disparity in whole numbers"},
     {target, "offset", SM_KEY_REAL, "0", 0, 0, NULL, NULL, "in the unit of the value"},
     {target, "invalid", SM_KEY_TEXTS, "default", 0, 0, NULL, NULL,
      "stored numbers that mean unknown, or none; default: 0 for depth and disparity; NaN always does"},

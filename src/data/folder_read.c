@@ -95,23 +95,29 @@ done:
     return status;
 }
 
-/* Stored numbers of a map, (stored_height, stored_width, components).
- * \param [out] most  the largest number of its type; 0: floats */
-static sm_status read_reals(const sm_import *import, const char *path, int components, float **values, int *most)
+/* How the numbers of a map are stored. */
+typedef struct storage {
+    int bits; /* of whole numbers, 8 or 16 and more; 0: floats */
+    int most; /* the largest that a PNG can have; 0: no PNG */
+} storage;
+
+/* Stored numbers of a map, (stored_height, stored_width, components). */
+static sm_status read_reals(const sm_import *import, const char *path, int components, float **values, storage *stored)
 {
     sm_status status = SM_OK;
     sm_image map = {0};
     sm_npy array = {0};
     size_t pixels = stored_pixels(import), d = (size_t)components, count = pixels * d;
     float *out = sm_alloc(count * sizeof *out);
-    *most = 0;
+    *stored = (storage){0};
     if (folder_has_extension(path, npy_extensions)) {
         int is_planar;
+        SM_TRY(folder_storage_bits(path, &stored->bits));
         SM_TRY(sm_npy_read_float(path, &array));
         SM_TRY(check_shape(import, path, &array, components, &is_planar));
-        const float *stored = array.data;
+        const float *numbers = array.data;
         for (size_t i = 0; i < count; i++) {
-            out[i] = stored[is_planar ? i % d * pixels + i / d : i];
+            out[i] = numbers[is_planar ? i % d * pixels + i / d : i];
         }
     } else {
         SM_TRY(read_png(path, &map));
@@ -123,7 +129,7 @@ static sm_status read_reals(const sm_import *import, const char *path, int compo
         }
         const uint8_t *bytes = map.pixels;
         const uint16_t *words = map.pixels;
-        *most = map.bits == 16 ? 65535 : 255;
+        *stored = (storage){map.bits, map.bits == 16 ? 65535 : 255};
         for (size_t i = 0; i < count; i++) {
             out[i] = map.bits == 16 ? words[i] : bytes[i];
         }
@@ -232,10 +238,10 @@ static sm_status read_label_map(sm_import *import, int kind, const folder_target
 {
     sm_status status = SM_OK;
     float *values = NULL;
-    int most;
+    storage stored;
     size_t d = (size_t)t->target.components, count = stored_pixels(import) * d;
     uint8_t *labels = sm_alloc(count);
-    SM_TRY(read_reals(import, path, t->target.components, &values, &most));
+    SM_TRY(read_reals(import, path, t->target.components, &values, &stored));
     for (size_t i = 0; i < count; i++) {
         int is_unknown = isnan(values[i]);
         for (size_t v = 0; v < t->invalid_count; v++) {
@@ -267,11 +273,11 @@ static float value_of(const folder_target *t, double scale, float stored)
     return (float)(stored * scale + t->offset);
 }
 
-/* Of depth in a PNG nobody can tell whether 1000 is a metre or a kilometre. */
-static sm_status find_scale(const folder_target *t, const char *path, int most, double *scale)
+/* Of whole numbers nobody can tell whether 1000 is a metre or a kilometre. */
+static sm_status find_scale(const folder_target *t, const char *path, int bits, double *scale)
 {
     *scale = t->scale != 0 ? t->scale : 1;
-    if (t->scale == 0 && most > 0 && t->kind->zero_is_invalid) {
+    if (t->scale == 0 && bits > 0 && t->kind->zero_is_invalid) {
         return sm_fail(SM_ERR_INPUT, "%s: whole numbers; [%s] needs scale, the %s of one step: 0.001 if they are %s",
                        path, t->section, strcmp(t->target.unit, "m") == 0 ? "metres" : "pixels",
                        strcmp(t->target.unit, "m") == 0 ? "millimetres" : "thousandths");
@@ -293,11 +299,12 @@ static sm_status read_real_map(sm_import *import, int kind, const folder_target 
 {
     sm_status status = SM_OK;
     float *values = NULL;
-    int most;
+    storage stored;
     double scale;
     size_t d = (size_t)t->target.components, count = stored_pixels(import) * d;
-    SM_TRY(read_reals(import, path, t->target.components, &values, &most));
-    SM_TRY(find_scale(t, path, most, &scale));
+    SM_TRY(read_reals(import, path, t->target.components, &values, &stored));
+    SM_TRY(find_scale(t, path, stored.bits, &scale));
+    SM_TRY(folder_check_storage(import, kind, t, path, stored.bits));
     for (size_t i = 0; i < count; i++) {
         values[i] = value_of(t, scale, values[i]);
         if (!(values[i] >= t->target.least && values[i] <= t->target.most) && !isnan(values[i])) {
@@ -325,16 +332,16 @@ static void make_unit(float *n)
     }
 }
 
-/* Of a PNG the numbers 0 .. most are -1 .. 1. */
+/* Of a PNG the numbers from 0 to the largest are -1 .. 1. */
 static sm_status read_normal_map(sm_import *import, int kind, const folder_target *t, const char *path)
 {
     sm_status status = SM_OK;
     float *values = NULL;
-    int most;
+    storage stored;
     size_t count = stored_pixels(import);
-    SM_TRY(read_reals(import, path, 3, &values, &most));
-    for (size_t i = 0; i < 3 * count && most > 0; i++) {
-        values[i] = (float)(values[i] * 2.0 / most - 1);
+    SM_TRY(read_reals(import, path, 3, &values, &stored));
+    for (size_t i = 0; i < 3 * count && stored.most > 0; i++) {
+        values[i] = (float)(values[i] * 2.0 / stored.most - 1);
     }
     for (size_t i = 0; i < count; i++) {
         make_unit(values + 3 * i);

@@ -128,6 +128,18 @@ static const char *path_of(const sm_import_list *list, size_t sample, int kind, 
     return text + 1;
 }
 
+const char *sm_import_find(const sm_import *import, int kind, size_t *sample)
+{
+    for (; *sample < import->list->found.total; ++*sample) {
+        int is_there;
+        const char *path = path_of(import->list, *sample, kind, &is_there);
+        if (is_there) {
+            return path;
+        }
+    }
+    return NULL;
+}
+
 static int64_t count_kind(const sm_import_list *list, int kind)
 {
     int64_t count = 0;

@@ -64,6 +64,10 @@ struct sm_import {
     size_t workspace_room, covered_room;
 };
 
+/** \return the file, or text, of a kind that the first sample from `sample` on has; NULL: none has. The same on every rank.
+ * \param [in,out] sample  its place among all samples */
+const char *sm_import_find(const sm_import *import, int kind, size_t *sample);
+
 /** \name Conversion of one sample, from files
  * The image comes first. Images may be PNG or JPEG; maps have one channel, exactly the bits that their function names, and
  * the size of the image. Anything else is SM_ERR_INPUT naming the file. What lies outside of the image (`fit`) has the mean

@@ -109,7 +109,8 @@ static sm_status read_data(const sm_npy_layout *layout, const sm_file *file, uin
     return SM_OK;
 }
 
-sm_status sm_npy_read(const char *path, sm_npy *array)
+/* \param [out] array  its data only if `has_data` */
+static sm_status read_array(const char *path, int has_data, sm_npy *array)
 {
     sm_status status = SM_OK;
     sm_file *file = NULL;
@@ -122,13 +123,26 @@ sm_status sm_npy_read(const char *path, sm_npy *array)
     SM_TRY(sm_file_open_read(path, &file));
     SM_TRY(read_header_text(path, file, bytes, &text, &begin));
     SM_TRY(sm_npy_parse_header(path, text, bytes - begin, array, &layout));
-    SM_TRY(read_data(&layout, file, begin, array));
+    SM_TRY(has_data ? read_data(&layout, file, begin, array) : SM_OK);
 done:
     if (status != SM_OK) {
         sm_npy_free(array);
     }
     sm_free(text);
     sm_file_close(file);
+    return status;
+}
+
+sm_status sm_npy_read(const char *path, sm_npy *array)
+{
+    return read_array(path, 1, array);
+}
+
+sm_status sm_npy_read_type(const char *path, sm_npy_type *type)
+{
+    sm_npy array;
+    sm_status status = read_array(path, 0, &array);
+    *type = array.type;
     return status;
 }
 

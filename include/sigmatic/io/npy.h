@@ -48,6 +48,9 @@ typedef struct sm_npy {
  * \return SM_ERR_IO: cannot be read; SM_ERR_INPUT: not an .npy file, one of another kind, damaged, truncated, or with bytes behind the array */
 sm_status sm_npy_read(const char *path, sm_npy *array);
 
+/** Reads no more than the header, to tell the type. Fails as sm_npy_read(). */
+sm_status sm_npy_read_type(const char *path, sm_npy_type *type);
+
 /** Reads as SM_NPY_F32, rounded to the nearest; beyond a float's range it is an infinity. A bool is 0 or 1. */
 sm_status sm_npy_read_float(const char *path, sm_npy *array);
 
