@@ -1,7 +1,9 @@
 # Sigmatic. `make demo` and `make check` set everything up; `make help` lists the targets.
 # Every variable marked ?= can be overridden on the command line or in the environment.
 
-VERSION := 0.1.0
+# MAJOR.MINOR.PATCH, of include/sigmatic/base/version.h
+VERSION_NUMBER = $(shell sed -n 's/^\#define SM_VERSION_$(1) //p' include/sigmatic/base/version.h)
+VERSION := $(call VERSION_NUMBER,MAJOR).$(call VERSION_NUMBER,MINOR).$(call VERSION_NUMBER,PATCH)
 PREFIX  ?= /usr/local
 override PREFIX := $(abspath $(PREFIX))
 DESTDIR ?=
@@ -27,7 +29,6 @@ CFLAGS       ?= -g
 
 WARNINGS := -Wall -Wextra -Wpointer-arith -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wconversion -Wno-sign-conversion
 override SM_CFLAGS := -std=c11 $(OPTIMIZE) -fno-math-errno -ffp-contract=fast $(WARNINGS) $(OPENMP) -fPIC -Iinclude -Isrc \
-             -DSM_VERSION='"$(VERSION)"' \
              $(HDF5_CFLAGS) $(BLIS_CFLAGS) $(IMAGE_CFLAGS) $(TEXT_CFLAGS) \
              $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-omit-frame-pointer)
 # gcc 12 breaks on some loops with fmax when it vectorises them for aarch64; only tests have such.
@@ -87,9 +88,9 @@ $(BUILD)/libsigmatic.a: $(call OBJECT,$(LIBRARY_SOURCES))
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
-$(BUILD)/libsigmatic.so: $(call OBJECT,$(LIBRARY_SOURCES))
+$(BUILD)/libsigmatic.so: $(call OBJECT,$(LIBRARY_SOURCES)) src/libsigmatic.map
 	$(call SAY,LINK $@)
-	$(Q)$(CC) $(SM_CFLAGS) $(CFLAGS) -shared -Wl,-soname,libsigmatic.so.0 $^ $(LDFLAGS) $(SM_LIBS) -o $@
+	$(Q)$(CC) $(SM_CFLAGS) $(CFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=src/libsigmatic.map $(filter %.o,$^) $(LDFLAGS) $(SM_LIBS) -o $@
 
 $(BUILD)/sigmatic: $(call OBJECT,$(PROGRAM_SOURCES)) $(BUILD)/libsigmatic.a
 	$(call SAY,LINK $@)
@@ -176,7 +177,7 @@ bench-run: all
 FUZZ_CC      ?= clang
 FUZZ_SECONDS ?= 8
 FUZZ_CFLAGS   = -std=c11 -g -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
-                -Iinclude -Isrc -DSM_VERSION='"$(VERSION)"' $(filter -I% -isystem%,$(MPI_COMMAND)) $(HDF5_CFLAGS) $(IMAGE_CFLAGS) $(TEXT_CFLAGS)
+                -Iinclude -Isrc $(filter -I% -isystem%,$(MPI_COMMAND)) $(HDF5_CFLAGS) $(IMAGE_CFLAGS) $(TEXT_CFLAGS)
 FUZZ_SOURCES  = $(wildcard tests/fuzz/*.c src/base/*.c src/io/*.c src/data/*.c src/train/checkpoint*.c)
 MPI_COMMAND   = $(shell $(CC) -show 2>/dev/null)
 
@@ -232,21 +233,33 @@ compile-commands: ## write compile_commands.json for editors and clang-tidy
 	    compile_command,$(source))$(if $(filter-out $(lastword $(COMPILED)),$(source)),$(comma))))$(file >>compile_commands.json,])@:
 
 # ---- install -----------------------------------------------------------------------------------------------------
-install: all ## program, library, headers and pkg-config file to $(DESTDIR)$(PREFIX)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig
-	install -m 755 $(BUILD)/sigmatic $(DESTDIR)$(PREFIX)/bin/
-	install -m 644 $(BUILD)/libsigmatic.a $(DESTDIR)$(PREFIX)/lib/
-	install -m 755 $(BUILD)/libsigmatic.so $(DESTDIR)$(PREFIX)/lib/libsigmatic.so.$(VERSION)
-	ln -sf libsigmatic.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libsigmatic.so.0
-	ln -sf libsigmatic.so.0 $(DESTDIR)$(PREFIX)/lib/libsigmatic.so
-	cd include && find sigmatic -name '*.h' -exec install -D -m 644 {} $(if $(DESTDIR),$(abspath $(DESTDIR)))$(PREFIX)/include/{} \;
-	printf '%s\n' 'prefix=$(PREFIX)' 'Name: Sigmatic' 'Description: multi-task training that weighs its own losses' \
-	    'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lsigmatic' \
-	    'Libs.private: $(SM_LIBS) $(OPENMP)' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/sigmatic.pc
+# A table of what is installed: below $(DESTDIR)$(PREFIX), each file by its path there.
+# Which versions of the library can stand for each other, its soname says (include/README.md).
+ABI       := $(if $(filter 0,$(call VERSION_NUMBER,MAJOR)),0.$(call VERSION_NUMBER,MINOR),$(call VERSION_NUMBER,MAJOR))
+SONAME    := libsigmatic.so.$(ABI)
+ROOT       = $(if $(DESTDIR),$(abspath $(DESTDIR)))$(PREFIX)
+HEADERS   := $(wildcard include/sigmatic/*/*.h)
+SHARED    := $(shell find configs jobs analysis -type f ! -path '*/__pycache__/*' ! -name '*.pyc')
+LIBRARIES := libsigmatic.a libsigmatic.so.$(VERSION) $(SONAME) libsigmatic.so
+INSTALLED  = bin/sigmatic $(LIBRARIES:%=lib/%) lib/pkgconfig/sigmatic.pc $(HEADERS) $(SHARED:%=share/sigmatic/%)
 
-uninstall: ## remove what install put there
-	rm -rf $(DESTDIR)$(PREFIX)/include/sigmatic $(DESTDIR)$(PREFIX)/bin/sigmatic \
-	       $(DESTDIR)$(PREFIX)/lib/libsigmatic.a $(wildcard $(DESTDIR)$(PREFIX)/lib/libsigmatic.so*) $(DESTDIR)$(PREFIX)/lib/pkgconfig/sigmatic.pc
+install: all ## program, library, headers, pkg-config file, configs, jobs and analysis to $(DESTDIR)$(PREFIX)
+	@install -d $(addprefix $(ROOT)/,$(sort $(dir $(INSTALLED))))
+	@install -m 755 $(BUILD)/sigmatic $(ROOT)/bin/
+	@install -m 644 $(BUILD)/libsigmatic.a $(ROOT)/lib/
+	@install -m 755 $(BUILD)/libsigmatic.so $(ROOT)/lib/libsigmatic.so.$(VERSION)
+	@ln -sf libsigmatic.so.$(VERSION) $(ROOT)/lib/$(SONAME)
+	@ln -sf $(SONAME) $(ROOT)/lib/libsigmatic.so
+	@printf '%s\n' 'prefix=$(PREFIX)' 'Name: Sigmatic' 'Description: multi-task training that weighs its own losses' \
+	    'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lsigmatic' \
+	    'Libs.private: $(SM_LIBS) $(OPENMP)' >$(ROOT)/lib/pkgconfig/sigmatic.pc
+	@for file in $(HEADERS); do install -m 644 $$file $(ROOT)/$$file || exit; done
+	@for file in $(SHARED); do install -m "$$([ -x $$file ] && echo 755 || echo 644)" $$file $(ROOT)/share/sigmatic/$$file || exit; done
+	@echo '  installed below $(ROOT)'
+
+uninstall: ## remove what install put there, and nothing else
+	@cd $(ROOT) && rm -f $(INSTALLED) && \
+	for folder in include/sigmatic share/sigmatic; do [ ! -d $$folder ] || find $$folder -depth -type d -empty -delete; done
 
 clean: ## remove what was built (not runs/)
 	rm -rf build

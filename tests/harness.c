@@ -8,6 +8,7 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/random.h>
 #include <sigmatic/base/status.h>
+#include <sigmatic/train/init.h>
 
 #include <CUnit/Basic.h>
 #include <ftw.h>
@@ -61,8 +62,7 @@ sm_comm *sm_test_nodes(int ranks_per_node)
 
 void sm_test_begin(int *argc, char ***argv)
 {
-    sm_comm_begin(argc, argv);
-    test_comm = sm_comm_world();
+    test_comm = sm_init(argc, argv);
     program = strrchr((*argv)[0], '/') ? strrchr((*argv)[0], '/') + 1 : (*argv)[0];
     sm_log_set_quiet(1);
     CU_initialize_registry();
@@ -159,7 +159,7 @@ int sm_test_end(void)
         }
     }
     CU_cleanup_registry();
-    sm_comm_end();
+    sm_finalize();
     return counts[0] > 0 || counts[1] + counts[2] == 0;
 }
 

@@ -423,7 +423,6 @@ static void rectangles_lie_inside_and_cover_what_was_asked(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(identity_and_whole_shifts_copy_exactly);
     SM_TEST(ramps_keep_their_closed_form);

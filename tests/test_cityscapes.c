@@ -373,7 +373,6 @@ static void nothing_found_says_what_was_looked_for(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(official_layout_at_full_size_is_exact);
     SM_TEST(flat_layout_shrinks_each_kind_in_its_way);

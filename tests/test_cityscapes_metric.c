@@ -168,7 +168,6 @@ static void metrics_equal_the_official_scripts(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(metrics_equal_the_official_scripts);
     return sm_test_end();

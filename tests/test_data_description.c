@@ -168,7 +168,6 @@ static void an_older_checkpoint_has_none(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(a_checkpoint_says_what_its_data_are);
     SM_TEST(a_description_that_is_wrong_is_refused_by_name);

@@ -606,7 +606,6 @@ static void section_data_opens_files_and_sets_sizes(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(what_is_written_is_read);
     SM_TEST(a_failure_on_one_rank_leaves_no_file);

@@ -352,7 +352,6 @@ static void compressed_files_fail_with_a_name(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(make_file);
     SM_TEST(rewrite_by_h5py);

@@ -480,7 +480,6 @@ static void version_1_loads_as_before(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(a_file_describes_its_targets);
     SM_TEST(samples_come_back);

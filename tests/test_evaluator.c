@@ -541,7 +541,6 @@ static void probabilities_are_of_the_learned_temperature(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(any_number_of_ranks_measures_instances_alike);
     SM_TEST(any_number_of_ranks_measures_views_alike);

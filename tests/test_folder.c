@@ -680,7 +680,6 @@ static void the_file_says_how_images_were_fitted(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(a_manifest_with_everything_is_exact);
     SM_TEST(a_letterbox_has_invalid_borders);

@@ -355,7 +355,6 @@ static void two_images_of_one_name_are_refused(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(a_bad_cell_is_named_with_its_row);
     SM_TEST(bad_rows_may_be_left_out);

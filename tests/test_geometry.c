@@ -5,8 +5,7 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/random.h>
 #include <sigmatic/task/task.h>
-
-#include "task/task_kinds.h"
+#include <sigmatic/task/task_kinds.h>
 
 #include <math.h>
 #include <string.h>

@@ -328,7 +328,6 @@ static void small_ops_are_pytorchs(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(golden_file_opens);
     SM_TEST(conv2d_is_pytorchs_by_every_algorithm);

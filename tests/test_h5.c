@@ -694,7 +694,6 @@ static void datasets_by_h5py_are_understood_or_refused(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     if (argc == 3 && strcmp(argv[1], "--count-rows") == 0) {
         return count_rows(argv[2]);
     }

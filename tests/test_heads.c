@@ -1,8 +1,8 @@
 /* ranks: 1 */
-#include "model/parts.h"
 #include "plan_fixture.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/model/parts.h>
 
 #include <math.h>
 #include <string.h>

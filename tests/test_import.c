@@ -588,7 +588,6 @@ static void no_good_sample_is_an_error(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(any_number_of_ranks_writes_the_same_bytes);
     SM_TEST(an_interrupted_import_goes_on);

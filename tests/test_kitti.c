@@ -407,7 +407,6 @@ static void missing_kinds_and_options_are_said(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(official_layouts_are_exact);
     SM_TEST(sparse_disparity_is_shrunk_by_the_nearest_valid);

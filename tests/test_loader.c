@@ -555,7 +555,6 @@ static void its_size_is_known_before(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(make_file);
     SM_TEST(every_sample_once_an_epoch_over_any_ranks);

@@ -405,7 +405,6 @@ static void folders_are_looked_for_and_names_are_numbers(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(types_and_orders_of_nyuv2_are_exact);
     SM_TEST(inverse_depth_of_cityscapes_is_disparity);

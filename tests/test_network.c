@@ -431,7 +431,6 @@ static void ten_steps_of_adamw_make_the_same_updates(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(a_dataset_gives_the_classes);
     SM_TEST(bottlenecks_at_stride_8_agree_with_pytorch);

@@ -353,7 +353,6 @@ static void what_is_no_hdf5_is_called_what_it_is(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(axes_labels_and_instances_are_exact);
     SM_TEST(the_border_is_cut_off);

@@ -292,7 +292,6 @@ static void list_of_left_out_cases_is_true(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(convolutions);
     SM_TEST(max_pooling);

@@ -128,7 +128,6 @@ static void updates_equal_onnx(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(updates_equal_onnx);
     int failed = sm_test_end();

@@ -277,7 +277,6 @@ static void speed_is_reported(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(everything_equals_sklearn_bit_for_bit);
     SM_TEST(order_and_reachability_equal_elki);

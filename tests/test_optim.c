@@ -414,7 +414,6 @@ static void choices_are_the_rows_of_the_tables(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(updates_equal_pytorch);
     SM_TEST(inactive_slices_are_not_touched);

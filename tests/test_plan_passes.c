@@ -44,7 +44,7 @@ static void initialise(machine *m)
 static machine network_new(double width, int project, int only, const sm_plan_options *options)
 {
     machine m = {.parameters = sm_parameters_new(), .capacity = options->capacity};
-    sm_network_options network = {.backbone = &sm_backbones[0],
+    sm_network_options network = {.backbone = sm_backbones[0],
                                   .width = width,
                                   .output_stride = 8,
                                   .rates = {1, 2, 3},

@@ -591,7 +591,6 @@ static void sizes_may_alternate(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(windows_cover_an_image_of_any_size);
     SM_TEST(what_all_windows_agree_on_keeps_its_bits);

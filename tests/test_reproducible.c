@@ -593,7 +593,6 @@ static void what_depends_on_ranks_is_refused(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(ranks_finish_the_tree);
     if (sm_comm_size(test_comm) == 1) {

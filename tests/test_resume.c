@@ -889,7 +889,6 @@ static void weights_of_the_same_name_and_shape_start_a_run(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(a_resumed_run_has_the_bits_of_the_whole);
     SM_TEST(the_log_says_how_convolutions_were_computed);

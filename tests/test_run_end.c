@@ -422,7 +422,6 @@ static void a_complete_run_names_the_key_that_it_counts_by(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(a_bad_validation_sample_loses_no_training);
     SM_TEST(one_rank_ends_an_evaluation_on_all);

@@ -10,6 +10,7 @@
 #include <sigmatic/base/timer.h>
 #include <sigmatic/comm/reduction.h>
 #include <sigmatic/comm/stall.h>
+#include <sigmatic/train/init.h>
 
 #include "comm/board.h"
 
@@ -199,7 +200,7 @@ int main(int argc, char **argv)
         } else {
             hold_back(argv[2], argv[3]);
         }
-        sm_comm_end();
+        sm_finalize();
         return 0;
     }
     SM_TEST(equal_data_agree_at_any_length);

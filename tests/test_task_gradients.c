@@ -537,7 +537,6 @@ static void what_a_weighting_cannot_have_is_refused_by_name(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(one_over_k_of_task_gradients_is_equal);
     SM_TEST(heads_learn_by_weights_and_the_rest_by_coefficients);

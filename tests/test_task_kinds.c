@@ -401,7 +401,6 @@ static void a_run_of_all_kinds_resumes(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(any_number_of_ranks_makes_the_same_updates);
     SM_TEST(own_variances_are_the_same_on_any_number_of_ranks);

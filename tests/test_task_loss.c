@@ -416,7 +416,6 @@ static void no_pixels_give_nothing(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(cross_entropy_equals_pytorch);
     SM_TEST(regressions_equal_pytorch);

@@ -259,7 +259,6 @@ static void depth_pictures_brighten_with_disparity(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(semantic_metrics_equal_sklearn);
     SM_TEST(a_class_only_predicted_counts_as_zero);

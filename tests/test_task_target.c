@@ -270,7 +270,6 @@ static void a_sample_without_the_map_is_invalid(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     describe_targets();
     SM_TEST(vectors_equal_scipy);

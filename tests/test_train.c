@@ -855,7 +855,6 @@ static void any_number_of_ranks_measures_the_same(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(any_number_of_ranks_makes_the_same_updates);
     SM_TEST(one_step_differs_by_rounding_alone);

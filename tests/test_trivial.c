@@ -101,7 +101,6 @@ static void every_position_has_the_mode_and_the_median(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(every_position_has_the_mode_and_the_median);
     return sm_test_end();

@@ -107,7 +107,6 @@ static void values_without_variance_have_no_determination(void)
 
 int main(int argc, char **argv)
 {
-    sm_h5_begin();
     sm_test_begin(&argc, &argv);
     SM_TEST(values_equal_sklearn);
     SM_TEST(depths_equal_sklearn);

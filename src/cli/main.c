@@ -1,8 +1,10 @@
 #include <sigmatic/base/log.h>
+#include <sigmatic/base/version.h>
 #include <sigmatic/comm/comm.h>
 #include <sigmatic/comm/stall.h>
 #include <sigmatic/io/h5.h>
 #include <sigmatic/tensor/gemm.h>
+#include <sigmatic/train/init.h>
 
 #include "cli/command.h"
 
@@ -57,9 +59,7 @@ static void return_freed_memory(void)
 int main(int argc, char **argv)
 {
     return_freed_memory();
-    sm_h5_begin();
-    sm_comm_begin(&argc, &argv);
-    command_context context = {.comm = sm_comm_world()};
+    command_context context = {.comm = sm_init(&argc, &argv)};
     sm_status status = dispatch(&context, argc, argv);
     if (status == SM_OK && (fflush(stdout) != 0 || ferror(stdout))) {
         status = sm_fail(SM_ERR_WRITE, "results cannot be written to standard output");
@@ -70,6 +70,6 @@ int main(int argc, char **argv)
     } else if (status != SM_OK) {
         sm_log_outcome("%s", sm_error_message());
     }
-    sm_comm_end();
+    sm_finalize();
     return sm_status_exit_code(status, context.started);
 }

@@ -67,6 +67,9 @@ void sm_comm_end(void)
 
 sm_comm *sm_comm_world(void)
 {
+    if (world.size == 0) {
+        sm_abort("Sigmatic is not started: expected sm_init() before anything else");
+    }
     return &world;
 }
 

@@ -10,7 +10,7 @@
 
 pthread_mutex_t sm_mpi_mutex = PTHREAD_MUTEX_INITIALIZER;
 
-static int thread_level, helpers_at_work;
+static int thread_level, helpers_at_work, is_ours;
 
 int sm_mpi_takes_turns(void)
 {
@@ -72,10 +72,16 @@ void sm_mpi_begin(int *argc, char ***argv)
     /* Messages of a bucket go out at once: with the handshake of longer ones every stage waits for one more poll of both
      * sides, and half of the overlap is lost. Half of the default bucket, what goes to the only other node, and a header. */
     setenv("OMPI_MCA_btl_tcp_eager_limit", "528384", 0);
+    int is_running = 0;
+    MPI_Initialized(&is_running);
+    is_ours = !is_running;
     sm_blocking_begin("MPI to start on all ranks");
-    if (MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &thread_level) != MPI_SUCCESS ||
-        thread_level < MPI_THREAD_FUNNELED) {
-        sm_abort("MPI_Init_thread failed or offers no MPI_THREAD_FUNNELED");
+    int code =
+        is_ours ? MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &thread_level) : MPI_Query_thread(&thread_level);
+    if (code != MPI_SUCCESS || thread_level < MPI_THREAD_FUNNELED) {
+        sm_abort(is_ours ? "MPI_Init_thread failed or offers no MPI_THREAD_FUNNELED"
+                         : "the program that uses Sigmatic started MPI without MPI_THREAD_FUNNELED: "
+                           "expected MPI_Init_thread() with that or more, or sm_init() alone");
     }
     sm_check_mpi(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
     sm_check_mpi(MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
@@ -86,7 +92,9 @@ void sm_mpi_begin(int *argc, char ***argv)
 void sm_mpi_end(void)
 {
     sm_abort_set_handler(NULL);
-    sm_blocking_begin("MPI to end on all ranks");
-    MPI_Finalize();
-    sm_blocking_end();
+    if (is_ours) {
+        sm_blocking_begin("MPI to end on all ranks");
+        MPI_Finalize();
+        sm_blocking_end();
+    }
 }

@@ -4,6 +4,7 @@
 #include <sigmatic/base/checksum.h>
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/version.h>
 #include <sigmatic/comm/stall.h>
 #include <sigmatic/data/dataset_writer.h>
 #include <sigmatic/data/input.h>

@@ -1,6 +1,6 @@
 /* Atrous spatial pyramid pooling (Chen et al. 2017), with torchvision's names. */
-#include "model/blocks.h"
-#include "model/parts.h"
+#include <sigmatic/model/blocks.h>
+#include <sigmatic/model/parts.h>
 
 #include <stdio.h>
 

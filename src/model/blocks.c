@@ -1,4 +1,4 @@
-#include "model/blocks.h"
+#include <sigmatic/model/blocks.h>
 
 #include <math.h>
 

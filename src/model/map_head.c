@@ -1,6 +1,6 @@
 /* A value a pixel. */
-#include "model/blocks.h"
-#include "model/parts.h"
+#include <sigmatic/model/blocks.h>
+#include <sigmatic/model/parts.h>
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 #include <sigmatic/base/memory.h>
+#include <sigmatic/io/choices.h>
 #include <sigmatic/model/network.h>
-
-#include "model/parts.h"
+#include <sigmatic/model/parts.h>
 
 #include <math.h>
 #include <stdlib.h>
@@ -9,9 +9,11 @@
 
 static const char section[] = "model";
 
+enum { MOST_BACKBONES = 64 };
+static char backbone_names[32 * MOST_BACKBONES] = "resnet18|resnet34|resnet50|resnet101|resnet152";
+
 const sm_key sm_model_keys[] = {
-    {section, "backbone", SM_KEY_CHOICE, "resnet50", 0, 0, "resnet18|resnet34|resnet50|resnet101|resnet152", NULL,
-     "the shared residual network"},
+    {section, "backbone", SM_KEY_CHOICE, "resnet50", 0, 0, backbone_names, NULL, "the shared residual network"},
     {section, "width", SM_KEY_REAL, "1", 0.01, 8, NULL, NULL,
      "multiplies the channels of backbone, ASPP and decoders (at least 4 remain)"},
     {section, "align_corners", SM_KEY_BOOL, "false", 0, 0, NULL, NULL,
@@ -47,7 +49,7 @@ sm_status sm_network_configure(const sm_config *config, sm_network_options *opti
     if (stride != 8 && stride != 16 && stride != 32) {
         return sm_config_fail(config, section, "output_stride", "8, 16 or 32 expected");
     }
-    *options = (sm_network_options){.backbone = &sm_backbones[sm_config_choice(config, section, "backbone")],
+    *options = (sm_network_options){.backbone = sm_backbones[sm_config_choice(config, section, "backbone")],
                                     .width = sm_config_real(config, section, "width"),
                                     .output_stride = (int)stride,
                                     .project = sm_config_bool(config, section, "project"),
@@ -91,14 +93,39 @@ done:
     return status;
 }
 
-const sm_backbone sm_backbones[] = {
+static const sm_backbone resnets[] = {
     {"resnet18", sm_resnet_keys, sm_resnet_append, sm_aspp_append},
     {"resnet34", sm_resnet_keys, sm_resnet_append, sm_aspp_append},
     {"resnet50", sm_resnet_keys, sm_resnet_append, sm_aspp_append},
     {"resnet101", sm_resnet_keys, sm_resnet_append, sm_aspp_append},
     {"resnet152", sm_resnet_keys, sm_resnet_append, sm_aspp_append},
-    {0},
 };
+
+const sm_backbone *sm_backbones[MOST_BACKBONES + 1] = {&resnets[0], &resnets[1], &resnets[2],
+                                                       &resnets[3], &resnets[4], NULL};
+
+sm_status sm_backbone_register(const sm_backbone *backbone)
+{
+    int count = 0;
+    while (sm_backbones[count]) {
+        count++;
+    }
+    if (backbone->name && sm_choices_has(backbone_names, backbone->name)) {
+        return sm_fail(SM_ERR_USAGE, "there is a backbone '%s' already", backbone->name);
+    }
+    if (!backbone->append) {
+        return sm_fail(SM_ERR_USAGE, "backbone '%s': its function `append` is missing",
+                       backbone->name ? backbone->name : "");
+    }
+    if (count == MOST_BACKBONES) {
+        return sm_fail(SM_ERR_USAGE, "backbone '%s': the table has %d already", backbone->name, count);
+    }
+    sm_status status = sm_choices_add(backbone_names, sizeof backbone_names, "backbone", backbone->name);
+    if (status == SM_OK) {
+        sm_backbones[count] = backbone;
+    }
+    return status;
+}
 
 static int (*const append_head[SM_HEAD_KINDS])(sm_graph *graph, sm_features shared, const sm_network_options *options,
                                                const sm_head *head, int height, int width) = {

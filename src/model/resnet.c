@@ -1,7 +1,7 @@
 /* ResNet (He et al. 2016) with torchvision's names, and its dilated form: instead of a stride of 2 the rest of the network is dilated by 2.
  * As torchvision's replace_stride_with_dilation, a dilated layer's first block keeps the dilation of the layer before. */
-#include "model/blocks.h"
-#include "model/parts.h"
+#include <sigmatic/model/blocks.h>
+#include <sigmatic/model/parts.h>
 
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* The class of a whole sample. */
-#include "task/task_kinds.h"
+#include <sigmatic/task/task_kinds.h>
 
 #include <math.h>
 

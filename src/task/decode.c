@@ -1,8 +1,8 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/data/target_picture.h>
+#include <sigmatic/task/task_kinds.h>
 
 #include "task/softmax.h"
-#include "task/task_kinds.h"
 
 #include <float.h>
 #include <math.h>

@@ -1,6 +1,5 @@
 #include <sigmatic/data/target_picture.h>
-
-#include "task/task_kinds.h"
+#include <sigmatic/task/task_kinds.h>
 
 #include <math.h>
 

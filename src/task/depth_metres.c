@@ -1,7 +1,6 @@
 /* Depth in metres: what is learnt may be its logarithm or its inverse, what is measured is metres. */
 #include <sigmatic/data/target_picture.h>
-
-#include "task/task_kinds.h"
+#include <sigmatic/task/task_kinds.h>
 
 #include <math.h>
 

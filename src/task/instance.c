@@ -1,7 +1,7 @@
 #include <sigmatic/data/target_picture.h>
+#include <sigmatic/task/task_kinds.h>
 
 #include "task/pixel_lookup.h"
-#include "task/task_kinds.h"
 
 #include <math.h>
 #include <stdio.h>

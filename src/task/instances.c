@@ -1,11 +1,10 @@
+#include <sigmatic/base/memory.h>
 #include <sigmatic/task/instances.h>
+#include <sigmatic/task/task_kinds.h>
 
 #include "task/optics.h"
 #include "task/point_tree.h"
 #include "task/softmax.h"
-#include "task/task_kinds.h"
-
-#include <sigmatic/base/memory.h>
 
 #include <limits.h>
 #include <math.h>

@@ -1,6 +1,7 @@
 /* Any number of several classes at once, each there or not: of every pixel, or of the sample. One class: a binary map. */
 #include "task/measured_mean.h"
-#include "task/task_kinds.h"
+
+#include <sigmatic/task/task_kinds.h>
 
 #include <math.h>
 

@@ -1,5 +1,5 @@
 /* Surface normals: the direction of three numbers. */
-#include "task/task_kinds.h"
+#include <sigmatic/task/task_kinds.h>
 
 #include <math.h>
 

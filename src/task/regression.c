@@ -1,5 +1,5 @@
 /* Real values of any meaning and number: of every pixel, or of the sample. */
-#include "task/task_kinds.h"
+#include <sigmatic/task/task_kinds.h>
 
 #include <math.h>
 

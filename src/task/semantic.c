@@ -1,6 +1,7 @@
 #include "task/categories.h"
 #include "task/measured_mean.h"
-#include "task/task_kinds.h"
+
+#include <sigmatic/task/task_kinds.h>
 
 #include <math.h>
 

@@ -1,7 +1,8 @@
 /* From stored targets to what tasks train on: flip, scale, turn and crop as the target's description says. Pixels take the
  * nearest stored one; values a sample are copied. */
 #include "task/pixel_lookup.h"
-#include "task/task_kinds.h"
+
+#include <sigmatic/task/task_kinds.h>
 
 #include <math.h>
 #include <string.h>

@@ -1,4 +1,5 @@
-#include "task/task_kinds.h"
+#include <sigmatic/io/choices.h>
+#include <sigmatic/task/task_kinds.h>
 
 #include <math.h>
 #include <string.h>
@@ -7,7 +8,9 @@
 extern const sm_task_kind sm_semantic_kind, sm_instance_kind, sm_depth_kind, sm_depth_metres_kind, sm_normals_kind,
     sm_regression_kind, sm_value_regression_kind, sm_classification_kind, sm_labels_kind, sm_value_labels_kind;
 
-const sm_task_kind *const sm_task_kinds[] = {
+enum { MOST_KINDS = 64 };
+
+const sm_task_kind *sm_task_kinds[MOST_KINDS + 1] = {
     &sm_semantic_kind,
     &sm_instance_kind,
     &sm_depth_kind,
@@ -21,9 +24,11 @@ const sm_task_kind *const sm_task_kinds[] = {
     NULL,
 };
 
+static char kind_names[32 * MOST_KINDS] = "semantic|instance|depth|normals|regression|classification|labels";
+
 const sm_key sm_task_keys[] = {
-    {"task.NAME", "kind", SM_KEY_CHOICE, NULL, 0, 0, "semantic|instance|depth|normals|regression|classification|labels",
-     NULL, "what the task predicts (README, What can be learnt)"},
+    {"task.NAME", "kind", SM_KEY_CHOICE, NULL, 0, 0, kind_names, NULL,
+     "what the task predicts (README, What can be learnt)"},
     {"task.NAME", "target", SM_KEY_TEXT, "", 0, 0, NULL, NULL,
      "array of the dataset that it learns; empty = its kind's: semantic, instance, disparity, normal; depth in metres "
      "is "
@@ -63,6 +68,30 @@ const sm_key sm_task_keys[] = {
      "instance: pixels of different predicted classes are clustered apart"},
     {0},
 };
+
+sm_status sm_task_kind_register(const sm_task_kind *kind)
+{
+    const char *name = kind->name ? kind->name : "";
+    int count = 0;
+    while (sm_task_kinds[count]) {
+        count++;
+    }
+    if (!kind->losses || !kind->build_target || !kind->metric_counts || !kind->metric_sums || !kind->metric_add ||
+        !kind->metric_values || !kind->metrics) {
+        return sm_fail(SM_ERR_USAGE,
+                       "task kind '%s': expected losses, build_target, metrics and the four functions metric_...",
+                       name);
+    }
+    if (count == MOST_KINDS) {
+        return sm_fail(SM_ERR_USAGE, "task kind '%s': the table has %d already", name, count);
+    }
+    sm_status status =
+        sm_choices_has(kind_names, name) ? SM_OK : sm_choices_add(kind_names, sizeof kind_names, "task kind", name);
+    if (status == SM_OK) {
+        sm_task_kinds[count] = kind;
+    }
+    return status;
+}
 
 const sm_metric *sm_task_kind_metric(const sm_task_kind *kind, int index)
 {

@@ -1,6 +1,7 @@
 #include <sigmatic/base/checksum.h>
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/version.h>
 #include <sigmatic/comm/stall.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/io/h5.h>

@@ -66,7 +66,7 @@ const sm_key sm_run_keys[] = {
     {0},
 };
 
-enum { MOST_TABLES = 32 };
+enum { MOST_TABLES = 256 };
 
 /* Rows that share their keys name the same table. */
 static void add_table(const sm_key *tables[MOST_TABLES], const sm_key *keys)
@@ -86,8 +86,11 @@ const sm_key *const *sm_all_keys(void)
     static const sm_key *tables[MOST_TABLES] = {sm_run_keys,          sm_model_keys,    sm_data_keys,
                                                 sm_augmentation_keys, sm_task_keys,     sm_weighting_keys,
                                                 sm_optimizer_keys,    sm_schedule_keys, NULL};
-    for (const sm_backbone *backbone = sm_backbones; backbone->name; backbone++) {
-        add_table(tables, backbone->keys);
+    for (int i = 0; sm_backbones[i]; i++) {
+        add_table(tables, sm_backbones[i]->keys);
+    }
+    for (int i = 0; sm_task_kinds[i]; i++) {
+        add_table(tables, sm_task_kinds[i]->keys);
     }
     for (int i = 0; sm_weighting_kinds[i]; i++) {
         add_table(tables, sm_weighting_kinds[i]->keys);

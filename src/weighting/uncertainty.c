@@ -114,15 +114,12 @@ static sm_status check_bounds(const sm_weighting *weighting, const sm_config *co
 static sm_status make(sm_weighting *weighting, const sm_config *config)
 {
     sm_status status = SM_OK;
-    size_t bytes = (size_t)weighting->count * sizeof(double);
-    double *initial = sm_weighting_task_reals(weighting, config, "log_variance");
-    sm_log_variances *s = weighting->log_variances = sm_alloc(sizeof *s + bytes);
+    sm_log_variances *s = weighting->log_variances = sm_alloc_zeroed(sizeof *s);
+    s->initial = sm_weighting_task_reals(weighting, config, "log_variance");
     s->learning_rate_scale = sm_config_real(config, section, "learning_rate_scale");
     s->gradient_limit = sm_config_real(config, section, "gradient_limit");
     s->lower = sm_config_real(config, section, "lower");
     s->upper = sm_config_real(config, section, "upper");
-    memcpy(s->initial, initial, bytes);
-    sm_free(initial);
     SM_TRY(check_bounds(weighting, config));
     SM_TRY(read_likelihoods(weighting, config));
 done:

@@ -1,11 +1,15 @@
 #include <sigmatic/base/memory.h>
+#include <sigmatic/io/choices.h>
 #include <sigmatic/weighting/weighting.h>
 
 #include <assert.h>
 #include <string.h>
 
+enum { MOST_KINDS = 32 };
+static char methods[64 * MOST_KINDS] = "uncertainty|equal|fixed";
+
 const sm_key sm_weighting_keys[] = {
-    {"weighting", "method", SM_KEY_CHOICE, "uncertainty", 0, 0, "uncertainty|equal|fixed", NULL,
+    {"weighting", "method", SM_KEY_CHOICE, "uncertainty", 0, 0, methods, NULL,
      "how the losses of the tasks become one"},
     {0},
 };
@@ -13,12 +17,34 @@ const sm_key sm_weighting_keys[] = {
 /* A row is its file's own; its name is also a choice of the key `method`, in the same order. */
 extern const sm_weighting_kind sm_weighting_uncertainty, sm_weighting_equal, sm_weighting_fixed;
 
-const sm_weighting_kind *const sm_weighting_kinds[] = {
+const sm_weighting_kind *sm_weighting_kinds[MOST_KINDS + 1] = {
     &sm_weighting_uncertainty,
     &sm_weighting_equal,
     &sm_weighting_fixed,
     NULL,
 };
+
+sm_status sm_weighting_register(const sm_weighting_kind *kind)
+{
+    int count = 0;
+    while (sm_weighting_kinds[count]) {
+        count++;
+    }
+    if (kind->name && sm_choices_has(methods, kind->name)) {
+        return sm_fail(SM_ERR_USAGE, "there is a weighting '%s' already", kind->name);
+    }
+    if (!kind->weigh) {
+        return sm_fail(SM_ERR_USAGE, "weighting '%s': its function `weigh` is missing", kind->name ? kind->name : "");
+    }
+    if (count == MOST_KINDS) {
+        return sm_fail(SM_ERR_USAGE, "weighting '%s': the table has %d already", kind->name, count);
+    }
+    sm_status status = sm_choices_add(methods, sizeof methods, "weighting", kind->name);
+    if (status == SM_OK) {
+        sm_weighting_kinds[count] = kind;
+    }
+    return status;
+}
 
 sm_status sm_weighting_new(const sm_config *config, int count, const char *const *names, const char *const *loss_names,
                            const sm_loss_shape *shapes, sm_weighting **out)
@@ -54,7 +80,10 @@ void sm_weighting_free(sm_weighting *weighting)
             sm_free(weighting->states[i].values);
         }
         sm_free(weighting->tasks);
-        sm_free(weighting->log_variances);
+        if (weighting->log_variances) {
+            sm_free(weighting->log_variances->initial);
+            sm_free(weighting->log_variances);
+        }
         sm_free(weighting->own);
         sm_free(weighting);
     }

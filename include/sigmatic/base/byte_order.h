@@ -5,6 +5,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /** \return 1 if this processor stores the lowest byte first. */
 static inline int sm_host_is_little(void)
 {
@@ -12,4 +16,7 @@ static inline int sm_host_is_little(void)
     return *(const uint8_t *)&probe == 1;
 }
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -16,10 +16,11 @@ extern "C" {
 
 typedef struct sm_comm sm_comm;
 
-/** Starts MPI and tells the log and sm_abort() about it. Once a process, before anything else. Collective. */
+/** Starts MPI, unless the program has, and tells the log and sm_abort() about it. Once a process, before anything else:
+ * programs call sm_init() (train/init.h), which does. Collective. */
 void sm_comm_begin(int *argc, char ***argv);
 
-/** Ends MPI. Collective. */
+/** Ends MPI, if sm_comm_begin() started it. Collective. */
 void sm_comm_end(void);
 
 /** \return all ranks of the job; owned by comm. */

@@ -47,7 +47,9 @@ static inline const sm_target_view *sm_sample_find(const sm_sample *sample, cons
 static inline void sm_sample_add(sm_sample *sample, const sm_target *target, const void *data)
 {
     assert(sample->target_count < SM_TARGETS_MAX);
-    sample->target[sample->target_count++] = (sm_target_view){target, data};
+    sm_target_view *view = &sample->target[sample->target_count++];
+    view->target = target;
+    view->data = data;
 }
 
 /** How an output image of (out_height, out_width) is cut from a stored one: mirror if `flip`, then scale, then turn about the centre of the crop, then crop.
@@ -70,10 +72,8 @@ typedef struct sm_geometry {
 /** \return the identity mapping when the sizes agree, else the whole image scaled to the output. */
 static inline sm_geometry sm_geometry_whole(int height, int width, int out_height, int out_width)
 {
-    return (sm_geometry){.out_height = out_height,
-                         .out_width = out_width,
-                         .scale_x = (double)out_width / width,
-                         .scale_y = (double)out_height / height};
+    sm_geometry geometry = {out_height, out_width, (double)out_width / width, (double)out_height / height, 0, 0, 0, 0};
+    return geometry;
 }
 
 /** \return the stored column of column x of the crop that is not turned. */

@@ -38,7 +38,13 @@ struct sm_backbone {
     sm_features (*neck)(sm_graph *graph, sm_features features, const sm_network_options *options);
 };
 
-extern const sm_backbone sm_backbones[]; /**< ends with a NULL name */
+extern const sm_backbone *sm_backbones[]; /**< ends with NULL */
+
+/** Adds a row to the table: from then on a choice of `model.backbone`, its keys a part of every config. Before the first
+ * config is made, on every rank alike. Not collective.
+ * \param backbone  must outlive the process's use of the library
+ * \return SM_ERR_USAGE if there is one of that name, it appends nothing, or the table is full */
+sm_status sm_backbone_register(const sm_backbone *backbone);
 
 extern const sm_key sm_model_keys[], sm_resnet_keys[];
 

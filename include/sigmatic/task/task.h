@@ -52,6 +52,7 @@ typedef struct sm_task_kind {
     int outputs; /**< channels that it predicts; 0 = one a class or label, or as many as the target has components */
     const char *unit;             /**< of what it predicts; NULL = the target's */
     sm_target_build build_target; /**< user = the sm_task */
+    const sm_key *keys;           /**< of its own, in section "task.NAME", besides sm_task_keys; NULL: none */
     /** Reads keys of its own from the task's section. NULL: it has none. \return SM_ERR_CONFIG, SM_ERR_INPUT */
     sm_status (*configure)(const sm_config *config, const char *section, sm_task *task);
     /** From the numbers that are learnt, predicted or true, to those of the target: metres from their logarithm. NULL: they are the same.
@@ -84,7 +85,13 @@ typedef struct sm_task_kind {
 typedef enum sm_depth_encoding { SM_DEPTH_LINEAR, SM_DEPTH_LOG, SM_DEPTH_INVERSE } sm_depth_encoding;
 
 /** All kinds; ends with NULL. */
-extern const sm_task_kind *const sm_task_kinds[];
+extern const sm_task_kind *sm_task_kinds[];
+
+/** Adds a row to the table, behind those that are there: from then on its name is a choice of the key `kind`, its keys a part
+ * of every config. Before the first config is made, on every rank alike. Not collective.
+ * \param kind  must outlive the process's use of the library
+ * \return SM_ERR_USAGE if something is missing in the row, or the table is full */
+sm_status sm_task_kind_register(const sm_task_kind *kind);
 
 /** \return a metric of a kind: first its own, then its joint ones; NULL past the last. */
 const sm_metric *sm_task_kind_metric(const sm_task_kind *kind, int index);

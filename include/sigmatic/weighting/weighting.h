@@ -62,7 +62,13 @@ typedef struct sm_weighting_kind {
 } sm_weighting_kind;
 
 /** All weightings; ends with NULL. */
-extern const sm_weighting_kind *const sm_weighting_kinds[];
+extern const sm_weighting_kind *sm_weighting_kinds[];
+
+/** Adds a row to the table: from then on a choice of `weighting.method`, its keys a part of every config. Before the first
+ * config is made, on every rank alike. Not collective.
+ * \param kind  must outlive the process's use of the library
+ * \return SM_ERR_USAGE if there is one of that name, it does not weigh, or the table is full */
+sm_status sm_weighting_register(const sm_weighting_kind *kind);
 
 /** A task as a weighting sees it. */
 typedef struct sm_weighted_task {
@@ -85,7 +91,7 @@ typedef struct sm_log_variances {
     double learning_rate_scale; /**< relative to the network's */
     double gradient_limit;      /**< |d total/ds| is limited to this; 0 = none */
     double lower, upper;        /**< projection of s */
-    double initial[];           /**< one a task */
+    double *initial;            /**< one a task; freed with the weighting, as this struct */
 } sm_log_variances;
 
 enum { SM_WEIGHTING_STATES_MAX = 4 };

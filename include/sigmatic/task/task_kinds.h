@@ -5,6 +5,10 @@
 
 #include <sigmatic/task/task.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /** Targets as they are, of classes or labels and of real values: sm_task_kind.build_target (target_build.c). */
 int64_t sm_build_classes(const void *user, const sm_sample *sample, const sm_geometry *geometry, void *built);
 int64_t sm_build_reals(const void *user, const sm_sample *sample, const sm_geometry *geometry, void *built);
@@ -17,4 +21,7 @@ void sm_draw_decoded(const sm_task *task, int height, int width, const float *lo
 /** \return the class of the greatest of `classes` logits, of equals the first (decode.c). */
 int sm_likeliest_class(int classes, const float *logits);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

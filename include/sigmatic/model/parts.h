@@ -5,6 +5,10 @@
 
 #include <sigmatic/model/network.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /** A dilated ResNet: 3x3 windows of layer3 and layer4 dilated so that height / output_stride remains (resnet.c). */
 sm_features sm_resnet_append(sm_graph *graph, int input, const sm_network_options *options);
 
@@ -18,4 +22,7 @@ int sm_map_head_append(sm_graph *graph, sm_features shared, const sm_network_opt
 int sm_vector_head_append(sm_graph *graph, sm_features shared, const sm_network_options *options, const sm_head *head,
                           int height, int width);
 
+#ifdef __cplusplus
+}
+#endif
 #endif
