@@ -61,7 +61,7 @@ PYTHON ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import h5py, num
 
 .DEFAULT_GOAL := all
 .PHONY: all help demo demo-run check check-fast check-layers check-program $(PROGRAM_CHECKS:%=check-%) check-stall check-hosts check-hosts-run \
-        check-slurm check-sanitizers check-fuzz check-fuzz-run check-mpich check-aarch64 bench bench-run lint lint-cppcheck lint-format lint-tidy format compile-commands install uninstall clean
+        check-slurm check-sanitizers check-fuzz check-fuzz-run check-mpich check-aarch64 bench bench-run lint lint-cppcheck lint-format lint-tidy format compile-commands reference install uninstall clean
 
 all: $(BUILD)/sigmatic $(BUILD)/libsigmatic.so ## build the program and the library
 	@mkdir -p build && ln -sfn $(notdir $(BUILD)) build/current
@@ -231,6 +231,12 @@ compile_command = {"directory": "$(CURDIR)", "file": "$(1)", "command": "$(call 
 compile-commands: ## write compile_commands.json for editors and clang-tidy
 	$(file >compile_commands.json,[)$(foreach source,$(COMPILED),$(file >>compile_commands.json,$(call \
 	    compile_command,$(source))$(if $(filter-out $(lastword $(COMPILED)),$(source)),$(comma))))$(file >>compile_commands.json,])@:
+
+# ---- reference -----------------------------------------------------------------------------------------------------
+reference: all ## write the explanations of all keys into configs/README.md, from the program's tables
+	$(Q)sed '/^<!-- make reference/q' configs/README.md >$(BUILD)/reference.md
+	$(Q)$(BUILD)/sigmatic train --reference >>$(BUILD)/reference.md
+	$(Q)cp $(BUILD)/reference.md configs/README.md
 
 # ---- install -----------------------------------------------------------------------------------------------------
 # A table of what is installed: below $(DESTDIR)$(PREFIX), each file by its path there.

@@ -24,18 +24,20 @@ def png(path, pixels):
     chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
     with open(path, "wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, 2 * (pixels.ndim == 3), 0, 0, 0))
-                   + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b""))
+                   + chunk(b"IDAT", zlib.compress(raw, 1)) + chunk(b"IEND", b""))
 def numbers(most, shape=(32, 64), type=np.uint8):
     return random.integers(0, most, shape, type)
-image = lambda: numbers(256, (32, 64, 3))
+image = lambda shape=(32, 64): numbers(256, (*shape, 3))
 
+# large enough for the crops of its configs, as CamVid below
+size = 256, 512
 for split in "train", "val":
     for frame in 19, 20:
         name = f"aachen/aachen_000000_{frame:06}"
-        png(f"cityscapes/leftImg8bit/{split}/{name}_leftImg8bit.png", image())
-        png(f"cityscapes/gtFine/{split}/{name}_gtFine_labelIds.png", np.full((32, 64), 7, np.uint8))
-        png(f"cityscapes/gtFine/{split}/{name}_gtFine_instanceIds.png", np.full((32, 64), 26001, np.uint16))
-        png(f"cityscapes/disparity/{split}/{name}_disparity.png", numbers(9000, type=np.uint16))
+        png(f"cityscapes/leftImg8bit/{split}/{name}_leftImg8bit.png", image(size))
+        png(f"cityscapes/gtFine/{split}/{name}_gtFine_labelIds.png", np.full(size, 7, np.uint8))
+        png(f"cityscapes/gtFine/{split}/{name}_gtFine_instanceIds.png", np.full(size, 26001, np.uint16))
+        png(f"cityscapes/disparity/{split}/{name}_disparity.png", numbers(9000, size, type=np.uint16))
 
 for i in range(42):
     png(f"kitti/training/image_2/{i:06}_10.png", image())
@@ -45,8 +47,8 @@ for i in range(42):
 
 for split in "train", "val", "test":
     for i in range(2):
-        png(f"CamVid/{split}/{i}.png", image())
-        png(f"CamVid/{split}annot/{i}.png", numbers(12))
+        png(f"CamVid/{split}/{i}.png", image((360, 480)))
+        png(f"CamVid/{split}annot/{i}.png", numbers(12, (360, 480)))
 
 os.makedirs("mine")
 with open("mine/list.csv", "w") as table:
@@ -99,4 +101,17 @@ for file in configs/describe/*.ini; do
     run 2 train "$file"
     expect "$file: train says what it is" holds err "$file: .*describes data.*sigmatic data folder .*--describe"
 done
+
+# ---- keys explained ----
+
+reference() { "$program" train --reference >out && sed '1,/^<!-- make reference/d' configs/README.md | diff - out; }
+expect "configs/README.md has the keys of the program (make reference writes them)" reference
+expect "one key" run 0 train --help-config optimizer.momentum
+expect "one key: its sentences" holds out '^\[optimizer\] momentum is a number from 0 to 1; by default 0.9.$'
+expect "one section, on ranks once" sh -c "
+    $MPIRUN -n 2 '$program' train --help-config=schedule >out && [ \$(grep -c '^.schedule. kind is' out) = 1 ]"
+expect "a list of all keys" run 0 train --help-config
+expect "a list of all keys: it ends with what explains them" holds out '^--help-config SECTION.KEY explains'
+run 2 train --help-config optimizer.momentm
+expect "a mistyped key gets the nearest" holds err "no key 'momentm', did you mean 'momentum'"
 report_end

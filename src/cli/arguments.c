@@ -68,6 +68,7 @@ static sm_status set_value(const char *command, const argument *a, const char *t
     switch (a->kind) {
     case ARGUMENT_POSITIONAL:
     case ARGUMENT_TEXT:
+    case ARGUMENT_MAYBE_TEXT:
         *(const char **)a->value = text;
         return SM_OK;
     case ARGUMENT_REST: {
@@ -151,6 +152,9 @@ static sm_status parse_option(const char *command, const argument *table, int ar
     }
     if (equals) {
         return set_value(command, a, equals + 1);
+    }
+    if (a->kind == ARGUMENT_MAYBE_TEXT && (*i + 1 >= argc || *argv[*i + 1] == '-')) {
+        return set_value(command, a, "");
     }
     if (*i + 1 >= argc) {
         return sm_fail(SM_ERR_USAGE, "%s: --%s needs a value (%s)", command, a->name, a->metavar);

@@ -16,6 +16,8 @@ typedef enum argument_kind {
     ARGUMENT_REST,       /* argument_words: the positional ones behind those before, one or more; last */
     ARGUMENT_FLAG,       /* int */
     ARGUMENT_TEXT,       /* const char * */
+    ARGUMENT_MAYBE_TEXT, /* const char *; its value, behind '=' or the next word unless that is an option, may be left out:
+                            then "" */
     ARGUMENT_INTEGER,    /* long long */
     ARGUMENT_REAL,       /* double */
     ARGUMENT_LIST        /* argument_list: may be repeated */

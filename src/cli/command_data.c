@@ -1,8 +1,10 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/nearest.h>
 #include <sigmatic/base/timer.h>
 #include <sigmatic/data/import.h>
 #include <sigmatic/data/scenes_dataset.h>
+#include <sigmatic/io/config_help.h>
 #include <sigmatic/train/stop_signal.h>
 
 #include "cli/arguments.h"
@@ -98,14 +100,17 @@ static sm_status parse_size(const char *command, const char *text, sm_import_opt
 
 static sm_status parse_fit(const char *command, const char *text, sm_import_options *options)
 {
+    sm_nearest nearest = {.wanted = text};
     for (int fit = 0; fit < SM_FITS; fit++) {
         if (strcmp(text, sm_fit_names[fit]) == 0) {
             options->fit = (sm_fit)fit;
             return SM_OK;
         }
+        sm_nearest_consider(&nearest, sm_fit_names[fit]);
     }
-    return sm_fail(SM_ERR_USAGE, "%s: --fit '%s': expected %s, %s or %s", command, text, sm_fit_names[0],
-                   sm_fit_names[1], sm_fit_names[2]);
+    return sm_fail(SM_ERR_USAGE, "%s: --fit '%s': expected %s, %s or %s%s%s%s", command, text, sm_fit_names[0],
+                   sm_fit_names[1], sm_fit_names[2], nearest.best ? ", did you mean " : "",
+                   nearest.best ? nearest.best : "", nearest.best ? "?" : "");
 }
 
 static int has_word(int argc, char **argv, const char *word)

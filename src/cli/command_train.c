@@ -1,4 +1,6 @@
 #include <sigmatic/base/memory.h>
+#include <sigmatic/data/import.h>
+#include <sigmatic/io/config_help.h>
 #include <sigmatic/train/settings.h>
 #include <sigmatic/train/train.h>
 
@@ -7,6 +9,37 @@
 #include "cli/configuration.h"
 
 #include <stdio.h>
+
+/* The reference: keys of configs, and of the files that describe data. */
+static void print_reference(void)
+{
+    const sm_config_manual manual = sm_settings_manual();
+    puts("\n## Keys of a config");
+    sm_config_reference(&manual, stdout);
+    for (int i = 0; sm_importers[i]; i++) {
+        if (sm_importers[i]->keys) {
+            const sm_config_manual description = {.tables = sm_importers[i]->keys};
+            printf("\n## Keys of a description of data (`sigmatic data %s --describe`)\n", sm_importers[i]->name);
+            sm_config_reference(&description, stdout);
+        }
+    }
+}
+
+/* What --help-config and --reference ask for, on the rank that prints. \param topic  NULL: the reference; "": the list */
+static sm_status print_keys(const char *topic, int is_root)
+{
+    const sm_config_manual manual = sm_settings_manual();
+    if (topic && *topic) {
+        return sm_config_explain(&manual, topic, is_root ? stdout : NULL);
+    }
+    if (is_root && topic) {
+        sm_config_help(manual.tables, stdout);
+        puts("\n--help-config SECTION.KEY explains one of them in full, --help-config SECTION those of one section");
+    } else if (is_root) {
+        print_reference();
+    }
+    return SM_OK;
+}
 
 sm_status command_train(command_context *context, int argc, char **argv)
 {
@@ -17,7 +50,8 @@ sm_status command_train(command_context *context, int argc, char **argv)
     const char *window = usual_window;
     const char *path = NULL;
     argument_list sets = {0};
-    int help, help_config = 0, print_config = 0;
+    const char *topic = NULL;
+    int help, reference = 0, print_config = 0;
     const argument table[] = {
         {"CONFIG?", ARGUMENT_POSITIONAL, &path, NULL, "the run's configuration (INI); see --help-config"},
         {"set", ARGUMENT_LIST, &sets, "SECTION.KEY=VALUE", "override a key; may be repeated"},
@@ -30,18 +64,17 @@ sm_status command_train(command_context *context, int argc, char **argv)
          "write a timeline of some steps (chrome://tracing, Perfetto); replaces earlier timelines only"},
         {"trace-steps", ARGUMENT_TEXT, &window, "A:B", "its steps (10:12)"},
         {"print-config", ARGUMENT_FLAG, &print_config, NULL, "print the resolved configuration and stop"},
-        {"help-config", ARGUMENT_FLAG, &help_config, NULL,
-         "list every section and key with default, range and meaning"},
+        {"help-config", ARGUMENT_MAYBE_TEXT, &topic, "[TOPIC]",
+         "list every key with default, range and meaning; TOPIC, SECTION.KEY or SECTION, explains in full"},
+        {"reference", ARGUMENT_FLAG, &reference, NULL, "print the explanations of all keys (Markdown)"},
         {0},
     };
     SM_TRY(command_arguments(context, "train", "Trains a network as CONFIG says.", table, argc, argv, &help));
     if (help) {
         goto done;
     }
-    if (help_config) {
-        if (sm_comm_rank(context->comm) == 0) {
-            sm_config_help(sm_all_keys(), stdout);
-        }
+    if (topic || reference) {
+        SM_TRY(print_keys(topic, sm_comm_rank(context->comm) == 0));
         goto done;
     }
     long long first, last;

@@ -1,6 +1,7 @@
 /** \file
  * What the files config*.c share: config.c holds sections and keys and answers questions, config_value.c knows what a text may be, config_read.c
- * takes files and assignments apart, config_unknown.c answers what no table declares. */
+ * takes files and assignments apart, config_unknown.c answers what no table declares,
+ * config_list.c and config_explain.c print what there is. */
 #ifndef SIGMATIC_IO_CONFIG_PRIVATE_H
 #define SIGMATIC_IO_CONFIG_PRIVATE_H
 
@@ -80,6 +81,9 @@ char *sm_config_trimmed(const char *text, size_t length);
 /** \name Sections and keys (config.c) */
 /** \{ */
 int sm_config_is_template(const char *section);
+
+/** Is row `i` of config->keys the first of its section? So each section is met once, in order. */
+int sm_config_begins_section(const sm_config *config, size_t i);
 
 /** Does [name] have the keys of the declared `section`? */
 int sm_config_section_matches(const char *section, const char *name);

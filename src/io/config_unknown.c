@@ -50,11 +50,7 @@ static char *all_sections(const sm_config *config)
 {
     char *list = sm_strdup("");
     for (size_t i = 0; i < config->key_count; i++) {
-        int earlier = 0;
-        for (size_t j = 0; j < i && !earlier; j++) {
-            earlier = strcmp(config->keys[i]->section, config->keys[j]->section) == 0;
-        }
-        if (!earlier) {
+        if (sm_config_begins_section(config, i)) {
             append(&list, "[", config->keys[i]->section, "]");
         }
     }

@@ -1,4 +1,4 @@
-#include <sigmatic/base/memory.h>
+#include <sigmatic/base/nearest.h>
 #include <sigmatic/data/data_options.h>
 #include <sigmatic/model/network.h>
 #include <sigmatic/ops/conv2d.h>
@@ -131,18 +131,16 @@ static const sm_key_condition conditions[] = {
     {0},
 };
 
-/* \return the weightings that share a table of keys, joined by '|'; freed with sm_free(). */
-static char *methods_with(const sm_key *keys)
+/* The weightings that share a table of keys, joined by '|'. */
+static void join_methods(const sm_key *keys, size_t bytes, char *methods)
 {
-    char *methods = sm_strdup("");
+    *methods = '\0';
     for (int i = 0; sm_weighting_kinds[i]; i++) {
         if (sm_weighting_kinds[i]->keys == keys) {
-            char *longer = sm_format("%s%s%s", methods, *methods ? "|" : "", sm_weighting_kinds[i]->name);
-            sm_free(methods);
-            methods = longer;
+            size_t length = strlen(methods);
+            snprintf(methods + length, bytes - length, "%s%s", length ? "|" : "", sm_weighting_kinds[i]->name);
         }
     }
-    return methods;
 }
 
 static int is_first_with_keys(int kind)
@@ -154,18 +152,38 @@ static int is_first_with_keys(int kind)
     return first == kind;
 }
 
-void sm_settings_warn_without_effect(const sm_config *config)
+/* \return those of the table, and that a weighting's own keys count with that weighting only; a row with section NULL ends
+ * them */
+static const sm_key_condition *all_conditions(void)
 {
-    sm_config_warn_without_effect(config, conditions);
+    enum { MOST_CONDITIONS = 160, MOST_METHODS = 32 };
+    static sm_key_condition all[MOST_CONDITIONS];
+    static char methods[MOST_METHODS][128];
+    int count = sizeof conditions / sizeof *conditions - 1;
+    if (all[0].section) {
+        return all;
+    }
+    memcpy(all, conditions, sizeof conditions);
     for (int i = 0; sm_weighting_kinds[i]; i++) {
-        char *methods = methods_with(sm_weighting_kinds[i]->keys);
+        assert(i < MOST_METHODS);
+        join_methods(sm_weighting_kinds[i]->keys, sizeof methods[i], methods[i]);
         for (const sm_key *key = is_first_with_keys(i) ? sm_weighting_kinds[i]->keys : NULL; key && key->section;
              key++) {
-            const sm_key_condition own[] = {{key->section, key->name, "weighting", "method", methods}, {0}};
-            sm_config_warn_without_effect(config, own);
+            assert(count + 1 < MOST_CONDITIONS);
+            all[count++] = (sm_key_condition){key->section, key->name, "weighting", "method", methods[i]};
         }
-        sm_free(methods);
     }
+    return all;
+}
+
+void sm_settings_warn_without_effect(const sm_config *config)
+{
+    sm_config_warn_without_effect(config, all_conditions());
+}
+
+sm_config_manual sm_settings_manual(void)
+{
+    return (sm_config_manual){sm_all_keys(), all_conditions(), sm_key_texts};
 }
 
 /* What would make the sums depend on the number of ranks. */
@@ -192,14 +210,18 @@ static sm_status check_reproducible(const sm_config *config, const sm_settings *
     return SM_OK;
 }
 
-static sm_status no_such_algorithm(const sm_config *config)
+static sm_status no_such_algorithm(const sm_config *config, const char *name)
 {
     char names[400] = "";
+    sm_nearest nearest = {.wanted = name};
     for (const sm_conv2d_algorithm *algorithm = sm_conv2d_algorithms; algorithm->name; algorithm++) {
         size_t length = strlen(names);
         snprintf(names + length, sizeof names - length, "%s%s", length ? ", " : "", algorithm->name);
+        sm_nearest_consider(&nearest, algorithm->name);
     }
-    return sm_config_fail(config, distributed, "conv2d_algorithm", "expected nothing or one of %s", names);
+    return sm_config_fail(config, distributed, "conv2d_algorithm", "expected nothing or one of %s%s%s%s", names,
+                          nearest.best ? ", did you mean " : "", nearest.best ? nearest.best : "",
+                          nearest.best ? "?" : "");
 }
 
 sm_status sm_settings_read(const sm_config *config, sm_settings *settings)
@@ -239,7 +261,7 @@ sm_status sm_settings_read(const sm_config *config, sm_settings *settings)
     if (*settings->conv2d_algorithm == 0) {
         settings->conv2d_algorithm = NULL;
     } else if (!sm_conv2d_find(settings->conv2d_algorithm)) {
-        return no_such_algorithm(config);
+        return no_such_algorithm(config, settings->conv2d_algorithm);
     }
     return settings->reproducible ? check_reproducible(config, settings) : SM_OK;
 }

@@ -19,7 +19,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -116,9 +115,6 @@ sm_status sm_config_fail(const sm_config *config, const char *section, const cha
 #ifdef __clang_analyzer__ /* as of sm_fail() */
 #define sm_config_fail(...) (sm_config_fail(__VA_ARGS__), SM_ERR_CONFIG)
 #endif
-
-/** Prints the reference of all keys: per section name, type, default, range or choices, unit, help; aligned. */
-void sm_config_help(const sm_key *const *tables, FILE *stream);
 
 #ifdef __cplusplus
 }

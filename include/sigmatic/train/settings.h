@@ -7,6 +7,7 @@
 #include <sigmatic/comm/reduction.h>
 #include <sigmatic/graph/plan.h>
 #include <sigmatic/io/config.h>
+#include <sigmatic/io/config_help.h>
 
 #include <stdint.h>
 
@@ -42,6 +43,12 @@ extern const sm_key sm_run_keys[];
 /** \return every table of keys, those of each weighting too, NULL-terminated: what a training config may hold. Lives as
  * long as the program. */
 const sm_key *const *sm_all_keys(void);
+
+/** What each of these keys, and each section, is for; ends with a NULL section. */
+extern const sm_key_text sm_key_texts[];
+
+/** \return all keys with conditions and texts, to be explained. Lives as long as the program. */
+sm_config_manual sm_settings_manual(void);
 
 /** Warns of each key that has no effect because another has the wrong value (sm_config_warn_without_effect()). */
 void sm_settings_warn_without_effect(const sm_config *config);

@@ -1,0 +1,393 @@
+/* What each key of a training config is for, in full sentences: `train --help-config SECTION.KEY` and configs/README.md add
+ * what the tables of keys and conditions say, and a test wants a row here for each key. */
+#include <sigmatic/train/settings.h>
+
+static const char run[] = "run", distributed[] = "distributed", checkpoint[] = "checkpoint", model[] = "model",
+                  data[] = "data", task[] = "task.NAME", weighting[] = "weighting", optimizer[] = "optimizer",
+                  schedule[] = "schedule";
+
+const sm_key_text sm_key_texts[] = {
+    {run, NULL, "What is written where, and how long training goes on.", NULL},
+    {run, "folder",
+     "The folder of the run: its log run.h5, its checkpoints and its status are written here. A folder that holds a "
+     "run "
+     "already is refused unless --resume goes on with it or --overwrite replaces it. The path is relative to the "
+     "folder "
+     "in which the command is given.",
+     NULL},
+    {run, "seed",
+     "It fixes initial weights, the order of samples, augmentation and dropout. Runs that differ in nothing else show "
+     "how much of a result is chance.",
+     "distributed.reproducible"},
+    {run, "batch",
+     "The images of one step, over all ranks together: rank r takes a contiguous part, and any number of ranks "
+     "computes "
+     "the same step. The last batch of an epoch may be smaller.",
+     "distributed.micro_batches, optimizer.learning_rate"},
+    {run, "steps", "The length of the run in steps; 0 means that epochs says it. One of the two must be above 0.",
+     "run.epochs, schedule.kind"},
+    {run, "epochs", "The length of the run in passes over the training samples.", "run.steps"},
+    {run, "precision",
+     "How the products of convolutions may round, in the words of PyTorch's set_float32_matmul_precision. highest is "
+     "float32 throughout. high allows errors up to 5e-6: Winograd's F(4x4), and floats made of two bfloat16 numbers. "
+     "bf16 rounds factors to bfloat16 and keeps the maps of backbone and ASPP in it, which halves their memory. "
+     "Weights, losses, sums and the optimiser are float in any case.",
+     "distributed.conv2d_algorithm"},
+    {run, "evaluate_interval",
+     "Steps between evaluations; 0 evaluates at the end only. An evaluation measures every sample of the validation "
+     "split once.",
+     "data.validation, checkpoint.keep_best"},
+    {run, "evaluate_batch",
+     "The images of one step of an evaluation, over all ranks; 0 is as many as in training. It changes speed and "
+     "memory, "
+     "not what is measured.",
+     "run.batch"},
+    {run, "progress_seconds", "The time between lines of progress where standard error is no terminal.", NULL},
+
+    {distributed, NULL, "How ranks share a step, and what each does with its part.", NULL},
+    {distributed, "threads",
+     "OpenMP threads of each rank; 0 takes OMP_NUM_THREADS, else 1. Ranks times threads should not exceed the cores of "
+     "a "
+     "node; a warning says so.",
+     NULL},
+    {distributed, "batch_norm",
+     "Whose statistics normalise. sync: those of the global batch, so that N ranks compute the step of one. local: "
+     "those "
+     "of each rank's samples; running values are averaged. frozen: the running ones, which stay as they are, for "
+     "fine-tuning with small batches. The ASPP's pooled branch takes those of the global batch with local too, and the "
+     "running ones where that batch is one image.",
+     "model.pretrained, distributed.reproducible"},
+    {distributed, "micro_batches",
+     "The parts in which a rank works through its share of a batch, one after the other; gradients add up. It divides "
+     "the memory of activations. Losses count all parts together; the statistics of batch norms are those of each "
+     "part.",
+     "distributed.recompute, distributed.batch_norm"},
+    {distributed, "reproducible",
+     "Parameters, losses and evaluations are the same bits on any number of ranks and threads of one kind of CPU, "
+     "because every sum over the batch adds one summand a sample in one fixed tree. Steps take a tenth to a fifth "
+     "longer. Without it a repeat on the same number of ranks gives the same bits. It goes neither with local "
+     "statistics, nor with compress, nor with micro_batches.",
+     "run.seed"},
+    {distributed, "conv2d_algorithm",
+     "One algorithm for every convolution that it can compute, whatever run.precision allows: implicit_gemm, taps, "
+     "winograd2, winograd4, bf16_gemm, ...; train --dry-run lists what each layer takes. It is for measurements; "
+     "empty, "
+     "each layer and pass takes the cheapest that run.precision allows.",
+     "run.precision"},
+    {distributed, "recompute",
+     "blocks keeps of the backbone only what enters its blocks and computes the inside again in backward: two fifths "
+     "to "
+     "a half of the memory of an image, about a sixth more time, the same bits. none keeps everything.",
+     "distributed.micro_batches"},
+    {distributed, "reduction",
+     "How gradients are summed over ranks. hierarchical: in buckets while backward goes on, through shared memory "
+     "inside "
+     "a node and by messages between nodes. overlapped: the same by messages only. blocking: after backward.",
+     "distributed.bucket_mib, distributed.compress"},
+    {distributed, "bucket_mib",
+     "The gradients that travel together; 0 is what the kind of reduction likes best. Small buckets start earlier, "
+     "large "
+     "ones cost fewer messages.",
+     "distributed.reduction"},
+    {distributed, "compress",
+     "Messages of gradients carry bfloat16, half the bytes, while sums are kept in float. It helps where the network "
+     "between nodes is slow; gradients lose 16 of their 24 bits on the way.",
+     "distributed.reduction"},
+    {distributed, "reduction_thread",
+     "Between nodes, a thread that wakes every millisecond moves gradients while long operations compute: MPI by "
+     "itself "
+     "moves nothing meanwhile.",
+     "distributed.reduction"},
+    {distributed, "stall_seconds",
+     "The longest wait for other ranks while none of them gets on. Then the run names the missing ranks and what they "
+     "were last seen doing, and ends with exit code 3; 0 waits for ever. Commands without a config take it from "
+     "SIGMATIC_STALL_SECONDS in the environment.",
+     NULL},
+    {distributed, "check_interval",
+     "Steps between comparisons of all parameters over the ranks, which must hold the same bits; 0 never compares. A "
+     "difference ends the run: memory or a network is broken.",
+     NULL},
+
+    {checkpoint, NULL, "What is kept of a run, to go on with it and to use it.", NULL},
+    {checkpoint, "interval",
+     "Steps between checkpoints; 0 writes one at the end, when the run is asked to stop, and with a best evaluation. "
+     "What a crash costs is the time since the last one.",
+     "checkpoint.keep_last"},
+    {checkpoint, "keep_last",
+     "How many of the latest checkpoints stay; older ones are deleted. best.h5 is not counted.",
+     "checkpoint.keep_best"},
+    {checkpoint, "keep_best",
+     "checkpoints/best.h5 holds the network of the best evaluation so far, by the first metric of the first task of "
+     "the "
+     "config.",
+     "run.evaluate_interval, optimizer.ema_decay"},
+
+    {model, NULL, "The shared network: a backbone, for images with an ASPP behind it, and a decoder a task.", NULL},
+    {model, "backbone",
+     "The residual network that all tasks share, by torchvision's names. Deeper ones learn more and take longer: "
+     "resnet18 suits a laptop, the paper has resnet101.",
+     "model.width, model.pretrained"},
+    {model, "width",
+     "It multiplies the channels of backbone, ASPP and decoders; at least 4 remain. Half the channels are about a "
+     "quarter of the work. Weights of other widths do not fit.",
+     "model.backbone"},
+    {model, "align_corners",
+     "Upsamples so that the centres of the corner pixels of small and large map coincide, as PyTorch's align_corners = "
+     "True. Otherwise pixels are areas, and centres lie half a pixel inside.",
+     NULL},
+    {model, "dropout",
+     "The probability with which a feature is dropped, in training, before the last layer of each decoder. predict "
+     "--samples needs it for Monte Carlo dropout.",
+     "optimizer.weight_decay"},
+    {model, "pretrained",
+     "A file with weights that start the training in place of random ones: tensors of the same name and shape are "
+     "taken, "
+     "the others start fresh. With few images it is the strongest lever of all.",
+     "model.freeze, model.learning_rate_scales, distributed.batch_norm"},
+    {model, "freeze",
+     "Patterns of the names of parameters that are not trained, such as backbone.layer1.*; * stands for any "
+     "characters. "
+     "A pattern that matches nothing is an error. train --dry-run counts what is frozen.",
+     "model.pretrained, model.learning_rate_scales, distributed.batch_norm"},
+    {model, "learning_rate_scales",
+     "Pairs pattern:factor, such as backbone.*:0.1: parameters whose names match learn at that factor of the learning "
+     "rate. A pattern that matches nothing is an error.",
+     "optimizer.learning_rate, model.freeze"},
+    {model, "output_stride",
+     "The size of the input over that of the features: 8, 16 or 32. At 8 and 16 the last stages are dilated instead of "
+     "strided, as DeepLab has it. 8 gives the finest outlines, 16 takes less than a third of its work.",
+     "model.aspp_rates"},
+    {model, "aspp_rates",
+     "The dilations of the three 3x3 branches of the ASPP, in pixels of the features. The paper's 12, 24, 36 look far "
+     "beyond small images: a map of 16x32 features is better served by 3, 6, 9.",
+     "model.output_stride"},
+    {model, "project",
+     "A 1x1 convolution brings the 1280 channels of the ASPP down to 256 before the decoders, as in DeepLabv3. The "
+     "paper "
+     "does without; with it decoders cost a fifth.",
+     NULL},
+
+    {data, NULL,
+     "Dataset files, and how training images are changed at random. What is drawn is a function of run.seed, epoch and "
+     "sample: the same on any number of ranks, and after a resume. Targets follow: classes from the nearest stored "
+     "pixel, disparities and vectors scaled and turned along.",
+     NULL},
+    {data, "train",
+     "Dataset files to train on, as sigmatic data makes them. Several files are joined; they may hold different "
+     "targets, "
+     "and a sample trains the tasks whose targets it has. Paths are relative to the folder in which the command is "
+     "given.",
+     "data.train_split, data.validation"},
+    {data, "validation", "Dataset files to evaluate on; empty takes those of train.", "data.validation_split"},
+    {data, "train_split", "The split of the training files to train on.", "data.validation_split"},
+    {data, "validation_split", "The split to evaluate on. Empty means that nothing is evaluated.",
+     "run.evaluate_interval"},
+    {data, "height",
+     "Images are scaled to this height, in training and evaluation; 0 keeps that of the file. Height and width are "
+     "given together.",
+     "data.width, data.crop_height"},
+    {data, "width", "Images are scaled to this width; 0 keeps that of the file. It is given together with height.",
+     "data.height, data.crop_width"},
+    {data, "prefetch",
+     "Batches that each rank prepares ahead. More of them even out slow reads and take the memory that train --dry-run "
+     "calls batches read ahead.",
+     "data.workers"},
+    {data, "workers",
+     "Threads of each rank that prepare batches. sigmatic show says how long ranks wait for data, sigmatic bench "
+     "--data "
+     "how many images a second so many prepare.",
+     "data.prefetch"},
+    {data, "crop_height",
+     "Training takes a window of this height at a random place; 0 takes whole images. Height and width of the window "
+     "are "
+     "given together. Evaluation sees whole images. Where the scaled image is smaller, the rest of the window has the "
+     "mean "
+     "colour and no labels; where it always is, that is warned of.",
+     "data.crop_width, data.scale_max"},
+    {data, "crop_width", "The width of the window that training takes; 0 takes whole images.", "data.crop_height"},
+    {data, "flip",
+     "Mirrors half of the training images. The x of vectors changes its sign. Say no where left and right differ in "
+     "meaning.",
+     NULL},
+    {data, "scale_min",
+     "Training images are scaled by a factor drawn evenly from scale_min to scale_max. Disparities and vectors scale "
+     "along; metres do not, so that a depth in metres no longer fits its picture.",
+     "data.scale_max, data.crop_height"},
+    {data, "scale_max", "The largest factor by which training images are scaled.", "data.scale_min"},
+    {data, "brightness",
+     "Multiplies training images by a factor from 1 - x to 1 + x, but not below 0. Changes of colour come in random "
+     "order, "
+     "as in torchvision's ColorJitter.",
+     "data.contrast, data.saturation, data.hue"},
+    {data, "contrast",
+     "Moves the colours of training images away from their mean grey, or towards it, by a factor from 1 - x to 1 + x.",
+     "data.brightness"},
+    {data, "saturation",
+     "Moves the colours of training images away from their own grey, or towards it, by a factor from 1 - x to 1 + x.",
+     "data.brightness"},
+    {data, "hue", "Turns the hues of training images by up to this share of their circle, either way.",
+     "data.brightness"},
+    {data, "erasing",
+     "The share of training images of which a rectangle is blanked with the mean colour; targets stay as they are. The "
+     "rectangle covers 2 % of the image to erasing_area of it.",
+     "data.erasing_area"},
+    {data, "erasing_area", "The largest share of the image that the blanked rectangle covers.", "data.erasing"},
+    {data, "rotation",
+     "Turns training images by up to so many degrees either way about the middle of the window; vectors turn along. "
+     "What "
+     "comes in from outside of the image is invalid.",
+     NULL},
+
+    {task, NULL,
+     "A task; there may be many, each with a NAME of its own, which names its decoder, its metrics and its curves in "
+     "the log.",
+     NULL},
+    {task, "kind",
+     "What the task predicts. semantic: the class of each pixel. instance: the vector from each pixel to the centre of "
+     "its instance. depth: disparity in pixels, or with target = depth metres. normals: the directions of surfaces. "
+     "regression: any numbers, of each pixel or of the image. classification: the class of the image. labels: any of "
+     "several classes at once, of each pixel or of the image.",
+     "task.NAME.target, task.NAME.loss"},
+    {task, "target",
+     "The array of the dataset that the task learns; sigmatic data info lists them. Empty is that of the kind: "
+     "semantic, "
+     "instance, disparity, normal. regression, classification and labels need it.",
+     "task.NAME.kind, data.train"},
+    {task, "loss",
+     "What is minimised, averaged over the valid pixels of the global batch. auto takes cross_entropy of classes, "
+     "binary_cross_entropy of labels, cosine of normals and l1 of other numbers. Numbers may also have l2 or huber.",
+     "task.NAME.likelihood, task.NAME.huber_delta"},
+    {task, "huber_delta",
+     "The error from which on a Huber loss grows linearly, in the unit of what is learnt. Below, it is quadratic.",
+     "task.NAME.loss"},
+    {task, "uncertainty",
+     "per_task: one log-variance of the whole task, learnt by weighting.method = uncertainty. per_pixel: the head "
+     "predicts one for each pixel, or sample, beside its value, and the loss is each pixel's own negative "
+     "log-likelihood (Kendall and Gal, 2017).",
+     "task.NAME.uncertainty_draws, task.NAME.likelihood, weighting.method"},
+    {task, "uncertainty_draws",
+     "How many draws of noise on the logits the loss of classes and labels averages over when each pixel has an "
+     "uncertainty of its own. More draws are steadier and slower.",
+     "task.NAME.uncertainty"},
+    {task, "encoding",
+     "What is learnt of a depth in metres: linear, the metres; log, their logarithm, for which an error of 10 % is as "
+     "bad "
+     "near as far; inverse, 1 / metres, for which near things count most. Loss and sigma are in its unit, metrics in "
+     "metres.",
+     "task.NAME.kind, task.NAME.target"},
+    {task, "class_weights",
+     "Factors of the loss of each class, one a class in the order of the dataset: of pixels or samples of that class, "
+     "or, "
+     "of labels, where the label is there. Empty means 1. sigmatic data check says how frequent each class is.",
+     "task.NAME.loss"},
+    {task, "cluster_distance",
+     "Pixels that point this near to each other form a cluster, which is an instance. 0 is 1.5 at a width of 256, and "
+     "as "
+     "the width at others. The keys cluster_* matter when instances are decoded (eval, predict), not in training.",
+     "task.NAME.cluster_min_samples, task.NAME.cluster_max_distance"},
+    {task, "cluster_min_samples",
+     "So many pixels must point within cluster_distance of where a pixel inside a cluster points, itself counted; from "
+     "2 "
+     "on. 0 is 10 at 128x256, and as the number of clustered pixels at other sizes.",
+     "task.NAME.cluster_distance, task.NAME.cluster_stride"},
+    {task, "cluster_max_distance",
+     "Pixels that were not clustered join the cluster that they point nearest to, up to this distance. 0 is 8 at a "
+     "width "
+     "of 256, and as the width at others.",
+     "task.NAME.cluster_distance"},
+    {task, "cluster_min_pixels",
+     "Instances of fewer pixels are dropped. 0 is 10 at 128x256, and as the number of pixels at other sizes.", NULL},
+    {task, "cluster_stride",
+     "Only every such pixel of every such row is clustered, and the others join. 0 is a 512th of the width, at least "
+     "1. "
+     "Larger strides are quicker.",
+     "task.NAME.cluster_min_samples"},
+    {task, "cluster_by_class",
+     "Pixels of different predicted classes are clustered apart. With no, an instance has the class of most of its "
+     "pixels.",
+     NULL},
+    {task, "log_variance",
+     "The log sigma^2 that the task starts with. Starts from -2 to 5 end at the same values; one near the end saves "
+     "the "
+     "way there.",
+     "weighting.learning_rate_scale"},
+    {task, "likelihood",
+     "Of which distribution the loss is the negative log-likelihood, and so how loss and log-variance make the "
+     "objective. auto takes that of the loss: categorical, gaussian of l2, laplace of l1, huber, von_mises_fisher of "
+     "cosine, or per_pixel. categorical_scaled is the exact softmax with a temperature; paper_l1 is what the paper "
+     "fits "
+     "with an L1 loss.",
+     "task.NAME.loss, task.NAME.uncertainty"},
+    {task, "weight", "The constant factor of the task's loss.", "weighting.method"},
+
+    {weighting, NULL, "How the losses of the tasks become the one number that is minimised.", NULL},
+    {weighting, "method",
+     "uncertainty learns a log-variance for each task together with the weights (Kendall, Gal and Cipolla, 2018). "
+     "equal "
+     "is the mean of the losses. fixed takes constant factors from the key weight of each task.",
+     "task.NAME.likelihood, task.NAME.uncertainty"},
+    {weighting, "learning_rate_scale",
+     "The learning rate of the log-variances over that of the network. At 1 and usual rates they may take a thousand "
+     "steps to arrive; short runs want more.",
+     "task.NAME.log_variance, weighting.gradient_limit"},
+    {weighting, "gradient_limit",
+     "The gradient of each log-variance is limited to this, either way, so that a bad start does not throw it off; 0 "
+     "does not limit it.",
+     "weighting.learning_rate_scale"},
+    {weighting, "lower",
+     "The least log-variance. There it stops and forgets its momentum. It bounds the weight of a task whose loss goes "
+     "to "
+     "0.",
+     "weighting.upper"},
+    {weighting, "upper", "The greatest log-variance. There it stops and forgets its momentum.", "weighting.lower"},
+
+    {optimizer, NULL, "How gradients become updates of the parameters.", NULL},
+    {optimizer, "kind",
+     "sgd is stochastic gradient descent with momentum, what the paper uses. adamw is Adam with decoupled weight "
+     "decay; "
+     "it asks for a smaller learning rate and less care.",
+     "optimizer.learning_rate, schedule.kind"},
+    {optimizer, "learning_rate",
+     "The learning rate of the network before schedule and warm-up. 2.5e-3 suits sgd, 1e-4 to 1e-3 adamw. A larger "
+     "batch "
+     "usually bears a larger one.",
+     "schedule.kind, schedule.warmup_steps, model.learning_rate_scales, weighting.learning_rate_scale"},
+    {optimizer, "momentum", "The share of the last update that the next one keeps; below 1.", "optimizer.nesterov"},
+    {optimizer, "nesterov", "Takes Nesterov's form of momentum, as PyTorch has it.", "optimizer.momentum"},
+    {optimizer, "weight_decay",
+     "The pull of the weights of convolutions and linear layers towards zero; biases, batch norms and log-variances "
+     "are "
+     "left alone. sgd adds it to the gradient, adamw shrinks the weights by it.",
+     "model.dropout"},
+    {optimizer, "beta1", "The decay of the running mean of gradients; below 1.", "optimizer.beta2"},
+    {optimizer, "beta2", "The decay of the running mean of squared gradients; below 1.", "optimizer.beta1"},
+    {optimizer, "epsilon", "It is added to the root of the mean square that an update is divided by.", NULL},
+    {optimizer, "clip_norm",
+     "Where the L2 norm of all gradients of the network exceeds this, they are scaled down to it; 0 never does. The "
+     "log-variances have a limit of their own. The log keeps the norm of each step.",
+     "weighting.gradient_limit"},
+    {optimizer, "ema_decay",
+     "A moving average of the parameters is kept with this decay, such as 0.999, and evaluated in their "
+     "place; 0 keeps none. It takes as much memory as the parameters.",
+     "checkpoint.keep_best"},
+
+    {schedule, NULL, "How the learning rate changes over the run, i being the step and N the steps of the run.", NULL},
+    {schedule, "kind",
+     "poly falls as (1 - i/N)^power, cosine as half a cosine wave, step by the factor gamma at each milestone, and "
+     "constant stays.",
+     "optimizer.learning_rate, run.steps"},
+    {schedule, "power", "The exponent of poly: 1 falls in a straight line, 0.9 as in the paper.", "schedule.kind"},
+    {schedule, "milestones", "The ascending steps at which the learning rate drops.", "schedule.gamma"},
+    {schedule, "gamma", "The factor by which the learning rate drops at each milestone.", "schedule.milestones"},
+    {schedule, "minimum",
+     "The learning rate that the decay tends to, at most that of the optimizer. Steps of a long tail at 0 would be "
+     "lost.",
+     "optimizer.learning_rate"},
+    {schedule, "warmup_steps",
+     "So many steps long the learning rate rises in a straight line to what the schedule says; 0 begins with all of "
+     "it. A "
+     "few hundred help where the first losses go up.",
+     "schedule.warmup_factor"},
+    {schedule, "warmup_factor", "The share of the learning rate at step 0 of the warm-up.", "schedule.warmup_steps"},
+    {0},
+};
