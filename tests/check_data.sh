@@ -99,7 +99,7 @@ assert result["warnings"] == [] and [split["name"] for split in result["splits"]
 assert result["verified"] is False
 split = result["splits"][0]
 assert (split["samples"], split["input"], split["height_pixels"], split["has_checksums"]) == (2, "image", 8, False)
-assert split["fingerprint"] is None
+assert split["checksum"] is None
 assert split["targets"][0]["classes"] == [{"name": "road", "thing": False}, {"name": "car", "thing": True}]'
 expect "info --verify" run 0 data info sound.h5 --verify --json
 expect "info --verify: says so" json 'assert result["verified"] is True'

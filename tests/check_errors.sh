@@ -140,6 +140,7 @@ echo "no PNG" >$root/gtFine/train/aachen/aachen_000000_000019_gtFine_labelIds.pn
 refuse "no command" --
 refuse "'trian'" "'train'" -- trian good.ini
 refuse "'frobnicate'" "--help" -- frobnicate
+refuse "good.h5" "this file is a dataset" "[data] train" -- train good.h5
 refuse "--sett" "unknown option" "did you mean --set?" -- train good.ini --sett run.batch=2
 refuse "option -resume," "--resume" -- train good.ini -resume auto
 refuse "--resume" "needs a value" -- train good.ini --resume

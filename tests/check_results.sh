@@ -47,6 +47,8 @@ for words in "eval $best" "show run/run.h5" "data info tiny.h5" "train tiny.ini 
         expect "$words $form: a full standard output is a failure" sh -c "'$program' $words $form >/dev/full 2>err; [ \$? -eq 1 ]"
     done
 done
+expect "data info" run 0 data info tiny.h5
+expect "data info: what tells two files apart is a checksum" holds out '^val: 2 samples, image 32x32, checksum of the contents [0-9a-f]{8}\+[0-9a-f]{8}$'
 expect "show --follow: a full standard output ends it" sh -c "timeout 20 '$program' show run/run.h5 --follow >/dev/full 2>err; [ \$? -eq 1 ]"
 
 # ---- from elsewhere ----
@@ -131,7 +133,8 @@ with h5py.File("tilted.h5", "r+") as file:
         file[split]["tilt"] = np.arange(len(file[split]["image"]), dtype=np.float32)
         file[split]["tilt"].attrs.update(type="real", unit="deg")
 PYTHON
-expect "a regression" run 0 train tiny.ini --set data.train=tilted.h5 --set task.tilt.kind=regression --set task.tilt.target=tilt --set run.folder=tilted --set run.steps=1
+expect "a regression" run 0 train tiny.ini --set data.train=tilted.h5 --set task.tilt.kind=regression --set task.tilt.target=tilt --set run.folder=tilted --set run.steps=1 --set run.batch=5
+expect "a batch larger than the split is remarked on once" count err '^run.batch = 5 is more than the training split has: every step is an epoch of 4 samples$' 1
 expect "its trivial predictor" run 0 eval tilted --trivial
 expect "an error has a ratio" holds out '^tilt +error +[0-9.]+ +deg +[0-9.]+ +[0-9.]+ '
 expect "R2 has none" holds out '^tilt +r2 +[-0-9.]+ +[-0-9.]+ +- '

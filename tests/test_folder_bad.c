@@ -259,7 +259,7 @@ static const struct {
       NULL}},
     {"image,labels,split\n1.png,ids.png,train\n", "0.5,0.5", {"--split is for samples without splits", NULL}},
     {"image,labels\n1.png,ids.png\n", "0.5,half", {"--split '0.5,half'", "0.8,0.1,0.1", NULL}},
-    {"image,labels\n1.png,ids.png\n", "0.5,0.5", {"none of 1 samples", NULL}},
+    {"image,labels\n1.png,ids.png\n", "0.5,0.5", {"none of 1 sample", NULL}},
 };
 
 static void a_bad_manifest_is_refused(void)
@@ -288,7 +288,7 @@ static const struct {
     {"[targets]\n", {"describe.ini:1", "target", NULL}},
     {"[target.semantic]\nkind = class_map\n", {"[target.semantic] names", "0 names", NULL}},
     {"[target.semantic]\nkind = class_map\nnames = a, b, a\n", {"describe.ini:3", "'a' stands twice", NULL}},
-    {"[target.semantic]\nkind = class_map\nnames = a, b\nids = 1\n", {"describe.ini:4", "1 items for 2 names", NULL}},
+    {"[target.semantic]\nkind = class_map\nnames = a, b\nids = 1\n", {"describe.ini:4", "1 item for 2 names", NULL}},
     {"[target.semantic]\nkind = class_map\nnames = a, b\nids = 1, x\n", {"describe.ini:4", "'x'", "a number"}},
     {"[target.semantic]\nkind = class_map\nnames = a, b\nids = 1, 1\n", {"describe.ini:4", "1 has two meanings", NULL}},
     {"[target.semantic]\nkind = class_map\nnames = a, b\nignore = 1\n", {"1 has two meanings", NULL}},

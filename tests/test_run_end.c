@@ -197,7 +197,7 @@ static void a_run_that_learns_no_more_fails(void)
 {
     static const char *const sets[] = {"run.steps=8", "run.evaluate_interval=2", THROWN, NULL};
     CU_ASSERT(train("stuck", NULL, sets) == SM_ERR_NUMERIC);
-    SM_TEST_MESSAGE("all of the last 2 steps were skipped");
+    SM_TEST_MESSAGE("the last 2 steps were skipped");
     expect_status_file("stuck", "failed");
     expect_counts("stuck", "/evaluations/val/step", 2, 2, 1);
     CU_ASSERT(exists_in("stuck", "checkpoints/step-00000004.h5"));

@@ -120,7 +120,6 @@ static void mistakes_name_the_key_and_what_is_allowed(void)
     refuses("[task.x]\nkind = depth\nloss = cross_entropy\n", "loss", "l1|l2|huber");
     refuses("[task.x]\nkind = semantic\nclass_weights = 1, 2\n", "class_weights", "3 numbers");
     refuses("[task.x]\nkind = depth\ntarget = height\nencoding = log\n", "encoding", "'least' is above 0");
-    refuses("[task.x]\nkind = regression\n", "target", "no target of its own");
     refuses("[task.x]\nkind = labels\ntarget = tags\nclass_weights = 1, 2\n", "class_weights", "3 numbers");
     refuses("[task.x]\nkind = semantic\nclass_weights = 0, 0, 0\n", "class_weights", "above 0");
     refuses("[task.x]\nkind = instance\nclass_weights = 1, 2\n", "class_weights", "instance has no classes");
@@ -220,10 +219,45 @@ static void refuses_target(const char *text, const char *found)
 static void targets_that_do_not_fit_are_refused(void)
 {
     refuses_target("[task.x]\nkind = depth\ntarget = snow\n", "'snow', which no dataset file has");
+    refuses_target("[task.x]\nkind = regression\n",
+                   "has one of its name that fits; expected [task.x] target = one of: ");
     refuses_target("[task.x]\nkind = depth\ntarget = semantic\n", "of type 'class'");
-    refuses_target("[task.x]\nkind = depth\ntarget = flow\n", "2 value(s)");
-    refuses_target("[task.x]\nkind = depth\ntarget = flow\n", "1 value(s) a pixel, scaling width, or type 'real'");
+    refuses_target("[task.x]\nkind = depth\ntarget = flow\n", "2 values");
+    refuses_target("[task.x]\nkind = depth\ntarget = flow\n", "1 value a pixel, scaling width, or type 'real'");
     refuses_target("[task.x]\nkind = semantic\ntarget = weather\n", "a sample");
+}
+
+/* \return what a task of a kind learns that names no target; of those given, all but `missing` */
+static const char *learnt(const char *name, const char *kind, const char *missing)
+{
+    static char found[64];
+    const sm_target *some[TARGETS];
+    int count = 0;
+    char *text = sm_format("[task.%s]\nkind = %s\n", name, kind);
+    sm_config *config = config_of(text);
+    sm_task *task = NULL;
+    for (int t = 0; t < TARGETS; t++) {
+        if (strcmp(targets[t]->name, missing) != 0) {
+            some[count++] = targets[t];
+        }
+    }
+    snprintf(found, sizeof found, "%s",
+             sm_task_new(config, name, some, count, &task) == SM_OK ? task->target->name : sm_error_message());
+    sm_task_free(task);
+    sm_config_free(config);
+    sm_free(text);
+    return found;
+}
+
+static void a_task_without_a_target_learns_its_kinds_or_its_own(void)
+{
+    CU_ASSERT_STRING_EQUAL(learnt("height", "depth", ""), "disparity");
+    CU_ASSERT_STRING_EQUAL(learnt("height", "depth", "disparity"), "height");
+    CU_ASSERT_STRING_EQUAL(learnt("flow", "regression", ""), "flow");
+    CU_ASSERT_STRING_EQUAL(learnt("weather", "classification", ""), "weather");
+    CU_ASSERT_STRING_EQUAL(learnt("tags", "labels", ""), "tags");
+    learnt("weather", "depth", "disparity"); /* of its name, but it does not fit */
+    SM_TEST_MESSAGE("no dataset file has 'disparity', nor one of the task's name that fits");
 }
 
 /* Longer names would be cut where they are part of others, and two of them become one. */
@@ -274,6 +308,7 @@ int main(int argc, char **argv)
     SM_TEST(the_target_decides_which_row_a_task_is);
     SM_TEST(uncertainties_of_pixels_add_an_output);
     SM_TEST(targets_that_do_not_fit_are_refused);
+    SM_TEST(a_task_without_a_target_learns_its_kinds_or_its_own);
     SM_TEST(names_that_do_not_fit_are_refused);
     SM_TEST(choices_are_the_rows_of_the_tables);
     return sm_test_end();

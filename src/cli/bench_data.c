@@ -1,6 +1,7 @@
 #include "cli/bench_data.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/base/timer.h>
 #include <sigmatic/data/data_options.h>
 #include <sigmatic/data/loader.h>
@@ -247,12 +248,12 @@ static void print_row(const char *label, const rates *found)
 static void print_table(const data_bench *d)
 {
     int workers = (int)sm_config_integer(d->run.config, "data", "workers"), procs = sm_comm_size(d->run.comm);
-    printf("loader at %dx%d, %d process%s x %d worker%s, ", d->augmentation.height, d->augmentation.width, procs,
-           procs > 1 ? "es" : "", workers, workers > 1 ? "s" : "");
+    printf("loader at %dx%d, %d %s x %d %s, ", d->augmentation.height, d->augmentation.width, procs,
+           sm_plural(procs, "process", "processes"), workers, sm_plural(workers, "worker", "workers"));
     if (d->task_count == 0) {
         printf("images alone\n\n");
     } else {
-        printf("%d task%s\n\n", d->task_count, d->task_count > 1 ? "s" : "");
+        printf("%d %s\n\n", d->task_count, sm_plural(d->task_count, "task", "tasks"));
     }
     printf("%-46s %10s %13s\n", "", "images/s", "CPU ms/image");
     for (int r = 0; r < ROWS; r++) {

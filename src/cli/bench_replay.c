@@ -1,4 +1,5 @@
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/comm/reduction_bench.h>
 
 #include "cli/bench_replay.h"
@@ -126,13 +127,15 @@ static sm_status report(sm_comm *comm, const bench_options *o, const profile *p,
     int size = sm_comm_size(comm), nodes = sm_comm_nodes(comm);
     double backward = backward_seconds(p);
     if (!o->json) {
-        printf("%s, %.1f MB of gradients in %zu buckets, %d ranks on %d nodes, link of %.0f us and %.1f MB/s\n"
+        printf("%s, %.1f MB of gradients in %zu %s, %d %s on %d %s, link of %.0f us and %.1f MB/s\n"
                "backward %.0f ms; its reduction alone %.0f ms: %.2f of that\n"
                "step %.0f ms without messages, %.0f ms with a blocking reduction, %.0f ms with '%s': %.1f %% hidden\n",
-               o->backbone, 1e-6 * (double)(p->floats * sizeof(float)), times->buckets, size, nodes,
-               1e6 * link->latency_seconds, 1e-6 * link->bandwidth, 1e3 * backward, 1e3 * times->blocking_seconds,
-               times->blocking_seconds / backward, 1e3 * times->compute_seconds, 1e3 * times->blocking_step_seconds,
-               1e3 * times->step_seconds, sm_reduction_mode_names[p->reduction.mode], 100 * times->hidden);
+               o->backbone, 1e-6 * (double)(p->floats * sizeof(float)), times->buckets,
+               sm_plural((int64_t)times->buckets, "bucket", "buckets"), size, sm_plural(size, "rank", "ranks"), nodes,
+               sm_plural(nodes, "node", "nodes"), 1e6 * link->latency_seconds, 1e-6 * link->bandwidth, 1e3 * backward,
+               1e3 * times->blocking_seconds, times->blocking_seconds / backward, 1e3 * times->compute_seconds,
+               1e3 * times->blocking_step_seconds, 1e3 * times->step_seconds,
+               sm_reduction_mode_names[p->reduction.mode], 100 * times->hidden);
         return SM_OK;
     }
     sm_json *json = sm_json_new();

@@ -1,6 +1,7 @@
 /* What to measure, and the report of one step; the other reports are in files of their own. */
 #define _XOPEN_SOURCE 700
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/io/json.h>
 
 #include "cli/bench_allreduce.h"
@@ -62,11 +63,11 @@ static sm_status report(bench *b)
     if (o->json) {
         status = sm_json_print(json, stdout);
     } else {
-        printf("%s %s, %d process%s x %d thread%s, batch %lld each: %.1f ms a step, %.1f ms an image, %.2f images/s, "
+        printf("%s %s, %d %s x %d %s, batch %lld each: %.1f ms a step, %.1f ms an image, %.2f images/s, "
                "%.0f GFLOP/s nominal, %.0f MiB\n",
-               o->backbone, geometry, size, size > 1 ? "es" : "", b->session->settings.threads,
-               b->session->settings.threads > 1 ? "s" : "", o->batch, step, step / images, 1e3 * images / step,
-               nominal_gflop_per_image(b) * 1e3 * images / step, memory[1]);
+               o->backbone, geometry, size, sm_plural(size, "process", "processes"), b->session->settings.threads,
+               sm_plural(b->session->settings.threads, "thread", "threads"), o->batch, step, step / images,
+               1e3 * images / step, nominal_gflop_per_image(b) * 1e3 * images / step, memory[1]);
     }
     sm_json_free(json);
     if (b->layers && !o->json) {

@@ -1,5 +1,6 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/comm/stall.h>
 #include <sigmatic/data/data_options.h>
 #include <sigmatic/train/checkpoint.h>
@@ -108,9 +109,10 @@ static sm_status check_classes(const eval_options *options, const sm_session *se
         }
         SM_TRY(sm_checkpoint_task_channels(options->checkpoint, task->name, &learnt));
         if (learnt > 0 && learnt != sm_task_outputs(task)) {
-            SM_TRY(sm_fail(SM_ERR_INPUT, "%s has %d classes of '%s', but task '%s' of %s has learnt %d",
-                           sm_dataset_target_file(dataset, target), task->channels, target, task->name,
-                           options->checkpoint, learnt));
+            SM_TRY(sm_fail(SM_ERR_INPUT, "%s has %d %s of '%s', but task '%s' of %s has learnt %d",
+                           sm_dataset_target_file(dataset, target), task->channels,
+                           sm_plural(task->channels, "class", "classes"), target, task->name, options->checkpoint,
+                           learnt));
         }
     }
 done:
@@ -131,19 +133,21 @@ static sm_status check_targets(const eval_options *options, const sm_session *se
         }
         measured++;
         if (found->classes && learnt->classes && found->classes->count != learnt->classes->count) {
-            return sm_fail(SM_ERR_INPUT, "%s has %d classes of '%s', but task '%s' of %s has learnt %d", file,
-                           found->classes->count, learnt->name, task->name, options->checkpoint,
-                           learnt->classes->count);
+            return sm_fail(SM_ERR_INPUT, "%s has %d %s of '%s', but task '%s' of %s has learnt %d", file,
+                           found->classes->count, sm_plural(found->classes->count, "class", "classes"), learnt->name,
+                           task->name, options->checkpoint, learnt->classes->count);
         }
         if (found->type != learnt->type || found->scope != learnt->scope || found->components != learnt->components ||
             found->scaling != learnt->scaling) {
             return sm_fail(SM_ERR_INPUT,
-                           "%s: '%s' is of type '%s', %d value(s) a %s, scaling '%s', but task '%s' of %s has learnt "
-                           "type '%s', %d value(s) a %s, scaling '%s'",
+                           "%s: '%s' is of type '%s', %d %s a %s, scaling '%s', but task '%s' of %s has learnt "
+                           "type '%s', %d %s a %s, scaling '%s'",
                            file, learnt->name, sm_target_type_names[found->type], found->components,
-                           sm_scope_names[found->scope], sm_target_scaling_names[found->scaling], task->name,
-                           options->checkpoint, sm_target_type_names[learnt->type], learnt->components,
-                           sm_scope_names[learnt->scope], sm_target_scaling_names[learnt->scaling]);
+                           sm_plural(found->components, "value", "values"), sm_scope_names[found->scope],
+                           sm_target_scaling_names[found->scaling], task->name, options->checkpoint,
+                           sm_target_type_names[learnt->type], learnt->components,
+                           sm_plural(learnt->components, "value", "values"), sm_scope_names[learnt->scope],
+                           sm_target_scaling_names[learnt->scaling]);
         }
     }
     return measured > 0
@@ -207,7 +211,9 @@ static sm_status print_results(const eval_options *options, const sm_evaluator *
     if (!options->json) {
         char *views =
             eval_views_describe(dataset, r->height, r->width, options->scales, options->scale_count, options->flip);
-        sm_log_result("%s on %lld samples%s", options->checkpoint, (long long)sm_dataset_count(dataset), views);
+        int64_t samples = sm_dataset_count(dataset);
+        sm_log_result("%s on %lld %s%s", options->checkpoint, (long long)samples,
+                      sm_plural(samples, "sample", "samples"), views);
         sm_evaluator_report(evaluator, r->values, r->trivial);
         sm_evaluator_report_classes(evaluator, r->class_values);
         sm_free(views);

@@ -1,6 +1,7 @@
 /* The run log as tables and a sparkline a task, or as JSON; --follow repeats it while the run goes on. */
 #define _POSIX_C_SOURCE 200809L
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/comm/stall.h>
 #include <sigmatic/io/h5.h>
 #include <sigmatic/io/json.h>
@@ -446,8 +447,9 @@ static void print_tables(const run_view *view)
         printf("%s: no step yet\n", view->path);
         return;
     }
-    printf("%s: %zu steps in %.0f s, %.1f images/s, %lld skipped\n", view->path, view->rows, view->seconds,
-           view->images_per_second, (long long)view->skipped);
+    printf("%s: %zu %s in %.0f s, %.1f images/s, %lld skipped\n", view->path, view->rows,
+           sm_plural((int64_t)view->rows, "step", "steps"), view->seconds, view->images_per_second,
+           (long long)view->skipped);
     if (!isnan(view->step_seconds)) {
         print_waits(view);
     }
@@ -466,8 +468,8 @@ static void print_tables(const run_view *view)
     for (size_t i = 0; i < view->split_count; i++) {
         const evaluation *e = &view->evaluations[i];
         if (e->count > 0) {
-            printf("\n%s after step %lld (%zu evaluation%s)\n", e->split, (long long)e->step, e->count,
-                   e->count > 1 ? "s" : "");
+            printf("\n%s after step %lld (%zu %s)\n", e->split, (long long)e->step, e->count,
+                   sm_plural((int64_t)e->count, "evaluation", "evaluations"));
             sm_report_metrics(e->rows, e->row_count, 0);
         }
     }

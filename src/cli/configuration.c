@@ -2,6 +2,7 @@
 
 #include <sigmatic/base/memory.h>
 #include <sigmatic/data/import.h>
+#include <sigmatic/io/h5.h>
 #include <sigmatic/train/settings.h>
 
 #include <stdio.h>
@@ -29,10 +30,30 @@ static const sm_importer *described_importer(const char *path)
     return NULL;
 }
 
+/* What else the project writes, and what takes it. */
+static sm_status refuse_own_file(const char *path)
+{
+    static const struct {
+        const char *format, *use;
+    } own[] = {
+        {"sigmatic-dataset", "a dataset, which a config names: [data] train = FILE"},
+        {"sigmatic-checkpoint",
+         "a checkpoint: --resume FILE goes on with it, 'sigmatic predict' and 'sigmatic eval' take it"},
+        {"sigmatic-run", "the log of a run, for 'sigmatic show FILE'"},
+    };
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        if (sm_h5_has_format(path, own[i].format)) {
+            return sm_fail(SM_ERR_INPUT, "%s: this file is %s; a config (INI) expected", path, own[i].use);
+        }
+    }
+    return SM_OK;
+}
+
 /* Both kinds of INI lie side by side: who gives the wrong one is told what it is. */
 static sm_status read_file(sm_config *config, const char *path)
 {
-    sm_status status = sm_config_read(config, path);
+    sm_status own = refuse_own_file(path);
+    sm_status status = own == SM_OK ? sm_config_read(config, path) : own;
     if (status != SM_ERR_CONFIG) {
         return status;
     }

@@ -2,6 +2,7 @@
 
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/comm/stall.h>
 #include <sigmatic/io/h5.h>
 #include <sigmatic/io/json.h>
@@ -50,10 +51,11 @@ static void warn_of_duplicates(file_check *check)
         }
     }
     if (check->duplicate_count > DUPLICATES_NAMED) {
-        warnings_add(&check->warnings,
-                     sm_format("%zu images in all are the same as an earlier one, %zu of them in another split (--json "
-                               "lists all)",
-                               check->duplicate_count, across));
+        warnings_add(
+            &check->warnings,
+            sm_format("%zu %s the same as an earlier one in all, %zu of them in another split (--json lists all)",
+                      check->duplicate_count, sm_plural((int64_t)check->duplicate_count, "image is", "images are"),
+                      across));
     }
 }
 
@@ -105,8 +107,8 @@ static void print_check(const file_check *check)
         const split_statistics *split = &check->splits[i];
         const sm_input *input = sm_dataset_input(split->dataset);
         int64_t samples = sm_dataset_count(split->dataset);
-        printf("%s%s: %lld samples\n  %s: %dx%d, ", i == 0 ? "" : "\n", split->name, (long long)samples,
-               input->kind->name, input->height, input->width);
+        printf("%s%s: %lld %s\n  %s: %dx%d, ", i == 0 ? "" : "\n", split->name, (long long)samples,
+               sm_plural(samples, "sample", "samples"), input->kind->name, input->height, input->width);
         print_numbers("mean", split->mean, input->channels);
         print_numbers(", std", split->std, input->channels);
         printf("\n");

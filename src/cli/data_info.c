@@ -1,6 +1,7 @@
 #include "cli/data_info.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/comm/stall.h>
 #include <sigmatic/data/dataset.h>
 #include <sigmatic/io/h5.h>
@@ -13,6 +14,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 /* What rank 0 describes. */
 typedef struct file_report {
@@ -43,16 +45,18 @@ static void print_target(const sm_target *target)
 
 static void print_report(const file_report *report, int verified)
 {
-    printf("%s: %zu split%s%s\n", report->path, report->split_count, report->split_count == 1 ? "" : "s",
-           verified ? ", every sample read and sound" : "");
+    printf("%s: %zu %s%s\n", report->path, report->split_count,
+           sm_plural((int64_t)report->split_count, "split", "splits"), verified ? ", every sample read and sound" : "");
     for (size_t i = 0; i < report->split_count; i++) {
         const sm_dataset *split = report->splits[i];
         const sm_input *input = sm_dataset_input(split);
         int count;
         const sm_target *const *targets = sm_dataset_targets(split, &count);
-        printf("\n%s: %lld samples, %s %dx%d, %s\n", report->names[i], (long long)sm_dataset_count(split),
-               input->kind->name, input->height, input->width,
-               sm_dataset_has_checksums(split) ? sm_dataset_fingerprint(split) : "no checksums");
+        int64_t samples = sm_dataset_count(split);
+        const char *known = sm_dataset_fingerprint(split), *checksum = strrchr(known, ' '); /* its last word */
+        printf("\n%s: %lld %s, %s %dx%d, %s%s\n", report->names[i], (long long)samples,
+               sm_plural(samples, "sample", "samples"), input->kind->name, input->height, input->width,
+               checksum ? "checksum of the contents" : "no checksums", checksum ? checksum : "");
         for (int t = 0; t < count; t++) {
             print_target(targets[t]);
         }
@@ -93,9 +97,9 @@ static void set_split(sm_json *json, const char *name, const sm_dataset *split)
     sm_json_set_reals(json, "std", input->std, input->channels);
     sm_json_set_bool(json, "has_checksums", sm_dataset_has_checksums(split));
     if (sm_dataset_has_checksums(split)) {
-        sm_json_set_text(json, "fingerprint", sm_dataset_fingerprint(split));
+        sm_json_set_text(json, "checksum", sm_dataset_fingerprint(split));
     } else {
-        sm_json_set_real(json, "fingerprint", NAN); /* null */
+        sm_json_set_real(json, "checksum", NAN); /* null */
     }
     sm_json *array = sm_json_set_array(json, "targets");
     for (int t = 0; t < count; t++) {

@@ -2,6 +2,7 @@
 
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/nearest.h>
+#include <sigmatic/base/plural.h>
 
 #include <math.h>
 #include <stdio.h>
@@ -126,9 +127,9 @@ static sm_status check_left_out(warning_list *list, const sm_h5 *file)
     sm_status status =
         sm_h5_has_dataset(file, "/left_out") ? sm_h5_read_texts(file, "/left_out", &texts, &count) : SM_OK;
     if (status == SM_OK && count > 0) {
-        warnings_add(list,
-                     sm_format("%zu samples were left out by the import for bad files (/left_out lists them): %s%s",
-                               count, texts[0], count > 1 ? ", ..." : ""));
+        warnings_add(list, sm_format("%zu %s left out by the import for bad files (/left_out lists all): %s%s", count,
+                                     sm_plural((int64_t)count, "sample was", "samples were"), texts[0],
+                                     count > 1 ? ", ..." : ""));
     }
     sm_free(texts);
     return status;

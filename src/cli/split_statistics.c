@@ -3,6 +3,7 @@
 #include <sigmatic/base/checksum.h>
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/base/timer.h>
 #include <sigmatic/comm/stall.h>
 
@@ -206,7 +207,8 @@ static void read_share(counter *c)
         }
         if (sm_comm_rank(c->comm) == 0 && sm_seconds() - told > 1) {
             told = sm_seconds();
-            sm_log_progress(0, "%s: %lld of %lld samples", split->name, (long long)i, (long long)count);
+            sm_log_progress(0, "%s: %lld of %lld %s", split->name, (long long)i, (long long)count,
+                            sm_plural(count, "sample", "samples"));
         }
     }
     sm_sample_storage_free(storage);
@@ -334,8 +336,9 @@ sm_status split_statistics_verdict(const split_statistics *split, const char *pa
     if (split->damaged_count == 0) {
         return SM_OK;
     }
-    return sm_fail(SM_ERR_INPUT, "%s: %lld of %lld samples of /%s cannot be read; the first: %s", path,
-                   (long long)split->damaged_count, (long long)sm_dataset_count(split->dataset), split->name,
+    return sm_fail(SM_ERR_INPUT, "%s: %lld of %lld %s of /%s cannot be read; the first: %s", path,
+                   (long long)split->damaged_count, (long long)sm_dataset_count(split->dataset),
+                   sm_plural(sm_dataset_count(split->dataset), "sample", "samples"), split->name,
                    split->damaged[0].why);
 }
 

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/comm/cores.h>
 
 #include "comm/comm_private.h"
@@ -52,18 +53,18 @@ void sm_cores_check(sm_comm *comm, int threads)
     }
     if (comm->rank == 0 && bound >= 0) {
         const double *of = all + (size_t)bound * COUNTS;
-        sm_log_warning(
-            "rank %d runs %.0f threads on %.0f of the node's %.0f cores: start mpirun with --bind-to none or "
-            "--map-by slot:PE=%.0f, or set distributed.threads = %.0f",
-            bound, of[OWN_THREADS], of[OWN_CORES], of[NODE_CORES], of[OWN_THREADS], of[OWN_CORES]);
+        sm_log_warning("rank %d runs %.0f %s on %.0f of the node's %.0f cores: start mpirun with --bind-to none or "
+                       "--map-by slot:PE=%.0f, or set distributed.threads = %.0f",
+                       bound, of[OWN_THREADS], sm_plural((int64_t)of[OWN_THREADS], "thread", "threads"), of[OWN_CORES],
+                       of[NODE_CORES], of[OWN_THREADS], of[OWN_CORES]);
     }
     if (comm->rank == 0 && crowded >= 0) {
         const double *of = all + (size_t)crowded * COUNTS;
         sm_log_warning(
-            "%.0f threads share %.0f core%s on the node of rank %d and will wait for each other's time slices: "
+            "%.0f threads share %.0f %s on the node of rank %d and will wait for each other's time slices: "
             "set distributed.threads lower, start fewer ranks there, or let mpirun give them more cores (--bind-to "
             "none)",
-            of[NODE_THREADS], of[NODE_CORES], of[NODE_CORES] == 1 ? "" : "s", crowded);
+            of[NODE_THREADS], of[NODE_CORES], sm_plural((int64_t)of[NODE_CORES], "core", "cores"), crowded);
     }
     sm_free(all);
 }

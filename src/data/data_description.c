@@ -1,6 +1,7 @@
 #include "data/dataset_format.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/data/data_description.h>
 
 #include <math.h>
@@ -125,8 +126,9 @@ static sm_status read_statistic(const sm_h5 *file, const char *group, const char
     size_t count = 0;
     SM_TRY(sm_h5_read_attribute_doubles(file, group, name, out, &count));
     if (count != (size_t)kind->channels) {
-        return sm_fail(SM_ERR_INPUT, "%s: %s attribute '%s' has %zu numbers, expected %d (%s)", sm_h5_path(file), group,
-                       name, count, kind->channels, kind->channel_names);
+        return sm_fail(SM_ERR_INPUT, "%s: %s attribute '%s' has %zu %s, expected %d (%s)", sm_h5_path(file), group,
+                       name, count, sm_plural((int64_t)count, "number", "numbers"), kind->channels,
+                       kind->channel_names);
     }
     for (size_t c = 0; c < count; c++) {
         if (!isfinite((*out)[c]) || !((*out)[c] > least)) {

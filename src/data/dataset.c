@@ -4,6 +4,7 @@
 
 #include <sigmatic/base/checksum.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 
 #include <assert.h>
 #include <math.h>
@@ -21,8 +22,8 @@ static sm_status check_same_classes(const file_part *first, const file_part *oth
         return SM_OK;
     }
     if (b->classes->count != a->classes->count) {
-        return sm_fail(SM_ERR_INPUT, "%s: %d classes of '%s', but %s has %d", other->path, b->classes->count, a->name,
-                       first->path, a->classes->count);
+        return sm_fail(SM_ERR_INPUT, "%s: %d %s of '%s', but %s has %d", other->path, b->classes->count,
+                       sm_plural(b->classes->count, "class", "classes"), a->name, first->path, a->classes->count);
     }
     for (int c = 0; c < a->classes->count; c++) {
         if (strcmp(b->classes->names[c], a->classes->names[c]) != 0) {
@@ -39,11 +40,13 @@ static sm_status check_same_target(const file_part *first, const file_part *othe
     if (a->type != b->type || a->scope != b->scope || a->components != b->components || a->scaling != b->scaling ||
         a->turning != b->turning || a->flip_negates != b->flip_negates || strcmp(a->unit, b->unit) != 0) {
         return sm_fail(SM_ERR_INPUT,
-                       "%s: target '%s' is %s a %s, %d component(s), unit '%s', scaling '%s', turning '%s', "
-                       "but in %s it is %s a %s, %d component(s), unit '%s', scaling '%s', turning '%s'",
+                       "%s: target '%s' is %s a %s, %d %s, unit '%s', scaling '%s', turning '%s', "
+                       "but in %s it is %s a %s, %d %s, unit '%s', scaling '%s', turning '%s'",
                        other->path, a->name, sm_target_type_names[b->type], sm_scope_names[b->scope], b->components,
-                       b->unit, sm_target_scaling_names[b->scaling], sm_target_turning_names[b->turning], first->path,
-                       sm_target_type_names[a->type], sm_scope_names[a->scope], a->components, a->unit,
+                       sm_plural(b->components, "component", "components"), b->unit,
+                       sm_target_scaling_names[b->scaling], sm_target_turning_names[b->turning], first->path,
+                       sm_target_type_names[a->type], sm_scope_names[a->scope], a->components,
+                       sm_plural(a->components, "component", "components"), a->unit,
                        sm_target_scaling_names[a->scaling], sm_target_turning_names[a->turning]);
     }
     return check_same_classes(first, other, a, b);

@@ -4,6 +4,7 @@
 
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/data/dataset.h>
 #include <sigmatic/io/h5.h>
 
@@ -75,8 +76,8 @@ static sm_status go_on(sm_writing *w)
     if (other) {
         sm_log_warning("%s: is begun anew: %s", w->partial, other);
     } else {
-        sm_log_info("%s: goes on, %lld of %lld samples are there", w->partial, (long long)sm_writing_count_records(w),
-                    (long long)samples);
+        sm_log_info("%s: goes on, %lld of %lld %s there", w->partial, (long long)sm_writing_count_records(w),
+                    (long long)samples, sm_plural(samples, "sample is", "samples are"));
     }
 done:
     sm_free(other);

@@ -3,6 +3,7 @@
 #include "data/dataset_private.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/data/target_picture.h>
 #include <sigmatic/io/h5.h>
 
@@ -107,8 +108,8 @@ static sm_status read_statistic(const sm_h5 *file, const char *name, const sm_in
     if (sm_h5_has_attribute(file, "/", name)) {
         SM_TRY(sm_h5_read_attribute_doubles(file, "/", name, &values, &count));
         if (count != channels) {
-            status = sm_fail(SM_ERR_INPUT, "%s: attribute '%s' has %zu numbers, expected %zu (%s)", sm_h5_path(file),
-                             name, count, channels, kind->channel_names);
+            status = sm_fail(SM_ERR_INPUT, "%s: attribute '%s' has %zu %s, expected %zu (%s)", sm_h5_path(file), name,
+                             count, sm_plural((int64_t)count, "number", "numbers"), channels, kind->channel_names);
             goto done;
         }
         memcpy(out, values, channels * sizeof *out);
@@ -197,8 +198,8 @@ static sm_status read_bytes(const sm_h5 *file, const char *object, const char *a
     }
     SM_TRY(sm_h5_read_attribute_int64s(file, object, attribute, &values, &count));
     if (count != expected) {
-        status = sm_fail(SM_ERR_INPUT, "%s: attribute '%s' of %s has %zu numbers, expected %zu", sm_h5_path(file),
-                         attribute, object, count, expected);
+        status = sm_fail(SM_ERR_INPUT, "%s: attribute '%s' of %s has %zu %s, expected %zu", sm_h5_path(file), attribute,
+                         object, count, sm_plural((int64_t)count, "number", "numbers"), expected);
         goto done;
     }
     for (size_t i = 0; i < count; i++) {
@@ -217,10 +218,10 @@ done:
 static sm_status check_count(const sm_h5 *file, const char *object, const char *attribute, size_t count,
                              size_t expected)
 {
-    return count == expected
-               ? SM_OK
-               : sm_fail(SM_ERR_INPUT, "%s: attribute '%s' of %s has %zu values, expected %zu, one a class",
-                         sm_h5_path(file), attribute, object, count, expected);
+    return count == expected ? SM_OK
+                             : sm_fail(SM_ERR_INPUT, "%s: attribute '%s' of %s has %zu %s, expected %zu, one a class",
+                                       sm_h5_path(file), attribute, object, count,
+                                       sm_plural((int64_t)count, "value", "values"), expected);
 }
 
 /* What metrics know of the classes: their categories, and mean areas of their instances.
@@ -257,8 +258,9 @@ static sm_status read_classes(const sm_h5 *file, const char *object, sm_target *
         goto done;
     }
     if ((*target)->type == SM_TARGET_LABELS && count != (size_t)(*target)->components) {
-        status = sm_fail(SM_ERR_INPUT, "%s: attribute 'class_names' of %s has %zu names, expected %d: one a component",
-                         sm_h5_path(file), object, count, (*target)->components);
+        status =
+            sm_fail(SM_ERR_INPUT, "%s: attribute 'class_names' of %s has %zu %s, expected %d: one a component",
+                    sm_h5_path(file), object, count, sm_plural((int64_t)count, "name", "names"), (*target)->components);
         goto done;
     }
     for (size_t c = 0; c < count; c++) {
@@ -372,9 +374,10 @@ static sm_status describe_shape(const sm_h5 *file, const char *object, sm_target
                                                      : 1;
     if (info.rank < 1 || info.rank > 4 || components < 1 || components > most) {
         return sm_fail(SM_ERR_INPUT,
-                       "%s: %s has %d dimensions and %zu components, expected (N), (N,H,W) and, of real values and "
+                       "%s: %s has %d %s and %zu %s, expected (N), (N,H,W) and, of real values and "
                        "labels, (N,D), (N,H,W,D) with D up to %d and %d",
-                       sm_h5_path(file), object, info.rank, components, SM_COMPONENTS_MAX, SM_CLASSES_MAX);
+                       sm_h5_path(file), object, info.rank, sm_plural(info.rank, "dimension", "dimensions"), components,
+                       sm_plural((int64_t)components, "component", "components"), SM_COMPONENTS_MAX, SM_CLASSES_MAX);
     }
     target->scope = info.rank >= 3 ? SM_SCOPE_PIXEL : SM_SCOPE_SAMPLE;
     target->components = (int)components;
@@ -554,8 +557,8 @@ static sm_status read_sample_facts(const sm_h5 *file, const char *split, file_pa
         size_t count;
         SM_TRY(sm_h5_read_texts(file, object, &part->names, &count));
         if ((int64_t)count != part->count) {
-            status = sm_fail(SM_ERR_INPUT, "%s: %s has %zu names, expected %lld", part->path, object, count,
-                             (long long)part->count);
+            status = sm_fail(SM_ERR_INPUT, "%s: %s has %zu %s, expected %lld", part->path, object, count,
+                             sm_plural((int64_t)count, "name", "names"), (long long)part->count);
             goto done;
         }
     }

@@ -164,8 +164,9 @@ sm_status sm_writing_pack(sm_writing *w)
     if (status == SM_OK) {
         status = write_packed(w, &p);
         if (status == SM_OK) {
-            sm_log_info("%s: %zu of %lld samples are left out for bad files", w->path, w->bad_count,
-                        (long long)sm_dataset_spec_samples(w->spec, w->spec->split_count));
+            sm_log_info("%s: %zu of %lld %s left out for bad files", w->path, w->bad_count,
+                        (long long)sm_dataset_spec_samples(w->spec, w->spec->split_count),
+                        w->bad_count == 1 ? "samples is" : "samples are");
         } else if (w->is_root) {
             char *message = sm_strdup(sm_error_message());
             sm_dataset_writer_discard(w->packed_path);

@@ -2,6 +2,7 @@
 #include "data/dataset_writing.h"
 
 #include <sigmatic/base/log.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/base/timer.h>
 #include <sigmatic/comm/stall.h>
 #include <sigmatic/data/sampler.h>
@@ -27,8 +28,9 @@ static void report(const sm_writing *w, sm_writing_pass *p, int64_t samples)
     int final = p->done == p->total;
     if (final || now - p->last_seconds > (sm_log_is_live() ? 0.2 : 30)) {
         p->last_seconds = now;
-        sm_log_progress(final, "%s: %lld of %lld samples%s, %.1f samples/s", w->path, (long long)p->done,
-                        (long long)p->total, p->what, (double)p->done / (now - p->begin_seconds + 1e-9));
+        sm_log_progress(final, "%s: %lld of %lld %s%s, %.1f samples/s", w->path, (long long)p->done,
+                        (long long)p->total, sm_plural(p->total, "sample", "samples"), p->what,
+                        (double)p->done / (now - p->begin_seconds + 1e-9));
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/comm/stall.h>
 
 #include <string.h>
@@ -93,11 +94,12 @@ static void leave(const sm_writing *w, sm_status why)
         discard(w);
         return;
     }
+    int64_t samples = sm_dataset_spec_samples(w->spec, w->spec->split_count);
     const char *once = why == SM_PREEMPTED ? ""
                        : w->job->skip_bad  ? " once that is mended"
                                            : " once that is mended, or, without bad samples, with --skip-bad";
-    sm_log_info("%s: keeps %lld of %lld samples; the same command goes on with them%s%s", w->partial,
-                (long long)records, (long long)sm_dataset_spec_samples(w->spec, w->spec->split_count), once,
+    sm_log_info("%s: keeps %lld of %lld %s; the same command goes on with them%s%s", w->partial, (long long)records,
+                (long long)samples, sm_plural(samples, "sample", "samples"), once,
                 why == SM_PREEMPTED ? "" : "; other options or another list of files begin anew");
 }
 

@@ -4,6 +4,7 @@
 
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/base/random.h>
 #include <sigmatic/io/file.h>
 
@@ -51,8 +52,8 @@ static sm_status draw_splits(const folder_description *d, folder_samples *sample
         until += d->fractions[s];
         size_t end = (size_t)((double)samples->count * until / total + 0.5);
         if (d->fractions[s] > 0 && end == first) {
-            status = sm_fail(SM_ERR_INPUT, "%s: --split gives %s none of %zu samples", d->root, folder_split_names[s],
-                             samples->count);
+            status = sm_fail(SM_ERR_INPUT, "%s: --split gives %s none of %zu %s", d->root, folder_split_names[s],
+                             samples->count, sm_plural((int64_t)samples->count, "sample", "samples"));
             break;
         }
         for (; first < end; first++) {
@@ -79,8 +80,8 @@ static sm_status split_samples(const folder_description *d, folder_samples *samp
     if (are_asked_for) {
         return draw_splits(d, samples);
     }
-    sm_log_info("%s: no splits: all %zu samples are train; --split 0.8,0.2 makes train and val", d->root,
-                samples->count);
+    sm_log_info("%s: no splits: all %zu %s train; --split 0.8,0.2 makes train and val", d->root, samples->count,
+                sm_plural((int64_t)samples->count, "sample is", "samples are"));
     for (size_t i = 0; i < samples->count; i++) {
         samples->samples[i].split = sm_strdup(folder_split_names[0]);
     }

@@ -2,6 +2,7 @@
 #include "data/folder.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 
 #include <ctype.h>
 #include <math.h>
@@ -127,7 +128,9 @@ static sm_status read_id_list(const folder_description *d, folder_target *t, con
     size_t count;
     const char *const *items = sm_config_texts(d->config, t->section, key, &count);
     if (!is_ignored && count > 0 && count != (size_t)t->classes.count) {
-        return sm_config_fail(d->config, t->section, key, "%zu items for %d names", count, t->classes.count);
+        return sm_config_fail(d->config, t->section, key, "%zu %s for %d %s", count,
+                              sm_plural((int64_t)count, "item", "items"), t->classes.count,
+                              sm_plural(t->classes.count, "name", "names"));
     }
     for (size_t i = 0; i < count; i++) {
         SM_TRY(read_ids(d, t, key, items[i], is_ignored ? SM_CLASS_IGNORED : (int)i));

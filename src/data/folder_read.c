@@ -2,6 +2,7 @@
 #include "data/folder.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/io/image.h>
 #include <sigmatic/io/npy.h>
@@ -123,8 +124,8 @@ static sm_status read_reals(const sm_import *import, const char *path, int compo
         SM_TRY(read_png(path, &map));
         SM_TRY(sm_import_check_size(import, path, map.height, map.width));
         if (map.channels != components) {
-            SM_TRY(sm_fail(SM_ERR_INPUT, "%s: %d channel%s, expected %d%s", path, map.channels,
-                           map.channels > 1 ? "s" : "", components,
+            SM_TRY(sm_fail(SM_ERR_INPUT, "%s: %d %s, expected %d%s", path, map.channels,
+                           sm_plural(map.channels, "channel", "channels"), components,
                            components == 2 || components > 3 ? " (as .npy)" : ""));
         }
         const uint8_t *bytes = map.pixels;
@@ -175,9 +176,9 @@ static sm_status fail_id(const sm_import *import, const folder_target *t, const 
     }
     return sm_fail(
         SM_ERR_INPUT,
-        "%s: id %d at row %zu, column %zu is not in ids or ignore of [%s], which names %d classes (unlisted = "
-        "ignore takes it for unknown)",
-        path, id, row, column, t->section, t->classes.count);
+        "%s: id %d at row %zu, column %zu is not in ids or ignore of [%s], which names %d %s (unlisted = ignore "
+        "takes it for unknown)",
+        path, id, row, column, t->section, t->classes.count, sm_plural(t->classes.count, "class", "classes"));
 }
 
 static sm_status read_class_map(sm_import *import, int kind, const folder_target *t, const char *path)
@@ -400,8 +401,9 @@ static sm_status read_class(sm_import *import, int kind, const folder_target *t,
     char *text = NULL;
     SM_TRY(folder_cell_text(source, &text));
     if (!class_of_text(t, text, import->target[kind])) {
-        status = sm_fail(SM_ERR_INPUT, "'%s' is neither a name nor an id of [%s], which has %d classes from '%s' on",
-                         text, t->section, t->classes.count, t->classes.names[0]);
+        status =
+            sm_fail(SM_ERR_INPUT, "'%s' is neither a name nor an id of [%s], which has %d %s from '%s' on", text,
+                    t->section, t->classes.count, sm_plural(t->classes.count, "class", "classes"), t->classes.names[0]);
     }
 done:
     sm_free(text);
@@ -463,8 +465,8 @@ static sm_status parse_values(const folder_target *t, const char *text, float *v
         at += strspn(at, " \t\r\n");
     }
     if (count != t->target.components) {
-        return sm_fail(SM_ERR_INPUT, "'%s' has %d number%s, expected %d of [%s]", text, count, count == 1 ? "" : "s",
-                       t->target.components, t->section);
+        return sm_fail(SM_ERR_INPUT, "'%s' has %d %s, expected %d of [%s]", text, count,
+                       sm_plural(count, "number", "numbers"), t->target.components, t->section);
     }
     return SM_OK;
 }
@@ -475,8 +477,8 @@ static sm_status read_value_array(const folder_target *t, const char *path, floa
     sm_npy array = {0};
     SM_TRY(sm_npy_read_float(path, &array));
     if (array.count != (size_t)t->target.components) {
-        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: %zu numbers, expected %d of [%s]", path, array.count, t->target.components,
-                       t->section));
+        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: %zu %s, expected %d of [%s]", path, array.count,
+                       sm_plural((int64_t)array.count, "number", "numbers"), t->target.components, t->section));
     }
     memcpy(values, array.data, array.count * sizeof *values);
 done:

@@ -4,6 +4,7 @@
 #include <sigmatic/base/checksum.h>
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/base/version.h>
 #include <sigmatic/comm/stall.h>
 #include <sigmatic/data/dataset_writer.h>
@@ -255,7 +256,8 @@ static void report(const sm_import_list *list)
 {
     size_t first = 0;
     for (int s = 0; s < list->found.split_count; s++) {
-        sm_log_info("%s: %s, %lld samples", list->root, list->found.split[s], (long long)list->found.count[s]);
+        sm_log_info("%s: %s, %lld %s", list->root, list->found.split[s], (long long)list->found.count[s],
+                    sm_plural(list->found.count[s], "sample", "samples"));
         for (int k = 1; k < list->importer->kind_count; k++) {
             report_missing(list, s, first, k);
         }

@@ -2,6 +2,7 @@
 #include "data/importer.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/data/augmentation.h>
 #include <sigmatic/data/input.h>
 #include <sigmatic/io/image.h>
@@ -163,8 +164,8 @@ sm_status sm_import_read_map(const sm_import *import, const char *path, int bits
 {
     sm_status status = sm_image_read(path, SM_IMAGE_KEEP_INDICES, map);
     if (status == SM_OK && (map->channels != 1 || map->bits != bits)) {
-        status = sm_fail(SM_ERR_INPUT, "%s: %d channel%s of %d bits, expected 1 of %d", path, map->channels,
-                         map->channels > 1 ? "s" : "", map->bits, bits);
+        status = sm_fail(SM_ERR_INPUT, "%s: %d %s of %d bits, expected 1 of %d", path, map->channels,
+                         sm_plural(map->channels, "channel", "channels"), map->bits, bits);
     }
     return status == SM_OK ? sm_import_check_size(import, path, map->height, map->width) : status;
 }

@@ -5,6 +5,7 @@
 #include "data/importer.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/data/cityscapes.h>
 #include <sigmatic/io/file.h>
 
@@ -110,8 +111,8 @@ static sm_status list_part(const char *root, const char *part, int64_t validatio
     }
     SM_TRY(list_names(folders[IMAGE], &names, &count));
     if (is_training && count > 0 && validation >= (int64_t)count) {
-        SM_TRY(sm_fail(SM_ERR_USAGE, "--validation %lld: %s has only %zu images, and some have to be left for training",
-                       (long long)validation, folders[IMAGE], count));
+        SM_TRY(sm_fail(SM_ERR_USAGE, "--validation %lld: %s has only %zu %s, and some have to be left for training",
+                       (long long)validation, folders[IMAGE], count, sm_plural((int64_t)count, "image", "images")));
     }
     for (int pass = 0; pass < (is_training ? 2 : 1); pass++) {
         for (size_t i = 0; i < count; i++) {

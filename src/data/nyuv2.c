@@ -7,6 +7,7 @@
 
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/io/h5.h>
 
@@ -94,8 +95,8 @@ static sm_status check_names(const mat *m)
     size_t count = 0;
     SM_TRY(sm_h5_read_cell_texts(m->file, "/names", &names, &count));
     if (count != SM_NYUV2_LABELS) {
-        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: /names: %zu names of labels, expected %d", sm_h5_path(m->file), count,
-                       SM_NYUV2_LABELS));
+        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: /names: %zu %s of labels, expected %d", sm_h5_path(m->file), count,
+                       sm_plural((int64_t)count, "name", "names"), SM_NYUV2_LABELS));
     }
     for (size_t i = 0; i < count; i++) {
         int class = sm_nyuv2_40_of_label[i];
@@ -164,8 +165,8 @@ static sm_status list_images(const char *root, sm_import_list *list)
     } else {
         sm_nyuv2_official_split(split_of, m.count);
         if (m.count != SM_NYUV2_IMAGES) {
-            sm_log_info("%s: %zu images, the official split is of %d: all are train; --split FILE says otherwise", root,
-                        m.count, SM_NYUV2_IMAGES);
+            sm_log_info("%s: %zu %s, the official split is of %d: all are train; --split FILE says otherwise", root,
+                        m.count, sm_plural((int64_t)m.count, "image", "images"), SM_NYUV2_IMAGES);
         }
     }
     for (int s = 0; s < SM_NYUV2_SPLITS; s++) {

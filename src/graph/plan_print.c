@@ -1,5 +1,6 @@
 #include "graph/plan_internal.h"
 
+#include <sigmatic/base/plural.h>
 #include <string.h>
 
 /* What an op's passes compute with; NULL where there is no such call. */
@@ -103,8 +104,9 @@ static plan_totals totals_of(const sm_plan *plan)
 static void print_totals(const sm_plan *plan, FILE *file)
 {
     plan_totals totals = totals_of(plan);
-    fprintf(file, "\nparameters: %zu trained, %zu frozen, in %d tensors\n", totals.trained, totals.frozen,
-            plan->graph->parameters->parameters.count);
+    int tensors = plan->graph->parameters->parameters.count;
+    fprintf(file, "\nparameters: %zu trained, %zu frozen, in %d %s\n", totals.trained, totals.frozen, tensors,
+            sm_plural(tensors, "tensor", "tensors"));
     fprintf(file, "\nGFLOP an image: forward %.2f nominal, %.2f executed", 2e-9 * totals.forward,
             2e-9 * totals.forward_executed);
     if (plan->options.training) {

@@ -255,6 +255,8 @@ sm_status(sm_config_fail)(const sm_config *config, const char *section, const ch
     va_end(arguments);
     const sm_config_entry *e = sm_config_find(config, section, key);
     assert(e && "an undeclared key");
-    return sm_fail(SM_ERR_CONFIG, "%s: [%s] %s = %s: %s", e->value.origin ? e->value.origin : "default", section, key,
-                   e->value.text ? e->value.text : "", text);
+    const char *value = e->value.text ? e->value.text : "";
+    return e->value.origin ? sm_fail(SM_ERR_CONFIG, "%s: [%s] %s = %s: %s", e->value.origin, section, key, value, text)
+           : *value        ? sm_fail(SM_ERR_CONFIG, "[%s] %s = %s, its default: %s", section, key, value, text)
+                           : sm_fail(SM_ERR_CONFIG, "[%s] %s is not set: %s", section, key, text);
 }

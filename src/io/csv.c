@@ -1,5 +1,6 @@
 /* libcsv finds the cells and says nothing of where they are: the file is handed to it line by line, which tells on which
  * line a row began. */
+#include <sigmatic/base/plural.h>
 #include <sigmatic/io/csv.h>
 
 #include <sigmatic/base/memory.h>
@@ -82,8 +83,8 @@ static void take_row(int end, void *context)
         b->columns = b->in_row;
         b->status = check_header(b);
     } else if (b->status == SM_OK && b->in_row != b->columns) {
-        b->status = sm_fail(SM_ERR_INPUT, "%s:%zu: a row of %zu cell%s, expected %zu as in the header", b->path,
-                            b->row_line, b->in_row, b->in_row == 1 ? "" : "s", b->columns);
+        b->status = sm_fail(SM_ERR_INPUT, "%s:%zu: a row of %zu %s, expected %zu as in the header", b->path,
+                            b->row_line, b->in_row, sm_plural((int64_t)b->in_row, "cell", "cells"), b->columns);
     }
     if (b->row_count == b->row_room) {
         b->row_room = b->row_room ? 2 * b->row_room : 64;

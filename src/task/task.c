@@ -1,3 +1,4 @@
+#include <sigmatic/base/plural.h>
 #include <sigmatic/task/task.h>
 
 #include "task/loss.h"
@@ -68,8 +69,8 @@ static sm_status read_class_weights(const sm_config *config, const char *section
                               task->kind->name);
     }
     if (count != (size_t)task->channels) {
-        return sm_config_fail(config, section, "class_weights", "expected %d numbers, one a class; found %zu",
-                              task->channels, count);
+        return sm_config_fail(config, section, "class_weights", "expected %d %s, one a class; found %zu",
+                              task->channels, sm_plural(task->channels, "number", "numbers"), count);
     }
     task->class_weights = sm_alloc(count * sizeof *task->class_weights);
     for (size_t c = 0; c < count; c++) {
@@ -144,7 +145,9 @@ static char *list_rows(const char *name)
     for (int k = 0; sm_task_kinds[k]; k++) {
         const sm_task_kind *kind = sm_task_kinds[k];
         if (strcmp(kind->name, name) == 0) {
-            char *count = kind->components > 0 ? sm_format("%d value(s)", kind->components) : sm_strdup("values");
+            char *count = kind->components > 0
+                              ? sm_format("%d %s", kind->components, sm_plural(kind->components, "value", "values"))
+                              : sm_strdup("values");
             char *longer = sm_format("%s%stype '%s', %s a %s, %s%s", list, *list ? ", or " : "",
                                      sm_target_type_names[kind->learns], count, sm_scope_names[kind->scope],
                                      kind->scaling == SM_SCALINGS ? "any scaling" : "scaling ",
@@ -157,20 +160,29 @@ static char *list_rows(const char *name)
     return list;
 }
 
-static sm_status fail_no_target(const sm_task *task, const char *name, const sm_target *const *targets,
-                                int target_count)
+/* \param standard  of the kind, NULL: none; of a config that names no target */
+static sm_status fail_no_target(const sm_config *config, const char *section, const sm_task *task, const char *standard,
+                                const sm_target *const *targets, int target_count)
 {
+    const char *wanted = sm_config_text_of(config, section, "target");
+    const char *kind = sm_config_text_of(config, section, "kind");
     char *found = sm_strdup(target_count > 0 ? "" : "none");
     for (int t = 0; t < target_count; t++) {
         char *longer = sm_format("%s%s%s", found, t > 0 ? ", " : "", targets[t]->name);
         sm_free(found);
         found = longer;
     }
+    char *missing = standard ? sm_format("'%s', nor one of the task's name", standard) : sm_strdup("one of its name");
+    static const char another[] = "an array of another name is a target if it has an attribute 'type'";
     sm_status status =
-        sm_fail(SM_ERR_INPUT,
-                "task '%s' learns the target '%s', which no dataset file has; there are: %s (an array of another name "
-                "is a target if it has an attribute 'type')",
-                task->name, name, found);
+        *wanted
+            ? sm_fail(SM_ERR_INPUT, "task '%s' learns the target '%s', which no dataset file has; there are: %s (%s)",
+                      task->name, wanted, found, another)
+            : sm_fail(SM_ERR_INPUT,
+                      "task '%s' of kind %s names no target, and no dataset file has %s that fits; expected [%s] "
+                      "target = one of: %s (%s)",
+                      task->name, kind, missing, section, found, another);
+    sm_free(missing);
     sm_free(found);
     return status;
 }
@@ -178,14 +190,33 @@ static sm_status fail_no_target(const sm_task *task, const char *name, const sm_
 static sm_status fail_other_target(const sm_task *task, const char *kind, const sm_target *found)
 {
     char *rows = list_rows(kind);
-    sm_status status =
-        sm_fail(SM_ERR_INPUT,
-                "task '%s' of kind %s learns '%s': expected a target of %s; but it is of type '%s', %d "
-                "value(s) a %s, scaling '%s'",
-                task->name, kind, found->name, rows, sm_target_type_names[found->type], found->components,
-                sm_scope_names[found->scope], sm_target_scaling_names[found->scaling]);
+    sm_status status = sm_fail(SM_ERR_INPUT,
+                               "task '%s' of kind %s learns '%s': expected a target of %s; but it is of type '%s', %d "
+                               "%s a %s, scaling '%s'",
+                               task->name, kind, found->name, rows, sm_target_type_names[found->type],
+                               found->components, sm_plural(found->components, "value", "values"),
+                               sm_scope_names[found->scope], sm_target_scaling_names[found->scaling]);
     sm_free(rows);
     return status;
+}
+
+static const sm_target *target_of_name(const sm_target *const *targets, int target_count, const char *name)
+{
+    for (int t = 0; t < target_count; t++) {
+        if (strcmp(targets[t]->name, name) == 0) {
+            return targets[t];
+        }
+    }
+    return NULL;
+}
+
+/* \return what a task learns that names no target: the standard one of its kind, else the one of its own name if it fits */
+static const sm_target *default_target(const char *kind, const char *standard, const char *task,
+                                       const sm_target *const *targets, int target_count)
+{
+    const sm_target *found = standard ? target_of_name(targets, target_count, standard) : NULL;
+    const sm_target *own = target_of_name(targets, target_count, task);
+    return found ? found : own && find_row(kind, own) ? own : NULL;
 }
 
 /* Fills in kind and target. \param targets  NULL: there is no dataset */
@@ -194,16 +225,11 @@ static sm_status find_target(const sm_config *config, const char *section, const
 {
     const char *kind = sm_config_text_of(config, section, "kind");
     const char *wanted = sm_config_text_of(config, section, "target");
-    const char *name = *wanted ? wanted : sm_task_kind_find(kind)->target;
-    const sm_target *found = NULL;
-    if (!name) {
-        return sm_config_fail(config, section, "target", "kind = %s has no target of its own: expected the name of one",
-                              kind);
-    }
-    for (int t = 0; t < target_count; t++) {
-        found = strcmp(targets[t]->name, name) == 0 ? targets[t] : found;
-    }
+    const char *standard_name = sm_task_kind_find(kind)->target;
+    const sm_target *found = *wanted ? target_of_name(targets, target_count, wanted)
+                                     : default_target(kind, standard_name, task->name, targets, target_count);
     if (!targets) {
+        const char *name = *wanted ? wanted : standard_name ? standard_name : task->name;
         const sm_target *standard = sm_standard_target(name);
         const sm_task_kind *row = standard ? find_row(kind, standard) : NULL;
         task->kind = row ? row : sm_task_kind_find(kind);
@@ -211,7 +237,7 @@ static sm_status find_target(const sm_config *config, const char *section, const
         return SM_OK;
     }
     if (!found) {
-        return fail_no_target(task, name, targets, target_count);
+        return fail_no_target(config, section, task, standard_name, targets, target_count);
     }
     task->kind = find_row(kind, found);
     if (!task->kind) {

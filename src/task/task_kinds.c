@@ -30,9 +30,8 @@ const sm_key sm_task_keys[] = {
     {"task.NAME", "kind", SM_KEY_CHOICE, NULL, 0, 0, kind_names, NULL,
      "what the task predicts (README, What can be learnt)"},
     {"task.NAME", "target", SM_KEY_TEXT, "", 0, 0, NULL, NULL,
-     "array of the dataset that it learns; empty = its kind's: semantic, instance, disparity, normal; depth in metres "
-     "is "
-     "depth with target = depth"},
+     "array of the dataset that it learns; empty = its kind's (semantic, instance, disparity, normal), else the one "
+     "called as the task, if it fits; beside a disparity, depth in metres is target = depth"},
     {"task.NAME", "loss", SM_KEY_CHOICE, "auto", 0, 0, "auto|cross_entropy|binary_cross_entropy|l1|l2|huber|cosine",
      NULL,
      "auto = cross_entropy of classes, binary_cross_entropy of labels, cosine of normals, l1 of the others; real "

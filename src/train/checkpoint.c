@@ -1,6 +1,7 @@
 #include <sigmatic/base/checksum.h>
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/base/version.h>
 #include <sigmatic/comm/stall.h>
 #include <sigmatic/io/file.h>
@@ -143,9 +144,10 @@ static sm_status match_one(sm_h5 *file, const char *object, const sm_slice *slic
     SM_TRY(sm_h5_query(file, object, &info));
     if (!has_shape(&info, slice)) {
         SM_TRY(sm_fail(SM_ERR_INPUT,
-                       "%s: %s has %zu numbers, or in another shape than the configured network's %zu: a checkpoint of "
+                       "%s: %s has %zu %s, or in another shape than the configured network's %zu: a checkpoint of "
                        "another model",
-                       sm_h5_path(file), object, info.count, slice->count));
+                       sm_h5_path(file), object, info.count, sm_plural((int64_t)info.count, "number", "numbers"),
+                       slice->count));
     }
 done:
     return status;
@@ -308,10 +310,12 @@ static sm_status check_count(const sm_h5 *file, const sm_session *session)
     for (size_t i = 0; status == SM_OK && i < found; i++) {
         if (!sm_slices_find(&session->parameters->parameters, names[i]) &&
             !sm_slices_find(&session->parameters->buffers, names[i])) {
-            status = sm_fail(SM_ERR_INPUT,
-                             "%s: holds /model/%s (%zu tensors), which the configured network (%zu tensors) does not "
-                             "have: a checkpoint of another model",
-                             sm_h5_path(file), names[i], found, expected);
+            status = sm_fail(
+                SM_ERR_INPUT,
+                "%s: holds /model/%s (%zu %s), which the configured network (%zu %s) does not have: a checkpoint "
+                "of another model",
+                sm_h5_path(file), names[i], found, sm_plural((int64_t)found, "tensor", "tensors"), expected,
+                sm_plural((int64_t)expected, "tensor", "tensors"));
         }
     }
     sm_free(names);
@@ -497,7 +501,7 @@ static sm_status load_pretrained_file(sm_session *session, const char *path)
     if (2 * loaded < wanted) {
         sm_log_warning("pretrained: %s fits badly, most tensors have other names or shapes", path);
     }
-    sm_log_info("pretrained: %d of %d tensors from %s", loaded, wanted, path);
+    sm_log_info("pretrained: %d of %d %s from %s", loaded, wanted, sm_plural(wanted, "tensor", "tensors"), path);
 done:
     sm_h5_close(file);
     return status;

@@ -1,4 +1,5 @@
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/base/timer.h>
 #include <sigmatic/comm/stall.h>
 #include <sigmatic/train/evaluator.h>
@@ -18,8 +19,8 @@ static sm_status check_classes(const sm_task *task, const sm_dataset *dataset)
         return SM_OK;
     }
     if (found->count != learnt->count) {
-        return sm_fail(SM_ERR_INPUT, "the evaluated dataset has %d classes of '%s', the training set %d", found->count,
-                       target->name, learnt->count);
+        return sm_fail(SM_ERR_INPUT, "the evaluated dataset has %d %s of '%s', the training set %d", found->count,
+                       sm_plural(found->count, "class", "classes"), target->name, learnt->count);
     }
     for (int c = 0; c < found->count; c++) {
         if (strcmp(found->names[c], learnt->names[c]) != 0) {
@@ -154,8 +155,8 @@ static sm_status run_batches(sm_evaluator *e, const sm_evaluation *evaluation, s
             break;
         }
         if (v.stop) {
-            return sm_fail(SM_PREEMPTED, "asked to stop after %lld of %lld batches of the evaluation",
-                           (long long)batches, (long long)e->batches);
+            return sm_fail(SM_PREEMPTED, "asked to stop after %lld of %lld %s of the evaluation", (long long)batches,
+                           (long long)e->batches, sm_plural(e->batches, "batch", "batches"));
         }
         const sm_batch *batch = NULL;
         if (status == SM_OK) { /* a rank that failed goes on voting */

@@ -1,5 +1,6 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/train/checkpoint.h>
 
@@ -267,7 +268,8 @@ sm_status sm_run_folder_latest(sm_run_folder *folder, char **path)
         }
     }
     if (count > 0 && !*path) {
-        SM_TRY(sm_fail(SM_ERR_INPUT, "%s/checkpoints: none of the %zu checkpoints can be read", folder->path, count));
+        SM_TRY(sm_fail(SM_ERR_INPUT, "%s/checkpoints: none of the %zu %s can be read", folder->path, count,
+                       sm_plural((int64_t)count, "checkpoint", "checkpoints")));
     }
 done:
     sm_free(files);

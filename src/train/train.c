@@ -1,5 +1,6 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/comm/stall.h>
 #include <sigmatic/train/stop_signal.h>
 #include <sigmatic/train/train.h>
@@ -27,8 +28,8 @@ static sm_status close_folder(sm_training *t, sm_status status)
 static void summarise(const sm_training *t)
 {
     if (t->trainer->skipped > 0) {
-        sm_log_warning("%lld of %lld steps were skipped: non-finite losses or gradients",
-                       (long long)t->trainer->skipped, (long long)t->trainer->step);
+        sm_log_warning("%lld of %lld %s skipped: non-finite losses or gradients", (long long)t->trainer->skipped,
+                       (long long)t->trainer->step, sm_plural(t->trainer->step, "step was", "steps were"));
     }
     if (t->first_step < t->steps) {
         sm_progress_summary(t->progress);
@@ -40,8 +41,9 @@ static sm_status write_trace(const sm_training *t)
     const sm_train_options *options = t->options;
     sm_status status = sm_trace_write(t->trace, t->comm, options->trace);
     if (status == SM_OK && options->trace_first > t->steps) {
-        sm_log_warning("--trace: the run has %lld steps, none of %lld to %lld: an empty timeline", (long long)t->steps,
-                       (long long)options->trace_first, (long long)options->trace_last);
+        sm_log_warning("--trace: the run has %lld %s, none of %lld to %lld: an empty timeline", (long long)t->steps,
+                       sm_plural(t->steps, "step", "steps"), (long long)options->trace_first,
+                       (long long)options->trace_last);
     } else if (status == SM_OK) {
         sm_log_info("timeline of steps %lld to %lld: %s", (long long)options->trace_first,
                     (long long)options->trace_last, options->trace);

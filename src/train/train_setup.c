@@ -1,5 +1,6 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/comm/stall.h>
 #include <sigmatic/data/data_options.h>
 #include <sigmatic/data/sampler.h>
@@ -97,13 +98,16 @@ static sm_status print_plan_json(const sm_training *t)
 
 static void print_plan_text(const sm_training *t)
 {
-    printf("training plan, %d x %d images, %d of a global batch of %d on each of %d ranks, %d threads\n\n",
+    int size = sm_comm_size(t->comm), threads = t->session->settings.threads;
+    int64_t samples = sm_dataset_count(t->train);
+    printf("training plan, %d x %d images, %d of a global batch of %d on %s%d %s, %d %s\n\n",
            t->loader_options.input.height, t->loader_options.input.width, sm_loader_capacity(&t->loader_options),
-           t->session->settings.batch, sm_comm_size(t->comm), t->session->settings.threads);
+           t->session->settings.batch, size > 1 ? "each of " : "", size, sm_plural(size, "rank", "ranks"), threads,
+           sm_plural(threads, "thread", "threads"));
     sm_plan_print(t->trainer->engine->plan, stdout);
     sm_memory_table_print(&t->memory, stdout);
-    printf("\n%lld training samples (%s), %lld steps\n", (long long)sm_dataset_count(t->train),
-           sm_dataset_fingerprint(t->train), (long long)t->steps);
+    printf("\n%lld training %s (%s), %lld %s\n", (long long)samples, sm_plural(samples, "sample", "samples"),
+           sm_dataset_fingerprint(t->train), (long long)t->steps, sm_plural(t->steps, "step", "steps"));
 }
 
 static sm_status print_plan(const sm_training *t)

@@ -1,5 +1,6 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/base/timer.h>
 #include <sigmatic/comm/stall.h>
 #include <sigmatic/io/file.h>
@@ -187,10 +188,15 @@ static void announce(const sm_training *t)
                     (long long)t->steps, settings->steps > 0 ? "steps" : "epochs");
         return;
     }
-    sm_log_info("%d rank%s x %d thread%s, %lld samples, global batch %d, steps %lld to %lld, folder %s", size,
-                size > 1 ? "s" : "", settings->threads, settings->threads > 1 ? "s" : "",
-                (long long)sm_dataset_count(t->train), settings->batch, (long long)t->first_step + 1,
-                (long long)t->steps, settings->folder);
+    int64_t samples = sm_dataset_count(t->train);
+    sm_log_info("%d %s x %d %s, %lld %s, global batch %d, steps %lld to %lld, folder %s", size,
+                sm_plural(size, "rank", "ranks"), settings->threads, sm_plural(settings->threads, "thread", "threads"),
+                (long long)samples, sm_plural(samples, "sample", "samples"), settings->batch,
+                (long long)t->first_step + 1, (long long)t->steps, settings->folder);
+    if (settings->batch > samples) {
+        sm_log_info("run.batch = %d is more than the training split has: every step is an epoch of %lld %s",
+                    settings->batch, (long long)samples, sm_plural(samples, "sample", "samples"));
+    }
 }
 
 /* Only when nothing can refuse the start any more: what an earlier run left is not lost to a wrong path. */

@@ -1,5 +1,6 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/base/timer.h>
 #include <sigmatic/comm/stall.h>
 #include <sigmatic/train/checkpoint.h>
@@ -78,12 +79,12 @@ static sm_status check_that_it_learns(sm_training *t)
     t->judged_step = step;
     t->judged_applied = applied;
     if (is_idle) {
-        return sm_fail(SM_ERR_NUMERIC, "nothing is learnt: all of the last %lld steps were skipped; %s",
-                       (long long)made, t->skipped);
+        return sm_fail(SM_ERR_NUMERIC, "nothing is learnt: the last %lld %s skipped; %s", (long long)made,
+                       sm_plural(made, "step was", "steps were"), t->skipped);
     }
     if (step > 0 && applied == 0) {
-        return sm_fail(SM_ERR_NUMERIC, "nothing was learnt: all %lld steps were skipped for non-finite numbers",
-                       (long long)step);
+        return sm_fail(SM_ERR_NUMERIC, "nothing was learnt: %lld %s skipped for non-finite numbers, none was applied",
+                       (long long)step, sm_plural(step, "step was", "steps were"));
     }
     return SM_OK;
 }
@@ -126,8 +127,9 @@ static sm_status evaluate(sm_training *t)
         return save_before_failing(t, status);
     }
     if (t->evaluator) {
-        sm_log_result("evaluation after step %lld (%lld samples, %.1f s)", (long long)t->trainer->step,
-                      (long long)sm_dataset_count(t->validation), sm_seconds() - begin);
+        int64_t samples = sm_dataset_count(t->validation);
+        sm_log_result("evaluation after step %lld (%lld %s, %.1f s)", (long long)t->trainer->step, (long long)samples,
+                      sm_plural(samples, "sample", "samples"), sm_seconds() - begin);
         sm_evaluator_report(t->evaluator, t->values, NULL);
         status = keep_evaluation(t);
     }
