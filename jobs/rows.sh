@@ -38,7 +38,7 @@ rows_arguments() {
         esac
         shift
     done
-    [ -n "$list" ] || { echo "usage: CONFIG LIST [--folder FOLDER] [--set SECTION.KEY=VALUE]..." >&2 && return 2; }
+    [ -n "$list" ] || { echo "usage: array.sbatch CONFIG LIST [--folder FOLDER] [--set SECTION.KEY=VALUE]..." >&2 && return 2; }
     for file in "$config" "$list"; do
         [ -f "$file" ] && [ -r "$file" ] || { echo "$file: no such file, or not readable" >&2 && return 2; }
     done

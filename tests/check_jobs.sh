@@ -57,7 +57,7 @@ bad_list() { # LIST MESSAGE...
     same "$(sed 's/^bad.txt:*//' err)" "$(printf '%s\n' "$@")" || return
     same "$(find . | sort)" "$before"
 }
-: >out >err >bad.txt >said
+touch out err bad.txt said
 expect 'an empty list' bad_list '# nothing\n\n' ' no run in it'
 expect 'a word without a value, the others are read on' bad_list 'run.seed=1\nhello\nrun.seed=2 x=3\n' \
     '2: "hello" is not of the form SECTION.KEY=VALUE' '3: "x=3" is not of the form SECTION.KEY=VALUE'

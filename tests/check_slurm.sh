@@ -12,7 +12,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 program=$(realpath "${1:-$top/build/current/sigmatic}")
 python=${PYTHON:-$(for p in python3 /usr/bin/python3; do $p -c 'import h5py' 2>/dev/null && echo $p && break; done)}
 port=${SLURM_CHECK_PORT:-16817}
-steps=${STEPS:-600}
+steps=${STEPS:-400}
 
 # ---- what must be there -----------------------------------------------------------------------------------------------
 missing=
@@ -207,6 +207,10 @@ scancel --batch --signal=USR1 "$job"
 wait_for 60 "job $job is queued for the third time" state_is "$job" PENDING
 say 'pre-empted while starting: queued again'
 
+wrong=$(sbatch --parsable -N 1 --ntasks-per-node=1 -c 1 "$top/jobs/train.sbatch" small.ini --set run.stpes=5 --set run.folder=other) || fail 'sbatch'
+jobs+=("$wrong")
+by_mpirun=$(LAUNCHER=mpirun sbatch --parsable -N 2 --ntasks-per-node=1 -c 1 "$top/jobs/train.sbatch" small.ini --set run.folder=mpirun --set run.steps=5) || fail 'sbatch'
+jobs+=("$by_mpirun")
 wait_for 300 "job $job ends" ended "$job"
 expect 'state of the job' "$(field "$job" JobState)" COMPLETED
 expect 'exit code' "$(field "$job" ExitCode)" 0:0
@@ -223,15 +227,10 @@ END
 expect 'steps in the run log, each once' "$rows" "$steps"
 [ -f "run/checkpoints/$(printf 'step-%08d.h5' "$steps")" ] || fail "no checkpoint of step $steps"
 
-wrong=$(sbatch --parsable -N 1 --ntasks-per-node=1 -c 1 "$top/jobs/train.sbatch" small.ini --set run.stpes=5 --set run.folder=other) || fail 'sbatch'
-jobs+=("$wrong")
 wait_for 60 "job $wrong ends" ended "$wrong"
 expect 'state of a job with a wrong key' "$(field "$wrong" JobState)" FAILED
 expect 'its exit code' "$(field "$wrong" ExitCode)" 2:0
 expect 'its restarts' "$(field "$wrong" Restarts)" 0
-
-by_mpirun=$(LAUNCHER=mpirun sbatch --parsable -N 2 --ntasks-per-node=1 -c 1 "$top/jobs/train.sbatch" small.ini --set run.folder=mpirun --set run.steps=5) || fail 'sbatch'
-jobs+=("$by_mpirun")
 
 # ---- an array -----------------------------------------------------------------------------------------------------------
 submit() { "$top/jobs/submit.sh" --parsable "$@" 2>said; }
@@ -254,7 +253,7 @@ submit "$top/jobs/array.sbatch" small.ini bad.txt && fail 'a list with bad lines
 expect 'what is said of a list with bad lines' "$(cut -d: -f1,2 said | tr '\n' ' ')" 'bad.txt:2 bad.txt:3 '
 [ ! -e runs ] || fail 'a list with bad lines leaves something behind'
 
-long=300
+long=200
 one_thread=(--set distributed.threads=1) # -c 2 spreads the runs over the nodes; the cores are fewer than that
 cat >sweep.txt <<END
 run.seed={1,2} run.steps=$long checkpoint.interval=20    ; these two are disturbed
@@ -266,6 +265,7 @@ array=$(submit -n 1 -c 2 --time=10 "$top/jobs/array.sbatch" small.ini sweep.txt 
 jobs+=("$array")
 wait_for 90 'run 1 of the array trains' run_trains "${array}_1" "$killed_run"
 wait_for 90 'run 2 of the array trains' run_trains "${array}_2" "$moved_run"
+wait_for 60 "job $by_mpirun ends" ended "$by_mpirun"
 killed=$(task_of "$array" 1) moved=$(task_of "$array" 2)
 kill -9 "$(process_of "$killed_run")"
 wait_for 60 'the killed run ends' ended "$killed"
@@ -292,7 +292,7 @@ evaluate=$(submit -N 2 --ntasks-per-node=1 "$top/jobs/evaluate.sbatch" runs/swee
 scaling=$(submit -N 2 --ntasks-per-node=1 "$top/jobs/scaling.sbatch" --backbone resnet18 --multiplier 0.1 --height 32 --width 64 \
     --steps 1 --warmup 0) || fail "submit.sh: $(cat said)"
 jobs+=("$evaluate" "$scaling")
-for job in "$by_mpirun" "$evaluate" "$scaling"; do
+for job in "$evaluate" "$scaling"; do
     wait_for 60 "job $job ends" ended "$job"
 done
 expect 'state of a job started by mpirun' "$(field "$by_mpirun" JobState)" COMPLETED
