@@ -127,6 +127,8 @@ variant no_length '/^steps/d'
 variant no_task '/^\[task/,$d'
 variant no_data '/^train/d'
 variant includes '1i include = nowhere.ini'
+variant ring '1i include = ./ring.ini'
+variant no_kind '/^kind = depth/d'
 variant former_word 's/^batch = 4/batch = 4\nprecision = fp32/'
 printf 'folder = run\n' >no_section.ini
 
@@ -163,6 +165,9 @@ refuse "[run] steps" "epochs" -- train no_length.ini --overwrite
 refuse "[task.NAME]" -- train no_task.ini --overwrite
 refuse "[data] train" "required" -- train no_data.ini --overwrite
 refuse "includes.ini:1" "nowhere.ini" -- train includes.ini
+refuse "ring.ini:1" "includes itself" -- train ring.ini
+refuse "no_kind.ini:12" "[task.depth] kind is required" -- train no_kind.ini
+refuse "'bacth'" "run.batch" -- train --help-config bacth
 refuse "former_word.ini:4" "[run] precision" "fp32 is now called high" -- train former_word.ini --overwrite
 refuse "exact is now called highest" "--set" -- eval $checkpoint --set run.precision=exact
 refuse "no_section.ini:1" -- train no_section.ini

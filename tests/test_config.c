@@ -318,10 +318,22 @@ static void set_overrides_and_checks_like_a_file(void)
     CU_ASSERT(sm_config_fail(config, "task.semantic", "kind", "no") == SM_ERR_CONFIG);
     SM_TEST_MESSAGE("text:2: [task.semantic] kind = semantic: no");
     CU_ASSERT(sm_config_check(config) == SM_ERR_CONFIG);
-    SM_TEST_MESSAGE("[run] folder is required (where the run is kept): expected a path");
+    SM_TEST_MESSAGE("text: [run] folder is required (where the run is kept): expected a path");
     SM_TEST_OK(sm_config_set(config, "run.folder=x"));
     CU_ASSERT(sm_config_check(config) == SM_ERR_CONFIG);
-    SM_TEST_MESSAGE("[task.depth] kind is required (what is learnt): expected one of semantic|depth");
+    SM_TEST_MESSAGE("--set: [task.depth] kind is required (what is learnt): expected one of semantic|depth");
+    sm_config_free(config);
+    config = fresh();
+    SM_TEST_OK(sm_config_read_text(config, "text", "[run]\nfolder = x\n[task.semantic]\nkind = semantic\n"));
+    SM_TEST_OK(sm_config_set(config, "task.semantc.weight=1"));
+    CU_ASSERT(sm_config_check(config) == SM_ERR_CONFIG);
+    SM_TEST_MESSAGE("--set: [task.semantc] kind is required");
+    SM_TEST_MESSAGE("; or did you mean [task.semantic]?");
+    sm_config_free(config);
+    config = fresh();
+    SM_TEST_OK(sm_config_read_text(config, "text", "[run]\nfolder = x\n[task.a1]\n[task.a2]\nkind = depth\n"));
+    CU_ASSERT(sm_config_check(config) == SM_ERR_CONFIG);
+    SM_TEST_MESSAGE("text:3: [task.a1] kind is required (what is learnt): expected one of semantic|depth");
     sm_config_free(config);
 
     refuses_set("run.epochs", "'run.epochs': expected section.key=value");

@@ -260,11 +260,7 @@ static sm_status read_description(folder_description *d)
 {
     sm_status status = SM_OK;
     SM_TRY(sm_config_read(d->config, d->describe));
-    if (sm_config_check(d->config) != SM_OK) {
-        char *message = sm_strdup(sm_error_message());
-        status = sm_fail(SM_ERR_CONFIG, "%s: %s", d->describe, message);
-        sm_free(message);
-    }
+    SM_TRY(sm_config_check(d->config));
 done:
     return status;
 }

@@ -3,6 +3,7 @@
 #include "io/config_private.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/nearest.h>
 
 #include <assert.h>
 #include <ctype.h>
@@ -117,6 +118,7 @@ void sm_config_free(sm_config *config)
     for (size_t i = 0; i < config->entry_count; i++) {
         sm_config_value_clear(&config->entries[i].value);
         sm_free(config->entries[i].section);
+        sm_free(config->entries[i].begun);
     }
     for (size_t i = 0; i < config->instance_count; i++) {
         sm_free(config->instances[i]);
@@ -125,7 +127,22 @@ void sm_config_free(sm_config *config)
     sm_free(config->former);
     sm_free(config->entries);
     sm_free(config->instances);
+    sm_free(config->source);
     sm_free(config);
+}
+
+/* The instance that was meant by one which --set made: another of its family. */
+static const char *meant_instance(const sm_config *config, const sm_config_entry *e)
+{
+    sm_nearest nearest = {.wanted = e->section};
+    size_t family = strcspn(e->section, ".") + 1;
+    for (size_t i = 0; i < config->instance_count && e->begun && strcmp(e->begun, "--set") == 0; i++) {
+        const char *other = config->instances[i];
+        if (strncmp(other, e->section, family) == 0 && strcmp(other, e->section) != 0) {
+            sm_nearest_consider(&nearest, other);
+        }
+    }
+    return nearest.best;
 }
 
 sm_status sm_config_check(const sm_config *config)
@@ -134,8 +151,11 @@ sm_status sm_config_check(const sm_config *config)
         const sm_config_entry *e = &config->entries[i];
         if (!e->value.text) {
             sm_config_reason why;
-            return sm_fail(SM_ERR_CONFIG, "[%s] %s is required (%s): %s", e->section, e->key->name,
-                           e->key->help ? e->key->help : "no default", sm_config_allowed(e->key, &why));
+            const char *place = e->begun ? e->begun : config->source, *meant = meant_instance(config, e);
+            return sm_fail(SM_ERR_CONFIG, "%s%s[%s] %s is required (%s): %s%s%s%s", place ? place : "",
+                           place ? ": " : "", e->section, e->key->name, e->key->help ? e->key->help : "no default",
+                           sm_config_allowed(e->key, &why), meant ? "; or did you mean [" : "", meant ? meant : "",
+                           meant ? "]?" : "");
         }
     }
     return SM_OK;

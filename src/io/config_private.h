@@ -26,6 +26,7 @@ typedef struct sm_config_value {
 
 typedef struct sm_config_entry {
     char *section; /* as in the file: "task.semantic" */
+    char *begun;   /* of an instance: where its section stands first, "file:line" or "--set" */
     const sm_key *key;
     sm_config_value value;
 } sm_config_entry;
@@ -39,7 +40,8 @@ struct sm_config {
     size_t entry_count;
     char **instances; /* full names of the sections made from templates; those of one template side by side, in order */
     size_t instance_count;
-    int files; /* given numbers so far */
+    int files;    /* given numbers so far */
+    char *source; /* the file or text that was read last, without what it includes; NULL: none */
 };
 
 /* The end of a section's declared name that stands for any identifier. */

@@ -28,7 +28,7 @@ static int same_family(const char *a, const char *b)
     return length == strcspn(b, ".") && strncmp(a, b, length) == 0;
 }
 
-static void add_instance(sm_config *config, const char *section)
+static void add_instance(sm_config *config, const char *section, sm_config_place first)
 {
     size_t at = config->instance_count++;
     config->instances = sm_realloc(config->instances, config->instance_count * sizeof *config->instances);
@@ -40,7 +40,11 @@ static void add_instance(sm_config *config, const char *section)
         config->instances[at] = config->instances[at - 1];
     }
     config->instances[at] = sm_strdup(section);
+    size_t entry = config->entry_count;
     sm_config_add_section(config, section);
+    for (; entry < config->entry_count; entry++) {
+        config->entries[entry].begun = sm_config_place_text(first);
+    }
 }
 
 /* Checks that [section] is declared; makes it if it is a new instance. */
@@ -51,7 +55,7 @@ static sm_status enter_section(sm_config *config, const char *section, sm_config
         return sm_config_unknown_section(config, section, at);
     }
     if (sm_config_is_template(declared) && !has_instance(config, section)) {
-        add_instance(config, section);
+        add_instance(config, section, at);
     }
     return SM_OK;
 }
@@ -284,8 +288,15 @@ static sm_status read_file(sm_config *config, const char *path, const char *orig
     return status;
 }
 
+static void note_source(sm_config *config, const char *name)
+{
+    sm_free(config->source);
+    config->source = sm_strdup(name);
+}
+
 sm_status sm_config_read(sm_config *config, const char *path)
 {
+    note_source(config, path);
     reading files = {0};
     sm_status status = read_file(config, path, NULL, &files);
     for (size_t i = 0; i < files.count; i++) {
@@ -298,6 +309,7 @@ sm_status sm_config_read(sm_config *config, const char *path)
 
 sm_status sm_config_read_text(sm_config *config, const char *name, const char *text)
 {
+    note_source(config, name);
     return read_text(config, name, text, NULL);
 }
 

@@ -156,13 +156,11 @@ static int is_first_with_keys(int kind)
  * them */
 static const sm_key_condition *all_conditions(void)
 {
-    enum { MOST_CONDITIONS = 160, MOST_METHODS = 32 };
-    static sm_key_condition all[MOST_CONDITIONS];
+    enum { MOST_CONDITIONS = 1024, MOST_METHODS = 64 };
+    static sm_key_condition
+        all[MOST_CONDITIONS]; /* made anew each time: a program may have registered a weighting since */
     static char methods[MOST_METHODS][128];
     int count = sizeof conditions / sizeof *conditions - 1;
-    if (all[0].section) {
-        return all;
-    }
     memcpy(all, conditions, sizeof conditions);
     for (int i = 0; sm_weighting_kinds[i]; i++) {
         assert(i < MOST_METHODS);
@@ -173,6 +171,7 @@ static const sm_key_condition *all_conditions(void)
             all[count++] = (sm_key_condition){key->section, key->name, "weighting", "method", methods[i]};
         }
     }
+    all[count] = (sm_key_condition){0};
     return all;
 }
 

@@ -70,7 +70,7 @@ sm_status sm_config_read_text(sm_config *config, const char *name, const char *t
 /** Sets "section.key=value" ("task.semantic.weight=2"); messages name --set. A new instance of a template is made if the name is new. */
 sm_status sm_config_set(sm_config *config, const char *assignment);
 
-/** SM_ERR_CONFIG naming the first required key without a value. Call before getting values. */
+/** SM_ERR_CONFIG naming the first required key without a value, the file and, of an instance, the line where its section begins. Call before getting values. */
 sm_status sm_config_check(const sm_config *config);
 
 /** \return the resolved configuration: every key with its value, readable by sm_config_read_text(), which gives the same config and the same text. Freed with sm_free(). */
