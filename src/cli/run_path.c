@@ -30,7 +30,7 @@ static char *file_in(const char *folder, const char *name)
 static int is_newer(const char *name, const char *than)
 {
     size_t length = strlen(name), other = than ? strlen(than) : 0;
-    return length > other || (length == other && strcmp(name, than) > 0);
+    return !than || length > other || (length == other && strcmp(name, than) > 0);
 }
 
 /* \return the best or newest of a folder's checkpoints, freed with sm_free(); NULL: there is none */

@@ -328,8 +328,9 @@ sm_status sm_config_set(sm_config *config, const char *assignment)
     char *dot = strrchr(name, '.');
     if (!dot || dot == name || dot[1] == '\0') {
         guess = sm_config_guess(config, name);
-        SM_TRY(sm_config_fail_at(at, "'%s': expected section.key=value%s%s%s", assignment,
-                                 guess ? ", did you mean " : "", guess ? guess : "", guess ? "=...?" : ""));
+        status = sm_config_fail_at(at, "'%s': expected section.key=value%s%s%s", assignment,
+                                   guess ? ", did you mean " : "", guess ? guess : "", guess ? "=...?" : "");
+        goto done;
     }
     *dot = '\0';
     SM_TRY(enter_section(config, name, at));
