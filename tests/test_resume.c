@@ -10,6 +10,7 @@
 #include <sigmatic/io/file.h>
 #include <sigmatic/train/arithmetic.h>
 #include <sigmatic/train/checkpoint.h>
+#include <sigmatic/train/pretrained.h>
 
 #include <hdf5.h>
 #include <math.h>
@@ -863,7 +864,7 @@ static void weights_of_the_same_name_and_shape_start_a_run(void)
     SM_TEST_OK(sm_checkpoint_load(same.session, same.trainer, path, 0));
     tiny_open(&run, test_comm, tiny_config(sets));
     float *before = tiny_copy(run.session->values, tiny_parameter_floats(&run));
-    SM_TEST_OK(sm_checkpoint_load_pretrained(run.session, path));
+    SM_TEST_OK(sm_pretrained_load(run.session, path));
     const sm_slices *slices = &run.session->parameters->parameters;
     for (int i = 0; i < slices->count; i++) {
         const sm_slice *slice = &slices->items[i],
@@ -881,7 +882,7 @@ static void weights_of_the_same_name_and_shape_start_a_run(void)
     tiny_close(&run);
     tiny_close(&same);
     tiny_open(&run, test_comm, tiny_config(wide));
-    sm_status status = sm_checkpoint_load_pretrained(run.session, path);
+    sm_status status = sm_pretrained_load(run.session, path);
     CU_ASSERT(status == SM_OK || status == SM_ERR_INPUT); /* the last layers' biases have the same shape */
     tiny_close(&run);
     sm_free(path);

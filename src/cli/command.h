@@ -33,6 +33,7 @@ sm_status command_train(command_context *context, int argc, char **argv);
 sm_status command_eval(command_context *context, int argc, char **argv);
 sm_status command_predict(command_context *context, int argc, char **argv);
 sm_status command_data(command_context *context, int argc, char **argv);
+sm_status command_weights(command_context *context, int argc, char **argv);
 sm_status command_show(command_context *context, int argc, char **argv);
 sm_status command_bench(command_context *context, int argc, char **argv);
 

@@ -21,7 +21,9 @@ const sm_key sm_model_keys[] = {
     {section, "dropout", SM_KEY_REAL, "0", 0, 0.99, NULL, NULL,
      "probability of dropping a feature before each decoder's last layer"},
     {section, "pretrained", SM_KEY_PATH, "", 0, 0, NULL, NULL,
-     "checkpoint whose parameters of the same name and shape start the training"},
+     "weights that start the training where names and shapes agree: a checkpoint, a state_dict in HDF5, or "
+     "safetensors, "
+     "with our names or those of torchvision's and timm's ResNets and torchvision's DeepLabv3"},
     {section, "freeze", SM_KEY_TEXTS, "", 0, 0, NULL, NULL,
      "name patterns of parameters that are not trained: backbone.layer1.*"},
     {section, "learning_rate_scales", SM_KEY_TEXTS, "", 0, 0, NULL, NULL, "pattern:factor pairs: backbone.*:0.1"},

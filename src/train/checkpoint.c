@@ -1,5 +1,3 @@
-#include <sigmatic/base/checksum.h>
-#include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/plural.h>
 #include <sigmatic/base/version.h>
@@ -7,6 +5,8 @@
 #include <sigmatic/io/file.h>
 #include <sigmatic/io/h5.h>
 #include <sigmatic/train/checkpoint.h>
+
+#include "train/tensor_checksum.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -29,26 +29,9 @@ static sm_status write_tensor(sm_h5 *file, const char *object, const sm_slice *s
     }
     sm_slice_export(slice, flat, values);
     SM_TRY(sm_h5_write(file, object, SM_H5_FLOAT, slice->dimensions, shape, values));
-    SM_TRY(sm_h5_write_attribute_int64(file, object, "crc32c", sm_crc32c(0, values, slice->count * sizeof *values)));
+    SM_TRY(sm_tensor_write_checksum(file, object, values, slice->count * sizeof *values));
 done:
     sm_free(values);
-    return status;
-}
-
-/* Files of others may come without. */
-static sm_status check_checksum(const sm_h5 *file, const char *object, const void *values, size_t bytes)
-{
-    sm_status status = SM_OK;
-    int64_t expected;
-    if (sm_h5_has_attribute(file, object, "crc32c")) {
-        SM_TRY(sm_h5_read_attribute_int64(file, object, "crc32c", &expected));
-        uint32_t found = sm_crc32c(0, values, bytes);
-        if (found != (uint32_t)expected) {
-            SM_TRY(sm_fail(SM_ERR_INPUT, "%s: %s is damaged: checksum %08x expected, %08x found", sm_h5_path(file),
-                           object, (unsigned)expected, (unsigned)found));
-        }
-    }
-done:
     return status;
 }
 
@@ -61,7 +44,7 @@ static sm_status read_tensor(const sm_h5 *file, const char *object, const sm_sli
         shape[d] = (size_t)slice->shape[d];
     }
     SM_TRY(sm_h5_read(file, object, SM_H5_FLOAT, slice->dimensions, shape, values));
-    SM_TRY(check_checksum(file, object, values, slice->count * sizeof *values));
+    SM_TRY(sm_tensor_check(file, object, values, slice->count * sizeof *values));
     sm_slice_import(slice, values, flat);
 done:
     sm_free(values);
@@ -105,7 +88,7 @@ static sm_status write_array(sm_h5 *file, const char *object, sm_h5_type type, s
 {
     sm_status status = SM_OK;
     SM_TRY(sm_h5_write(file, object, type, 1, &count, values));
-    SM_TRY(sm_h5_write_attribute_int64(file, object, "crc32c", sm_crc32c(0, values, count * sm_h5_type_bytes(type))));
+    SM_TRY(sm_tensor_write_checksum(file, object, values, count * sm_h5_type_bytes(type)));
 done:
     return status;
 }
@@ -114,7 +97,7 @@ static sm_status read_array(const sm_h5 *file, const char *object, sm_h5_type ty
 {
     sm_status status = SM_OK;
     SM_TRY(sm_h5_read(file, object, type, 1, &count, values));
-    SM_TRY(check_checksum(file, object, values, count * sm_h5_type_bytes(type)));
+    SM_TRY(sm_tensor_check(file, object, values, count * sm_h5_type_bytes(type)));
 done:
     return status;
 }
@@ -429,12 +412,6 @@ done:
     return status;
 }
 
-static void broadcast_network(sm_session *session)
-{
-    sm_session_broadcast(session, session->values);
-    sm_comm_broadcast(session->comm, session->buffers, session->parameters->buffers.floats * sizeof(float), 0);
-}
-
 sm_status sm_checkpoint_load(sm_session *session, sm_trainer *trainer, const char *path, int use_average)
 {
     sm_comm *comm = session->comm;
@@ -444,7 +421,7 @@ sm_status sm_checkpoint_load(sm_session *session, sm_trainer *trainer, const cha
     if (status != SM_OK) {
         return status;
     }
-    broadcast_network(session);
+    sm_session_broadcast_network(session);
     if (trainer) {
         for (int i = 0; i < trainer->update->optimizer->kind->state_count; i++) {
             sm_session_broadcast(session, trainer->update->state[i]);
@@ -463,59 +440,6 @@ sm_status sm_checkpoint_load(sm_session *session, sm_trainer *trainer, const cha
         }
     }
     return SM_OK;
-}
-
-static sm_status load_matching(const sm_h5 *file, const sm_slices *slices, float *flat, int *loaded)
-{
-    sm_status status = SM_OK;
-    for (int i = 0; i < slices->count; i++) {
-        const sm_slice *slice = &slices->items[i];
-        char object[PATH_BYTES];
-        sm_h5_info info;
-        object_of(object, "/model", slice);
-        if (slice->log_variance || !sm_h5_has_dataset(file, object)) {
-            continue;
-        }
-        SM_TRY(sm_h5_query(file, object, &info));
-        if (has_shape(&info, slice)) {
-            SM_TRY(read_tensor(file, object, slice, flat));
-            ++*loaded;
-        }
-    }
-done:
-    return status;
-}
-
-static sm_status load_pretrained_file(sm_session *session, const char *path)
-{
-    sm_status status = SM_OK;
-    sm_h5 *file = NULL;
-    int loaded = 0, wanted = sm_session_network_slices(session) + session->parameters->buffers.count;
-    SM_TRY(sm_h5_open(path, &file));
-    SM_TRY(check_format(file));
-    SM_TRY(load_matching(file, &session->parameters->parameters, session->values, &loaded));
-    SM_TRY(load_matching(file, &session->parameters->buffers, session->buffers, &loaded));
-    if (loaded == 0) {
-        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: no tensor has a name and shape of the configured network", path));
-    }
-    if (2 * loaded < wanted) {
-        sm_log_warning("pretrained: %s fits badly, most tensors have other names or shapes", path);
-    }
-    sm_log_info("pretrained: %d of %d %s from %s", loaded, wanted, sm_plural(wanted, "tensor", "tensors"), path);
-done:
-    sm_h5_close(file);
-    return status;
-}
-
-sm_status sm_checkpoint_load_pretrained(sm_session *session, const char *path)
-{
-    sm_session_wait_for_node(session);
-    sm_status status = sm_comm_rank(session->comm) == 0 ? load_pretrained_file(session, path) : SM_OK;
-    status = sm_comm_agree(session->comm, status);
-    if (status == SM_OK) {
-        broadcast_network(session);
-    }
-    return status;
 }
 
 sm_status sm_checkpoint_read_info(const char *path, sm_checkpoint_info *info)
@@ -642,7 +566,7 @@ static sm_status verify_dataset(const sm_h5 *file, const char *object)
     }
     values = sm_alloc(bytes);
     SM_TRY(sm_h5_read(file, object, info.type, info.rank, info.shape, values));
-    SM_TRY(check_checksum(file, object, values, bytes));
+    SM_TRY(sm_tensor_check(file, object, values, bytes));
 done:
     sm_free(values);
     return status;

@@ -119,6 +119,12 @@ void sm_session_broadcast(sm_session *session, float *numbers)
     }
 }
 
+void sm_session_broadcast_network(sm_session *session)
+{
+    sm_session_broadcast(session, session->values);
+    sm_comm_broadcast(session->comm, session->buffers, session->parameters->buffers.floats * sizeof(float), 0);
+}
+
 void sm_session_stop_sharing(sm_session *session)
 {
     sm_node_memory *own = sm_node_memory_new(sm_comm_self(), parameter_bytes(session));
@@ -137,8 +143,7 @@ static void initialise_parameters(sm_session *session)
         sm_slices_initialise(&session->parameters->parameters, session->settings.seed, session->values);
     }
     sm_slices_initialise(&session->parameters->buffers, session->settings.seed, session->buffers);
-    sm_session_broadcast(session, session->values);
-    sm_comm_broadcast(session->comm, session->buffers, buffer_bytes, 0);
+    sm_session_broadcast_network(session);
 }
 
 static void choose_threads(sm_session *session)

@@ -6,6 +6,7 @@
 #include <sigmatic/io/file.h>
 #include <sigmatic/train/arithmetic.h>
 #include <sigmatic/train/checkpoint.h>
+#include <sigmatic/train/pretrained.h>
 
 #include "train/training.h"
 
@@ -139,7 +140,7 @@ static sm_status load_start(sm_training *t)
             sm_log_info("nothing to resume in %s: a new run", t->session->settings.folder);
         }
         if (*pretrained) {
-            SM_TRY(sm_checkpoint_load_pretrained(t->session, pretrained));
+            SM_TRY(sm_pretrained_load(t->session, pretrained));
         }
         sm_update_start_average(t->trainer->update);
     }

@@ -9,6 +9,7 @@
 #include <sigmatic/comm/comm.h>
 #include <sigmatic/data/data_options.h>
 #include <sigmatic/train/checkpoint.h>
+#include <sigmatic/train/pretrained.h>
 #include <sigmatic/train/settings.h>
 
 #include <stdlib.h>
@@ -76,7 +77,7 @@ static void verify(const char *path)
 
 static void load_pretrained(const char *path)
 {
-    (void)sm_checkpoint_load_pretrained(session, path);
+    (void)sm_pretrained_load(session, path);
 }
 
 static void load_average(const char *path)

@@ -48,10 +48,6 @@ sm_status sm_checkpoint_task_channels(const char *path, const char *task, int *c
  * another model's, or the position that no run writes. What was loaded before a failure stays */
 sm_status sm_checkpoint_load(sm_session *session, sm_trainer *trainer, const char *path, int use_average);
 
-/** Starts from the tensors of a checkpoint whose names and shapes agree; says how many did. Collective: rank 0 reads.
- * \return the same on every rank: SM_ERR_IO; SM_ERR_INPUT if none agrees, or one that does is damaged */
-sm_status sm_checkpoint_load_pretrained(sm_session *session, const char *path);
-
 /** Tells whether a checkpoint is whole: reads every tensor of ours that has a checksum. What others put into the file does not count. Not collective.
  * \return SM_ERR_INPUT naming what is damaged; SM_ERR_IO if it cannot be opened */
 sm_status sm_checkpoint_verify(const char *path);

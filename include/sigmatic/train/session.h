@@ -81,6 +81,9 @@ void sm_session_wait_for_node(sm_session *session);
  * as that of `values`. Collective. */
 void sm_session_broadcast(sm_session *session, float *numbers);
 
+/** The same of all that a network is: parameters and running statistics. Collective. */
+void sm_session_broadcast_network(sm_session *session);
+
 /** Gives every rank parameters of its own, copies of what stood once a node. Before an engine is bound. Not collective, but
  * on all ranks or none. */
 void sm_session_stop_sharing(sm_session *session);

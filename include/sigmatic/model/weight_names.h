@@ -1,0 +1,28 @@
+/** \file
+ * What others call the parameters of our networks. Names are ours but for their beginnings: a row of the table each. */
+#ifndef SIGMATIC_MODEL_WEIGHT_NAMES_H
+#define SIGMATIC_MODEL_WEIGHT_NAMES_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A beginning of names. */
+typedef struct sm_weight_name {
+    const char *style;  /**< who names so: "sigmatic", "torchvision ResNet" */
+    const char *theirs; /**< "layer1." */
+    const char *
+        ours; /**< "backbone.layer1."; "decoders.*." stands for each decoder of a map of classes; NULL: we have no such part */
+} sm_weight_name;
+
+/** Rows of the same `theirs` do not occur; of two that make the same of ours the earlier is meant. */
+extern const sm_weight_name sm_weight_names[]; /**< ends with a NULL style */
+
+/** \param [out] rest  what follows the beginning, wrappers ("module.") passed over: the name is ours followed by this
+ * \return the row of a name of another's; NULL if there is none */
+const sm_weight_name *sm_weight_name_find(const char *name, const char **rest);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

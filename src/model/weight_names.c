@@ -1,0 +1,55 @@
+/* The names of torchvision 0.29 (models.resnet*, models.segmentation.deeplabv3_resnet*) and timm 1.0 (resnet18 to resnet152, which
+ * differ from torchvision's in nothing; with features_only there is no fc). */
+#include <sigmatic/model/weight_names.h>
+
+#include <stddef.h>
+#include <string.h>
+
+const sm_weight_name sm_weight_names[] = {
+    {"sigmatic", "backbone.", "backbone."},
+    {"sigmatic", "aspp.", "aspp."},
+    {"sigmatic", "decoders.", "decoders."},
+    {"torchvision ResNet", "conv1.", "backbone.conv1."},
+    {"torchvision ResNet", "bn1.", "backbone.bn1."},
+    {"torchvision ResNet", "layer1.", "backbone.layer1."},
+    {"torchvision ResNet", "layer2.", "backbone.layer2."},
+    {"torchvision ResNet", "layer3.", "backbone.layer3."},
+    {"torchvision ResNet", "layer4.", "backbone.layer4."},
+    {"torchvision ResNet", "fc.", NULL},
+    {"torchvision DeepLabv3", "classifier.0.", "aspp."},
+    {"torchvision DeepLabv3", "classifier.1.", "decoders.*.0."},
+    {"torchvision DeepLabv3", "classifier.2.", "decoders.*.1."},
+    {"torchvision DeepLabv3", "classifier.4.", "decoders.*.3."},
+    {"torchvision DeepLabv3", "aux_classifier.", NULL},
+    {0},
+};
+
+/* What DistributedDataParallel, torch.compile() and many training programs put before all names. */
+static const char *const wrappers[] = {"module.", "_orig_mod.", "model."};
+
+static int begins_with(const char *name, const char *beginning)
+{
+    return strncmp(name, beginning, strlen(beginning)) == 0;
+}
+
+static const char *unwrapped(const char *name)
+{
+    for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers; i++) {
+        if (begins_with(name, wrappers[i])) {
+            return unwrapped(name + strlen(wrappers[i]));
+        }
+    }
+    return name;
+}
+
+const sm_weight_name *sm_weight_name_find(const char *name, const char **rest)
+{
+    const char *bare = unwrapped(name);
+    for (const sm_weight_name *row = sm_weight_names; row->style; row++) {
+        if (begins_with(bare, row->theirs)) {
+            *rest = bare + strlen(row->theirs);
+            return row;
+        }
+    }
+    return NULL;
+}

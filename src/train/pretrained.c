@@ -1,0 +1,201 @@
+#include <sigmatic/base/memory.h>
+#include <sigmatic/model/weight_names.h>
+#include <sigmatic/train/pretrained.h>
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- names --------------------------------------------------------------------------------------------------------- */
+
+/* A tensor of the file by our names. */
+typedef struct translation {
+    const sm_weight_name *row; /* NULL: no name that we know */
+    char *ours;                /* "decoders.*.0.weight"; NULL: we have no such part */
+    int is_used;
+} translation;
+
+static translation *translate(const sm_weights_file *weights)
+{
+    translation *all = sm_alloc_zeroed((weights->count + 1) * sizeof *all);
+    for (size_t i = 0; i < weights->count; i++) {
+        const char *rest;
+        all[i].row = sm_weight_name_find(weights->tensors[i].name, &rest);
+        if (all[i].row && all[i].row->ours) {
+            all[i].ours = sm_format("%s%s", all[i].row->ours, rest);
+        }
+    }
+    return all;
+}
+
+/* \return the name with its task as '*' if that is one of a map of classes, what a network of segmentation predicts; else NULL */
+static char *name_of_any_decoder(const sm_session *session, const sm_slice *slice)
+{
+    static const char prefix[] = "decoders.";
+    const sm_task *task = slice->task >= 0 ? session->tasks[slice->task] : NULL;
+    if (!task || !sm_task_is_classification(task) || task->target->scope != SM_SCOPE_PIXEL ||
+        strncmp(slice->name, prefix, strlen(prefix)) != 0) {
+        return NULL;
+    }
+    return sm_format("%s*%s", prefix, slice->name + strlen(prefix) + strlen(task->name));
+}
+
+/* ---- matching ------------------------------------------------------------------------------------------------------ */
+
+static int has_shape(const sm_weights_tensor *tensor, const sm_slice *slice)
+{
+    int same = tensor->is_real && tensor->rank == slice->dimensions;
+    for (int d = 0; same && d < tensor->rank; d++) {
+        same = tensor->shape[d] == (size_t)slice->shape[d];
+    }
+    return same;
+}
+
+/* Of several that make the same name the one whose row stands first. */
+static void match_row(const sm_session *session, const sm_weights_file *weights, translation *translations,
+                      sm_pretrained_row *row)
+{
+    char *any = name_of_any_decoder(session, row->slice);
+    const translation *best = NULL;
+    for (size_t i = 0; i < weights->count; i++) {
+        const translation *t = &translations[i];
+        if (t->ours && (strcmp(t->ours, row->slice->name) == 0 || (any && strcmp(t->ours, any) == 0)) &&
+            (!best || t->row < best->row)) {
+            best = t;
+            row->tensor = i;
+        }
+    }
+    if (best) {
+        row->match = has_shape(&weights->tensors[row->tensor], row->slice) ? SM_MATCH_TAKEN : SM_MATCH_OTHER_SHAPE;
+        translations[row->tensor].is_used = 1;
+    }
+    sm_free(any);
+}
+
+static void match_slices(const sm_session *session, const sm_slices *slices, int is_buffer, translation *translations,
+                         sm_pretrained *pretrained)
+{
+    for (int i = 0; i < slices->count; i++) {
+        if (slices->items[i].log_variance) {
+            continue;
+        }
+        sm_pretrained_row *row = &pretrained->rows[pretrained->row_count++];
+        *row = (sm_pretrained_row){.slice = &slices->items[i], .is_buffer = is_buffer, .match = SM_MATCH_MISSING};
+        match_row(session, pretrained->weights, translations, row);
+        pretrained->counts[row->match]++;
+    }
+}
+
+static void find_left(const translation *translations, sm_pretrained *pretrained)
+{
+    const sm_weights_file *weights = pretrained->weights;
+    pretrained->left = sm_alloc((weights->count + 1) * sizeof *pretrained->left);
+    for (size_t i = 0; i < weights->count; i++) {
+        if (weights->tensors[i].is_real && !translations[i].is_used) {
+            pretrained->left[pretrained->left_count++] = i;
+        }
+    }
+}
+
+static void find_styles(const translation *translations, sm_pretrained *pretrained)
+{
+    pretrained->styles = sm_strdup("");
+    for (int i = 0; i < pretrained->row_count; i++) {
+        const sm_pretrained_row *row = &pretrained->rows[i];
+        const char *style = row->match == SM_MATCH_TAKEN ? translations[row->tensor].row->style : NULL;
+        if (style && !strstr(pretrained->styles, style)) {
+            char *longer = sm_format("%s%s%s", pretrained->styles, *pretrained->styles ? " and " : "", style);
+            sm_free(pretrained->styles);
+            pretrained->styles = longer;
+        }
+    }
+}
+
+sm_status sm_pretrained_open(const char *path, const sm_session *session, sm_pretrained **out)
+{
+    sm_status status = SM_OK;
+    sm_pretrained *pretrained = sm_alloc_zeroed(sizeof *pretrained);
+    const sm_slices *parameters = &session->parameters->parameters, *buffers = &session->parameters->buffers;
+    *out = NULL;
+    SM_TRY(sm_weights_file_open(path, &pretrained->weights));
+    translation *translations = translate(pretrained->weights);
+    pretrained->rows = sm_alloc((size_t)(parameters->count + buffers->count) * sizeof *pretrained->rows);
+    match_slices(session, parameters, 0, translations, pretrained);
+    match_slices(session, buffers, 1, translations, pretrained);
+    find_left(translations, pretrained);
+    find_styles(translations, pretrained);
+    for (size_t i = 0; i < pretrained->weights->count; i++) {
+        sm_free(translations[i].ours);
+    }
+    sm_free(translations);
+    *out = pretrained;
+    pretrained = NULL;
+done:
+    sm_pretrained_free(pretrained);
+    return status;
+}
+
+void sm_pretrained_free(sm_pretrained *pretrained)
+{
+    if (pretrained) {
+        sm_weights_file_close(pretrained->weights);
+        sm_free(pretrained->rows);
+        sm_free(pretrained->left);
+        sm_free(pretrained->styles);
+        sm_free(pretrained);
+    }
+}
+
+/* ---- loading ------------------------------------------------------------------------------------------------------- */
+
+static sm_status read_row(const sm_pretrained *pretrained, const sm_pretrained_row *row, sm_session *session)
+{
+    float *values = sm_alloc(row->slice->count * sizeof *values);
+    sm_status status = sm_weights_file_read(pretrained->weights, row->tensor, values);
+    if (status == SM_OK) {
+        sm_slice_import(row->slice, values, row->is_buffer ? session->buffers : session->values);
+    }
+    sm_free(values);
+    return status;
+}
+
+/* What the file has, where nothing of it fits: the first names tell which kind of network it is of. */
+static sm_status nothing_fits(const sm_pretrained *pretrained)
+{
+    const sm_weights_file *weights = pretrained->weights;
+    const sm_pretrained_row *row = &pretrained->rows[0];
+    return sm_fail(SM_ERR_INPUT,
+                   "%s: none of its %zu tensors has a name and shape of the configured network; it begins with '%s', "
+                   "the network with '%s'; 'sigmatic weights info' lists them",
+                   weights->path, weights->count, weights->count > 0 ? weights->tensors[0].name : "", row->slice->name);
+}
+
+static sm_status load_file(sm_session *session, const char *path)
+{
+    sm_status status = SM_OK;
+    sm_pretrained *pretrained = NULL;
+    SM_TRY(sm_pretrained_open(path, session, &pretrained));
+    if (pretrained->counts[SM_MATCH_TAKEN] == 0) {
+        SM_TRY(nothing_fits(pretrained));
+    }
+    for (int i = 0; i < pretrained->row_count; i++) {
+        if (pretrained->rows[i].match == SM_MATCH_TAKEN) {
+            SM_TRY(read_row(pretrained, &pretrained->rows[i], session));
+        }
+    }
+    sm_pretrained_report(pretrained, session);
+done:
+    sm_pretrained_free(pretrained);
+    return status;
+}
+
+sm_status sm_pretrained_load(sm_session *session, const char *path)
+{
+    sm_session_wait_for_node(session);
+    sm_status status = sm_comm_rank(session->comm) == 0 ? load_file(session, path) : SM_OK;
+    status = sm_comm_agree(session->comm, status);
+    if (status == SM_OK) {
+        sm_session_broadcast_network(session);
+    }
+    return status;
+}

@@ -1,0 +1,219 @@
+#!/usr/bin/env bash
+# Weights in and out, as users meet them: files that others made start a training, and what is wrong with one is said.
+# check_weights.sh PROGRAM; needs a Python with h5py. What needs PyTorch or torchvision counts as skipped without them.
+set -u
+. "$(dirname "$0")/frame.sh"
+needs_python h5py h5py numpy
+program=$(realpath "$1")
+analysis=$(realpath "$here/../analysis")
+cd "$scratch" || exit 1
+run() { # EXIT-CODE ARGUMENT...: leaves the streams in `out` and `err`
+    local code=$1 found
+    shift
+    ${RANKS:+$MPIRUN -n $RANKS} "$program" "$@" >out 2>err </dev/null
+    found=$?
+    [ $found -eq "$code" ] || { echo "exit code $found, $code expected"; cat err; return 1; }
+}
+holds() { # FILE PATTERN...
+    local file=$1 pattern
+    shift
+    for pattern in "$@"; do
+        grep -qE -- "$pattern" "$file" || { echo "$file lacks '$pattern'"; cat "$file"; return 1; }
+    done
+}
+python() { "$python" -c "import sys; sys.path.insert(0, '.')
+from files import *
+$1"; }
+check() { run "$1" "${@:3}" && holds "$([ "$1" = 0 ] && echo "${STREAM:-err}" || echo err)" "$2"; }
+
+cat >tiny.ini <<'INI'
+[run]
+folder = run
+batch = 4
+steps = 1
+evaluate_interval = 0
+progress_seconds = 100
+[model]
+backbone = resnet18
+width = 0.0625
+[data]
+train = tiny.h5
+validation_split =
+[task.semantic]
+kind = semantic
+[task.depth]
+kind = depth
+[optimizer]
+learning_rate = 0
+[distributed]
+batch_norm = frozen
+INI
+# With a rate of 0 and frozen statistics the checkpoint holds what the training started from.
+
+cat >files.py <<'PY'
+import json, os, struct
+import h5py, numpy as np
+
+def bf16(a):
+    return (np.ascontiguousarray(a, "<f4").view("<u4") + 0x8000 >> 16).astype("<u2")  # of what is no tie
+
+CODES = {"F32": lambda a: a.astype("<f4"), "F16": lambda a: a.astype("<f2"), "BF16": bf16, "I64": lambda a: a.astype("<i8")}
+
+def write(path, tensors, code="F32", **metadata):
+    header, data = {"__metadata__": metadata}, b""
+    for name, a in tensors.items():
+        c = "I64" if a.dtype == np.int64 else code
+        b = CODES[c](a).tobytes()
+        header[name] = {"dtype": c, "shape": list(a.shape), "data_offsets": [len(data), len(data) + len(b)]}
+        data += b
+    raw(path, json.dumps(header).encode(), data)
+
+def raw(path, header, data, length=None):
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(header) if length is None else length) + header + data)
+
+def read(path):
+    with open(path, "rb") as f:
+        n, = struct.unpack("<Q", f.read(8))
+        header, data = json.loads(f.read(n)), f.read()
+    header.pop("__metadata__")
+    return {k: np.frombuffer(data[v["data_offsets"][0]:v["data_offsets"][1]], "<f4").reshape(v["shape"]) for k, v in header.items()}
+
+def model(path="run/checkpoints/step-00000001.h5"):
+    with h5py.File(path) as f:
+        return {k: v[()] for k, v in f["model"].items()}
+
+def resnet():  # a backbone's state_dict as torchvision names it, of random numbers; variances above 0
+    draw, out = np.random.default_rng(5), {}
+    for k, a in model("first/checkpoints/step-00000001.h5").items():
+        if k.startswith("backbone."):
+            out[k[9:]] = (abs(draw.normal(size=a.shape)) + 0.1).astype("f4")
+    for k in [k for k in out if k.endswith("running_var")]:
+        out[k.replace("running_var", "num_batches_tracked")] = np.array(3)
+    out["fc.weight"], out["fc.bias"] = np.ones((10, 32), "f4"), np.ones(10, "f4")
+    return out
+
+def marked(name, a):
+    return np.full_like(a, 2 if name.endswith("running_var") else 0.001)
+
+def expect_taken(sent, prefix="backbone.", rounded=lambda a: a):
+    found, started = model(), model("first/checkpoints/step-00000001.h5")
+    assert set(found) == set(started)
+    names = [prefix + k for k in sent if prefix + k in found]
+    assert len(names) == 100, len(names)
+    for k, a in found.items():
+        expected = rounded(sent[k[len(prefix):]]) if k in names else started[k]
+        assert np.array_equal(a, expected), k
+PY
+
+expect "scenes" run 0 data scenes tiny.h5 --train 8 --validation 2 --height 32 --width 48
+expect "a network" run 0 train tiny.ini --set run.folder=first
+train() { run 0 train tiny.ini --overwrite "$@"; }
+
+# ---- what is taken ----
+
+expect "files of others" python '
+r = resnet()
+write("f32.safetensors", r, mean="[0.5, 0.5, 0.5]", std="0.2,0.2,0.2")
+write("f16.safetensors", {"module." + k: a for k, a in r.items()}, "F16", mean="[0.485, 0.456, 0.406]", std="[0.229, 0.224, 0.225]")
+write("bf16.safetensors", r, "BF16")
+with h5py.File("state.h5", "w") as f:
+    for k, a in r.items(): f[k] = a
+# DeepLabv3 as torchvision names it; its classifier has 21 classes
+d = {}
+for k, a in model("first/checkpoints/step-00000001.h5").items():
+    a = marked(k, a)
+    if k.startswith("backbone."): d[k] = a
+    elif k.startswith("aspp."): d["classifier.0." + k[5:]] = a
+    elif k.startswith("decoders.semantic.3."): d["classifier.4." + k[20:]] = np.resize(a, (21, *a.shape[1:]))
+    elif k.startswith("decoders.semantic."): d["classifier." + str(int(k[18]) + 1) + k[19:]] = a
+write("deeplab.safetensors", d)'
+expect "F32" train --set model.pretrained=f32.safetensors
+expect "F32, its bits" python 'expect_taken(resnet())'
+expect "F32, what is said" holds err "100 of 139 tensors from f32.safetensors" "names of torchvision ResNet" \
+    "backbone.layer4 +25 +0 +0" "aspp +0 +0 +25 +starts fresh" "not used: 2 tensors: fc \(2\)"
+expect "another mean" holds err "f32.safetensors was trained on images normalised by mean 0.5, 0.5, 0.5 and std 0.2, 0.2, 0.2"
+expect "F16" train --set model.pretrained=f16.safetensors
+expect "F16, its numbers" python 'expect_taken(resnet(), rounded=lambda a: a.astype("f2").astype("f4"))'
+expect "the same mean" bash -c '! grep normalised err'
+RANKS=2 expect "BF16" train --set model.pretrained=bf16.safetensors
+expect "BF16, its numbers" python 'expect_taken(resnet(), rounded=lambda a: (bf16(a).astype("u4") << 16).view("f4"))'
+expect "HDF5" train --set model.pretrained=state.h5
+expect "HDF5, its bits" python 'expect_taken(resnet())'
+expect "DeepLabv3" train --set model.pretrained=deeplab.safetensors
+expect "DeepLabv3, its numbers" python '
+found = [k for k, a in model().items() if np.array_equal(a, marked(k, a))]
+assert len(found) == 100 + 25 + 5 and not any("depth" in k or ".3." in k for k in found if "decoders" in k), found'
+expect "DeepLabv3, what is said" holds err "130 of 139" "decoders.semantic +5 +2 +0" "decoders.depth +0 +0 +7 +starts fresh" \
+    "other shape: decoders.semantic.3.bias is \(19\), in the file \(21\) float32"
+expect "a checkpoint" train --set model.pretrained=first/checkpoints/step-00000001.h5
+expect "a checkpoint, what is said" holds err "139 of 139 tensors" "checkpoint, names of sigmatic"
+expect "another backbone" check 0 "of another model.backbone, width or project" train tiny.ini --overwrite --set model.backbone=resnet50 --set model.pretrained=f32.safetensors
+
+# ---- weights info ----
+
+expect "info" run 0 weights info f32.safetensors
+expect "info, the table" holds out "safetensors, 122 tensors" "mean 0.5, 0.5, 0.5 and std 0.2, 0.2, 0.2" \
+    "^conv1.weight +4 x 3 x 7 x 7 +float32 +0\.[0-9]+" "^bn1.num_batches_tracked +one number +int64 +- +- +-"
+expect "info --json" run 0 weights info bf16.safetensors --json
+expect "info, its numbers" "$python" -c '
+import json, sys
+sys.path.insert(0, ".")
+from files import *
+rows = {t["name"]: t for t in json.load(open("out"))["tensors"]}
+for k, a in resnet().items():
+    t = rows[k]
+    assert t["shape"] == list(a.shape)
+    if a.dtype == np.float32:
+        b = (bf16(a).astype("u4") << 16).view("f4").astype(float)
+        assert t["type"] == "bfloat16" and t["not_finite"] == 0
+        assert np.allclose([t["least"], t["most"], t["mean"]], [b.min(), b.max(), b.mean()], rtol=1e-12), (k, t)'
+expect "info --config" run 0 weights info f32.safetensors --config tiny.ini
+expect "info --config, every tensor" python '
+rows = [l.split() for l in open("out").read().splitlines()[3:]]
+assert sum(r[0] == "taken" for r in rows) == 100 and sum(r[0] == "missing" for r in rows) == 39 and ["not", "used", "fc.bias"] in rows'
+expect "info --verify" run 0 weights info first/checkpoints/step-00000001.h5 --verify
+expect "info --verify, what is said" holds out "has the checksum that is written beside it"
+expect "numbers that are none" python '
+r = {"conv1.weight": np.full((4, 3, 7, 7), np.nan, "f4")}
+r["conv1.weight"][0] = 1
+write("nan.safetensors", r)'
+STREAM=out expect "not finite" check 0 "441 not finite" weights info nan.safetensors
+
+# ---- what is refused: nothing starts, nothing is written ----
+
+refuse() { # PATTERN FILE: on one rank and on two
+    local ranks
+    for ranks in "" 2; do
+        RANKS=$ranks check 2 "$1" train tiny.ini --set run.folder=no --set model.pretrained="$2" && [ ! -e no/run.h5 ] && [ ! -e no/checkpoints ] || return 1
+    done
+}
+printf 'PK\003\004\024\000\000\000\000\000' >net.pth
+printf '\200\002\212\nl\374\234F\371 j' >old.pt
+head -c 20000 f32.safetensors >cut.safetensors
+expect "hostile files" python '
+raw("long.safetensors", b"{}", b"", 1 << 40)
+raw("twice.safetensors", b"{\"a\":1,\"a\":2}", b"")
+raw("type.safetensors", b"{\"conv1.weight\":{\"dtype\":\"X9\",\"shape\":[1],\"data_offsets\":[0,4]}}", b"1234")
+write("others.safetensors", {"stages.0.weight": np.ones((3, 3), "f4")})
+write("mean.safetensors", resnet(), mean="[a, b]", std="[1, 1, 1]")
+raw("over.safetensors", b"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[2,6]}}", b"123456")'
+expect "a .pth" refuse "net.pth: .*python3 analysis/pth_to_safetensors.py 'net.pth' 'net.safetensors'" net.pth
+expect "an old .pt" refuse "pth_to_safetensors.py 'old.pt' 'old.safetensors'" old.pt
+expect "a header beyond the file" refuse "long.safetensors: .*1099511627776 bytes" long.safetensors
+expect "a name twice" refuse "twice.safetensors: .*duplicate" twice.safetensors
+expect "an unknown type" refuse "type.safetensors: tensor 'conv1.weight': dtype 'X9'" type.safetensors
+expect "numbers that overlap" refuse "over.safetensors: tensor 'b' overlaps" over.safetensors
+expect "a cut file" refuse "cut.safetensors: .*truncated" cut.safetensors
+expect "a mean that is none" refuse "mean.safetensors: its mean and std" mean.safetensors
+expect "nothing taken" refuse "others.safetensors: none of its 1 tensors .*'stages.0.weight'.*'backbone.conv1.weight'" others.safetensors
+expect "a dataset" refuse "tiny.h5: is a 'sigmatic-dataset'" tiny.h5
+expect "a text" refuse "tiny.ini: neither an HDF5 file nor safetensors" tiny.ini
+expect "no file" refuse "absent.safetensors" absent.safetensors
+expect "a damaged checkpoint" python '
+import shutil
+shutil.copy("first/checkpoints/step-00000001.h5", "damaged.h5")
+with h5py.File("damaged.h5", "a") as f: f["model/backbone.conv1.weight"][0, 0, 0, 0] += 1'
+expect "a damaged tensor" refuse "damaged.h5: /model/backbone.conv1.weight is damaged" damaged.h5
+expect "info of a damaged tensor" check 2 "backbone.conv1.weight is damaged" weights info damaged.h5
+report_end
