@@ -182,11 +182,8 @@ STREAM=out expect "not finite" check 0 "441 not finite" weights info nan.safeten
 
 # ---- what is refused: nothing starts, nothing is written ----
 
-refuse() { # PATTERN FILE: on one rank and on two
-    local ranks
-    for ranks in "" 2; do
-        RANKS=$ranks check 2 "$1" train tiny.ini --set run.folder=no --set model.pretrained="$2" && [ ! -e no/run.h5 ] && [ ! -e no/checkpoints ] || return 1
-    done
+refuse() { # PATTERN FILE
+    check 2 "$1" train tiny.ini --set run.folder=no --set model.pretrained="$2" && [ ! -e no/run.h5 ] && [ ! -e no/checkpoints ]
 }
 printf 'PK\003\004\024\000\000\000\000\000' >net.pth
 printf '\200\002\212\nl\374\234F\371 j' >old.pt
@@ -200,12 +197,13 @@ write("mean.safetensors", resnet(), mean="[a, b]", std="[1, 1, 1]")
 raw("over.safetensors", b"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[2,6]}}", b"123456")'
 expect "a .pth" refuse "net.pth: .*python3 analysis/pth_to_safetensors.py 'net.pth' 'net.safetensors'" net.pth
 expect "an old .pt" refuse "pth_to_safetensors.py 'old.pt' 'old.safetensors'" old.pt
-expect "a header beyond the file" refuse "long.safetensors: .*1099511627776 bytes" long.safetensors
+RANKS=2 expect "a header beyond the file, two ranks" refuse "long.safetensors: .*1099511627776 bytes" long.safetensors
 expect "a name twice" refuse "twice.safetensors: .*duplicate" twice.safetensors
 expect "an unknown type" refuse "type.safetensors: tensor 'conv1.weight': dtype 'X9'" type.safetensors
 expect "numbers that overlap" refuse "over.safetensors: tensor 'b' overlaps" over.safetensors
 expect "a cut file" refuse "cut.safetensors: .*truncated" cut.safetensors
 expect "a mean that is none" refuse "mean.safetensors: its mean and std" mean.safetensors
+RANKS=2 expect "nothing taken, two ranks" refuse "others.safetensors: none" others.safetensors
 expect "nothing taken" refuse "others.safetensors: none of its 1 tensors .*'stages.0.weight'.*'backbone.conv1.weight'" others.safetensors
 expect "a dataset" refuse "tiny.h5: is a 'sigmatic-dataset'" tiny.h5
 expect "a text" refuse "tiny.ini: neither an HDF5 file nor safetensors" tiny.ini
@@ -214,6 +212,167 @@ expect "a damaged checkpoint" python '
 import shutil
 shutil.copy("first/checkpoints/step-00000001.h5", "damaged.h5")
 with h5py.File("damaged.h5", "a") as f: f["model/backbone.conv1.weight"][0, 0, 0, 0] += 1'
-expect "a damaged tensor" refuse "damaged.h5: /model/backbone.conv1.weight is damaged" damaged.h5
+RANKS=2 expect "a damaged tensor, two ranks" refuse "damaged.h5: /model/backbone.conv1.weight is damaged" damaged.h5
 expect "info of a damaged tensor" check 2 "backbone.conv1.weight is damaged" weights info damaged.h5
+
+# ---- export and import ----
+
+expect "a dataset of every kind of value" python '
+draw = np.random.default_rng(3)
+with h5py.File("tiny.h5") as source, h5py.File("kinds.h5", "w") as f:
+    for k, v in source.attrs.items(): f.attrs[k] = v
+    g, n = f.create_group("train"), 4
+    g["image"], g["name"] = source["train/image"][:n], source["train/name"][:n]
+    g.create_dataset("semantic", data=source["train/semantic"][:n]).attrs.update(source["train/semantic"].attrs)
+    g["depth"] = draw.uniform(1, 9, (n, 32, 48)).astype("f4")
+    a = draw.normal(size=(n, 32, 48, 3)); g["normal"] = (a / np.linalg.norm(a, axis=-1, keepdims=True)).astype("f4")
+    g["speed"] = draw.normal(size=(n, 2)).astype("f4"); g["speed"].attrs.update(type="real", unit="m/s")'
+cat >kinds.ini <<'INI'
+[run]
+folder = kinds
+batch = 4
+steps = 6
+evaluate_interval = 0
+progress_seconds = 100
+[model]
+backbone = resnet50
+width = 0.0625
+output_stride = 16
+project = true
+align_corners = true
+[data]
+train = kinds.h5
+validation_split =
+[task.semantic]
+kind = semantic
+uncertainty = per_pixel
+[task.depth]
+kind = depth
+target = depth
+encoding = log
+[task.inverse]
+kind = depth
+target = depth
+encoding = inverse
+[task.normals]
+kind = normals
+[task.speed]
+kind = regression
+target = speed
+[optimizer]
+ema_decay = 0.5
+INI
+kinds=kinds/checkpoints/step-00000006.h5
+expect "a network of every kind of head" run 0 train kinds.ini
+expect "export" run 0 weights export $kinds kinds.safetensors
+expect "export to HDF5" run 0 weights export $kinds kinds_out.h5
+expect "what is exported" python '
+with h5py.File("kinds/checkpoints/step-00000006.h5") as f:
+    average = {k: v[()] for k, v in f["ema"].items()}
+    whole = {k: average.get(k, v[()]) for k, v in f["model"].items()}
+assert any(not np.array_equal(average[k], model("kinds/checkpoints/step-00000006.h5")[k]) for k in average if k in whole)
+sent = read("kinds.safetensors")
+with h5py.File("kinds_out.h5") as f:
+    also = {k: v[()] for k, v in f.items()}
+    assert np.allclose(f.attrs["mean"], [0.485, 0.456, 0.406]) and json.loads(f.attrs["network"])["backbone"] == "resnet50"
+assert set(sent) == set(also) == set(whole)
+for k in whole:
+    assert np.array_equal(sent[k], whole[k]) and np.array_equal(also[k], whole[k]), k'
+expect "export, an ending that says nothing" check 2 "x.bin: a name that ends in .safetensors" weights export $kinds x.bin
+expect "export, what is there" check 2 "kinds.safetensors is there already" weights export $kinds kinds.safetensors
+expect "export, names of nobody" check 2 "sigmatic, resnet or deeplabv3" weights export $kinds y.h5 --names timm
+expect "export, no such decoder" check 2 "no task of that name predicts a class a pixel" weights export $kinds y.h5 --names deeplabv3 --task depth
+expect "export, no projection" check 2 "no projection" weights export first/checkpoints/step-00000001.h5 y.h5 --names deeplabv3
+expect "back as an export" run 0 train kinds.ini --set run.folder=back --set run.steps=1 --set optimizer.learning_rate=0 \
+    --set distributed.batch_norm=frozen --set optimizer.ema_decay=0 --set model.pretrained=kinds_out.h5
+expect "back, its bits" python '
+found, sent = model("back/checkpoints/step-00000001.h5"), read("kinds.safetensors")
+assert set(found) == set(sent) and all(np.array_equal(found[k], sent[k]) for k in sent)'
+expect "names of torchvision" run 0 weights export $kinds resnet.safetensors --names resnet
+expect "names of DeepLabv3" run 0 weights export $kinds deeplab_out.safetensors --names deeplabv3
+expect "names, their numbers" python '
+whole, r, d = read("kinds.safetensors"), read("resnet.safetensors"), read("deeplab_out.safetensors")
+assert len(r) == sum(k.startswith("backbone.") for k in whole) and all(np.array_equal(r[k], whole["backbone." + k]) for k in r)
+assert np.array_equal(d["classifier.4.bias"], whole["decoders.semantic.3.bias"]) and np.array_equal(d["classifier.0.project.0.weight"], whole["aspp.project.0.weight"])
+assert len(d) == len([k for k in whole if not k.startswith("decoders.")]) + 7'
+expect "import by our names" run 0 weights import deeplab.safetensors ours.h5
+expect "import, its names" python '
+with h5py.File("ours.h5") as f:
+    assert f["decoders.semantic.3.bias"].shape == (21,) and "aspp.convs.4.1.weight" in f and len(f) == 132'
+expect "import to a checkpoint" run 0 weights import f32.safetensors whole.h5 --config tiny.ini
+expect "import, it predicts" run 0 eval whole.h5 --split val --set data.validation_split=val
+expect "import, its bits" python '
+found, sent = model("whole.h5"), resnet()
+assert sum(np.array_equal(a, sent[k[9:]]) for k, a in found.items() if k.startswith("backbone.")) == 100'
+expect "import of nothing" check 2 "none of its 1 tensors" weights import others.safetensors z.h5
+expect "import, nothing written" bash -c '[ ! -e z.h5 ] && [ ! -e y.h5 ] && [ ! -e x.bin ] && ! ls *.tmp'
+
+# ---- PyTorch on the other side ----
+
+has() { "$1" -c "import $2" 2>/dev/null; }
+torch=
+for candidate in "$python" "${PYTHON_TORCH:-python3}" python3 /usr/bin/python3; do
+    has "$candidate" torch && has "$candidate" h5py && torch=$candidate && break
+done
+if [ -z "$torch" ]; then
+    skip torch "PyTorch's side" "no Python with torch and h5py"
+else
+    expect "images" python '
+import zlib
+for name, (h, w) in {"even": (32, 48), "odd": (45, 61)}.items():
+    a = np.random.default_rng(h).integers(0, 256, (h, w, 3), dtype=np.uint8)
+    rows = b"".join(b"\0" + row.tobytes() for row in a)
+    part = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    with open(name + ".png", "wb") as f:
+        f.write(b"\x89PNG\r\n\x1a\n" + part(b"IHDR", struct.pack(">IIBBBBB", w, h, 8, 2, 0, 0, 0)) + part(b"IDAT", zlib.compress(rows)) + part(b"IEND", b""))'
+    expect "predict" run 0 predict $kinds even.png odd.png --mode whole --format npy,hdf5 --output predictions
+    expect "torch_model.py on safetensors" "$torch" "$analysis/torch_model.py" kinds.safetensors even.png odd.png --compare predictions
+    expect "torch_model.py on HDF5" "$torch" "$analysis/torch_model.py" kinds_out.h5 even.png --compare predictions --output torch
+    expect "torch_model.py, its arrays" python 'assert np.load("torch/depth/even.npy").shape == (32, 48, 1)'
+    expect "export of the last parameters" run 0 weights export $kinds last.safetensors --no-average
+    expect "torch_model.py on other weights" bash -c "! $torch $analysis/torch_model.py last.safetensors even.png --compare predictions && [ -s last.safetensors ]"
+    expect "a .pth of PyTorch" "$torch" -c '
+import torch, sys
+torch.save({"epoch": 3, "state_dict": {"module." + k: torch.from_numpy(v.copy()) for k, v in __import__("files").read("resnet.safetensors").items()}}, "net.pth")'
+    expect "pth_to_safetensors.py" "$torch" "$analysis/pth_to_safetensors.py" net.pth net.safetensors --mean 0.5,0.5,0.5 --std 1,1,1
+    expect "its bits" python '
+a, b = read("net.safetensors"), read("resnet.safetensors")
+assert set(a) == {"module." + k for k in b} and all(np.array_equal(a["module." + k], b[k]) for k in b)'
+    expect "it starts a training" run 0 train kinds.ini --set run.folder=of_pth --set run.steps=1 --set model.pretrained=net.safetensors
+    expect "pickles that execute are refused" bash -c "printf 'import torch, os\nclass E:\n def __reduce__(self): return os.mkdir, (\"evil\",)\ntorch.save(E(), \"evil.pth\")\n' >evil.py; $torch evil.py; ! $torch $analysis/pth_to_safetensors.py evil.pth e.safetensors && [ ! -e evil ] && [ ! -e e.safetensors ]"
+fi
+if [ -z "$torch" ] || ! has "$torch" torchvision; then
+    skip torchvision "torchvision's models" "no Python with torchvision"
+else
+    expect "a state_dict that torchvision initialises" "$torch" -c '
+import torch, torchvision
+torch.manual_seed(0)
+model = torchvision.models.segmentation.deeplabv3_resnet50(weights=None, weights_backbone=None, num_classes=19)
+for m in model.modules():
+    if isinstance(m, torch.nn.BatchNorm2d):
+        m.running_mean.normal_(0, 0.1); m.running_var.uniform_(0.5, 2); m.weight.data.uniform_(0.5, 1.5)
+torch.save(model.state_dict(), "tv.pth")'
+    deeplab="--set model.backbone=resnet50 --set model.width=1 --set model.project=true --set model.output_stride=8"
+    expect "torchvision, converted" "$torch" "$analysis/pth_to_safetensors.py" tv.pth tv.safetensors
+    expect "torchvision, imported" run 0 weights import tv.safetensors tv.h5 --config tiny.ini $deeplab
+    expect "torchvision, exported" run 0 weights export tv.h5 tv_back.safetensors --names deeplabv3
+    expect "torchvision, predicted" run 0 predict tv.h5 odd.png --mode whole --format hdf5 --output tv
+    expect "torchvision's own code" "$torch" - "$analysis" <<'PY'
+import sys; sys.path[:0] = [sys.argv[1], "."]
+import h5py, torch, torchvision, torch_model
+tensors, _ = torch_model.read("tv_back.safetensors")
+before = torch.load("tv.pth")
+assert all(torch.equal(tensors[k], v) for k, v in before.items() if "num_batches" not in k)
+model = torchvision.models.segmentation.deeplabv3_resnet50(weights=None, weights_backbone=None, num_classes=19)
+model.load_state_dict(tensors)
+mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+x = ((torch.from_numpy(torch_model.read_image("odd.png").copy()) / 255 - mean) / std).permute(2, 0, 1)[None]
+with torch.no_grad():
+    mine = model.eval()(x)["out"][0].permute(1, 2, 0).numpy()
+with h5py.File("tv/hdf5/odd.h5") as f:
+    difference = abs(mine - f["tasks/semantic/logits"][()]).max()
+print("largest difference", difference, "of", abs(mine).max())
+assert difference <= 1e-4
+PY
+fi
 report_end

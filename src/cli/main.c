@@ -17,7 +17,7 @@ static const command_row commands[] = {
     {"eval", command_eval, "evaluate a checkpoint on a dataset"},
     {"predict", command_predict, "what a checkpoint sees in images: pictures to look at, files for others"},
     {"data", command_data, "generate, import or describe a dataset file"},
-    {"weights", command_weights, "look at weights: of checkpoints, HDF5, safetensors"},
+    {"weights", command_weights, "weights in and out: look at them, export to PyTorch, import"},
     {"show", command_show, "show the losses, sigmas and evaluations of a run"},
     {"bench", command_bench, "measure training steps and the sums between ranks"},
     {0},

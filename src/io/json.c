@@ -130,8 +130,7 @@ sm_json *sm_json_set_array(sm_json *json, const char *key)
     return put(json, key, json_array());
 }
 
-/* \return the line without newline, freed with sm_free(). */
-static char *line_of(const sm_json *json)
+char *sm_json_text(const sm_json *json)
 {
     char *text = json_dumps((const json_t *)json, JSON_COMPACT | JSON_REAL_PRECISION(15));
     if (!text) {
@@ -152,7 +151,7 @@ void sm_json_set_reals(sm_json *json, const char *key, const double *values, int
 
 sm_status sm_json_print(const sm_json *json, FILE *stream)
 {
-    char *text = line_of(json);
+    char *text = sm_json_text(json);
     int failed = fprintf(stream, "%s\n", text) < 0 || fflush(stream) != 0;
     sm_free(text);
     return failed ? sm_fail(SM_ERR_WRITE, "the JSON line cannot be written") : SM_OK;
@@ -160,7 +159,7 @@ sm_status sm_json_print(const sm_json *json, FILE *stream)
 
 sm_status sm_json_write(const sm_json *json, const char *path)
 {
-    char *text = line_of(json);
+    char *text = sm_json_text(json);
     char *line = sm_format("%s\n", text);
     sm_status status = sm_file_write_atomic(path, line, strlen(line));
     sm_free(text);

@@ -1,5 +1,6 @@
 /* The names of torchvision 0.29 (models.resnet*, models.segmentation.deeplabv3_resnet*) and timm 1.0 (resnet18 to resnet152, which
  * differ from torchvision's in nothing; with features_only there is no fc). */
+#include <sigmatic/base/memory.h>
 #include <sigmatic/model/weight_names.h>
 
 #include <stddef.h>
@@ -16,6 +17,7 @@ const sm_weight_name sm_weight_names[] = {
     {"torchvision ResNet", "layer3.", "backbone.layer3."},
     {"torchvision ResNet", "layer4.", "backbone.layer4."},
     {"torchvision ResNet", "fc.", NULL},
+    {"torchvision DeepLabv3", "backbone.", "backbone."},
     {"torchvision DeepLabv3", "classifier.0.", "aspp."},
     {"torchvision DeepLabv3", "classifier.1.", "decoders.*.0."},
     {"torchvision DeepLabv3", "classifier.2.", "decoders.*.1."},
@@ -49,6 +51,30 @@ const sm_weight_name *sm_weight_name_find(const char *name, const char **rest)
         if (begins_with(bare, row->theirs)) {
             *rest = bare + strlen(row->theirs);
             return row;
+        }
+    }
+    return NULL;
+}
+
+/* \return how long the beginning of ours is, its star standing for `task`, if `name` begins with it; else 0 */
+static size_t begins_with_ours(const char *name, const char *ours, const char *task)
+{
+    const char *star = strchr(ours, '*');
+    if (!star) {
+        return begins_with(name, ours) ? strlen(ours) : 0;
+    }
+    char *beginning = sm_format("%.*s%s%s", (int)(star - ours), ours, task ? task : "", star + 1);
+    size_t length = task && begins_with(name, beginning) ? strlen(beginning) : 0;
+    sm_free(beginning);
+    return length;
+}
+
+char *sm_weight_name_theirs(const char *style, const char *name, const char *task)
+{
+    for (const sm_weight_name *row = sm_weight_names; row->style; row++) {
+        size_t length = row->ours && strcmp(row->style, style) == 0 ? begins_with_ours(name, row->ours, task) : 0;
+        if (length > 0) {
+            return sm_format("%s%s", row->theirs, name + length);
         }
     }
     return NULL;

@@ -39,6 +39,9 @@ sm_json *sm_json_set_array(sm_json *json, const char *key);
 /** Sets an array of `count` numbers. */
 void sm_json_set_reals(sm_json *json, const char *key, const double *values, int count);
 
+/** \return the line without its newline, of the whole or of an object or array in it, freed with sm_free(). */
+char *sm_json_text(const sm_json *json);
+
 /** Prints one line and its newline; reals with 15 digits. SM_ERR_WRITE if the stream refuses. */
 sm_status sm_json_print(const sm_json *json, FILE *stream);
 

@@ -15,12 +15,16 @@ typedef struct sm_weight_name {
         ours; /**< "backbone.layer1."; "decoders.*." stands for each decoder of a map of classes; NULL: we have no such part */
 } sm_weight_name;
 
-/** Rows of the same `theirs` do not occur; of two that make the same of ours the earlier is meant. */
+/** Of two rows that fit a name the earlier is meant. */
 extern const sm_weight_name sm_weight_names[]; /**< ends with a NULL style */
 
 /** \param [out] rest  what follows the beginning, wrappers ("module.") passed over: the name is ours followed by this
  * \return the row of a name of another's; NULL if there is none */
 const sm_weight_name *sm_weight_name_find(const char *name, const char **rest);
+
+/** \param task  whose decoder the style's one decoder is; NULL: of none
+ * \return what a style calls a tensor of ours, freed with sm_free(); NULL if it has no name for it */
+char *sm_weight_name_theirs(const char *style, const char *name, const char *task);
 
 #ifdef __cplusplus
 }
