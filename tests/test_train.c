@@ -3,6 +3,7 @@
  * sm_comm_self). */
 #include "tiny_run.h"
 
+#include "train/batch_sums.h"
 #include "train/step_losses.h"
 
 #include <sigmatic/io/h5.h>
@@ -745,6 +746,119 @@ static void a_frozen_decoder_is_no_obstacle(void)
     tiny_close(&run);
 }
 
+/* ---- fine-tuning ---- */
+
+static int begins_with(const char *name, const char *beginning)
+{
+    return strncmp(name, beginning, strlen(beginning)) == 0;
+}
+
+static int is_early(const char *name)
+{
+    return begins_with(name, "backbone.conv1.") || begins_with(name, "backbone.bn1.") ||
+           begins_with(name, "backbone.layer1.") || begins_with(name, "backbone.layer2.");
+}
+
+/* Parameters and running statistics of frozen stages keep their bits, on every way that statistics are made; all others move. */
+static void frozen_stages_stay(void)
+{
+    static const char *const modes[] = {"distributed.batch_norm=sync", "distributed.batch_norm=local"};
+    for (int m = 0; m < 2; m++) {
+        const char *const sets[] = {"model.freeze=stem, layer1, layer2", modes[m], NULL};
+        tiny_run run;
+        tiny_open(&run, test_comm, tiny_config(sets));
+        const sm_slices *slices = &run.session->parameters->parameters, *buffers = &run.session->parameters->buffers;
+        float *statistics = tiny_copy(run.session->buffers, tiny_buffer_floats(&run));
+        outcome o;
+        record_steps(&run, 2, &o);
+        for (int i = 0; i < slices->count; i++) {
+            const sm_slice *slice = &slices->items[i];
+            CU_ASSERT(tiny_same_bits(o.before + slice->offset, o.values + slice->offset, slice->count) ==
+                      is_early(slice->name));
+        }
+        for (int i = 0; i < buffers->count; i++) {
+            const sm_slice *slice = &buffers->items[i];
+            CU_ASSERT(tiny_same_bits(statistics + slice->offset, o.buffers + slice->offset, slice->count) ==
+                      is_early(slice->name));
+        }
+        sm_free(statistics);
+        outcome_free(&o);
+        tiny_close(&run);
+    }
+}
+
+static int backward_calls(const tiny_run *run, const char *beginning)
+{
+    int count, found = 0;
+    const sm_call *calls = sm_plan_calls(run->trainer->engine->plan, 2, &count);
+    for (int i = 0; i < count; i++) {
+        found += begins_with(run->trainer->engine->graph->ops[calls[i].op].name, beginning);
+    }
+    return found;
+}
+
+/* What is frozen changes nothing for the others where statistics are frozen anyhow, and costs no backward. */
+static void frozen_stages_save_their_backward(void)
+{
+#define STILL "distributed.batch_norm=frozen", "optimizer.clip_norm=0"
+    static const char *const all[] = {STILL, NULL}, *const late[] = {STILL, "model.freeze=stem, layer1, layer2", NULL};
+    tiny_run a, b;
+    outcome of_all, of_late;
+    tiny_open(&a, test_comm, tiny_config(all));
+    record_steps(&a, 1, &of_all);
+    tiny_open(&b, test_comm, tiny_config(late));
+    record_steps(&b, 1, &of_late);
+    const sm_slices *slices = &b.session->parameters->parameters;
+    for (int i = 0; i < slices->count; i++) {
+        const sm_slice *slice = &slices->items[i];
+        if (!is_early(slice->name)) {
+            CU_ASSERT(tiny_same_bits(of_all.values + slice->offset, of_late.values + slice->offset, slice->count));
+        }
+    }
+    CU_ASSERT(backward_calls(&a, "backbone.conv1") > 0 && backward_calls(&a, "backbone.layer2.1") > 0);
+    CU_ASSERT(backward_calls(&b, "backbone.conv1") == 0 && backward_calls(&b, "backbone.bn1") == 0);
+    CU_ASSERT(backward_calls(&b, "backbone.layer1") == 0 && backward_calls(&b, "backbone.layer2") == 0);
+    CU_ASSERT(backward_calls(&b, "backbone.layer3") > 0);
+    if (sm_comm_size(test_comm) > 1) {
+        CU_ASSERT(b.trainer->sums->trained < a.trainer->sums->trained);
+    }
+    outcome_free(&of_all);
+    outcome_free(&of_late);
+    tiny_close(&a);
+    tiny_close(&b);
+}
+
+/* One step of plain descent is proportional to the rate. */
+static void scales_of_stages_scale_their_steps(void)
+{
+    static const char *const plain[] = {"optimizer.clip_norm=0", "optimizer.weight_decay=0", NULL};
+    static const char *const scaled[] = {"optimizer.clip_norm=0", "optimizer.weight_decay=0",
+                                         "model.learning_rate_scales=backbone:0.25, decoders.depth.*:2", NULL};
+    tiny_run a, b;
+    outcome of_plain, of_scaled;
+    tiny_open(&a, test_comm, tiny_config(plain));
+    record_steps(&a, 1, &of_plain);
+    tiny_open(&b, test_comm, tiny_config(scaled));
+    record_steps(&b, 1, &of_scaled);
+    const sm_slices *slices = &a.session->parameters->parameters;
+    for (int i = 0; i < slices->count; i++) {
+        const sm_slice *slice = &slices->items[i];
+        double scale = begins_with(slice->name, "backbone.")         ? 0.25
+                       : begins_with(slice->name, "decoders.depth.") ? 2
+                                                                     : 1;
+        for (size_t j = slice->offset; j < slice->offset + slice->count; j++) {
+            double one = (double)of_plain.values[j] - of_plain.before[j];
+            double other = (double)of_scaled.values[j] - of_scaled.before[j];
+            double rounding = 2.4e-7 * (fabs(of_plain.before[j]) + fabs(one) * (1 + scale)); /* of both sums */
+            CU_ASSERT(fabs(other - scale * one) <= rounding * (1 + scale));
+        }
+    }
+    outcome_free(&of_plain);
+    outcome_free(&of_scaled);
+    tiny_close(&a);
+    tiny_close(&b);
+}
+
 /* ---- memory ---- */
 
 static float *values_after_steps(const char *const *sets, int evaluates)
@@ -873,6 +987,9 @@ int main(int argc, char **argv)
     SM_TEST(local_statistics_are_averaged_over_ranks);
     SM_TEST(frozen_statistics_stay);
     SM_TEST(a_frozen_decoder_is_no_obstacle);
+    SM_TEST(frozen_stages_stay);
+    SM_TEST(frozen_stages_save_their_backward);
+    SM_TEST(scales_of_stages_scale_their_steps);
     SM_TEST(recomputing_blocks_makes_the_same_updates);
     SM_TEST(an_evaluation_between_steps_changes_nothing);
     SM_TEST(the_trivial_predictor_is_the_same_in_bands);

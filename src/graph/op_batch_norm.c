@@ -179,7 +179,8 @@ static const bn_config *config_of(sm_lowering *lowering, const sm_op *op, int re
                         relu,
                         STATISTICS_RUNNING,
                         options->reproducible};
-    if (options->training && options->batch_norm != SM_BATCH_NORM_FROZEN) {
+    int frozen = sm_lowering_graph(lowering)->parameters->buffers.items[op->buffers[0]].frozen;
+    if (options->training && options->batch_norm != SM_BATCH_NORM_FROZEN && !frozen) {
         int local = options->batch_norm == SM_BATCH_NORM_LOCAL && !never_local;
         config.statistics = local ? STATISTICS_LOCAL : STATISTICS_GLOBAL;
     }

@@ -82,6 +82,26 @@ void sm_parameters_finish(sm_parameters *parameters)
     }
 }
 
+static int is_frozen(const sm_parameters *parameters, const char *layer, const char *part)
+{
+    char *name = sm_format("%s.%s", layer, part);
+    const sm_slice *slice = sm_slices_find(&parameters->parameters, name);
+    sm_free(name);
+    return slice && slice->frozen;
+}
+
+/* Running statistics stay where both parameters of their normalisation do. */
+static void freeze_statistics(sm_parameters *parameters)
+{
+    for (int i = 0; i < parameters->buffers.count; i++) {
+        sm_slice *slice = &parameters->buffers.items[i];
+        char *layer = sm_strdup(slice->name);
+        *strrchr(layer, '.') = '\0';
+        slice->frozen = is_frozen(parameters, layer, "weight") && is_frozen(parameters, layer, "bias");
+        sm_free(layer);
+    }
+}
+
 int sm_parameters_freeze(sm_parameters *parameters, const char *pattern)
 {
     int matches = 0;
@@ -92,6 +112,7 @@ int sm_parameters_freeze(sm_parameters *parameters, const char *pattern)
             matches++;
         }
     }
+    freeze_statistics(parameters);
     return matches;
 }
 

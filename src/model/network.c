@@ -25,8 +25,11 @@ const sm_key sm_model_keys[] = {
      "safetensors, "
      "with our names or those of torchvision's and timm's ResNets and torchvision's DeepLabv3"},
     {section, "freeze", SM_KEY_TEXTS, "", 0, 0, NULL, NULL,
-     "name patterns of parameters that are not trained: backbone.layer1.*"},
-    {section, "learning_rate_scales", SM_KEY_TEXTS, "", 0, 0, NULL, NULL, "pattern:factor pairs: backbone.*:0.1"},
+     "parts that are not trained, their running statistics neither: stem, layer1 to layer4, backbone, aspp, decoders, "
+     "or "
+     "name patterns of parameters, as decoders.depth.*"},
+    {section, "learning_rate_scales", SM_KEY_TEXTS, "", 0, 0, NULL, NULL,
+     "pairs of a part, as above, and the factor of its learning rate: backbone:0.1, decoders.depth.*:2"},
     {0},
 };
 
@@ -63,29 +66,70 @@ sm_status sm_network_configure(const sm_config *config, sm_network_options *opti
     return SM_OK;
 }
 
+/* Words for parts of the network; any other word is a pattern of names. */
+static const struct {
+    const char *word, *patterns[2];
+} stages[] = {
+    {"stem", {"backbone.conv1.*", "backbone.bn1.*"}},
+    {"layer1", {"backbone.layer1.*"}},
+    {"layer2", {"backbone.layer2.*"}},
+    {"layer3", {"backbone.layer3.*"}},
+    {"layer4", {"backbone.layer4.*"}},
+    {"backbone", {"backbone.*"}},
+    {"aspp", {"aspp.*"}},
+    {"decoders", {"decoders.*"}},
+};
+enum { STAGES = sizeof stages / sizeof *stages };
+
+/* \param scale  of the learning rate; NULL: they are frozen \return how many parameters the pattern meets */
+static int apply_pattern(sm_parameters *parameters, const char *pattern, const double *scale)
+{
+    return scale ? sm_parameters_scale_learning_rate(parameters, pattern, *scale)
+                 : sm_parameters_freeze(parameters, pattern);
+}
+
+static sm_status apply_word(const sm_config *config, const char *key, const char *word, const double *scale,
+                            sm_parameters *parameters)
+{
+    int matches = 0, stage = 0;
+    while (stage < STAGES && strcmp(stages[stage].word, word) != 0) {
+        stage++;
+    }
+    if (stage == STAGES) {
+        matches = apply_pattern(parameters, word, scale);
+    }
+    for (int i = 0; stage < STAGES && i < 2 && stages[stage].patterns[i]; i++) {
+        matches += apply_pattern(parameters, stages[stage].patterns[i], scale);
+    }
+    return matches ? SM_OK
+                   : sm_config_fail(config, section, key,
+                                    "'%s' matches no parameter: stem, layer1 to layer4, backbone, aspp, decoders or a "
+                                    "pattern of names expected, as decoders.depth.*",
+                                    word);
+}
+
 static sm_status apply_scale(const sm_config *config, const char *pair, sm_parameters *parameters)
 {
+    static const char key[] = "learning_rate_scales";
     const char *colon = strrchr(pair, ':');
     char *end = NULL;
     double scale = colon ? strtod(colon + 1, &end) : 0;
     if (!colon || colon == pair || end == colon + 1 || *end || !(scale >= 0) || isinf(scale)) {
-        return sm_config_fail(config, section, "learning_rate_scales", "'%s' is not pattern:factor", pair);
+        return sm_config_fail(config, section, key, "'%s' is not stage:factor or pattern:factor", pair);
     }
-    char *pattern = sm_format("%.*s", (int)(colon - pair), pair);
-    int matches = sm_parameters_scale_learning_rate(parameters, pattern, scale);
-    sm_free(pattern);
-    return matches ? SM_OK : sm_config_fail(config, section, "learning_rate_scales", "'%s' matches no parameter", pair);
+    char *word = sm_format("%.*s", (int)(colon - pair), pair);
+    sm_status status = apply_word(config, key, word, &scale, parameters);
+    sm_free(word);
+    return status;
 }
 
 sm_status sm_network_apply_patterns(const sm_config *config, sm_parameters *parameters)
 {
     sm_status status = SM_OK;
     size_t count;
-    const char *const *patterns = sm_config_texts(config, section, "freeze", &count);
+    const char *const *words = sm_config_texts(config, section, "freeze", &count);
     for (size_t i = 0; i < count; i++) {
-        if (sm_parameters_freeze(parameters, patterns[i]) == 0) {
-            SM_TRY(sm_config_fail(config, section, "freeze", "'%s' matches no parameter", patterns[i]));
-        }
+        SM_TRY(apply_word(config, "freeze", words[i], NULL, parameters));
     }
     const char *const *pairs = sm_config_texts(config, section, "learning_rate_scales", &count);
     for (size_t i = 0; i < count; i++) {

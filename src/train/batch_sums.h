@@ -48,6 +48,7 @@ struct sm_batch_sums {
     const sm_batch_sums_kind *kind;
     sm_session *session;     /**< not owned */
     float *gradients;        /**< flat; after finish() sums in this rank's own part */
+    size_t trained;          /**< floats that `reduction` sums: up to the last that is trained */
     sm_reduction *reduction; /**< what moves gradients while backward goes on; NULL: nothing does */
     /** Of a gradient that every rank knows, and that is not summed again: 1 = this rank writes it, 0 = it writes zero. */
     int writes_known;

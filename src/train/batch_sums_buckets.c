@@ -14,18 +14,36 @@ static void free_buckets(sm_batch_sums *sums)
     }
 }
 
+/* \return how many floats have to travel: what a network begins with, which is what is frozen of it, is last in memory */
+static size_t trained_floats(const sm_slices *slices)
+{
+    size_t end = 0;
+    for (int i = 0; i < slices->count; i++) {
+        const sm_slice *slice = &slices->items[i];
+        end = !slice->frozen && slice->offset + slice->count > end ? slice->offset + slice->count : end;
+    }
+    return end > 0 ? end : slices->floats;
+}
+
 static sm_batch_sums *make_buckets(sm_session *session, const size_t *parts)
 {
-    size_t floats = session->parameters->parameters.floats;
+    size_t floats = session->parameters->parameters.floats, trained = trained_floats(&session->parameters->parameters);
+    int ranks = sm_node_memory_size(session->shared);
     sm_reduction_options options = session->settings.reduction;
+    size_t *shares = parts ? sm_alloc(((size_t)ranks + 1) * sizeof *shares) : NULL;
     sm_batch_sums *sums = sm_alloc_zeroed(sizeof *sums);
+    for (int r = 0; shares && r <= ranks; r++) {
+        shares[r] = parts[r] < trained ? parts[r] : trained;
+    }
     *sums = (sm_batch_sums){.kind = &sm_batch_sums_buckets,
+                            .trained = trained,
                             .session = session,
                             .gradients = sm_reduction_alloc(session->comm, floats),
                             .writes_known = sm_comm_rank(session->comm) == 0};
-    memset(sums->gradients, 0, floats * sizeof(float)); /* frozen ones are never written, but travel */
-    options.shares = parts;
-    sums->reduction = sm_reduction_new(session->comm, sums->gradients, floats, &options);
+    memset(sums->gradients, 0, floats * sizeof(float)); /* frozen ones are never written */
+    options.shares = shares;
+    sums->reduction = sm_reduction_new(session->comm, sums->gradients, trained, &options);
+    sm_free(shares);
     return sums;
 }
 
@@ -55,7 +73,7 @@ static void begin(sm_batch_sums *sums)
 
 static void progress(sm_batch_sums *sums, size_t complete)
 {
-    sm_reduction_progress(sums->reduction, complete);
+    sm_reduction_progress(sums->reduction, complete < sums->trained ? complete : sums->trained);
 }
 
 static void finish(sm_batch_sums *sums)

@@ -361,13 +361,14 @@ static void average_running_statistics(sm_trainer *trainer, int64_t count_local,
     sm_comm_sum_float(session->comm, session->buffers, count);
 }
 
-/* A decoder that learnt nothing in this step keeps its running statistics too. */
+/* A decoder that learnt nothing in this step keeps its running statistics too, and frozen ones keep their bits: a mean over ranks of
+ * equal numbers is rounded. */
 static void keep_inactive_statistics(sm_trainer *trainer)
 {
     const sm_slices *buffers = &trainer->session->parameters->buffers;
     for (int i = 0; i < buffers->count; i++) {
         const sm_slice *slice = &buffers->items[i];
-        if (slice->task >= 0 && !trainer->losses->active[slice->task]) {
+        if (slice->frozen || (slice->task >= 0 && !trainer->losses->active[slice->task])) {
             memcpy(trainer->session->buffers + slice->offset, trainer->buffers_before + slice->offset,
                    slice->count * sizeof(float));
         }

@@ -35,7 +35,7 @@ typedef struct sm_slice {
     int task;                        /**< index of the task that owns it alone; -1 shared */
     int log_variance;                /**< it is a task's s */
     /* set by name patterns */
-    int frozen;
+    int frozen; /**< not trained; of running statistics: they normalise, and stay */
     float learning_rate_scale;
     /* set by sm_parameters_finish() */
     size_t offset, count; /**< floats */
@@ -68,7 +68,8 @@ void sm_parameters_finish(sm_parameters *parameters);
 /** \return the slice of that name in either array, or NULL. */
 const sm_slice *sm_slices_find(const sm_slices *slices, const char *name);
 
-/** Freezes, or scales the learning rate of, all parameters whose name matches the shell pattern ("backbone.layer1.*").
+/** Freezes, or scales the learning rate of, all parameters whose name matches the shell pattern ("backbone.layer1.*"). Where weight and
+ * bias of a normalisation are frozen its running statistics are, too.
  * \return the number of matches */
 int sm_parameters_freeze(sm_parameters *parameters, const char *pattern);
 int sm_parameters_scale_learning_rate(sm_parameters *parameters, const char *pattern, double scale);
