@@ -267,6 +267,68 @@ static void a_finished_run_can_be_made_longer(void)
     expect_counts("plain-resumed", "/evaluations/val/step", 2, 2, 4);
 }
 
+/* Rates of the logged steps `first` to `last` are those of a run that is `steps` long (poly with power 0.9). */
+static void expect_rates(const char *folder, int first, int last, int steps)
+{
+    if (is_root()) {
+        sm_h5 *file = open_in(folder, "run.h5");
+        size_t bytes;
+        double *rates = read_numbers(file, "/steps/learning_rate", &bytes);
+        CU_ASSERT_FATAL(bytes >= (size_t)last * sizeof *rates);
+        for (int step = first; step <= last; step++) {
+            SM_TEST_AT_MOST(fabs(rates[step - 1] - 0.02 * pow(1 - (step - 1) / (double)steps, 0.9)), 1e-9);
+        }
+        sm_free(rates);
+        sm_h5_close(file);
+    }
+}
+
+/* Of a longer run the schedule is that of its whole new length, from the first step that is added on. */
+static void a_longer_run_has_the_schedule_of_its_length(void)
+{
+    static const char *const longer[] = {"run.steps=5", "data.validation_split=", NULL};
+    static const char *const said[] = {
+        "run.steps = 5, was 3",
+        "learning rate of step 4: 0.008768 (poly over all 5 steps of the run), would have "
+        "been 0 (poly over 3)",
+        NULL};
+    static const char *const same[] = {"!was", "!learning rate of", NULL};
+    SM_TEST_OK(train("longer", NULL, (const char *const[]){"run.steps=3", "data.validation_split=", NULL}));
+    SM_TEST_OK(train_saying("longer", "auto", longer, said));
+    expect_rates("longer", 1, 3, 3);
+    expect_rates("longer", 4, 5, 5);
+    SM_TEST_OK(train_saying("longer", "auto", longer, same));
+}
+
+/* 13 samples in batches of 5 are three steps an epoch; of the second epoch's 13 one step of 5 is made, and 8 are one batch of 8. */
+static void another_global_batch_goes_on_with_the_next_samples(void)
+{
+    static const char *const begun[] = {
+        "run.steps=0", "run.epochs=2", "data.validation_split=", "checkpoint.interval=1", "checkpoint.keep_last=10",
+        NULL};
+    static const char *const larger[] = {"run.steps=0", "run.epochs=2", "data.validation_split=", "run.batch=8", NULL};
+    static const char *const said[] = {"run.batch = 8, was 5: samples go on where they stopped", "steps 5 to 5",
+                                       "poly over all 5 steps of the run", NULL};
+    SM_TEST_OK(train("batches", NULL, begun));
+    expect_counts("batches", "/steps/step", 1, 1, 6);
+    remove_in("batches", "checkpoints/step-00000006.h5");
+    remove_in("batches", "checkpoints/step-00000005.h5");
+    SM_TEST_OK(train_saying("batches", "auto", larger, said));
+    expect_counts("batches", "/steps/step", 1, 1, 5);
+    expect_attribute("batches", "checkpoints/step-00000005.h5", "samples_seen", 2 * TINY_TRAIN);
+}
+
+static void another_weighting_is_refused_in_any_folder(void)
+{
+    char *path = path_in("plain", "checkpoints/step-00000006.h5");
+    static const char *const equal[] = {"run.steps=8", "weighting.method=equal", NULL};
+    CU_ASSERT(train("other-weighting", path, equal) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("weighting.method = uncertainty, the config says equal");
+    SM_TEST_MESSAGE("model.pretrained");
+    CU_ASSERT(!exists_in("other-weighting", "run.h5"));
+    sm_free(path);
+}
+
 static void an_existing_run_is_not_touched(void)
 {
     static const char *const sets[] = {SIX, NULL};
@@ -898,6 +960,9 @@ int main(int argc, char **argv)
     SM_TEST(a_checkpoint_written_without_a_step_says_the_same);
     SM_TEST(a_complete_run_keeps_its_checkpoint);
     SM_TEST(a_finished_run_can_be_made_longer);
+    SM_TEST(a_longer_run_has_the_schedule_of_its_length);
+    SM_TEST(another_global_batch_goes_on_with_the_next_samples);
+    SM_TEST(another_weighting_is_refused_in_any_folder);
     SM_TEST(an_existing_run_is_not_touched);
     SM_TEST(nothing_to_resume_is_a_new_run);
     SM_TEST(overwriting_replaces_a_run);

@@ -59,3 +59,9 @@ int64_t sm_sampler_steps(int64_t count, int64_t batch, int64_t epochs)
 {
     return epochs * ((count + batch - 1) / batch);
 }
+
+int64_t sm_sampler_steps_left(int64_t position, int64_t count, int64_t batch, int64_t epochs)
+{
+    int64_t epoch = position / count, left = count - position % count;
+    return epoch >= epochs ? 0 : (left + batch - 1) / batch + sm_sampler_steps(count, batch, epochs - epoch - 1);
+}

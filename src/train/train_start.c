@@ -3,11 +3,13 @@
 #include <sigmatic/base/plural.h>
 #include <sigmatic/base/timer.h>
 #include <sigmatic/comm/stall.h>
+#include <sigmatic/data/sampler.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/train/arithmetic.h>
 #include <sigmatic/train/checkpoint.h>
 #include <sigmatic/train/pretrained.h>
 
+#include "train/resume_changes.h"
 #include "train/training.h"
 
 #include <math.h>
@@ -99,6 +101,17 @@ done:
     return status;
 }
 
+static sm_status check_changes(const sm_training *t, const char *path)
+{
+    sm_checkpoint_info info;
+    sm_status status = sm_checkpoint_read_info(path, &info);
+    if (status == SM_OK) {
+        status = sm_resume_refuse_changes(path, info.config, t->config);
+        sm_checkpoint_info_free(&info);
+    }
+    return status;
+}
+
 /* Where to go on from, and that nothing of the config stands against it. */
 static sm_status choose_start(sm_training *t, char *path, size_t path_bytes)
 {
@@ -108,6 +121,7 @@ static sm_status choose_start(sm_training *t, char *path, size_t path_bytes)
     if (*path) {
         SM_TRY(check_order(t, path, &t->best_metric));
         SM_TRY(sm_run_log_check(log, t->session));
+        SM_TRY(check_changes(t, path));
     }
 done:
     sm_free(log);
@@ -123,6 +137,27 @@ static int is_own(const sm_training *t, const char *path)
     return is_same;
 }
 
+/* Of a run of epochs: at the end of the last one, whatever batches its samples came in so far. */
+static void find_end(sm_training *t)
+{
+    const sm_settings *settings = &t->session->settings;
+    if (settings->steps == 0) {
+        t->steps = t->trainer->step + sm_sampler_steps_left(t->trainer->position, sm_dataset_count(t->train),
+                                                            settings->batch, settings->epochs);
+        sm_trainer_set_steps(t->trainer, t->steps);
+    }
+}
+
+/* \param path  of the checkpoint that was loaded */
+static void report_changes(const sm_training *t, const char *path)
+{
+    sm_checkpoint_info info;
+    if (sm_training_is_root(t) && sm_checkpoint_read_info(path, &info) == SM_OK) {
+        sm_resume_report_changes(t, info.config);
+        sm_checkpoint_info_free(&info);
+    }
+}
+
 static sm_status load_start(sm_training *t)
 {
     sm_status status = SM_OK;
@@ -135,6 +170,8 @@ static sm_status load_start(sm_training *t)
         SM_TRY(sm_checkpoint_load(t->session, t->trainer, path, 0));
         t->saved_step = is_own(t, path) ? t->trainer->step : -1;
         sm_log_info("resuming from %s at step %lld", path, (long long)t->trainer->step);
+        find_end(t);
+        report_changes(t, path);
     } else {
         if (t->options->resume) {
             sm_log_info("nothing to resume in %s: a new run", t->session->settings.folder);

@@ -68,6 +68,11 @@ done:
     return status;
 }
 
+void sm_trainer_set_steps(sm_trainer *trainer, int64_t steps)
+{
+    trainer->schedule->steps = steps > 0 ? steps : 1;
+}
+
 void sm_trainer_free(sm_trainer *trainer)
 {
     if (!trainer) {

@@ -38,6 +38,9 @@ sm_sampler_step sm_sampler_step_at(int64_t position, int64_t count, int64_t batc
 /** \return steps from position 0 to the end of `epochs` epochs: epochs * ceil(count / batch). */
 int64_t sm_sampler_steps(int64_t count, int64_t batch, int64_t epochs);
 
+/** \return the same from a position on, whatever the batches before it were; 0 behind the last epoch. */
+int64_t sm_sampler_steps_left(int64_t position, int64_t count, int64_t batch, int64_t epochs);
+
 #ifdef __cplusplus
 }
 #endif

@@ -52,6 +52,9 @@ sm_status sm_trainer_new(sm_session *session, int out_height, int out_width, int
 /** NULL is legal. Collective. */
 void sm_trainer_free(sm_trainer *trainer);
 
+/** Lets the schedule span another number of steps of the whole run, at least 1. Not collective, but on all ranks alike. */
+void sm_trainer_set_steps(sm_trainer *trainer, int64_t steps);
+
 /** Gives the engine its memory, the session's. Once, after all engines of the session are made. Not collective. */
 void sm_trainer_bind(sm_trainer *trainer);
 
