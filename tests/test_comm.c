@@ -3,9 +3,11 @@
 
 #include <sigmatic/base/status.h>
 #include <sigmatic/comm/node_memory.h>
+#include <sigmatic/comm/vote.h>
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static void sums_run_over_all_ranks(void)
 {
@@ -135,12 +137,41 @@ static void memory_stands_once_a_node(void)
     sm_node_memory_free(NULL);
 }
 
+static void rest(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+}
+
+/* Somebody's error, or wish to stop, ends the work of all after the same round, long before its end. */
+static void votes_end_the_work_of_all_ranks(void)
+{
+    enum { ROUNDS = 20000, EARLY = 1, LATE = 7 };
+    static const int when[] = {EARLY, LATE};
+    for (int i = 0; i < 4; i++) {
+        sm_vote vote = {0};
+        int64_t round = 0, same;
+        int is_last = sm_comm_rank(test_comm) == sm_comm_size(test_comm) - 1, is_stop = i % 2;
+        for (; round < ROUNDS && !vote.failed && !vote.stop; round++) {
+            int happens = is_last && round >= when[i / 2];
+            sm_vote_between(test_comm, &vote, round, happens && !is_stop ? SM_ERR_IO : SM_OK, happens && is_stop);
+            rest();
+        }
+        CU_ASSERT(vote.failed == !is_stop && vote.stop == is_stop);
+        CU_ASSERT(round >= when[i / 2] && round < ROUNDS / 10);
+        CU_ASSERT(when[i / 2] > EARLY || round == EARLY + 1);
+        same = round;
+        sm_comm_max_int64(test_comm, &same, 1);
+        CU_ASSERT_EQUAL(round, same);
+    }
+}
+
 int main(int argc, char **argv)
 {
     sm_test_begin(&argc, &argv);
     SM_TEST(sums_run_over_all_ranks);
     SM_TEST(broadcast_reaches_every_rank_from_any_root);
     SM_TEST(one_failure_becomes_everyones);
+    SM_TEST(votes_end_the_work_of_all_ranks);
     SM_TEST(gather_keeps_the_order_of_ranks);
     SM_TEST(the_first_ranks_make_a_part);
     SM_TEST(self_is_one_rank_alone);

@@ -3,11 +3,14 @@
 #include "train/evaluator_views.h"
 
 #include <sigmatic/data/data_options.h>
+#include <sigmatic/data/scenes_dataset.h>
 #include <sigmatic/ops/resize.h>
 #include <sigmatic/train/predictor.h>
 
 #include <math.h>
 #include <string.h>
+
+enum { HEIGHT = 64, WIDTH = 96 };
 
 /* ---- the same numbers on any number of ranks ---- */
 
@@ -16,10 +19,10 @@ typedef struct measured {
     int count, class_count;
 } measured;
 
-static measured measure(sm_comm *comm, const sm_evaluator_options *options)
+static measured measure(sm_comm *comm, const sm_evaluator_options *options, const char *const *sets)
 {
     measured found = {.count = 0};
-    sm_config *config = tiny_config(NULL);
+    sm_config *config = tiny_config(sets);
     sm_dataset *dataset;
     sm_session *session;
     sm_evaluator *evaluator = NULL;
@@ -47,14 +50,14 @@ static void compare_values(const double *found, const double *expected, int coun
     }
 }
 
-static void compare_with_one_rank(const sm_evaluator_options *options)
+static void compare_with_one_rank(const sm_evaluator_options *options, const char *const *sets)
 {
     measured alone = {.count = 0}, together;
     sm_free(tiny_dataset());
     if (sm_comm_rank(test_comm) == 0) {
-        alone = measure(sm_comm_self(), options);
+        alone = measure(sm_comm_self(), options, sets);
     }
-    together = measure(test_comm, options);
+    together = measure(test_comm, options, sets);
     if (sm_comm_rank(test_comm) == 0) {
         CU_ASSERT(alone.count == together.count && alone.class_count == together.class_count && alone.class_count > 0);
         compare_values(together.values, alone.values, alone.count);
@@ -66,13 +69,74 @@ static void compare_with_one_rank(const sm_evaluator_options *options)
 
 static void any_number_of_ranks_measures_instances_alike(void)
 {
-    compare_with_one_rank(&(sm_evaluator_options){.instances = 1});
+    compare_with_one_rank(&(sm_evaluator_options){.instances = 1}, NULL);
 }
 
 static void any_number_of_ranks_measures_views_alike(void)
 {
     static const double scales[] = {0.5, 1, 1.25};
-    compare_with_one_rank(&(sm_evaluator_options){.scales = scales, .scale_count = 3, .flip = 1});
+    compare_with_one_rank(&(sm_evaluator_options){.scales = scales, .scale_count = 3, .flip = 1}, NULL);
+}
+
+/* One sample: the other ranks have none. */
+static void ranks_without_samples_measure_alike(void)
+{
+    static const double scales[] = {0.5, 1};
+    char *path = sm_format("%s/one.h5", sm_test_folder()), *data = sm_format("data.validation=%s", path);
+    sm_scenes_dataset_options made = {.output = path, .scene = sm_scene_options_default(), .train = 1, .validation = 1};
+    made.scene.height = HEIGHT;
+    made.scene.width = WIDTH;
+    SM_TEST_OK(sm_scenes_dataset_write(test_comm, &made));
+    compare_with_one_rank(&(sm_evaluator_options){.scales = scales, .scale_count = 2, .flip = 1, .instances = 1},
+                          (const char *[]){data, NULL});
+    sm_free(data);
+    sm_free(path);
+}
+
+/* ---- predictions that are no numbers ---- */
+
+/* \param broken  task whose decoder has a NaN among its parameters; -1 none */
+static void expect_unmeasured(sm_evaluator *evaluator, const sm_session *session, int broken)
+{
+    double values[TINY_VALUES];
+    const sm_slices *slices = &session->parameters->parameters;
+    float *parameters = tiny_copy(session->values, slices->floats);
+    for (int i = 0; broken >= 0 && i < slices->count; i++) {
+        char *bias = sm_format("decoders.%s.3.bias", session->tasks[broken]->name);
+        if (strcmp(slices->items[i].name, bias) == 0) {
+            parameters[slices->items[i].offset] = NAN;
+        }
+        sm_free(bias);
+    }
+    SM_TEST_OK(sm_evaluator_run(evaluator, &(sm_evaluation){.parameters = parameters}, values));
+    for (int t = 0, v = 0; t < TINY_TASKS; t++) {
+        const sm_metric *metric;
+        for (int i = 0; (metric = sm_task_kind_metric(session->tasks[t]->kind, i)); i++, v++) {
+            int reads = t == broken || (broken == 0 && strncmp(metric->name, "ap", 2) == 0);
+            CU_ASSERT(reads ? isnan(values[v]) : !isnan(values[v]) || strstr(metric->name, "category") != NULL);
+        }
+    }
+    sm_free(parameters);
+}
+
+/* The likeliest class of NaN would be the first, and the distance nothing at all: neither is measured. */
+static void predictions_that_are_no_numbers_are_not_measured(void)
+{
+    sm_config *config = tiny_config(NULL);
+    sm_dataset *dataset;
+    sm_session *session;
+    sm_evaluator *evaluator = NULL;
+    SM_TEST_OK(sm_data_open_validation(config, &dataset));
+    SM_TEST_OK(sm_session_new(config, test_comm, dataset, &session));
+    SM_TEST_OK(sm_evaluator_new(session, dataset, sm_dataset_input(dataset), &(sm_evaluator_options){.instances = 1},
+                                &evaluator));
+    for (int broken = -1; broken < TINY_TASKS; broken++) {
+        expect_unmeasured(evaluator, session, broken);
+    }
+    sm_evaluator_free(evaluator);
+    sm_session_free(session);
+    sm_dataset_close(dataset);
+    sm_config_free(config);
 }
 
 /* ---- instances that are found ---- */
@@ -145,7 +209,7 @@ static void found_instances_of_all_ranks_count(void)
 
 /* ---- several views ---- */
 
-enum { HEIGHT = 64, WIDTH = 96, SAMPLES = 3 };
+enum { SAMPLES = 3 };
 
 static sm_loader_options loader_of(sm_dataset *dataset, const sm_target_builder *builders, int tasks, int scale)
 {
@@ -544,6 +608,8 @@ int main(int argc, char **argv)
     sm_test_begin(&argc, &argv);
     SM_TEST(any_number_of_ranks_measures_instances_alike);
     SM_TEST(any_number_of_ranks_measures_views_alike);
+    SM_TEST(ranks_without_samples_measure_alike);
+    SM_TEST(predictions_that_are_no_numbers_are_not_measured);
     SM_TEST(found_instances_of_all_ranks_count);
     SM_TEST(views_are_put_together_by_definition);
     SM_TEST(evaluations_average_what_predictions_say);

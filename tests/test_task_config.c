@@ -1,10 +1,16 @@
 /* ranks: 1 */
 #include "harness.h"
 
+#include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/io/file.h>
 #include <sigmatic/task/task.h>
+#include <sigmatic/train/settings.h>
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *const class_names[] = {"a", "b", "c"};
 static const sm_class_list classes = {.count = 3, .names = class_names};
@@ -120,6 +126,9 @@ static void mistakes_name_the_key_and_what_is_allowed(void)
     refuses("[task.x]\nkind = depth\nloss = cross_entropy\n", "loss", "l1|l2|huber");
     refuses("[task.x]\nkind = semantic\nclass_weights = 1, 2\n", "class_weights", "3 numbers");
     refuses("[task.x]\nkind = depth\ntarget = height\nencoding = log\n", "encoding", "'least' is above 0");
+    refuses("[task.x]\nkind = depth\nencoding = log\n", "encoding", "is a disparity");
+    refuses("[task.x]\nkind = depth\ntarget = right_disparity\nencoding = inverse\n", "encoding", "is a disparity");
+    refuses("[task.x]\nkind = regression\n", "target", "no target of its own");
     refuses("[task.x]\nkind = labels\ntarget = tags\nclass_weights = 1, 2\n", "class_weights", "3 numbers");
     refuses("[task.x]\nkind = semantic\nclass_weights = 0, 0, 0\n", "class_weights", "above 0");
     refuses("[task.x]\nkind = instance\nclass_weights = 1, 2\n", "class_weights", "instance has no classes");
@@ -297,6 +306,81 @@ static void choices_are_the_rows_of_the_tables(void)
     }
 }
 
+/* ---- keys without effect ---- */
+
+/* \return what is warned of in a whole config with these lines, freed with sm_free() */
+static char *warnings_of(const char *text)
+{
+    char *path = sm_format("%s/warnings", sm_test_folder()), *said = NULL;
+    sm_config *config = sm_config_new(sm_all_keys());
+    SM_TEST_OK(sm_config_read_text(config, "test.ini", "[data]\ntrain = a.h5\n"));
+    SM_TEST_OK(sm_config_read_text(config, "test.ini", text));
+    fflush(NULL);
+    int errors = dup(STDERR_FILENO), file = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+    dup2(file, STDERR_FILENO);
+    sm_log_set_quiet(0);
+    sm_settings_warn_without_effect(config);
+    sm_log_set_quiet(1);
+    fflush(NULL);
+    dup2(errors, STDERR_FILENO);
+    close(errors);
+    close(file);
+    SM_TEST_OK(sm_file_read_text(path, &said));
+    sm_config_free(config);
+    sm_free(path);
+    return said;
+}
+
+static int count_lines(const char *text)
+{
+    int lines = 0;
+    for (; *text; text++) {
+        lines += *text == '\n';
+    }
+    return lines;
+}
+
+/* Each key is warned of once where it does nothing, and not where it does something. */
+static void keys_without_effect_are_warned_of(void)
+{
+    static const struct {
+        const char *key, *without, *with;
+    } cases[] = {
+        {"huber_delta", "[task.x]\nkind = depth\nhuber_delta = 2\n",
+         "[task.x]\nkind = depth\nloss = huber\nhuber_delta = 2\n"},
+        {"uncertainty_draws", "[task.x]\nkind = semantic\nuncertainty_draws = 5\n",
+         "[task.x]\nkind = semantic\nuncertainty = per_pixel\nuncertainty_draws = 5\n"},
+        {"uncertainty_draws", "[task.x]\nkind = depth\nuncertainty = per_pixel\nuncertainty_draws = 5\n",
+         "[task.x]\nkind = labels\nuncertainty = per_pixel\nuncertainty_draws = 5\n"},
+        {"uncertainty_draws", "[task.x]\nkind = depth\nuncertainty_draws = 5\n",
+         "[task.x]\nkind = classification\nuncertainty = per_pixel\nuncertainty_draws = 5\n"},
+        {"encoding", "[task.x]\nkind = regression\nencoding = log\n",
+         "[task.x]\nkind = depth\ntarget = depth\nencoding = log\n"},
+        {"log_variance", "[task.x]\nkind = depth\nuncertainty = per_pixel\nlog_variance = 1\n",
+         "[task.x]\nkind = depth\nlog_variance = 1\n"},
+        {"log_variance", "[weighting]\nmethod = equal\n[task.x]\nkind = depth\nlog_variance = 1\n",
+         "[task.x]\nkind = depth\nlog_variance = 1\n"},
+        {"weight", "[task.x]\nkind = depth\nweight = 2\n",
+         "[weighting]\nmethod = fixed\n[task.x]\nkind = depth\nweight = 2\n"},
+        {"cluster_distance", "[task.x]\nkind = depth\ncluster_distance = 2\n",
+         "[task.x]\nkind = instance\ncluster_distance = 2\n"},
+        {"erasing_area", "[data]\nerasing_area = 0.2\n", "[data]\nerasing = 0.1\nerasing_area = 0.2\n"},
+        {"momentum", "[optimizer]\nkind = adamw\nmomentum = 0.5\n", "[optimizer]\nmomentum = 0.5\n"},
+        {"power", "[schedule]\nkind = cosine\npower = 2\n", "[schedule]\npower = 2\n"},
+        {"keep_best", "[checkpoint]\nkeep_best = no\n[data]\nvalidation_split =\n", "[checkpoint]\nkeep_best = no\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *without = warnings_of(cases[i].without), *with = warnings_of(cases[i].with);
+        char *name = sm_format("] %s = ", cases[i].key);
+        CU_ASSERT(strstr(without, "has no effect") && strstr(without, name));
+        CU_ASSERT_EQUAL(count_lines(without), 1);
+        CU_ASSERT_STRING_EQUAL(with, "");
+        sm_free(name);
+        sm_free(without);
+        sm_free(with);
+    }
+}
+
 int main(int argc, char **argv)
 {
     sm_test_begin(&argc, &argv);
@@ -311,5 +395,6 @@ int main(int argc, char **argv)
     SM_TEST(a_task_without_a_target_learns_its_kinds_or_its_own);
     SM_TEST(names_that_do_not_fit_are_refused);
     SM_TEST(choices_are_the_rows_of_the_tables);
+    SM_TEST(keys_without_effect_are_warned_of);
     return sm_test_end();
 }

@@ -268,6 +268,23 @@ static void a_sample_without_the_map_is_invalid(void)
     }
 }
 
+/* A normal without length says nothing; one that is not of length 1 does. */
+static void normals_without_length_are_invalid(void)
+{
+    sm_target normal = *sm_standard_target("normal");
+    const sm_task task = {.kind = sm_task_kind_find("normals"), .target = &normal, .channels = 3};
+    const float stored[12] = {0, 0, 0, 0, 0.5f, 0, 0, -0.0f, 0, 0.6f, 0, 0.8f};
+    float built[12];
+    sm_sample sample = {.height = 2, .width = 2};
+    sm_geometry same = sm_geometry_whole(2, 2, 2, 2);
+    sm_sample_add(&sample, &normal, stored);
+    CU_ASSERT_EQUAL(task.kind->build_target(&task, &sample, &same, built), 2);
+    for (int i = 0; i < 12; i++) {
+        int is_valid = i / 3 % 2 == 1;
+        CU_ASSERT(is_valid ? built[i] == stored[i] : isnan(built[i]));
+    }
+}
+
 int main(int argc, char **argv)
 {
     sm_test_begin(&argc, &argv);
@@ -279,5 +296,6 @@ int main(int argc, char **argv)
     SM_TEST(every_instance_id_works);
     SM_TEST(maps_take_the_nearest_pixel);
     SM_TEST(a_sample_without_the_map_is_invalid);
+    SM_TEST(normals_without_length_are_invalid);
     return sm_test_end();
 }

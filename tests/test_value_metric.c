@@ -105,6 +105,69 @@ static void values_without_variance_have_no_determination(void)
     CU_ASSERT_TRUE(isnan(values[0]) && isnan(values[1]));
 }
 
+static void measure(const sm_task *task, size_t items, const float *found, const float *truth, double *values)
+{
+    int64_t counts[COUNTS_MOST] = {0};
+    double sums[SUMS_MOST] = {0};
+    task->kind->metric_add(task, items, found, truth, NAN, counts, sums);
+    task->kind->metric_values(task, counts, sums, values);
+}
+
+/* Only the component with two true values counts: its squared error over its variance. A spread of a millionth is one. */
+static void components_without_variance_are_left_out(void)
+{
+    const sm_task task = {.kind = sm_task_kind_find("regression"), .channels = 2};
+    const float truth[] = {5, 1, 5, 3}, found[] = {9, 1, 9, 2};
+    const float near[] = {5, 1000, 5, 1000.01f}, same[] = {5, 1000, 5, 1000};
+    double values[VALUES_MOST];
+    measure(&task, 2, found, truth, values);
+    SM_TEST_AT_MOST(fabs(values[2] - (1 - 1 / 2.0)), 1e-12);
+    measure(&task, 2, near, near, values);
+    CU_ASSERT_TRUE(values[2] == 1);
+    measure(&task, 2, near, same, values);
+    CU_ASSERT_TRUE(isnan(values[2]));
+}
+
+/* Distances of 0 or less: as they are for errors in metres, as 1 mm for relative ones; an inverse of 0 or less is as far as
+ * is measured. */
+static void predictions_of_no_distance_have_metrics(void)
+{
+    static sm_target target = {.name = "depth", .type = SM_TARGET_REAL, .components = 1, .unit = "m", .most = 1e6};
+    sm_task task = {.target = &target, .channels = 1};
+    for (int k = 0; sm_task_kinds[k]; k++) {
+        task.kind = sm_task_kinds[k]->encode ? sm_task_kinds[k] : task.kind;
+    }
+    const float truth[] = {10, 10}, found[] = {-5, 0};
+    double values[VALUES_MOST];
+    measure(&task, 2, found, truth, values);
+    SM_TEST_AT_MOST(fabs(values[0] - (15 + 10) / 2.0), 1e-12);
+    SM_TEST_AT_MOST(fabs(values[1] - sqrt((225 + 100) / 2.0)), 1e-12);
+    SM_TEST_AT_MOST(fabs(values[2] - 9.999 / 10), 1e-12);
+    SM_TEST_AT_MOST(fabs(values[3] - 9.999 * 9.999 / 10), 1e-12);
+    SM_TEST_AT_MOST(fabs(values[4] - log(10 / 0.001)), 1e-12);
+    CU_ASSERT_TRUE(values[5] == 0 && values[6] == 0 && values[7] == 0);
+    task.encoding = SM_DEPTH_INVERSE;
+    const float inverse_truth[] = {0.1f, 0.1f};
+    measure(&task, 2, found, inverse_truth, values);
+    SM_TEST_AT_MOST(fabs(values[0] - 70), 1e-5);
+    SM_TEST_AT_MOST(fabs(values[2] - 7), 1e-6);
+}
+
+/* Five of five would be right whatever is predicted. */
+static void few_classes_have_no_top5(void)
+{
+    for (int classes = 2; classes <= 6; classes++) {
+        const sm_task task = {.kind = sm_task_kind_find("classification"), .channels = classes};
+        const float logits[6] = {6, 5, 4, 3, 2, 1};
+        const uint8_t truth[1] = {(uint8_t)(classes - 1)};
+        int64_t counts[COUNTS_MOST] = {0};
+        double values[VALUES_MOST];
+        task.kind->metric_add(&task, 1, logits, truth, NAN, counts, NULL);
+        task.kind->metric_values(&task, counts, NULL, values);
+        CU_ASSERT_TRUE(values[0] == 0 && (classes > 5 ? values[1] == 0 : isnan(values[1])));
+    }
+}
+
 int main(int argc, char **argv)
 {
     sm_test_begin(&argc, &argv);
@@ -114,5 +177,8 @@ int main(int argc, char **argv)
     SM_TEST(classes_of_samples_equal_sklearn);
     SM_TEST(labels_equal_sklearn);
     SM_TEST(values_without_variance_have_no_determination);
+    SM_TEST(components_without_variance_are_left_out);
+    SM_TEST(predictions_of_no_distance_have_metrics);
+    SM_TEST(few_classes_have_no_top5);
     return sm_test_end();
 }

@@ -3,6 +3,7 @@
 #include <sigmatic/base/plural.h>
 #include <sigmatic/base/timer.h>
 #include <sigmatic/comm/stall.h>
+#include <sigmatic/comm/vote.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/io/h5.h>
 #include <sigmatic/io/json.h>
@@ -286,19 +287,25 @@ static void report_failure(const predict_job *job, int64_t index)
     }
 }
 
-/* Every rank takes images in turn, those of different sizes too, and says nothing to the others until all are done. A bad image
- * is named and left out; a disk that takes no more ends the rank's work. */
+/* Every rank takes images in turn, those of different sizes too. A bad image is named and left out; a disk that takes no
+ * more ends the work of all ranks. */
 static void predict_all(predict_job *job)
 {
     int rank = sm_comm_rank(job->comm), size = sm_comm_size(job->comm);
-    sm_status status = SM_OK;
-    for (int64_t i = rank, place = 0; i < job->inputs.count; i += size, place++) {
-        sm_comm_set_phase("prediction, image", 0, (int)i);
-        if (status == SM_ERR_WRITE) {
-            job->failed++;
-            continue;
+    int64_t own = (job->inputs.count - rank + size - 1) / size;
+    sm_status status = SM_OK, disk = SM_OK;
+    sm_vote vote = {0};
+    for (int64_t place = 0, i = rank; place * size < job->inputs.count; place++, i += size) {
+        sm_vote_between(job->comm, &vote, place, disk, 0);
+        if (vote.failed) {
+            break;
         }
+        if (i >= job->inputs.count || disk != SM_OK) {
+            continue; /* but vote */
+        }
+        sm_comm_set_phase("prediction, image", 0, (int)i);
         status = predict_one(job, i, place);
+        disk = status == SM_ERR_WRITE ? status : SM_OK;
         if (status == SM_OK) {
             job->done++;
         } else {
@@ -307,6 +314,7 @@ static void predict_all(predict_job *job)
         }
         show_progress(job, 0);
     }
+    job->failed = own - job->done;
 }
 
 /* ---- the end ------------------------------------------------------------------------------------------------------------ */

@@ -54,19 +54,34 @@ static char *condition_text(const sm_config *config, const sm_key_condition *c, 
     return sm_format("with %s.%s = %s (it is %s)", other, c->other_key, c->values, found);
 }
 
-void sm_config_warn_without_effect(const sm_config *config, const sm_key_condition *conditions)
+static int is_about(const sm_key_condition *condition, const sm_config_entry *entry)
+{
+    return sm_config_section_matches(condition->section, entry->section) &&
+           strcmp(entry->key->name, condition->key) == 0;
+}
+
+/* \return the first condition on a key that is not met; NULL: it counts */
+static const sm_key_condition *find_unmet(const sm_config *config, const sm_key_condition *conditions,
+                                          const sm_config_entry *entry)
 {
     for (const sm_key_condition *c = conditions; c->section; c++) {
-        for (size_t i = 0; i < config->entry_count; i++) {
-            const sm_config_entry *e = &config->entries[i];
-            int is_meant = sm_config_section_matches(c->section, e->section) && strcmp(e->key->name, c->key) == 0;
-            const char *fallback = e->key->fallback ? e->key->fallback : "";
-            if (!is_meant || !e->value.origin || same_value(e->value.text, fallback, strlen(fallback)) ||
-                is_met(config, c, e->section)) {
-                continue;
-            }
-            char *condition = condition_text(config, c, e->section);
-            sm_log_warning("%s: [%s] %s = %s has no effect: it counts only %s", e->value.origin, e->section, c->key,
+        if (is_about(c, entry) && !is_met(config, c, entry->section)) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+void sm_config_warn_without_effect(const sm_config *config, const sm_key_condition *conditions)
+{
+    for (size_t i = 0; i < config->entry_count; i++) {
+        const sm_config_entry *e = &config->entries[i];
+        const char *fallback = e->key->fallback ? e->key->fallback : "";
+        int is_given = e->value.origin && !same_value(e->value.text, fallback, strlen(fallback));
+        const sm_key_condition *unmet = is_given ? find_unmet(config, conditions, e) : NULL;
+        if (unmet) {
+            char *condition = condition_text(config, unmet, e->section);
+            sm_log_warning("%s: [%s] %s = %s has no effect: it counts only %s", e->value.origin, e->section, unmet->key,
                            e->value.text, condition);
             sm_free(condition);
         }

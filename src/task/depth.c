@@ -22,6 +22,17 @@ static const sm_metric metrics[] = {
     {0},
 };
 
+static sm_status configure(const sm_config *config, const char *section, sm_task *task)
+{
+    if (sm_config_choice(config, section, "encoding") != SM_DEPTH_LINEAR) {
+        return sm_config_fail(config, section, "encoding",
+                              "'%s' is a disparity, which is learnt as it is: expected linear, or as target a depth in "
+                              "metres (scaling 'none')",
+                              task->target->name);
+    }
+    return SM_OK;
+}
+
 static size_t count_numbers(const sm_task *task)
 {
     (void)task;
@@ -93,6 +104,7 @@ const sm_task_kind sm_depth_kind = {
     .components = 1,
     .losses = "l1|l2|huber",
     .build_target = sm_build_reals,
+    .configure = configure,
     .metric_counts = count_numbers,
     .metric_sums = sum_numbers,
     .metric_add = add_sample,

@@ -22,6 +22,20 @@ static const double bins_a_degree = 100;
 enum { AXES = 3, LIMITS = sizeof limits_degrees / sizeof *limits_degrees, BINS = 18001 };
 enum { VALID, WITHIN, HISTOGRAM = WITHIN + LIMITS, COUNTS = HISTOGRAM + BINS };
 
+/* What has no length has no direction: it is no normal. */
+static int64_t build(const void *user, const sm_sample *sample, const sm_geometry *geometry, void *built)
+{
+    int64_t valid = sm_build_reals(user, sample, geometry, built);
+    float *normal = built;
+    for (int64_t i = 0; i < (int64_t)geometry->out_height * geometry->out_width; i++, normal += AXES) {
+        if (normal[0] == 0 && normal[1] == 0 && normal[2] == 0) {
+            normal[0] = normal[1] = normal[2] = NAN;
+            valid--;
+        }
+    }
+    return valid;
+}
+
 /* A prediction of no length points along the first axis. */
 static void decode(const sm_task *task, size_t items, const float *values, float *out)
 {
@@ -118,7 +132,7 @@ const sm_task_kind sm_normals_kind = {
     .learns = SM_TARGET_REAL,
     .components = AXES,
     .losses = "cosine|l1|l2|huber",
-    .build_target = sm_build_reals,
+    .build_target = build,
     .decode = decode,
     .metric_counts = count_numbers,
     .metric_sums = sum_numbers,

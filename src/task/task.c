@@ -138,6 +138,18 @@ static const sm_task_kind *find_row(const char *name, const sm_target *target)
     return NULL;
 }
 
+/* \return the first row of a name, for a target that nobody has seen; the first that encodes, where that is asked for */
+static const sm_task_kind *imagine_row(const sm_config *config, const char *section, const char *name)
+{
+    int encodes = sm_config_choice(config, section, "encoding") != SM_DEPTH_LINEAR;
+    for (int k = 0; sm_task_kinds[k] && encodes; k++) {
+        if (strcmp(sm_task_kinds[k]->name, name) == 0 && sm_task_kinds[k]->encode) {
+            return sm_task_kinds[k];
+        }
+    }
+    return sm_task_kind_find(name);
+}
+
 /* \return "type 'real', a value a pixel, scaling 'width' or ...": what the rows of a name take; freed with sm_free(). */
 static char *list_rows(const char *name)
 {
@@ -232,7 +244,7 @@ static sm_status find_target(const sm_config *config, const char *section, const
         const char *name = *wanted ? wanted : standard_name ? standard_name : task->name;
         const sm_target *standard = sm_standard_target(name);
         const sm_task_kind *row = standard ? find_row(kind, standard) : NULL;
-        task->kind = row ? row : sm_task_kind_find(kind);
+        task->kind = row ? row : imagine_row(config, section, kind);
         task->target = imagine_target(config, section, task->kind, name);
         return SM_OK;
     }

@@ -1,13 +1,12 @@
+#include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
-#include <sigmatic/base/plural.h>
-#include <sigmatic/base/timer.h>
 #include <sigmatic/comm/stall.h>
+#include <sigmatic/comm/vote.h>
 #include <sigmatic/train/evaluator.h>
 
 #include "train/evaluator_private.h"
 #include "train/predictions.h"
 
-#include <math.h>
 #include <string.h>
 
 /* Class ids are compared as numbers: they have to mean the same. */
@@ -96,6 +95,9 @@ static void add_metrics(sm_evaluator *e, const sm_batch *batch, const float *con
             size_t floats = sm_batch_items(batch, task->target->scope, 1) * (size_t)task->channels;
             e->predictions_of_sample[t] = fixed ? fixed[t] : logits[t] + (size_t)n * floats;
         }
+        if (!fixed) {
+            sm_evaluator_metrics_count_nans(&e->metrics, batch, e->predictions_of_sample);
+        }
         sm_evaluator_metrics_add(&e->metrics, batch, n, e->predictions_of_sample);
     }
 }
@@ -116,47 +118,19 @@ done:
     return status;
 }
 
-/* ---- asking whether to go on ---- */
-
-/* Batches need no messages between ranks. So that all ranks end an evaluation after the same batch, they vote on it, about once
- * a second: often enough to answer a signal, too seldom to cost time. */
-static const double VOTE_SECONDS = 1;
-
-typedef struct vote {
-    int64_t due, last;   /* batches before the next one, before the last one */
-    double last_seconds; /* when the last one was */
-    int failed, stop;    /* some rank met an error; some rank was asked to stop */
-} vote;
-
-/* How many batches pass until the next vote is decided by the slowest rank, so all count the same. Collective. */
-static void take_vote(sm_comm *comm, vote *v, int64_t batches, sm_status own, int stop)
-{
-    double now = sm_seconds();
-    double worst[3] = {own != SM_OK, stop,
-                       batches > v->last ? (now - v->last_seconds) / (double)(batches - v->last) : VOTE_SECONDS};
-    sm_comm_max_double(comm, worst, 3);
-    v->failed = worst[0] > 0;
-    v->stop = worst[1] > 0;
-    v->last = batches;
-    v->last_seconds = now;
-    v->due = batches + (int64_t)fmax(1, VOTE_SECONDS / fmax(worst[2], 1e-6));
-}
-
 /* \return the same on every rank only if it is SM_OK or SM_PREEMPTED */
 static sm_status run_batches(sm_evaluator *e, const sm_evaluation *evaluation, sm_loader *loader,
                              sm_predictions *predictions, sm_status status)
 {
-    vote v = {0};
+    sm_vote vote = {0};
     for (int64_t batches = 0; batches < e->batches; batches++) {
-        if (evaluation->stop && batches == v.due) {
-            take_vote(e->session->comm, &v, batches, status, evaluation->stop());
-        }
-        if (v.failed || (status != SM_OK && !evaluation->stop)) {
+        sm_vote_between(e->session->comm, &vote, batches, status, evaluation->stop ? evaluation->stop() : 0);
+        if (vote.failed) {
             break;
         }
-        if (v.stop) {
-            return sm_fail(SM_PREEMPTED, "asked to stop after %lld of %lld %s of the evaluation", (long long)batches,
-                           (long long)e->batches, sm_plural(e->batches, "batch", "batches"));
+        if (vote.stop) {
+            return sm_fail(SM_PREEMPTED, "asked to stop after %lld of %lld batches of the evaluation",
+                           (long long)batches, (long long)e->batches);
         }
         const sm_batch *batch = NULL;
         if (status == SM_OK) { /* a rank that failed goes on voting */
@@ -168,6 +142,18 @@ static sm_status run_batches(sm_evaluator *e, const sm_evaluation *evaluation, s
         }
     }
     return status;
+}
+
+/* Of a network that diverged, say. */
+static void warn_of_nans(const sm_evaluator *e)
+{
+    for (int t = 0; t < e->session->task_count && sm_comm_rank(e->session->comm) == 0; t++) {
+        if (e->metrics.nan_samples[t] > 0) {
+            sm_log_warning("task '%s': predictions of %lld of %lld samples are no numbers (NaN): it is not measured",
+                           e->session->tasks[t]->name, (long long)e->metrics.nan_samples[t],
+                           (long long)sm_dataset_count(e->dataset));
+        }
+    }
 }
 
 sm_status sm_evaluator_check_predictions(const char *path)
@@ -196,6 +182,7 @@ sm_status sm_evaluator_run(sm_evaluator *e, const sm_evaluation *evaluation, dou
     status = run_batches(e, evaluation, loader, predictions, status);
     SM_TRY(sm_comm_agree(e->session->comm, status));
     sm_evaluator_metrics_find(&e->metrics, values, evaluation->class_values);
+    warn_of_nans(e);
 done:
     sm_evaluator_views_end(&e->views);
     sm_loader_free(loader);

@@ -118,7 +118,8 @@ static void make_sums(sm_evaluator_metrics *m)
     int size = sm_comm_size(comm), most_subtrees = 1;
     int64_t total = sm_dataset_count(m->dataset);
     sm_subtree subtrees[SM_SUM_TREE_DEPTH];
-    m->counts = sm_alloc((m->count_count + 1) * sizeof *m->counts);
+    m->counts = sm_alloc((m->count_count + (size_t)m->session->task_count) * sizeof *m->counts);
+    m->nan_samples = m->counts + m->count_count;
     m->sums = sm_alloc((SM_SUM_TREE_DEPTH * m->sum_count + 1) * sizeof *m->sums);
     m->blocks = sm_alloc(((size_t)size + 1) * sizeof *m->blocks);
     for (int r = 0; r < size; r++) {
@@ -172,7 +173,7 @@ void sm_evaluator_metrics_free(sm_evaluator_metrics *m)
 
 void sm_evaluator_metrics_begin(sm_evaluator_metrics *m)
 {
-    memset(m->counts, 0, m->count_count * sizeof *m->counts);
+    memset(m->counts, 0, (m->count_count + (size_t)m->session->task_count) * sizeof *m->counts);
     memset(m->sums, 0, m->sum_count * sizeof *m->sums); /* of a rank without samples */
     for (int p = 0; p < m->part_count; p++) {
         m->parts[p].records.count = 0;
@@ -255,6 +256,24 @@ void sm_evaluator_metrics_add(sm_evaluator_metrics *m, const sm_batch *batch, in
     add_sums_of_sample(m);
 }
 
+static int has_nan(const float *values, size_t count)
+{
+    int found = 0;
+    for (size_t i = 0; i < count; i++) {
+        found |= isnan(values[i]);
+    }
+    return found;
+}
+
+void sm_evaluator_metrics_count_nans(sm_evaluator_metrics *m, const sm_batch *batch, const float *const *predictions)
+{
+    for (int t = 0; t < m->session->task_count; t++) {
+        const sm_task *task = m->session->tasks[t];
+        size_t items = sm_batch_items(batch, task->target->scope, 1);
+        m->nan_samples[t] += has_nan(predictions[t], items * (size_t)task->channels);
+    }
+}
+
 /* ---- all samples ---- */
 
 /* Ranks have different numbers of records: all send as many as the longest list has, and how many of them count. */
@@ -276,6 +295,11 @@ static void gather_records(sm_comm *comm, sm_records *records)
     }
     sm_free(own);
     sm_free(all);
+}
+
+int sm_metric_part_reads_nan(const sm_evaluator_metrics *m, const sm_metric_part *part)
+{
+    return m->nan_samples[part->task] > 0 || (part->joint && part->is_measured && m->nan_samples[part->class_task] > 0);
 }
 
 static void find_part(const sm_evaluator_metrics *m, const sm_metric_part *part, double *values, double *class_values)
@@ -310,7 +334,7 @@ int sm_metric_part_class_rows(const sm_evaluator_metrics *m, const sm_metric_par
 
 void sm_evaluator_metrics_find(sm_evaluator_metrics *m, double *values, double *class_values)
 {
-    sm_comm_sum_int64(m->session->comm, m->counts, m->count_count);
+    sm_comm_sum_int64(m->session->comm, m->counts, m->count_count + (size_t)m->session->task_count);
     sm_tree_sum_double(m->ranks, m->sums, m->sum_count);
     for (int c = 0; class_values && c < m->class_value_count; c++) {
         class_values[c] = NAN;
@@ -325,7 +349,7 @@ void sm_evaluator_metrics_find(sm_evaluator_metrics *m, double *values, double *
         for (int r = 0; r < part->row_count; r++) {
             values[r] = NAN;
         }
-        if (part->is_measured) {
+        if (part->is_measured && !sm_metric_part_reads_nan(m, part)) {
             find_part(m, part, values, class_values);
         }
         values += part->row_count;

@@ -28,8 +28,9 @@ typedef struct sm_evaluator_metrics {
     sm_target_builder *builders; /**< what a loader delivers: the tasks' targets, then ids of instances */
     int builder_count;
     size_t count_count, sum_count;
-    int64_t *counts;
-    double *sums; /**< rows: the places of the stack of `tree`, the order in which samples are added */
+    int64_t *counts;      /**< count_count, then `nan_samples` */
+    int64_t *nan_samples; /**< one a task: samples with predictions that are no numbers. Not owned */
+    double *sums;         /**< rows: the places of the stack of `tree`, the order in which samples are added */
     sm_sum_tree tree;
     int64_t *blocks; /**< where each rank's samples begin; and the end */
     int64_t position;
@@ -53,8 +54,16 @@ void sm_evaluator_metrics_begin(sm_evaluator_metrics *metrics);
 void sm_evaluator_metrics_add(sm_evaluator_metrics *metrics, const sm_batch *batch, int n,
                               const float *const *predictions);
 
-/** Collective. The same on every rank: \param [out] values  value_count \param [out] class_values  class_value_count, or NULL */
+/** Counts predictions of a sample that are no numbers: a network's are all meant to be, where labels are missing, too. */
+void sm_evaluator_metrics_count_nans(sm_evaluator_metrics *metrics, const sm_batch *batch,
+                                     const float *const *predictions);
+
+/** Collective. What reads a task with predictions that are no numbers is not measured: NaN, for a class or a distance that
+ * it does not mean would hide them. The same on every rank: \param [out] values  value_count \param [out] class_values  class_value_count, or NULL */
 void sm_evaluator_metrics_find(sm_evaluator_metrics *metrics, double *values, double *class_values);
+
+/** \return 1 if a part is not measured because predictions that it reads are no numbers, once sums are found. */
+int sm_metric_part_reads_nan(const sm_evaluator_metrics *metrics, const sm_metric_part *part);
 
 /** \return how many metrics of each class a part has: (so many, classes) values of class_values are its own, after those of
  * the parts before it */

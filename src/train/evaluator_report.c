@@ -24,6 +24,9 @@ static sm_metric_row *metric_rows(const sm_evaluator *e, const double *values, c
         for (int r = 0; r < part->row_count; r++, v++) {
             sm_metric metric = part->rows[r];
             metric.unit = metric.unit ? metric.unit : task->target->unit;
+            metric.unmeasured = part->is_measured && sm_metric_part_reads_nan(m, part)
+                                    ? "predictions are no numbers (NaN)"
+                                    : metric.unmeasured;
             if (part->is_measured && !(isnan(values[v]) && !metric.unmeasured)) {
                 rows[(*count)++] = (sm_metric_row){task->name, metric, values[v], trivial ? trivial[v] : NAN};
             }

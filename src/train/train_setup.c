@@ -59,7 +59,8 @@ static sm_status make_engines(sm_training *t)
         sm_input whole = t->loader_options.input;
         whole.height = t->augmentation.height;
         whole.width = t->augmentation.width;
-        SM_TRY(sm_evaluator_new(t->session, t->validation, &whole, NULL, &t->evaluator));
+        const sm_evaluator_options how = {.instances = settings->evaluate_instances};
+        SM_TRY(sm_evaluator_new(t->session, t->validation, &whole, &how, &t->evaluator));
         t->values = sm_alloc_zeroed((size_t)sm_evaluator_value_count(t->evaluator) * sizeof *t->values);
     }
     sm_memory_table_fill(t->trainer, &t->loader_options, t->evaluator, &t->memory);

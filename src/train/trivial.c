@@ -2,6 +2,7 @@
  * Many large samples are more than memory holds: they are then read again for each band of positions. */
 #include <sigmatic/base/memory.h>
 #include <sigmatic/comm/stall.h>
+#include <sigmatic/comm/vote.h>
 #include <sigmatic/data/sampler.h>
 
 #include "train/evaluator_private.h"
@@ -151,31 +152,39 @@ static size_t bytes_of_position(const sm_session *session, size_t samples)
     return bytes;
 }
 
-/* Reads all samples and predicts the positions of `band`, the same few of every sample. */
+/* Reads all samples and predicts the positions of `band`, the same few of every sample. Ranks read as many samples, and
+ * vote meanwhile. \param earlier  what this rank met in earlier bands \param [in,out] rounds  samples read before this band */
 static sm_status learn_band(const sm_session *session, const sm_loader_options *options, const position_range *band,
-                            float *const *maps)
+                            sm_status earlier, int64_t *rounds, sm_vote *vote, float *const *maps)
 {
-    sm_status status = SM_OK;
+    sm_status status = earlier;
     size_t tasks = (size_t)session->task_count;
     sm_loader *loader = NULL;
     kept *all = sm_alloc_zeroed(tasks * sizeof *all);
     for (size_t t = 0; t < tasks; t++) {
         all[t] = make_kept(session->tasks[t], items_of(session->tasks[t], options), band);
     }
-    SM_TRY(sm_loader_new(options, &loader));
+    if (status == SM_OK) {
+        status = sm_loader_new(options, &loader);
+    }
     for (size_t seen = 0; seen < band->samples; seen++) {
         const sm_batch *batch;
+        sm_vote_between(session->comm, vote, (*rounds)++, status, 0);
+        if (vote->failed) {
+            break;
+        }
         sm_comm_set_phase("trivial predictor", 0, (int)seen);
-        SM_TRY(sm_loader_next(loader, &batch));
-        assert(batch && "the loader walks through the whole set");
-        for (size_t t = 0; t < tasks; t++) {
+        if (status == SM_OK) { /* a rank that failed goes on voting */
+            status = sm_loader_next(loader, &batch);
+        }
+        for (size_t t = 0; t < tasks && status == SM_OK; t++) {
+            assert(batch && "the loader walks through the whole set");
             keep_sample(&all[t], band, seen, batch->target[t]);
         }
     }
-    for (size_t t = 0; t < tasks; t++) {
+    for (size_t t = 0; t < tasks && status == SM_OK && !vote->failed; t++) {
         predict(&all[t], band, maps[t]);
     }
-done:
     for (size_t t = 0; t < tasks; t++) {
         free_kept(&all[t]);
     }
@@ -189,7 +198,8 @@ sm_status sm_evaluator_learn_trivial(const sm_evaluator *e, sm_dataset *train, s
     sm_status status = SM_OK;
     const sm_session *session = e->session;
     sm_comm *comm = session->comm;
-    int64_t positions = 0;
+    int64_t positions = 0, most_positions, begin, rounds = 0;
+    sm_vote vote = {0};
     position_range own,
         band = {.samples = (size_t)(sm_dataset_count(train) < MOST_SAMPLES ? sm_dataset_count(train) : MOST_SAMPLES)};
     sm_loader_options options = e->loader;
@@ -205,11 +215,13 @@ sm_status sm_evaluator_learn_trivial(const sm_evaluator *e, sm_dataset *train, s
         positions = items > positions ? items : positions;
     }
     sm_sampler_share(positions, sm_comm_rank(comm), sm_comm_size(comm), &own.first, &own.count);
+    sm_sampler_share(positions, 0, sm_comm_size(comm), &begin, &most_positions); /* as many bands on every rank */
     int64_t most = 1 + (int64_t)(most_bytes / (bytes_of_position(session, band.samples) + 1));
-    for (band.first = own.first; status == SM_OK && band.first < own.first + own.count; band.first += most) {
-        int64_t left = own.first + own.count - band.first;
-        band.count = left < most ? left : most;
-        status = learn_band(session, &options, &band, maps);
+    for (int64_t done = 0; done < most_positions && !vote.failed; done += most) {
+        int64_t left = own.count - done;
+        band.first = own.first + done;
+        band.count = left < 0 ? 0 : left < most ? left : most;
+        status = learn_band(session, &options, &band, status, &rounds, &vote, maps);
     }
     SM_TRY(sm_comm_agree(comm, status));
     for (int t = 0; t < session->task_count; t++) {

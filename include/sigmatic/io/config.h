@@ -106,7 +106,7 @@ typedef struct sm_key_condition {
 } sm_key_condition;
 
 /** Warns of each key that was given a value other than its default without any effect, by its place, name and reason.
- * Any rank prints: call it on one. Two conditions on one key warn twice. */
+ * Any rank prints: call it on one. Of several conditions on one key the first that is not met is named. */
 void sm_config_warn_without_effect(const sm_config *config, const sm_key_condition *conditions);
 
 /** Fails with SM_ERR_CONFIG and "<file>:<line>: [section] key = value: <message>", for checks that one row cannot express. */
