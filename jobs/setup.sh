@@ -4,7 +4,7 @@
 set -eu
 
 build="gcc make pkg-config openmpi-bin libopenmpi-dev libblis-openmp-dev libhdf5-openmpi-dev libjansson-dev libcsv-dev libpng-dev libjpeg62-turbo-dev libexif-dev"
-check="libcunit1-dev libonnx-testdata python3-onnx"
+check="libcunit1-dev libonnx-testdata python3-onnx environment-modules"
 plot="python3 python3-h5py python3-numpy python3-matplotlib libjs-dygraphs"
 slurm="munge slurmctld slurmd slurm-client"
 mpich="mpich libmpich-dev libhdf5-dev"
@@ -24,7 +24,7 @@ if ! command -v dpkg-query >/dev/null; then
 This is no Debian system; Sigmatic needs:
   dnf:    gcc make pkgconf openmpi-devel blis-devel hdf5-openmpi-devel jansson-devel libcsv-devel libpng-devel libjpeg-turbo-devel libexif-devel
           CUnit-devel (tests), python3-h5py python3-matplotlib (plots)
-  Spack:  spack install openmpi blis hdf5+mpi jansson libpng libjpeg-turbo libexif cunit (libcsv is not in it: https://github.com/rgamble/libcsv)
+  Spack:  spack install openmpi blis hdf5+mpi jansson libpng libjpeg-turbo libexif cunit (libcsv: jobs/install/spack)
   module: load a compiler, an MPI and HDF5; the rest by Spack; then make CC=mpicc HDF5_CFLAGS=... HDF5_LIBS=... BLIS_CFLAGS=... BLIS_LIBS=...
 Then run 'make' and the other targets with SETUP=no.
 TEXT
@@ -47,7 +47,7 @@ else
 These packages are missing, and installing them takes root or sudo:
   apt-get install --no-install-recommends$missing
 On a cluster without root:
-  Spack:  spack install openmpi blis hdf5+mpi jansson libpng libjpeg-turbo libexif cunit (libcsv is not in it: https://github.com/rgamble/libcsv)
+  Spack:  spack install openmpi blis hdf5+mpi jansson libpng libjpeg-turbo libexif cunit (libcsv: jobs/install/spack)
   module: load a compiler, an MPI and HDF5; then make SETUP=no CC=mpicc HDF5_CFLAGS=... HDF5_LIBS=... BLIS_CFLAGS=... BLIS_LIBS=...
 TEXT
     exit 1

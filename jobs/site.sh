@@ -12,11 +12,11 @@ sbatch_flags=()
 #command -v module >/dev/null || . /etc/profile.d/modules.sh
 #module purge
 #module load gcc openmpi hdf5
-#module use "$HOME/modules" && module load sigmatic
+#module use "$HOME/modules" && module load sigmatic       # jobs/install/modules has the module file
 
 # By Spack: a package, or an environment.
 #. "$HOME/spack/share/spack/setup-env.sh"
-#spack load sigmatic
+#spack load sigmatic                                      # jobs/install/spack has the package
 #spack env activate sigmatic
 
 # The program, where it is neither build/current/sigmatic of this clone nor found in PATH.

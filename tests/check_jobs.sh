@@ -7,6 +7,7 @@ set -u
 export SIGMATIC
 SIGMATIC=$(realpath "$1")
 jobs=$(realpath "$here/../jobs")
+export OMP_WAIT_POLICY=passive # other tests are at work on these cores
 unset SLURM_JOB_ID SLURM_SUBMIT_DIR SIGMATIC_SITE SIGMATIC_JOBS LAUNCHER RANKS THREADS AT_ONCE MAX_RESTARTS OMP_NUM_THREADS
 child=
 clean_up() { [ -z "$child" ] || kill "$child" 2>/dev/null; }
@@ -123,9 +124,12 @@ expect 'a site file that is not there' code_is 2 env SIGMATIC_SITE=nowhere.sh "$
 unset SIGMATIC_SITE
 
 # ---- evaluation, scaling ---------------------------------------------------------------------------------------------------
-expect 'evaluation of several runs' "$jobs/local.sh" "$jobs/evaluate.sbatch" runs/sweep/seed=1 runs/sweep/seed=2/checkpoints/best.h5 --as e
+evaluate() { "$jobs/local.sh" "$jobs/evaluate.sbatch" "$@" >log 2>&1; }
+expect 'evaluation of several runs' evaluate runs/sweep/seed=1 runs/sweep/seed=2/checkpoints/best.h5 --as e
 expect 'its results' same "$(grep -l '"tasks":{"depth"' runs/sweep/*/e.json | tr '\n' ' ')" 'runs/sweep/seed=1/e.json runs/sweep/seed=2/e.json '
-expect 'an evaluation that fails' code_is 2 "$jobs/local.sh" "$jobs/evaluate.sbatch" runs/sweep/seed=1 --as f --split nowhere
+
+expect 'threads that local.sh binds have cores of their own' code_is 1 grep 'warning: .* thread' log
+expect 'an evaluation that fails' code_is 2 evaluate runs/sweep/seed=1 --as f --split nowhere
 expect 'leaves no file' same "$(find . -name 'f.json*')" ''
 
 # ---- stopping and going on -------------------------------------------------------------------------------------------------
@@ -164,4 +168,35 @@ expect 'an array starts' launch "$jobs/array.sbatch" tiny.ini long.txt
 kill -TERM "$child"
 expect 'TERM: it stops' wait_child 75
 expect 'its runs too' same "$(cat runs/long/*/status | cut -d: -f1 | sort -u)" pre-empted
+
+# ---- sites -----------------------------------------------------------------------------------------------------------------
+# The lines of site.sh that are examples, as if all were wanted.
+examples() {
+    mkdir -p home/spack/share/spack
+    echo 'spack() { echo "spack $*"; }' >home/spack/share/spack/setup-env.sh
+    sed 's/^#\([^ !]\)/\1/' "$jobs/site.sh" >examples.sh
+    (
+        module() { echo "module $*"; }
+        set -e
+        HOME=$PWD/home
+        unset SIGMATIC
+        . ./examples.sh
+        echo "$LAUNCHER, $SIGMATIC, ${sbatch_flags[*]}"
+    )
+}
+expect 'the examples of site.sh' same "$(examples)" "$(printf '%s\n' 'module purge' 'module load gcc openmpi hdf5' \
+    "module use $PWD/home/modules" 'module load sigmatic' 'spack load sigmatic' 'spack env activate sigmatic' \
+    "srun, $PWD/home/sigmatic/bin/sigmatic, --partition=standard --account=my_project --qos=normal --time=12:00:00")"
+version=$("$SIGMATIC" --version | sed -n '1s/.* //p')
+expect 'the module file and the easyconfig are of this version' test -f "$jobs/install/modules/sigmatic/$version" \
+    -a -n "$(ls "$jobs/install/easybuild/Sigmatic-$version-"*.eb)"
+load_module() { HOME=/home/of modulecmd bash load "$jobs/install/modules/sigmatic/$version"; }
+if command -v modulecmd >/dev/null; then
+    expect 'the module file' same "$(load_module | sed -n 's/^PATH=\([^:]*\):.*/\1/p')" /home/of/sigmatic/bin
+else
+    skip modules 'the module file' 'no modulecmd (environment-modules)'
+fi
+parse() { "${PYTHON:-/usr/bin/python3}" -c 'import ast, sys
+for path in sys.argv[1:]: ast.parse(open(path).read(), path)' "$@"; }
+expect 'what Spack and EasyBuild read is Python' parse "$jobs"/install/spack/packages/*/package.py "$jobs"/install/easybuild/*.eb
 report_end
