@@ -9,20 +9,38 @@
 
 #ifdef __linux__
 #include <assert.h>
+#include <omp.h>
 #include <sched.h>
 
 enum { OWN_THREADS, OWN_CORES, NODE_THREADS, NODE_CORES, COUNTS };
+
+/* What the process may run on. OMP_PROC_BIND has bound its first thread to one place; the others are its cores too. */
+static cpu_set_t own_cores(void)
+{
+    cpu_set_t own;
+    int ids[CPU_SETSIZE];
+    CPU_ZERO(&own);
+    sched_getaffinity(0, sizeof own, &own);
+    for (int place = 0; place < omp_get_num_places(); place++) {
+        int count = omp_get_place_num_procs(place);
+        if (count > CPU_SETSIZE) {
+            continue;
+        }
+        omp_get_place_proc_ids(place, ids);
+        for (int i = 0; i < count; i++) {
+            CPU_SET(ids[i], &own);
+        }
+    }
+    return own;
+}
 
 /* MPI is called without its mutex: no reduction is under way, so no helper is at work.
  *
  * Cores are joined over the node as sets of bits: bound ranks have different ones, others the same. */
 static void count_cores(const sm_comm *comm, int threads, double counts[COUNTS])
 {
-    cpu_set_t own, together;
+    cpu_set_t own = own_cores(), together = own;
     int threads_together = threads;
-    CPU_ZERO(&own);
-    sched_getaffinity(0, sizeof own, &own);
-    together = own;
     assert(sm_mpi_helper_is_idle());
     if (comm->size > 1) {
         MPI_Request request;
