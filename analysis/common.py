@@ -9,7 +9,6 @@ The one place that knows how they are laid out. In a notebook:
 """
 
 import collections
-import glob
 import os
 import sys
 
@@ -207,18 +206,25 @@ def parse_config(config_text):
     return sections
 
 
+def runs_below(folder):
+    """Logs in a folder and those below it. A link is followed only to a run: it may lead back up."""
+    log = os.path.join(folder, "run.h5")
+    if os.path.isfile(log):
+        return [log]
+    below = sorted((entry for entry in os.scandir(folder) if entry.is_dir()), key=lambda entry: entry.name)
+    return [path for entry in below
+            if not entry.is_symlink() or os.path.isfile(os.path.join(entry.path, "run.h5")) for path in runs_below(entry.path)]
+
+
 def find_runs(arguments):
     """The run logs that command-line words mean: files, folders of a run, and folders of runs at any depth."""
     paths = []
     for argument in arguments:
-        if os.path.isfile(argument):
-            found = [argument]
-        elif os.path.isfile(os.path.join(argument, "run.h5")):
-            found = [os.path.join(argument, "run.h5")]
-        else:
-            found = sorted(glob.glob(os.path.join(glob.escape(argument), "**", "run.h5"), recursive=True))
+        if not os.path.isdir(argument) and not os.path.isfile(argument):
+            raise SystemExit(f"{argument}: no such file")
+        found = [argument] if os.path.isfile(argument) else runs_below(argument)
         if not found:
-            raise SystemExit(f"{argument}: {'no run.h5 below this folder' if os.path.isdir(argument) else 'no such file'}")
+            raise SystemExit(f"{argument}: no run.h5 below this folder")
         paths += found
     return paths
 
@@ -284,13 +290,25 @@ def short_name(key, keys):
     return key if sum(other.rpartition(".")[2] == last for other in keys) > 1 else last
 
 
+def telling_keys(keys, settings):
+    """As few of the keys as tell the dictionaries apart: the one that tells most, then what is needed besides. In doubt
+    the earlier ones, but those of single tasks last."""
+    distinct = lambda chosen: len({tuple(one.get(key) for key in chosen) for one in settings})
+    chosen = []
+    while distinct(chosen) < distinct(keys):
+        rest = sorted((key for key in keys if key not in chosen), key=lambda key: key.startswith("task."))
+        chosen.append(max(rest, key=lambda key: distinct([*chosen, key])))
+    return [key for key in keys if key in chosen]
+
+
 def group_by_settings(runs):
-    """[(label, runs)]: runs that differ in nothing but the seed stand together, labelled by what tells groups apart."""
+    """[(label, runs)]: runs that differ in nothing but the seed stand together, labelled by keys that tell groups apart."""
     groups = {}
     for run in runs:
         groups.setdefault(tuple(sorted(settings_of(run).items())), []).append(run)
-    keys = differences([dict(settings) for settings in groups])
-    return [(label_by(keys, dict(settings)) or runs[0].label, members) for (settings, members) in groups.items()]
+    settings = [settings_of(members[0]) for members in groups.values()]
+    keys = telling_keys(differences(settings), settings)
+    return [(label_by(keys, one) or members[0].label, members) for one, members in zip(settings, groups.values())]
 
 
 def label_by(keys, settings):

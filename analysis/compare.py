@@ -8,7 +8,7 @@
 RUN is run.h5, the folder of a run, or a folder with runs at any depth. Runs that differ in nothing but the seed (and in
 what changes no result, as the folder) are one row: mean ± standard deviation over the seeds of every metric of the last
 evaluation, and of every task's training loss (mean of the last tenth of the steps; where the rows' losses are of one
-kind). A row is named by the keys in which rows differ, or by --labels.
+kind). A row is named by keys that tell rows apart (a note names others that differ), or by --labels.
 
 Differences are those of pairs with the same seed, which means the same initial weights and order of samples, from the
 row --reference (the first). One marked * is larger than the standard deviation of that row: than what the choice of a
@@ -283,6 +283,11 @@ def notes_of(rows, values):
         notes.append("Differences are of pairs with the same seed; * more than seeds alone do to the first row.")
     if any(column == DELTA for _, column in values):
         notes.append("Delta_m: mean relative gain over single-task runs, positive is better.")
+    settings = [common.settings_of(row.runs[0]) for row in rows]
+    keys = common.differences(settings)
+    others = [key for key in keys if key not in common.telling_keys(keys, settings)]
+    if others:
+        notes.append("Rows differ also in " + ", ".join(others) + ".")
     data = {run.config.get("data", {}).get("validation") or run.config.get("data", {}).get("train", "")
             for row in rows for run in row.runs}
     if len(data) > 1:

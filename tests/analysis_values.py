@@ -146,6 +146,13 @@ def what_differs_in_more_than_the_seed_is_not_averaged():
     assert "no run.steps" in refusal(compare.make_rows, rate, by=["run.steps"])
 
 
+def rows_are_named_by_the_keys_that_tell_them_apart():
+    three = [("equal", "0.1"), ("uncertainty", "0.2"), ("fixed", "0.2")]
+    rows = compare.make_rows([common.Run(make_run(f"name-{method}", 1, method, rate=rate)) for method, rate in three])
+    assert [row.label for row in rows] == [f"method={method}" for method, _ in three], rows
+    assert "Rows differ also in optimizer.learning_rate." in compare.report(rows, "text")
+
+
 def losses_of_other_kinds_are_not_compared():
     rows, lines = table([make_run("px", 1), make_run("m", 1, "fixed", depth_unit="m")])
     assert ("depth", "training loss") not in {(line["task"], line["metric"]) for line in lines}
@@ -172,9 +179,10 @@ def metrics_are_the_programs():
     for path in glob.glob(os.path.join(sys.argv[2], "*.c")):
         with open(path) as file:
             body = re.findall(r"static const sm_metric metrics\[\] = \{(.*?)\n?\s*\{?0?\}?\};", file.read(), re.S)
-        rows.update(re.findall(r'\{"(\w+)", (?:"[^"]*"|NULL), ([01]),', "".join(body)))
+        rows.update(re.findall(r'\{"(\w+)", (?:"[^"]*"|NULL), ([01]|SM_HIGHER\w*),', "".join(body)))
     assert len(rows) > 20, rows
-    known = {name: str(int(higher)) for name, (_, higher) in common.METRICS.items()}
+    rows = {name: higher != "0" for name, higher in rows.items()}
+    known = {name: higher for name, (_, higher) in common.METRICS.items()}
     assert known == rows, set(known.items()) ^ set(rows.items())
 
 
@@ -242,7 +250,7 @@ def main():
 
 TESTS = [means_deviations_and_pairs_are_numpys, a_difference_is_marked_where_it_exceeds_what_seeds_do,
          delta_m_is_the_mean_relative_gain_over_single_tasks, what_differs_in_more_than_the_seed_is_not_averaged,
-         losses_of_other_kinds_are_not_compared, every_format_has_the_same_cells, metrics_are_the_programs,
+         rows_are_named_by_the_keys_that_tell_them_apart, losses_of_other_kinds_are_not_compared, every_format_has_the_same_cells, metrics_are_the_programs,
          axes_count_steps_epochs_and_hours, a_live_file_is_read_as_far_as_every_column_goes,
          ways_of_measuring_have_panels_of_their_own, bands_are_mean_and_deviation_over_seeds, log_axes_have_enough_labels]
 

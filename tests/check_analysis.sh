@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The scripts of analysis/ on a tiny real run: they must read what the program writes and draw something. check_analysis.sh PROGRAM
+# The scripts of analysis/, and `sigmatic show` of several runs, on tiny real runs: they must read what the program writes, draw
+# something, and have its numbers. check_analysis.sh PROGRAM
 set -u
 . "$(dirname "$0")/frame.sh"
 needs_python matplotlib h5py numpy matplotlib
@@ -229,6 +230,66 @@ else
     skip tensorboardx "export.py tensorboard" "no Python with tensorboardX"
     expect "export.py names what is missing" refuses "pip install tensorboardX" "$python" "$here/../analysis/export.py" tensorboard "$scratch/run"
 fi
+
+# ---- sigmatic show of several runs
+mkdir -p "$scratch/runs/group/failed" "$scratch/runs/group/torn" "$scratch/empty"
+ln -s "$scratch/run" "$scratch/runs/learned" && ln -s "$scratch/other" "$scratch/runs/equal"
+echo "failed: the disk is full" >"$scratch/runs/group/failed/status"
+head -c 5000 "$scratch/run/run.h5" >"$scratch/runs/group/torn/run.h5"
+shows() { "$program" show "$@" 2>/dev/null; }
+expect "show A B, FOLDER and --as-fixed have the logs' numbers" "$python" - "$program" "$scratch/runs" <<'PY'
+import json, re, subprocess, sys
+import h5py, numpy
+program, folder = sys.argv[1:]
+show = lambda *words: subprocess.run([program, "show", *words], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+split = lambda line: re.split(r"  +", line.strip())
+names = "learned", "equal"
+logs = [h5py.File(f"{folder}/{name}/run.h5") for name in names]
+
+def number(value):
+    return "-" if not numpy.isfinite(value) else f"{value:.0f}" if value == int(value) else f"{value:.4g}"
+
+lines = [split(line) for line in show(*(f"{folder}/{name}" for name in names)).splitlines()]
+rows = {line[0]: line[1:] for line in lines if len(line) == 3}
+assert lines[0] == list(names) and rows["step"] == ["12", "12"] and rows["status"] == ["done", "done"], lines
+assert rows["weighting.method"] == ["uncertainty", "equal"] and not {"run.folder", "run.seed", "model.width"} & set(rows), rows
+for task in "semantic", "depth":
+    for quantity, last in (("loss", 50), ("weight", 1), ("sigma", 1)):
+        expected = [number(numpy.mean(log[f"tasks/{task}/{quantity}"][-last:])) for log in logs]
+        assert rows[f"{task}: {quantity}"] == expected, (task, quantity, rows[f"{task}: {quantity}"], expected)
+for metric, unit, best in (("semantic/pixel_accuracy", "%", max), ("depth/error_pixels", "px", min)):
+    values = [log[f"evaluations/val/{metric}"][-1] for log in logs]
+    expected = [number(value) + (" *" if value == best(values) and values[0] != values[1] else "") for value in values]
+    assert rows[metric.replace("/", ": ") + ", " + unit] == expected, (rows, expected)
+
+lines = show(folder).splitlines()
+listed = {split(line)[0]: split(line) for line in lines[1:]}
+headings = split(lines[0])
+assert list(listed)[:4] == ["equal", "group/failed", "group/torn", "learned"], lines
+assert listed["learned"][1:3] == ["done", "12"] and listed["group/failed"][1] == "failed" and listed["group/torn"][1] == "unreadable", lines
+assert listed["learned"][headings.index("semantic miou, %")] == number(logs[0]["evaluations/val/semantic/miou"][-1]), lines
+assert any(line.startswith("group/failed: ") for line in lines) and any("torn/run.h5" in line for line in lines), lines
+runs = json.loads(show(folder, "--json"))["runs"]
+assert [run["steps"] for run in runs] == [12, 0, 0, 12] and runs[0]["status"] == "done" and "problem" in runs[2] and "problem" not in runs[3], runs
+
+fixed = show(f"{folder}/learned", "--as-fixed")
+assert "[weighting]\nmethod = fixed\n\n" in fixed and "likelihood" not in fixed and "/run-fixed\n" in fixed, fixed
+for task, weight in re.findall(r"\[task\.(\w+)\]\nweight = (\S+)\n", fixed):
+    assert weight == f"{logs[0][f'tasks/{task}/weight'][-50:].mean():.6g}", (task, weight)
+assert len(re.findall(r"^weight = ", fixed, re.M)) == 3
+PY
+as_fixed_is_a_config() {
+    shows "$scratch/run" --as-fixed >"$scratch/fixed.ini" && "$program" train "$scratch/fixed.ini" --dry-run >"$scratch/planned" 2>&1 &&
+        ! grep -E "warning: .*(no effect|weight)" "$scratch/planned"
+}
+expect "show --as-fixed is a config that trains" as_fixed_is_a_config
+mkdir "$scratch/scaled" && cp "$scratch/run/run.h5" "$scratch/scaled"
+"$python" -c 'import h5py, sys; h5py.File(sys.argv[1], "a")["tasks/semantic"].attrs["likelihood"] = "categorical_scaled"' "$scratch/scaled/run.h5"
+expect "show --as-fixed of what no weight can say" refuses "'semantic' has the likelihood categorical_scaled" "$program" show "$scratch/scaled" --as-fixed
+expect "show --as-fixed of two" refuses "takes one run, not several" "$program" show "$scratch/run" "$scratch/other" --as-fixed
+expect "show --follow of a folder" refuses "takes one run, not a folder" "$program" show "$scratch/runs" --follow
+expect "show of an empty folder, on two ranks" refuses "empty: a folder that is not a run's" "$MPIRUN" -n 2 "$program" show "$scratch/empty"
+expect "show of a run and a torn log, on two ranks" refuses "torn/run.h5" "$MPIRUN" -n 2 "$program" show "$scratch/run" "$scratch/runs/group/torn"
 
 # What the functions compute, on files with numbers that are known.
 "$python" "$here/analysis_values.py" "$here/../analysis" "$here/../src/task" "$scratch" >"$scratch/values.log" 2>&1 ||

@@ -1,0 +1,90 @@
+#include "cli/show_fixed.h"
+
+#include <sigmatic/base/log.h>
+#include <sigmatic/base/memory.h>
+
+#include "cli/show_settings.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const show_task *task_of(const show_view *view, const char *section)
+{
+    static const char family[] = "task.";
+    for (size_t i = 0; strncmp(section, family, strlen(family)) == 0 && i < view->task_count; i++) {
+        if (strcmp(section + strlen(family), view->tasks[i]) == 0) {
+            return &view->curves[i];
+        }
+    }
+    return NULL;
+}
+
+static sm_status check_weights(const show_view *view)
+{
+    for (size_t i = 0; i < view->task_count; i++) {
+        const show_task *task = &view->curves[i];
+        if (task->row.likelihood && strcmp(task->row.likelihood->name, "categorical_scaled") == 0) {
+            return sm_fail(SM_ERR_INPUT,
+                           "%s: task '%s' has the likelihood categorical_scaled, whose sigma scales the logits: no "
+                           "weight of its loss does the same; expected categorical",
+                           view->path, view->tasks[i]);
+        }
+        if (!(task->mean_weight >= 0)) {
+            return sm_fail(SM_ERR_INPUT,
+                           "%s: task '%s' had no weight in the last steps: no valid pixel, or no step applied",
+                           view->path, view->tasks[i]);
+        }
+    }
+    return SM_OK;
+}
+
+/* Keys of the weighting that learned, and those that are given anew. */
+static int is_replaced(const show_setting *setting, int is_task)
+{
+    static const char *const of_task[] = {"weight", "likelihood", "log_variance"};
+    int found = strcmp(setting->section, "weighting") == 0;
+    for (size_t i = 0; is_task && i < sizeof of_task / sizeof *of_task; i++) {
+        found = found || strcmp(setting->key, of_task[i]) == 0;
+    }
+    return found;
+}
+
+static void begin_section(const show_view *view, const char *section)
+{
+    const show_task *task = task_of(view, section);
+    printf("\n[%s]\n", section);
+    if (task) {
+        printf("weight = %.6g\n", task->mean_weight);
+    } else if (strcmp(section, "weighting") == 0) {
+        printf("method = fixed\n");
+    }
+}
+
+sm_status show_as_fixed(const show_view *view)
+{
+    sm_status status = SM_OK;
+    size_t count = 0;
+    show_setting *settings = NULL;
+    if (view->rows == 0) {
+        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: no step yet, so no weight is learned", view->path));
+    }
+    SM_TRY(check_weights(view));
+    settings = show_settings_read(view->config, &count);
+    printf("; %s with the weights that it learned: means of the last 50 steps, up to step %lld.\n", view->path,
+           (long long)view->step);
+    for (size_t i = 0; i < count; i++) {
+        const show_setting *setting = &settings[i];
+        if (i == 0 || strcmp(setting->section, settings[i - 1].section) != 0) {
+            begin_section(view, setting->section);
+        }
+        if (strcmp(setting->section, "run") == 0 && strcmp(setting->key, "folder") == 0) {
+            printf("folder = %s-fixed\n", setting->value);
+        } else if (!is_replaced(setting, task_of(view, setting->section) != NULL)) {
+            printf("%s = %s\n", setting->key, setting->value);
+        }
+    }
+done:
+    show_settings_free(settings);
+    return status;
+}
