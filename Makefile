@@ -61,7 +61,7 @@ PYTHON ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import h5py, num
 
 .DEFAULT_GOAL := all
 .PHONY: all help demo demo-run check check-fast check-layers check-program $(PROGRAM_CHECKS:%=check-%) check-stall check-hosts check-hosts-run \
-        check-slurm check-sanitizers check-fuzz check-fuzz-run check-mpich check-aarch64 bench bench-run lint lint-cppcheck lint-format lint-tidy format compile-commands reference install uninstall clean
+        check-slurm check-sanitizers check-fuzz check-fuzz-run check-mpich check-aarch64 bench bench-run lint lint-cppcheck lint-format lint-tidy format compile-commands reference install uninstall dist clean
 
 all: $(BUILD)/sigmatic $(BUILD)/libsigmatic.so ## build the program and the library
 	@mkdir -p build && ln -sfn $(notdir $(BUILD)) build/current
@@ -198,7 +198,7 @@ check-fuzz-run:
 	@CLANG="$(FUZZ_CC)" tests/check_fuzz.sh $(BUILD)/fuzz/fuzz $(FUZZ_SECONDS) $(T)
 
 # ---- sources as tools see them -----------------------------------------------------------------------------------
-FORMATTED = $(wildcard src/*/*.[ch] include/sigmatic/*/*.h tests/*.[ch] tests/fuzz/*.[ch])
+FORMATTED = $(wildcard src/*/*.[ch] include/sigmatic/*/*.h tests/*.[ch] tests/fuzz/*.[ch] tests/examples/*.[ch])
 COMPILED  = $(sort $(LIBRARY_SOURCES) $(PROGRAM_SOURCES) $(TEST_SOURCES) $(TESTLIB_SOURCES))
 LINTED    = $(filter src/%,$(COMPILED))
 
@@ -247,9 +247,13 @@ ROOT       = $(if $(DESTDIR),$(abspath $(DESTDIR)))$(PREFIX)
 HEADERS   := $(wildcard include/sigmatic/*/*.h)
 SHARED    := $(shell find configs jobs analysis -type f ! -path '*/__pycache__/*' ! -name '*.pyc')
 LIBRARIES := libsigmatic.a libsigmatic.so.$(VERSION) $(SONAME) libsigmatic.so
-INSTALLED  = bin/sigmatic $(LIBRARIES:%=lib/%) lib/pkgconfig/sigmatic.pc $(HEADERS) $(SHARED:%=share/sigmatic/%)
+MANUAL     = share/man/man1/sigmatic.1
+COMPLETION = share/bash-completion/completions/sigmatic
+INSTALLED  = bin/sigmatic $(LIBRARIES:%=lib/%) lib/pkgconfig/sigmatic.pc $(MANUAL) $(COMPLETION) $(HEADERS) $(SHARED:%=share/sigmatic/%)
+# What runs the program to write its manual page where it is built for another machine: EMULATOR='qemu-aarch64 -L ...'
+EMULATOR ?=
 
-install: all ## program, library, headers, pkg-config file, configs, jobs and analysis to $(DESTDIR)$(PREFIX)
+install: all ## program, manual page, completion, library, headers, pkg-config file, configs, jobs and analysis to $(DESTDIR)$(PREFIX)
 	@install -d $(addprefix $(ROOT)/,$(sort $(dir $(INSTALLED))))
 	@install -m 755 $(BUILD)/sigmatic $(ROOT)/bin/
 	@install -m 644 $(BUILD)/libsigmatic.a $(ROOT)/lib/
@@ -257,8 +261,10 @@ install: all ## program, library, headers, pkg-config file, configs, jobs and an
 	@ln -sf libsigmatic.so.$(VERSION) $(ROOT)/lib/$(SONAME)
 	@ln -sf $(SONAME) $(ROOT)/lib/libsigmatic.so
 	@printf '%s\n' 'prefix=$(PREFIX)' 'Name: Sigmatic' 'Description: multi-task training that weighs its own losses' \
-	    'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lsigmatic' \
+	    'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lsigmatic -lm' \
 	    'Libs.private: $(SM_LIBS) $(OPENMP)' >$(ROOT)/lib/pkgconfig/sigmatic.pc
+	@$(EMULATOR) $(BUILD)/sigmatic --help-man >$(ROOT)/$(MANUAL)
+	@$(EMULATOR) $(BUILD)/sigmatic --help-bash >$(ROOT)/$(COMPLETION)
 	@for file in $(HEADERS); do install -m 644 $$file $(ROOT)/$$file || exit; done
 	@for file in $(SHARED); do install -m "$$([ -x $$file ] && echo 755 || echo 644)" $$file $(ROOT)/share/sigmatic/$$file || exit; done
 	@echo '  installed below $(ROOT)'
@@ -266,6 +272,11 @@ install: all ## program, library, headers, pkg-config file, configs, jobs and an
 uninstall: ## remove what install put there, and nothing else
 	@cd $(ROOT) && rm -f $(INSTALLED) && \
 	for folder in include/sigmatic share/sigmatic; do [ ! -d $$folder ] || find $$folder -depth -type d -empty -delete; done
+
+dist: ## the sources of the last commit as build/sigmatic-VERSION.tar.gz
+	@mkdir -p build
+	@git archive --format=tar.gz --prefix=sigmatic-$(VERSION)/ -o build/sigmatic-$(VERSION).tar.gz HEAD
+	@echo '  build/sigmatic-$(VERSION).tar.gz'
 
 clean: ## remove what was built (not runs/)
 	rm -rf build

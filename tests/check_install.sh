@@ -23,16 +23,43 @@ cd "$scratch" || exit 1
 
 same_tree() { # every file of the sources that is installed, as it is
     local file
-    (cd "$source" && git ls-files 2>/dev/null "$1") | while read -r file; do
+    [ -e "$source/$1" ] && (cd "$source" && find "$1" -type f ! -path '*/__pycache__/*') | while read -r file; do
         cmp "$source/$file" "$2/$file" || exit 1
     done
 }
-expect "headers" same_tree include/sigmatic/ "$prefix"
-expect "configs" same_tree configs/ "$prefix/share/sigmatic"
-expect "jobs" same_tree jobs/ "$prefix/share/sigmatic"
-expect "analysis" same_tree analysis/ "$prefix/share/sigmatic"
+expect "headers" same_tree include/sigmatic "$prefix"
+expect "configs" same_tree configs "$prefix/share/sigmatic"
+expect "jobs" same_tree jobs "$prefix/share/sigmatic"
+expect "analysis" same_tree analysis "$prefix/share/sigmatic"
 expect "the installed program reads an installed config" \
     "$prefix/bin/sigmatic" train "$prefix/share/sigmatic/configs/demo.ini" --print-config
+
+# ---- manual page and completion: what --help says ----
+manual=$prefix/share/man/man1/sigmatic.1
+if command -v groff >/dev/null; then
+    well_formed() { [ -z "$(groff -ww -man -Tutf8 -z "$manual" 2>&1)" ]; }
+    expect "the manual page is well-formed" well_formed
+fi
+in_manual() { # each option of a command's --help, with its meaning's first words
+    "$program" $1 --help | grep -oE '^  --[a-z-]+' | grep -v -- --help$ | while read -r option; do
+        grep -qF "\\fB${option//-/\\-}\\fR" "$manual" || { echo "$1 $option"; exit 1; }
+    done
+}
+for command in train "data folder"; do
+    expect "the manual page has the options of $command" in_manual "$command"
+done
+expect "the manual page has the keys of a config" grep -qx '.B learning_rate' "$manual"
+completed() { # EXPECTED WORD...: what bash offers for the last word
+    bash -c 'compopt() { :; }; . "$1"; shift; expected=$1; shift; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _sigmatic
+             echo "${COMPREPLY[*]}"; [ "${COMPREPLY[*]}" = "$expected" ]' \
+        bash "$prefix/share/bash-completion/completions/sigmatic" "$@"
+}
+expect "bash completes commands" completed "train" sigmatic t
+expect "bash completes commands of commands" completed "scenes" sigmatic data s
+expect "bash completes options" completed "--overwrite" sigmatic train a.ini --o
+expect "bash completes values" completed "auto" sigmatic train --resume a
+expect "bash completes keys" completed "optimizer.learning_rate=" sigmatic train --set optimizer.le
+expect "bash leaves files to itself" completed "" sigmatic train a
 
 # ---- the library as linkers see it ----
 version=$(pkg-config --modversion sigmatic)
@@ -78,6 +105,47 @@ expect "a C++ program links every function of the headers" \
 expect "and runs" grep -qx "$version on 1, $(wc -w <<<"$functions") functions" <(./all)
 expect "all functions were found" test "$(wc -w <<<"$functions")" -gt 300
 expect "sm_init() is asked for where it is missing" grep -q 'expected sm_init()' <(./all 1 2>&1)
+
+# ---- programs of others ----
+for example in "$here"/examples/*.[ch]; do
+    expect "${example##*/} is short" test "$(wc -l <"$example")" -lt 150
+done
+expect "the examples build" "${CC:-gcc}" -std=c11 -O1 $flags "$here"/examples/*.c $(pkg-config --libs sigmatic) -o own_training
+sed -n '/^```c$/,/^```$/p' "$source/include/README.md" | grep -v '^```' >first.c
+expect "the first program of include/README.md builds" "${CC:-gcc}" -std=c11 $flags first.c $(pkg-config --libs sigmatic) -o first
+asks() { ./first; [ $? = 2 ]; }
+expect "and asks for a config" asks
+for ranks in 1 2; do
+    mkdir "on_$ranks" || exit 1
+    expect "the examples train on $ranks ranks" "$MPIRUN" -n $ranks ./own_training "on_$ranks"
+    cp said "on_$ranks/said"
+done
+learns() { # both losses fall; of the first step each weight is 1 / (K loss): the mean of one loss is that loss
+    awk '$1 == "step" {
+             steps++
+             for (i = 3; i <= NF; i += 5) { if (steps == 1) first[i] = $(i + 2); last[i] = $(i + 2)
+                 if (steps == 1 && ($(i + 2) * $(i + 4) * 2 - 1) ^ 2 > 1e-6) bad = 1 }
+         }
+         /relative_error/ { measured = 1 }
+         END { for (i in first) if (!(last[i] < 0.8 * first[i])) bad = 1
+               exit bad || steps != 4 || length(first) != 2 || !measured }' "$1" || { cat "$1"; return 1; }
+}
+expect "the examples learn" learns on_1/said
+results() { grep -E '^step|^near|^classes' "on_$1/said"; }
+alike() { diff <(results 1) <(results 2); }
+expect "the examples train alike on 1 and 2 ranks" alike
+
+# ---- a tarball ----
+if git -C "$source" rev-parse HEAD >/dev/null 2>&1; then
+    expect "dist" make --no-print-directory -C "$source" SETUP=no dist
+    tar -xzf "$source/build/sigmatic-$version.tar.gz"
+    whole() { diff <(git -C "$source" ls-tree -r --name-only HEAD | sort) <(cd "sigmatic-$version" && find . ! -type d | cut -c 3- | sort); }
+    expect "the tarball has every file" whole
+    buildable() { # without git, and from nothing: every source would be compiled, and one is
+        cd "sigmatic-$version" && [ "$(make -n SETUP=no all | grep -c '^echo .* CC ')" -gt 200 ] && make SETUP=no BUILD=build/one build/one/src/base/version.o
+    }
+    expect "the tarball builds" buildable
+fi
 
 # ---- uninstall ----
 expect "uninstall" as_installed uninstall

@@ -1,5 +1,7 @@
 #include "cli/arguments.h"
 
+#include "cli/help_form.h"
+
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/nearest.h>
 
@@ -171,7 +173,7 @@ sm_status arguments_parse(const char *command, const char *summary, const argume
     for (int i = 1; i < argc; i++) {
         if (arguments_is_help(argv[i])) {
             if (is_root) {
-                print_help(command, summary, table);
+                (help_form_chosen() ? help_form_chosen()->arguments : print_help)(command, summary, table);
             }
             *help = 1;
             return SM_OK;

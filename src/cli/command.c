@@ -1,7 +1,9 @@
+#include <sigmatic/base/memory.h>
 #include <sigmatic/base/nearest.h>
 
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/help_form.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +17,24 @@ static void list_commands(const char *family, const char *summary, const command
     printf("\n'%s COMMAND --help' explains one\n", family);
 }
 
+/* In another form than a text, with what each of the commands says. */
+static sm_status print_help(command_context *context, const char *family, const char *summary, const command_row *table)
+{
+    const help_form *form = help_form_chosen();
+    if (sm_comm_rank(context->comm) == 0) {
+        (form ? form->commands : list_commands)(family, summary, table);
+    }
+    for (const command_row *c = table; form && c->name; c++) {
+        char *name = sm_strdup(c->name), help[] = "--help", *words[] = {name, help, NULL};
+        sm_status status = c->run(context, 2, words);
+        sm_free(name);
+        if (status != SM_OK) {
+            return status;
+        }
+    }
+    return SM_OK;
+}
+
 sm_status command_dispatch(command_context *context, const char *family, const char *summary, const command_row *table,
                            int argc, char **argv)
 {
@@ -23,10 +43,7 @@ sm_status command_dispatch(command_context *context, const char *family, const c
     }
     sm_nearest nearest = {.wanted = argv[1]};
     if (arguments_is_help(argv[1]) || strcmp(argv[1], "help") == 0) {
-        if (sm_comm_rank(context->comm) == 0) {
-            list_commands(family, summary, table);
-        }
-        return SM_OK;
+        return print_help(context, family, summary, table);
     }
     for (const command_row *c = table; c->name; c++) {
         if (strcmp(argv[1], c->name) == 0) {

@@ -7,6 +7,7 @@
 #include <sigmatic/train/init.h>
 
 #include "cli/command.h"
+#include "cli/help_form.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -26,7 +27,9 @@ static const command_row commands[] = {
 static const char summary[] =
     "Sigmatic " SM_VERSION ": multi-task training that weighs its own losses, data-parallel over MPI.\n"
     "Under mpirun all ranks work together: mpirun -n N sigmatic COMMAND ...\n"
-    "'sigmatic train --help-config' lists every key of a config; 'sigmatic --version' the libraries' versions.\n"
+    "'sigmatic train --help-config' lists every key of a config; 'sigmatic --version' the libraries' versions;\n"
+    "'sigmatic --help-man' writes a manual page, 'sigmatic --help-bash' a completion: make install puts them in "
+    "place.\n"
     "Exit codes: 0 done; 1 failed while running; 2 wrong usage, config or input;\n"
     "3 stalled or lost rank; 75 "
     "pre-empted.";
@@ -44,6 +47,11 @@ static sm_status dispatch(command_context *context, int argc, char **argv)
             print_version();
         }
         return SM_OK;
+    }
+    for (const help_form *form = help_forms; argc > 1 && form->option; form++) {
+        if (strcmp(argv[1], form->option) == 0) {
+            return help_form_print(form, context, summary, commands);
+        }
     }
     sm_comm_set_phase(argc > 1 ? argv[1] : "start", 0, -1);
     return command_dispatch(context, "sigmatic", summary, commands, argc, argv);

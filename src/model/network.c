@@ -59,7 +59,8 @@ sm_status sm_network_configure(const sm_config *config, sm_network_options *opti
                                     .output_stride = (int)stride,
                                     .project = sm_config_bool(config, section, "project"),
                                     .align_corners = sm_config_bool(config, section, "align_corners"),
-                                    .dropout = sm_config_real(config, section, "dropout")};
+                                    .dropout = sm_config_real(config, section, "dropout"),
+                                    .config = config};
     for (int i = 0; i < SM_ASPP_RATES; i++) {
         options->rates[i] = (int)rates[i];
     }

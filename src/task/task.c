@@ -303,6 +303,7 @@ void sm_task_free(sm_task *task)
         sm_free(task->name);
         sm_free(task->target);
         sm_free(task->class_weights);
+        sm_free(task->own);
         sm_free(task);
     }
 }

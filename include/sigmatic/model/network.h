@@ -26,6 +26,7 @@ typedef struct sm_network_options {
     int project;              /**< 1x1 convolution of the ASPP's concatenation down to 256 (x width) */
     int align_corners;        /**< of the upsampling to the input's size */
     double dropout;           /**< before each head's last layer; 0 = none */
+    const sm_config *config;  /**< where a backbone finds keys of its own */
 } sm_network_options;
 
 /** One row of the table of backbones. */

@@ -119,6 +119,7 @@ struct sm_task {
     float *
         class_weights; /**< channels, multiply each item's cross-entropy by its true class, and the loss of each label that is there; NULL = 1. The mean stays one over items */
     sm_instance_options instances; /**< of kind instance */
+    void *own;                     /**< the kind's, set by its `configure`: one allocation, freed with the task */
 };
 
 /** Makes the task of section [task.NAME].
