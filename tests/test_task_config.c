@@ -128,7 +128,6 @@ static void mistakes_name_the_key_and_what_is_allowed(void)
     refuses("[task.x]\nkind = depth\ntarget = height\nencoding = log\n", "encoding", "'least' is above 0");
     refuses("[task.x]\nkind = depth\nencoding = log\n", "encoding", "is a disparity");
     refuses("[task.x]\nkind = depth\ntarget = right_disparity\nencoding = inverse\n", "encoding", "is a disparity");
-    refuses("[task.x]\nkind = regression\n", "target", "no target of its own");
     refuses("[task.x]\nkind = labels\ntarget = tags\nclass_weights = 1, 2\n", "class_weights", "3 numbers");
     refuses("[task.x]\nkind = semantic\nclass_weights = 0, 0, 0\n", "class_weights", "above 0");
     refuses("[task.x]\nkind = instance\nclass_weights = 1, 2\n", "class_weights", "instance has no classes");

@@ -1,5 +1,6 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/comm/stall.h>
 #include <sigmatic/comm/vote.h>
 #include <sigmatic/train/evaluator.h>
@@ -129,8 +130,8 @@ static sm_status run_batches(sm_evaluator *e, const sm_evaluation *evaluation, s
             break;
         }
         if (vote.stop) {
-            return sm_fail(SM_PREEMPTED, "asked to stop after %lld of %lld batches of the evaluation",
-                           (long long)batches, (long long)e->batches);
+            return sm_fail(SM_PREEMPTED, "asked to stop after %lld of %lld %s of the evaluation", (long long)batches,
+                           (long long)e->batches, sm_plural(e->batches, "batch", "batches"));
         }
         const sm_batch *batch = NULL;
         if (status == SM_OK) { /* a rank that failed goes on voting */
