@@ -83,6 +83,11 @@ def strip(file):
         for target in "semantic", "instance", "disparity", "depth":
             del file[f"{split}/{target}"]
 write("images.h5", strip)
+def empty(file):
+    image = file["val/image"][:0]
+    del file["val/image"]
+    file["val/image"] = image
+write("empty.h5", empty)
 write("two_damaged.h5", lambda file: (at("train/disparity", -1, (1, 4, 5))(file), at("train/disparity", -2, (0, 4, 5))(file)))
 PYTHON
 
@@ -113,6 +118,7 @@ refuses() { # FILE PATTERN: info --verify and check, on one and on three ranks
     done
 }
 expect "an infinite disparity" refuses infinite.h5 '/train/disparity of sample 1 .*inf'
+expect "a split without samples" refuses empty.h5 '/val/image holds no sample; .*leave an empty one out'
 expect "a negative disparity" refuses negative.h5 '/train/disparity of sample 1 .*-1'
 expect "a class outside of the table" refuses outside.h5 "/val/semantic of sample 1 .*2"
 expect "two damaged samples" refuses two_damaged.h5 '2 of 2 samples of /train cannot be read; the first: .*sample 0 '

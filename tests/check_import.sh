@@ -101,6 +101,8 @@ expect "undisturbed: ends well" code_is 0
 expect "undisturbed: names the bad files" sh -c '
     grep -q "tree/train/label/100.npy: label 13 in row 0, column 0.*: this sample is left out" log &&
     grep -q "tree/val/image/9.npy: .*: this sample is left out" log && grep -q "2 of 240 samples are left out" log'
+expect "undisturbed: what no sample has is said once" sh -c '
+    [ $(grep -c "no sample has depth, as .*: the dataset is made without" log) -eq 1 ] && ! grep "no depth" log'
 expect "undisturbed: data info tells" sh -c "'$program' data info whole.h5 | grep -q '2 samples were left out'"
 (import 1 first.h5) >log 2>&1
 code=$?

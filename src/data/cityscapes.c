@@ -111,7 +111,8 @@ done:
 
 /* ---- reading one frame -------------------------------------------------------------------------------------------- */
 
-/* Ids are label id * 1000 + k; below 1000 the quotient is label 0, which is no thing. */
+/* Ids are label id * 1000 + k; below 1000 the quotient is label 0, which is no thing. Caravans (29) and trailers (30) have
+ * ids as well, but cityscapesScripts scores neither (labels.py: ignoreInEval): they are void, as their classes are. */
 static int is_thing_instance(int id)
 {
     uint8_t train_id = sm_cityscapes_train_id(id / 1000);

@@ -173,10 +173,14 @@ static sm_status read_input(const sm_h5 *file, const char *split, file_part *par
     if (info.rank != 4 || info.shape[3] != (size_t)kind->channels || info.type != SM_H5_U8) {
         return sm_fail(SM_ERR_INPUT, "%s: %s is not u8 of shape (N,H,W,%d)", part->path, object, kind->channels);
     }
+    if (info.shape[0] == 0) {
+        return sm_fail(SM_ERR_INPUT, "%s: %s holds no sample; a split needs at least one: leave an empty one out",
+                       part->path, object);
+    }
     if (info.count == 0 || info.shape[1] > INT32_MAX / 8 || info.shape[2] > INT32_MAX / 8 ||
         info.shape[1] * info.shape[2] > INT32_MAX) {
-        return sm_fail(SM_ERR_INPUT, "%s: %s has shape (%zu,%zu,%zu,%d)", part->path, object, info.shape[0],
-                       info.shape[1], info.shape[2], kind->channels);
+        return sm_fail(SM_ERR_INPUT, "%s: %s has shape (%zu,%zu,%zu,%d), expected images of 1 to %d pixels", part->path,
+                       object, info.shape[0], info.shape[1], info.shape[2], kind->channels, INT32_MAX);
     }
     part->count = (int64_t)info.shape[0];
     part->input.height = (int)info.shape[1];

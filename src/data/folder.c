@@ -235,7 +235,8 @@ static sm_status read_fractions(const char *text, double fractions[FOLDER_SPLITS
         }
     }
     return sm_fail(SM_ERR_USAGE,
-                   "data folder: --split '%s': expected the shares of train, val and test, as 0.8,0.1,0.1", text);
+                   "data folder: --split '%s': expected the shares of train (above 0), val and test, as 0.8,0.1,0.1",
+                   text);
 }
 
 static sm_status read_options(const sm_import_options *options, folder_description *d)

@@ -229,16 +229,24 @@ static sm_status share_list(sm_comm *comm, sm_import_list *list)
     return SM_OK;
 }
 
+/* Samples of a split without a file of this kind. */
+static size_t count_missing(const sm_import_list *list, size_t first, size_t count, int kind)
+{
+    size_t missing = 0;
+    for (size_t i = first; i < first + count; i++) {
+        int is_there;
+        path_of(list, i, kind, &is_there);
+        missing += !is_there;
+    }
+    return missing;
+}
+
 /* Of one split: a kind of file that it has nowhere is said once. */
 static void report_missing(const sm_import_list *list, int split, size_t first, int kind)
 {
     const char *what = list->importer->kinds[kind].what;
-    size_t count = (size_t)list->found.count[split], missing = 0;
+    size_t count = (size_t)list->found.count[split], missing = count_missing(list, first, count, kind);
     int is_there;
-    for (size_t i = first; i < first + count; i++) {
-        path_of(list, i, kind, &is_there);
-        missing += !is_there;
-    }
     if (missing == count) {
         const char *path = path_of(list, first, kind, &is_there);
         sm_log_warning("%s: no %s in '%s'%s%s", list->root, what, list->found.split[split], *path ? ", as " : "", path);
@@ -255,11 +263,21 @@ static void report_missing(const sm_import_list *list, int split, size_t first, 
 static void report(const sm_import_list *list)
 {
     size_t first = 0;
+    int is_there;
+    for (int k = 1; k < list->importer->kind_count; k++) {
+        if (count_missing(list, 0, list->found.total, k) == list->found.total) {
+            const char *path = path_of(list, 0, k, &is_there);
+            sm_log_warning("%s: no sample has %s%s%s: the dataset is made without", list->root,
+                           list->importer->kinds[k].what, *path ? ", as " : "", path);
+        }
+    }
     for (int s = 0; s < list->found.split_count; s++) {
         sm_log_info("%s: %s, %lld %s", list->root, list->found.split[s], (long long)list->found.count[s],
                     sm_plural(list->found.count[s], "sample", "samples"));
         for (int k = 1; k < list->importer->kind_count; k++) {
-            report_missing(list, s, first, k);
+            if (count_missing(list, 0, list->found.total, k) < list->found.total) {
+                report_missing(list, s, first, k);
+            }
         }
         first += (size_t)list->found.count[s];
     }
