@@ -4,7 +4,7 @@
 set -eu
 
 build="gcc make pkg-config openmpi-bin libopenmpi-dev libblis-openmp-dev libhdf5-openmpi-dev libjansson-dev libcsv-dev libpng-dev libjpeg62-turbo-dev libexif-dev"
-check="libcunit1-dev libonnx-testdata python3-onnx environment-modules"
+check="g++ libcunit1-dev libonnx-testdata python3-onnx environment-modules"
 plot="python3 python3-h5py python3-numpy python3-matplotlib libjs-dygraphs"
 slurm="munge slurmctld slurmd slurm-client"
 mpich="mpich libmpich-dev libhdf5-dev"

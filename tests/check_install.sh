@@ -107,6 +107,41 @@ expect "all functions were found" test "$(wc -w <<<"$functions")" -gt 300
 expect "sm_init() is asked for where it is missing" grep -q 'expected sm_init()' <(./all 1 2>&1)
 
 # ---- programs of others ----
+cat >host.c <<'C'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <mpi.h>
+#include <sigmatic/io/h5.h>
+#include <sigmatic/train/init.h>
+#include <stdio.h>
+
+int main(int argc, char **argv)
+{
+    int level, ended = 1, size = 0;
+    MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &level);
+    int (*start)(void) = (int (*)(void))dlsym(RTLD_DEFAULT, "H5open"); /* of the library's HDF5 */
+    sm_h5 *file = NULL;
+    char path[32];
+    if (!start || start() < 0) {
+        return 1;
+    }
+    sm_comm *comm = sm_init(&argc, &argv);
+    snprintf(path, sizeof path, "host%d.h5", sm_comm_rank(comm));
+    sm_status status = sm_h5_create(path, SM_H5_LATEST, &file);
+    status = status == SM_OK ? sm_h5_close(file) : status;
+    sm_finalize();
+    MPI_Finalized(&ended);
+    MPI_Comm_size(MPI_COMM_WORLD, &size);
+    printf("%s: %s, %d ranks, %s\n", path, status == SM_OK ? "written" : sm_error_message(), size, ended ? "ended" : "goes on");
+    return MPI_Finalize();
+}
+C
+expect "a program that starts MPI and HDF5 by itself builds" \
+    "${MPICC:-mpicc}" -std=c11 host.c $(pkg-config --cflags --libs sigmatic) -ldl -o host
+keeps_them() { # and is ended by them neither before nor after
+    "$MPIRUN" -n 2 ./host | sort >hosted && printf 'host%d.h5: written, 2 ranks, goes on\n' 0 1 | diff - hosted
+}
+expect "and keeps them" keeps_them
 for example in "$here"/examples/*.[ch]; do
     expect "${example##*/} is short" test "$(wc -l <"$example")" -lt 150
 done

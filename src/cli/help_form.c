@@ -29,19 +29,20 @@ static void man_character(char character)
     }
 }
 
-/* Text as it is, whatever groff would make of it. */
+/* Text as it is, whatever groff would make of it; lines that end within a sentence are filled. */
 static void man_text(const char *text)
 {
-    int begins_line = 1;
-    for (; *text; text++) {
-        if (begins_line && (*text == '.' || *text == '\'')) {
+    char before = '\n';
+    for (; *text; before = *text++) {
+        if (before == '\n' && (*text == '.' || *text == '\'')) {
             fputs("\\&", stdout);
         }
-        begins_line = *text == '\n';
-        if (begins_line) {
-            fputs("\n.br\n", stdout);
-        } else {
+        if (*text != '\n') {
             man_character(*text);
+        } else if (before == '\n') {
+            fputs(".sp\n", stdout);
+        } else {
+            fputs(strchr(".:;", before) && text[1] != '\n' ? "\n.br\n" : "\n", stdout);
         }
     }
     putchar('\n');

@@ -49,7 +49,7 @@ typedef struct sm_h5_info {
     size_t count; /* product of the shape */
 } sm_h5_info;
 
-/** Starts HDF5 without its exit handlers, messages and locks. Once, before sm_comm_begin(), as sm_init() does: started later, HDF5 would hook into MPI's end, where a file that failed to write crashes. */
+/** Starts HDF5 without its exit handlers, messages and locks, or takes it as the program has started it. Once, before sm_comm_begin(), as sm_init() does: started later, HDF5 would hook into MPI's end, where a file that failed to write crashes. */
 void sm_h5_begin(void);
 
 /** \return "1.10.8" of the library in use. */

@@ -21,10 +21,9 @@ extern "C" {
 
 /** Starts HDF5, then MPI, and what watches over the ranks. Once a process, from its main thread. Collective.
  *
- * A program that has started MPI by itself keeps it, sm_finalize() does not end it; it needs MPI_THREAD_FUNNELED. Errors
- * of MPI_COMM_WORLD are then returned (MPI_ERRORS_RETURN), and end all ranks where the library meets them.
- * HDF5 must not have been started before MPI by anything else than this call: at exit it would then use what MPI has
- * already taken down.
+ * A program that has started MPI by itself, with MPI_THREAD_FUNNELED or more, keeps it: sm_finalize() does not end it, and
+ * from here on errors of MPI_COMM_WORLD are returned (MPI_ERRORS_RETURN); those that the library meets end all ranks.
+ * It may have started HDF5, too, and opens and closes files of its own as it likes, on the thread that calls the library.
  *
  * \param argc, argv  of main(), for MPI; both may be NULL
  * \return all ranks of the job; owned by the library */
