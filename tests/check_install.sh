@@ -59,6 +59,7 @@ expect "bash completes commands of commands" completed "scenes" sigmatic data s
 expect "bash completes options" completed "--overwrite" sigmatic train a.ini --o
 expect "bash completes values" completed "auto" sigmatic train --resume a
 expect "bash completes keys" completed "optimizer.learning_rate=" sigmatic train --set optimizer.le
+expect "bash completes keys to explain" completed "optimizer.learning_rate" sigmatic train --help-config optimizer.le
 expect "bash leaves files to itself" completed "" sigmatic train a
 
 # ---- the library as linkers see it ----

@@ -146,7 +146,8 @@ static int is_first_of_section(const sm_key *key)
 
 static void man_end(void)
 {
-    printf(".SH CONFIGURATION\nSections of a config and their keys; values of texts and lists as in README.md.\n");
+    printf(".SH CONFIGURATION\nSections of a config and their keys; \\fBsigmatic train \\-\\-help\\-config\\fR\n"
+           ".I SECTION.KEY\nexplains one.\n");
     const sm_key *const *table = sm_all_keys();
     for (const sm_key *key = next_key(&table, NULL); key; key = next_key(&table, key)) {
         const sm_key *const *inner = sm_all_keys();
@@ -234,6 +235,8 @@ static const char bash_function[] =
     "    if [[ $before == --set ]]; then\n"
     "        compopt -o nospace\n"
     "        COMPREPLY=($(compgen -S = -W \"$_sigmatic_keys\" -- \"$word\"))\n"
+    "    elif [[ $before == --help-config ]]; then\n"
+    "        COMPREPLY=($(compgen -W \"$_sigmatic_keys\" -- \"$word\"))\n"
     "    elif [[ $with_value == *\" $before \"* ]]; then\n"
     "        _sigmatic_rows \"$path $before\"\n"
     "        COMPREPLY=($(compgen -W \"$values\" -- \"$word\"))\n"
