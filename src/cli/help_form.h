@@ -6,6 +6,8 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 
+#include <sigmatic/train/settings.h>
+
 /** How help is written while a form is chosen: instead of its text, each command's rows. */
 typedef struct help_form {
     const char *option; /* of the program, that chooses it: "--help-man" */
@@ -15,15 +17,20 @@ typedef struct help_form {
     void (*end)(void);
 } help_form;
 
-/** All forms; ends with a NULL option. */
-extern const help_form help_forms[];
+extern const help_form help_man, help_bash;
+
+/** From now on help is written in this form; NULL: as text. */
+void help_form_choose(const help_form *form);
 
 /** \return the form in which help is written; NULL: as text. */
 const help_form *help_form_chosen(void);
 
-/** Writes the help of the program and all its commands in a form.
- * \param run  the dispatch of the program, called for its --help */
-sm_status help_form_print(const help_form *form, command_context *context, const char *summary,
-                          const command_row *commands);
+int help_form_is_option(const argument *a);
+
+/** Goes through the keys of all configs, but for words that only old files have.
+ * \param [in,out] table  sm_all_keys() at first
+ * \param key             NULL at first
+ * \return the next key; NULL at the end */
+const sm_key *help_form_next_key(const sm_key *const **table, const sm_key *key);
 
 #endif

@@ -40,6 +40,23 @@ static void print_version(void)
            sm_blis_version());
 }
 
+/* The help of the program and all its commands. */
+static sm_status print_all_help(const help_form *form, command_context *context)
+{
+    char family[] = "sigmatic", help[] = "--help", *words[] = {family, help, NULL};
+    int is_root = sm_comm_rank(context->comm) == 0;
+    if (is_root) {
+        form->begin(summary);
+    }
+    help_form_choose(form);
+    sm_status status = command_dispatch(context, family, summary, commands, 2, words);
+    help_form_choose(NULL);
+    if (is_root && status == SM_OK) {
+        form->end();
+    }
+    return status;
+}
+
 static sm_status dispatch(command_context *context, int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "--version") == 0) {
@@ -48,9 +65,10 @@ static sm_status dispatch(command_context *context, int argc, char **argv)
         }
         return SM_OK;
     }
-    for (const help_form *form = help_forms; argc > 1 && form->option; form++) {
-        if (strcmp(argv[1], form->option) == 0) {
-            return help_form_print(form, context, summary, commands);
+    for (int i = 0; argc > 1 && i < 2; i++) {
+        static const help_form *const forms[] = {&help_man, &help_bash};
+        if (strcmp(argv[1], forms[i]->option) == 0) {
+            return print_all_help(forms[i], context);
         }
     }
     sm_comm_set_phase(argc > 1 ? argv[1] : "start", 0, -1);

@@ -37,6 +37,11 @@ const sm_key_text sm_key_texts[] = {
      "Steps between evaluations; 0 evaluates at the end only. An evaluation measures every sample of the validation "
      "split once.",
      "data.validation, checkpoint.keep_best"},
+    {run, "evaluate_instances",
+     "Evaluations during training find instances as well and measure their average precision, ap and ap50, which takes "
+     "a while "
+     "longer than the other metrics. Commands that evaluate always measure it.",
+     "run.evaluate_interval"},
     {run, "evaluate_batch",
      "The images of one step of an evaluation, over all ranks; 0 is as many as in training. It changes speed and "
      "memory, "
@@ -145,13 +150,16 @@ const sm_key_text sm_key_texts[] = {
      "the others start fresh. With few images it is the strongest lever of all.",
      "model.freeze, model.learning_rate_scales, distributed.batch_norm"},
     {model, "freeze",
-     "Patterns of the names of parameters that are not trained, such as backbone.layer1.*; * stands for any "
-     "characters. "
-     "A pattern that matches nothing is an error. train --dry-run counts what is frozen.",
+     "What is not trained: stem, layer1 to layer4, backbone, aspp, decoders, or patterns of names of parameters such "
+     "as "
+     "decoders.depth.*; * stands for any characters. Statistics of batch normalisation there stay as they are too. A "
+     "pattern that "
+     "matches nothing is an error. train --dry-run counts what is frozen.",
      "model.pretrained, model.learning_rate_scales, distributed.batch_norm"},
     {model, "learning_rate_scales",
-     "Pairs pattern:factor, such as backbone.*:0.1: parameters whose names match learn at that factor of the learning "
-     "rate. A pattern that matches nothing is an error.",
+     "Pairs pattern:factor, such as backbone:0.1 or decoders.*:2: parameters whose names match learn at that factor of "
+     "the learning "
+     "rate. Patterns as of freeze. A pattern that matches nothing is an error.",
      "optimizer.learning_rate, model.freeze"},
     {model, "output_stride",
      "The size of the input over that of the features: 8, 16 or 32. At 8 and 16 the last stages are dilated instead of "
