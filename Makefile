@@ -250,7 +250,8 @@ LIBRARIES := libsigmatic.a libsigmatic.so.$(VERSION) $(SONAME) libsigmatic.so
 MANUAL     = share/man/man1/sigmatic.1
 COMPLETION = share/bash-completion/completions/sigmatic
 INSTALLED  = bin/sigmatic $(LIBRARIES:%=lib/%) lib/pkgconfig/sigmatic.pc $(MANUAL) $(COMPLETION) $(HEADERS) $(SHARED:%=share/sigmatic/%)
-# What runs the program to write its manual page where it is built for another machine: EMULATOR='qemu-aarch64 -L ...'
+# What runs the program, which writes its manual page, where it does not run by itself: it is built for another machine, or
+# its MPI starts under a launcher only. EMULATOR='qemu-aarch64 -L ...', EMULATOR='srun -n 1'
 EMULATOR ?=
 
 install: all ## program, manual page, completion, library, headers, pkg-config file, configs, jobs and analysis to $(DESTDIR)$(PREFIX)
@@ -263,8 +264,10 @@ install: all ## program, manual page, completion, library, headers, pkg-config f
 	@printf '%s\n' 'prefix=$(PREFIX)' 'Name: Sigmatic' 'Description: multi-task training that weighs its own losses' \
 	    'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lsigmatic -lm' \
 	    'Libs.private: $(SM_LIBS) $(OPENMP)' >$(ROOT)/lib/pkgconfig/sigmatic.pc
-	@$(EMULATOR) $(BUILD)/sigmatic --help-man >$(ROOT)/$(MANUAL)
-	@$(EMULATOR) $(BUILD)/sigmatic --help-bash >$(ROOT)/$(COMPLETION)
+	@$(EMULATOR) $(BUILD)/sigmatic --help-man >$(ROOT)/$(MANUAL) && \
+	$(EMULATOR) $(BUILD)/sigmatic --help-bash >$(ROOT)/$(COMPLETION) || { \
+	    rm -f $(ROOT)/$(MANUAL) $(ROOT)/$(COMPLETION); \
+	    echo '  no manual page and no completion: the program does not run here by itself; EMULATOR says what runs it'; }
 	@for file in $(HEADERS); do install -m 644 $$file $(ROOT)/$$file || exit; done
 	@for file in $(SHARED); do install -m "$$([ -x $$file ] && echo 755 || echo 644)" $$file $(ROOT)/share/sigmatic/$$file || exit; done
 	@echo '  installed below $(ROOT)'
