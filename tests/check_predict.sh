@@ -282,6 +282,18 @@ for ranks in 1 4; do
 done
 expect "and alike" same_files bad1 bad4
 rm photos/cut.png photos/text.jpg
+on_a_full_disk() { # the second of two ranks can write files of up to 4 KiB
+    local found
+    OMPI_MCA_btl=self,tcp $MPIRUN -n 2 bash -c '[ "${OMPI_COMM_WORLD_RANK:-$PMI_RANK}" = 0 ] || { trap "" XFSZ; ulimit -f 4; }; exec "$@"' \
+        sh "$program" "$@" >out 2>err
+    found=$?
+    [ $found -eq 1 ] || { echo "exit code $found"; cat err; return 1; }
+}
+expect "a full disk of one of two ranks" on_a_full_disk predict $best photos --output full --format npy
+expect "is named" holds err "full/npy/.*/grey.*: cannot be written"
+expect "what was done before is there" is_there full/npy/instance/deep.npy
+expect "and the other rank does not go on" is_not_there full/npy/instance/more/alpha.npy
+expect "what is left out is counted" holds err "3 of 4 images could not be predicted"
 cp photos/rgb.png photos/rgb.JPG
 expect "two of one name" run 2 predict $best photos --output none
 expect "are named both" holds err "rgb.(png|JPG) and photos/rgb.(png|JPG): both results would be called 'rgb'"
