@@ -15,6 +15,7 @@ sys.path.insert(0, sys.argv[1])
 import common  # before h5py: it says how files are locked
 import compare
 import plot_sigma
+import show_predictions
 
 import h5py
 import numpy
@@ -235,6 +236,62 @@ def log_axes_have_enough_labels():
         assert 3 <= len([label for label in labels if label]) <= 14, (low, high, labels)
 
 
+# ---- show_predictions.py -------------------------------------------------------------------------------------------
+
+def make_predictions():
+    """Two samples of 8x8 pixels: classes, instances (none predicted), a depth whose colours are grey levels of its root, and
+    two values of a sample."""
+    path = os.path.join(SCRATCH, "predictions.h5")
+    os.makedirs(SCRATCH, exist_ok=True)
+    depth = numpy.arange(128, dtype=numpy.float32).reshape(2, 8, 8, 1)
+    grey = lambda values: numpy.repeat(numpy.round(20 * numpy.sqrt(values)).astype(numpy.uint8), 3, axis=-1)
+    dark, ids = numpy.full((2, 8, 8, 3), 28, numpy.uint8), numpy.zeros((2, 8, 8), numpy.uint8)
+    ids[:, 4:], ids[1, 0, 0] = 2, 255
+    palette = numpy.array([[10, 20, 30], [40, 50, 60], [70, 80, 90]], numpy.uint8)
+    with h5py.File(path, "w") as file:
+        file.attrs.update(format="sigmatic-predictions", format_version=1)
+        file["name"], file["image"] = ["first", "second"], dark
+        def task(name, arrays, **attributes):
+            for array, values in arrays.items():
+                file[f"tasks/{name}/{array}"] = values
+            file[f"tasks/{name}"].attrs.update(attributes)
+        drawn = numpy.where(ids[..., None] == 255, 0, palette[numpy.minimum(ids, 2)]).astype(numpy.uint8)
+        task("semantic", {"truth": ids, "prediction": numpy.minimum(ids, 2), "truth_picture": drawn, "prediction_picture": drawn},
+             kind="semantic", type="class", class_names=["road", "car", "sky"], palette=palette.reshape(-1))
+        task("instance", {"prediction": numpy.zeros((2, 8, 8, 2), numpy.float32), "prediction_picture": dark}, kind="instance", type="instance")
+        task("depth", {"truth": numpy.where(depth == 5, numpy.nan, depth), "prediction": depth, "truth_picture": numpy.where(depth == 5, 0, grey(depth)).astype(numpy.uint8),
+                       "prediction_picture": grey(depth)}, kind="depth", type="real", unit="px", scaling="width")
+        task("speed", {"truth": numpy.float32([[1.5], [numpy.nan]]), "prediction": numpy.float32([[2], [3]])}, kind="regression", type="real", unit="m/s")
+        task("sky", {"prediction": numpy.uint8([[1, 0], [0, 0]])}, kind="labels", type="labels", class_names=["rain", "sun"])
+    return path
+
+
+def pictures_of_predictions_say_what_they_show():
+    shown = show_predictions.load(make_predictions(), [0, 1])
+    columns = show_predictions.columns_of([shown], ["a"])
+    cells = {(column.task, column.which): column.cells for column in columns}
+    assert cells["speed", "truth"] == ["1.5 m/s", "unknown"] and cells["speed", "prediction"] == ["2 m/s", "3 m/s"], cells
+    assert cells["sky", "prediction"] == ["rain", "none"] and cells["sky", "truth"] == [None, None], cells
+    classes = show_predictions.classes_shown(columns)
+    assert [name for name, _ in classes] == ["road", "sky"], classes  # no car is there
+    numpy.testing.assert_allclose([colour for _, colour in classes], numpy.array([[10, 20, 30], [70, 80, 90]]) / 255)
+    depth = shown.tasks["depth"]
+    (low, high), bar = show_predictions.colour_bar([depth])
+    middle = low + (high - low) * (numpy.arange(64) + 0.5) / 64
+    assert numpy.abs(255 * bar[:, 0] - 20 * numpy.sqrt(middle)).max() < 10, bar  # two values a step of the bar, sqrt(128) * 20 = 226
+    assert 0 <= low < 2 and 125 < high <= 127 and show_predictions.has_unknown(depth)
+    assert show_predictions.emptiness_of(shown.tasks["instance"], "prediction", 0) == "no instance predicted"
+    assert show_predictions.emptiness_of(shown.tasks["semantic"], "truth", 1) == ""
+    figure = show_predictions.figure_of([shown], ["a"], names=True)
+    words = [text.get_text() for holder in (figure, *figure.axes) for text in holder.texts]
+    for expected in "no instance predicted", "road", "sky", "rain", "1.5 m/s", "truth: no labels", "no labels", "first":
+        assert expected in words, (expected, words)
+    assert "car" not in words and any(axes.get_xlabel() == "px (disparity); black: not known" for axes in figure.axes)
+    depth.prediction_picture[1] = 255 - depth.prediction_picture[1]  # another scale of colours in one picture
+    depth.truth_picture[0] = 255 - depth.truth_picture[0]
+    assert show_predictions.colour_bar([depth]) is None
+
+
 def main():
     for function in TESTS:
         name = function.__name__
@@ -252,7 +309,8 @@ TESTS = [means_deviations_and_pairs_are_numpys, a_difference_is_marked_where_it_
          delta_m_is_the_mean_relative_gain_over_single_tasks, what_differs_in_more_than_the_seed_is_not_averaged,
          rows_are_named_by_the_keys_that_tell_them_apart, losses_of_other_kinds_are_not_compared, every_format_has_the_same_cells, metrics_are_the_programs,
          axes_count_steps_epochs_and_hours, a_live_file_is_read_as_far_as_every_column_goes,
-         ways_of_measuring_have_panels_of_their_own, bands_are_mean_and_deviation_over_seeds, log_axes_have_enough_labels]
+         ways_of_measuring_have_panels_of_their_own, bands_are_mean_and_deviation_over_seeds, log_axes_have_enough_labels,
+         pictures_of_predictions_say_what_they_show]
 
 if __name__ == "__main__":
     main()
