@@ -247,8 +247,8 @@ static sm_status fail_folders(const folder_description *d)
 {
     folder_samples samples = {.kind_count = d->kind_count};
     sm_status status = d->describe ? SM_OK : find_splits(d, find_deep, &samples);
-    char *description = status == SM_OK ? folder_class_description(&samples) : NULL;
-    if (description) {
+    char *description = samples.count > 0 ? folder_class_description(&samples) : NULL;
+    if (status == SM_OK && description) {
         sm_log_result("%s", description);
         status = sm_fail(SM_ERR_INPUT,
                          "%s: no folder %s/, but images in other folders, as %s: if these are the classes of the "
