@@ -258,8 +258,9 @@ const sm_key_text sm_key_texts[] = {
      "task.NAME.target, task.NAME.loss"},
     {task, "target",
      "The array of the dataset that the task learns; sigmatic data info lists them. Empty is that of the kind: "
-     "semantic, "
-     "instance, disparity, normal. regression, classification and labels need it.",
+     "semantic, instance, disparity, normal; where there is none, and of regression, classification and labels, the "
+     "one "
+     "that is called as the task, if it fits.",
      "task.NAME.kind, data.train"},
     {task, "loss",
      "What is minimised, averaged over the valid pixels of the global batch. auto takes cross_entropy of classes, "
