@@ -759,6 +759,19 @@ static int is_early(const char *name)
            begins_with(name, "backbone.layer1.") || begins_with(name, "backbone.layer2.");
 }
 
+/* \return how many normalisations, early or late ones, take statistics of the batch */
+static int batch_statistics(const tiny_run *run, int early)
+{
+    int count, found = 0;
+    const sm_call *calls = sm_plan_calls(run->trainer->engine->plan, 1, &count);
+    for (int i = 0; i < count; i++) {
+        char *name = sm_format("%s.", run->trainer->engine->graph->ops[calls[i].op].name);
+        found += strcmp(calls[i].label, "statistics") == 0 && is_early(name) == early;
+        sm_free(name);
+    }
+    return found;
+}
+
 /* Parameters and running statistics of frozen stages keep their bits, on every way that statistics are made; all others move. */
 static void frozen_stages_stay(void)
 {
@@ -769,6 +782,7 @@ static void frozen_stages_stay(void)
         tiny_open(&run, test_comm, tiny_config(sets));
         const sm_slices *slices = &run.session->parameters->parameters, *buffers = &run.session->parameters->buffers;
         float *statistics = tiny_copy(run.session->buffers, tiny_buffer_floats(&run));
+        CU_ASSERT(batch_statistics(&run, 1) == 0 && batch_statistics(&run, 0) > 10);
         outcome o;
         record_steps(&run, 2, &o);
         for (int i = 0; i < slices->count; i++) {
