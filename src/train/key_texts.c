@@ -145,9 +145,9 @@ const sm_key_text sm_key_texts[] = {
      "--samples needs it for Monte Carlo dropout.",
      "optimizer.weight_decay"},
     {model, "pretrained",
-     "A file with weights that start the training in place of random ones: tensors of the same name and shape are "
-     "taken, "
-     "the others start fresh. With few images it is the strongest lever of all.",
+     "A file with weights that start the training in place of random ones: a checkpoint, a state_dict in HDF5, or "
+     "safetensors. Tensors of the same name and shape are taken, the others start fresh. With few images it is the "
+     "strongest lever of all.",
      "model.freeze, model.learning_rate_scales, distributed.batch_norm"},
     {model, "freeze",
      "What is not trained: stem, layer1 to layer4, backbone, aspp, decoders, or patterns of names of parameters such "
