@@ -24,9 +24,13 @@ const sm_key_text sm_key_texts[] = {
      "computes "
      "the same step. The last batch of an epoch may be smaller.",
      "distributed.micro_batches, optimizer.learning_rate"},
-    {run, "steps", "The length of the run in steps; 0 means that epochs says it. One of the two must be above 0.",
+    {run, "steps",
+     "The length of the run in steps; 0 means that epochs says it. One of the two must be above 0. A larger number "
+     "with --resume makes a finished run longer: the schedule then is that of the new length.",
      "run.epochs, schedule.kind"},
-    {run, "epochs", "The length of the run in passes over the training samples.", "run.steps"},
+    {run, "epochs",
+     "The length of the run in passes over the training samples. With --resume it may grow, as steps may.",
+     "run.steps, schedule.kind"},
     {run, "precision",
      "How the products of convolutions may round, in the words of PyTorch's set_float32_matmul_precision. highest is "
      "float32 throughout. high allows errors up to 5e-6: Winograd's F(4x4), and floats made of two bfloat16 numbers. "
