@@ -3,6 +3,7 @@
 #include "data/importer.h"
 
 #include <sigmatic/comm/stall.h>
+#include <sigmatic/comm/vote.h>
 #include <sigmatic/data/sampler.h>
 
 #include <math.h>
@@ -30,24 +31,39 @@ static void add_image(const sm_import *import, pixel_sums *sums)
 
 typedef sm_status (*image_reader)(sm_import *import, int split, int64_t index);
 
+static sm_status add_sample(sm_import *import, int split, int64_t index, image_reader read, pixel_sums *sums)
+{
+    sm_comm_set_phase("mean and deviation, sample", 0, (int)index);
+    sm_status status = read(import, split, index);
+    if (status == SM_OK) {
+        add_image(import, sums);
+    } else if (import->options->skip_bad && (status == SM_ERR_INPUT || status == SM_ERR_IO)) {
+        return SM_OK; /* it is told of when it is imported */
+    }
+    return status;
+}
+
+/* Ranks vote while they read: what one cannot read, or a signal to one, ends the work of all. */
 static sm_status add_share(sm_comm *comm, sm_import *import, int split, int64_t count, image_reader read,
                            pixel_sums *sums)
 {
-    int64_t first, share;
+    sm_status status = SM_OK;
+    sm_vote vote = {0};
+    int64_t first, share, rounds = (count + sm_comm_size(comm) - 1) / sm_comm_size(comm);
     sm_sampler_share(count, sm_comm_rank(comm), sm_comm_size(comm), &first, &share);
-    for (int64_t i = first; i < first + share; i++) {
-        if (import->options->stop && import->options->stop()) {
+    for (int64_t i = 0; i < rounds; i++) {
+        sm_vote_between(comm, &vote, i, status, import->options->stop ? import->options->stop() : 0);
+        if (vote.failed) {
+            break;
+        }
+        if (vote.stop) {
             return sm_fail(SM_PREEMPTED, "%s: asked to stop", import->options->output);
         }
-        sm_comm_set_phase("mean and deviation, sample", 0, (int)i);
-        sm_status status = read(import, split, i);
-        if (status == SM_OK) {
-            add_image(import, sums);
-        } else if (!import->options->skip_bad || (status != SM_ERR_INPUT && status != SM_ERR_IO)) {
-            return status; /* a bad one that may be skipped is told of when it is imported */
+        if (status == SM_OK && i < share) {
+            status = add_sample(import, split, first + i, read, sums);
         }
     }
-    return SM_OK;
+    return status;
 }
 
 sm_status sm_import_measure(sm_comm *comm, sm_import *import, int split, int64_t count, image_reader read,

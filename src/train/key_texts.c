@@ -296,7 +296,8 @@ const sm_key_text sm_key_texts[] = {
     {task, "cluster_distance",
      "Pixels that point this near to each other form a cluster, which is an instance. 0 is 1.5 at a width of 256, and "
      "as "
-     "the width at others. The keys cluster_* matter when instances are decoded (eval, predict), not in training.",
+     "the width at others. The keys cluster_* matter where instances are decoded: by eval and predict, and in training "
+     "with run.evaluate_instances.",
      "task.NAME.cluster_min_samples, task.NAME.cluster_max_distance"},
     {task, "cluster_min_samples",
      "So many pixels must point within cluster_distance of where a pixel inside a cluster points, itself counted; from "

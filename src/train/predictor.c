@@ -106,7 +106,8 @@ void sm_predictor_free(sm_predictor *p)
     sm_free(p);
 }
 
-int sm_predictor_averages(const sm_predictor *p)
+/* \return 1 if predictions are averages of several runs */
+static int averages(const sm_predictor *p)
 {
     return p->member_count > 1 || p->options.samples > 1;
 }
@@ -114,7 +115,7 @@ int sm_predictor_averages(const sm_predictor *p)
 /* \return 1 if logits alone do not do: for a mean, or an entropy. */
 static int needs_values(const sm_predictor *p, int t)
 {
-    return sm_predictor_averages(p) || (p->options.uncertainty && !sm_task_is_regression(p->results[t].task));
+    return averages(p) || (p->options.uncertainty && !sm_task_is_regression(p->results[t].task));
 }
 
 /* ---- one run of one network --------------------------------------------------------------------------------------- */
@@ -239,13 +240,24 @@ done:
     return status;
 }
 
+/* Of each task its values', and its variances' where every pixel has its own. */
+static size_t planes_of_weights(const sm_predictor *p)
+{
+    size_t planes = (size_t)p->task_count;
+    for (int t = 0; t < p->task_count; t++) {
+        planes += p->results[t].task->is_heteroscedastic ? 1 : 0;
+    }
+    return planes;
+}
+
 /* \param window  counts from 0 */
 static void blend_window(sm_predictor *p, const member *m, const sm_engine *engine, const sm_window_axis *y,
                          const sm_window_axis *x, int window)
 {
     static const sm_window_axis one = {1, 1, 1};
     size_t pixels = (size_t)y->extent * (size_t)x->extent;
-    for (int t = 0; t < p->task_count; t++) {
+    float *weights = p->weights.values;
+    for (int t = 0; t < p->task_count; t++, weights += pixels) {
         const sm_task *task = p->results[t].task;
         task_buffers *b = &p->buffers[t];
         int has_pixels = task->target->scope == SM_SCOPE_PIXEL;
@@ -254,12 +266,12 @@ static void blend_window(sm_predictor *p, const member *m, const sm_engine *engi
         size_t items = items_of(task, engine->height, engine->width);
         float *output = sm_plan_output(engine->plan, &engine->run, t);
         float *values = room_for(&b->part_values, items * (size_t)task->channels);
-        float *weights = p->weights.values + 2 * (size_t)t * pixels;
         take_output(m->session, t, items, output, &b->part_squares);
         sm_task_values(task, items, output, values);
         sm_window_blend(rows, columns, row, column, task->channels, values, weights, b->values.values);
         if (task->is_heteroscedastic) {
-            sm_window_blend(rows, columns, row, column, 1, b->part_squares.values, weights + pixels, b->squares.values);
+            weights += pixels;
+            sm_window_blend(rows, columns, row, column, 1, b->part_squares.values, weights, b->squares.values);
         }
     }
 }
@@ -272,7 +284,7 @@ static sm_status run_windows(sm_predictor *p, member *m, const uint8_t *image, c
     sm_engine *engine;
     sm_window_axis y = sm_window_axis_of(height, geometry->out_height, p->options.overlap);
     sm_window_axis x = sm_window_axis_of(width, geometry->out_width, p->options.overlap);
-    size_t weights = 2 * (size_t)p->task_count * (size_t)height * (size_t)width;
+    size_t weights = planes_of_weights(p) * (size_t)height * (size_t)width;
     memset(room_for(&p->weights, weights), 0, weights * sizeof(float));
     SM_TRY(prepare_engine(m, geometry->out_height, geometry->out_width, &engine));
     for (int w = 0; w < y.count * x.count; w++) {
@@ -374,7 +386,7 @@ static void begin(sm_predictor *p, int height, int width)
         room_for(&b->logits, items * (size_t)sm_task_outputs(task));
         room_for(&b->values, items * (size_t)task->channels);
         room_for(&b->squares, task->is_heteroscedastic ? items : 0);
-        if (sm_predictor_averages(p)) {
+        if (averages(p)) {
             sm_prediction_mean_begin(&b->mean, task, items, p->options.uncertainty);
         }
     }
@@ -385,7 +397,7 @@ static void add_run(sm_predictor *p, int t, int run)
 {
     const sm_task_prediction *r = &p->results[t];
     task_buffers *b = &p->buffers[t];
-    if (sm_predictor_averages(p)) {
+    if (averages(p)) {
         sm_prediction_mean_add(&b->mean, run, 0, r->items, b->values.values);
     }
     if (r->task->is_heteroscedastic) {
@@ -412,7 +424,7 @@ static float *find_spread(sm_predictor *p, int t)
 {
     const sm_task_prediction *r = &p->results[t];
     task_buffers *b = &p->buffers[t];
-    if (!p->options.uncertainty || !sm_predictor_averages(p)) {
+    if (!p->options.uncertainty || !averages(p)) {
         return NULL;
     }
     float *spread = room_for(&b->spread, r->items * (size_t)r->task->channels);
@@ -427,10 +439,10 @@ static void finish_task(sm_predictor *p, int t, const sm_geometry *geometry)
     task_buffers *b = &p->buffers[t];
     int uncertainty = p->options.uncertainty, real = sm_task_is_regression(r->task);
     float *spread = find_spread(p, t);
-    const float *values = sm_predictor_averages(p) ? b->mean.mean : b->values.values;
+    const float *values = averages(p) ? b->mean.mean : b->values.values;
     r->components = sm_task_is_classification(r->task) ? 1 : r->task->channels;
     float *decoded = room_for(&b->decoded, r->items * (size_t)r->components);
-    if (sm_predictor_averages(p)) {
+    if (averages(p)) {
         sm_task_logits(r->task, r->items, values, b->logits.values);
     }
     sm_task_decode(r->task, r->items, b->logits.values, decoded);

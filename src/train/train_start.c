@@ -79,49 +79,34 @@ static sm_status find_checkpoint(const sm_training *t, char *path, size_t path_b
     return status;
 }
 
-static sm_status check_order(const sm_training *t, const char *path, double *best_metric)
+static sm_status check_order(const sm_training *t, const char *path, const sm_checkpoint_info *info)
 {
-    sm_status status = SM_OK;
-    sm_checkpoint_info info;
-    SM_TRY(sm_checkpoint_read_info(path, &info));
-    *best_metric = info.best_metric;
-    if (!sm_dataset_is_same(t->train, info.fingerprint)) {
-        status =
-            sm_fail(SM_ERR_INPUT,
-                    "%s was trained on the dataset '%s', [data] train is '%s': the order of samples would not go on",
-                    path, info.fingerprint, sm_dataset_fingerprint(t->train));
-    } else if (info.seed != (int64_t)t->session->settings.seed) {
-        status =
-            sm_fail(SM_ERR_INPUT,
-                    "%s was trained with run.seed = %lld, the config says %lld: the order of samples would not go on",
-                    path, (long long)info.seed, (long long)t->session->settings.seed);
+    if (!sm_dataset_is_same(t->train, info->fingerprint)) {
+        return sm_fail(SM_ERR_INPUT,
+                       "%s was trained on the dataset '%s', [data] train is '%s': the order of samples would not go on",
+                       path, info->fingerprint, sm_dataset_fingerprint(t->train));
     }
-    sm_checkpoint_info_free(&info);
-done:
-    return status;
+    if (info->seed != (int64_t)t->session->settings.seed) {
+        return sm_fail(
+            SM_ERR_INPUT,
+            "%s was trained with run.seed = %lld, the config says %lld: the order of samples would not go on", path,
+            (long long)info->seed, (long long)t->session->settings.seed);
+    }
+    return SM_OK;
 }
 
-static sm_status check_changes(const sm_training *t, const char *path)
-{
-    sm_checkpoint_info info;
-    sm_status status = sm_checkpoint_read_info(path, &info);
-    if (status == SM_OK) {
-        status = sm_resume_refuse_changes(path, info.config, t->config);
-        sm_checkpoint_info_free(&info);
-    }
-    return status;
-}
-
-/* Where to go on from, and that nothing of the config stands against it. */
-static sm_status choose_start(sm_training *t, char *path, size_t path_bytes)
+/* Where to go on from, what stands there, and that nothing of the config stands against it. */
+static sm_status choose_start(sm_training *t, char *path, size_t path_bytes, sm_checkpoint_info *info)
 {
     sm_status status = SM_OK;
     char *log = sm_run_folder_file(t->folder, "run.h5");
     SM_TRY(find_checkpoint(t, path, path_bytes));
     if (*path) {
-        SM_TRY(check_order(t, path, &t->best_metric));
+        SM_TRY(sm_checkpoint_read_info(path, info));
+        t->best_metric = info->best_metric;
+        SM_TRY(check_order(t, path, info));
         SM_TRY(sm_run_log_check(log, t->session));
-        SM_TRY(check_changes(t, path));
+        SM_TRY(sm_resume_refuse_changes(path, info->config, t->config));
     }
 done:
     sm_free(log);
@@ -148,21 +133,12 @@ static void find_end(sm_training *t)
     }
 }
 
-/* \param path  of the checkpoint that was loaded */
-static void report_changes(const sm_training *t, const char *path)
-{
-    sm_checkpoint_info info;
-    if (sm_training_is_root(t) && sm_checkpoint_read_info(path, &info) == SM_OK) {
-        sm_resume_report_changes(t, info.config);
-        sm_checkpoint_info_free(&info);
-    }
-}
-
 static sm_status load_start(sm_training *t)
 {
     sm_status status = SM_OK;
     char path[4096] = "";
-    SM_TRY(sm_comm_agree(t->comm, sm_training_is_root(t) ? choose_start(t, path, sizeof path) : SM_OK));
+    sm_checkpoint_info info = {0}; /* rank 0's */
+    SM_TRY(sm_comm_agree(t->comm, sm_training_is_root(t) ? choose_start(t, path, sizeof path, &info) : SM_OK));
     sm_comm_broadcast(t->comm, path, sizeof path, 0);
     sm_comm_broadcast(t->comm, &t->best_metric, sizeof t->best_metric, 0);
     const char *pretrained = sm_config_text_of(t->config, "model", "pretrained");
@@ -171,7 +147,9 @@ static sm_status load_start(sm_training *t)
         t->saved_step = is_own(t, path) ? t->trainer->step : -1;
         sm_log_info("resuming from %s at step %lld", path, (long long)t->trainer->step);
         find_end(t);
-        report_changes(t, path);
+        if (sm_training_is_root(t)) {
+            sm_resume_report_changes(t, info.config);
+        }
     } else {
         if (t->options->resume) {
             sm_log_info("nothing to resume in %s: a new run", t->session->settings.folder);
@@ -184,6 +162,7 @@ static sm_status load_start(sm_training *t)
     t->first_step = t->judged_step = t->trainer->step;
     t->judged_applied = t->trainer->step - t->trainer->skipped;
 done:
+    sm_checkpoint_info_free(&info);
     return status;
 }
 

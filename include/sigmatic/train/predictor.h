@@ -78,9 +78,6 @@ void sm_predictor_free(sm_predictor *predictor);
 sm_status sm_predictor_run(sm_predictor *predictor, const uint8_t *image, int height, int width, int64_t index,
                            const sm_task_prediction **tasks);
 
-/** \return 1 if predictions are averages of several runs */
-int sm_predictor_averages(const sm_predictor *predictor);
-
 #ifdef __cplusplus
 }
 #endif
