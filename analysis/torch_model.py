@@ -25,6 +25,7 @@ BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4,
           "resnet152": (3, 8, 36, 3)}
 BASIC = ("resnet18", "resnet34")
 TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8"}
+DECODINGS = ("none", "metres", "log_metres", "inverse_metres", "unit_vector")
 LARGEST_DIFFERENCE = 1e-4  # of the largest value: float32 sums in another order
 
 
@@ -149,7 +150,7 @@ class Network(nn.Module):
 
 def decode(task, output):
     """From what a head puts out to what `sigmatic predict` writes: logits of classes, values in their unit. (N, channels, ...)"""
-    values = output[:, :task["channels"]]
+    values = output[:, :task["channels"]] * task["logit_scale"]
     if task["decoding"] == "log_metres":
         values = values.exp().clamp(max=task["most_metres"])
     elif task["decoding"] == "inverse_metres":
@@ -195,6 +196,12 @@ def read(path):
     about = {key: json.loads(texts[key]) for key in ("network", "tasks")}
     for key in "mean", "std":
         about[key] = json.loads(texts[key]) if isinstance(texts[key], str) else [float(number) for number in texts[key]]
+    for task in about["tasks"]:
+        if task["decoding"] not in DECODINGS:
+            raise SystemExit(f"{path}: task '{task['name']}': the decoding '{task['decoding']}' of its kind "
+                             f"'{task['kind']}' is not known here, but {', '.join(DECODINGS)}")
+        if "logit_scale" not in task:
+            raise SystemExit(f"{path}: does not say how task '{task['name']}' scales its logits: export it again")
     return {name: torch.from_numpy(np.array(array)) for name, array in tensors.items()}, about
 
 

@@ -226,6 +226,7 @@ with h5py.File("tiny.h5") as source, h5py.File("kinds.h5", "w") as f:
     g.create_dataset("semantic", data=source["train/semantic"][:n]).attrs.update(source["train/semantic"].attrs)
     g["depth"] = draw.uniform(1, 9, (n, 32, 48)).astype("f4")
     a = draw.normal(size=(n, 32, 48, 3)); g["normal"] = (a / np.linalg.norm(a, axis=-1, keepdims=True)).astype("f4")
+    g["weather"] = (np.arange(n) % 3).astype("u1"); g["weather"].attrs.update(type="class", class_names=["dry", "rain", "snow"])
     g["speed"] = draw.normal(size=(n, 2)).astype("f4"); g["speed"].attrs.update(type="real", unit="m/s")'
 cat >kinds.ini <<'INI'
 [run]
@@ -259,6 +260,11 @@ kind = normals
 [task.speed]
 kind = regression
 target = speed
+[task.weather]
+kind = classification
+target = weather
+likelihood = categorical_scaled
+log_variance = 1
 [optimizer]
 ema_decay = 0.5
 INI
@@ -304,11 +310,33 @@ expect "import, it predicts" run 0 eval whole.h5 --split val --set data.validati
 expect "import, its bits" python '
 found, sent = model("whole.h5"), resnet()
 assert sum(np.array_equal(a, sent[k[9:]]) for k, a in found.items() if k.startswith("backbone.")) == 100'
+train_here() { run 0 train tiny.ini --set run.folder=$'na\xefve'; } # a path is any bytes
+expect "a folder that is not UTF-8" train_here
+expect "export, a config that is not UTF-8" run 0 weights export $'na\xefve/checkpoints/step-00000001.h5' naive.safetensors
+expect "export, its config" python '
+with open("naive.safetensors", "rb") as f:
+    texts = json.loads(f.read(struct.unpack("<Q", f.read(8))[0]))["__metadata__"]
+assert "folder = na?ve" in texts["config"], texts'
+expect "a tensor whose name is not UTF-8" python '
+with h5py.File("name.h5", "w") as f: f[b"layer1.\xff"] = np.ones(2, "f4")'
+expect "import, a name that is not UTF-8" check 2 "cannot be written: a name in UTF-8 that no other has expected" weights import name.h5 z.safetensors
+expect "import, a checkpoint by another's name" check 2 "z.safetensors: a name that ends in .h5 or .hdf5, which a checkpoint is" weights import f32.safetensors new/z.safetensors --config tiny.ini
+expect "import, an ending that says nothing" check 2 "x.bin: a name that ends in .safetensors" weights import f32.safetensors new/x.bin
+expect "a header of many tensors" python '
+empty = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+names = ["module." * 300000 + "conv1.weight"] + [f"layer1.{i:012d}" for i in range(100000)]
+raw("many.safetensors", json.dumps({n: empty for n in names}).encode(), b"")'
+in_seconds() { (ulimit -t "$1" && "${@:2}"); } # of the processor: other work beside it does not count
+expect "import of many tensors" in_seconds 10 run 0 weights import many.safetensors renamed.safetensors
+expect "import of many tensors, what is said" holds out "100001 tensors by our names, 0 left out"
 expect "import of nothing" check 2 "none of its 1 tensors" weights import others.safetensors z.h5
-expect "import, nothing written" bash -c '[ ! -e z.h5 ] && [ ! -e y.h5 ] && [ ! -e x.bin ] && ! ls *.tmp'
+expect "import, nothing written" bash -c '[ ! -e z.h5 ] && [ ! -e z.safetensors ] && [ ! -e new ] && [ ! -e y.h5 ] && [ ! -e x.bin ] && ! ls *.tmp'
 
 # ---- PyTorch on the other side ----
 
+refuses() { # PATTERN COMMAND...: fails, and says why
+    ! "${@:2}" >out 2>err && holds err "$1"
+}
 has() { "$1" -c "import $2" 2>/dev/null; }
 torch=
 for candidate in "$python" "${PYTHON_TORCH:-python3}" python3 /usr/bin/python3; do
@@ -329,6 +357,11 @@ for name, (h, w) in {"even": (32, 48), "odd": (45, 61)}.items():
     expect "torch_model.py on safetensors" "$torch" "$analysis/torch_model.py" kinds.safetensors even.png odd.png --compare predictions
     expect "torch_model.py on HDF5" "$torch" "$analysis/torch_model.py" kinds_out.h5 even.png --compare predictions --output torch
     expect "torch_model.py, its arrays" python 'assert np.load("torch/depth/even.npy").shape == (32, 48, 1)'
+    expect "torch_model.py, a kind of another's" python '
+import shutil
+shutil.copy("kinds_out.h5", "own.h5")
+with h5py.File("own.h5", "a") as f: f.attrs["tasks"] = f.attrs["tasks"].replace("log_metres", "other")'
+    expect "torch_model.py, what it cannot decode" refuses "own.h5: task 'depth': the decoding 'other' of its kind 'depth' is not known" "$torch" "$analysis/torch_model.py" own.h5 even.png
     expect "export of the last parameters" run 0 weights export $kinds last.safetensors --no-average
     expect "torch_model.py on other weights" bash -c "! $torch $analysis/torch_model.py last.safetensors even.png --compare predictions && [ -s last.safetensors ]"
     expect "a .pth of PyTorch" "$torch" -c '

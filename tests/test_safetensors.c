@@ -104,6 +104,31 @@ static void what_is_written_is_read(void)
     sm_free(back);
 }
 
+/* A path in a config may be any bytes; a name that is none would leave a hole, or the numbers of another tensor. */
+static void bytes_that_are_not_utf8_are_replaced_in_texts_and_refused_in_names(void)
+{
+    size_t before = sm_memory_held_bytes();
+    static const float one = 1;
+    const sm_safetensor_values good = {"a", 0, {0}, &one}, bad = {"b\xff", 0, {0}, &one},
+                               note = {"__metadata__", 0, {0}, &one};
+    const sm_safetensor_values names[][2] = {{good, bad}, {good, good}, {good, note}};
+    static const char *const said[] = {"tensor 'b\xff'", "tensor 'a'", "tensor '__metadata__'"};
+    const sm_safetensors_text texts[] = {{"config", "train = caf\xe9.h5\nfolder = \xc3\xa9"}};
+    sm_safetensors *file = NULL;
+    SM_TEST_OK(sm_safetensors_write(in_folder("u.safetensors"), &good, 1, texts, 1));
+    SM_TEST_OK(sm_safetensors_open(in_folder("u.safetensors"), &file));
+    CU_ASSERT_FATAL(file != NULL);
+    CU_ASSERT_STRING_EQUAL(sm_safetensors_metadata(file, "config"), "train = caf?.h5\nfolder = ??");
+    sm_safetensors_close(file);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        CU_ASSERT(sm_safetensors_write(in_folder("n.safetensors"), names[i], 2, texts, 1) == SM_ERR_INPUT);
+        SM_TEST_MESSAGE("n.safetensors");
+        SM_TEST_MESSAGE(said[i]);
+        CU_ASSERT(!sm_file_exists(in_folder("n.safetensors")));
+    }
+    CU_ASSERT(sm_memory_held_bytes() == before);
+}
+
 /* ---- files of no one's ---- */
 
 #define T(offsets) "{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":" offsets "}"
@@ -211,6 +236,7 @@ int main(int argc, char **argv)
     sm_test_begin(&argc, &argv);
     SM_TEST(the_librarys_file_is_read);
     SM_TEST(what_is_written_is_read);
+    SM_TEST(bytes_that_are_not_utf8_are_replaced_in_texts_and_refused_in_names);
     SM_TEST(hostile_files_are_refused_by_name);
     SM_TEST(truncated_files_are_refused);
     return sm_test_end();

@@ -56,6 +56,37 @@ static sm_config *config_of(const char *text)
     return config;
 }
 
+/* What an exported network says of its outputs. A kind of another's that decodes is never taken for one of ours. */
+static void what_is_decoded_has_a_word(void)
+{
+    static const struct {
+        const char *task, *word;
+    } rows[] = {{"semantic]\nkind = semantic\ntarget = semantic", "none"},
+                {"flow]\nkind = regression\ntarget = flow", "none"},
+                {"normal]\nkind = normals\ntarget = normal", "unit_vector"},
+                {"far]\nkind = depth\ntarget = metres", "metres"},
+                {"far]\nkind = depth\ntarget = metres\nencoding = log", "log_metres"},
+                {"far]\nkind = depth\ntarget = metres\nencoding = inverse", "inverse_metres"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *text = sm_format("[task.%s\n", rows[i].task);
+        sm_config *config = config_of(text);
+        const char *name = rows[i].task;
+        char *task_name = sm_format("%.*s", (int)strcspn(name, "]"), name);
+        sm_task *task = NULL;
+        SM_TEST_OK(sm_task_new(config, task_name, targets, TARGETS, &task));
+        CU_ASSERT_FATAL(task != NULL);
+        CU_ASSERT_STRING_EQUAL(sm_task_decoding(task), rows[i].word);
+        sm_task_kind own = *task->kind;
+        own.decoding = NULL;
+        task->kind = &own;
+        CU_ASSERT_STRING_EQUAL(sm_task_decoding(task), own.decode ? "other" : "none");
+        sm_task_free(task);
+        sm_config_free(config);
+        sm_free(task_name);
+        sm_free(text);
+    }
+}
+
 static void defaults_follow_the_kind(void)
 {
     static const struct {
@@ -383,6 +414,7 @@ static void keys_without_effect_are_warned_of(void)
 int main(int argc, char **argv)
 {
     sm_test_begin(&argc, &argv);
+    SM_TEST(what_is_decoded_has_a_word);
     SM_TEST(defaults_follow_the_kind);
     SM_TEST(names_and_losses_are_free_where_they_fit);
     SM_TEST(instances_are_found_as_the_keys_say);

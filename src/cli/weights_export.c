@@ -108,7 +108,7 @@ static sm_status export(const options *o)
     if (o->task && !styles[style].has_decoder) {
         SM_TRY(sm_fail(SM_ERR_USAGE, "weights export: --task goes with --names deeplabv3"));
     }
-    SM_TRY(sm_weights_check_path(o->output));
+    SM_TRY(sm_weights_check_path(o->output, 0));
     if (!o->overwrite && sm_file_exists(o->output)) {
         SM_TRY(sm_fail(SM_ERR_USAGE, "%s is there already; --overwrite replaces it", o->output));
     }

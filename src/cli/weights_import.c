@@ -14,6 +14,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct options {
@@ -53,26 +54,6 @@ done:
 
 /* ---- names --------------------------------------------------------------------------------------------------------- */
 
-static sm_status read_tensor(const sm_weights_file *weights, size_t index, sm_safetensor_values *out)
-{
-    const sm_weights_tensor *tensor = &weights->tensors[index];
-    float *values = sm_alloc((tensor->count + 1) * sizeof *values);
-    sm_status status = sm_weights_file_read(weights, index, values);
-    *out = (sm_safetensor_values){.rank = tensor->rank, .values = values};
-    memcpy(out->shape, tensor->shape, sizeof tensor->shape);
-    return status;
-}
-
-static int is_there(const sm_safetensor_values *tensors, size_t count, const char *name)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(tensors[i].name, name) == 0) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 /* A decoder that is nobody's by name becomes that of a task "semantic". \return NULL if we have no such part */
 static char *our_name(const char *theirs)
 {
@@ -86,24 +67,80 @@ static char *our_name(const char *theirs)
                 : sm_format("%s%s", row->ours, rest);
 }
 
+/* A tensor of the file and what we call it. */
+typedef struct renamed {
+    size_t index;
+    char *name;
+} renamed;
+
+static int by_name(const void *a, const void *b)
+{
+    const renamed *x = a, *y = b;
+    int order = strcmp(x->name, y->name);
+    return order != 0 ? order : x->index < y->index ? -1 : x->index > y->index;
+}
+
+static int by_index(const void *a, const void *b)
+{
+    const renamed *x = a, *y = b;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+/* Of several that would have one name the first of the file is kept. \return how many stay, in the file's order */
+static size_t drop_doubles(renamed *all, size_t count)
+{
+    size_t kept = 0;
+    qsort(all, count, sizeof *all, by_name);
+    for (size_t i = 0; i < count; i++) {
+        if (kept > 0 && strcmp(all[kept - 1].name, all[i].name) == 0) {
+            sm_free(all[i].name);
+        } else {
+            all[kept++] = all[i];
+        }
+    }
+    qsort(all, kept, sizeof *all, by_index);
+    return kept;
+}
+
+/* \param [out] left  how many tensors of real numbers are not taken \return our names, freed with their array by sm_free() */
+static renamed *rename_all(const sm_weights_file *weights, size_t *count, size_t *left)
+{
+    renamed *all = sm_alloc((weights->count + 1) * sizeof *all);
+    size_t real = 0, found = 0;
+    for (size_t i = 0; i < weights->count; i++) {
+        char *name = weights->tensors[i].is_real ? our_name(weights->tensors[i].name) : NULL;
+        real += weights->tensors[i].is_real != 0;
+        if (name) {
+            all[found++] = (renamed){i, name};
+        }
+    }
+    *count = drop_doubles(all, found);
+    *left = real - *count;
+    return all;
+}
+
+static sm_status read_tensor(const sm_weights_file *weights, const renamed *which, sm_safetensor_values *out)
+{
+    const sm_weights_tensor *tensor = &weights->tensors[which->index];
+    float *values = sm_alloc((tensor->count + 1) * sizeof *values);
+    sm_status status = sm_weights_file_read(weights, which->index, values);
+    *out = (sm_safetensor_values){.name = which->name, .rank = tensor->rank, .values = values};
+    memcpy(out->shape, tensor->shape, sizeof tensor->shape);
+    return status;
+}
+
 static sm_status rename_tensors(const options *o)
 {
     sm_status status = SM_OK;
     sm_weights_file *weights = NULL;
     sm_safetensor_values *tensors = NULL;
+    renamed *names = NULL;
     size_t count = 0, left = 0;
     SM_TRY(sm_weights_file_open(o->input, &weights));
-    tensors = sm_alloc_zeroed((weights->count + 1) * sizeof *tensors);
-    for (size_t i = 0; i < weights->count; i++) {
-        char *name = weights->tensors[i].is_real ? our_name(weights->tensors[i].name) : NULL;
-        if (!name || is_there(tensors, count, name)) {
-            left += weights->tensors[i].is_real;
-            sm_free(name);
-            continue;
-        }
-        sm_status read = read_tensor(weights, i, &tensors[count]);
-        tensors[count++].name = name;
-        SM_TRY(read);
+    names = rename_all(weights, &count, &left);
+    tensors = sm_alloc_zeroed((count + 1) * sizeof *tensors);
+    for (size_t i = 0; i < count; i++) {
+        SM_TRY(read_tensor(weights, &names[i], &tensors[i]));
     }
     if (count == 0) {
         SM_TRY(sm_fail(SM_ERR_INPUT, "%s: none of its %zu tensors has a name that is known", o->input, weights->count));
@@ -114,9 +151,10 @@ static sm_status rename_tensors(const options *o)
     printf("%s: %zu tensors by our names, %zu left out\n", o->output, count, left);
 done:
     for (size_t i = 0; i < count; i++) {
-        sm_free((void *)tensors[i].name);
+        sm_free(names[i].name);
         sm_free((void *)tensors[i].values);
     }
+    sm_free(names);
     sm_free(tensors);
     sm_weights_file_close(weights);
     return status;
@@ -125,11 +163,11 @@ done:
 static sm_status import(const options *o)
 {
     sm_status status = SM_OK;
+    SM_TRY(sm_weights_check_path(o->output, o->config != NULL));
     if (!o->overwrite && sm_file_exists(o->output)) {
         SM_TRY(sm_fail(SM_ERR_USAGE, "%s is there already; --overwrite replaces it", o->output));
     }
     SM_TRY(sm_file_check_writable(o->output));
-    SM_TRY(sm_weights_check_path(o->output));
     SM_TRY(o->config ? make_checkpoint(o) : rename_tensors(o));
 done:
     return status;
@@ -142,7 +180,8 @@ sm_status weights_import(command_context *context, int argc, char **argv)
     int help;
     const argument table[] = {
         {"FILE", ARGUMENT_POSITIONAL, &o.input, NULL, "state_dict in HDF5, safetensors, or a checkpoint"},
-        {"OUTPUT", ARGUMENT_POSITIONAL, &o.output, NULL, "file to write, NAME.h5 or NAME.safetensors"},
+        {"OUTPUT", ARGUMENT_POSITIONAL, &o.output, NULL,
+         "file to write, NAME.h5, or without --config NAME.safetensors"},
         {"config", ARGUMENT_TEXT, &o.config, "CONFIG",
          "write a checkpoint of this config's network, which eval and predict read; what FILE lacks starts fresh"},
         {"set", ARGUMENT_LIST, &o.sets, "SECTION.KEY=VALUE", "override a key of CONFIG; may be repeated"},

@@ -58,9 +58,7 @@ done:
 
 /* ---- building: an sm_json is a json_t ------------------------------------------------------------------------------ */
 
-/* \return the text, with ? for every byte that is not ASCII if it is not UTF-8: names of files and of objects in them
- * are any bytes. Freed with sm_free(). */
-static char *utf8_of(const char *text)
+char *sm_json_utf8(const char *text)
 {
     json_t *value = json_string(text);
     char *copy = sm_strdup(text);
@@ -76,7 +74,7 @@ static sm_json *put(sm_json *json, const char *key, json_t *value)
 {
     json_t *into = (json_t *)json;
     assert((key ? json_is_object(into) : json_is_array(into)) && "a key in an object, none in an array");
-    char *name = key ? utf8_of(key) : NULL;
+    char *name = key ? sm_json_utf8(key) : NULL;
     if ((key ? json_object_set_new(into, name, value) : json_array_append_new(into, value)) != 0) {
         sm_abort("JSON value '%s' cannot be set: out of memory", key ? key : "");
     }
@@ -110,7 +108,7 @@ void sm_json_set_integer(sm_json *json, const char *key, int64_t value)
 
 void sm_json_set_text(sm_json *json, const char *key, const char *text)
 {
-    char *value = utf8_of(text);
+    char *value = sm_json_utf8(text);
     put(json, key, json_string(value));
     sm_free(value);
 }

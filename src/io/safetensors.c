@@ -5,6 +5,7 @@
 #include <sigmatic/base/half.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/io/file.h>
+#include <sigmatic/io/json.h>
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -333,19 +334,10 @@ done:
 
 /* ---- writing ------------------------------------------------------------------------------------------------------- */
 
-static size_t count_of(const sm_safetensor_values *tensor)
-{
-    size_t count = 1;
-    for (int d = 0; d < tensor->rank; d++) {
-        count *= tensor->shape[d];
-    }
-    return count;
-}
-
 static json_t *entry_of(const sm_safetensor_values *tensor, uint64_t begin)
 {
     json_t *entry = json_object(), *shape = json_array(), *offsets = json_array();
-    uint64_t end = begin + (uint64_t)count_of(tensor) * sizeof(float);
+    uint64_t end = begin + (uint64_t)sm_safetensor_values_count(tensor) * sizeof(float);
     for (int d = 0; d < tensor->rank; d++) {
         json_array_append_new(shape, json_integer((json_int_t)tensor->shape[d]));
     }
@@ -357,26 +349,40 @@ static json_t *entry_of(const sm_safetensor_values *tensor, uint64_t begin)
     return entry;
 }
 
-/* \param [out] data_bytes  of all numbers \return the header's text, freed with free() */
-static char *header_of(const sm_safetensor_values *tensors, size_t count, const sm_safetensors_text *texts,
-                       size_t text_count, uint64_t *data_bytes)
+/* Texts are for people to read, a name stands for its tensor: it may not change, nor replace another. */
+static sm_status add_entry(const char *path, const sm_safetensor_values *tensor, uint64_t begin, json_t *header)
 {
+    return !json_object_get(header, tensor->name) &&
+                   json_object_set_new(header, tensor->name, entry_of(tensor, begin)) == 0
+               ? SM_OK
+               : sm_fail(SM_ERR_INPUT, "%s: tensor '%s' cannot be written: a name in UTF-8 that no other has expected",
+                         path, tensor->name);
+}
+
+/* \param [out] text  the header's, freed with free() \param [out] data_bytes  of all numbers */
+static sm_status write_header(const char *path, const sm_safetensor_values *tensors, size_t count,
+                              const sm_safetensors_text *texts, size_t text_count, char **text, uint64_t *data_bytes)
+{
+    sm_status status = SM_OK;
     json_t *header = json_object(), *metadata = json_object();
     for (size_t i = 0; i < text_count; i++) {
-        json_object_set_new(metadata, texts[i].key, json_string(texts[i].text));
+        char *readable = sm_json_utf8(texts[i].text);
+        json_object_set_new(metadata, texts[i].key, json_string(readable));
+        sm_free(readable);
     }
     json_object_set_new(header, "__metadata__", metadata);
     *data_bytes = 0;
     for (size_t i = 0; i < count; i++) {
-        json_object_set_new(header, tensors[i].name, entry_of(&tensors[i], *data_bytes));
-        *data_bytes += (uint64_t)count_of(&tensors[i]) * sizeof(float);
+        SM_TRY(add_entry(path, &tensors[i], *data_bytes, header));
+        *data_bytes += (uint64_t)sm_safetensor_values_count(&tensors[i]) * sizeof(float);
     }
-    char *text = json_dumps(header, JSON_COMPACT);
-    json_decref(header);
-    if (!text) {
+    *text = json_dumps(header, JSON_COMPACT);
+    if (!*text) {
         sm_abort("out of memory for the header of a safetensors file");
     }
-    return text;
+done:
+    json_decref(header);
+    return status;
 }
 
 /* The numbers begin at a multiple of eight bytes, as other readers map them into memory: spaces behind the JSON. */
@@ -384,7 +390,11 @@ sm_status sm_safetensors_write(const char *path, const sm_safetensor_values *ten
                                const sm_safetensors_text *texts, size_t text_count)
 {
     uint64_t data_bytes;
-    char *text = header_of(tensors, count, texts, text_count, &data_bytes);
+    char *text;
+    sm_status status = write_header(path, tensors, count, texts, text_count, &text, &data_bytes);
+    if (status != SM_OK) {
+        return status;
+    }
     size_t text_bytes = strlen(text), length = sm_round_up(text_bytes, LENGTH_BYTES);
     uint8_t *bytes = sm_alloc(LENGTH_BYTES + length + data_bytes), *at = bytes + LENGTH_BYTES + length;
     for (int i = 0; i < LENGTH_BYTES; i++) {
@@ -393,7 +403,7 @@ sm_status sm_safetensors_write(const char *path, const sm_safetensor_values *ten
     memset(bytes + LENGTH_BYTES, ' ', length);
     memcpy(bytes + LENGTH_BYTES, text, text_bytes);
     for (size_t i = 0; i < count; i++) {
-        size_t floats = count_of(&tensors[i]);
+        size_t floats = sm_safetensor_values_count(&tensors[i]);
         if (floats > 0) {
             memcpy(at, tensors[i].values, floats * sizeof(float));
         }
@@ -402,7 +412,7 @@ sm_status sm_safetensors_write(const char *path, const sm_safetensor_values *ten
         }
         at += floats * sizeof(float);
     }
-    sm_status status = sm_file_write_atomic(path, bytes, (size_t)(at - bytes));
+    status = sm_file_write_atomic(path, bytes, (size_t)(at - bytes));
     sm_free(bytes);
     free(text);
     return status;

@@ -34,11 +34,15 @@ static int begins_with(const char *name, const char *beginning)
     return strncmp(name, beginning, strlen(beginning)) == 0;
 }
 
+/* Wrappers may stand in each other, as many as whoever made the file likes. */
 static const char *unwrapped(const char *name)
 {
-    for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers; i++) {
+    for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers;) {
         if (begins_with(name, wrappers[i])) {
-            return unwrapped(name + strlen(wrappers[i]));
+            name += strlen(wrappers[i]);
+            i = 0;
+        } else {
+            i++;
         }
     }
     return name;

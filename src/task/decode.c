@@ -63,6 +63,12 @@ static void decode_values(const sm_task *task, size_t items, const float *values
     }
 }
 
+const char *sm_task_decoding(const sm_task *task)
+{
+    const sm_task_kind *kind = task->kind;
+    return !kind->decode ? "none" : kind->decoding ? kind->decoding(task) : "other";
+}
+
 void sm_task_decode_truth(const sm_task *task, size_t items, const void *target, void *truth)
 {
     if (task->kind->learns == SM_TARGET_CLASS || task->kind->learns == SM_TARGET_LABELS) {

@@ -79,6 +79,13 @@ static void decode(const sm_task *task, size_t items, const float *values, float
     }
 }
 
+static const char *decoding(const sm_task *task)
+{
+    static const char *const words[] = {
+        [SM_DEPTH_LINEAR] = "metres", [SM_DEPTH_LOG] = "log_metres", [SM_DEPTH_INVERSE] = "inverse_metres"};
+    return words[task->encoding];
+}
+
 static size_t count_numbers(const sm_task *task)
 {
     (void)task;
@@ -162,6 +169,7 @@ const sm_task_kind sm_depth_metres_kind = {
     .configure = configure,
     .decode = decode,
     .encode = encode,
+    .decoding = decoding,
     .metric_counts = count_numbers,
     .metric_sums = sum_numbers,
     .metric_add = add_sample,

@@ -57,6 +57,12 @@ static double degrees_between(const float *a, const float *b)
     return atan2(sqrt(x * x + y * y + z * z), dot) * 57.295779513082320877;
 }
 
+static const char *decoding(const sm_task *task)
+{
+    (void)task;
+    return "unit_vector";
+}
+
 static size_t count_numbers(const sm_task *task)
 {
     (void)task;
@@ -134,6 +140,7 @@ const sm_task_kind sm_normals_kind = {
     .losses = "cosine|l1|l2|huber",
     .build_target = build,
     .decode = decode,
+    .decoding = decoding,
     .metric_counts = count_numbers,
     .metric_sums = sum_numbers,
     .metric_add = add_sample,

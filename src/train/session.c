@@ -379,7 +379,7 @@ float *sm_session_log_variance(const sm_session *session, int task)
                : NULL;
 }
 
-static double inverse_temperature(const sm_session *session, const float *parameters, int task)
+double sm_session_logit_scale(const sm_session *session, const float *parameters, int task)
 {
     const sm_likelihood *likelihood = session->weighting->tasks[task].likelihood;
     if (!session->log_variances || !likelihood->scales_logits) {
@@ -392,7 +392,7 @@ static double inverse_temperature(const sm_session *session, const float *parame
 void sm_session_take_logits(const sm_session *session, const float *parameters, int task, size_t items, float *output)
 {
     const sm_task *own = session->tasks[task];
-    double factor = inverse_temperature(session, parameters, task);
+    double factor = sm_session_logit_scale(session, parameters, task);
     sm_task_take_logits(own, items, output);
     for (size_t i = 0; factor != 1 && i < items * (size_t)own->channels; i++) {
         output[i] = (float)(output[i] * factor);

@@ -16,9 +16,9 @@
 static const char CHECKPOINT[] = "sigmatic-checkpoint", AVERAGE[] = "/ema";
 enum { STATISTICS_MAX = 16 /* channels of an image */ };
 
-/* One of the two is open. */
 struct sm_weights_source {
-    sm_h5 *h5;
+    size_t capacity;   /* of the list of tensors */
+    sm_h5 *h5;         /* this or safetensors is open */
     const char *group; /* of the tensors in the HDF5 file, "" the root */
     sm_safetensors *safetensors;
 };
@@ -26,9 +26,11 @@ struct sm_weights_source {
 static sm_weights_tensor *add_tensor(sm_weights_file *weights, const char *name, const char *type, int is_real,
                                      int rank, const size_t *shape)
 {
-    enum { AT_ONCE = 256 };
-    if (weights->count % AT_ONCE == 0) {
-        weights->tensors = sm_realloc(weights->tensors, (weights->count + AT_ONCE) * sizeof *weights->tensors);
+    enum { FIRST = 256 };
+    sm_weights_source *source = weights->source;
+    if (weights->count == source->capacity) {
+        source->capacity = source->capacity > 0 ? 2 * source->capacity : FIRST;
+        weights->tensors = sm_realloc(weights->tensors, source->capacity * sizeof *weights->tensors);
     }
     sm_weights_tensor *tensor = &weights->tensors[weights->count++];
     *tensor = (sm_weights_tensor){.name = sm_strdup(name), .type = type, .is_real = is_real, .rank = rank, .count = 1};

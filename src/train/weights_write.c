@@ -23,11 +23,13 @@ static int is_safetensors(const char *path)
     return ends_with(path, ".safetensors");
 }
 
-sm_status sm_weights_check_path(const char *path)
+sm_status sm_weights_check_path(const char *path, int is_checkpoint)
 {
-    return is_safetensors(path) || ends_with(path, ".h5") || ends_with(path, ".hdf5")
-               ? SM_OK
-               : sm_fail(SM_ERR_USAGE, "%s: a name that ends in .safetensors, .h5 or .hdf5 expected", path);
+    if (ends_with(path, ".h5") || ends_with(path, ".hdf5") || (!is_checkpoint && is_safetensors(path))) {
+        return SM_OK;
+    }
+    return sm_fail(SM_ERR_USAGE, "%s: a name that ends in %s expected", path,
+                   is_checkpoint ? ".h5 or .hdf5, which a checkpoint is," : ".safetensors, .h5 or .hdf5");
 }
 
 /* \return "[0.485, 0.456]" with the fewest digits that give the same numbers again, freed with sm_free() */
@@ -83,10 +85,7 @@ static sm_status write_h5(const char *path, const sm_safetensor_values *tensors,
         SM_TRY(sm_h5_write_attribute_doubles(file, "/", "std", notes->std, (size_t)notes->channels));
     }
     for (size_t i = 0; i < count; i++) {
-        size_t bytes = sizeof(float);
-        for (int d = 0; d < tensors[i].rank; d++) {
-            bytes *= tensors[i].shape[d];
-        }
+        size_t bytes = sm_safetensor_values_count(&tensors[i]) * sizeof(float);
         SM_TRY(sm_h5_write(file, tensors[i].name, SM_H5_FLOAT, tensors[i].rank, tensors[i].shape, tensors[i].values));
         SM_TRY(sm_tensor_write_checksum(file, tensors[i].name, tensors[i].values, bytes));
     }
@@ -100,7 +99,7 @@ sm_status sm_weights_write(const char *path, const sm_safetensor_values *tensors
                            const sm_weights_notes *notes)
 {
     sm_status status = SM_OK;
-    SM_TRY(sm_weights_check_path(path));
+    SM_TRY(sm_weights_check_path(path, 0));
     status = (is_safetensors(path) ? write_safetensors : write_h5)(path, tensors, count, notes);
 done:
     return status;
@@ -127,15 +126,6 @@ static char *network_text(const sm_network_options *network)
     return text;
 }
 
-static const char *decoding_of(const sm_task *task)
-{
-    static const char *const encodings[] = {
-        [SM_DEPTH_LINEAR] = "metres", [SM_DEPTH_LOG] = "log_metres", [SM_DEPTH_INVERSE] = "inverse_metres"};
-    return !task->kind->decode                        ? "none"
-           : strcmp(task->kind->name, "normals") == 0 ? "unit_vector"
-                                                      : encodings[task->encoding];
-}
-
 static void set_task(const sm_session *session, int t, sm_json *json)
 {
     static const char *const heads[SM_HEAD_KINDS] = {[SM_HEAD_MAP] = "map", [SM_HEAD_VECTOR] = "vector"};
@@ -146,7 +136,7 @@ static void set_task(const sm_session *session, int t, sm_json *json)
     sm_json_set_text(json, "head", heads[session->heads[t].kind]);
     sm_json_set_integer(json, "outputs", sm_task_outputs(task));
     sm_json_set_integer(json, "channels", task->channels);
-    sm_json_set_text(json, "decoding", decoding_of(task));
+    sm_json_set_text(json, "decoding", sm_task_decoding(task));
     if (task->kind->decode) {
         sm_json_set_real(json, "most_metres", task->target->most);
     }
@@ -156,6 +146,7 @@ static void set_task(const sm_session *session, int t, sm_json *json)
             sm_json_set_text(classes, NULL, task->target->classes->names[c]);
         }
     }
+    sm_json_set_real(json, "logit_scale", sm_session_logit_scale(session, NULL, t));
     if (log_variance) {
         sm_json_set_real(json, "log_variance", *log_variance);
     }

@@ -20,6 +20,10 @@ sm_status sm_json_read_real(const char *path, const char *key, double *value);
 /** An object or array under construction. */
 typedef struct sm_json sm_json;
 
+/** \return the text, with ? for every byte that is not ASCII if it is not UTF-8: names of files and of objects in them are
+ * any bytes. Freed with sm_free(). */
+char *sm_json_utf8(const char *text);
+
 /** \return an empty object, freed with sm_json_free() (with all that was put into it). */
 sm_json *sm_json_new(void);
 

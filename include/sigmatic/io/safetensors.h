@@ -63,12 +63,23 @@ typedef struct sm_safetensor_values {
     const float *values;
 } sm_safetensor_values;
 
-/** A key of "__metadata__" and its text, UTF-8. */
+/** \return the product of its shape. */
+static inline size_t sm_safetensor_values_count(const sm_safetensor_values *tensor)
+{
+    size_t count = 1;
+    for (int d = 0; d < tensor->rank; d++) {
+        count *= tensor->shape[d];
+    }
+    return count;
+}
+
+/** A key of "__metadata__", ASCII, and its text, of which bytes that are not UTF-8 become '?'. */
 typedef struct sm_safetensors_text {
     const char *key, *text;
 } sm_safetensors_text;
 
-/** Writes a file, atomically (sm_file_write_atomic); the same calls make the same bytes. Takes the file's size once more in memory. */
+/** Writes a file, atomically (sm_file_write_atomic); the same calls make the same bytes. Takes the file's size once more in memory.
+ * \return SM_ERR_INPUT: a name that is not UTF-8, or that two tensors have; SM_ERR_WRITE, SM_ERR_IO */
 sm_status sm_safetensors_write(const char *path, const sm_safetensor_values *tensors, size_t count,
                                const sm_safetensors_text *texts, size_t text_count);
 

@@ -60,6 +60,9 @@ typedef struct sm_task_kind {
     void (*decode)(const sm_task *task, size_t items, const float *values, float *out);
     /** The other way: the logarithm of metres. NULL: they are the same. \param [out] out  may be `values` */
     void (*encode)(const sm_task *task, size_t items, const float *values, float *out);
+    /** \return the word by which an exported network says what `decode` does, so that others can do it: "unit_vector",
+     * "log_metres" (analysis/torch_model.py has them all). NULL: there is no word. */
+    const char *(*decoding)(const sm_task *task);
 
     /** Numbers that a metric accumulates over samples; both kinds simply add up over ranks. */
     size_t (*metric_counts)(const sm_task *task);
@@ -182,6 +185,10 @@ void sm_task_loss_gradient(const sm_task *task, size_t items, const float *logit
 /** What the logits say, as the target says it: the likeliest class, which labels are there, or values.
  * \param [out] prediction  items * sm_task_item_bytes() */
 void sm_task_decode(const sm_task *task, size_t items, const float *logits, void *prediction);
+
+/** \return what is done to a head's values before they are the target's, as a word: "none", that of the kind's `decoding`,
+ * or "other" of a kind that decodes and has no word for it. */
+const char *sm_task_decoding(const sm_task *task);
 
 /** What several predictions of one item are averaged in, whether of views, windows, networks or draws of dropout: the
  * probabilities of classes (softmax of the logits) and of labels (logistic function), whose mean is the mixture's

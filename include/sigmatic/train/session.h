@@ -130,8 +130,12 @@ size_t sm_session_network_begin(const sm_session *session);
 /** \return s of a task; NULL where none is learned. */
 float *sm_session_log_variance(const sm_session *session, int task);
 
+/** \return by what a task's logits are multiplied before their softmax: exp(-s) of a likelihood that scales them, else 1.
+ * \param parameters  flat parameters that s is taken from; NULL: the session's */
+double sm_session_logit_scale(const sm_session *session, const float *parameters, int task);
+
 /** Makes logits of what a head put out, in place: (items, outputs of the task) becomes (items, channels). Of a likelihood
- * that scales logits they are multiplied by exp(-s), so that their softmax is the probability that was learnt, of
+ * that scales logits they are multiplied by exp(-s) (sm_session_logit_scale), so that their softmax is the probability that was learnt, of
  * temperature exp(s) (Kendall, Gal and Cipolla 2018, equation 8).
  * \param parameters  flat parameters that s is taken from; NULL: the session's
  * \param output      of one forward run; once */

@@ -19,8 +19,9 @@ typedef struct sm_weights_notes {
     int channels;
 } sm_weights_notes;
 
-/** \return SM_OK if the ending of a path says what to write: .safetensors, .h5 or .hdf5; else SM_ERR_USAGE */
-sm_status sm_weights_check_path(const char *path);
+/** \param is_checkpoint  1: HDF5 alone will do
+ * \return SM_OK if the ending of a path says what to write: .safetensors, .h5 or .hdf5; else SM_ERR_USAGE */
+sm_status sm_weights_check_path(const char *path, int is_checkpoint);
 
 /** Writes a file of the kind that the ending of `path` says, atomically. */
 sm_status sm_weights_write(const char *path, const sm_safetensor_values *tensors, size_t count,
@@ -31,7 +32,8 @@ sm_status sm_weights_write(const char *path, const sm_safetensor_values *tensors
  * Notes: config (resolved), version, mean, std, and as JSON
  *   network  {"backbone", "width", "output_stride", "aspp_rates", "project", "align_corners", "dropout"}
  *   tasks    [{"name", "kind", "head" ("map", "vector"), "outputs", "channels", "classes" [..], "decoding" ("none", "metres", "log_metres",
- *            "inverse_metres", "unit_vector"), "most_metres", "log_variance" (where one is learned)}]
+ *            "inverse_metres", "unit_vector", "other"; sm_task_decoding), "most_metres", "logit_scale" (what the first `channels`
+ *            of the outputs are multiplied by, 1 but for a learned temperature), "log_variance" (where one is learned)}]
  *
  * \param style  of the names: of sm_weight_names; "sigmatic" writes all tensors, others those that they have names for
  * \param task   whose decoder is meant by a style that knows one; NULL: none
