@@ -122,6 +122,25 @@ PYTHON
 expect "eval: a row also of a class that does not occur" every_class
 expect "show: metrics with their meaning" holds out '^depth +error_metres +[0-9.]+ +m .*capped at 80 m'
 expect "show: --follow and --json exclude each other" run 2 show run/run.h5 --json --follow
+"$python" - <<'PYTHON'
+import os, shutil, h5py
+for run, gone in ("steps", "steps/loss"), ("tasks", "tasks/depth/loss"), ("timing", "timing/step_seconds"), ("whole", None):
+    os.makedirs(f"damaged/{run}")
+    shutil.copy("run/run.h5", f"damaged/{run}/run.h5")
+    if gone:
+        with h5py.File(f"damaged/{run}/run.h5", "r+") as file:
+            del file[gone]
+PYTHON
+expect "show --json of a folder with logs that lack a column" run 0 show damaged --json
+expect "show --json of a folder with logs that lack a column: why, and no half of them" json '
+runs = {run["run"].split("/")[1]: run for run in result["runs"]}
+assert "problem" not in runs["whole"] and runs.pop("whole")["steps"] == 4
+lacks = {"steps": "/steps/loss", "tasks": "/tasks/depth/loss", "timing": "/timing/step_seconds"}
+for name, run in runs.items():
+    assert run["steps"] == 0 and lacks.pop(name) in run["problem"] and "loss" not in run and "tasks" not in run, run
+assert not lacks'
+expect "show of a folder with logs that lack a column" run 0 show damaged
+expect "show of a folder with logs that lack a column: dashes" holds out '^steps +unreadable +- +- +- '
 
 # ---- a ratio that says nothing ----
 

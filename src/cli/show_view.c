@@ -327,6 +327,9 @@ sm_status show_view_read(const char *path, show_view *view)
     }
     SM_TRY(read_evaluations(file, view));
 done:
+    if (status != SM_OK) {
+        view->rows = 0; /* nobody looks at what was read of them */
+    }
     sm_h5_close(file);
     sm_free(format);
     return status;

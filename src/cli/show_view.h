@@ -47,8 +47,8 @@ typedef struct show_view {
 } show_view;
 
 /** Reads a log, also one that grows.
- * \param [out] view  cleared with show_view_clear(), also after a failure
- * \return SM_ERR_INPUT if it is no run log */
+ * \param [out] view  cleared with show_view_clear(), also after a failure; it then has no rows
+ * \return SM_ERR_INPUT if it is no run log, or damaged */
 sm_status show_view_read(const char *path, show_view *view);
 
 void show_view_clear(show_view *view);
