@@ -6,7 +6,7 @@
 #   step COMMAND...            runs a command, passes signals on, sets `code`; 75 after a signal is a checkpoint
 #   on_ranks [RANKS NODES]     sets `launch`, what goes before a program that runs on all ranks, or on some
 #   job_end                    ends the job with `code`; after 75 it queues itself again
-#   train ARGUMENT...          all of a job that trains: trains, goes on after pre-emption, ends
+#   train ARGUMENT...          a step that trains, after pre-emption from where the run stopped
 #
 # shellcheck disable=SC2034,SC2154  # files that read each other's variables
 . "$jobs/common.sh"
@@ -167,5 +167,4 @@ train() {
         echo "===="
     fi
     step "${launch[@]}" "$program" train "$@"
-    job_end
 }

@@ -4,6 +4,7 @@ set -u
 readonly PREEMPTED=75
 jobs=$(cd "$(dirname "$0")" && pwd)
 . "$jobs/common.sh"
+[ $((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1])) -ge 501 ] || wrong "bash is $BASH_VERSION: arrays on one machine want 5.1 or later"
 . "$jobs/rows.sh"
 read_site
 find_program
@@ -54,22 +55,20 @@ start() { # ROW SLOT
 # One that has ended frees its slot.
 collect() {
     local code process row
-    wait -n
+    wait -n -p process
     code=$?
-    for process in "${!row_of[@]}"; do
-        ! kill -0 "$process" 2>/dev/null || continue
-        row=${row_of[$process]} free+=("${slot_of[$process]}")
-        unset "row_of[$process]" "slot_of[$process]"
-        case $code in
-        0) echo "run $row: done" >&2 ;;
-        "$PREEMPTED") echo "run $row: stopped, with a checkpoint" >&2 ;;
-        *)
-            failures=$((failures + 1))
-            echo "run $row: failed with exit code $code: $(log_of "$row")" >&2
-            ;;
-        esac
-        return
-    done
+    row=${row_of[${process:-none}]:-}
+    [ -n "$row" ] || return # a signal came, and its trap has told all; or bash names one again that looked at a config
+    free+=("${slot_of[$process]}")
+    unset "row_of[$process]" "slot_of[$process]"
+    case $code in
+    0) echo "run $row: done" >&2 ;;
+    "$PREEMPTED") echo "run $row: stopped, with a checkpoint" >&2 ;;
+    *)
+        failures=$((failures + 1))
+        echo "run $row: failed with exit code $code: $(log_of "$row")" >&2
+        ;;
+    esac
 }
 
 free=()

@@ -38,6 +38,12 @@ code_is() { # CODE COMMAND...
     [ "$code" -eq "$wanted" ] || { echo "exit code $code, expected $wanted: $*"; return 1; }
 }
 same() { [ "$1" = "$2" ] || { printf '%s\n%s\n' "found:    $1" "expected: $2"; return 1; }; }
+wait_child() { # CODE
+    wait "$child"
+    code=$?
+    child=
+    same "$code" "$1"
+}
 array() { "$jobs/local.sh" "$jobs/array.sbatch" tiny.ini "$@" >out 2>err; }
 
 # ---- lists --------------------------------------------------------------------------------------------------------------
@@ -123,11 +129,65 @@ expect 'nothing is handed in' test ! -e handed_in
 expect 'a site file that is not there' code_is 2 env SIGMATIC_SITE=nowhere.sh "$jobs/submit.sh" "$jobs/train.sbatch" tiny.ini
 unset SIGMATIC_SITE
 
+# ---- configs that change ------------------------------------------------------------------------------------------------
+echo 'run.seed=1' >one.txt
+one() { array one.txt --folder runs/sweep --set data.workers=1 "$@"; }
+counted() { same "$(grep '^one.txt' err)" "one.txt: 1 runs in runs/sweep: $1"; }
+expect 'a change that no run can take on' code_is 1 one --set weighting.method=equal
+expect 'again: the run is not done with it' code_is 1 one --set weighting.method=equal
+expect 'it is refused each time' same "$(grep -c "weighting.method 'uncertainty', the config says 'equal'" logs/one-1.out)" 2
+expect 'with what it was trained with, it is done' code_is 0 one
+expect 'nothing is left to run' counted '1 done, 0 to run'
+expect 'a change that it takes on' code_is 0 one --set run.steps=5
+expect 'again' code_is 0 one --set run.steps=5
+expect 'it is done with that' counted '1 done, 0 to run'
+
+# ---- several that fail at the same time ---------------------------------------------------------------------------------
+# In place of the program: ends with its seed, once it may. What started it sees all ends at once: it is stopped meanwhile.
+cat >bin/ends_with_its_seed <<'SH'
+#!/bin/sh
+case $* in *--print-config*) echo "$*" && exit ;; esac
+seed=$(echo "$*" | sed 's/.*run.seed=\([0-9]*\).*/\1/')
+echo >"started-$seed"
+while [ ! -e end ]; do sleep 0.05; done
+exit "$seed"
+SH
+printf '#!/bin/sh\nwhile [ "$1" != "$PWD/bin/ends_with_its_seed" ]; do shift; done\nexec "$@"\n' >bin/one_rank
+chmod +x bin/*
+echo 'run.seed={9..16}' >ends.txt
+wait_until() { # COMMAND...
+    for _ in $(seq 400); do
+        ! "$@" 2>/dev/null || return 0
+        sleep 0.05
+    done
+    return 1
+}
+all_said_so() { [ "$(cat logs/ends-*.out | grep -c 'ended with exit code')" -eq 8 ]; }
+ends() {
+    SIGMATIC=$PWD/bin/ends_with_its_seed MPIRUN=$PWD/bin/one_rank AT_ONCE=8 \
+        "$jobs/local.sh" "$jobs/array.sbatch" tiny.ini ends.txt >out 2>err &
+    child=$!
+    wait_until test -e started-16
+    kill -STOP "$child"
+    touch end
+    wait_until all_said_so
+    kill -CONT "$child"
+    wait_child 1
+}
+expect 'runs that fail at the same time' ends
+expect 'each is named with its own exit code' same "$(grep 'failed with' err | sort -V)" \
+    "$(for run in {1..8}; do echo "run $run: failed with exit code $((run + 8)): logs/ends-$run.out"; done)"
+
 # ---- evaluation, scaling ---------------------------------------------------------------------------------------------------
 evaluate() { "$jobs/local.sh" "$jobs/evaluate.sbatch" "$@" >log 2>&1; }
-expect 'evaluation of several runs' evaluate runs/sweep/seed=1 runs/sweep/seed=2/checkpoints/best.h5 --as e
-expect 'its results' same "$(grep -l '"tasks":{"depth"' runs/sweep/*/e.json | tr '\n' ' ')" 'runs/sweep/seed=1/e.json runs/sweep/seed=2/e.json '
-
+rm runs/sweep/steps=6/checkpoints/best.h5
+expect 'evaluation of several runs' evaluate runs/sweep/seed=1/ runs/sweep/seed=2/checkpoints/best.h5 runs/sweep/steps=6 --as e
+expect 'its results, also of a run without a best checkpoint' same "$(grep -l '"tasks":{"depth"' runs/sweep/*/e.json)" \
+    "$(printf 'runs/sweep/%s/e.json\n' seed=1 seed=2 steps=6)"
+expect 'two checkpoints of one run' code_is 2 evaluate runs/sweep/seed=1 runs/sweep/seed=1/checkpoints/step-00000005.h5 --as g
+expect 'are named with the result that both would write' grep -q \
+    "^runs/sweep/seed=1 and runs/sweep/seed=1/checkpoints/step-00000005.h5: both results would be .*/runs/sweep/seed=1/g.json;" log
+expect 'before anything is evaluated' same "$(find . -name 'g.json*')" ''
 expect 'threads that local.sh binds have cores of their own' code_is 1 grep 'warning: .* thread' log
 expect 'an evaluation that fails' code_is 2 evaluate runs/sweep/seed=1 --as f --split nowhere
 expect 'leaves no file' same "$(find . -name 'f.json*')" ''
@@ -143,12 +203,6 @@ launch() { # ARGUMENT of local.sh...: returns when steps are made
         sleep 0.05
     done
     return 1
-}
-wait_child() { # CODE
-    wait "$child"
-    code=$?
-    child=
-    same "$code" "$1"
 }
 expect 'a run starts' launch tiny.ini --set run.folder=long --set run.steps=100000 --overwrite
 kill -USR1 "$child"
