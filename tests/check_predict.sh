@@ -192,12 +192,27 @@ with h5py.File("partly.h5", "a") as file: file["val/fx_pixels"][1] = float("nan"
 expect "is one of three that fails" run 1 predict $best partly.h5 --split val --output partly --format metres
 expect "is named" holds err "val_000001: task 'depth' predicts disparities"
 expect "and leaves the others" is_there partly/metres/depth/val_000002.npy
-expect "several networks" run 0 predict $best $best photos/rgb.png --output same --format npy --uncertainty
+cp $best twin.h5
+expect "several networks" run 0 predict $best twin.h5 photos/rgb.png --output same --format npy --uncertainty
 expect "that agree have no variance" python '
 import numpy as np
 assert (np.load("same/npy/depth/rgb.variance.npy") == 0).all() and abs(np.load("same/npy/semantic/rgb.mutual_information.npy")).max() < 1e-6
 one = np.load("one/npy/depth/rgb.npy")
 assert (np.load("same/npy/depth/rgb.npy") == one).all()
+'
+expect "one network twice" run_ranks 2 2 predict $best run/checkpoints/../checkpoints/step-00000003.h5 photos/rgb.png --output none
+expect "is no ensemble" says "are one checkpoint: an ensemble is of different networks"
+expect "another network" run 0 train tiny.ini --set data.train=away.h5 --set run.folder=other --set run.seed=2
+expect "and both" run 0 predict $best other/checkpoints/step-00000003.h5 photos/rgb.png --output both --format hdf5 --uncertainty
+grep sigma out >of_both
+expect "in the other order" run 0 predict other/checkpoints/step-00000003.h5 $best photos/rgb.png --output both2 --format npy --uncertainty
+expect "have the same sigmas" python '
+import h5py, re
+printed = open("of_both").read()
+assert printed and printed == "".join(line for line in open("out") if "sigma" in line), printed
+found = re.search(r"semantic: learned sigma ([0-9.e+-]+) \(.*; mean of the networks\)", printed)
+with h5py.File("both/hdf5/rgb.h5") as file:
+    assert abs(float(found[1]) / file["tasks/semantic"].attrs["sigma"] - 1) < 1e-3, (found[1], file["tasks/semantic"].attrs["sigma"])
 '
 expect "samples of dropout" run_ranks 0 2 predict $best photos --output drop2 --format npy --uncertainty --samples 3
 expect "samples on one rank" run 0 predict $best photos --output drop1 --format npy --uncertainty --samples 3
@@ -332,6 +347,48 @@ expect "an empty file called .h5" run 2 predict $best nothing.h5 --output none
 expect "is no HDF5 file" says "nothing.h5: not an HDF5 file"
 expect "a run log" run 2 predict $best run/run.h5 --output none
 expect "is no image" says "run.h5: an HDF5 file with the format 'sigmatic-run': PNG, JPEG, a folder or a dataset expected"
+
+# ---- what is learnt in another unit than it is predicted in ----
+
+cat >log.ini <<'INI'
+[run]
+folder = log
+batch = 2
+steps = 1
+[model]
+backbone = resnet18
+width = 0.0625
+dropout = 0.2
+[data]
+train = log.h5
+validation_split =
+[task.depth]
+kind = depth
+target = depth
+encoding = log
+INI
+expect "a dataset in metres" python '
+import h5py, numpy as np
+random = np.random.default_rng(2)
+with h5py.File("log.h5", "w") as file:
+    file.attrs.update(format="sigmatic-dataset", format_version=2, source="test", mean=[.5] * 3, std=[.2] * 3)
+    file["train/image"] = random.integers(0, 256, (2, 32, 48, 3), np.uint8)
+    file["train/depth"] = random.uniform(2, 50, (2, 32, 48)).astype(np.float32)
+'
+expect "train in log metres" run 0 train log.ini
+expect "predict" run 0 predict log photos/rgb.png --output log_out --format hdf5,overlay --uncertainty --samples 3
+expect "each number has its unit" python '
+import h5py
+with h5py.File("log_out/hdf5/rgb.h5") as file:
+    depth = file["tasks/depth"]
+    assert depth.attrs["unit"] == "m" and depth.attrs["sigma_unit"] == "log m" and "variance" in depth, dict(depth.attrs)
+'
+expect "a blank behind a comma" run 2 predict $best photos --format "npy," --output none
+expect "is what the message says" says "joined by commas without blanks"
+expect "a format mistyped" run 2 predict $best photos --format overlays --output none
+expect "is guessed" says "did you mean 'overlay'"
+expect "an image twice" run 2 predict $best photos/rgb.png photos/rgb.png --output none
+expect "is said to be" says "photos/rgb.png is named twice"
 
 # ---- a run by its folder ----
 

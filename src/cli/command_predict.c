@@ -341,15 +341,31 @@ static sm_status print_json(const predict_job *job, double seconds)
     return status;
 }
 
+/* \return the mean of the networks' sigmas of a task, as sm_task_prediction has it; NaN: none is learned for the whole task */
+static double learned_sigma(const predict_networks *networks, int t)
+{
+    double sum = 0;
+    for (int i = 0; i < networks->count; i++) {
+        const sm_session *session = networks->sessions[i];
+        const sm_likelihood *likelihood = session->weighting->tasks[t].likelihood;
+        const float *s = sm_session_log_variance(session, t);
+        int has_one = likelihood && s && !session->tasks[t]->is_heteroscedastic;
+        sum += has_one ? likelihood->sigma(*s) : NAN;
+    }
+    return sum / networks->count;
+}
+
 static void print_sigmas(const predict_job *job)
 {
     const sm_session *session = job->networks.sessions[0];
     for (int t = 0; job->options->uncertainty && t < session->task_count; t++) {
-        const sm_likelihood *likelihood = session->weighting->tasks[t].likelihood;
-        const float *s = sm_session_log_variance(session, t);
-        if (likelihood && s && !session->tasks[t]->is_heteroscedastic) {
-            sm_log_result("%s: learned sigma %.4g %s (%s)", session->tasks[t]->name, likelihood->sigma(*s),
-                          sm_task_unit(session->tasks[t]), likelihood->meaning);
+        const sm_task *task = session->tasks[t];
+        double sigma = learned_sigma(&job->networks, t);
+        const char *unit = sm_task_is_regression(task) ? sm_task_unit(task) : "";
+        if (!isnan(sigma)) {
+            sm_log_result("%s: learned sigma %.4g%s%s (%s%s)", task->name, sigma, *unit ? " " : "", unit,
+                          session->weighting->tasks[t].likelihood->meaning,
+                          job->networks.count > 1 ? "; mean of the networks" : "");
         }
     }
 }
@@ -361,13 +377,16 @@ static sm_status print_summary(const predict_job *job)
     if (o->json) {
         return print_json(job, seconds);
     }
+    if (job->done == 0) {
+        return SM_OK; /* the error says why */
+    }
     print_sigmas(job);
     sm_log_result("%lld %s in %.3g s (%.3g images/s), results below %s", (long long)job->done,
                   sm_plural(job->done, "image", "images"), seconds, (double)job->done / fmax(seconds, 1e-9), o->output);
-    for (int f = 0; job->done > 0 && f < o->format_count; f++) {
+    for (int f = 0; f < o->format_count; f++) {
         sm_log_result("  %s/  %s", o->formats[f]->name, o->formats[f]->help);
     }
-    if (job->done > 0 && o->writes_table) {
+    if (o->writes_table) {
         sm_log_result("  %s  table of the values of whole images, a row an image", table_name);
     }
     return SM_OK;

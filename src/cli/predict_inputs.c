@@ -267,6 +267,9 @@ static sm_status check_names(const text_list *paths, const text_list *names)
     qsort(sorted, (size_t)names->count, sizeof *sorted, compare_names);
     for (int64_t i = 1; i < names->count; i++) {
         if (strcmp(sorted[i - 1].name, sorted[i].name) == 0) {
+            if (strcmp(sorted[i - 1].path, sorted[i].path) == 0 && path) {
+                SM_TRY(sm_fail(SM_ERR_USAGE, "predict: %s is named twice, by itself or by its folder", sorted[i].path));
+            }
             SM_TRY(sm_fail(SM_ERR_USAGE,
                            "predict: %s and %s: both results would be called '%s'; name them in two commands with "
                            "different --output",

@@ -3,6 +3,7 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/comm/stall.h>
 #include <sigmatic/data/data_options.h>
+#include <sigmatic/io/file.h>
 #include <sigmatic/train/checkpoint.h>
 
 #include "cli/checkpoint_data.h"
@@ -93,6 +94,21 @@ done:
     return status;
 }
 
+/* A network agrees with itself: as an ensemble it would look certain of everything. */
+static sm_status refuse_doubles(const char *const *checkpoints, int count)
+{
+    for (int i = 1; i < count; i++) {
+        for (int k = 0; k < i; k++) {
+            if (sm_file_is_same(checkpoints[k], checkpoints[i])) {
+                return sm_fail(SM_ERR_USAGE,
+                               "predict: %s and %s are one checkpoint: an ensemble is of different networks",
+                               checkpoints[k], checkpoints[i]);
+            }
+        }
+    }
+    return SM_OK;
+}
+
 sm_status predict_networks_open(sm_comm *comm, const char *const *checkpoints, int count, const argument_list *sets,
                                 const char *data, int use_average, predict_networks *networks)
 {
@@ -100,6 +116,7 @@ sm_status predict_networks_open(sm_comm *comm, const char *const *checkpoints, i
     *networks = (predict_networks){.configs = sm_alloc_zeroed((size_t)count * sizeof *networks->configs),
                                    .sessions = sm_alloc_zeroed((size_t)count * sizeof *networks->sessions)};
     int asks_dataset = 0;
+    SM_TRY(sm_comm_agree(comm, refuse_doubles(checkpoints, count)));
     for (int i = 0; i < count; i++) {
         SM_TRY(open_one(comm, checkpoints[i], sets, data, use_average, &asks_dataset, networks));
         SM_TRY(sm_comm_agree(comm, check_same(checkpoints, networks->sessions[0], networks->sessions[i], i)));

@@ -1,6 +1,7 @@
 #include "cli/predict_options.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/nearest.h>
 
 #include "cli/configuration.h"
 
@@ -16,12 +17,21 @@ static const char table_name[] = "csv";
 static sm_status fail_format(const char *word)
 {
     char *known = sm_strdup(table_name);
+    sm_nearest nearest = {.wanted = word};
+    sm_nearest_consider(&nearest, table_name);
     for (const sm_prediction_format *format = sm_prediction_formats; format->name; format++) {
+        sm_nearest_consider(&nearest, format->name);
         char *longer = sm_format("%s, %s", known, format->name);
         sm_free(known);
         known = longer;
     }
-    sm_status status = sm_fail(SM_ERR_USAGE, "predict: --format '%s': expected one or more of %s", word, known);
+    sm_status status =
+        !*word
+            ? sm_fail(SM_ERR_USAGE, "predict: --format: a word is missing beside a comma: formats are joined by commas "
+                                    "without blanks, as in overlay,csv")
+        : nearest.best ? sm_fail(SM_ERR_USAGE, "predict: --format '%s': did you mean '%s'? expected one or more of %s",
+                                 word, nearest.best, known)
+                       : sm_fail(SM_ERR_USAGE, "predict: --format '%s': expected one or more of %s", word, known);
     sm_free(known);
     return status;
 }

@@ -35,6 +35,12 @@ int sm_file_exists(const char *path)
     return lstat(path, &info) == 0;
 }
 
+int sm_file_is_same(const char *path, const char *other)
+{
+    struct stat a, b;
+    return stat(path, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 int sm_folder_exists(const char *path)
 {
     struct stat info;

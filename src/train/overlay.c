@@ -158,7 +158,7 @@ static void add_deviation(overlay *o, const sm_task_prediction *task)
         }
         deviation[i] = sqrtf(sum);
     }
-    add_map(o, task, "standard deviation", sm_task_unit(task->task), 1, deviation);
+    add_map(o, task, "standard deviation", task->task->target->unit, 1, deviation);
     sm_free(deviation);
 }
 

@@ -402,8 +402,10 @@ static sm_status put_task(sm_h5 *file, const sm_predicted_image *image, const sm
         SM_TRY(put_instances(file, image, p, group));
     }
     SM_TRY(sm_h5_write_attribute_text(file, group, "kind", task->kind->name));
-    SM_TRY(sm_h5_write_attribute_text(file, group, "unit", sm_task_is_regression(task) ? sm_task_unit(task) : ""));
+    SM_TRY(sm_h5_write_attribute_text(file, group, "unit", task->target->unit));
     SM_TRY(sm_h5_write_attribute_double(file, group, "sigma", p->sigma));
+    SM_TRY(
+        sm_h5_write_attribute_text(file, group, "sigma_unit", sm_task_is_regression(task) ? sm_task_unit(task) : ""));
     if (classes) {
         SM_TRY(sm_h5_write_attribute_texts(file, group, "class_names", classes->names, (size_t)classes->count));
     }

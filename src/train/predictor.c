@@ -1,3 +1,4 @@
+#include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/ops/resize.h>
 #include <sigmatic/train/predictor.h>
@@ -10,7 +11,7 @@
 
 const char *const sm_predict_mode_names[SM_PREDICT_MODES] = {"scale", "whole", "windows"};
 
-enum { ENGINES = 8 };
+enum { ENGINES = 8, MANY_WINDOWS = 500 };
 
 /* One network, with the engines of the sizes that were met last. */
 typedef struct member {
@@ -38,7 +39,7 @@ struct sm_predictor {
     sm_predictor_options options;
     const sm_data_description *data;
     member *members;
-    int member_count, task_count;
+    int member_count, task_count, warned_of_windows;
     task_buffers *buffers;
     sm_task_prediction *results;
     floats input, workspace, weights, resize_workspace;
@@ -285,6 +286,12 @@ static sm_status run_windows(sm_predictor *p, member *m, const uint8_t *image, c
     sm_window_axis y = sm_window_axis_of(height, geometry->out_height, p->options.overlap);
     sm_window_axis x = sm_window_axis_of(width, geometry->out_width, p->options.overlap);
     size_t weights = planes_of_weights(p) * (size_t)height * (size_t)width;
+    if (y.count * x.count > MANY_WINDOWS && !p->warned_of_windows) {
+        p->warned_of_windows = 1;
+        sm_log_warning(
+            "an image of %d x %d takes %d windows of %d x %d: larger ones (--size) or --mode scale are quicker", height,
+            width, y.count * x.count, geometry->out_height, geometry->out_width);
+    }
     memset(room_for(&p->weights, weights), 0, weights * sizeof(float));
     SM_TRY(prepare_engine(m, geometry->out_height, geometry->out_width, &engine));
     for (int w = 0; w < y.count * x.count; w++) {

@@ -15,6 +15,9 @@ extern "C" {
 /** \return 1 if something (file, folder, ...) is at `path`. */
 int sm_file_exists(const char *path);
 
+/** \return 1 if both words name one file, by links too; 0 also if one of them is not there. */
+int sm_file_is_same(const char *path, const char *other);
+
 /** \return 1 if `path` is a folder (or a link to one). */
 int sm_folder_exists(const char *path);
 
