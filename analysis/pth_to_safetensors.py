@@ -34,7 +34,11 @@ def find_state_dict(loaded, key=None):
             loaded = loaded[name]
     if not is_state_dict(loaded):
         raise ValueError("there is no dictionary of tensors in it: name the one to take by --key")
-    return {str(name): value for name, value in loaded.items() if isinstance(value, torch.Tensor)}
+    tensors = {str(name): value for name, value in loaded.items() if isinstance(value, torch.Tensor)}
+    for name, tensor in tensors.items():
+        if tensor.dtype not in TYPES:
+            raise ValueError(f"{name} is {tensor.dtype}, which is not written")
+    return tensors
 
 
 def bytes_of(tensor):
@@ -49,8 +53,6 @@ def write_safetensors(path, tensors, metadata):
     """Writes a dictionary of tensors (https://huggingface.co/docs/safetensors)."""
     header, offset = {"__metadata__": metadata}, 0
     for name, tensor in tensors.items():
-        if tensor.dtype not in TYPES:
-            raise ValueError(f"{name} is {tensor.dtype}, which is not written")
         size = tensor.numel() * tensor.element_size()
         header[name] = {"dtype": TYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [offset, offset + size]}
         offset += size
@@ -84,11 +86,16 @@ def main():
         parser.error("--mean goes with --std")
     try:
         tensors = find_state_dict(torch.load(options.input, map_location="cpu", weights_only=True), options.key)
-        metadata = {"format": "pt"}
-        if options.mean:
-            metadata.update(mean=options.mean, std=options.std)
-        write_safetensors(options.output, tensors, metadata)
     except Exception as error:  # torch.load raises whatever the pickle makes it raise
+        sys.exit(f"{options.input}: {type(error).__name__}: {error}")
+    metadata = {"format": "pt"}
+    if options.mean:
+        metadata.update(mean=options.mean, std=options.std)
+    try:
+        write_safetensors(options.output, tensors, metadata)
+    except OSError as error:
+        sys.exit(f"{options.output}: {type(error).__name__}: {error}")
+    except Exception as error:  # a tensor that is no plain array of numbers: a sparse or a quantised one
         sys.exit(f"{options.input}: {type(error).__name__}: {error}")
     print(f"{options.output}: {len(tensors)} tensors, {np.sum([t.numel() for t in tensors.values()])} numbers")
 

@@ -144,11 +144,17 @@ expect "DeepLabv3" train --set model.pretrained=deeplab.safetensors
 expect "DeepLabv3, its numbers" python '
 found = [k for k, a in model().items() if np.array_equal(a, marked(k, a))]
 assert len(found) == 100 + 25 + 5 and not any("depth" in k or ".3." in k for k in found if "decoders" in k), found'
-expect "DeepLabv3, what is said" holds err "130 of 139" "decoders.semantic +5 +2 +0" "decoders.depth +0 +0 +7 +starts fresh" \
+expect "DeepLabv3, what is said" holds err "130 of 139 .*\(safetensors, names of torchvision DeepLabv3\)" "decoders.semantic +5 +2 +0" "decoders.depth +0 +0 +7 +starts fresh" \
     "other shape: decoders.semantic.3.bias is \(19\), in the file \(21\) float32"
 expect "a checkpoint" train --set model.pretrained=first/checkpoints/step-00000001.h5
 expect "a checkpoint, what is said" holds err "139 of 139 tensors" "checkpoint, names of sigmatic"
 expect "another backbone" check 0 "of another model.backbone, width or project" train tiny.ini --overwrite --set model.backbone=resnet50 --set model.pretrained=f32.safetensors
+
+expect "parts that are not used" python '
+for parts in 8, 9:
+    write(f"parts{parts}.safetensors", {**resnet(), **{f"part{i}.weight": np.ones(2, "f4") for i in range(parts - 1)}})'
+expect "eight parts not used" check 0 "not used: 9 tensors: fc \(2\), .*part6 \(1\)$" train tiny.ini --overwrite --set model.pretrained=parts8.safetensors
+expect "nine parts not used" check 0 "not used: 10 tensors: fc \(2\), .*part6 \(1\), \.\.\.$" train tiny.ini --overwrite --set model.pretrained=parts9.safetensors
 
 # ---- weights info ----
 
@@ -173,12 +179,24 @@ expect "info --config, every tensor" python '
 rows = [l.split() for l in open("out").read().splitlines()[3:]]
 assert sum(r[0] == "taken" for r in rows) == 100 and sum(r[0] == "missing" for r in rows) == 39 and ["not", "used", "fc.bias"] in rows'
 expect "info --verify" run 0 weights info first/checkpoints/step-00000001.h5 --verify
-expect "info --verify, what is said" holds out "has the checksum that is written beside it"
+expect "info --verify, what is said" holds out "each tensor of real numbers was read; 139 of 139 have checksums, all right"
+expect "files with few checksums" python '
+with h5py.File("first/checkpoints/step-00000001.h5") as f, h5py.File("one.h5", "w") as one:
+    f.copy("model/backbone.bn1.weight", one)
+    one["whole"], one["aspp.weight"] = np.arange(3), np.ones(2, "f4")'
+STREAM=out expect "info --verify, one checksum" check 0 "each tensor of real numbers was read; 1 of 2 has a checksum, all right" weights info one.h5 --verify
+STREAM=out expect "info --verify, none" check 0 "each tensor of real numbers was read; none has a checksum" weights info f32.safetensors --verify
+expect "info of a run" run 0 weights info first
+expect "info of a run, its tensors" holds out "^first/checkpoints/step-00000001.h5: checkpoint, 139 tensors"
+STREAM=out expect "info --config of a run" check 0 "first/checkpoints/step-00000001.h5: 139 of the network.s 139 tensors" weights info first --config tiny.ini
+mkdir predicted
+expect "info of a folder" check 2 "predicted: a folder that is not a run.s" weights info predicted
 expect "numbers that are none" python '
 r = {"conv1.weight": np.full((4, 3, 7, 7), np.nan, "f4")}
 r["conv1.weight"][0] = 1
 write("nan.safetensors", r)'
 STREAM=out expect "not finite" check 0 "441 not finite" weights info nan.safetensors
+expect "not finite, what is said" holds out "safetensors, 1 tensor, 588 numbers" "^1 tensor holds numbers that are not finite"
 
 # ---- what is refused: nothing starts, nothing is written ----
 
@@ -186,6 +204,7 @@ refuse() { # PATTERN FILE
     check 2 "$1" train tiny.ini --set run.folder=no --set model.pretrained="$2" && [ ! -e no/run.h5 ] && [ ! -e no/checkpoints ]
 }
 printf 'PK\003\004\024\000\000\000\000\000' >net.pth
+printf '\200\005\225\012\000\000\000\000\000\000\000' >new.pt
 printf '\200\002\212\nl\374\234F\371 j' >old.pt
 head -c 20000 f32.safetensors >cut.safetensors
 expect "hostile files" python '
@@ -196,6 +215,7 @@ write("others.safetensors", {"stages.0.weight": np.ones((3, 3), "f4")})
 write("mean.safetensors", resnet(), mean="[a, b]", std="[1, 1, 1]")
 raw("over.safetensors", b"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[2,6]}}", b"123456")'
 expect "a .pth" refuse "net.pth: .*python3 analysis/pth_to_safetensors.py 'net.pth' 'net.safetensors'" net.pth
+expect "a pickle of protocol 5" refuse "pth_to_safetensors.py 'new.pt' 'new.safetensors'" new.pt
 expect "an old .pt" refuse "pth_to_safetensors.py 'old.pt' 'old.safetensors'" old.pt
 RANKS=2 expect "a header beyond the file, two ranks" refuse "long.safetensors: .*1099511627776 bytes" long.safetensors
 expect "a name twice" refuse "twice.safetensors: .*duplicate" twice.safetensors
@@ -203,8 +223,8 @@ expect "an unknown type" refuse "type.safetensors: tensor 'conv1.weight': dtype 
 expect "numbers that overlap" refuse "over.safetensors: tensor 'b' overlaps" over.safetensors
 expect "a cut file" refuse "cut.safetensors: .*truncated" cut.safetensors
 expect "a mean that is none" refuse "mean.safetensors: its mean and std" mean.safetensors
-RANKS=2 expect "nothing taken, two ranks" refuse "others.safetensors: none" others.safetensors
-expect "nothing taken" refuse "others.safetensors: none of its 1 tensors .*'stages.0.weight'.*'backbone.conv1.weight'" others.safetensors
+RANKS=2 expect "nothing taken, two ranks" refuse "others.safetensors: of its 1 tensor none" others.safetensors
+expect "nothing taken" refuse "others.safetensors: of its 1 tensor none .*'stages.0.weight'.*'backbone.conv1.weight'" others.safetensors
 expect "a dataset" refuse "tiny.h5: is a 'sigmatic-dataset'" tiny.h5
 expect "a text" refuse "tiny.ini: neither an HDF5 file nor safetensors" tiny.ini
 expect "no file" refuse "absent.safetensors" absent.safetensors
@@ -271,6 +291,8 @@ INI
 kinds=kinds/checkpoints/step-00000006.h5
 expect "a network of every kind of head" run 0 train kinds.ini
 expect "export" run 0 weights export $kinds kinds.safetensors
+expect "export of a run" run 0 weights export kinds of_run.safetensors
+expect "export of a run, its newest checkpoint" cmp kinds.safetensors of_run.safetensors
 expect "export to HDF5" run 0 weights export $kinds kinds_out.h5
 expect "what is exported" python '
 with h5py.File("kinds/checkpoints/step-00000006.h5") as f:
@@ -282,6 +304,8 @@ with h5py.File("kinds_out.h5") as f:
     also = {k: v[()] for k, v in f.items()}
     assert np.allclose(f.attrs["mean"], [0.485, 0.456, 0.406]) and json.loads(f.attrs["network"])["backbone"] == "resnet50"
 assert set(sent) == set(also) == set(whole)
+with open("kinds.safetensors", "rb") as f: texts = json.loads(f.read(struct.unpack("<Q", f.read(8))[0]))["__metadata__"]
+assert texts["mean"] == "[0.485, 0.456, 0.406]" and texts["std"] == "[0.229, 0.224, 0.225]", texts
 for k in whole:
     assert np.array_equal(sent[k], whole[k]) and np.array_equal(also[k], whole[k]), k'
 expect "export, an ending that says nothing" check 2 "x.bin: a name that ends in .safetensors" weights export $kinds x.bin
@@ -329,7 +353,7 @@ raw("many.safetensors", json.dumps({n: empty for n in names}).encode(), b"")'
 in_seconds() { (ulimit -t "$1" && "${@:2}"); } # of the processor: other work beside it does not count
 expect "import of many tensors" in_seconds 10 run 0 weights import many.safetensors renamed.safetensors
 expect "import of many tensors, what is said" holds out "100001 tensors by our names, 0 left out"
-expect "import of nothing" check 2 "none of its 1 tensors" weights import others.safetensors z.h5
+expect "import of nothing" check 2 "others.safetensors: of its 1 tensor none has" weights import others.safetensors z.h5
 expect "import, nothing written" bash -c '[ ! -e z.h5 ] && [ ! -e z.safetensors ] && [ ! -e new ] && [ ! -e y.h5 ] && [ ! -e x.bin ] && ! ls *.tmp'
 
 # ---- PyTorch on the other side ----
@@ -363,7 +387,7 @@ shutil.copy("kinds_out.h5", "own.h5")
 with h5py.File("own.h5", "a") as f: f.attrs["tasks"] = f.attrs["tasks"].replace("log_metres", "other")'
     expect "torch_model.py, what it cannot decode" refuses "own.h5: task 'depth': the decoding 'other' of its kind 'depth' is not known" "$torch" "$analysis/torch_model.py" own.h5 even.png
     expect "export of the last parameters" run 0 weights export $kinds last.safetensors --no-average
-    expect "torch_model.py on other weights" bash -c "! $torch $analysis/torch_model.py last.safetensors even.png --compare predictions && [ -s last.safetensors ]"
+    expect "torch_model.py on other weights" refuses "differ by more than rounding" "$torch" "$analysis/torch_model.py" last.safetensors even.png --compare predictions
     expect "a .pth of PyTorch" "$torch" -c '
 import torch, sys
 torch.save({"epoch": 3, "state_dict": {"module." + k: torch.from_numpy(v.copy()) for k, v in __import__("files").read("resnet.safetensors").items()}}, "net.pth")'
@@ -372,7 +396,15 @@ torch.save({"epoch": 3, "state_dict": {"module." + k: torch.from_numpy(v.copy())
 a, b = read("net.safetensors"), read("resnet.safetensors")
 assert set(a) == {"module." + k for k in b} and all(np.array_equal(a["module." + k], b[k]) for k in b)'
     expect "it starts a training" run 0 train kinds.ini --set run.folder=of_pth --set run.steps=1 --set model.pretrained=net.safetensors
-    expect "pickles that execute are refused" bash -c "printf 'import torch, os\nclass E:\n def __reduce__(self): return os.mkdir, (\"evil\",)\ntorch.save(E(), \"evil.pth\")\n' >evil.py; $torch evil.py; ! $torch $analysis/pth_to_safetensors.py evil.pth e.safetensors && [ ! -e evil ] && [ ! -e e.safetensors ]"
+    expect "a folder to write to that is not there" refuses "^absent/net.safetensors: FileNotFoundError" "$torch" "$analysis/pth_to_safetensors.py" net.pth absent/net.safetensors
+    expect "an absent file to read" refuses "^absent.pth: FileNotFoundError" "$torch" "$analysis/pth_to_safetensors.py" absent.pth net.safetensors
+    expect "a pickle that executes" "$torch" -c '
+import os, torch
+class Evil:
+    def __reduce__(self): return os.mkdir, ("evil",)
+torch.save(Evil(), "evil.pth")'
+    evil() { [ -s evil.pth ] && refuses "$1" "$torch" "${@:2}" && [ ! -e evil ] && [ ! -e e.safetensors ]; }
+    expect "pickles that execute are refused" evil "^evil.pth: UnpicklingError: .*[Ww]eights.only" "$analysis/pth_to_safetensors.py" evil.pth e.safetensors
 fi
 if [ -z "$torch" ] || ! has "$torch" torchvision; then
     skip torchvision "torchvision's models" "no Python with torchvision"

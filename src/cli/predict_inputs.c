@@ -137,7 +137,7 @@ static int is_hdf5(const char *path)
 {
     static const char *const hdf5_endings[] = {".h5", ".hdf5", ".hdf"};
     const char *dot = strrchr(path, '.');
-    int is = sm_file_begins_with(path, "\211HDF\r\n\032\n");
+    int is = sm_h5_is_file(path);
     for (size_t i = 0; dot && i < sizeof hdf5_endings / sizeof *hdf5_endings; i++) {
         is |= strcasecmp(dot, hdf5_endings[i]) == 0;
     }

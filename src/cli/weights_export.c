@@ -2,6 +2,7 @@
 #include "cli/weights_export.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/train/checkpoint.h>
 #include <sigmatic/train/weights_write.h>
@@ -9,6 +10,7 @@
 #include "cli/arguments.h"
 #include "cli/checkpoint_data.h"
 #include "cli/configuration.h"
+#include "cli/run_path.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -38,18 +40,13 @@ static sm_status find_style(const char *word, int *style)
     return sm_fail(SM_ERR_USAGE, "weights export: --names '%s': sigmatic, resnet or deeplabv3 expected", word);
 }
 
-static int maps_classes(const sm_task *task)
-{
-    return sm_task_is_classification(task) && task->target->scope == SM_SCOPE_PIXEL;
-}
-
 /* Names of one decoder say nothing of whose it is: the task that --task names, or the only one that there is. */
 static sm_status find_task(const sm_session *session, const char *wanted, const char **out)
 {
     int fitting = 0;
     for (int t = 0; t < session->task_count; t++) {
         const sm_task *task = session->tasks[t];
-        if (maps_classes(task) && (!wanted || strcmp(task->name, wanted) == 0)) {
+        if (sm_task_maps_classes(task) && (!wanted || strcmp(task->name, wanted) == 0)) {
             *out = task->name;
             fitting++;
         }
@@ -120,7 +117,7 @@ static sm_status export(const options *o)
     }
     SM_TRY(sm_weights_export(session, styles[style].style, task, o->output, &written));
     int all = sm_session_network_slices(session) + session->parameters->buffers.count;
-    printf("%s: %zu of %d tensors\n", o->output, written, all);
+    printf("%s: %zu of %d %s\n", o->output, written, all, sm_plural(all, "tensor", "tensors"));
 done:
     sm_session_free(session);
     sm_config_free(config);
@@ -131,9 +128,11 @@ sm_status weights_export(command_context *context, int argc, char **argv)
 {
     sm_status status = SM_OK;
     options o = {.names = "sigmatic"};
+    char *path = NULL;
     int help;
     const argument table[] = {
-        {"CHECKPOINT", ARGUMENT_POSITIONAL, &o.checkpoint, NULL, "runs/NAME/checkpoints/best.h5, or any other"},
+        {"CHECKPOINT", ARGUMENT_POSITIONAL, &o.checkpoint, NULL,
+         "runs/NAME, for its checkpoints/best.h5, or any checkpoint"},
         {"OUTPUT", ARGUMENT_POSITIONAL, &o.output, NULL,
          "file to write: NAME.safetensors, or NAME.h5 with a dataset a tensor"},
         {"names", ARGUMENT_TEXT, &o.names, "WHOSE",
@@ -150,8 +149,11 @@ sm_status weights_export(command_context *context, int argc, char **argv)
         "network it is, what its tasks are, and by which mean and std its images are normalised.",
         table, argc, argv, &help));
     if (!help && sm_comm_rank(context->comm) == 0) {
+        SM_TRY(run_path_checkpoint(o.checkpoint, &path));
+        o.checkpoint = path;
         SM_TRY(export(&o));
     }
 done:
+    sm_free(path);
     return status;
 }

@@ -1,6 +1,7 @@
 /* Weights of others as ours: a file with our names, or a checkpoint of a whole network. */
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/data/data_options.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/model/weight_names.h>
@@ -143,12 +144,14 @@ static sm_status rename_tensors(const options *o)
         SM_TRY(read_tensor(weights, &names[i], &tensors[i]));
     }
     if (count == 0) {
-        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: none of its %zu tensors has a name that is known", o->input, weights->count));
+        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: of its %zu %s none has a name that is known", o->input, weights->count,
+                       sm_plural((int64_t)weights->count, "tensor", "tensors")));
     }
     SM_TRY(sm_weights_write(
         o->output, tensors, count,
         &(sm_weights_notes){.mean = weights->mean, .std = weights->std, .channels = weights->channels}));
-    printf("%s: %zu tensors by our names, %zu left out\n", o->output, count, left);
+    printf("%s: %zu %s by our names, %zu left out\n", o->output, count, sm_plural((int64_t)count, "tensor", "tensors"),
+           left);
 done:
     for (size_t i = 0; i < count; i++) {
         sm_free(names[i].name);

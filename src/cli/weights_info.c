@@ -2,6 +2,7 @@
 #include "cli/weights_info.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/data/data_options.h>
 #include <sigmatic/io/json.h>
 #include <sigmatic/train/checkpoint.h>
@@ -9,6 +10,7 @@
 
 #include "cli/arguments.h"
 #include "cli/configuration.h"
+#include "cli/run_path.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -94,7 +96,9 @@ static void print_head(const sm_weights_file *weights)
     for (size_t i = 0; i < weights->count; i++) {
         numbers += weights->tensors[i].count;
     }
-    printf("%s: %s, %zu tensors, %zu numbers%s\n", weights->path, weights->kind, weights->count, numbers,
+    printf("%s: %s, %zu %s, %zu %s%s\n", weights->path, weights->kind, weights->count,
+           sm_plural((int64_t)weights->count, "tensor", "tensors"), numbers,
+           sm_plural((int64_t)numbers, "number", "numbers"),
            weights->is_average ? ", parameters averaged over the run's steps (ema_decay)" : "");
     if (weights->channels > 0) {
         printf("images normalised by mean");
@@ -134,7 +138,8 @@ static sm_status print_table(const sm_weights_file *weights)
         printf("\n");
     }
     if (broken > 0) {
-        printf("\n%zu tensors hold numbers that are not finite\n", broken);
+        printf("\n%zu %s numbers that are not finite\n", broken,
+               sm_plural((int64_t)broken, "tensor holds", "tensors hold"));
     }
 done:
     return status;
@@ -227,21 +232,33 @@ done:
     return status;
 }
 
+/* Reached only if all was right. */
+static void print_verified(const sm_weights_file *weights)
+{
+    size_t real = 0;
+    for (size_t i = 0; i < weights->count; i++) {
+        real += weights->tensors[i].is_real != 0;
+    }
+    printf("\neach tensor of real numbers was read; ");
+    if (weights->checksums > 0) {
+        printf("%zu of %zu %s, all right\n", weights->checksums, real,
+               sm_plural((int64_t)weights->checksums, "has a checksum", "have checksums"));
+    } else {
+        printf("none has a checksum\n");
+    }
+}
+
 static sm_status inform(const options *o)
 {
     sm_status status = SM_OK;
     sm_weights_file *weights = NULL;
-    if (o->config) {
-        return compare_with_config(o);
-    }
     SM_TRY(sm_weights_file_open(o->path, &weights));
     if (o->verify && strcmp(weights->kind, "checkpoint") == 0) {
         SM_TRY(sm_checkpoint_verify(o->path));
     }
     SM_TRY(o->json ? print_json(weights) : print_table(weights));
     if (o->verify && !o->json) {
-        printf("\nevery number was read, and %s\n",
-               weights->has_checksums ? "has the checksum that is written beside it" : "the file has no checksums");
+        print_verified(weights);
     }
 done:
     sm_weights_file_close(weights);
@@ -252,9 +269,10 @@ sm_status weights_info(command_context *context, int argc, char **argv)
 {
     sm_status status = SM_OK;
     options o = {0};
+    char *path = NULL;
     int help;
     const argument table[] = {
-        {"FILE", ARGUMENT_POSITIONAL, &o.path, NULL, "checkpoint, state_dict in HDF5, or safetensors"},
+        {"FILE", ARGUMENT_POSITIONAL, &o.path, NULL, "checkpoint or run's folder, state_dict in HDF5, or safetensors"},
         {"config", ARGUMENT_TEXT, &o.config, "CONFIG",
          "tell tensor by tensor what the network of this config would take of it as model.pretrained"},
         {"set", ARGUMENT_LIST, &o.sets, "SECTION.KEY=VALUE", "override a key of CONFIG; may be repeated"},
@@ -276,8 +294,11 @@ sm_status weights_info(command_context *context, int argc, char **argv)
         SM_TRY(sm_fail(SM_ERR_USAGE, "weights info: --set goes with --config"));
     }
     if (sm_comm_rank(context->comm) == 0) {
-        SM_TRY(inform(&o));
+        SM_TRY(run_path_checkpoint(o.path, &path));
+        o.path = path;
+        SM_TRY(o.config ? compare_with_config(&o) : inform(&o));
     }
 done:
+    sm_free(path);
     return status;
 }

@@ -363,6 +363,11 @@ static sm_status check_readable(const char *path)
     return status;
 }
 
+int sm_h5_is_file(const char *path)
+{
+    return sm_file_begins_with(path, "\211HDF\r\n\032\n");
+}
+
 sm_status sm_h5_open(const char *path, sm_h5 **out)
 {
     SM_H5_LOCKED;

@@ -4,6 +4,7 @@
 #include <sigmatic/base/byte_order.h>
 #include <sigmatic/base/half.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/io/json.h>
 
@@ -86,8 +87,8 @@ static sm_status read_header(sm_safetensors *file, uint64_t file_bytes, uint64_t
     uint64_t length = 0;
     json_error_t error;
     if (file_bytes < LENGTH_BYTES) {
-        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: not a safetensors file: %llu bytes", file->path,
-                       (unsigned long long)file_bytes));
+        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: not a safetensors file: %llu %s", file->path, (unsigned long long)file_bytes,
+                       sm_plural((int64_t)file_bytes, "byte", "bytes")));
     }
     SM_TRY(sm_file_pread(file->file, prefix, sizeof prefix, 0));
     for (int i = LENGTH_BYTES - 1; i >= 0; i--) {
@@ -231,8 +232,9 @@ static sm_status check_places(const sm_safetensors *file, uint64_t data, uint64_
         at += tensor->bytes;
     }
     return at == end ? SM_OK
-                     : sm_fail(SM_ERR_INPUT, "%s: %llu bytes behind the numbers of the last tensor belong to none",
-                               file->path, (unsigned long long)(end - at));
+                     : sm_fail(SM_ERR_INPUT, "%s: %llu %s to no tensor, behind the numbers of the last", file->path,
+                               (unsigned long long)(end - at),
+                               sm_plural((int64_t)(end - at), "byte belongs", "bytes belong"));
 }
 
 static sm_status read_tensors(sm_safetensors *file, uint64_t data, uint64_t file_bytes)

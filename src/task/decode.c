@@ -20,8 +20,7 @@ int sm_likeliest_class(int classes, const float *logits)
 int sm_task_finds_things(const sm_task *task)
 {
     const sm_class_list *classes = task->target->classes;
-    return sm_task_is_classification(task) && task->target->scope == SM_SCOPE_PIXEL && classes->thing &&
-           memchr(classes->thing, 1, (size_t)classes->count);
+    return sm_task_maps_classes(task) && classes->thing && memchr(classes->thing, 1, (size_t)classes->count);
 }
 
 void sm_task_thing_mask(const sm_task *task, size_t items, const float *logits, uint8_t *thing)

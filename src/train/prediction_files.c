@@ -20,11 +20,6 @@ static int is_pixel(const sm_task *task)
     return task->target->scope == SM_SCOPE_PIXEL;
 }
 
-static int takes_classes(const sm_task *task)
-{
-    return is_pixel(task) && sm_task_is_classification(task);
-}
-
 static int takes_disparity(const sm_task *task)
 {
     return is_pixel(task) && task->target->type == SM_TARGET_REAL && task->target->components == 1 &&
@@ -446,10 +441,11 @@ static sm_status write_overlay(const sm_predicted_image *image, const sm_task_pr
 const sm_prediction_format sm_prediction_formats[] = {
     {"overlay", ".png", "PNG to look at: classes and instances over the image, other values beside it", 1, 1,
      .write = write_overlay},
-    {"classes", ".png", "8-bit PNG of class ids", 0, 0, takes_classes, "a class a pixel", .write = write_classes},
+    {"classes", ".png", "8-bit PNG of class ids", 0, 0, sm_task_maps_classes, "a class a pixel",
+     .write = write_classes},
     {"instances", ".png", "16-bit PNG of instances, from 1; 0: none", 1, 0, takes_vectors, "instances",
      .write = write_instances},
-    {"cityscapes", ".png", "8-bit PNG of Cityscapes label ids, for its pixel-level scripts", 0, 0, takes_classes,
+    {"cityscapes", ".png", "8-bit PNG of Cityscapes label ids, for its pixel-level scripts", 0, 0, sm_task_maps_classes,
      "a class a pixel", check_label_ids, .write = write_label_ids},
     {"cityscapes-instances", ".txt", "list and masks of instances, for Cityscapes' instance-level scripts", 1, 0,
      takes_vectors, "instances", check_instance_classes, .write = write_instance_list},

@@ -1,4 +1,5 @@
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/model/weight_names.h>
 #include <sigmatic/train/pretrained.h>
 
@@ -15,6 +16,42 @@ typedef struct translation {
     int is_used;
 } translation;
 
+/* \return the row of another style that begins alike: "backbone." is DeepLabv3's, too; NULL: none */
+static const sm_weight_name *twin_of(const sm_weight_name *row)
+{
+    for (const sm_weight_name *other = row + 1; other->style; other++) {
+        if (row->ours && other->ours && strcmp(other->theirs, row->theirs) == 0 &&
+            strcmp(other->ours, row->ours) == 0) {
+            return other;
+        }
+    }
+    return NULL;
+}
+
+/* \return 1 if a tensor begins with another of the row's style */
+static int has_others(const translation *all, size_t count, const sm_weight_name *row)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (all[i].row && all[i].row != row && strcmp(all[i].row->style, row->style) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Of two styles that begin alike the one is meant whose other beginnings the file has. */
+static void settle_styles(translation *all, size_t count)
+{
+    for (const sm_weight_name *row = sm_weight_names; row->style; row++) {
+        const sm_weight_name *twin = twin_of(row);
+        if (twin && !has_others(all, count, row) && has_others(all, count, twin)) {
+            for (size_t i = 0; i < count; i++) {
+                all[i].row = all[i].row == row ? twin : all[i].row;
+            }
+        }
+    }
+}
+
 static translation *translate(const sm_weights_file *weights)
 {
     translation *all = sm_alloc_zeroed((weights->count + 1) * sizeof *all);
@@ -25,6 +62,7 @@ static translation *translate(const sm_weights_file *weights)
             all[i].ours = sm_format("%s%s", all[i].row->ours, rest);
         }
     }
+    settle_styles(all, weights->count);
     return all;
 }
 
@@ -33,8 +71,7 @@ static char *name_of_any_decoder(const sm_session *session, const sm_slice *slic
 {
     static const char prefix[] = "decoders.";
     const sm_task *task = slice->task >= 0 ? session->tasks[slice->task] : NULL;
-    if (!task || !sm_task_is_classification(task) || task->target->scope != SM_SCOPE_PIXEL ||
-        strncmp(slice->name, prefix, strlen(prefix)) != 0) {
+    if (!task || !sm_task_maps_classes(task) || strncmp(slice->name, prefix, strlen(prefix)) != 0) {
         return NULL;
     }
     return sm_format("%s*%s", prefix, slice->name + strlen(prefix) + strlen(task->name));
@@ -165,9 +202,10 @@ static sm_status nothing_fits(const sm_pretrained *pretrained)
     const sm_weights_file *weights = pretrained->weights;
     const sm_pretrained_row *row = &pretrained->rows[0];
     return sm_fail(SM_ERR_INPUT,
-                   "%s: none of its %zu tensors has a name and shape of the configured network; it begins with '%s', "
+                   "%s: of its %zu %s none has a name and shape of the configured network; it begins with '%s', "
                    "the network with '%s'; 'sigmatic weights info' lists them",
-                   weights->path, weights->count, weights->count > 0 ? weights->tensors[0].name : "", row->slice->name);
+                   weights->path, weights->count, sm_plural((int64_t)weights->count, "tensor", "tensors"),
+                   weights->count > 0 ? weights->tensors[0].name : "", row->slice->name);
 }
 
 static sm_status load_file(sm_session *session, const char *path)

@@ -1,6 +1,7 @@
 /* What a network takes from a file, in words: a table of its parts, and the names of what does not go without saying. */
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/train/pretrained.h>
 
 #include <math.h>
@@ -125,8 +126,8 @@ static void report_left(const sm_pretrained *pretrained)
 {
     const sm_weights_tensor *tensors = pretrained->weights->tensors;
     char *text = sm_strdup("");
-    size_t parts = 0;
-    for (size_t i = 0; i < pretrained->left_count && parts < NAMED_MOST;) {
+    size_t parts = 0, i = 0;
+    while (i < pretrained->left_count && parts < NAMED_MOST) {
         const char *name = tensors[pretrained->left[i]].name;
         size_t begin = i;
         while (i < pretrained->left_count && same_part(tensors[pretrained->left[i]].name, name)) {
@@ -138,8 +139,9 @@ static void report_left(const sm_pretrained *pretrained)
         text = longer;
     }
     if (*text) {
-        sm_log_info("  of the file not used: %zu tensors: %s%s", pretrained->left_count, text,
-                    parts == NAMED_MOST ? " ..." : "");
+        sm_log_info("  of the file not used: %zu %s: %s%s", pretrained->left_count,
+                    sm_plural((int64_t)pretrained->left_count, "tensor", "tensors"), text,
+                    i < pretrained->left_count ? ", ..." : "");
     }
     sm_free(text);
 }
@@ -196,10 +198,9 @@ static void warn_of_another_backbone(const sm_pretrained *pretrained)
         others += row->match == SM_MATCH_OTHER_SHAPE && row->slice->task < 0;
     }
     if (others > 0) {
-        sm_log_warning(
-            "%s: %d tensors of the shared network have another shape there: it is of another model.backbone, "
-            "width or project",
-            pretrained->weights->path, others);
+        sm_log_warning("%s: %d %s another shape there: it is of another model.backbone, width or project",
+                       pretrained->weights->path, others,
+                       sm_plural(others, "tensor of the shared network has", "tensors of the shared network have"));
     }
 }
 

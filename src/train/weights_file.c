@@ -15,6 +15,9 @@
 
 static const char CHECKPOINT[] = "sigmatic-checkpoint", AVERAGE[] = "/ema";
 enum { STATISTICS_MAX = 16 /* channels of an image */ };
+_Static_assert((int)SM_WEIGHTS_MAX_RANK == (int)SM_H5_MAX_RANK &&
+                   (int)SM_WEIGHTS_MAX_RANK == (int)SM_SAFETENSORS_MAX_RANK,
+               "a tensor of either kind of file fits, and can be written to the other");
 
 struct sm_weights_source {
     size_t capacity;   /* of the list of tensors */
@@ -78,6 +81,25 @@ static char *object_of(const sm_weights_file *weights, const char *name)
     return sm_format("%s/%s", weights->source->group, name);
 }
 
+/* Buffers have no average. */
+static char *object_to_read(const sm_weights_file *weights, const char *name)
+{
+    char *average = sm_format("%s/%s", AVERAGE, name);
+    if (weights->is_average && sm_h5_has_dataset(weights->source->h5, average)) {
+        return average;
+    }
+    sm_free(average);
+    return object_of(weights, name);
+}
+
+static int has_checksum(const sm_weights_file *weights, const char *name)
+{
+    char *object = object_to_read(weights, name);
+    int has = sm_h5_has_attribute(weights->source->h5, object, "crc32c");
+    sm_free(object);
+    return has;
+}
+
 static sm_status list_h5(sm_weights_file *weights)
 {
     sm_status status = SM_OK;
@@ -93,9 +115,9 @@ static sm_status list_h5(sm_weights_file *weights)
             continue;
         }
         SM_TRY(sm_h5_query(file, object, &info));
-        weights->has_checksums |= sm_h5_has_attribute(file, object, "crc32c");
         int is_real = info.type == SM_H5_HALF || info.type == SM_H5_FLOAT || info.type == SM_H5_DOUBLE;
         add_tensor(weights, names[i], h5_type_name(info.type), is_real, info.rank, info.shape);
+        weights->checksums += is_real && has_checksum(weights, names[i]);
     }
 done:
     sm_free(object);
@@ -180,17 +202,6 @@ static sm_status open_h5(sm_weights_file *weights)
 done:
     sm_free(format);
     return status;
-}
-
-/* Buffers have no average. */
-static char *object_to_read(const sm_weights_file *weights, const char *name)
-{
-    char *average = sm_format("%s/%s", AVERAGE, name);
-    if (weights->is_average && sm_h5_has_dataset(weights->source->h5, average)) {
-        return average;
-    }
-    sm_free(average);
-    return object_of(weights, name);
 }
 
 static sm_status read_h5(const sm_weights_file *weights, const sm_weights_tensor *tensor, float *values)
@@ -296,7 +307,7 @@ static sm_status refuse_pickle(const char *path)
 /* What a file is stands in its first bytes; those of safetensors are a length, and then a brace. */
 static sm_status open_any(sm_weights_file *weights)
 {
-    static const char *const pickles[] = {"PK\x03\x04", "\x80\x02", "\x80\x03", "\x80\x04"};
+    static const char *const pickles[] = {"PK\x03\x04", "\x80\x02", "\x80\x03", "\x80\x04", "\x80\x05"};
     sm_status status = SM_OK;
     sm_file *file = NULL;
     uint64_t bytes = 0;
@@ -304,7 +315,7 @@ static sm_status open_any(sm_weights_file *weights)
     SM_TRY(sm_file_size(weights->path, &bytes));
     SM_TRY(sm_file_open_read(weights->path, &file));
     SM_TRY(sm_file_pread(file, start, bytes < sizeof start ? (size_t)bytes : sizeof start, 0));
-    if (memcmp(start, "\x89HDF\r\n\x1a\n", 8) == 0) {
+    if (sm_h5_is_file(weights->path)) {
         SM_TRY(open_h5(weights));
         goto done;
     }

@@ -8,6 +8,7 @@
 #include "train/tensor_checksum.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- a file of either kind ----------------------------------------------------------------------------------------- */
@@ -32,12 +33,25 @@ sm_status sm_weights_check_path(const char *path, int is_checkpoint)
                    is_checkpoint ? ".h5 or .hdf5, which a checkpoint is," : ".safetensors, .h5 or .hdf5");
 }
 
+/* \return a number with the fewest digits that give it again, freed with sm_free() */
+static char *number_text(double value)
+{
+    enum { SURE = 15, ENOUGH = 17 }; /* digits of a double that every decimal keeps, and that keep every double */
+    char *text = NULL;
+    for (int digits = SURE; !text || (digits <= ENOUGH && strtod(text, NULL) != value); digits++) {
+        sm_free(text);
+        text = sm_format("%.*g", digits, value);
+    }
+    return text;
+}
+
 /* \return "[0.485, 0.456]" with the fewest digits that give the same numbers again, freed with sm_free() */
 static char *list_text(const double *values, int count)
 {
     char *text = sm_strdup("[");
     for (int c = 0; c < count; c++) {
-        char *longer = sm_format("%s%s%.17g", text, c > 0 ? ", " : "", values[c]);
+        char *number = number_text(values[c]), *longer = sm_format("%s%s%s", text, c > 0 ? ", " : "", number);
+        sm_free(number);
         sm_free(text);
         text = longer;
     }

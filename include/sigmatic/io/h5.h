@@ -55,6 +55,9 @@ void sm_h5_begin(void);
 /** \return "1.10.8" of the library in use. */
 const char *sm_h5_library_version(void);
 
+/** \return 1 if a file can be read and begins as HDF5 does, whether it is whole or not. */
+int sm_h5_is_file(const char *path);
+
 /** \return bytes of an element; 0 for text and other. */
 size_t sm_h5_type_bytes(sm_h5_type type);
 

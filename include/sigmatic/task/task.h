@@ -138,6 +138,12 @@ static inline int sm_task_is_classification(const sm_task *task)
     return task->kind->learns == SM_TARGET_CLASS;
 }
 
+/** \return 1 if the task predicts a class a pixel. */
+static inline int sm_task_maps_classes(const sm_task *task)
+{
+    return sm_task_is_classification(task) && task->target->scope == SM_SCOPE_PIXEL;
+}
+
 /** \return 1 if the task predicts labels: any of several classes an item. */
 static inline int sm_task_is_labelling(const sm_task *task)
 {

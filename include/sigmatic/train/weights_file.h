@@ -38,7 +38,7 @@ typedef struct sm_weights_file {
     double *mean, *std; /**< of the images that the network learnt from, of numbers in [0, 1]; NULL: it does not say */
     int channels;       /**< of mean and std; 0: it does not say */
     int is_average;     /**< parameters are averages of a run's */
-    int has_checksums;  /**< its tensors have; they are verified when they are read */
+    size_t checksums;   /**< tensors of real numbers that have one, which is verified when they are read */
     char *config;       /**< of the run that wrote it; NULL: it does not say */
     sm_weights_source *source;
 } sm_weights_file;
