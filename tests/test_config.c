@@ -5,6 +5,7 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/status.h>
 #include <sigmatic/io/config.h>
+#include <sigmatic/io/config_entries.h>
 #include <sigmatic/io/file.h>
 
 #include <math.h>
@@ -453,6 +454,37 @@ static void a_ring_of_includes_is_named(void)
     refuses("include = deep3.ini\n", SM_ERR_CONFIG, "deep3.ini:2: [run] epochs = '0'");
 }
 
+static void a_stored_text_is_read_key_by_key(void)
+{
+    enum { LONG = 300 };
+    char word[LONG + 1] = "";
+    memset(word, 'x', LONG);
+    char *text =
+        sm_format("; key = comment\n[run]\nfolder = a=b \n\n# key = comment\nno key\n[task.%s]\n%s = 1,2\n%sy =\n"
+                  "[run]\nend = 3",
+                  word, word, word);
+    char *section = sm_format("task.%s", word), *longer = sm_format("%sy", word);
+    const struct {
+        const char *section, *key, *value;
+    } expected[] = {{"run", "folder", "a=b"}, {section, word, "1,2"}, {section, longer, ""}, {"run", "end", "3"}};
+    size_t count = 0;
+    sm_config_entry *entries = sm_config_entries(text, &count);
+    CU_ASSERT_FATAL(count == sizeof expected / sizeof *expected);
+    for (size_t i = 0; i < count; i++) {
+        CU_ASSERT_STRING_EQUAL(entries[i].section, expected[i].section);
+        CU_ASSERT_STRING_EQUAL(entries[i].key, expected[i].key);
+        CU_ASSERT_STRING_EQUAL(entries[i].value, expected[i].value);
+        CU_ASSERT(sm_config_entry_find(entries, count, expected[i].section, expected[i].key) == &entries[i]);
+    }
+    CU_ASSERT(sm_config_entry_find(entries, count, section, NULL) == &entries[1]);
+    CU_ASSERT(!sm_config_entry_find(entries, count, "task", NULL) &&
+              !sm_config_entry_find(entries, count, "run", word));
+    sm_free(entries);
+    sm_free(longer);
+    sm_free(section);
+    sm_free(text);
+}
+
 static void nothing_is_leaked(void)
 {
     size_t before = sm_memory_held_bytes();
@@ -463,6 +495,7 @@ static void nothing_is_leaked(void)
     set_overrides_and_checks_like_a_file();
     the_resolved_text_gives_the_same_config();
     home_and_commas_in_paths();
+    a_stored_text_is_read_key_by_key();
     CU_ASSERT(sm_memory_held_bytes() == before);
 }
 
@@ -481,6 +514,7 @@ int main(int argc, char **argv)
     SM_TEST(an_including_file_overrides_what_it_includes);
     SM_TEST(a_file_is_included_once);
     SM_TEST(a_ring_of_includes_is_named);
+    SM_TEST(a_stored_text_is_read_key_by_key);
     SM_TEST(nothing_is_leaked);
     return sm_test_end();
 }

@@ -1,9 +1,9 @@
 #include "cli/show_compare.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/io/config_entries.h>
 
 #include "cli/show_grid.h"
-#include "cli/show_settings.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -94,13 +94,14 @@ static void add_runs(comparison *c)
 /* ---- configurations ---- */
 
 typedef struct settings_list {
-    show_setting *settings;
+    sm_config_entry *settings;
     size_t count;
 } settings_list;
 
 static const char *value_in(const settings_list *list, const char *section, const char *key)
 {
-    return show_settings_find(list->settings, list->count, section, key);
+    const sm_config_entry *found = sm_config_entry_find(list->settings, list->count, section, key);
+    return found ? found->value : NULL;
 }
 
 /* A task that only some have is told by one line. */
@@ -136,7 +137,7 @@ static void add_settings(comparison *c)
 {
     settings_list *lists = sm_alloc((size_t)c->count * sizeof *lists);
     for (int i = 0; i < c->count; i++) {
-        lists[i].settings = show_settings_read(c->views[i].config, &lists[i].count);
+        lists[i].settings = sm_config_entries(c->views[i].config, &lists[i].count);
     }
     for (int i = 0; i < c->count; i++) {
         for (size_t s = 0; s < lists[i].count; s++) {
@@ -153,7 +154,7 @@ static void add_settings(comparison *c)
         }
     }
     for (int i = 0; i < c->count; i++) {
-        show_settings_free(lists[i].settings);
+        sm_free(lists[i].settings);
     }
     sm_free(lists);
 }

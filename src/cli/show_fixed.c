@@ -2,8 +2,7 @@
 
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
-
-#include "cli/show_settings.h"
+#include <sigmatic/io/config_entries.h>
 
 #include <math.h>
 #include <stdio.h>
@@ -40,7 +39,7 @@ static sm_status check_weights(const show_view *view)
 }
 
 /* Keys of the weighting that learned, and those that are given anew. */
-static int is_replaced(const show_setting *setting, int is_task)
+static int is_replaced(const sm_config_entry *setting, int is_task)
 {
     static const char *const of_task[] = {"weight", "likelihood", "log_variance"};
     int found = strcmp(setting->section, "weighting") == 0;
@@ -65,16 +64,16 @@ sm_status show_as_fixed(const show_view *view)
 {
     sm_status status = SM_OK;
     size_t count = 0;
-    show_setting *settings = NULL;
+    sm_config_entry *settings = NULL;
     if (view->rows == 0) {
         SM_TRY(sm_fail(SM_ERR_INPUT, "%s: no step yet, so no weight is learned", view->path));
     }
     SM_TRY(check_weights(view));
-    settings = show_settings_read(view->config, &count);
+    settings = sm_config_entries(view->config, &count);
     printf("; %s with the weights that it learned: means of the last 50 steps, up to step %lld.\n", view->path,
            (long long)view->step);
     for (size_t i = 0; i < count; i++) {
-        const show_setting *setting = &settings[i];
+        const sm_config_entry *setting = &settings[i];
         if (i == 0 || strcmp(setting->section, settings[i - 1].section) != 0) {
             begin_section(view, setting->section);
         }
@@ -85,6 +84,6 @@ sm_status show_as_fixed(const show_view *view)
         }
     }
 done:
-    show_settings_free(settings);
+    sm_free(settings);
     return status;
 }

@@ -3,61 +3,10 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/data/sampler.h>
+#include <sigmatic/io/config_entries.h>
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
-
-/* ---- keys of two configs ------------------------------------------------------------------------------------------- */
-
-enum { WORD_BYTES = 256 };
-
-/* A key in a resolved text of a config: "[section]", then "key = value" a line. */
-typedef struct entry {
-    char section[WORD_BYTES], key[WORD_BYTES];
-    const char *value; /* in the text */
-    int value_length;
-} entry;
-
-/* \param [in,out] at  where to read on; the section stays that of the last call \return 0 at the end */
-static int next_entry(const char **at, entry *e)
-{
-    while (**at) {
-        const char *line = *at;
-        size_t length = strcspn(line, "\n"), key_length = strcspn(line, " =\n");
-        *at = line + length + (line[length] == '\n');
-        if (*line == '[') {
-            snprintf(e->section, sizeof e->section, "%.*s", (int)strcspn(line + 1, "]\n"), line + 1);
-            continue;
-        }
-        const char *equals = memchr(line, '=', length);
-        if (!equals || *line == ';' || *line == '#') {
-            continue;
-        }
-        snprintf(e->key, sizeof e->key, "%.*s", (int)key_length, line);
-        e->value = equals + 1 + strspn(equals + 1, " ");
-        e->value_length = (int)(line + length - e->value);
-        return 1;
-    }
-    return 0;
-}
-
-/* \return 1 if the text has the key */
-static int find_entry(const char *text, const entry *wanted, entry *found)
-{
-    *found = (entry){0};
-    while (next_entry(&text, found)) {
-        if (strcmp(found->section, wanted->section) == 0 && strcmp(found->key, wanted->key) == 0) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-static int same_value(const entry *a, const entry *b)
-{
-    return a->value_length == b->value_length && strncmp(a->value, b->value, (size_t)a->value_length) == 0;
-}
 
 /* ---- what a change means ------------------------------------------------------------------------------------------- */
 
@@ -86,7 +35,7 @@ static const struct {
     {"distributed", "stall_seconds", SILENT, NULL},
 };
 
-static int rule_of(const entry *e)
+static int rule_of(const sm_config_entry *e)
 {
     for (int i = 0; i < (int)(sizeof rules / sizeof *rules); i++) {
         if (strcmp(rules[i].section, e->section) == 0 && (!rules[i].key || strcmp(rules[i].key, e->key) == 0)) {
@@ -96,40 +45,69 @@ static int rule_of(const entry *e)
     return -1;
 }
 
-static meaning meaning_of(const entry *e)
+static meaning meaning_of(const sm_config_entry *e)
 {
     int rule = rule_of(e);
     return rule < 0 ? SAID : rules[rule].meaning;
 }
 
-sm_status sm_resume_refuse_changes(const char *checkpoint, const char *before, const sm_config *now)
+/* A key whose value has changed. */
+typedef struct change {
+    const sm_config_entry *old, *new;
+} change;
+
+typedef struct changes {
+    sm_config_entry *old, *new; /* of the checkpoint and of the config */
+    change *items;
+    size_t count;
+} changes;
+
+/* \param wanted  the meaning of the keys that are looked for; those that only one of the two has are none \return freed with free_changes() */
+static changes find_changes(const char *before, const sm_config *now, meaning wanted)
 {
-    sm_status status = SM_OK;
+    size_t old_count, new_count;
     char *text = sm_config_text(now);
-    const char *at = text;
-    entry new = {0}, old;
-    while (status == SM_OK && next_entry(&at, &new)) {
-        if (meaning_of(&new) == REFUSED && find_entry(before, &new, &old) && !same_value(&new, &old)) {
-            status =
-                sm_fail(SM_ERR_INPUT,
-                        "%s was trained with %s.%s = %.*s, the config says %.*s: that cannot change within a run; "
-                        "keep it, or begin a run in another folder with the checkpoint as model.pretrained",
-                        checkpoint, new.section, new.key, old.value_length, old.value, new.value_length, new.value);
+    changes found = {.old = sm_config_entries(before, &old_count), .new = sm_config_entries(text, &new_count)};
+    found.items = sm_alloc((new_count + 1) * sizeof *found.items);
+    for (size_t i = 0; i < new_count; i++) {
+        const sm_config_entry *new = &found.new[i],
+                              *old = sm_config_entry_find(found.old, old_count, new->section, new->key);
+        if (meaning_of(new) == wanted && old && strcmp(old->value, new->value) != 0) {
+            found.items[found.count++] = (change){old, new};
         }
     }
     sm_free(text);
+    return found;
+}
+
+static void free_changes(changes *found)
+{
+    sm_free(found->old);
+    sm_free(found->new);
+    sm_free(found->items);
+}
+
+sm_status sm_resume_refuse_changes(const char *checkpoint, const char *before, const sm_config *now)
+{
+    sm_status status = SM_OK;
+    changes refused = find_changes(before, now, REFUSED);
+    if (refused.count > 0) {
+        const sm_config_entry *new = refused.items[0].new;
+        status = sm_fail(SM_ERR_INPUT,
+                         "%s was trained with %s.%s = %s, the config says %s: that cannot change within a run; "
+                         "keep it, or begin a run in another folder with the checkpoint as model.pretrained",
+                         checkpoint, new->section, new->key, refused.items[0].old->value, new->value);
+    }
+    free_changes(&refused);
     return status;
 }
 
-static void report_entry(const entry *new, const entry *old, int *said)
+static void report_change(const change *said)
 {
-    int rule = rule_of(new);
+    int rule = rule_of(said->new);
     const char *words = rule >= 0 ? rules[rule].words : NULL;
-    if (!(*said)++) {
-        sm_log_info("what is set otherwise than before holds from the next step on:");
-    }
-    sm_log_info("  %s.%s = %.*s, was %.*s%s%s", new->section, new->key, new->value_length, new->value,
-                old->value_length, old->value, words ? ": " : "", words ? words : "");
+    sm_log_info("  %s.%s = %s, was %s%s%s", said->new->section, said->new->key, said->new->value, said->old->value,
+                words ? ": " : "", words ? words : "");
 }
 
 /* ---- the learning rate --------------------------------------------------------------------------------------------- */
@@ -173,17 +151,13 @@ static void report_rate(const sm_training *t, const char *before)
 
 void sm_resume_report_changes(const sm_training *t, const char *before)
 {
-    char *text = sm_config_text(t->config);
-    const char *at = text;
-    entry new = {0}, old;
-    int said = 0;
-    while (next_entry(&at, &new)) {
-        if (meaning_of(&new) == SAID && find_entry(before, &new, &old) && !same_value(&new, &old)) {
-            report_entry(&new, &old, &said);
+    changes said = find_changes(before, t->config, SAID);
+    if (said.count > 0) {
+        sm_log_info("what is set otherwise than before holds from the next step on:");
+        for (size_t i = 0; i < said.count; i++) {
+            report_change(&said.items[i]);
         }
-    }
-    if (said > 0) {
         report_rate(t, before);
     }
-    sm_free(text);
+    free_changes(&said);
 }
