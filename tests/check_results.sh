@@ -62,6 +62,20 @@ expect "eval elsewhere with --data: nothing is said of others" lacks err tiny.h5
 expect "eval elsewhere with --data, and the training files" away --data "$scratch/tiny.h5" --trivial
 expect "eval elsewhere with --data: they are named" count err "^using $scratch/tiny.h5 for tiny.h5$" 1
 
+# ---- a run by its folder ----
+
+mkdir -p torn/checkpoints
+cp run/checkpoints/step-00000004.h5 torn/checkpoints
+head -c 3000 run/checkpoints/step-00000004.h5 >torn/checkpoints/step-00000007.h5
+expect "eval of a run whose latest checkpoint is torn" run_ranks eval torn/ --json
+expect "eval of a run whose latest checkpoint is torn: the one before" json 'assert result["checkpoint"] == "torn/checkpoints/step-00000004.h5"'
+expect "eval of a run whose latest checkpoint is torn: a warning" count err 'warning: .*passing over a checkpoint: torn/checkpoints/step-00000007.h5' 1
+expect "eval of the folder of its checkpoints" run 0 eval torn/checkpoints --json
+expect "eval of the folder of its checkpoints: the same" json 'assert result["checkpoint"] == "torn/checkpoints/step-00000004.h5"'
+rm torn/checkpoints/step-00000004.h5
+expect "eval of a run without a whole checkpoint" run 2 eval torn
+expect "eval of a run without a whole checkpoint: says so" count err 'error: torn/checkpoints: none of the 1 checkpoint can be read' 1
+
 # ---- JSON ----
 
 expect "eval --json" run_ranks eval $best --json --trivial
@@ -141,6 +155,25 @@ for name, run in runs.items():
 assert not lacks'
 expect "show of a folder with logs that lack a column" run 0 show damaged
 expect "show of a folder with logs that lack a column: dashes" holds out '^steps +unreadable +- +- +- '
+mkdir damaged/closed
+chmod 0 damaged/closed
+as_nobody_special() { # root reads everything but for what is taken from it here
+    if [ "$(id -u)" -eq 0 ]; then
+        setpriv --bounding-set=-dac_override,-dac_read_search "$@"
+    else
+        "$@"
+    fi
+}
+if as_nobody_special ls damaged >/dev/null && ! as_nobody_special ls damaged/closed >/dev/null 2>&1; then
+    show_closed() { as_nobody_special "$program" show "$1" >out 2>err; }
+    expect "show of a folder with one that cannot be read" show_closed damaged
+    expect "show of a folder with one that cannot be read: the others" holds out '^whole .* 4 '
+    expect "show of a folder with one that cannot be read: a warning" count err 'warning: passing over a folder: .*damaged/closed' 1
+    not_shown() { ! show_closed damaged/closed && count err 'error: .*damaged/closed' 1; }
+    expect "show of a folder that cannot be read itself" not_shown
+else
+    skip setpriv "a folder that cannot be read" "root, and setpriv takes nothing from it"
+fi
 
 # ---- a ratio that says nothing ----
 

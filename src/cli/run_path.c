@@ -3,6 +3,7 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/io/file.h>
+#include <sigmatic/train/run_checkpoint.h>
 
 #include <string.h>
 
@@ -26,40 +27,6 @@ static char *file_in(const char *folder, const char *name)
     return path;
 }
 
-/* step-00000500.h5: of two such names the longer one has the larger number. */
-static int is_newer(const char *name, const char *than)
-{
-    size_t length = strlen(name), other = than ? strlen(than) : 0;
-    return !than || length > other || (length == other && strcmp(name, than) > 0);
-}
-
-/* \return the best or newest of a folder's checkpoints, freed with sm_free(); NULL: there is none */
-static char *checkpoint_in(const char *folder)
-{
-    char *best = file_in(folder, "best.h5");
-    char **names = NULL;
-    const char *newest = NULL;
-    size_t count = 0;
-    if (!best && sm_folder_exists(folder) && sm_folder_list(folder, &names, &count) == SM_OK) {
-        for (size_t i = 0; i < count; i++) {
-            size_t digits = strncmp(names[i], "step-", 5) == 0 ? strspn(names[i] + 5, "0123456789") : 0;
-            int is_one = digits > 0 && strcmp(names[i] + 5 + digits, ".h5") == 0;
-            newest = is_one && is_newer(names[i], newest) ? names[i] : newest;
-        }
-        best = newest ? file_in(folder, newest) : NULL;
-    }
-    sm_free(names);
-    return best;
-}
-
-static char *checkpoint_of(const char *word)
-{
-    char *folder = path_in(word, "checkpoints");
-    char *found = checkpoint_in(folder);
-    sm_free(folder);
-    return found ? found : checkpoint_in(word);
-}
-
 static char *log_of(const char *word)
 {
     return file_in(word, "run.h5");
@@ -68,37 +35,41 @@ static char *log_of(const char *word)
 int run_path_is_run(const char *path)
 {
     int is_folder = sm_folder_exists(path);
-    char *log = is_folder ? log_of(path) : NULL, *checkpoint = is_folder ? checkpoint_of(path) : NULL;
-    int is_run = log || checkpoint;
+    char *log = is_folder ? log_of(path) : NULL;
+    int is_run = log || (is_folder && sm_run_has_checkpoint(path));
     sm_free(log);
-    sm_free(checkpoint);
     return is_run;
 }
 
-/* \param expected  what a folder of a run has */
-static sm_status resolve(const char *word, char *(*find)(const char *folder), const char *expected, char **path)
+/* \param found  in the folder that the word names, given away; NULL: there is none \param expected  what a folder of a run has */
+static sm_status resolve(const char *word, char *found, const char *expected, char **path)
 {
-    if (!sm_folder_exists(word)) {
-        *path = sm_strdup(word);
-        return SM_OK;
-    }
-    *path = find(word);
+    *path = found || sm_folder_exists(word) ? found : sm_strdup(word);
     if (!*path) {
         return sm_fail(SM_ERR_INPUT, "%s: a folder%s: expected the file itself, or a run's folder with %s", word,
                        run_path_is_run(word) ? " of a run that has none yet" : " that is not a run's", expected);
     }
-    sm_log_info("%s: taking %s", word, *path);
+    if (found) {
+        sm_log_info("%s: taking %s", word, *path);
+    }
     return SM_OK;
 }
 
 sm_status run_path_checkpoint(const char *word, char **path)
 {
-    return resolve(word, checkpoint_of, "checkpoints/best.h5 or checkpoints/step-*.h5", path);
+    sm_status status = SM_OK;
+    char *found = NULL;
+    if (sm_folder_exists(word)) {
+        SM_TRY(sm_run_checkpoint(word, &found));
+    }
+    status = resolve(word, found, "checkpoints/best.h5 or checkpoints/step-*.h5", path);
+done:
+    return status;
 }
 
 sm_status run_path_log(const char *word, char **path)
 {
-    return resolve(word, log_of, "run.h5", path);
+    return resolve(word, sm_folder_exists(word) ? log_of(word) : NULL, "run.h5", path);
 }
 
 void run_path_share(sm_comm *comm, char **text)

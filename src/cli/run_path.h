@@ -8,10 +8,10 @@
 /** \return 1 if a folder is one of a run, or the folder of a run's checkpoints */
 int run_path_is_run(const char *path);
 
-/** The best checkpoint of the run in a folder, else its newest, and a message that names it (rank 0); any other word stays
+/** The checkpoint of the run in a folder (sm_run_checkpoint()), and a message that names it (rank 0); any other word stays
  * as it is. Not collective.
  * \param [out] path  freed with sm_free()
- * \return SM_ERR_INPUT: a folder without such a file, saying what is expected */
+ * \return SM_ERR_INPUT: a folder without such a file, saying what is expected, or with damaged ones only */
 sm_status run_path_checkpoint(const char *word, char **path);
 
 /** The same of the run's log, run.h5. */

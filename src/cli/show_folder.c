@@ -1,6 +1,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "cli/show_folder.h"
 
+#include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/io/file.h>
 
@@ -44,7 +45,8 @@ static int is_followed(const char *path)
     return sm_folder_exists(path) && (lstat(path, &found) != 0 || !S_ISLNK(found.st_mode) || run_path_is_run(path));
 }
 
-static sm_status find_runs(show_folder *folder, const char *path)
+/* \param is_top  the folder that was named: without it nothing is left to show */
+static sm_status find_runs(show_folder *folder, const char *path, int is_top)
 {
     sm_status status = SM_OK;
     char **names = NULL, *below = NULL;
@@ -54,12 +56,18 @@ static sm_status find_runs(show_folder *folder, const char *path)
         add_run(folder, below);
         goto done;
     }
-    SM_TRY(sm_folder_list(path, &names, &count));
+    status = sm_folder_list(path, &names, &count);
+    if (status != SM_OK && !is_top) {
+        sm_log_warning("passing over a folder: %s", sm_error_message());
+        status = SM_OK;
+        goto done;
+    }
+    SM_TRY(status);
     for (size_t i = 0; i < count; i++) {
         sm_free(below);
         below = sm_format("%s/%s", path, names[i]);
         if (names[i][0] != '.' && is_followed(below)) {
-            SM_TRY(find_runs(folder, below));
+            SM_TRY(find_runs(folder, below, 0));
         }
     }
 done:
@@ -77,7 +85,7 @@ sm_status show_folder_read(const char *path, show_folder *folder)
     }
     char *plain = sm_format("%.*s", (int)length, path);
     *folder = (show_folder){0};
-    SM_TRY(find_runs(folder, plain));
+    SM_TRY(find_runs(folder, plain, 1));
     if (folder->count == 0) {
         SM_TRY(sm_fail(SM_ERR_INPUT, "%s: a folder that is not a run's: expected run.h5 in it or in folders below it",
                        path));

@@ -11,9 +11,10 @@ typedef struct show_folder {
     int count;
 } show_folder;
 
-/** Finds the runs below a folder, at any depth: folders with a log or a status.
+/** Finds the runs below a folder, at any depth: folders with a log or a status. One below it that cannot be read is passed over with
+ * a warning.
  * \param [out] folder  cleared with show_folder_clear(), also after a failure
- * \return SM_ERR_INPUT if there is none; SM_ERR_IO naming a folder that cannot be read */
+ * \return SM_ERR_INPUT if there is none; SM_ERR_IO if the folder itself cannot be read */
 sm_status show_folder_read(const char *path, show_folder *folder);
 
 void show_folder_clear(show_folder *folder);

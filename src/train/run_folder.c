@@ -3,6 +3,7 @@
 #include <sigmatic/base/plural.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/train/checkpoint.h>
+#include <sigmatic/train/run_checkpoint.h>
 
 #include "train/run_folder.h"
 
@@ -26,6 +27,7 @@ typedef struct verdict {
 
 struct sm_run_folder {
     const char *path;
+    char *checkpoints; /* the folder of them */
     sm_file *lock;
     verdict *verdicts;
     size_t verdict_count;
@@ -35,6 +37,7 @@ sm_run_folder *sm_run_folder_new(const char *path)
 {
     sm_run_folder *folder = sm_alloc_zeroed(sizeof *folder);
     folder->path = path;
+    folder->checkpoints = sm_format("%s/checkpoints", path);
     return folder;
 }
 
@@ -43,6 +46,7 @@ void sm_run_folder_free(sm_run_folder *folder)
     if (folder) {
         sm_file_close(folder->lock);
         sm_free(folder->verdicts);
+        sm_free(folder->checkpoints);
         sm_free(folder);
     }
 }
@@ -63,7 +67,7 @@ char *sm_run_folder_checkpoint(const sm_run_folder *folder, int64_t step)
 {
     char name[NAME_BYTES];
     name_step(name, step);
-    return sm_format("%s/checkpoints/%s", folder->path, name);
+    return sm_format("%s/%s", folder->checkpoints, name);
 }
 
 /* \return the length of "step-<digits>.h5" at the start of a name, 0 if it starts otherwise */
@@ -104,15 +108,14 @@ static int is_ours(const char *name)
 
 int sm_run_folder_holds_run(const sm_run_folder *folder)
 {
-    char *log = sm_run_folder_file(folder, "run.h5"), *checkpoints = sm_run_folder_file(folder, "checkpoints");
+    char *log = sm_run_folder_file(folder, "run.h5");
     char **names = NULL;
     size_t count = 0;
     int holds = sm_file_exists(log);
-    if (!holds && sm_folder_exists(checkpoints)) {
-        holds = sm_folder_list(checkpoints, &names, &count) != SM_OK || count > 0;
+    if (!holds && sm_folder_exists(folder->checkpoints)) {
+        holds = sm_folder_list(folder->checkpoints, &names, &count) != SM_OK || count > 0;
     }
     sm_free(names);
-    sm_free(checkpoints);
     sm_free(log);
     return holds;
 }
@@ -143,28 +146,26 @@ static sm_status remove_file(const sm_run_folder *folder, const char *name)
 static sm_status remove_checkpoints(const sm_run_folder *folder, int (*is_unwanted)(const char *name))
 {
     sm_status status = SM_OK;
-    char *checkpoints = sm_run_folder_file(folder, "checkpoints"), *path = NULL, **names = NULL;
+    char *path = NULL, **names = NULL;
     size_t count = 0;
-    SM_TRY(sm_folder_list(checkpoints, &names, &count));
+    SM_TRY(sm_folder_list(folder->checkpoints, &names, &count));
     for (size_t i = 0; i < count; i++) {
         if (is_unwanted(names[i])) {
             sm_free(path);
-            path = sm_format("%s/%s", checkpoints, names[i]);
+            path = sm_format("%s/%s", folder->checkpoints, names[i]);
             SM_TRY(sm_remove_tree(path));
         }
     }
 done:
     sm_free(path);
     sm_free(names);
-    sm_free(checkpoints);
     return status;
 }
 
 sm_status sm_run_folder_claim(const sm_run_folder *folder, int keep)
 {
     sm_status status = SM_OK;
-    char *checkpoints = sm_run_folder_file(folder, "checkpoints");
-    SM_TRY(sm_make_folders(checkpoints));
+    SM_TRY(sm_make_folders(folder->checkpoints));
     if (!keep) {
         SM_TRY(remove_file(folder, "run.h5"));
         SM_TRY(remove_file(folder, "status"));
@@ -172,7 +173,6 @@ sm_status sm_run_folder_claim(const sm_run_folder *folder, int keep)
     }
     SM_TRY(sm_run_folder_write_status(folder, "running", ""));
 done:
-    sm_free(checkpoints);
     return status;
 }
 
@@ -198,11 +198,11 @@ static int by_step(const void *a, const void *b)
 static sm_status list_steps(const sm_run_folder *folder, step_file **files, size_t *count)
 {
     sm_status status = SM_OK;
-    char *checkpoints = sm_run_folder_file(folder, "checkpoints"), **names = NULL;
+    char **names = NULL;
     size_t found = 0;
     *count = 0;
-    if (sm_folder_exists(checkpoints)) {
-        SM_TRY(sm_folder_list(checkpoints, &names, &found));
+    if (sm_folder_exists(folder->checkpoints)) {
+        SM_TRY(sm_folder_list(folder->checkpoints, &names, &found));
     }
     *files = sm_alloc((found + 1) * sizeof **files);
     for (size_t i = 0; i < found; i++) {
@@ -215,7 +215,6 @@ static sm_status list_steps(const sm_run_folder *folder, step_file **files, size
     qsort(*files, *count, sizeof **files, by_step);
 done:
     sm_free(names);
-    sm_free(checkpoints);
     return status;
 }
 
@@ -246,7 +245,7 @@ static sm_status verify(sm_run_folder *folder, const step_file *file)
             return folder->verdicts[i].is_whole ? SM_OK : SM_ERR_INPUT;
         }
     }
-    char *path = sm_format("%s/checkpoints/%s", folder->path, file->name);
+    char *path = sm_format("%s/%s", folder->checkpoints, file->name);
     sm_status status = sm_checkpoint_verify(path);
     remember(folder, file->name, status == SM_OK);
     sm_free(path);
@@ -262,13 +261,13 @@ sm_status sm_run_folder_latest(sm_run_folder *folder, char **path)
     SM_TRY(list_steps(folder, &files, &count));
     for (size_t i = count; i-- > 0 && !*path;) {
         if (verify(folder, &files[i]) == SM_OK) {
-            *path = sm_format("%s/checkpoints/%s", folder->path, files[i].name);
+            *path = sm_format("%s/%s", folder->checkpoints, files[i].name);
         } else {
             sm_log_warning("passing over a checkpoint: %s", sm_error_message());
         }
     }
     if (count > 0 && !*path) {
-        SM_TRY(sm_fail(SM_ERR_INPUT, "%s/checkpoints: none of the %zu %s can be read", folder->path, count,
+        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: none of the %zu %s can be read", folder->checkpoints, count,
                        sm_plural((int64_t)count, "checkpoint", "checkpoints")));
     }
 done:
@@ -290,7 +289,7 @@ sm_status sm_run_folder_prune(sm_run_folder *folder, int64_t step, int keep)
     for (size_t i = count; i-- > 0;) {
         if (files[i].step > step || whole >= keep) {
             sm_free(path);
-            path = sm_format("%s/checkpoints/%s", folder->path, files[i].name);
+            path = sm_format("%s/%s", folder->checkpoints, files[i].name);
             SM_TRY(sm_remove_tree(path));
             forget(folder, files[i].name);
         } else if (verify(folder, &files[i]) == SM_OK) {
@@ -301,4 +300,68 @@ done:
     sm_free(path);
     sm_free(files);
     return status;
+}
+
+/* ---- of a folder that is named ---- */
+
+/* \return the folder of a run without slashes at its end, or, with `is_inside`, one in which the checkpoints themselves lie */
+static sm_run_folder *named_folder(char *path, int is_inside)
+{
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/') {
+        path[--length] = '\0';
+    }
+    sm_run_folder *folder = sm_run_folder_new(path);
+    if (is_inside) {
+        sm_free(folder->checkpoints);
+        folder->checkpoints = sm_strdup(path);
+    }
+    return folder;
+}
+
+/* \return the path of best.h5; NULL: there is none */
+static char *best_of(const sm_run_folder *folder)
+{
+    char *best = sm_format("%s/best.h5", folder->checkpoints);
+    if (!sm_file_exists(best)) {
+        sm_free(best);
+        best = NULL;
+    }
+    return best;
+}
+
+sm_status sm_run_checkpoint(const char *path, char **checkpoint)
+{
+    sm_status status = SM_OK;
+    char *own = sm_strdup(path);
+    *checkpoint = NULL;
+    for (int is_inside = 0; is_inside <= 1 && status == SM_OK && !*checkpoint; is_inside++) {
+        sm_run_folder *folder = named_folder(own, is_inside);
+        *checkpoint = best_of(folder);
+        status = *checkpoint ? SM_OK : sm_run_folder_latest(folder, checkpoint);
+        sm_run_folder_free(folder);
+    }
+    sm_free(own);
+    return status;
+}
+
+int sm_run_has_checkpoint(const char *path)
+{
+    char *own = sm_strdup(path);
+    size_t found = 0;
+    for (int is_inside = 0; is_inside <= 1 && found == 0; is_inside++) {
+        sm_run_folder *folder = named_folder(own, is_inside);
+        char *best = best_of(folder);
+        step_file *files = NULL;
+        if (best) {
+            found = 1;
+        } else if (list_steps(folder, &files, &found) != SM_OK) {
+            found = 0;
+        }
+        sm_free(files);
+        sm_free(best);
+        sm_run_folder_free(folder);
+    }
+    sm_free(own);
+    return found > 0;
 }
