@@ -167,7 +167,7 @@ def baseline_key(run, task):
 
 
 def baselines_of(rows):
-    """{(task, baseline_key): {metric: mean over the seeds of the runs of this task alone}}"""
+    """{(task, baseline_key): {metric: mean over the seeds of the runs of this task alone}}, of the metrics that all of them have"""
     found = {}
     for row in rows:
         tasks = list(row.runs[0].tasks)
@@ -178,7 +178,7 @@ def baselines_of(rows):
                                  "settings: leave one out")
             finals = [run.last_metrics() for run in row.runs]
             found[key] = row.label, {metric: numpy.mean([one[task, metric] for one in finals])
-                                     for task, metric in finals[0]}
+                                     for task, metric in finals[0] if all((task, metric) in one for one in finals)}
     return {key: means for key, (_, means) in found.items()}
 
 

@@ -122,7 +122,10 @@ def delta_m_is_the_mean_relative_gain_over_single_tasks():
     runs = [make_run("m1", 1, "uncertainty", miou=55.0, error=1.5), make_run("m2", 2, "uncertainty", miou=44.0, error=2.5),
             *(make_run(f"s{seed}", seed, "equal", ("semantic",), miou=value) for seed, value in ((1, 49.0), (2, 51.0))),
             make_run("d1", 1, "equal", ("depth",), error=2.0),
+            make_run("d2", 2, "equal", ("depth",), error=2.0),
             make_run("far", 1, "equal", ("depth",), error=9.0, rate="0.5")]  # other settings: nobody's baseline
+    with h5py.File(os.path.join(SCRATCH, "d1", "run.h5"), "r+") as file:  # of one seed only: no baseline
+        file["evaluations/val/depth/error_metres"] = [0.0, 7.0]
     rows, lines = table(runs)
     found = cell(lines, rows[0].label, "", "delta_m")
     gains = [100 * (0.10 + 0.25) / 2, 100 * (-0.12 - 0.25) / 2]  # over a mean IoU of 50 and an error of 2
