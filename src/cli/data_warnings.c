@@ -296,12 +296,11 @@ static char *scale_of_16_bits(const split_statistics *split, const target_statis
             "of 16-bit ones?",
             split->name, s->target->name, s->most, s->target->unit, LEVELS_MAX);
     }
-    return less > 0 ? sm_format(
-                          "/%s/%s of %lld sample%s, '%s' the first, reaches %.3g %s in %lld steps, others %.3g %s: are "
-                          "these 8-bit numbers, read with the scale of 16-bit ones?",
-                          split->name, s->target->name, (long long)less, less > 1 ? "s" : "",
-                          sm_dataset_name(split->dataset, first), s->greatest[first], s->target->unit,
-                          (long long)s->levels[first], typical, s->target->unit)
+    return less > 0 ? sm_format("/%s/%s of %lld %s, '%s' the first, reaches %.3g %s in %lld steps, others %.3g %s: are "
+                                "these 8-bit numbers, read with the scale of 16-bit ones?",
+                                split->name, s->target->name, (long long)less, sm_plural(less, "sample", "samples"),
+                                sm_dataset_name(split->dataset, first), s->greatest[first], s->target->unit,
+                                (long long)s->levels[first], typical, s->target->unit)
                     : NULL;
 }
 

@@ -28,8 +28,7 @@ static const char summary[] =
     "Sigmatic " SM_VERSION ": multi-task training that weighs its own losses, data-parallel over MPI.\n"
     "Under mpirun all ranks work together: mpirun -n N sigmatic COMMAND ...\n"
     "'sigmatic train --help-config' lists every key of a config; 'sigmatic --version' the libraries' versions;\n"
-    "'sigmatic --help-man' writes a manual page, 'sigmatic --help-bash' a completion: make install puts them in "
-    "place.\n"
+    "'sigmatic --help-man' writes a manual page, '--help-bash' a completion; make install puts both in place.\n"
     "Exit codes: 0 done; 1 failed while running; 2 wrong usage, config or input;\n"
     "3 stalled or lost rank; 75 "
     "pre-empted.";
