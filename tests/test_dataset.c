@@ -604,6 +604,51 @@ static void section_data_opens_files_and_sets_sizes(void)
     sm_free(text);
 }
 
+/* Of sRGB, by the formulas of IEC 61966-2-1 and CIE 15 with white D65. */
+static void lab_of(const uint8_t rgb[3], double lab[3])
+{
+    static const double to_xyz[3][3] = {
+        {0.4124564, 0.3575761, 0.1804375}, {0.2126729, 0.7151522, 0.0721750}, {0.0193339, 0.1191920, 0.9503041}};
+    static const double white[3] = {0.95047, 1, 1.08883};
+    double f[3];
+    for (int i = 0; i < 3; i++) {
+        double sum = 0;
+        for (int k = 0; k < 3; k++) {
+            double c = rgb[k] / 255.0;
+            sum += to_xyz[i][k] / white[i] * (c <= 0.04045 ? c / 12.92 : pow((c + 0.055) / 1.055, 2.4));
+        }
+        f[i] = sum > 216.0 / 24389 ? cbrt(sum) : (24389.0 / 27 * sum + 16) / 116;
+    }
+    lab[0] = 116 * f[1] - 16;
+    lab[1] = 500 * (f[0] - f[1]);
+    lab[2] = 200 * (f[1] - f[2]);
+}
+
+static void colours_of_classes_are_told_apart(void)
+{
+    enum { COLOURS = 70 };
+    static const struct {
+        int count;
+        double least;
+    } rows[] = {{20, 25}, {32, 22}, {COLOURS, 9}};
+    static const uint8_t black[3];
+    double lab[COLOURS + 1][3];
+    lab_of(black, lab[COLOURS]);
+    for (int i = 0; i < COLOURS; i++) {
+        uint8_t rgb[3];
+        sm_picture_number(i, rgb);
+        lab_of(rgb, lab[i]);
+    }
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        for (int i = 0; i < rows[r].count; i++) {
+            for (int j = 0; j <= i; j++) {
+                const double *a = lab[i], *b = j < i ? lab[j] : lab[COLOURS];
+                CU_ASSERT(hypot(hypot(a[0] - b[0], a[1] - b[1]), a[2] - b[2]) > rows[r].least);
+            }
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     sm_test_begin(&argc, &argv);
@@ -612,6 +657,7 @@ int main(int argc, char **argv)
     SM_TEST(several_files_are_one_list);
     SM_TEST(a_missing_split_names_those_that_exist);
     SM_TEST(section_data_opens_files_and_sets_sizes);
+    SM_TEST(colours_of_classes_are_told_apart);
     SM_TEST(a_flipped_bit_is_found_and_named);
     SM_TEST(a_truncated_file_is_refused);
     SM_TEST(a_file_cut_while_open_is_an_error);

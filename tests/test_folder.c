@@ -637,6 +637,44 @@ static void splits_are_drawn_by_names_and_seed(void)
     CU_ASSERT(one != first_quarter && one != first_quarter << MANY * 3 / 4);
 }
 
+/* What shares leave is the next split's. */
+static void the_rest_of_shares_is_the_next_split(void)
+{
+    static const struct {
+        const char *shares;
+        int count[3];
+    } rows[] = {{"0.75", {30, 10, 0}}, {"0.5,0.25", {20, 10, 10}}, {"1", {40, 0, 0}}, {"0.5,0,0.5", {20, 0, 20}}};
+    static const char *const splits[] = {"train", "val", "test"};
+    folder_tree_begin("drawn");
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        const folder_tree_options options = {.split = rows[r].shares};
+        SM_TEST_OK(folder_tree_import("", &options));
+        for (int s = 0; s < 3; s++) {
+            if (rows[r].count[s] > 0) {
+                sm_dataset *dataset = folder_tree_open(splits[s]);
+                CU_ASSERT(sm_dataset_count(dataset) == rows[r].count[s]);
+                sm_dataset_close(dataset);
+            }
+        }
+    }
+}
+
+/* Those of the image and of a map each in a folder below the manifest's. */
+static void paths_of_a_column_may_lie_in_a_folder(void)
+{
+    const folder_tree_options options = {.describe = "[image]\ncolumn = photo\nfolder = photos\n[target.semantic]\n"
+                                                     "kind = class_map\nfolder = maps/ids/\nnames = a, b\nids = 7, "
+                                                     "11|12\nignore = 33\n"};
+    folder_tree_begin("below");
+    folder_tree_image("photos/x/1.png", 1);
+    folder_tree_png("maps/ids/1.png", W, 1, 8, 1, id_at);
+    folder_tree_text("list.csv", "photo,semantic\nx/1.png,1.png\n");
+    SM_TEST_OK(folder_tree_import("list.csv", &options));
+    opened o = open_sample("train", "x/1");
+    CU_ASSERT(((const uint8_t *)data_of(&o, "semantic"))[W] == class_of(id_at(1, 1, 0)));
+    close_sample(&o);
+}
+
 static void statistics_are_those_of_the_images_of_train(void)
 {
     const folder_tree_options options = {.measures = 1, .height = H, .width = W + 5, .fit = SM_FIT_LETTERBOX};
@@ -695,6 +733,8 @@ int main(int argc, char **argv)
     SM_TEST(a_suggestion_looks_at_several_files);
     SM_TEST(folders_that_look_like_classes_are_suggested);
     SM_TEST(splits_are_drawn_by_names_and_seed);
+    SM_TEST(the_rest_of_shares_is_the_next_split);
+    SM_TEST(paths_of_a_column_may_lie_in_a_folder);
     SM_TEST(statistics_are_those_of_the_images_of_train);
     SM_TEST(the_file_says_how_images_were_fitted);
     return sm_test_end();

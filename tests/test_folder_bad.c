@@ -236,6 +236,16 @@ static void one_target_stores_its_numbers_in_one_way(void)
     refuse("inf.csv", &options,
            (const char *const[]){"inf.csv:3: ", "inf.npy: inf m at row 0, column 1", "[target.depth]", NULL});
     SM_TEST_OK(folder_tree_import("whole.csv", &options));
+
+    /* the first is the odd one */
+    const folder_tree_options skip = {.describe = options.describe, .skip_bad = 1};
+    folder_tree_text("first.csv", "image,depth\n1.png,8.png\n2.png,16.png\n3.png,16.png\n");
+    char *output = folder_tree_path("out.h5");
+    SM_TEST_OK(sm_comm_rank(test_comm) == 0 ? sm_remove_tree(output) : SM_OK);
+    sm_free(output);
+    refuse("first.csv", &skip,
+           (const char *const[]){"2 of 3 samples have bad files, the first: ", "first.csv:3: ", "8.png, the first file",
+                                 "--skip-bad", NULL});
 }
 
 /* ---- manifests ------------------------------------------------------------------------------------------------------- */
@@ -260,6 +270,11 @@ static const struct {
     {"image,labels,split\n1.png,ids.png,train\n", "0.5,0.5", {"--split is for samples without splits", NULL}},
     {"image,labels\n1.png,ids.png\n", "0.5,half", {"--split '0.5,half'", "0.8,0.1,0.1", NULL}},
     {"image,labels\n1.png,ids.png\n", "0.5,0.5", {"none of 1 sample", NULL}},
+    {"image,labels\n1.png,ids.png\n", "0.8", {"--split gives val none of 1 sample", NULL}},
+    {"image,labels\n1.png,ids.png\n", "0.8,0.5", {"--split '0.8,0.5'", "add up to 1.3", NULL}},
+    {"image,labels\n1.png,ids.png\n", "0.3,0.3,0.3", {"add up to 0.9, expected 1", NULL}},
+    {"image,labels\nphotos/9.png,ids.png\n", NULL, {"list.csv:2: ", "photos/9.png: no such file", "[image]"}},
+    {"image,labels\n1.png,absent.png\n", NULL, {"list.csv:2: ", "absent.png: no such file", "[target.semantic]"}},
 };
 
 static void a_bad_manifest_is_refused(void)
@@ -306,6 +321,7 @@ static const struct {
     {"[image]\nsplits = extra, Valid\n", {"describe.ini:2", "'Valid' is known already: it means 'val'", NULL}},
     {"[image]\nsplits = a, b, a\n", {"describe.ini:2", "'a' is known already", NULL}},
     {"[image]\nsplits = a/b\n", {"describe.ini:2", "'a/b': expected up to 31 letters", NULL}},
+    {"[image]\nfolder = {split}\n", {"describe.ini:2", "{split}", "without a manifest"}},
     {"[image]\nsplits = a, b, c, d, e, f\n", {"describe.ini:2", "6 names, at most 5", NULL}},
     {"[camera]\nfx_pixels = 700\n", {"describe.ini:2", "both", NULL}},
     {"[camera]\nfx_pixels = 700\nbaseline_metres = base\n", {"list.csv", "'base'", NULL}},
@@ -343,6 +359,33 @@ static void a_folder_without_images_says_where_it_looked(void)
     refuse("absent", &options, absent);
 }
 
+static const struct {
+    const char *text, *parts[3];
+} folders[] = {
+    {"[target.depth]\nkind = depth_map\nfolder = rnage\n",
+     {"describe.ini:3: [target.depth] folder", "'rnage'", "'range'"}},
+    {"[target.depth]\nkind = depth_map\nfolder = {split}/gruond\n", {"describe.ini:3: ", "'{split}/ground'", NULL}},
+    {"[target.depth]\nkind = depth_map\n",
+     {"describe.ini:2: [target.depth] kind", "'depth'", "images/, range/, train/"}},
+    {"[image]\nfolder = imagse\n", {"describe.ini:2: [image] folder", "'imagse'", "did you mean 'images'?"}},
+    {"[target.speed]\nkind = value\n", {"describe.ini:2: ", "values of an image come from a column", "'speed'"}},
+    {"[target.tags]\nkind = labels\nnames = a, b\n", {"describe.ini:2: ", "a column of a manifest", "'tags'"}},
+    {"[target.weather]\nkind = class\n", {"describe.ini:2: ", "a column of a manifest", "in which the image lies"}},
+};
+
+static void a_folder_that_is_not_there_is_named(void)
+{
+    folder_tree_begin("folders");
+    folder_tree_image("images/1.png", 1);
+    folder_tree_png("range/1.png", TREE_W, 1, 16, 1000, ten_at);
+    folder_tree_png("train/ground/1.png", TREE_W, 1, 16, 1000, ten_at);
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        const folder_tree_options options = {.describe = folders[i].text};
+        const char *const *p = folders[i].parts;
+        refuse("", &options, (const char *const[]){p[0], p[1], p[2], NULL});
+    }
+}
+
 static void two_images_of_one_name_are_refused(void)
 {
     const folder_tree_options options = {0};
@@ -362,6 +405,7 @@ int main(int argc, char **argv)
     SM_TEST(a_bad_manifest_is_refused);
     SM_TEST(a_bad_description_is_refused);
     SM_TEST(a_folder_without_images_says_where_it_looked);
+    SM_TEST(a_folder_that_is_not_there_is_named);
     SM_TEST(two_images_of_one_name_are_refused);
     return sm_test_end();
 }

@@ -547,14 +547,12 @@ static void samples_with_bad_files_are_left_out(void)
         check_nothing_left(again);
         remove_on_root(again);
     }
-    spoil(&f, 1);
-    SM_TEST_OK(import_on(ranks_at(2), &f.options)); /* then there is no val */
-    check_left_out(again, 6);
-    char **splits = NULL;
-    size_t count = 0;
-    SM_TEST_OK(sm_dataset_splits(again, &splits, &count));
-    CU_ASSERT(count == 1 && strcmp(splits[0], "train") == 0);
-    sm_free(splits);
+    spoil(&f, 1); /* then there is no val */
+    CU_ASSERT(import_on(ranks_at(2), &f.options) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("every sample of 'val' has bad files, the first: ");
+    SM_TEST_MESSAGE("val/00_disparity.png");
+    CU_ASSERT(!sm_file_exists(again));
+    check_nothing_left(again);
     sm_free(again);
     end(&f);
 }
@@ -568,21 +566,43 @@ static void without_bad_files_all_stay(void)
     end(&f);
 }
 
-static void no_good_sample_is_an_error(void)
+/* 12 of 25 are left out, 13 are too many. */
+static void more_than_half_are_not_left_out(void)
 {
-    fixture f = begin("none");
-    if (sm_comm_rank(test_comm) == 0) {
-        for (int i = 0; i < TRAIN + VAL; i++) {
-            write_disparity(f.root, i < TRAIN ? "train" : "val", i < TRAIN ? i : i - TRAIN, 8);
+    fixture f = begin("half");
+    f.options.skip_bad = 1;
+    for (int bad = 12; bad <= 13; bad++) {
+        if (sm_comm_rank(test_comm) == 0) {
+            for (int i = 0; i < bad; i++) {
+                write_disparity(f.root, "train", i, 8);
+            }
         }
+        sm_comm_barrier(test_comm);
+        CU_ASSERT(import_on(ranks_at(2), &f.options) == (bad == 12 ? SM_OK : SM_ERR_INPUT));
+        check_nothing_left(f.output);
+        remove_on_root(f.output);
+    }
+    SM_TEST_MESSAGE("13 of 25 samples have bad files, the first: ");
+    SM_TEST_MESSAGE("train/00_disparity.png");
+    end(&f);
+}
+
+/* Of another size no sample that is there is any good: nothing stays to go on with. */
+static void a_size_that_is_missing_leaves_nothing(void)
+{
+    fixture f = begin("size");
+    char *last = file_of(f.root, "val", VAL - 1, "");
+    static const uint8_t wide[H * (W + 1) * 3];
+    if (sm_comm_rank(test_comm) == 0) {
+        png_write(last, H, W + 1, 3, 8, wide);
     }
     sm_comm_barrier(test_comm);
-    f.options.skip_bad = 1;
     CU_ASSERT(import_on(ranks_at(2), &f.options) == SM_ERR_INPUT);
-    SM_TEST_MESSAGE("no sample is good, the first: ");
+    SM_TEST_MESSAGE("--size HxW");
     sm_comm_barrier(test_comm);
     CU_ASSERT(!sm_file_exists(f.output));
     check_nothing_left(f.output);
+    sm_free(last);
     end(&f);
 }
 
@@ -600,6 +620,7 @@ int main(int argc, char **argv)
     SM_TEST(the_first_bad_file_ends_the_import);
     SM_TEST(samples_with_bad_files_are_left_out);
     SM_TEST(without_bad_files_all_stay);
-    SM_TEST(no_good_sample_is_an_error);
+    SM_TEST(more_than_half_are_not_left_out);
+    SM_TEST(a_size_that_is_missing_leaves_nothing);
     return sm_test_end();
 }

@@ -260,10 +260,23 @@ static void targets_that_do_not_fit_are_refused(void)
     refuses_target("[task.x]\nkind = depth\ntarget = snow\n", "'snow', which no dataset file has");
     refuses_target("[task.x]\nkind = regression\n",
                    "has one of its name that fits; expected [task.x] target = one of: ");
+    refuses_target("[task.x]\nkind = classification\n", "target = one of: weather (an array"); /* those that fit */
     refuses_target("[task.x]\nkind = depth\ntarget = semantic\n", "of type 'class'");
     refuses_target("[task.x]\nkind = depth\ntarget = flow\n", "2 values");
     refuses_target("[task.x]\nkind = depth\ntarget = flow\n", "1 value a pixel, scaling width, or type 'real'");
     refuses_target("[task.x]\nkind = semantic\ntarget = weather\n", "a sample");
+}
+
+static void a_kind_that_no_target_fits_is_told_what_would(void)
+{
+    sm_config *config = config_of("[task.x]\nkind = classification\n");
+    sm_task *task = NULL;
+    CU_ASSERT_EQUAL(sm_task_new(config, "x", targets, 1, &task), SM_ERR_INPUT);
+    SM_TEST_MESSAGE("has one of its name that fits, nor any other of type 'class', 1 value a sample");
+    SM_TEST_MESSAGE("there are: ");
+    SM_TEST_MESSAGE(targets[0]->name);
+    CU_ASSERT(strstr(sm_error_message(), "one of: ") == NULL);
+    sm_config_free(config);
 }
 
 /* \return what a task of a kind learns that names no target; of those given, all but `missing` */
@@ -423,6 +436,7 @@ int main(int argc, char **argv)
     SM_TEST(the_target_decides_which_row_a_task_is);
     SM_TEST(uncertainties_of_pixels_add_an_output);
     SM_TEST(targets_that_do_not_fit_are_refused);
+    SM_TEST(a_kind_that_no_target_fits_is_told_what_would);
     SM_TEST(a_task_without_a_target_learns_its_kinds_or_its_own);
     SM_TEST(names_that_do_not_fit_are_refused);
     SM_TEST(choices_are_the_rows_of_the_tables);

@@ -149,7 +149,9 @@ static sm_status import_dataset(command_context *context, int argc, char **argv)
         {"mean-std", ARGUMENT_FLAG, &options.measures, NULL,
          "write the mean and deviation of the images of train, which training normalises by, instead of ImageNet's"},
         {"skip-bad", ARGUMENT_FLAG, &options.skip_bad, NULL,
-         "name every bad file and leave its sample out; without it the first one ends the import"},
+         "name every bad file and leave its sample out, half of the samples at most and of no split all; without it "
+         "the "
+         "first one ends the import"},
     };
     for (int f = 0; importer->flags[f].name; f++) {
         const sm_import_flag *flag = &importer->flags[f];

@@ -238,6 +238,29 @@ static char *normals_not_unit(const split_statistics *split, const target_statis
                : NULL;
 }
 
+/* Disparities in pixels and depths in metres keep their units: tasks, metrics and the camera know them. */
+static int has_fixed_unit(const sm_target *target)
+{
+    return sm_standard_target(target->name) || target->scaling == SM_SCALING_WIDTH ||
+           (target->scope == SM_SCOPE_PIXEL && strcmp(target->unit, "m") == 0);
+}
+
+/* Log-variances begin at that of 1. Of what is trained on. */
+static char *far_from_one(const split_statistics *split, const target_statistics *s)
+{
+    const double few = 0.1, many = 10;
+    double deviation = deviation_of_target(s); /* not of a constant, whose rounding this may be */
+    if (strcmp(split->name, "train") != 0 || s->target->type != SM_TARGET_REAL || has_fixed_unit(s->target) ||
+        s->valid < 2 || s->least == s->most || (deviation >= few && deviation <= many)) {
+        return NULL;
+    }
+    return sm_format("/%s/%s: standard deviation %.3g%s%s; a log-variance begins at that of 1 and takes long to get "
+                     "there: the key scale of its description times %.1g brings the values near 1, or its task begins "
+                     "at log_variance = %.1f",
+                     split->name, s->target->name, deviation, *s->target->unit ? " " : "", s->target->unit,
+                     1 / deviation, 2 * log(deviation));
+}
+
 /* ---- 8-bit numbers read with the scale of 16-bit ones: 255 millimetres, 255/256 of a pixel ------------------------------ */
 
 /* The greatest value that they can have; 0: none is known. */
@@ -304,9 +327,9 @@ static char *scale_of_16_bits(const split_statistics *split, const target_statis
                     : NULL;
 }
 
-static const finding findings[] = {nothing_valid,   hardly_valid,       one_class,        things_without_instances,
-                                   constant,        zeros_of_disparity, metres_too_large, normals_not_unit,
-                                   scale_of_16_bits};
+static const finding findings[] = {nothing_valid,    hardly_valid,       one_class,        things_without_instances,
+                                   constant,         zeros_of_disparity, metres_too_large, normals_not_unit,
+                                   scale_of_16_bits, far_from_one};
 
 /* Classes that another split has and the first, which is trained on, has not. */
 static void check_untrained(warning_list *list, const split_statistics *split, const split_statistics *first)

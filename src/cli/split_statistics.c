@@ -29,6 +29,17 @@ double mean_of_target(const target_statistics *s)
     return s->sum / ((double)s->valid * s->target->components);
 }
 
+double deviation_of_target(const target_statistics *s)
+{
+    int components = s->target->components;
+    double variances = 0;
+    for (int c = 0; c < components; c++) {
+        double mean = s->sums[c] / (double)s->valid;
+        variances += fmax(s->squares[c] / (double)s->valid - mean * mean, 0);
+    }
+    return sqrt(variances / components);
+}
+
 /* ---- one sample -------------------------------------------------------------------------------------------------- */
 
 static void count_classes(const uint8_t *ids, const uint16_t *instances, size_t items, target_statistics *s)
@@ -99,6 +110,8 @@ static void count_reals(const float *values, size_t items, target_statistics *s)
         }
         for (int c = 0; c < components; c++) {
             s->sum += values[c];
+            s->sums[c] += values[c];
+            s->squares[c] += (double)values[c] * values[c];
             s->least = fmin(s->least, values[c]);
             s->most = fmax(s->most, values[c]);
         }
@@ -261,6 +274,8 @@ static void join_targets(counter *c)
         sm_comm_sum_int64(c->comm, s->of_class, SM_CLASS_IGNORED + 1);
         sm_comm_sum_int64(c->comm, s->with_instance, SM_CLASS_IGNORED + 1);
         sm_comm_sum_double(c->comm, &s->sum, 1);
+        sm_comm_sum_double(c->comm, s->sums, SM_COMPONENTS_MAX);
+        sm_comm_sum_double(c->comm, s->squares, SM_COMPONENTS_MAX);
         sm_comm_max_double(c->comm, ends, 2);
         s->least = -ends[0];
         s->most = ends[1];

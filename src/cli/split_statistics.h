@@ -16,6 +16,7 @@ typedef struct target_statistics {
     int64_t zeros;                               /**< valid items of which all components are 0 */
     int64_t lengths_not_one;                     /**< valid items whose length is not 1 +- 0.01 */
     double sum, least, most;                     /**< of all components of valid items */
+    double sums[SM_COMPONENTS_MAX], squares[SM_COMPONENTS_MAX]; /**< of each component of valid items, real values */
     double *greatest; /**< of maps of one real value: of each sample, 0 where nothing is valid; NULL of other targets */
     int64_t *levels;  /**< likewise: different values, at most LEVELS_MAX */
 } target_statistics;
@@ -57,5 +58,8 @@ double fraction_of(int64_t part, int64_t whole);
 
 /** \return the mean of a target's real values; NaN where nothing is valid. */
 double mean_of_target(const target_statistics *statistics);
+
+/** \return the standard deviation of a target's real values, each component from its own mean; NaN where nothing is valid. */
+double deviation_of_target(const target_statistics *statistics);
 
 #endif

@@ -54,23 +54,45 @@ static void share_bad(sm_writing *w)
     w->bad_count = total;
 }
 
+/* Single bad files are left out. Where most samples are bad, or all of a split, it is the first file, by which others are
+ * judged, an option or the description that does not fit. Of the bad samples in their order in the file. */
+static sm_status check_share(sm_writing *w)
+{
+    static const char advice[] = "--skip-bad leaves out half of the samples at most, and of no split all";
+    int64_t samples = sm_dataset_spec_samples(w->spec, w->spec->split_count), of_split = 0;
+    w->is_refused = 1;
+    if (2 * (int64_t)w->bad_count > samples) {
+        return sm_fail(SM_ERR_INPUT, "%s: %zu of %lld samples have bad files, the first: %s; %s", w->path, w->bad_count,
+                       (long long)samples, w->bad[0].why, advice);
+    }
+    for (size_t b = 0; b < w->bad_count; b++) {
+        const sm_dataset_split_spec *split = &w->spec->splits[w->bad[b].split];
+        of_split = b > 0 && w->bad[b].split == w->bad[b - 1].split ? of_split + 1 : 1;
+        if (of_split == split->count) {
+            return sm_fail(SM_ERR_INPUT, "%s: every sample of '%s' has bad files, the first: %s; %s", w->path,
+                           split->name, w->bad[b + 1 - (size_t)of_split].why, advice);
+        }
+    }
+    w->is_refused = 0;
+    return SM_OK;
+}
+
 /* The file without the bad samples. */
 typedef struct packing {
     sm_dataset_spec spec;
     sm_dataset_split_spec *splits;
-    int *split_of;   /* of each split, the one in the unfinished file */
     int64_t **from;  /* of each split and sample, the index there */
     char **left_out; /* of each bad sample "split/name: why" */
     sm_dataset_writer *source, *writer;
 } packing;
 
-static void pack_split(const sm_writing *w, int split, size_t *bad, packing *p)
+static void pack_split(const sm_writing *w, int s, size_t *bad, packing *p)
 {
-    const sm_dataset_split_spec *whole = &w->spec->splits[split];
+    const sm_dataset_split_spec *whole = &w->spec->splits[s];
     const char **names = sm_alloc((size_t)whole->count * sizeof *names);
     int64_t *from = sm_alloc((size_t)whole->count * sizeof *from), kept = 0;
     for (int64_t i = 0; i < whole->count; i++) {
-        if (*bad < w->bad_count && w->bad[*bad].split == split && w->bad[*bad].index == i) {
+        if (*bad < w->bad_count && w->bad[*bad].split == s && w->bad[*bad].index == i) {
             p->left_out[*bad] = sm_format("%s/%s: %s", whole->name, whole->names[i], w->bad[*bad].why);
             ++*bad;
         } else {
@@ -78,17 +100,8 @@ static void pack_split(const sm_writing *w, int split, size_t *bad, packing *p)
             from[kept++] = i;
         }
     }
-    int s = p->spec.split_count;
     p->splits[s] = (sm_dataset_split_spec){whole->name, kept, names};
     p->from[s] = from;
-    p->split_of[s] = split;
-    if (kept > 0) {
-        p->spec.split_count++;
-    } else {
-        sm_log_info("%s: every sample of '%s' is left out, and so is the split", w->path, whole->name);
-        sm_free(names);
-        sm_free(from);
-    }
 }
 
 static void make_packing(const sm_writing *w, packing *p)
@@ -96,10 +109,8 @@ static void make_packing(const sm_writing *w, packing *p)
     size_t splits = (size_t)w->spec->split_count, bad = 0;
     *p = (packing){.spec = *w->spec, .source = w->writer};
     p->splits = sm_alloc_zeroed(splits * sizeof *p->splits);
-    p->split_of = sm_alloc_zeroed(splits * sizeof *p->split_of);
     p->from = sm_alloc_zeroed(splits * sizeof *p->from);
     p->left_out = sm_alloc_zeroed(w->bad_count * sizeof *p->left_out);
-    p->spec.split_count = 0;
     for (int s = 0; s < w->spec->split_count; s++) {
         pack_split(w, s, &bad, p);
     }
@@ -119,7 +130,6 @@ static void clear_packing(const sm_writing *w, packing *p)
         sm_free(p->left_out[b]);
     }
     sm_free(p->splits);
-    sm_free(p->split_of);
     sm_free(p->from);
     sm_free(p->left_out);
 }
@@ -127,17 +137,13 @@ static void clear_packing(const sm_writing *w, packing *p)
 static sm_status copy_sample(void *user, int split, int64_t index)
 {
     packing *p = user;
-    return sm_dataset_writer_copy(p->source, p->split_of[split], p->from[split][index], p->writer, split, index);
+    return sm_dataset_writer_copy(p->source, split, p->from[split][index], p->writer, split, index);
 }
 
 static sm_status write_packed(sm_writing *w, packing *p)
 {
     sm_status status = SM_OK, closed;
     sm_writing_pass copying = {.what = " copied", .one = copy_sample, .user = p};
-    if (p->spec.split_count == 0) {
-        assert(w->bad_count > 0 && w->bad);
-        return sm_fail(SM_ERR_INPUT, "%s: no sample is good, the first: %s", w->path, w->bad[0].why);
-    }
     SM_TRY(sm_comm_agree(w->comm, w->is_root ? sm_dataset_writer_create(w->packed_path, &p->spec, &p->writer) : SM_OK));
     SM_TRY(sm_comm_agree(w->comm, w->is_root ? SM_OK : sm_dataset_writer_attach(w->packed_path, &p->spec, &p->writer)));
     SM_TRY(sm_writing_pass_all(w, &copying, &p->spec));
@@ -151,12 +157,10 @@ char *sm_writing_packed_partial(const sm_writing *w)
     return sm_format("%s.partial", w->packed_path);
 }
 
-/* A packed file left by a kill is no more than a copy. */
-sm_status sm_writing_pack(sm_writing *w)
+static sm_status pack(sm_writing *w)
 {
     packing p;
     char *partial = sm_writing_packed_partial(w);
-    share_bad(w);
     make_packing(w, &p);
     sm_status status = sm_comm_agree(
         w->comm,
@@ -177,4 +181,12 @@ sm_status sm_writing_pack(sm_writing *w)
     clear_packing(w, &p);
     sm_free(partial);
     return status;
+}
+
+/* A packed file left by a kill is no more than a copy. */
+sm_status sm_writing_pack(sm_writing *w)
+{
+    share_bad(w);
+    sm_status status = check_share(w);
+    return status == SM_OK ? pack(w) : status;
 }

@@ -80,17 +80,24 @@ static void discard(const sm_writing *w)
     }
 }
 
-/* After a failure: what is worth going on with stays. What the same command needs to get further is said: options that
- * mend it, a size or a scale, would make other samples of all files. */
+/* Options that mend a failure, a size or a scale, make other samples of all files. */
+static int begins_anew(const sm_writing *w, sm_status why)
+{
+    const sm_dataset_job *job = w->job;
+    return w->is_refused || (why != SM_PREEMPTED && job->begins_anew && job->begins_anew(job->user));
+}
+
+/* After a failure: what is worth going on with stays. What the same command needs to get further is said. */
 static void leave(const sm_writing *w, sm_status why)
 {
-    int64_t there = w->there;
+    int64_t there = w->there, is_vain = begins_anew(w, why);
+    sm_comm_max_int64(w->comm, &is_vain, 1);
     sm_comm_sum_int64(w->comm, &there, 1); /* and nobody writes any more */
     if (!w->is_root) {
         return;
     }
     int64_t records = w->job->origin ? sm_writing_count_records(w) : 0;
-    if (!w->job->origin || (records == 0 && there == 0)) {
+    if (!w->job->origin || is_vain || (records == 0 && there == 0)) {
         discard(w);
         return;
     }
@@ -100,7 +107,7 @@ static void leave(const sm_writing *w, sm_status why)
                                            : " once that is mended, or, without bad samples, with --skip-bad";
     sm_log_info("%s: keeps %lld of %lld %s; the same command goes on with them%s%s", w->partial, (long long)records,
                 (long long)samples, sm_plural(samples, "sample", "samples"), once,
-                why == SM_PREEMPTED ? "" : "; other options or another list of files begin anew");
+                why == SM_PREEMPTED ? "" : "; other options, another description or another list of files begin anew");
 }
 
 static sm_status publish(const sm_writing *w)

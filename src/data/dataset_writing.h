@@ -28,6 +28,7 @@ typedef struct sm_writing {
     int64_t there; /* samples of this rank that are in the unfinished file */
     sm_bad_sample *bad;
     size_t bad_count, bad_room;
+    int is_refused; /* so many are bad that files and options hardly fit: nothing is to be gone on with */
 } sm_writing;
 
 /* Samples of the first `splits` splits. */

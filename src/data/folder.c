@@ -9,6 +9,7 @@
 #include <sigmatic/io/file.h>
 
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +79,9 @@ static sm_status split_samples(const folder_description *d, folder_samples *samp
         return SM_OK;
     }
     if (are_asked_for) {
+        sm_log_info("%s: --split gives train %.4g, val %.4g and test %.4g of %zu %s", d->root, d->fractions[0],
+                    d->fractions[1], d->fractions[2], samples->count,
+                    sm_plural((int64_t)samples->count, "sample", "samples"));
         return draw_splits(d, samples);
     }
     sm_log_info("%s: no splits: all %zu %s train; --split 0.8,0.2 makes train and val", d->root, samples->count,
@@ -135,6 +139,22 @@ static sm_status check_unique(const folder_description *d, const folder_samples 
     return status;
 }
 
+/* A message begins with the row that named the file. */
+static sm_status name_row(const char *row, sm_status status)
+{
+    char *message = sm_strdup(sm_error_message());
+    status = sm_fail(status, "%s: %s", row, message);
+    sm_free(message);
+    return status;
+}
+
+/* Before any work: if paths begin at another folder, the files of the first row are not there. */
+static sm_status check_first_row(const folder_description *d, const folder_sample *first)
+{
+    sm_status status = folder_check_files(d, (const char *const *)first->sources);
+    return status == SM_OK ? SM_OK : name_row(first->sources[d->row_kind], status);
+}
+
 static sm_status list_samples(const char *root, sm_import_list *list)
 {
     sm_status status = SM_OK;
@@ -145,6 +165,9 @@ static sm_status list_samples(const char *root, sm_import_list *list)
     SM_TRY(folder_find_samples(d, &samples));
     SM_TRY(split_samples(d, &samples));
     SM_TRY(check_unique(d, &samples));
+    if (d->has_manifest && !sm_import_list_options(list)->skip_bad) {
+        SM_TRY(check_first_row(d, &samples.samples[0]));
+    }
     int count = list_splits(d, &samples, splits);
     for (int s = 0; s < count; s++) {
         for (size_t i = 0; i < samples.count; i++) {
@@ -192,17 +215,16 @@ done:
     return status;
 }
 
-/* A message begins with the row that named the file. */
+/* A file that is not there is told of with the key that may say where it is. */
 static sm_status read_sample(sm_import *import, const char *const *paths, sm_sample *sample)
 {
     const folder_description *d = import->importer->user;
     sm_status status = read_parts(import, d, paths, sample);
-    if (status != SM_OK && d->row_kind >= 0 && paths[d->row_kind]) {
-        char *message = sm_strdup(sm_error_message());
-        status = sm_fail(status, "%s: %s", paths[d->row_kind], message);
-        sm_free(message);
+    if (status == SM_ERR_IO && d->has_manifest) {
+        sm_status missing = folder_check_files(d, paths);
+        status = missing == SM_OK ? status : missing;
     }
-    return status;
+    return status != SM_OK && d->row_kind >= 0 && paths[d->row_kind] ? name_row(paths[d->row_kind], status) : status;
 }
 
 /* ---- the importer ------------------------------------------------------------------------------------------------- */
@@ -217,7 +239,28 @@ static void free_importer(sm_importer *importer)
     sm_free(importer);
 }
 
-/* "0.8,0.2", "8,1,1": shares of train, val and test. */
+/* What shares leave is the next split's: of 0.8 val has 0.2. */
+static sm_status share_rest(const char *text, double total, int count, double fractions[FOLDER_SPLITS])
+{
+    const double rounding = 0.002; /* of 0.333,0.333,0.333 */
+    if (total > 1 + rounding) {
+        return sm_fail(SM_ERR_USAGE,
+                       "data folder: --split '%s': the shares add up to %g, expected 1 at most, as 0.8,0.1,0.1", text,
+                       total);
+    }
+    if (total >= 1 - rounding) {
+        return SM_OK;
+    }
+    if (count == FOLDER_SPLITS) {
+        return sm_fail(SM_ERR_USAGE,
+                       "data folder: --split '%s': the shares of train, val and test add up to %g, expected 1", text,
+                       total);
+    }
+    fractions[count] = 1 - total;
+    return SM_OK;
+}
+
+/* "0.8,0.1,0.1": shares of train, val and test. */
 static sm_status read_fractions(const char *text, double fractions[FOLDER_SPLITS])
 {
     const char *at = text;
@@ -230,8 +273,8 @@ static sm_status read_fractions(const char *text, double fractions[FOLDER_SPLITS
             break;
         }
         count++;
-        if (*end == '\0' && fractions[0] > 0 && total < 1e9) {
-            return SM_OK;
+        if (*end == '\0' && fractions[0] > 0 && isfinite(total)) {
+            return share_rest(text, total, count, fractions);
         }
     }
     return sm_fail(SM_ERR_USAGE,
@@ -337,7 +380,9 @@ done:
 static const sm_import_flag options[] = {
     [DESCRIBE] = {"describe", "what the columns of a manifest or the folders are (INI); --help-describe lists the keys",
                   "FILE"},
-    [SPLIT] = {"split", "shares of train, val and test of samples without splits, drawn by their names: 0.8,0.1,0.1",
+    [SPLIT] = {"split",
+               "shares of train, val and test of samples without splits, drawn by their names: 0.8,0.1,0.1; what they "
+               "leave of 1 is the next one's: 0.8 is 0.8,0.2",
                "SHARES"},
     [SEED] = {"seed", "of that draw (1)", "N"},
     {0},

@@ -50,7 +50,8 @@ struct folder_target {
     uint8_t (*palette)[3], *thing;
     folder_ids ids, colours;
     int ignores_unlisted;
-    const char *folder, *suffix;
+    const char *folder; /**< as that of images; "": a manifest's paths stand as they are */
+    const char *suffix;
     const char *const *columns; /**< of the manifest, one, or one a component */
     size_t column_count;
     double scale, offset;
@@ -77,7 +78,9 @@ typedef struct folder_description {
     const char *describe; /**< the INI; NULL: none, only images are taken */
     const char *root;     /**< the folder, or the manifest */
     int has_manifest;
-    const char *image_column, *split_column, *image_folder, *image_suffix;
+    const char *image_column, *split_column, *image_suffix;
+    const char *image_folder;  /**< of a manifest in front of the column's paths, else below the root */
+    int has_image_folder;      /**< the description names it */
     const char *const *splits; /**< names beside train, val and test */
     size_t split_count;
     folder_target *targets;
@@ -148,6 +151,18 @@ static inline sm_status folder_find_samples(const folder_description *descriptio
     return description->has_manifest ? folder_find_in_manifest(description, samples)
                                      : folder_find_in_folders(description, samples);
 }
+
+/** \return the folders in the root, for a message: "a/, b/"; freed by the caller. */
+char *folder_list_folders(const char *root);
+
+/** Fails with SM_ERR_CONFIG that names key, folder and the nearest one that is there. Without a manifest; rank 0.
+ * \param target  whose folder is not there; NULL: that of the images */
+sm_status folder_fail_missing(const folder_description *description, const folder_target *target);
+
+/** With a manifest: whether the files of a row are there.
+ * \param sources  of each kind; NULL or "": none
+ * \return SM_ERR_IO naming the first that is not, and the key that says in which folder it is */
+sm_status folder_check_files(const folder_description *description, const char *const *sources);
 
 /** Files below a folder and in its subfolders, by their path in it without extension.
  * Hidden ones, and those of other extensions, are left out. */

@@ -20,8 +20,9 @@ static const sm_key keys[] = {
      "of the manifest: train (or training), val (validation, valid), test (testing); may be missing"},
     {image, "splits", SM_KEY_TEXTS, "", 0, 0, NULL, NULL,
      "other names that this column and folders of splits may have, kept as they are: extra, test-night"},
-    {image, "folder", SM_KEY_TEXT, "images", 0, 0, NULL, NULL,
-     "below ROOT, without a manifest; {split} stands for train, val and test"},
+    {image, "folder", SM_KEY_TEXT, "", 0, 0, NULL, NULL,
+     "below ROOT; {split} stands for train, val and test; empty: images. With a manifest: in front of the column's "
+     "paths, empty: nothing"},
     {image, "suffix", SM_KEY_TEXT, "", 0, 0, NULL, NULL, "end of the names before the extension that others lack"},
     {target, "kind", SM_KEY_CHOICE, NULL, 0, 0, KINDS, NULL,
      "of pixels: *_map; of the image: class, value (one or several numbers), labels (any of the classes)"},
@@ -353,6 +354,14 @@ static sm_status check_standard(const folder_description *d, const folder_target
     return SM_OK;
 }
 
+/* The splits of a manifest are a column's. */
+static sm_status check_folder(const folder_description *d, const char *section, const char *folder)
+{
+    return d->has_manifest && strstr(folder, "{split}")
+               ? sm_config_fail(d->config, section, "folder", "{split} is for folders without a manifest")
+               : SM_OK;
+}
+
 static sm_status describe_target(const folder_description *d, const char *section, folder_target *t)
 {
     sm_status status = SM_OK;
@@ -360,7 +369,8 @@ static sm_status describe_target(const folder_description *d, const char *sectio
     t->name = sm_config_instance(section);
     t->kind = &folder_kinds[sm_config_choice(d->config, section, "kind")];
     t->folder = sm_config_text_of(d->config, section, "folder");
-    t->folder = *t->folder ? t->folder : t->name;
+    t->folder = *t->folder || d->has_manifest ? t->folder : t->name;
+    SM_TRY(check_folder(d, section, t->folder));
     t->suffix = sm_config_text_of(d->config, section, "suffix");
     t->scale = sm_config_real(d->config, section, "scale");
     t->offset = sm_config_real(d->config, section, "offset");
@@ -441,7 +451,10 @@ sm_status folder_describe(folder_description *d)
     d->image_column = sm_config_text_of(d->config, image, "column");
     d->split_column = sm_config_text_of(d->config, image, "split_column");
     d->image_folder = sm_config_text_of(d->config, image, "folder");
+    d->has_image_folder = *d->image_folder != '\0';
+    d->image_folder = d->has_image_folder || d->has_manifest ? d->image_folder : "images";
     d->image_suffix = sm_config_text_of(d->config, image, "suffix");
+    SM_TRY(check_folder(d, image, d->image_folder));
     SM_TRY(folder_describe_splits(d));
     d->targets = sm_alloc_zeroed((count > 0 ? count : 1) * sizeof *d->targets);
     for (size_t t = 0; t < count; t++) {

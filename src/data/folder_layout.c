@@ -200,26 +200,13 @@ static sm_status find_deep(const folder_description *d, const char *folder, cons
 
 static sm_status fail_no_images(const folder_description *d)
 {
-    char **names = NULL, *folders = sm_strdup("");
-    size_t count = 0;
-    if (sm_import_folder(d->root, &names, &count) != SM_OK) {
-        count = 0;
-    }
-    for (size_t i = 0; i < count && strlen(folders) < 512; i++) {
-        char *path = sm_format("%s/%s", d->root, names[i]);
-        char *longer = sm_format("%s%s%s/", folders, *folders ? ", " : "", names[i]);
-        int is_folder = sm_folder_exists(path);
-        sm_free(path);
-        sm_free(is_folder ? folders : longer);
-        folders = is_folder ? longer : folders;
-    }
+    char *folders = folder_list_folders(d->root);
     sm_status status =
         sm_fail(SM_ERR_INPUT,
                 "%s: no images (.png, .jpg, .jpeg); looked in %s/, %s/<split>/, <split>/%s/ with train, "
                 "val and test as <split>, and in the folder itself, which holds %s; a manifest (CSV), or "
                 "the key folder of [image], says where they are",
-                d->root, d->image_folder, d->image_folder, d->image_folder, *folders ? folders : "no folders");
-    sm_free(names);
+                d->root, d->image_folder, d->image_folder, d->image_folder, folders);
     sm_free(folders);
     return status;
 }
@@ -262,12 +249,45 @@ static sm_status fail_folders(const folder_description *d)
     return status;
 }
 
+/* Of any split, or of none. */
+static int is_there(const folder_description *d, const char *folder)
+{
+    folder_split split = {0};
+    for (size_t s = 0; s == 0 || split.word; s++) {
+        split = folder_split_at(d, s);
+        char *path = find_folder(d->root, folder, split.word);
+        int found = *path != '\0';
+        sm_free(path);
+        if (found) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Whether the target's folder is missing; of a class the folders of the images are as good. */
+static int is_missing(const folder_description *d, int t, const folder_samples *samples)
+{
+    for (size_t i = 0; i < samples->count && d->targets[t].target.scope == SM_SCOPE_SAMPLE; i++) {
+        if (*samples->samples[i].sources[1 + t] != '\0') {
+            return 0;
+        }
+    }
+    return !is_there(d, d->targets[t].folder);
+}
+
 sm_status folder_find_in_folders(const folder_description *d, folder_samples *samples)
 {
     sm_status status = SM_OK;
     SM_TRY(find_splits(d, find_split, samples));
+    if (samples->count == 0 && d->has_image_folder && !is_there(d, d->image_folder)) {
+        SM_TRY(folder_fail_missing(d, NULL));
+    }
     SM_TRY(samples->count == 0 ? find_splits(d, find_bare, samples) : SM_OK);
     SM_TRY(samples->count == 0 ? fail_folders(d) : SM_OK);
+    for (int t = 0; t < d->target_count; t++) {
+        SM_TRY(is_missing(d, t, samples) ? folder_fail_missing(d, &d->targets[t]) : SM_OK);
+    }
 done:
     return status;
 }

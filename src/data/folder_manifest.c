@@ -2,6 +2,7 @@
 #include "data/folder.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/io/file.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,10 +20,14 @@ typedef struct manifest {
     size_t *columns;          /* of each target, one after the other */
 } manifest;
 
-/* Images, and values that are paths, are found from the manifest's folder. */
-static char *resolved(const manifest *m, const char *path)
+/* Images, and values that are paths, are found from the manifest's folder, or from one below it.
+ * \param folder  the key `folder` */
+static char *resolved(const manifest *m, const char *folder, const char *path)
 {
-    return sm_format("%s%s", *path == '/' ? "" : m->folder, path);
+    size_t length = strlen(folder);
+    int is_whole = *path == '/', needs_slash = length > 0 && folder[length - 1] != '/';
+    return is_whole ? sm_strdup(path)
+                    : sm_format("%s%s%s%s", *folder == '/' ? "" : m->folder, folder, needs_slash ? "/" : "", path);
 }
 
 static int is_path(const folder_target *t, const char *cell)
@@ -54,7 +59,7 @@ static char *source_of(const manifest *m, const folder_target *t, size_t row, co
         return join_cells(m, t, row, columns);
     }
     const char *cell = sm_csv_cell(&m->table, row, columns[0]);
-    return *cell && is_path(t, cell) ? resolved(m, cell) : sm_strdup(cell);
+    return *cell && is_path(t, cell) ? resolved(m, t->folder, cell) : sm_strdup(cell);
 }
 
 /* A number for all, or that of this row. */
@@ -100,7 +105,7 @@ static sm_status add_row(const manifest *m, size_t row, folder_samples *samples)
     }
     char **sources = sm_alloc_zeroed((size_t)d->kind_count * sizeof *sources);
     const size_t *columns = m->columns;
-    sources[0] = resolved(m, image);
+    sources[0] = resolved(m, d->image_folder, image);
     for (int t = 0; t < d->target_count; t++) {
         sources[1 + t] = source_of(m, &d->targets[t], row, columns);
         columns += d->targets[t].column_count;
@@ -162,6 +167,22 @@ static sm_status find_columns(manifest *m)
     SM_TRY(find_camera_column(m, d->camera.fx_pixels, &m->fx));
 done:
     return status;
+}
+
+sm_status folder_check_files(const folder_description *d, const char *const *sources)
+{
+    for (int k = 0; k <= d->target_count; k++) {
+        const folder_target *t = k > 0 ? &d->targets[k - 1] : NULL;
+        const char *source = sources[k];
+        int has_file = source && *source && (!t || (t->column_count == 1 && is_path(t, source)));
+        if (has_file && !sm_file_exists(source)) {
+            return sm_fail(SM_ERR_IO,
+                           "%s: no such file; the key folder of [%s] says in which folder, from that of the manifest "
+                           "on, the paths of column '%s' are",
+                           source, t ? t->section : "image", t ? t->columns[0] : d->image_column);
+        }
+    }
+    return SM_OK;
 }
 
 sm_status folder_find_in_manifest(const folder_description *d, folder_samples *samples)

@@ -275,10 +275,11 @@ static float value_of(const folder_target *t, double scale, float stored)
 }
 
 /* Of whole numbers nobody can tell whether 1000 is a metre or a kilometre. */
-static sm_status find_scale(const folder_target *t, const char *path, int bits, double *scale)
+static sm_status find_scale(sm_import *import, const folder_target *t, const char *path, int bits, double *scale)
 {
     *scale = t->scale != 0 ? t->scale : 1;
     if (t->scale == 0 && bits > 0 && t->kind->zero_is_invalid) {
+        import->begins_anew = 1;
         return sm_fail(SM_ERR_INPUT, "%s: whole numbers; [%s] needs scale, the %s of one step: 0.001 if they are %s",
                        path, t->section, strcmp(t->target.unit, "m") == 0 ? "metres" : "pixels",
                        strcmp(t->target.unit, "m") == 0 ? "millimetres" : "thousandths");
@@ -304,7 +305,7 @@ static sm_status read_real_map(sm_import *import, int kind, const folder_target 
     double scale;
     size_t d = (size_t)t->target.components, count = stored_pixels(import) * d;
     SM_TRY(read_reals(import, path, t->target.components, &values, &stored));
-    SM_TRY(find_scale(t, path, stored.bits, &scale));
+    SM_TRY(find_scale(import, t, path, stored.bits, &scale));
     SM_TRY(folder_check_storage(import, kind, t, path, stored.bits));
     for (size_t i = 0; i < count; i++) {
         values[i] = value_of(t, scale, values[i]);

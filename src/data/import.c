@@ -381,8 +381,14 @@ static sm_status produce(void *user, int split, int64_t index, sm_sample *sample
         paths[k] = is_there ? path : NULL;
     }
     sm_status status = read_sample(import, paths, sample);
+    if (status != SM_OK && import->options->skip_bad) {
+        status = name_all_bad(import, paths, status);
+    }
+    if (import->options->skip_bad) {
+        import->begins_anew = 0; /* a bad sample is left out; the others stay as they are */
+    }
     if (status != SM_OK) {
-        return import->options->skip_bad ? name_all_bad(import, paths, status) : status;
+        return status;
     }
     sample->input = import->image;
     for (int t = 0; t < import->described_count; t++) {
@@ -414,6 +420,11 @@ static uint64_t stamp_of(void *user, int split, int64_t index)
         stamp = sm_file_stamp(stamp, path_of(import->list, place_of(import->list, split, index), k, &is_there));
     }
     return stamp;
+}
+
+static int begins_anew(void *user)
+{
+    return ((const sm_import *)user)->begins_anew;
 }
 
 /* What a file is made of, but for the contents of the samples' files. */
@@ -538,6 +549,7 @@ static sm_status write_dataset(sm_comm *comm, sm_import *import)
                           .user = import,
                           .origin = origin,
                           .stamp = stamp_of,
+                          .begins_anew = begins_anew,
                           .skip_bad = import->options->skip_bad,
                           .stop = import->options->stop};
     SM_TRY(sm_dataset_write_job(comm, import->options->output, &spec, &job));

@@ -45,6 +45,7 @@ sm_status sm_import_pixels(sm_import *import, const char *path, const uint8_t *p
     static const double unit[3] = {1, 1, 1};
     const sm_import_options *options = import->options;
     if (options->height == 0 && (height != import->height || width != import->width)) {
+        import->begins_anew = 1;
         return sm_fail(SM_ERR_INPUT,
                        "%s: %d x %d pixels (height x width), the first image has %d x %d: --size HxW brings all to one "
                        "size, --fit says how",

@@ -51,6 +51,8 @@ struct sm_import {
     void *target[SM_IMPORT_KINDS_MAX];        /**< of each kind with a target: its items in memory order; else NULL */
     sm_target target_of[SM_IMPORT_KINDS_MAX]; /**< the descriptions of these */
 
+    int begins_anew; /**< 1: what mends the failure of this sample makes other samples of all files: a size, a scale */
+
     void *cache[SM_IMPORT_KINDS_MAX]; /**< what read() wants to keep from one sample to the next; freed by sm_free() */
 
     const sm_import_list *list;

@@ -172,30 +172,45 @@ static char *list_rows(const char *name)
     return list;
 }
 
+/* \param kind  of the task; NULL: all targets
+ * \return the names of those that fit it, "" without any; freed with sm_free() */
+static char *list_targets(const char *kind, const sm_target *const *targets, int target_count)
+{
+    char *list = sm_strdup("");
+    for (int t = 0; t < target_count; t++) {
+        if (!kind || find_row(kind, targets[t])) {
+            char *longer = sm_format("%s%s%s", list, *list ? ", " : "", targets[t]->name);
+            sm_free(list);
+            list = longer;
+        }
+    }
+    return list;
+}
+
 /* \param standard  of the kind, NULL: none; of a config that names no target */
 static sm_status fail_no_target(const sm_config *config, const char *section, const sm_task *task, const char *standard,
                                 const sm_target *const *targets, int target_count)
 {
+    static const char another[] = "an array of another name is a target if it has an attribute 'type'";
     const char *wanted = sm_config_text_of(config, section, "target");
     const char *kind = sm_config_text_of(config, section, "kind");
-    char *found = sm_strdup(target_count > 0 ? "" : "none");
-    for (int t = 0; t < target_count; t++) {
-        char *longer = sm_format("%s%s%s", found, t > 0 ? ", " : "", targets[t]->name);
-        sm_free(found);
-        found = longer;
-    }
+    char *all = list_targets(NULL, targets, target_count), *fitting = list_targets(kind, targets, target_count);
     char *missing = standard ? sm_format("'%s', nor one of the task's name", standard) : sm_strdup("one of its name");
-    static const char another[] = "an array of another name is a target if it has an attribute 'type'";
+    char *rows = list_rows(kind);
+    char *expected = *fitting ? sm_format("expected [%s] target = one of: %s", section, fitting)
+                              : sm_format("nor any other of %s; there are: %s", rows, *all ? all : "none");
     sm_status status =
         *wanted
             ? sm_fail(SM_ERR_INPUT, "task '%s' learns the target '%s', which no dataset file has; there are: %s (%s)",
-                      task->name, wanted, found, another)
+                      task->name, wanted, *all ? all : "none", another)
             : sm_fail(SM_ERR_INPUT,
-                      "task '%s' of kind %s names no target, and no dataset file has %s that fits; expected [%s] "
-                      "target = one of: %s (%s)",
-                      task->name, kind, missing, section, found, another);
+                      "task '%s' of kind %s names no target, and no dataset file has %s that fits%s%s (%s)", task->name,
+                      kind, missing, *fitting ? "; " : ", ", expected, another);
+    sm_free(all);
+    sm_free(fitting);
     sm_free(missing);
-    sm_free(found);
+    sm_free(rows);
+    sm_free(expected);
     return status;
 }
 

@@ -55,7 +55,11 @@ typedef struct sm_dataset_job {
     /** \return of what a sample's files look like now (sm_file_stamp()): one that has changed is made anew. NULL: none has. */
     uint64_t (*stamp)(void *user, int split, int64_t index);
 
-    int skip_bad;      /**< 1: samples whose produce() is SM_ERR_INPUT or SM_ERR_IO are warned of and left out */
+    /** \return 1: what mends the last failure of produce() is another origin: nothing is left then. NULL: never. */
+    int (*begins_anew)(void *user);
+
+    int skip_bad; /**< 1: samples whose produce() is SM_ERR_INPUT or SM_ERR_IO are warned of and left out: half of them
+                            at most, and of no split all */
     int (*stop)(void); /**< \return 1: this process was asked to stop; NULL: none ever is */
 } sm_dataset_job;
 
@@ -64,7 +68,7 @@ typedef struct sm_dataset_job {
  * interruptions. Collective.
  *
  * \return SM_PREEMPTED: some rank was asked to stop; SM_ERR_USAGE: what is at one of the names is not ours to replace;
- *         SM_ERR_INPUT: no sample is good. The same on every rank; on failure nothing is left at `path` that was not there
+ *         SM_ERR_INPUT: more samples are bad than may be left out. The same on every rank; on failure nothing is left at `path` that was not there
  *         before */
 sm_status sm_dataset_write_job(sm_comm *comm, const char *path, const sm_dataset_spec *spec, const sm_dataset_job *job);
 
