@@ -95,7 +95,7 @@ struct sm_import_options {
     int measures; /**< 1: mean and standard deviation of the file are those of the images of train (the first split if
                        there is none), borders and bad images left out; 0: ImageNet's */
     const char *values[SM_IMPORT_FLAGS_MAX]; /**< of options with a value: the one given, NULL without */
-    int skip_bad;      /**< 1: samples with bad files are warned of, each file by name, and left out: half of all at most,
+    int skip_bad; /**< 1: samples with bad files are warned of, each file by name, and left out: half of all at most,
                             and of no split all */
     int (*stop)(void); /**< \return 1: this process was asked to stop; NULL: none ever is */
 };
