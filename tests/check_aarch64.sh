@@ -11,8 +11,8 @@ mkdir -p "$1" && folder=$(realpath "$1") || exit 1
 root=$folder/root
 triplet=aarch64-linux-gnu
 packages="libc6-dev libopenmpi-dev libhdf5-openmpi-dev libblis-openmp-dev libjansson-dev libcsv-dev libpng-dev libjpeg62-turbo-dev libexif-dev libcunit1-dev"
-# test_h5 starts itself again, which would take qemu in the kernel; resume and train take many minutes
-tests=${TESTS:-base file image npy csv config comm reduction ops conv2d onnx plan network task_config task_loss task_metric task_target weighting optim augmentation dataset loader sampler}
+# test_h5 starts itself again, which would take qemu in the kernel; resume, train and plan_memory take many minutes
+tests=${TESTS:-base file image npy csv config comm reduction ops conv2d onnx plan_ops plan_types plan_fusion plan_gradients plan_passes network task_config task_loss task_metric task_target weighting optim augmentation dataset loader sampler}
 
 for tool in $triplet-gcc qemu-aarch64 apt-get dpkg-deb mpirun; do
     command -v $tool >/dev/null || skip_all aarch64 "no $tool: run jobs/setup.sh cross"

@@ -74,7 +74,7 @@ expect "eval of the folder of its checkpoints" run 0 eval torn/checkpoints --jso
 expect "eval of the folder of its checkpoints: the same" json 'assert result["checkpoint"] == "torn/checkpoints/step-00000004.h5"'
 rm torn/checkpoints/step-00000004.h5
 expect "eval of a run without a whole checkpoint" run 2 eval torn
-expect "eval of a run without a whole checkpoint: says so" count err 'error: torn/checkpoints: none of the 1 checkpoint can be read' 1
+expect "eval of a run without a whole checkpoint: says so" count err 'error: torn/checkpoints: of 1 checkpoint none can be read' 1
 
 # ---- JSON ----
 

@@ -267,7 +267,7 @@ sm_status sm_run_folder_latest(sm_run_folder *folder, char **path)
         }
     }
     if (count > 0 && !*path) {
-        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: none of the %zu %s can be read", folder->checkpoints, count,
+        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: of %zu %s none can be read", folder->checkpoints, count,
                        sm_plural((int64_t)count, "checkpoint", "checkpoints")));
     }
 done:
