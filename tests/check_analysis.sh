@@ -90,7 +90,7 @@ for table in "images_s", "cpu_ms_image":
 }
 expect "bench --data" every_kind_of_augmentation_is_measured
 expect "scaling.png" is_picture "$scratch/scaling.png"
-expect "README's h5py reader" "$python" - "$scratch/run/run.h5" <<'PY'
+expect "include/README.md's h5py reader" "$python" - "$scratch/run/run.h5" <<'PY'
 import sys, h5py
 with h5py.File(sys.argv[1]) as run:
     assert list(run["steps/step"]) == list(range(1, 13)), list(run["steps/step"])

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every file of configs/: the commands that its comments name make a dataset of tiny data, a dry run accepts it, and no key
-# of it is without effect. The reference in configs/README.md is that of the program. check_configs.sh PROGRAM; needs a
-# Python with h5py.
+# of it is without effect. The reference in configs/README.md is that of the program, links between pages lead somewhere.
+# check_configs.sh PROGRAM; needs a Python with h5py.
 set -u
 . "$(dirname "$0")/frame.sh"
 . "$here/streams.sh"
@@ -106,6 +106,16 @@ done
 
 reference() { "$program" train --reference >out && sed '1,/^<!-- make reference/d' configs/README.md | diff - out; }
 expect "configs/README.md has the keys of the program (make reference writes them)" reference
+links() { # those of all pages that lead nowhere
+    local page target
+    for page in "$here"/../README.md "$here"/../*/*.md; do
+        for target in $(grep -o '](\([^)#]*\)' "$page" | cut -c3-); do
+            [[ $target == http* || -e $(dirname "$page")/$target ]] || echo "$page: $target"
+        done
+    done
+}
+expect "links of the pages lead to files" diff <(links) /dev/null
+expect "README.md is short" test "$(wc -l <"$here/../README.md")" -le 200
 expect "one key" run 0 train --help-config optimizer.momentum
 expect "one key: its sentences" holds out '^\[optimizer\] momentum is a number from 0 to 1; by default 0.9.$'
 expect "one section, on ranks once" sh -c "

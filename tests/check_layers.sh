@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks that includes run from the top of the architecture to its bottom (README, architecture), that each library has
+# Checks that includes run from the top of the architecture to its bottom (src/README.md, Architecture), that each library has
 # one user, that file names are unique, and that no files of a folder call each other in a circle. check_layers.sh [ROOT]
 set -u
 . "$(dirname "$0")/report.sh"

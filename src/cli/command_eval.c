@@ -350,7 +350,8 @@ sm_status command_eval(command_context *context, int argc, char **argv)
         {"trivial", ARGUMENT_FLAG, &options.trivial, NULL,
          "compare with the trivial predictor, learnt from the training files of the config"},
         {"no-average", ARGUMENT_FLAG, &options.no_average, NULL, "use the last parameters, not their moving average"},
-        {"json", ARGUMENT_FLAG, &options.json, NULL, "print one JSON object instead of a table (README, Files)"},
+        {"json", ARGUMENT_FLAG, &options.json, NULL,
+         "print one JSON object instead of a table (include/README.md, JSON)"},
         {"set", ARGUMENT_LIST, &options.sets, "SECTION.KEY=VALUE", "override a key of the checkpoint's config"},
         {0},
     };

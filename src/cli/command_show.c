@@ -258,7 +258,7 @@ sm_status command_show(command_context *context, int argc, char **argv)
          "show it again every two seconds, until interrupted or unreadable for a minute"},
         {"as-fixed", ARGUMENT_FLAG, &as_fixed, NULL,
          "print a config that trains with the weights that the run has learned (weighting.method = fixed)"},
-        {"json", ARGUMENT_FLAG, &json, NULL, "print one JSON object instead of tables (README, Files)"},
+        {"json", ARGUMENT_FLAG, &json, NULL, "print one JSON object instead of tables (include/README.md, JSON)"},
         {0},
     };
     SM_TRY(command_arguments(

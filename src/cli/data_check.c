@@ -301,7 +301,7 @@ sm_status data_check(command_context *context, int argc, char **argv)
         {"FILE", ARGUMENT_POSITIONAL, &path, NULL, "dataset file; every sample is read and its checksums verified"},
         {"sheet", ARGUMENT_TEXT, &sheet, "FILE", "the contact sheet (FILE.sheet.png in place of FILE.h5)"},
         {"no-sheet", ARGUMENT_FLAG, &no_sheet, NULL, "make none"},
-        {"json", ARGUMENT_FLAG, &as_json, NULL, "print one JSON object instead of a text (README, Files)"},
+        {"json", ARGUMENT_FLAG, &as_json, NULL, "print one JSON object instead of a text (include/README.md, JSON)"},
         {0}};
     SM_TRY(command_arguments(
         context, "data check",

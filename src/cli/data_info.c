@@ -184,7 +184,7 @@ sm_status data_info(command_context *context, int argc, char **argv)
     const argument table[] = {
         {"FILE", ARGUMENT_POSITIONAL, &path, NULL, "dataset file"},
         {"verify", ARGUMENT_FLAG, &verified, NULL, "read every sample, verify checksums and values; ranks share it"},
-        {"json", ARGUMENT_FLAG, &as_json, NULL, "print one JSON object instead of a text (README, Files)"},
+        {"json", ARGUMENT_FLAG, &as_json, NULL, "print one JSON object instead of a text (include/README.md, JSON)"},
         {0}};
     SM_TRY(command_arguments(
         context, "data info",

@@ -183,7 +183,7 @@ sm_status predict_options_read(command_context *context, int argc, char **argv, 
         {"format", ARGUMENT_TEXT, &o->format_list, "LIST",
          "overlay (default), classes, instances, cityscapes, cityscapes-instances, disparity, metres, millimetres, "
          "npy, "
-         "hdf5, csv, joined by commas: README, Predict"},
+         "hdf5, csv, joined by commas: configs/predict.md"},
         {"mode", ARGUMENT_TEXT, &o->mode, "MODE",
          "scale (default): to as many pixels as training's images had, results back; whole: as large as it is; "
          "windows: "
@@ -208,7 +208,7 @@ sm_status predict_options_read(command_context *context, int argc, char **argv, 
          "dataset that says what the classes are, for checkpoints of earlier versions, which do not"},
         {"no-average", ARGUMENT_FLAG, &o->no_average, NULL, "use the last parameters, not their moving average"},
         {"overwrite", ARGUMENT_FLAG, &o->overwrite, NULL, "replace results that are there"},
-        {"json", ARGUMENT_FLAG, &o->json, NULL, "print one JSON object at the end (README, Files)"},
+        {"json", ARGUMENT_FLAG, &o->json, NULL, "print one JSON object at the end (include/README.md, JSON)"},
         {"set", ARGUMENT_LIST, &o->sets, "SECTION.KEY=VALUE", "override a key of the checkpoints' configs"},
         {0},
     };

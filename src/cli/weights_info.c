@@ -278,7 +278,7 @@ sm_status weights_info(command_context *context, int argc, char **argv)
         {"set", ARGUMENT_LIST, &o.sets, "SECTION.KEY=VALUE", "override a key of CONFIG; may be repeated"},
         {"verify", ARGUMENT_FLAG, &o.verify, NULL,
          "of a checkpoint the checksums of the optimizer's state, too; those of its weights always are"},
-        {"json", ARGUMENT_FLAG, &o.json, NULL, "print one JSON object instead of a table (README, Files)"},
+        {"json", ARGUMENT_FLAG, &o.json, NULL, "print one JSON object instead of a table (include/README.md, JSON)"},
         {0}};
     SM_TRY(command_arguments(
         context, "weights info",

@@ -27,8 +27,7 @@ const sm_task_kind *sm_task_kinds[MOST_KINDS + 1] = {
 static char kind_names[32 * MOST_KINDS] = "semantic|instance|depth|normals|regression|classification|labels";
 
 const sm_key sm_task_keys[] = {
-    {"task.NAME", "kind", SM_KEY_CHOICE, NULL, 0, 0, kind_names, NULL,
-     "what the task predicts (README, What can be learnt)"},
+    {"task.NAME", "kind", SM_KEY_CHOICE, NULL, 0, 0, kind_names, NULL, "what the task predicts (configs/tasks.md)"},
     {"task.NAME", "target", SM_KEY_TEXT, "", 0, 0, NULL, NULL,
      "array of the dataset that it learns; empty = its kind's (semantic, instance, disparity, normal), else the one "
      "called as the task, if it fits; beside a disparity, depth in metres is target = depth"},

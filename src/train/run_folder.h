@@ -1,5 +1,5 @@
 /** \file
- * The folder of a run: its lock, its status, and its checkpoints by step. Layout in the README.
+ * The folder of a run: its lock, its status, and its checkpoints by step. Layout in include/README.md.
  *
  * Ours are `run.h5`, `status`, `.lock` and in `checkpoints/` what step-<digits>.h5 and best.h5 name, ordered by number; whatever else
  * stands there is the user's and stays. By rank 0, none of it collective; failures name the path (SM_ERR_IO, SM_ERR_WRITE). */

@@ -1,5 +1,5 @@
 /** \file
- * Reader of dataset files `*.h5` (format in the README): one split of one or several files as one list of samples.
+ * Reader of dataset files `*.h5` (format in include/README.md): one split of one or several files as one list of samples.
  *
  * Not collective: every process opens for itself. Samples are read by any thread: with pread where their bytes lie in the file as they are in memory (contiguous, uncompressed arrays), so that the ranks of a node share the system's cache of them;
  * by HDF5, one thread of a process at a time, where they are in chunks, compressed or of the other byte order. */

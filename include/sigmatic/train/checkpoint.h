@@ -1,5 +1,5 @@
 /** \file
- * Checkpoints: parameters, running statistics, log-variances, optimiser state, average and position of a run. Layout in the README.
+ * Checkpoints: parameters, running statistics, log-variances, optimiser state, average and position of a run. Layout in include/README.md.
  *
  * Written by rank 0: built in memory, then temporary file, fsync, rename, so that a file of that name is always whole; each tensor carries a CRC-32C that is verified on load. */
 #ifndef SIGMATIC_TRAIN_CHECKPOINT_H

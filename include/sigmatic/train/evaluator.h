@@ -50,7 +50,7 @@ typedef struct sm_evaluation {
     float *parameters; /**< flat parameters to use; NULL = the session's */
     const float *const
         *fixed; /**< one prediction (items,D) a task, the same for every sample, instead of the network's; or NULL */
-    const char *predictions;  /**< file to write (README: sigmatic-predictions), or NULL; on failure it is not there */
+    const char *predictions; /**< file to write (include/README.md, Predictions), or NULL; on failure it is not there */
     int64_t prediction_count; /**< samples in it, the first ones of the split */
     double *class_values;     /**< out: sm_evaluator_class_value_count() doubles, or NULL */
     int (*stop)(void); /**< about once a second: was this rank asked to stop? Set on all ranks or none; NULL = never */

@@ -1,5 +1,5 @@
 /** \file
- * The run log `run.h5`: one row a step for the run and for each task, one row an evaluation. Layout in the README.
+ * The run log `run.h5`: one row a step for the run and for each task, one row an evaluation. Layout in include/README.md.
  *
  * Written by rank 0. Rows are flushed by blocks, so that plain h5py reads the file while it grows and after kill -9. */
 #ifndef SIGMATIC_TRAIN_RUN_LOG_H

@@ -14,7 +14,7 @@ typedef struct sm_loss_shape {
     double delta;   /**< of a Huber loss; else 0 */
 } sm_loss_shape;
 
-/** One row of the README's table: the objective term of a task as a function of its loss and its s.
+/** One row of the table in configs/tasks.md: the objective term of a task as a function of its loss and its s.
  * L: the loss summed over D components, averaged over valid items (pixels or samples). loss_slope: dL/ds at fixed logits (categorical_scaled only, else 0). */
 typedef struct sm_likelihood {
     const char *
