@@ -31,6 +31,15 @@ expect "headers" same_tree include/sigmatic "$prefix"
 expect "configs" same_tree configs "$prefix/share/sigmatic"
 expect "jobs" same_tree jobs "$prefix/share/sigmatic"
 expect "analysis" same_tree analysis "$prefix/share/sigmatic"
+links_lead_somewhere() { # in the pages below a folder
+    local page link
+    find "$1" -name '*.md' | while read -r page; do
+        grep -oE '\]\([^)#]+' "$page" | cut -c3- | grep -v : | while read -r link; do
+            [ -e "$(dirname "$page")/$link" ] || { echo "$page: no $link"; exit 1; }
+        done || exit 1
+    done
+}
+expect "links of installed pages lead somewhere" links_lead_somewhere "$prefix/share/sigmatic"
 expect "the installed program reads an installed config" \
     "$prefix/bin/sigmatic" train "$prefix/share/sigmatic/configs/demo.ini" --print-config
 

@@ -60,6 +60,9 @@ static sm_status check_share(sm_writing *w)
 {
     static const char advice[] = "--skip-bad leaves out half of the samples at most, and of no split all";
     int64_t samples = sm_dataset_spec_samples(w->spec, w->spec->split_count), of_split = 0;
+    if (w->bad_count == 0) {
+        return SM_OK;
+    }
     w->is_refused = 1;
     if (2 * (int64_t)w->bad_count > samples) {
         return sm_fail(SM_ERR_INPUT, "%s: %zu of %lld samples have bad files, the first: %s; %s", w->path, w->bad_count,
