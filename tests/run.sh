@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs every CUnit program of a folder (or only those whose name contains a word of $2), each under the rank counts that
-# the first line of its source names ("ranks: 1 2 4"), up to MOST_RANKS. RUNNER is put before each program (an emulator).
+# the first line of its source names ("ranks: 1 2 4"), up to MOST_RANKS; with ONCE only under the largest of them. RUNNER is put before each program (an emulator).
 # Programs on one rank run side by side, JOBS of them (one a core); then those on more ranks, one after the other.
 # A program reports each of its tests (harness.c); one that ends in another way is a failure of its own.
 set -u
@@ -40,8 +40,12 @@ for source in "$here"/test_*.c; do
     done
     [ "$wanted" ] || continue
     counts=$(sed -n '1s/.*ranks: *\([0-9 ]*\).*/\1/p' "$source")
+    chosen=()
     for ranks in ${counts:-1}; do
-        [ "$ranks" -le "${MOST_RANKS:-$ranks}" ] || continue
+        [ "$ranks" -le "${MOST_RANKS:-$ranks}" ] && chosen+=("$ranks")
+    done
+    [ -z "${ONCE:-}" ] || [ ${#chosen[@]} -eq 0 ] || chosen=("${chosen[-1]}")
+    for ranks in "${chosen[@]}"; do
         if [ "$ranks" -eq 1 ]; then
             alone+=("$name 1")
         else
