@@ -84,6 +84,8 @@ def main():
     options = parser.parse_args()
     if (options.mean is None) != (options.std is None):
         parser.error("--mean goes with --std")
+    if not options.output.endswith(".safetensors"):
+        parser.error(f"{options.output}: a name that ends in .safetensors expected")
     try:
         tensors = find_state_dict(torch.load(options.input, map_location="cpu", weights_only=True), options.key)
     except Exception as error:  # torch.load raises whatever the pickle makes it raise

@@ -283,6 +283,12 @@ as_fixed_is_a_config() {
         ! grep -E "warning: .*(no effect|weight)" "$scratch/planned"
 }
 expect "show --as-fixed is a config that trains" as_fixed_is_a_config
+mkdir "$scratch/quoted" && cp "$scratch/run/run.h5" "$scratch/quoted"
+"$python" -c 'import h5py, re, sys
+root = h5py.File(sys.argv[1], "a").attrs
+root["config"] = re.sub(r"(?m)^folder = .*$", "folder = \"seed=1\"", root["config"])' "$scratch/quoted/run.h5"
+quoted_stays_quoted() { shows "$scratch/quoted" --as-fixed | grep -xF 'folder = "seed=1-fixed"'; }
+expect "show --as-fixed of a folder in quotes" quoted_stays_quoted
 mkdir "$scratch/scaled" && cp "$scratch/run/run.h5" "$scratch/scaled"
 "$python" -c 'import h5py, sys; h5py.File(sys.argv[1], "a")["tasks/semantic"].attrs["likelihood"] = "categorical_scaled"' "$scratch/scaled/run.h5"
 expect "show --as-fixed of what no weight can say" refuses "'semantic' has the likelihood categorical_scaled" "$program" show "$scratch/scaled" --as-fixed

@@ -397,6 +397,7 @@ a, b = read("net.safetensors"), read("resnet.safetensors")
 assert set(a) == {"module." + k for k in b} and all(np.array_equal(a["module." + k], b[k]) for k in b)'
     expect "it starts a training" run 0 train kinds.ini --set run.folder=of_pth --set run.steps=1 --set model.pretrained=net.safetensors
     expect "a folder to write to that is not there" refuses "^absent/net.safetensors: FileNotFoundError" "$torch" "$analysis/pth_to_safetensors.py" net.pth absent/net.safetensors
+    expect "a name of another kind of file" refuses "net.h5: a name that ends in .safetensors expected" "$torch" "$analysis/pth_to_safetensors.py" net.pth net.h5
     expect "an absent file to read" refuses "^absent.pth: FileNotFoundError" "$torch" "$analysis/pth_to_safetensors.py" absent.pth net.safetensors
     expect "a pickle that executes" "$torch" -c '
 import os, torch

@@ -617,7 +617,7 @@ static void lab_of(const uint8_t rgb[3], double lab[3])
             double c = rgb[k] / 255.0;
             sum += to_xyz[i][k] / white[i] * (c <= 0.04045 ? c / 12.92 : pow((c + 0.055) / 1.055, 2.4));
         }
-        f[i] = sum > 216.0 / 24389 ? cbrt(sum) : (24389.0 / 27 * sum + 16) / 116;
+        f[i] = sum > 216.0 / 24389 ? pow(sum, 1.0 / 3) : (24389.0 / 27 * sum + 16) / 116;
     }
     lab[0] = 116 * f[1] - 16;
     lab[1] = 500 * (f[0] - f[1]);

@@ -60,6 +60,14 @@ static void begin_section(const show_view *view, const char *section)
     }
 }
 
+/* Beside the run's own; a value in quotes ends with one. */
+static void print_folder(const char *value)
+{
+    size_t length = strlen(value);
+    int is_quoted = length > 1 && value[length - 1] == '"';
+    printf("folder = %.*s-fixed%s\n", (int)length - is_quoted, value, is_quoted ? "\"" : "");
+}
+
 sm_status show_as_fixed(const show_view *view)
 {
     sm_status status = SM_OK;
@@ -78,7 +86,7 @@ sm_status show_as_fixed(const show_view *view)
             begin_section(view, setting->section);
         }
         if (strcmp(setting->section, "run") == 0 && strcmp(setting->key, "folder") == 0) {
-            printf("folder = %s-fixed\n", setting->value);
+            print_folder(setting->value);
         } else if (!is_replaced(setting, task_of(view, setting->section) != NULL)) {
             printf("%s = %s\n", setting->key, setting->value);
         }
