@@ -1,6 +1,7 @@
 /* ranks: 1 */
 /* What is said of keys: the list, one key or section in sentences, the reference; and that all of training's have a text. */
 #define _XOPEN_SOURCE 700
+#include "config_keys.h"
 #include "harness.h"
 
 #include <sigmatic/base/memory.h>
@@ -11,33 +12,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-static const sm_key run_keys[] = {
-    {"run", "folder", SM_KEY_PATH, NULL, 0, 0, NULL, NULL, "where the run is kept"},
-    {"run", "epochs", SM_KEY_INTEGER, "10", 1, 1000, NULL, NULL, "passes over the data"},
-    {"run", "verbose", SM_KEY_BOOL, "false", 0, 0, NULL, NULL, "more messages"},
-    {"run", "title", SM_KEY_TEXT, "", 0, 0, NULL, NULL, "a line for people"},
-    {"run", "files", SM_KEY_PATHS, "", 0, 0, NULL, NULL, "what to read"},
-    {NULL},
-};
-static const sm_key optimizer_keys[] = {
-    {"optimizer", "kind", SM_KEY_CHOICE, "sgd", 0, 0, "sgd|adamw", NULL, "update rule"},
-    {"optimizer", "kind", SM_KEY_FORMER, "sgd", 0, 0, "momentum", NULL, NULL},
-    {"optimizer", "kind", SM_KEY_FORMER, "adamw", 0, 0, "adam_w", NULL, NULL},
-    {"optimizer", "learning_rate", SM_KEY_REAL, "0.01", 0, INFINITY, NULL, NULL, "step size"},
-    {"optimizer", "milestones", SM_KEY_INTEGERS, "10, 20", 1, INFINITY, NULL, "epochs", "when to decay"},
-    {"optimizer", "betas", SM_KEY_REALS, "0.9,0.999", 0, 1, NULL, NULL, "decay of the moments"},
-    {"optimizer", "metrics", SM_KEY_TEXTS, "", 0, 0, "iou|depth|error", NULL, "what to report"},
-    {"run", "seed", SM_KEY_INTEGER, "1", 0, 0, NULL, NULL, "of all random numbers"},
-    {NULL},
-};
-static const sm_key task_keys[] = {
-    {"task.NAME", "kind", SM_KEY_CHOICE, NULL, 0, 0, "semantic|depth", NULL, "what is learnt"},
-    {"task.NAME", "weight", SM_KEY_REAL, "1", 0, 100, NULL, NULL, "of its loss"},
-    {"head.NAME", "width", SM_KEY_INTEGER, "256", 1, 4096, NULL, "channels", "of the head"},
-    {NULL},
-};
-static const sm_key *const tables[] = {run_keys, optimizer_keys, task_keys, NULL};
 
 /* All that was printed into a temporary file; freed with sm_free(). */
 static char *printed(FILE *stream)
@@ -53,9 +27,9 @@ static char *printed(FILE *stream)
 static void the_list_names_every_key(void)
 {
     FILE *stream = tmpfile();
-    sm_config_help(tables, stream);
+    sm_config_help(test_keys, stream);
     char *text = printed(stream);
-    for (const sm_key *const *table = tables; *table; table++) {
+    for (const sm_key *const *table = test_keys; *table; table++) {
         for (const sm_key *key = *table; key->section; key++) {
             if (key->type == SM_KEY_FORMER) {
                 CU_ASSERT(!strstr(text, key->choices));
@@ -81,7 +55,7 @@ static const sm_key_text texts[] = {
     {"optimizer", "kind", "The a|b rule.", "run.seed, optimizer.betas, run.epochs"},
     {0},
 };
-static const sm_config_manual manual = {tables, conditions, texts};
+static const sm_config_manual manual = {test_keys, conditions, texts};
 
 static void explains(const char *topic, const char *expected)
 {
