@@ -130,6 +130,8 @@ variant includes '1i include = nowhere.ini'
 variant ring '1i include = ./ring.ini'
 variant no_kind '/^kind = depth/d'
 variant former_word 's/^batch = 4/batch = 4\nprecision = fp32/'
+variant foreign_word 's/^batch = 4/batch_size = 4/'
+variant foreign_section 's/^\[model\]/[network]/'
 printf 'folder = run\n' >no_section.ini
 
 root=cityscapes
@@ -149,6 +151,9 @@ refuse "--resume" "needs a value" -- train good.ini --resume
 refuse "'other.ini'" "unexpected" -- train good.ini other.ini
 refuse "CONFIG" "missing" -- train
 refuse "--overwrite" "no value" -- train good.ini --overwrite=yes
+refuse "--resume needs a value (auto|FILE)" "--set" -- train good.ini --resume --set run.batch=4
+refuse "--data needs a value (FILE)" "--split" -- eval $checkpoint --data --split train
+refuse "--train needs a value" "--overwrite" -- data scenes x.h5 --train --overwrite
 refuse "'three'" "--train" "whole number" -- data scenes x.h5 --train three
 refuse "'nothing'" -- data nothing
 refuse "'scene'" "'scenes'" -- data scene x.h5
@@ -161,6 +166,11 @@ refuse "wrong_type.ini:3" "batch" "many" -- train wrong_type.ini
 refuse "out_of_range.ini:3" "batch" "0" "1" -- train out_of_range.ini
 refuse "twice.ini:4" "batch" -- train twice.ini
 refuse "unknown_section.ini:5" "modle" "model" -- train unknown_section.ini
+refuse "foreign_word.ini:3" "'batch_size'" "run.batch (" -- train foreign_word.ini
+refuse "foreign_section.ini:5" "[network]" "[model]" -- train foreign_section.ini
+refuse "'lr=1'" "optimizer.learning_rate" -- train good.ini --set lr=1
+refuse "[train] batch_size" "run.batch (" -- eval $checkpoint --set train.batch_size=4
+refuse "'gpus'" "mpirun" -- train good.ini --set run.gpus=4
 refuse "[run] steps" "epochs" -- train no_length.ini --overwrite
 refuse "[task.NAME]" -- train no_task.ini --overwrite
 refuse "[data] train" "required" -- train no_data.ini --overwrite

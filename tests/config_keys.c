@@ -21,10 +21,19 @@ static const sm_key optimizer_keys[] = {
     {"run", "seed", SM_KEY_INTEGER, "1", 0, 0, NULL, NULL, "of all random numbers"},
     {NULL},
 };
+static const sm_key elsewhere_keys[] = {
+    {"run", NULL, SM_KEY_ELSEWHERE, NULL, 0, 0, "training|trainer", NULL, NULL},
+    {"run", "epochs", SM_KEY_ELSEWHERE, NULL, 0, 0, "max_iter|folder_epochs", NULL, "passes, not steps"},
+    {"optimizer", "kind", SM_KEY_ELSEWHERE, NULL, 0, 0, "solver|.title|.type", NULL, NULL},
+    {"task.NAME", "kind", SM_KEY_ELSEWHERE, NULL, 0, 0, ".type", NULL, NULL},
+    {"task.NAME", "weight", SM_KEY_ELSEWHERE, NULL, 0, 0, "metrics|coefficient", NULL, NULL},
+    {"", "gpus", SM_KEY_ELSEWHERE, NULL, 0, 0, "gpus|devices", NULL, "mpirun says how many"},
+    {NULL},
+};
 static const sm_key task_keys[] = {
     {"task.NAME", "kind", SM_KEY_CHOICE, NULL, 0, 0, "semantic|depth", NULL, "what is learnt"},
     {"task.NAME", "weight", SM_KEY_REAL, "1", 0, 100, NULL, NULL, "of its loss"},
     {"head.NAME", "width", SM_KEY_INTEGER, "256", 1, 4096, NULL, "channels", "of the head"},
     {NULL},
 };
-const sm_key *const test_keys[] = {run_keys, optimizer_keys, task_keys, NULL};
+const sm_key *const test_keys[] = {run_keys, optimizer_keys, task_keys, elsewhere_keys, NULL};

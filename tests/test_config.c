@@ -141,6 +141,15 @@ static void mistakes_name_file_line_key_and_what_is_allowed(void)
         {"[taks.one]\n", "unknown section [taks.one], did you mean [task.one]?"},
         {"[heads.one]\n", "unknown section [heads.one], did you mean [head.one]?"},
         {"[run]\nlerning_rate = 3\n", "[run] has no key 'lerning_rate', did you mean 'learning_rate' of [optimizer]?"},
+        {"[run]\nMax-Iter = 3\n",
+         "bad.ini:2: [run] has no key 'Max-Iter': here it is called run.epochs (passes, not steps)"},
+        {"[run]\ntype = 3\n", "[run] has no key 'type', expected one of folder"},
+        {"[task.one]\ntype = 3\n", "[task.one] has no key 'type': here it is called task.NAME.kind"},
+        {"[run]\nsolver = 3\n", "[run] has no key 'solver': here it is called optimizer.kind"},
+        {"[optimizer]\ntitle = 3\n", "[optimizer] has no key 'title': here it is called optimizer.kind"},
+        {"[run]\nmetrics = 3\n", "[run] has no key 'metrics', but [optimizer] has"},
+        {"[run]\ndevices = 3\n", "[run] has no key 'devices': mpirun says how many"},
+        {"[trainer]\nmax_iter = 3\n", "bad.ini:1: unknown section [trainer]: here it is called [run]"},
         {"[task.one]\nwieght = 3\n", "bad.ini:2: [task.one] has no key 'wieght', did you mean 'weight'?"},
         {"[task.one]\nkind = semantc\n",
          "[task.one] kind = 'semantc': expected one of semantic|depth, did you mean 'semantic'?"},
@@ -313,6 +322,10 @@ static void set_overrides_and_checks_like_a_file(void)
 
     refuses_set("run.epochs", "'run.epochs': expected section.key=value");
     refuses_set("epochs=3", "'epochs=3': expected section.key=value, did you mean run.epochs=...?");
+    refuses_set("solver=3", "'solver=3': expected section.key=value: here it is called optimizer.kind");
+    refuses_set("gpus=3", "expected section.key=value: mpirun says how many");
+    refuses_set("trainer.solver=3", "there is no [trainer] solver: here it is called optimizer.kind");
+    refuses_set("trainer.epochs=3", "unknown section [trainer]: here it is called [run]");
     refuses_set("wieght=3", "expected section.key=value, did you mean task.NAME.weight=...?");
     refuses_set(".epochs=3", "expected section.key=value");
     refuses_set("run.=3", "expected section.key=value");

@@ -31,7 +31,7 @@ static void the_list_names_every_key(void)
     char *text = printed(stream);
     for (const sm_key *const *table = test_keys; *table; table++) {
         for (const sm_key *key = *table; key->section; key++) {
-            if (key->type == SM_KEY_FORMER) {
+            if (key->type == SM_KEY_FORMER || key->type == SM_KEY_ELSEWHERE) {
                 CU_ASSERT(!strstr(text, key->choices));
             } else {
                 CU_ASSERT(strstr(text, key->name) && strstr(text, key->section) && strstr(text, key->help));
@@ -103,9 +103,16 @@ static void a_key_is_explained_in_sentences(void)
              "    The a|b rule. It decides whether these have an effect: betas. See also run.seed, run.epochs.\n"
              "\n[task.NAME] kind is one of semantic or depth; it must be given.\n    what is learnt\n");
 
+    explains("max_iter",
+             "max_iter is called run.epochs here: passes, not steps.\n\n"
+             "[run] epochs is a whole number from 1 to 1000; by default 10.\n"
+             "    passes over the data It decides whether these have an effect: optimizer.learning_rate.\n");
+
     static const struct {
         const char *topic, *part;
     } unknown[] = {
+        {"gpus", "--help-config: there is no key 'gpus': mpirun says how many"},
+        {"run.devices", "--help-config: there is no key 'run.devices': mpirun says how many"},
         {"run.epoch", "--help-config: [run] has no key 'epoch', did you mean 'epochs'?"},
         {"task.mine.wieght", "[task.NAME] has no key 'wieght', did you mean 'weight'?"},
         {"runn.epochs", "unknown section [runn], did you mean [run]?"},
@@ -137,7 +144,7 @@ static const sm_key *find_key(const sm_key *const *table, const char *section, c
 {
     for (; *table; table++) {
         for (const sm_key *key = *table; key->section; key++) {
-            if (strcmp(key->section, section) == 0 && strcmp(key->name, name) == 0) {
+            if (key->type != SM_KEY_ELSEWHERE && strcmp(key->section, section) == 0 && strcmp(key->name, name) == 0) {
                 return key;
             }
         }
@@ -168,8 +175,8 @@ static void every_key_of_training_has_a_text(void)
     const sm_config_manual training = sm_settings_manual();
     for (const sm_key *const *table = training.tables; *table; table++) {
         for (const sm_key *key = *table; key->section; key++) {
-            wants(key->type == SM_KEY_FORMER || has_text(key->section, key->name), "one row expected", key->section,
-                  key->name);
+            wants(key->type == SM_KEY_FORMER || key->type == SM_KEY_ELSEWHERE || has_text(key->section, key->name),
+                  "one row expected", key->section, key->name);
         }
     }
     for (const sm_key_text *t = sm_key_texts; t->section; t++) {
@@ -191,11 +198,40 @@ static void every_key_of_training_has_a_text(void)
     }
 }
 
+/* Each word once, none that is a key there itself; what they mean is a key. */
+static void words_of_others_mean_keys(void)
+{
+    const sm_key *const *all = sm_all_keys();
+    sm_config *config = sm_config_new(all);
+    for (const sm_key *row = sm_keys_elsewhere; row->section; row++) {
+        CU_ASSERT(row->type == SM_KEY_ELSEWHERE && (*row->section || row->help));
+        CU_ASSERT(!row->name || !*row->section || find_key(all, row->section, row->name));
+        char *words = sm_strdup(row->choices);
+        for (char *rest, *word = strtok_r(words, "|", &rest); word; word = strtok_r(NULL, "|", &rest)) {
+            char *assignment =
+                sm_format("%s.%s=x", row->name && *row->section ? row->section : "run", word + (*word == '.'));
+            char *meant = sm_format("here it is called %s.%s", row->section, row->name ? row->name : "");
+            CU_ASSERT(!find_key(all, row->section, word + (*word == '.')));
+            if (row->name && sm_config_set(config, assignment) == SM_ERR_CONFIG &&
+                !strstr(sm_error_message(), *row->section ? meant : row->help)) {
+                CU_FAIL("a word stands in two rows");
+                printf("src/train/keys_elsewhere.c: [%s] %s: %s: %s\n", row->section, row->name, word,
+                       sm_error_message());
+            }
+            sm_free(assignment);
+            sm_free(meant);
+        }
+        sm_free(words);
+    }
+    sm_config_free(config);
+}
+
 static void nothing_is_leaked(void)
 {
     size_t before = sm_memory_held_bytes();
     the_list_names_every_key();
     a_key_is_explained_in_sentences();
+    words_of_others_mean_keys();
     the_reference_is_a_table_a_section();
     CU_ASSERT(sm_memory_held_bytes() == before);
 }
@@ -207,6 +243,7 @@ int main(int argc, char **argv)
     SM_TEST(a_key_is_explained_in_sentences);
     SM_TEST(the_reference_is_a_table_a_section);
     SM_TEST(every_key_of_training_has_a_text);
+    SM_TEST(words_of_others_mean_keys);
     SM_TEST(nothing_is_leaked);
     return sm_test_end();
 }

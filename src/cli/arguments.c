@@ -158,8 +158,11 @@ static sm_status parse_option(const char *command, const argument *table, int ar
     if (a->kind == ARGUMENT_MAYBE_TEXT && (*i + 1 >= argc || *argv[*i + 1] == '-')) {
         return set_value(command, a, "");
     }
-    if (*i + 1 >= argc) {
-        return sm_fail(SM_ERR_USAGE, "%s: --%s needs a value (%s)", command, a->name, a->metavar);
+    if (*i + 1 >= argc || strncmp(argv[*i + 1], "--", 2) == 0) {
+        const char *next = *i + 1 < argc ? argv[*i + 1] : "";
+        return sm_fail(SM_ERR_USAGE, "%s: --%s needs a value (%s)%s%s%s", command, a->name, a->metavar,
+                       *next ? ", but what follows is " : "", next,
+                       *next ? "; a value that begins so stands behind '='" : "");
     }
     return set_value(command, a, argv[++*i]);
 }

@@ -41,7 +41,7 @@ typedef struct argument {
     const char *help;
 } argument;
 
-/** Parses argv[1..]. --help sets *help, and prints the usage if `is_root`.
+/** Parses argv[1..]. A word that begins with "--" is no value of the option before it. --help sets *help, and prints the usage if `is_root`.
  * \return SM_ERR_USAGE naming the argument, and the nearest option if there is none of that name */
 sm_status arguments_parse(const char *command, const char *summary, const argument *table, int argc, char **argv,
                           int is_root, int *help);

@@ -20,7 +20,7 @@ int help_form_is_option(const argument *a)
 const sm_key *help_form_next_key(const sm_key *const **table, const sm_key *key)
 {
     key = key ? key + 1 : **table;
-    while (key && (!key->section || key->type == SM_KEY_FORMER)) {
+    while (key && (!key->section || key->type == SM_KEY_FORMER || key->type == SM_KEY_ELSEWHERE)) {
         key = key->section ? key + 1 : *++*table;
     }
     return key;

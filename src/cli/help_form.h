@@ -27,7 +27,7 @@ const help_form *help_form_chosen(void);
 
 int help_form_is_option(const argument *a);
 
-/** Goes through the keys of all configs, but for words that only old files have.
+/** Goes through the keys of all configs, but for words that only old files or other programs have.
  * \param [in,out] table  sm_all_keys() at first
  * \param key             NULL at first
  * \return the next key; NULL at the end */

@@ -96,6 +96,8 @@ sm_config *sm_config_new(const sm_key *const *tables)
             assert((key->type != SM_KEY_CHOICE || key->choices) && "a choice without choices");
             if (key->type == SM_KEY_FORMER) {
                 add_row(&config->former, &config->former_count, key);
+            } else if (key->type == SM_KEY_ELSEWHERE) {
+                add_row(&config->elsewhere, &config->elsewhere_count, key);
             } else {
                 add_row(&config->keys, &config->key_count, key);
             }
@@ -125,6 +127,7 @@ void sm_config_free(sm_config *config)
     }
     sm_free(config->keys);
     sm_free(config->former);
+    sm_free(config->elsewhere);
     sm_free(config->entries);
     sm_free(config->instances);
     sm_free(config->source);

@@ -283,10 +283,36 @@ static const sm_key *key_meant(const sm_config *config, const char *topic, const
     return *section ? key_of(config, *section, dot + 1) : NULL;
 }
 
+/* \return the row in which the topic, or what stands behind its last dot, is what others call a key; NULL: none */
+static const sm_key *word_meant(const sm_config *config, const char *topic, const char *section)
+{
+    const char *dot = strrchr(topic, '.');
+    return sm_config_elsewhere(config, section, dot ? dot + 1 : topic);
+}
+
+static sm_status explain_word(FILE *stream, const sm_config *config, const sm_config_manual *manual, const char *topic,
+                              const sm_key *row)
+{
+    const sm_key *key = key_of(config, row->section, row->name);
+    if (stream) {
+        fprintf(stream, "%s is called %s.%s here%s%s.\n\n", topic, row->section, row->name, row->help ? ": " : "",
+                row->help ? row->help : "");
+        explain_key(stream, config, manual, key);
+    }
+    return SM_OK;
+}
+
 static sm_status unknown_topic(const sm_config *config, const char *topic, const char *section)
 {
     static const sm_config_place at = {"--help-config", 0};
     const char *dot = strrchr(topic, '.');
+    const sm_key *word = word_meant(config, topic, section);
+    if (word) {
+        char *unknown = sm_format("there is no key '%s'", topic);
+        sm_status status = sm_config_called_elsewhere(word, unknown, at);
+        sm_free(unknown);
+        return status;
+    }
     if (section) {
         return sm_config_unknown_key(config, section, dot + 1, at);
     }
@@ -309,9 +335,12 @@ static sm_status explain(FILE *stream, const sm_config *config, const sm_config_
     } else if (!key && section && stream) {
         explain_section(stream, config, manual, section);
     }
-    return key || section || explain_everywhere(stream, config, manual, topic) > 0
-               ? SM_OK
-               : unknown_topic(config, topic, before);
+    if (key || section || explain_everywhere(stream, config, manual, topic) > 0) {
+        return SM_OK;
+    }
+    const sm_key *word = word_meant(config, topic, before);
+    return word && *word->section ? explain_word(stream, config, manual, topic, word)
+                                  : unknown_topic(config, topic, before);
 }
 
 sm_status sm_config_explain(const sm_config_manual *manual, const char *topic, FILE *stream)

@@ -36,6 +36,8 @@ struct sm_config {
     size_t key_count;
     const sm_key **former; /* rows of SM_KEY_FORMER */
     size_t former_count;
+    const sm_key **elsewhere; /* rows of SM_KEY_ELSEWHERE */
+    size_t elsewhere_count;
     sm_config_entry *entries; /* by section in the order of their first mention, instances behind all others */
     size_t entry_count;
     char **instances; /* full names of the sections made from templates; those of one template side by side, in order */
@@ -121,8 +123,16 @@ sm_status sm_config_unknown_section(const sm_config *config, const char *section
 /** \return SM_ERR_CONFIG, naming the nearest key of [section], the section that has the key, or all keys */
 sm_status sm_config_unknown_key(const sm_config *config, const char *section, const char *name, sm_config_place at);
 
-/** \return "run.batch" for the name of a key without its section, or for a similar one; NULL; freed with sm_free() */
+/** \return "run.batch" for the name of a key without its section, for what others call it, or for a similar name; NULL;
+ * freed with sm_free() */
 char *sm_config_guess(const sm_config *config, const char *name);
+
+/** \return the row in which `name` is what other programs call a key, one of [section] first; NULL: none
+ * \param section  where `name` was looked for; NULL: anywhere */
+const sm_key *sm_config_elsewhere(const sm_config *config, const char *section, const char *name);
+
+/** Says what `what` is here, as a row of SM_KEY_ELSEWHERE knows. \return SM_ERR_CONFIG */
+sm_status sm_config_called_elsewhere(const sm_key *row, const char *what, sm_config_place at);
 /** \} */
 
 #endif

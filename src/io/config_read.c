@@ -313,30 +313,55 @@ sm_status sm_config_read_text(sm_config *config, const char *name, const char *t
     return read_text(config, name, text, NULL);
 }
 
+static const sm_config_place at_set = {"--set", 0};
+
+/* An assignment without a section: which one was meant? */
+static sm_status lacks_section(const sm_config *config, const char *assignment, const char *name)
+{
+    char *expected = sm_format("'%s': expected section.key=value", assignment);
+    const sm_key *word = sm_config_elsewhere(config, NULL, name);
+    char *guess = word ? NULL : sm_config_guess(config, name);
+    sm_status status = word    ? sm_config_called_elsewhere(word, expected, at_set)
+                       : guess ? sm_config_fail_at(at_set, "%s, did you mean %s=...?", expected, guess)
+                               : sm_config_fail_at(at_set, "%s", expected);
+    sm_free(expected);
+    sm_free(guess);
+    return status;
+}
+
+/* "train.batch_size": what others call a key says more than that there is no such section. */
+static sm_status set_section(sm_config *config, const char *section, const char *key)
+{
+    const sm_key *word = sm_config_declared(config, section) ? NULL : sm_config_elsewhere(config, NULL, key);
+    if (!word) {
+        return enter_section(config, section, at_set);
+    }
+    char *unknown = sm_format("there is no [%s] %s", section, key);
+    sm_status status = sm_config_called_elsewhere(word, unknown, at_set);
+    sm_free(unknown);
+    return status;
+}
+
 sm_status sm_config_set(sm_config *config, const char *assignment)
 {
-    static const sm_config_place at = {"--set", 0};
     sm_status status = SM_OK;
-    char *name = NULL, *text = NULL, *guess = NULL;
+    char *name = NULL, *text = NULL;
     const char *equals = strchr(assignment, '=');
 
     if (!equals) {
-        return sm_config_fail_at(at, "'%s': expected section.key=value", assignment);
+        return sm_config_fail_at(at_set, "'%s': expected section.key=value", assignment);
     }
     name = sm_config_trimmed(assignment, (size_t)(equals - assignment));
     text = sm_config_trimmed(equals + 1, strlen(equals + 1));
     char *dot = strrchr(name, '.');
     if (!dot || dot == name || dot[1] == '\0') {
-        guess = sm_config_guess(config, name);
-        status = sm_config_fail_at(at, "'%s': expected section.key=value%s%s%s", assignment,
-                                   guess ? ", did you mean " : "", guess ? guess : "", guess ? "=...?" : "");
+        status = lacks_section(config, assignment, name);
         goto done;
     }
     *dot = '\0';
-    SM_TRY(enter_section(config, name, at));
-    SM_TRY(assign(config, name, dot + 1, text, ++config->files, 0, at));
+    SM_TRY(set_section(config, name, dot + 1));
+    SM_TRY(assign(config, name, dot + 1, text, ++config->files, 0, at_set));
 done:
-    sm_free(guess);
     sm_free(name);
     sm_free(text);
     return status;

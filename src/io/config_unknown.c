@@ -4,6 +4,7 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/nearest.h>
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,6 +32,72 @@ static void append(char **list, const char *before, const char *word, const char
     char *longer = sm_format("%s%s%s%s%s", *list, **list ? ", " : "", before, word, behind);
     sm_free(*list);
     *list = longer;
+}
+
+/* ---- words of other programs ------------------------------------------------------------------------------------- */
+
+/* "Batch-Size" is batch_size. */
+static int is_word(const char *text, const char *word, size_t length)
+{
+    size_t i = 0;
+    while (i < length && text[i] != '\0' && (text[i] == '-' ? '_' : tolower((unsigned char)text[i])) == word[i]) {
+        i++;
+    }
+    return i == length && text[i] == '\0';
+}
+
+/* Is `text` one of the row's words? Of those with a dot only `in_section`. */
+static int has_word(const sm_key *row, const char *text, int in_section)
+{
+    const char *word = row->choices;
+    size_t length = strcspn(word, "|");
+    while (length > 0) {
+        int is_local = *word == '.';
+        if (is_word(text, word + is_local, length - (size_t)is_local) && (in_section || !is_local)) {
+            return 1;
+        }
+        word += length + (word[length] == '|');
+        length = strcspn(word, "|");
+    }
+    return 0;
+}
+
+const sm_key *sm_config_elsewhere(const sm_config *config, const char *section, const char *name)
+{
+    const sm_key *found = NULL;
+    for (size_t i = 0; i < config->elsewhere_count; i++) {
+        const sm_key *row = config->elsewhere[i];
+        int is_here = section && row->name && sm_config_section_matches(row->section, section);
+        if (is_here && has_word(row, name, 1)) {
+            return row;
+        }
+        found = !found && row->name && has_word(row, name, 0) ? row : found;
+    }
+    for (size_t i = 0; i < config->key_count && found; i++) {
+        found = strcmp(config->keys[i]->name, name) == 0 ? NULL : found; /* a word of ours goes before theirs */
+    }
+    return found;
+}
+
+sm_status sm_config_called_elsewhere(const sm_key *row, const char *what, sm_config_place at)
+{
+    const char *help = row->help ? row->help : "", *open = *help ? " (" : "", *close = *help ? ")" : "";
+    if (*row->section == '\0') {
+        return sm_config_fail_at(at, "%s: %s", what, help);
+    }
+    const char *begin = row->name ? "" : "[", *dot = row->name ? "." : "", *end = row->name ? "" : "]";
+    return sm_config_fail_at(at, "%s: here it is called %s%s%s%s%s%s%s%s", what, begin, row->section, dot,
+                             row->name ? row->name : "", end, open, help, close);
+}
+
+static const sm_key *section_elsewhere(const sm_config *config, const char *section)
+{
+    for (size_t i = 0; i < config->elsewhere_count; i++) {
+        if (!config->elsewhere[i]->name && has_word(config->elsewhere[i], section, 0)) {
+            return config->elsewhere[i];
+        }
+    }
+    return NULL;
 }
 
 /* ---- sections ----------------------------------------------------------------------------------------------------- */
@@ -114,8 +181,12 @@ sm_status sm_config_unknown_section(const sm_config *config, const char *section
         return sm_config_fail_at(at, "[%s] lacks a name: expected [%s] with a NAME of your own", section, template);
     }
     char *nearest = nearest_section(config, section), *known = all_sections(config);
-    sm_status status = nearest ? sm_config_fail_at(at, "unknown section [%s], did you mean [%s]?", section, nearest)
-                               : sm_config_fail_at(at, "unknown section [%s], expected one of %s", section, known);
+    char *unknown = sm_format("unknown section [%s]", section);
+    const sm_key *row = section_elsewhere(config, section);
+    sm_status status = row       ? sm_config_called_elsewhere(row, unknown, at)
+                       : nearest ? sm_config_fail_at(at, "%s, did you mean [%s]?", unknown, nearest)
+                                 : sm_config_fail_at(at, "%s, expected one of %s", unknown, known);
+    sm_free(unknown);
     sm_free(nearest);
     sm_free(known);
     return status;
@@ -149,7 +220,8 @@ static const sm_key *nearest_key(const sm_config *config, const char *name)
 
 char *sm_config_guess(const sm_config *config, const char *name)
 {
-    const sm_key *key = nearest_key(config, name);
+    const sm_key *key = sm_config_elsewhere(config, NULL, name);
+    key = key && *key->section ? key : nearest_key(config, name);
     return key ? sm_format("%s.%s", key->section, key->name) : NULL;
 }
 
@@ -161,7 +233,13 @@ sm_status sm_config_unknown_key(const sm_config *config, const char *section, co
             sm_nearest_consider(&nearest, config->keys[i]->name);
         }
     }
-    const sm_key *elsewhere = nearest_key(config, name);
+    const sm_key *elsewhere = nearest_key(config, name), *word = sm_config_elsewhere(config, section, name);
+    if (word) {
+        char *unknown = sm_format("[%s] has no key '%s'", section, name);
+        sm_status status = sm_config_called_elsewhere(word, unknown, at);
+        sm_free(unknown);
+        return status;
+    }
     if (elsewhere && strcmp(elsewhere->name, name) == 0) {
         return sm_config_fail_at(at, "[%s] has no key '%s', but [%s] has", section, name, elsewhere->section);
     }

@@ -295,7 +295,8 @@ const char *sm_config_value_parse(const sm_key *key, const char *text, sm_config
     case SM_KEY_PATHS:
         return parse_texts(key, v, why);
     case SM_KEY_FORMER:
-        assert(0 && "a former word is no key");
+    case SM_KEY_ELSEWHERE:
+        assert(0 && "a word is no key");
     }
     return good ? NULL : sm_config_allowed(key, why);
 }

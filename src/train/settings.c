@@ -85,9 +85,9 @@ static void add_table(const sm_key *tables[MOST_TABLES], const sm_key *keys)
 
 const sm_key *const *sm_all_keys(void)
 {
-    static const sm_key *tables[MOST_TABLES] = {sm_run_keys,          sm_model_keys,    sm_data_keys,
-                                                sm_augmentation_keys, sm_task_keys,     sm_weighting_keys,
-                                                sm_optimizer_keys,    sm_schedule_keys, NULL};
+    static const sm_key *tables[MOST_TABLES] = {
+        sm_run_keys,       sm_model_keys,     sm_data_keys,     sm_augmentation_keys, sm_task_keys,
+        sm_weighting_keys, sm_optimizer_keys, sm_schedule_keys, sm_keys_elsewhere,    NULL};
     for (int i = 0; sm_backbones[i]; i++) {
         add_table(tables, sm_backbones[i]->keys);
     }

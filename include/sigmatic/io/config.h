@@ -35,7 +35,10 @@ typedef enum sm_key_type {
     SM_KEY_REALS,
     SM_KEY_TEXTS, /**< elements are trimmed and not empty; with `choices` each is one of them */
     SM_KEY_PATHS,
-    SM_KEY_FORMER /**< no key, but a word that the choice of this name once had: `choices` is now called `fallback` */
+    SM_KEY_FORMER, /**< no key, but a word that the choice of this name once had: `choices` is now called `fallback` */
+    SM_KEY_ELSEWHERE /**< no key, but what other programs call the key of this name, or without a name the section: words in
+                        `choices`, those that begin with a dot only where they stand in this section; `help`, if any,
+                        says what differs. Section "": what is no key here; `help` says what there is instead */
 } sm_key_type;
 
 /** One row of a module's table; a row with section NULL ends it. */

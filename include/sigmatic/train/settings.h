@@ -41,6 +41,9 @@ typedef struct sm_settings {
 
 extern const sm_key sm_run_keys[];
 
+/** What PyTorch, Lightning, timm, MMCV, LibMTL and others call these keys: rows of SM_KEY_ELSEWHERE. */
+extern const sm_key sm_keys_elsewhere[];
+
 /** \return every table of keys, those of each weighting too, NULL-terminated: what a training config may hold. Lives as
  * long as the program. */
 const sm_key *const *sm_all_keys(void);
