@@ -247,9 +247,10 @@ expect "bent images" sizes_say 'stored at 32 x 32 become 16 x 32, of other propo
 
 # ---- data ----
 
-refuse "absent.h5" -- train good.ini --overwrite --set data.train=absent.h5
+refuse "absent.h5" "--set: [data] train: " -- train good.ini --overwrite --set data.train=absent.h5
+refuse "absent.h5" "--set: [data] validation: " -- train good.ini --overwrite --set data.validation=absent.h5
 refuse "'depth'" "disparity" -- train good.ini --overwrite --set data.train=flat.h5
-refuse "cut.h5" "truncated" -- train good.ini --overwrite --set data.train=cut.h5
+refuse "cut.h5" "[data] train: " "truncated" -- train good.ini --overwrite --set data.train=cut.h5
 refuse "text.h5" "HDF5" -- train good.ini --overwrite --set data.train=text.h5
 refuse "foreign.h5" -- train good.ini --overwrite --set data.train=foreign.h5
 refuse "$checkpoint" "sigmatic-checkpoint" -- train good.ini --overwrite --set data.train=$checkpoint
@@ -277,9 +278,11 @@ refuse "run folder run" "--resume auto" "--overwrite" -- train good.ini
 refuse "$checkpoint" "backbone.conv1.weight" "another model" -- train good.ini --resume $checkpoint --set run.folder=other1 --set model.width=0.125
 refuse "$checkpoint" "decoders.instance" "another model" -- train good.ini --resume $checkpoint --set run.folder=other2 --set task.instance.kind=instance
 refuse "cut_checkpoint.h5" "truncated" -- train good.ini --resume cut_checkpoint.h5 --set run.folder=other3
-refuse "absent.h5" -- train good.ini --resume absent.h5 --set run.folder=other4
-refuse "good.h5" "sigmatic-checkpoint" -- train good.ini --set model.pretrained=good.h5 --set run.folder=other5
-refuse "good.ini" "folder" -- train good.ini --set run.folder=good.ini/run
+refuse "'absent.h5'" "auto, a checkpoint or a run's folder" -- train good.ini --resume absent.h5 --set run.folder=other4
+refuse "'auot'" "did you mean auto?" -- train good.ini --resume auot
+refuse "--resume cityscapes" "without a checkpoint" -- train good.ini --resume cityscapes
+refuse "good.h5" "[model] pretrained: " "sigmatic-checkpoint" -- train good.ini --set model.pretrained=good.h5 --set run.folder=other5
+refuse "good.ini" "[run] folder: " -- train good.ini --set run.folder=good.ini/run
 mkdir lost && cp good.h5 lost/data.h5
 "$program" train good.ini --set data.train=lost/data.h5 --set run.folder=without >out 2>&1 || cat out
 rm -r lost

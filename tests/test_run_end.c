@@ -361,7 +361,8 @@ static void what_one_rank_cannot_open_nobody_reads(void)
     CU_ASSERT(train("lost", NULL, sets) == SM_ERR_IO);
     folder_to_look_at = NULL;
     SM_TEST_MESSAGE("plain.h5.lost");
-    CU_ASSERT(images_read == 0 && !exists_in("lost", ".lock"));
+    CU_ASSERT(images_read == 0 && !exists_in("lost", "run.h5"));
+    expect_status_file("lost", "failed: ");
     sm_free(data);
     sm_free(plain);
 }
@@ -420,6 +421,167 @@ static void a_complete_run_names_the_key_that_it_counts_by(void)
     SM_TEST_OK(train_saying("counted", "auto", steps, said_steps));
 }
 
+/* ---- nothing made, nothing changed ---- */
+
+static void expect_unchanged(const char *folder, char *before)
+{
+    if (is_root()) {
+        char *after = contents_of(folder);
+        CU_ASSERT_STRING_EQUAL(after, before);
+        sm_free(after);
+    }
+    sm_free(before);
+    sm_comm_barrier(test_comm);
+}
+
+static char *contents_at_root(const char *folder)
+{
+    sm_comm_barrier(test_comm);
+    char *contents = is_root() ? contents_of(folder) : NULL;
+    sm_comm_barrier(test_comm);
+    return contents;
+}
+
+#define THREE "run.steps=3", "run.evaluate_interval=2", "checkpoint.interval=1", "checkpoint.keep_last=3"
+
+/* Whatever is set otherwise: a config that no step was made with describes no row of the log. */
+static void a_complete_run_stays_as_it_is(void)
+{
+    static const struct {
+        const char *sets[4], *resume; /* NULL: auto */
+        const char *said;
+    } cases[] = {{{"optimizer.learning_rate=0.5", "checkpoint.keep_last=1"}, NULL, "complete (3 of 3 steps)"},
+                 {{"data.validation_split=", "run.evaluate_interval=1"}, NULL, "complete (3 of 3 steps)"},
+                 {{"checkpoint.keep_last=1"}, "checkpoints/step-00000003.h5", "complete (3 of 3 steps)"},
+                 {{"checkpoint.keep_last=1"}, "", "complete/checkpoints/step-00000003.h5 at step 3"},
+                 {{"run.steps=0", "run.epochs=1"}, NULL, "complete (3 of 3 steps)"},
+                 {{"run.steps=2"}, NULL, "run.steps = 2 is less than the run has made (3 steps)"}};
+    static const char *const sets[] = {THREE, NULL};
+    static const char *const longer[] = {THREE, "run.steps=4", NULL}, *const epoch[] = {THREE, "run.steps=0",
+                                                                                        "run.epochs=1", NULL};
+    static const char *const said_less[] = {"run.epochs = 1 is less than the run has made (1.385 epochs)",
+                                            "--set run.epochs=", NULL};
+    SM_TEST_OK(train("complete", NULL, sets));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *all[8] = {THREE}, *const said[] = {cases[i].said, "--set run.", "!holds from the next step on",
+                                                       NULL};
+        for (int k = 0; k < 4; k++) {
+            all[4 + k] = cases[i].sets[k];
+        }
+        char *path = cases[i].resume ? path_in("complete", cases[i].resume) : sm_strdup("auto");
+        char *before = contents_at_root("complete");
+        SM_TEST_OK(train_saying("complete", path, all, said));
+        expect_unchanged("complete", before);
+        sm_free(path);
+    }
+    SM_TEST_OK(train("complete", "auto", longer));
+    char *before = contents_at_root("complete");
+    SM_TEST_OK(train_saying("complete", "auto", epoch, said_less));
+    expect_unchanged("complete", before);
+}
+
+static void write_in(const char *folder, const char *name, const char *text)
+{
+    char *path = path_in(folder, name);
+    if (is_root()) {
+        SM_TEST_OK(sm_file_write_atomic(path, text, strlen(text)));
+    }
+    sm_free(path);
+    sm_comm_barrier(test_comm);
+}
+
+/* A process that was killed behind its last evaluation said so to nobody: then the next start does. */
+static void a_complete_run_is_done(void)
+{
+    static const char *const sets[] = {THREE, NULL}, *const less[] = {THREE, "run.steps=1", NULL};
+    write_in("complete", "status", "running\n");
+    SM_TEST_OK(train("complete", "auto", less));
+    expect_status_file("complete", "running");
+    remove_in("complete", "checkpoints/step-00000004.h5");
+    SM_TEST_OK(train("complete", "auto", sets));
+    expect_status_file("complete", "done");
+}
+
+/* A copy of the dataset in which no training image can be read, and which is known for the same by its checksums. \return its path */
+static char *unreadable_dataset(void)
+{
+    char *whole = tiny_dataset(), *path = path_in("", "unreadable.h5");
+    if (is_root()) {
+        const size_t shape[4] = {TINY_TRAIN, 64, 96, 3};
+        uint64_t offset;
+        sm_h5 *h5 = NULL;
+        sm_file *file = NULL;
+        copy_file(whole, path);
+        SM_TEST_OK(sm_h5_open(path, &h5));
+        SM_TEST_OK(sm_h5_locate(h5, "/train/image", SM_H5_U8, 4, shape, &offset));
+        sm_h5_close(h5);
+        SM_TEST_OK(sm_file_open_write(path, &file));
+        for (int i = 0; i < TINY_TRAIN; i++) {
+            SM_TEST_OK(sm_file_pwrite(file, "spoilt", 6, offset + (uint64_t)i * BYTES_OF_AN_IMAGE));
+        }
+        sm_file_close(file);
+    }
+    sm_free(whole);
+    sm_comm_barrier(test_comm);
+    return path;
+}
+
+static void a_run_that_makes_no_step_leaves_its_log(void)
+{
+    char *path = unreadable_dataset(), *data = sm_format("data.train=%s", path), *log = path_in("first", "run.h5");
+    const char *const sets[] = {"run.steps=1", NULL}, *const longer[] = {"run.steps=2", data, NULL};
+    void *before = NULL, *after = NULL;
+    size_t bytes = 0, bytes_after = 0;
+    SM_TEST_OK(train("first", NULL, sets));
+    SM_TEST_OK(sm_file_read(log, &before, &bytes));
+    CU_ASSERT(train("first", "auto", longer) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("unreadable.h5");
+    expect_status_file("first", "failed: ");
+    SM_TEST_OK(sm_file_read(log, &after, &bytes_after));
+    CU_ASSERT(bytes == bytes_after && memcmp(before, after, bytes) == 0);
+    CU_ASSERT(!exists_in("first", "run.h5.partial"));
+    /* a new one that came no further has nothing that a start could lose */
+    CU_ASSERT(train("first-step", NULL, longer) == SM_ERR_INPUT);
+    expect_status_file("first-step", "failed: ");
+    SM_TEST_OK(train("first-step", NULL, sets));
+    sm_free(before);
+    sm_free(after);
+    sm_free(log);
+    sm_free(data);
+    sm_free(path);
+}
+
+/* ---- starts that fail ---- */
+
+static void a_start_that_fails_is_seen(void)
+{
+    static const char *const sets[] = {"run.steps=1", NULL};
+    static const char *const wrong[][2] = {{"data.train=absent.h5"}, {"model.pretrained=absent.h5"}, {"run.steps=0"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        const char *const start[] = {"run.steps=1", wrong[i][0], NULL};
+        CU_ASSERT(train("unstarted", NULL, start) != SM_OK);
+        char *text = sm_format("failed: %s", sm_error_message());
+        expect_status_file("unstarted", text);
+        CU_ASSERT(!exists_in("unstarted", "run.h5") && !exists_in("unstarted", "checkpoints"));
+        sm_free(text);
+    }
+    SM_TEST_OK(train("unstarted", NULL, sets));
+    expect_status_file("unstarted", "done");
+    char *before = contents_at_root("unstarted");
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        const char *const start[] = {"run.steps=1", wrong[i][0], NULL};
+        const sm_train_options anew = {.overwrite = 1};
+        CU_ASSERT(train("unstarted", NULL, start) != SM_OK);
+        CU_ASSERT(train_with("unstarted", &anew, start) != SM_OK);
+        CU_ASSERT(i == 1 || train("unstarted", "auto", start) != SM_OK);
+    }
+    CU_ASSERT(train("unstarted", "auot", sets) == SM_ERR_USAGE);
+    SM_TEST_MESSAGE("did you mean auto?");
+    expect_unchanged("unstarted", before);
+    CU_ASSERT(train_with("dry", &(sm_train_options){.dry_run = 1}, wrong[0]) != SM_OK);
+    CU_ASSERT(!exists_in("dry", ""));
+}
+
 int main(int argc, char **argv)
 {
     sm_test_begin(&argc, &argv);
@@ -437,5 +599,9 @@ int main(int argc, char **argv)
     SM_TEST(running_statistics_are_news_where_they_are_not_asked_for);
     SM_TEST(a_log_is_not_continued_by_another_weighting);
     SM_TEST(a_complete_run_names_the_key_that_it_counts_by);
+    SM_TEST(a_complete_run_stays_as_it_is);
+    SM_TEST(a_complete_run_is_done);
+    SM_TEST(a_run_that_makes_no_step_leaves_its_log);
+    SM_TEST(a_start_that_fails_is_seen);
     return sm_test_end();
 }

@@ -1,5 +1,7 @@
+#define _XOPEN_SOURCE 700
 #include "whole_run.h"
 
+#include <sigmatic/base/checksum.h>
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/io/file.h>
@@ -7,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int is_root(void)
@@ -35,6 +38,34 @@ sm_status train(const char *folder, const char *resume, const char *const *sets)
 char *path_in(const char *folder, const char *name)
 {
     return sm_format("%s/%s/%s", sm_test_folder(), folder, name);
+}
+
+char *contents_of(const char *folder)
+{
+    char *contents = sm_strdup("");
+    static const char *const below[] = {"", "/checkpoints"};
+    for (int i = 0; i < 2; i++) {
+        char *inside = path_in(folder, below[i]), **names = NULL;
+        size_t count = 0;
+        SM_TEST_OK(sm_folder_list(inside, &names, &count));
+        for (size_t n = 0; n < count; n++) {
+            char *path = sm_format("%s/%s", inside, names[n]), *before = contents;
+            struct stat found;
+            void *data = NULL;
+            size_t bytes = 0;
+            if (!sm_folder_exists(path) && stat(path, &found) == 0) {
+                SM_TEST_OK(sm_file_read(path, &data, &bytes));
+                contents = sm_format("%s%s %lld %lld.%09ld %08x\n", before, names[n], (long long)found.st_ino,
+                                     (long long)found.st_mtim.tv_sec, found.st_mtim.tv_nsec, sm_crc32c(0, data, bytes));
+                sm_free(before);
+            }
+            sm_free(data);
+            sm_free(path);
+        }
+        sm_free(names);
+        sm_free(inside);
+    }
+    return contents;
 }
 
 void remove_in(const char *folder, const char *name)

@@ -55,8 +55,8 @@ sm_status command_train(command_context *context, int argc, char **argv)
     const argument table[] = {
         {"CONFIG?", ARGUMENT_POSITIONAL, &path, NULL, "the run's configuration (INI); see --help-config"},
         {"set", ARGUMENT_LIST, &sets, "SECTION.KEY=VALUE", "override a key; may be repeated"},
-        {"resume", ARGUMENT_TEXT, &options.resume, "auto|FILE",
-         "go on from the run folder's newest checkpoint, or from a file"},
+        {"resume", ARGUMENT_TEXT, &options.resume, "auto|FILE|FOLDER",
+         "go on from the newest checkpoint of the run folder, from a checkpoint, or from the newest of a run's folder"},
         {"overwrite", ARGUMENT_FLAG, &options.overwrite, NULL, "replace what an earlier run left in the run folder"},
         {"dry-run", ARGUMENT_FLAG, &options.dry_run, NULL, "print ops, parameters, memory and FLOPs, then stop"},
         {"json", ARGUMENT_FLAG, &options.json, NULL,

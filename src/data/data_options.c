@@ -44,7 +44,7 @@ static sm_status open_files(const sm_config *config, const char *key, const char
     if (count == 0) {
         return sm_config_fail(config, "data", key, "names no file");
     }
-    return sm_dataset_open(paths, (int)count, split, out);
+    return sm_config_name_key(config, "data", key, sm_dataset_open(paths, (int)count, split, out));
 }
 
 sm_status sm_data_open_train(const sm_config *config, sm_dataset **out)

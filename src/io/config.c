@@ -269,6 +269,19 @@ const char *const *sm_config_texts(const sm_config *config, const char *section,
     return (const char *const *)v->texts;
 }
 
+sm_status sm_config_name_key(const sm_config *config, const char *section, const char *key, sm_status status)
+{
+    if (status != SM_OK) {
+        const sm_config_entry *e = sm_config_find(config, section, key);
+        assert(e && "an undeclared key");
+        const char *origin = e->value.origin;
+        char *why = sm_strdup(sm_error_message());
+        sm_fail(status, "%s%s[%s] %s: %s", origin ? origin : "", origin ? ": " : "", section, key, why);
+        sm_free(why);
+    }
+    return status;
+}
+
 sm_status(sm_config_fail)(const sm_config *config, const char *section, const char *key, const char *format, ...)
 {
     char text[1024];

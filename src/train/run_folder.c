@@ -4,6 +4,7 @@
 #include <sigmatic/io/file.h>
 #include <sigmatic/train/checkpoint.h>
 #include <sigmatic/train/run_checkpoint.h>
+#include <sigmatic/train/run_log.h>
 
 #include "train/run_folder.h"
 
@@ -111,7 +112,7 @@ int sm_run_folder_holds_run(const sm_run_folder *folder)
     char *log = sm_run_folder_file(folder, "run.h5");
     char **names = NULL;
     size_t count = 0;
-    int holds = sm_file_exists(log);
+    int holds = sm_file_exists(log) && !sm_run_log_is_empty(log);
     if (!holds && sm_folder_exists(folder->checkpoints)) {
         holds = sm_folder_list(folder->checkpoints, &names, &count) != SM_OK || count > 0;
     }
@@ -124,6 +125,9 @@ sm_status sm_run_folder_lock(sm_run_folder *folder)
 {
     sm_status status = SM_OK;
     char *path = sm_run_folder_file(folder, ".lock");
+    if (folder->lock) {
+        goto done;
+    }
     SM_TRY(sm_make_folders(folder->path));
     status = sm_file_lock(path, &folder->lock);
     if (status == SM_ERR_USAGE) {
@@ -179,10 +183,20 @@ done:
 sm_status sm_run_folder_write_status(const sm_run_folder *folder, const char *word, const char *why)
 {
     char *path = sm_run_folder_file(folder, "status"), *text = sm_format("%s%s%s\n", word, *why ? ": " : "", why);
-    sm_status status = sm_file_write_atomic(path, text, strlen(text));
+    char *old = NULL;
+    int is_said = sm_file_exists(path) && sm_file_read_text(path, &old) == SM_OK && strcmp(old, text) == 0;
+    sm_status status = is_said ? SM_OK : sm_file_write_atomic(path, text, strlen(text));
+    sm_free(old);
     sm_free(path);
     sm_free(text);
     return status;
+}
+
+void sm_run_folder_tell_failed_start(sm_run_folder *folder, const char *why)
+{
+    if (!sm_run_folder_holds_run(folder) && sm_run_folder_lock(folder) == SM_OK) {
+        sm_run_folder_write_status(folder, "failed", why);
+    }
 }
 
 /* ---- its checkpoints ---- */
@@ -250,6 +264,16 @@ static sm_status verify(sm_run_folder *folder, const step_file *file)
     remember(folder, file->name, status == SM_OK);
     sm_free(path);
     return status;
+}
+
+int sm_run_folder_has_checkpoint(sm_run_folder *folder, int64_t step)
+{
+    step_file file = {.step = step};
+    name_step(file.name, step);
+    char *path = sm_run_folder_checkpoint(folder, step);
+    int is_whole = sm_file_exists(path) && verify(folder, &file) == SM_OK;
+    sm_free(path);
+    return is_whole;
 }
 
 sm_status sm_run_folder_latest(sm_run_folder *folder, char **path)
@@ -330,19 +354,35 @@ static char *best_of(const sm_run_folder *folder)
     return best;
 }
 
-sm_status sm_run_checkpoint(const char *path, char **checkpoint)
+/* \param is_best_first  0: best.h5 only where there is no other */
+static sm_status find_checkpoint(const char *path, int is_best_first, char **checkpoint)
 {
     sm_status status = SM_OK;
     char *own = sm_strdup(path);
     *checkpoint = NULL;
     for (int is_inside = 0; is_inside <= 1 && status == SM_OK && !*checkpoint; is_inside++) {
         sm_run_folder *folder = named_folder(own, is_inside);
-        *checkpoint = best_of(folder);
-        status = *checkpoint ? SM_OK : sm_run_folder_latest(folder, checkpoint);
+        char *best = best_of(folder);
+        status = best && is_best_first ? SM_OK : sm_run_folder_latest(folder, checkpoint);
+        if (status == SM_OK && !*checkpoint) {
+            *checkpoint = best;
+            best = NULL;
+        }
+        sm_free(best);
         sm_run_folder_free(folder);
     }
     sm_free(own);
     return status;
+}
+
+sm_status sm_run_checkpoint(const char *path, char **checkpoint)
+{
+    return find_checkpoint(path, 1, checkpoint);
+}
+
+sm_status sm_run_newest_checkpoint(const char *path, char **checkpoint)
+{
+    return find_checkpoint(path, 0, checkpoint);
 }
 
 int sm_run_has_checkpoint(const char *path)

@@ -24,10 +24,10 @@ char *sm_run_folder_file(const sm_run_folder *folder, const char *name);
 /** \return the path of the checkpoint of a step, freed with sm_free(). */
 char *sm_run_folder_checkpoint(const sm_run_folder *folder, int64_t step);
 
-/** \return 1 if it holds a run: a log or a checkpoint. What a start that failed left (a status, an empty folder) is none. */
+/** \return 1 if it holds a run: a log with a step, or a checkpoint. What a start that failed left (a status, an empty log or folder) is none. */
 int sm_run_folder_holds_run(const sm_run_folder *folder);
 
-/** Makes the folder and takes it, until sm_run_folder_free().
+/** Makes the folder and takes it, until sm_run_folder_free(); once taken it stays so.
  * \return SM_ERR_USAGE if another run is going on in it: it would take its files from under this one */
 sm_status sm_run_folder_lock(sm_run_folder *folder);
 
@@ -35,8 +35,15 @@ sm_status sm_run_folder_lock(sm_run_folder *folder);
  * \param keep  0: what an earlier run left is removed */
 sm_status sm_run_folder_claim(const sm_run_folder *folder, int keep);
 
-/** Replaces the file `status` by "word" or "word: why". */
+/** Replaces the file `status` by "word" or "word: why"; one that says so already is not touched. */
 sm_status sm_run_folder_write_status(const sm_run_folder *folder, const char *word, const char *why);
+
+/** Leaves the status "failed: why" of a start that came to nothing, so that `show` has it among the others. Where a run stands, or one is
+ * going on, nothing is touched; nor where nothing can be written. */
+void sm_run_folder_tell_failed_start(sm_run_folder *folder, const char *why);
+
+/** \return 1 if the checkpoint of a step is there and whole */
+int sm_run_folder_has_checkpoint(sm_run_folder *folder, int64_t step);
 
 /** Finds the checkpoint of the highest step that is whole (sm_checkpoint_verify); damaged ones are passed over with a warning.
  * \param [out] path  freed with sm_free(); NULL if there is none

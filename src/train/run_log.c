@@ -31,7 +31,9 @@ typedef struct table {
 
 struct sm_run_log {
     sm_h5 *file;
-    sm_file *disk; /* the same file, for syncing */
+    sm_file *disk; /* the same file, for syncing; NULL: it does not stand in its place yet */
+    char *path, *partial;
+    int is_aside_due; /* what stands at `path` cannot be read */
     const sm_session *session;
     table steps;       /* /steps and /tasks */
     table evaluations; /* /evaluations/<split>; empty without one */
@@ -292,7 +294,7 @@ done:
 /* Gives a file that cannot be read another name, beside those that earlier starts put aside. */
 static sm_status set_aside(const char *path)
 {
-    char *why = sm_strdup(sm_error_message()), *aside = NULL;
+    char *aside = NULL;
     int number = 0;
     do {
         sm_free(aside);
@@ -300,28 +302,62 @@ static sm_status set_aside(const char *path)
     } while (sm_file_exists(aside));
     sm_status status = sm_file_rename(path, aside);
     if (status == SM_OK) {
-        sm_log_warning("the log of earlier steps cannot be read and is now %s, a new one begins: %s", aside, why);
+        sm_log_warning("the log of earlier steps is now %s, a new one begins", aside);
     }
     sm_free(aside);
-    sm_free(why);
     return status;
 }
 
 /* A log that is damaged stops nobody: the checkpoint knows all that is needed to go on. */
-static sm_status continue_old(sm_run_log *log, const char *path, const char *partial, const char *arithmetic,
-                              int64_t resume_step, sm_run_log_kept *kept)
+static sm_status continue_old(sm_run_log *log, const char *arithmetic, int64_t resume_step, sm_run_log_kept *kept)
 {
-    sm_status status = copy_old(log, path, resume_step, kept);
+    sm_status status = copy_old(log, log->path, resume_step, kept);
     if (status == SM_OK || status == SM_ERR_WRITE) {
         return status;
     }
+    sm_log_warning("the log of earlier steps cannot be read: %s", sm_error_message());
     *kept = (sm_run_log_kept){0};
-    SM_TRY(set_aside(path));
+    log->is_aside_due = 1;
     SM_TRY(sm_h5_close(log->file));
     log->file = NULL;
-    SM_TRY(create(log, partial, arithmetic));
+    SM_TRY(create(log, log->partial, arithmetic));
 done:
     return status;
+}
+
+/* From here on the new rows are what stands at `path`. */
+static sm_status put_in_place(sm_run_log *log)
+{
+    sm_status status = SM_OK;
+    sm_file *disk = NULL;
+    SM_TRY(sm_h5_flush(log->file));
+    SM_TRY(sm_file_open_write(log->partial, &disk));
+    SM_TRY(sm_file_sync(disk));
+    if (log->is_aside_due) {
+        SM_TRY(set_aside(log->path));
+        log->is_aside_due = 0;
+    }
+    SM_TRY(sm_file_rename(log->partial, log->path));
+    log->disk = disk;
+    disk = NULL;
+done:
+    sm_file_close(disk);
+    return status;
+}
+
+sm_status sm_run_log_begin(sm_run_log *log)
+{
+    return sm_file_exists(log->path) ? SM_OK : put_in_place(log);
+}
+
+int sm_run_log_is_empty(const char *path)
+{
+    sm_h5 *file = NULL;
+    sm_h5_info info;
+    int is_empty = sm_h5_open(path, &file) == SM_OK && sm_h5_has_dataset(file, step_columns[0].path) &&
+                   sm_h5_query(file, step_columns[0].path, &info) == SM_OK && info.count == 0;
+    sm_h5_close(file);
+    return is_empty;
 }
 
 sm_status sm_run_log_check(const char *path, const sm_session *session)
@@ -338,7 +374,12 @@ sm_status sm_run_log_check(const char *path, const sm_session *session)
 static sm_status release(sm_run_log *log)
 {
     sm_status status = sm_h5_close(log->file);
+    if (!log->disk) {
+        sm_remove_tree(log->partial);
+    }
     sm_file_close(log->disk);
+    sm_free(log->path);
+    sm_free(log->partial);
     sm_free(log->steps.columns);
     sm_free(log->evaluations.columns);
     sm_free(log);
@@ -349,24 +390,21 @@ sm_status sm_run_log_open(const char *path, const sm_session *session, const cha
                           int64_t resume_step, sm_run_log_kept *kept, sm_run_log **out)
 {
     sm_status status = SM_OK;
-    char *partial = sm_format("%s.partial", path);
     sm_run_log *log = sm_alloc_zeroed(sizeof *log);
     *kept = (sm_run_log_kept){0};
+    log->path = sm_strdup(path);
+    log->partial = sm_format("%s.partial", path);
     log->session = session;
     log->flushed_seconds = sm_seconds();
     name_columns(log, split);
-    SM_TRY(create(log, partial, arithmetic));
+    SM_TRY(create(log, log->partial, arithmetic));
     if (resume_step > 0 && sm_file_exists(path)) {
-        SM_TRY(continue_old(log, path, partial, arithmetic, resume_step, kept));
+        SM_TRY(continue_old(log, arithmetic, resume_step, kept));
     }
     SM_TRY(sm_h5_flush(log->file));
-    SM_TRY(sm_file_open_write(partial, &log->disk));
-    SM_TRY(sm_file_sync(log->disk));
-    SM_TRY(sm_file_rename(partial, path));
     *out = log;
     log = NULL;
 done:
-    sm_free(partial);
     if (log) {
         release(log);
     }
@@ -377,6 +415,9 @@ static sm_status flush(sm_run_log *log)
 {
     sm_status status = SM_OK;
     log->flushed_seconds = sm_seconds();
+    if (!log->disk) {
+        SM_TRY(put_in_place(log));
+    }
     SM_TRY(write_waiting(log, &log->steps));
     SM_TRY(write_waiting(log, &log->evaluations));
     SM_TRY(sm_h5_flush(log->file));
@@ -393,7 +434,7 @@ sm_status sm_run_log_sync(sm_run_log *log)
 static sm_status end_row(sm_run_log *log, table *t)
 {
     t->waiting++;
-    int due = t->waiting == WAITING_ROWS || sm_seconds() - log->flushed_seconds > FLUSH_SECONDS;
+    int due = !log->disk || t->waiting == WAITING_ROWS || sm_seconds() - log->flushed_seconds > FLUSH_SECONDS;
     return due ? flush(log) : SM_OK;
 }
 
@@ -445,7 +486,7 @@ sm_status sm_run_log_close(sm_run_log *log)
     if (!log) {
         return SM_OK;
     }
-    sm_status status = flush(log);
+    sm_status status = log->disk ? flush(log) : SM_OK; /* else nothing has been made */
     sm_status closed = release(log);
     return status != SM_OK ? status : closed;
 }

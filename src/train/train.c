@@ -1,13 +1,16 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/nearest.h>
 #include <sigmatic/base/plural.h>
 #include <sigmatic/comm/stall.h>
+#include <sigmatic/io/file.h>
 #include <sigmatic/train/stop_signal.h>
 #include <sigmatic/train/train.h>
 
 #include "train/training.h"
 
 #include <math.h>
+#include <string.h>
 
 /* The last words in the folder (rank 0). */
 static sm_status close_folder(sm_training *t, sm_status status)
@@ -68,8 +71,21 @@ static sm_status finish(sm_training *t, sm_status status)
     return status == SM_OK && t->trace ? write_trace(t) : status;
 }
 
+/* A sweep's runs are all to be seen, those too that could not start. */
+static void tell_failed_start(sm_training *t, sm_status status)
+{
+    char *why = sm_strdup(sm_error_message());
+    if (!t->folder) {
+        t->folder = sm_run_folder_new(sm_config_text_of(t->config, "run", "folder"));
+    }
+    sm_run_folder_tell_failed_start(t->folder, why);
+    sm_fail(status, "%s", why);
+    sm_free(why);
+}
+
 static void release(sm_training *t)
 {
+    sm_run_log_close(t->log); /* of a start that came to nothing */
     sm_run_folder_free(t->folder);
     sm_loader_free(t->loader);
     sm_trace_free(t->trace);
@@ -84,11 +100,29 @@ static void release(sm_training *t)
     sm_free(t->skipped);
 }
 
-/* Before all work: one typing error must not cost a dataset or a checkpoint. */
-static sm_status check_trace(const sm_training *t)
+static sm_status check_resume(const char *word)
 {
-    int looks = t->options->trace && !t->options->dry_run && sm_training_is_root(t);
-    return sm_comm_agree(t->comm, looks ? sm_trace_check(t->options->trace) : SM_OK);
+    sm_nearest nearest = {.wanted = word};
+    if (strcmp(word, "auto") == 0 || sm_file_exists(word)) {
+        return SM_OK;
+    }
+    sm_nearest_consider(&nearest, "auto");
+    return sm_fail(SM_ERR_USAGE,
+                   "--resume '%s': no such file or folder; expected auto, a checkpoint or a run's folder%s", word,
+                   nearest.best ? ": did you mean auto?" : "");
+}
+
+/* Before all work: one typing error must not cost a dataset or a checkpoint. */
+static sm_status check_words(const sm_training *t)
+{
+    sm_status status = SM_OK;
+    const sm_train_options *options = t->options;
+    if (sm_training_is_root(t)) {
+        SM_TRY(options->resume ? check_resume(options->resume) : SM_OK);
+        SM_TRY(options->trace && !options->dry_run ? sm_trace_check(options->trace) : SM_OK);
+    }
+done:
+    return sm_comm_agree(t->comm, status);
 }
 
 sm_status sm_train(const sm_config *config, sm_comm *comm, const sm_train_options *options, int *started)
@@ -101,7 +135,7 @@ sm_status sm_train(const sm_config *config, sm_comm *comm, const sm_train_option
     if (!options->dry_run) {
         sm_stop_signal_install();
     }
-    SM_TRY(check_trace(&t));
+    SM_TRY(check_words(&t));
     SM_TRY(sm_training_set_up(&t));
     if (options->dry_run) {
         status = sm_training_print_plan(&t);
@@ -109,11 +143,14 @@ sm_status sm_train(const sm_config *config, sm_comm *comm, const sm_train_option
     }
     status = sm_training_start(&t);
     *started = status == SM_OK;
-    if (*started) {
+    if (*started && !t.is_complete) {
         status = sm_training_run(&t);
     }
     status = finish(&t, status);
 done:
+    if (status != SM_OK && !*started && !options->dry_run && sm_training_is_root(&t)) {
+        tell_failed_start(&t, status);
+    }
     release(&t);
     return status;
 }

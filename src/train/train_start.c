@@ -8,6 +8,7 @@
 #include <sigmatic/train/arithmetic.h>
 #include <sigmatic/train/checkpoint.h>
 #include <sigmatic/train/pretrained.h>
+#include <sigmatic/train/run_checkpoint.h>
 
 #include "train/resume_changes.h"
 #include "train/training.h"
@@ -39,7 +40,8 @@ static sm_status take_folder(sm_training *t)
         if (t->options->trace) {
             SM_TRY(sm_file_check_writable(t->options->trace));
         }
-        SM_TRY(sm_run_folder_lock(t->folder));
+        status = sm_run_folder_lock(t->folder);
+        status = status == SM_ERR_IO ? sm_config_name_key(t->config, "run", "folder", status) : status;
     }
 done:
     return sm_comm_agree(t->comm, status);
@@ -62,20 +64,24 @@ static sm_status find_fingerprint(const sm_training *t)
 /* Decides which checkpoint to go on from; "" = none. */
 static sm_status find_checkpoint(const sm_training *t, char *path, size_t path_bytes)
 {
-    *path = 0;
-    if (!t->options->resume) {
-        return SM_OK;
+    sm_status status = SM_OK;
+    const char *word = t->options->resume;
+    char *found = NULL;
+    if (word && strcmp(word, "auto") == 0) {
+        SM_TRY(sm_run_folder_latest(t->folder, &found));
+    } else if (word && sm_folder_exists(word)) {
+        SM_TRY(sm_run_newest_checkpoint(word, &found));
+        if (!found) {
+            SM_TRY(sm_fail(SM_ERR_INPUT,
+                           "--resume %s: a folder without a checkpoint: that of a run has checkpoints/step-*.h5",
+                           word));
+        }
+    } else if (word) {
+        found = sm_strdup(word);
     }
-    if (strcmp(t->options->resume, "auto") != 0) {
-        snprintf(path, path_bytes, "%s", t->options->resume);
-        return SM_OK;
-    }
-    char *latest = NULL;
-    sm_status status = sm_run_folder_latest(t->folder, &latest);
-    if (latest) {
-        snprintf(path, path_bytes, "%s", latest);
-    }
-    sm_free(latest);
+    snprintf(path, path_bytes, "%s", found ? found : "");
+done:
+    sm_free(found);
     return status;
 }
 
@@ -117,7 +123,7 @@ done:
 static int is_own(const sm_training *t, const char *path)
 {
     char *own = sm_run_folder_checkpoint(t->folder, t->trainer->step);
-    int is_same = strcmp(path, own) == 0;
+    int is_same = sm_file_is_same(path, own);
     sm_free(own);
     return is_same;
 }
@@ -147,7 +153,7 @@ static sm_status load_start(sm_training *t)
         t->saved_step = is_own(t, path) ? t->trainer->step : -1;
         sm_log_info("resuming from %s at step %lld", path, (long long)t->trainer->step);
         find_end(t);
-        if (sm_training_is_root(t)) {
+        if (sm_training_is_root(t) && t->trainer->step < t->steps) {
             sm_resume_report_changes(t, info.config);
         }
     } else {
@@ -155,7 +161,7 @@ static sm_status load_start(sm_training *t)
             sm_log_info("nothing to resume in %s: a new run", t->session->settings.folder);
         }
         if (*pretrained) {
-            SM_TRY(sm_pretrained_load(t->session, pretrained));
+            SM_TRY(sm_config_name_key(t->config, "model", "pretrained", sm_pretrained_load(t->session, pretrained)));
         }
         sm_update_start_average(t->trainer->update);
     }
@@ -200,12 +206,10 @@ static void announce(const sm_training *t)
 {
     const sm_settings *settings = &t->session->settings;
     int size = sm_comm_size(t->comm);
+    int64_t samples = sm_dataset_count(t->train);
     if (t->first_step >= t->steps) {
-        sm_log_info("already complete: step %lld of %lld; more with --set run.%s=...", (long long)t->first_step,
-                    (long long)t->steps, settings->steps > 0 ? "steps" : "epochs");
         return;
     }
-    int64_t samples = sm_dataset_count(t->train);
     sm_log_info("%d %s x %d %s, %lld %s, global batch %d, steps %lld to %lld, folder %s", size,
                 sm_plural(size, "rank", "ranks"), settings->threads, sm_plural(settings->threads, "thread", "threads"),
                 (long long)samples, sm_plural(samples, "sample", "samples"), settings->batch,
@@ -216,10 +220,70 @@ static void announce(const sm_training *t)
     }
 }
 
+/* ---- what is left to do ---- */
+
+/* \return 1 if the run has made more than the config asks for */
+static int has_gone_further(const sm_training *t)
+{
+    const sm_settings *settings = &t->session->settings;
+    return settings->steps > 0 ? t->trainer->step > settings->steps
+                               : t->trainer->position > settings->epochs * sm_dataset_count(t->train);
+}
+
+/* \return 1 if no step is left, its end is kept and judged. A run that learnt nothing is not at its end: it fails again */
+static int has_everything(const sm_training *t)
+{
+    int64_t step = t->trainer->step;
+    int is_judged = t->evaluator ? t->evaluated_step == step : step > t->trainer->skipped;
+    return step >= t->steps && is_judged && (t->saved_step == step || sm_run_folder_has_checkpoint(t->folder, step));
+}
+
+static void say_that_nothing_is_left(const sm_training *t, int is_longer)
+{
+    const sm_settings *settings = &t->session->settings;
+    const char *key = settings->steps > 0 ? "steps" : "epochs";
+    int64_t step = t->trainer->step, asked = settings->steps > 0 ? settings->steps : settings->epochs;
+    double epochs = (double)t->trainer->position / (double)sm_dataset_count(t->train);
+    if (is_longer) {
+        char *made = settings->steps > 0 ? sm_format("%lld", (long long)step) : sm_format("%.4g", epochs);
+        sm_log_warning("run.%s = %lld is less than the run has made (%s %s): nothing is trained or changed; "
+                       "--set run.%s=... with more goes on",
+                       key, (long long)asked, made, key, key);
+        sm_free(made);
+    } else {
+        sm_log_info("the run is complete (%lld of %lld %s): nothing is trained, what is set otherwise has no effect; "
+                    "--set run.%s=... with more goes on",
+                    (long long)step, (long long)t->steps, sm_plural(t->steps, "step", "steps"), key);
+    }
+}
+
+/* Whether the run is complete, and that its status says so: it may be of a process that was killed before it could. */
+static sm_status find_what_is_left(sm_training *t)
+{
+    sm_status status = SM_OK;
+    int is_longer = has_gone_further(t);
+    if (sm_training_is_root(t)) {
+        t->is_complete = is_longer || has_everything(t);
+        if (t->is_complete) {
+            say_that_nothing_is_left(t, is_longer);
+            status = is_longer ? SM_OK : sm_run_folder_write_status(t->folder, "done", "");
+        }
+    }
+    sm_comm_broadcast(t->comm, &t->is_complete, sizeof t->is_complete, 0);
+    return sm_comm_agree(t->comm, status);
+}
+
+/* ---- starting ---- */
+
 /* Only when nothing can refuse the start any more: what an earlier run left is not lost to a wrong path. */
 static sm_status claim_folder(sm_training *t)
 {
-    sm_status status = sm_training_is_root(t) ? sm_run_folder_claim(t->folder, t->options->resume != NULL) : SM_OK;
+    sm_status status = SM_OK;
+    if (sm_training_is_root(t)) {
+        SM_TRY(sm_run_folder_claim(t->folder, t->options->resume != NULL));
+        SM_TRY(sm_run_log_begin(t->log));
+    }
+done:
     status = sm_comm_agree(t->comm, status);
     t->folder_ready = status == SM_OK;
     return status;
@@ -248,10 +312,14 @@ sm_status sm_training_start(sm_training *t)
     show_ranks(t);
     SM_TRY(find_fingerprint(t));
     SM_TRY(load_start(t));
-    SM_TRY(claim_folder(t));
-    sm_trainer_bind(t->trainer);
     SM_TRY(open_log(t));
+    SM_TRY(find_what_is_left(t));
+    if (t->is_complete) {
+        goto done;
+    }
+    sm_trainer_bind(t->trainer);
     SM_TRY(open_loader(t));
+    SM_TRY(claim_folder(t));
     start_watching(t);
     t->begin_seconds = sm_seconds();
     announce(t);

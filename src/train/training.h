@@ -34,6 +34,7 @@ typedef struct sm_training {
     /* started */
     sm_run_folder *folder; /**< rank 0 works with it */
     int folder_ready;      /**< the status file speaks for this run */
+    int is_complete;       /**< no step and no evaluation is left: nothing in the folder changes */
     sm_run_log *log;       /**< rank 0 */
     sm_loader *loader;
     sm_trace *trace; /**< NULL: none wanted */
@@ -62,7 +63,8 @@ sm_status sm_training_set_up(sm_training *training);
 sm_status sm_training_print_plan(const sm_training *training);
 
 /** Takes the run folder, loads what the run starts from, opens log and loader (train_start.c).
- * \return SM_ERR_USAGE, SM_ERR_INPUT, SM_ERR_IO; what an earlier run left is untouched until nothing can refuse the start any more */
+ * What an earlier run left is untouched until nothing can refuse the start any more, its log until there is something new to write.
+ * \return SM_ERR_USAGE, SM_ERR_INPUT, SM_ERR_IO */
 sm_status sm_training_start(sm_training *training);
 
 /** Makes the steps that are left, with evaluations and checkpoints between them (train_steps.c).

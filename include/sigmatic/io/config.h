@@ -112,6 +112,10 @@ typedef struct sm_key_condition {
  * Any rank prints: call it on one. Of several conditions on one key the first that is not met is named. */
 void sm_config_warn_without_effect(const sm_config *config, const sm_key_condition *conditions);
 
+/** Puts "<file>:<line>: [section] key: " before the message of a failure that is about what the key names, such as a file.
+ * \return `status`; nothing is done with SM_OK */
+sm_status sm_config_name_key(const sm_config *config, const char *section, const char *key, sm_status status);
+
 /** Fails with SM_ERR_CONFIG and "<file>:<line>: [section] key = value: <message>", for checks that one row cannot express. */
 sm_status sm_config_fail(const sm_config *config, const char *section, const char *key, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -27,7 +27,8 @@ sm_status sm_run_log_check(const char *path, const sm_session *session);
 
 /** Opens a new log, or continues one. Not collective, as all below: by one rank, whose failures (SM_ERR_WRITE, SM_ERR_IO) name the file.
  *
- * An old log that cannot be read, whatever its damage, is renamed to `path`.damaged-<n> with a warning, and a new one begins.
+ * It is written beside an old one and takes its place with the first row or sync: a run that makes nothing leaves the old log as it was.
+ * An old log that cannot be read, whatever its damage, is then renamed to `path`.damaged-<n> with a warning, and a new one begins.
  *
  * \param path         on success there is a log at every instant, the old one or this
  * \param session      kept by reference
@@ -39,6 +40,9 @@ sm_status sm_run_log_check(const char *path, const sm_session *session);
 sm_status sm_run_log_open(const char *path, const sm_session *session, const char *arithmetic, const char *split,
                           int64_t resume_step, sm_run_log_kept *kept, sm_run_log **out);
 
+/** Puts the log at its path unless an old one stands there: a new run shows itself before its first step. */
+sm_status sm_run_log_begin(sm_run_log *log);
+
 /** Adds a row; written out every few seconds. */
 sm_status sm_run_log_step(sm_run_log *log, const sm_step_record *record);
 
@@ -48,8 +52,12 @@ sm_status sm_run_log_evaluation(sm_run_log *log, int64_t step, const double *val
 /** Writes out what waits, and waits until all of the file is on the disk. */
 sm_status sm_run_log_sync(sm_run_log *log);
 
-/** Writes out what waits and closes. NULL is legal. \return the first failure of writing this log */
+/** Writes out what waits and closes; what never took the place of an old log is removed. NULL is legal.
+ * \return the first failure of writing this log */
 sm_status sm_run_log_close(sm_run_log *log);
+
+/** \return 1 if a log has no step; 0 if it has some, or cannot be read */
+int sm_run_log_is_empty(const char *path);
 
 #ifdef __cplusplus
 }

@@ -11,12 +11,12 @@ extern "C" {
 #endif
 
 typedef struct sm_train_options {
-    const char
-        *resume;   /**< NULL; "auto" = the newest checkpoint of the run folder, a new run if there is none; or a file */
-    int overwrite; /**< start anew in an existing run folder: its run.h5, checkpoints and status are removed */
-    int dry_run;   /**< print the plan and stop */
-    int json;      /**< of a dry run: as one JSON object */
-    const char *trace;               /**< file for a timeline (Chrome trace format), or NULL */
+    const char *resume; /**< NULL; "auto" = the newest checkpoint of the run folder, a new run if there is none; or a
+                             checkpoint; or a run's folder: its newest one */
+    int overwrite;      /**< start anew in an existing run folder: its run.h5, checkpoints and status are removed */
+    int dry_run;        /**< print the plan and stop */
+    int json;           /**< of a dry run: as one JSON object */
+    const char *trace;  /**< file for a timeline (Chrome trace format), or NULL */
     int64_t trace_first, trace_last; /**< its steps */
 } sm_train_options;
 
@@ -24,6 +24,8 @@ typedef struct sm_train_options {
  *
  * The run folder holds run.h5, checkpoints/step-<digits>.h5, checkpoints/best.h5 and `status` (running, done, pre-empted, failed: why).
  * The end of the training is saved before it is evaluated; whatever all ranks can agree on as the end of the run leaves a checkpoint.
+ * A resumed run that has no step and no evaluation left changes nothing in its folder (but a status that is not "done", unless the config
+ * asks for fewer steps than were made). A start that fails leaves a status where no run stands, and nothing where one does.
  *
  * \param config   not changed; must outlive the call, as `options`
  * \param [out] started  1 once the first step was reached (decides the exit code)
