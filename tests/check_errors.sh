@@ -303,6 +303,7 @@ refuse "$root" "folder" -- train good.ini --overwrite --set run.folder=other6 --
 refuse "--prediction-count 0" -- eval $checkpoint --prediction-count 0
 refuse "absent.h5" -- show absent.h5
 refuse "good.h5" "sigmatic-run" -- show good.h5
+refuse "$checkpoint" "sigmatic weights info" -- show $checkpoint
 
 # ---- what may be replaced: a file of the same kind, nothing else ----
 

@@ -175,6 +175,26 @@ else
     skip setpriv "a folder that cannot be read" "root, and setpriv takes nothing from it"
 fi
 
+# ---- a sweep with a run that could not start ----
+
+mkdir sweep && cp -r run sweep/one
+expect "a start that fails" run 2 train tiny.ini --set run.folder=sweep/two --set data.train=absent.h5
+expect "show of a sweep" run 0 show sweep
+expect "show of a sweep: what could not start" holds out '^two +failed +- +- '
+expect "show of a sweep: why" holds out '^two: failed: --set: \[data\] train: absent.h5: cannot be opened'
+expect "show --json of a sweep" run 0 show sweep --json
+expect "show --json of a sweep: the same" json '
+status = {run["run"]: run["status"] for run in result["runs"]}
+assert status["sweep/one/run.h5"] == "done" and status["sweep/two/run.h5"].startswith("failed: "), status'
+expect "a run and a sweep side by side" run 0 show run/run.h5 sweep
+expect "a run and a sweep side by side: what can be compared" holds out '^status +done +done$'
+expect "a run and a sweep side by side: what cannot" count err 'warning: passing over sweep/two/run.h5: failed: .*absent.h5' 1
+expect "it starts again without more ado" run 0 train tiny.ini --set run.folder=sweep/two
+expect "three runs side by side" run 0 show run/run.h5 sweep/
+expect "three runs side by side: all" holds out '^status +done +done +done$'
+expect "show of the folder of checkpoints" run 0 show run/checkpoints/
+expect "show of the folder of checkpoints: the run" holds out '^run/run.h5: 4 steps'
+
 # ---- a ratio that says nothing ----
 
 "$python" - <<'PYTHON'

@@ -1,6 +1,7 @@
 /* The run log as tables and a sparkline a task, or as JSON; --follow repeats it while the run goes on. Several runs side by
  * side, the runs of a folder as a list. */
 #define _POSIX_C_SOURCE 200809L
+#include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/plural.h>
 #include <sigmatic/comm/stall.h>
@@ -172,28 +173,72 @@ static sm_status show_once(const char *path, int form)
     return status;
 }
 
-static sm_status show_runs(const argument_words *words, int as_json)
+static int is_folder_of_runs(const char *word)
+{
+    return sm_folder_exists(word) && !run_path_is_run(word);
+}
+
+/* Runs that are compared. */
+typedef struct view_list {
+    show_view *views;
+    int count;
+} view_list;
+
+static void add_view(view_list *list, const show_view *view)
+{
+    list->views = sm_realloc(list->views, (size_t)(list->count + 1) * sizeof *list->views);
+    list->views[list->count++] = *view;
+}
+
+static sm_status add_log(view_list *list, const char *word)
 {
     sm_status status = SM_OK;
     char *path = NULL;
-    show_view *views = sm_alloc_zeroed((size_t)words->count * sizeof *views);
+    show_view view;
+    SM_TRY(run_path_log(word, &path));
+    status = show_view_read(path, &view);
+    add_view(list, &view);
+done:
+    sm_free(path);
+    return status;
+}
+
+/* Those that have a log to compare. */
+static sm_status add_below(view_list *list, const char *path)
+{
+    show_folder folder;
+    sm_status status = show_folder_read(path, &folder);
+    for (int i = 0; i < folder.count && status == SM_OK; i++) {
+        show_view *view = &folder.views[i];
+        if (folder.problems[i] || !view->config) {
+            sm_log_warning("passing over %s: %s", view->path, folder.problems[i] ? folder.problems[i] : view->status);
+        } else {
+            add_view(list, view);
+            *view = (show_view){0};
+        }
+    }
+    show_folder_clear(&folder);
+    return status;
+}
+
+static sm_status show_runs(const argument_words *words, int as_json)
+{
+    sm_status status = SM_OK;
+    view_list list = {0};
     for (int i = 0; i < words->count; i++) {
-        sm_free(path);
-        path = NULL;
-        SM_TRY(run_path_log(words->items[i], &path));
-        SM_TRY(show_view_read(path, &views[i]));
+        const char *word = words->items[i];
+        SM_TRY(is_folder_of_runs(word) ? add_below(&list, word) : add_log(&list, word));
     }
     if (as_json) {
-        SM_TRY(print_json(views, words->count, NULL, 1));
+        SM_TRY(print_json(list.views, list.count, NULL, 1));
     } else {
-        show_compare(views, words->count);
+        show_compare(list.views, list.count);
     }
 done:
-    for (int i = 0; i < words->count; i++) {
-        show_view_clear(&views[i]);
+    for (int i = 0; i < list.count; i++) {
+        show_view_clear(&list.views[i]);
     }
-    sm_free(views);
-    sm_free(path);
+    sm_free(list.views);
     return status;
 }
 
@@ -252,8 +297,8 @@ sm_status command_show(command_context *context, int argc, char **argv)
     int follow = 0, json = 0, as_fixed = 0, help;
     const argument table[] = {
         {"RUN", ARGUMENT_REST, &words, NULL,
-         "a run's folder runs/NAME or its log run.h5, which may still be growing; several: they are compared; a folder "
-         "with runs: they are listed"},
+         "a run's folder runs/NAME or its log run.h5, which may still be growing; a folder with runs: they are "
+         "listed; several of these: the runs are compared"},
         {"follow", ARGUMENT_FLAG, &follow, NULL,
          "show it again every two seconds, until interrupted or unreadable for a minute"},
         {"as-fixed", ARGUMENT_FLAG, &as_fixed, NULL,
@@ -271,7 +316,7 @@ sm_status command_show(command_context *context, int argc, char **argv)
     if (help || sm_comm_rank(context->comm) != 0) {
         goto done;
     }
-    int is_folder = words.count == 1 && sm_folder_exists(words.items[0]) && !run_path_is_run(words.items[0]);
+    int is_folder = words.count == 1 && is_folder_of_runs(words.items[0]);
     if ((words.count > 1 || is_folder) && (follow || as_fixed)) {
         SM_TRY(sm_fail(SM_ERR_USAGE, "show: --%s takes one run, %s", follow ? "follow" : "as-fixed",
                        is_folder ? "not a folder of runs" : "not several"));

@@ -27,9 +27,22 @@ static char *file_in(const char *folder, const char *name)
     return path;
 }
 
+/* In the folder of a run, or beside the folder of its checkpoints. */
 static char *log_of(const char *word)
 {
-    return file_in(word, "run.h5");
+    static const char inside[] = "checkpoints";
+    size_t length = strlen(word), name = strlen(inside);
+    char *log = file_in(word, "run.h5");
+    while (length > 1 && word[length - 1] == '/') {
+        length--;
+    }
+    if (!log && length >= name && strncmp(word + length - name, inside, name) == 0 &&
+        (length == name || word[length - name - 1] == '/')) {
+        char *above = length == name ? sm_strdup(".") : sm_format("%.*s", (int)(length - name - 1), word);
+        log = file_in(*above ? above : "/", "run.h5");
+        sm_free(above);
+    }
+    return log;
 }
 
 int run_path_is_run(const char *path)
@@ -47,7 +60,7 @@ static sm_status resolve(const char *word, char *found, const char *expected, ch
     *path = found || sm_folder_exists(word) ? found : sm_strdup(word);
     if (!*path) {
         return sm_fail(SM_ERR_INPUT, "%s: a folder%s: expected the file itself, or a run's folder with %s", word,
-                       run_path_is_run(word) ? " of a run that has none yet" : " that is not a run's", expected);
+                       run_path_is_run(word) ? " of a run that has no such file" : " that is not a run's", expected);
     }
     if (found) {
         sm_log_info("%s: taking %s", word, *path);

@@ -14,7 +14,7 @@ int run_path_is_run(const char *path);
  * \return SM_ERR_INPUT: a folder without such a file, saying what is expected, or with damaged ones only */
 sm_status run_path_checkpoint(const char *word, char **path);
 
-/** The same of the run's log, run.h5. */
+/** The same of the run's log, run.h5, which the folder of its checkpoints names too. */
 sm_status run_path_log(const char *word, char **path);
 
 /** Rank 0's text becomes everyone's. Collective. \param [in,out] text  of rank 0; of the others freed with sm_free() later */

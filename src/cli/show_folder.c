@@ -26,7 +26,8 @@ static void add_run(show_folder *folder, const char *path)
     char **problem = &folder->problems[folder->count++];
     *problem = NULL;
     if (show_view_read(path, view) != SM_OK) {
-        *problem = sm_strdup(sm_file_exists(path) ? sm_error_message() : "no log");
+        int is_told = !sm_file_exists(path) && strchr(view->status, ':'); /* a start that failed */
+        *problem = is_told ? NULL : sm_strdup(sm_file_exists(path) ? sm_error_message() : "no log");
     }
 }
 

@@ -306,7 +306,11 @@ sm_status show_view_read(const char *path, show_view *view)
     SM_TRY(sm_h5_open(path, &file));
     SM_TRY(sm_h5_read_attribute_text(file, "/", "format", &format));
     if (strcmp(format, "sigmatic-run") != 0) {
-        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: attribute 'format' is '%s', expected 'sigmatic-run'", path, format));
+        SM_TRY(sm_fail(
+            SM_ERR_INPUT, "%s: attribute 'format' is '%s', expected 'sigmatic-run': a run's folder or its run.h5%s",
+            path, format,
+            strcmp(format, "sigmatic-checkpoint") == 0 ? " (sigmatic weights info lists what a checkpoint holds)"
+                                                       : ""));
     }
     if (sm_h5_has_attribute(file, "/", "config")) {
         SM_TRY(sm_h5_read_attribute_text(file, "/", "config", &view->config));
