@@ -257,7 +257,7 @@ def labels_of(paths, given):
 # ---- seeds: runs whose configurations differ in nothing else --------------------------------------------------------
 
 # What a run may have set otherwise and still be the same experiment.
-NO_DIFFERENCE = {("run", "folder"), ("run", "seed"), ("run", "progress_seconds"), ("run", "evaluate_batch"),
+NO_DIFFERENCE = {("run", "folder"), ("run", "seed"), ("run", "tasks"), ("run", "progress_seconds"), ("run", "evaluate_batch"),
                  ("checkpoint", "interval"), ("checkpoint", "keep_last"), ("checkpoint", "keep_best"),
                  ("data", "prefetch"), ("data", "workers"), ("distributed", "stall_seconds"),
                  ("distributed", "check_interval")}

@@ -7,6 +7,7 @@ static const sm_key run_keys[] = {
     {"run", "epochs", SM_KEY_INTEGER, "10", 1, 1000, NULL, NULL, "passes over the data"},
     {"run", "verbose", SM_KEY_BOOL, "false", 0, 0, NULL, NULL, "more messages"},
     {"run", "title", SM_KEY_TEXT, "", 0, 0, NULL, NULL, "a line for people"},
+    {"run", "tasks", SM_KEY_TEXTS, "", 0, 0, NULL, NULL, "those that are kept"},
     {"run", "files", SM_KEY_PATHS, "", 0, 0, NULL, NULL, "what to read"},
     {NULL},
 };

@@ -340,6 +340,45 @@ static void set_overrides_and_checks_like_a_file(void)
 }
 
 /* Who writes a config learns the new word; what a program wrote earlier still means what it did. */
+static const char four_instances[] =
+    "[run]\nfolder = x\n[task.semantic]\nkind = semantic\n[head.a]\nwidth = 3\n[task.far]\n"
+    "[task.depth]\nkind = depth\nweight = 2\n";
+
+/* As though the others had never been there, whatever they lack. */
+static void instances_that_are_not_named_are_left_out(void)
+{
+    sm_config *config = fresh();
+    const char *const *sections;
+    SM_TEST_OK(sm_config_read_text(config, "text", four_instances));
+    SM_TEST_OK(sm_config_keep_instances(config, "task", "run", "tasks"));
+    CU_ASSERT(sm_config_sections(config, "task", NULL) == 3);
+    SM_TEST_OK(sm_config_set(config, "run.tasks=depth"));
+    SM_TEST_OK(sm_config_keep_instances(config, "task", "run", "tasks"));
+    SM_TEST_OK(sm_config_check(config));
+    CU_ASSERT_FATAL(sm_config_sections(config, "task", &sections) == 1);
+    CU_ASSERT_STRING_EQUAL(sections[0], "task.depth");
+    CU_ASSERT(sm_config_real(config, "task.depth", "weight") == 2);
+    CU_ASSERT(sm_config_sections(config, "head", NULL) == 1 && sm_config_integer(config, "head.a", "width") == 3);
+    sm_config *expected = fresh();
+    SM_TEST_OK(sm_config_read_text(expected, "text",
+                                   "[run]\nfolder = x\ntasks = depth\n[head.a]\nwidth = 3\n"
+                                   "[task.depth]\nkind = depth\nweight = 2\n"));
+    char *text = sm_config_text(config), *expected_text = sm_config_text(expected);
+    CU_ASSERT_STRING_EQUAL(text, expected_text);
+    sm_free(text);
+    sm_free(expected_text);
+    sm_config_free(expected);
+    sm_config_free(config);
+
+    config = fresh();
+    SM_TEST_OK(sm_config_read_text(config, "text", four_instances));
+    SM_TEST_OK(sm_config_set(config, "run.tasks=semantic, dept"));
+    CU_ASSERT(sm_config_keep_instances(config, "task", "run", "tasks") == SM_ERR_CONFIG);
+    SM_TEST_MESSAGE("--set: [run] tasks = semantic, dept: there is no section [task.dept], did you mean 'depth'?");
+    CU_ASSERT(sm_config_sections(config, "task", NULL) == 3);
+    sm_config_free(config);
+}
+
 static void a_former_word_is_refused_but_read_where_it_was_stored(void)
 {
     refuses("[run]\n[optimizer]\nkind = momentum\n", SM_ERR_CONFIG,
@@ -497,6 +536,7 @@ int main(int argc, char **argv)
     SM_TEST(comments_begin_behind_a_blank_and_quotes_hide_them);
     SM_TEST(home_and_commas_in_paths);
     SM_TEST(set_overrides_and_checks_like_a_file);
+    SM_TEST(instances_that_are_not_named_are_left_out);
     SM_TEST(a_former_word_is_refused_but_read_where_it_was_stored);
     SM_TEST(an_including_file_overrides_what_it_includes);
     SM_TEST(a_file_is_included_once);

@@ -19,6 +19,11 @@ const sm_key_text sm_key_texts[] = {
      "It fixes initial weights, the order of samples, augmentation and dropout. Runs that differ in nothing else show "
      "how much of a result is chance.",
      "distributed.reproducible"},
+    {run, "tasks",
+     "The tasks that are trained and evaluated, by their names; sections [task.NAME] that are not listed count as not "
+     "written. Empty means all. So one config serves for all tasks together, for each pair and for each task alone, "
+     "the baselines of a comparison: --set run.tasks=depth.",
+     "weighting.method"},
     {run, "batch",
      "The images of one step, over all ranks together: rank r takes a contiguous part, and any number of ranks "
      "computes "

@@ -24,6 +24,7 @@ static const struct {
     {"weighting", "method", REFUSED, NULL},
     {"run", "batch", SAID, "samples go on where they stopped, steps are counted on, learning rates are not scaled"},
     {"run", "folder", SILENT, NULL},
+    {"run", "tasks", SILENT, NULL},
     {"run", "progress_seconds", SILENT, NULL},
     {"model", "pretrained", SAID, "not read again: the checkpoint holds what was learnt since"},
     {"model", "freeze", SAID, "what was frozen and no longer is begins without momentum"},

@@ -18,6 +18,8 @@ static const char run[] = "run", distributed[] = "distributed", checkpoint[] = "
 const sm_key sm_run_keys[] = {
     {run, "folder", SM_KEY_PATH, "runs/default", 0, 0, NULL, NULL, "run.h5, checkpoints/ and status are written here"},
     {run, "seed", SM_KEY_INTEGER, "1", 0, 9e15, NULL, NULL, "initial weights, order of samples, augmentation, dropout"},
+    {run, "tasks", SM_KEY_TEXTS, "", 0, 0, NULL, NULL,
+     "names of the [task.NAME] that are there; the other sections are left out; empty = all"},
     {run, "batch", SM_KEY_INTEGER, "8", 1, 1e6, NULL, "images", "of one step over all ranks"},
     {run, "steps", SM_KEY_INTEGER, "0", 0, 1e12, NULL, NULL, "length of the run; 0 = by epochs"},
     {run, "epochs", SM_KEY_INTEGER, "0", 0, 1e9, NULL, NULL, "length of the run if steps = 0"},

@@ -76,6 +76,10 @@ sm_status sm_config_set(sm_config *config, const char *assignment);
 /** SM_ERR_CONFIG naming the first required key without a value, the file and, of an instance, the line where its section begins. Call before getting values. */
 sm_status sm_config_check(const sm_config *config);
 
+/** Leaves out the instances of "<family>.NAME" that the list [section] key does not name, as though they had not been given; an empty list
+ * keeps all. SM_ERR_CONFIG: a name without a section, and nothing is left out. Call before sm_config_check(): what is left out may lack keys. */
+sm_status sm_config_keep_instances(sm_config *config, const char *family, const char *section, const char *key);
+
 /** \return the resolved configuration: every key with its value, readable by sm_config_read_text(), which gives the same config and the same text. Freed with sm_free(). */
 char *sm_config_text(const sm_config *config);
 
