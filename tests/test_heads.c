@@ -12,7 +12,7 @@
 enum { HEIGHT = 5, WIDTH = 7, CHANNELS = 12, BATCH = 3, HIDDEN = 4, OUTPUTS = 2 };
 static const double tolerance = 3e-6;
 
-static const sm_network_options options = {.width = 1.0 / 256}; /* 4 hidden channels: the least there are */
+static const sm_network_options options = {.width = 1.0 / 256, .head_hidden = 4};
 
 /* \param pooled_too  the shared representation is a map and a vector, as the ASPP's */
 static void append_head(sm_graph *graph, unsigned pooled_too)

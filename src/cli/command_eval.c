@@ -186,10 +186,12 @@ static void set_json(const eval_options *options, const sm_evaluator *evaluator,
     const sm_input *stored = sm_dataset_input(dataset);
     sm_json_set_text(json, "checkpoint", options->checkpoint);
     sm_json_set_integer(json, "samples", sm_dataset_count(dataset));
-    sm_json_set_integer(json, "height_pixels", r->height);
-    sm_json_set_integer(json, "width_pixels", r->width);
-    sm_json_set_integer(json, "stored_height_pixels", stored->height);
-    sm_json_set_integer(json, "stored_width_pixels", stored->width);
+    if (!stored->kind->is_table) {
+        sm_json_set_integer(json, "height_pixels", r->height);
+        sm_json_set_integer(json, "width_pixels", r->width);
+        sm_json_set_integer(json, "stored_height_pixels", stored->height);
+        sm_json_set_integer(json, "stored_width_pixels", stored->width);
+    }
     sm_json *scales = sm_json_set_array(json, "scales");
     for (int i = 0; i < options->scale_count; i++) {
         sm_json_set_real(scales, NULL, options->scales[i]);
@@ -246,6 +248,15 @@ done:
     return status;
 }
 
+static sm_status check_views(const eval_options *options, const sm_input *input)
+{
+    const char *option = options->size ? "--size" : options->scale_text ? "--scales" : options->flip ? "--flip" : NULL;
+    return option && input->kind->is_table
+               ? sm_fail(SM_ERR_USAGE, "eval: %s is for images, and %s has learnt from a table", option,
+                         options->checkpoint)
+               : SM_OK;
+}
+
 static sm_status evaluate(sm_comm *comm, const eval_options *options, const sm_config *config)
 {
     sm_status status = SM_OK;
@@ -268,8 +279,9 @@ static sm_status evaluate(sm_comm *comm, const eval_options *options, const sm_c
     }
     SM_TRY(sm_comm_agree(comm, describe(config, train ? train : dataset, &augmentation, &data)));
     sm_input input = data->input;
-    input.height = augmentation.height;
-    input.width = augmentation.width;
+    SM_TRY(sm_comm_agree(comm, check_views(options, &input)));
+    input.height = input.kind->is_table ? 1 : augmentation.height;
+    input.width = input.kind->is_table ? 1 : augmentation.width;
     SM_TRY(sm_comm_agree(comm, eval_size_read(options->size, dataset, &input.height, &input.width)));
     if (is_described) {
         SM_TRY(sm_session_new_described(config, comm, data, &session));

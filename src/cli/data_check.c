@@ -37,10 +37,43 @@ static const char *name_of(const file_check *check, sample_place place)
     return sm_dataset_name(check->splits[place.split].dataset, place.index);
 }
 
+static int has_table(const file_check *check)
+{
+    for (size_t i = 0; i < check->split_count; i++) {
+        if (sm_dataset_input(check->splits[i].dataset)->kind->is_table) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Rows of equal features are usual, as of measurements that were repeated; only those in another split give something away. */
+static void warn_of_equal_rows(file_check *check)
+{
+    size_t across = 0;
+    const duplicate *first = NULL;
+    for (size_t i = 0; i < check->duplicate_count; i++) {
+        const duplicate *d = &check->duplicates[i];
+        across += d->first.split != d->again.split;
+        first = first || d->first.split == d->again.split ? first : d;
+    }
+    if (first) {
+        warnings_add(&check->warnings,
+                     sm_format("%zu %s the same features as one in another split: /%s '%s' and /%s '%s'%s", across,
+                               across == 1 ? "sample has" : "samples have", check->names[first->first.split],
+                               name_of(check, first->first), check->names[first->again.split],
+                               name_of(check, first->again), across > 1 ? ", ... (--json lists all)" : ""));
+    }
+}
+
 /* Those that a split shares with another matter most: what is evaluated was trained on. */
 static void warn_of_duplicates(file_check *check)
 {
     size_t across = 0;
+    if (has_table(check)) {
+        warn_of_equal_rows(check);
+        return;
+    }
     for (size_t i = 0; i < check->duplicate_count; i++) {
         const duplicate *d = &check->duplicates[i];
         across += d->first.split != d->again.split;
@@ -84,8 +117,8 @@ static void print_target(const target_statistics *s, int64_t samples)
     if (target->type == SM_TARGET_INSTANCE) {
         printf(", %.1f instances a sample", fraction_of(s->instances, samples));
     } else if (target->type == SM_TARGET_REAL && s->valid > 0) {
-        printf(", mean %.4g, from %.4g to %.4g %s, %.2f %% are 0", mean_of_target(s), s->least, s->most, target->unit,
-               100 * fraction_of(s->zeros, s->items));
+        printf(", mean %.4g, from %.4g to %.4g%s%s, %.2f %% are 0", mean_of_target(s), s->least, s->most,
+               *target->unit ? " " : "", target->unit, 100 * fraction_of(s->zeros, s->items));
     }
     printf("\n");
     if (target->classes) {
@@ -101,17 +134,30 @@ static void print_numbers(const char *name, const double *values, int count)
     }
 }
 
+static void print_features(const split_statistics *split, const sm_input *input, int64_t samples)
+{
+    for (int c = 0; c < input->channels; c++) {
+        printf("  feature %3d %-16s %8.3f %% known, mean %.4g, std %.4g\n", c, input->names ? input->names[c] : "",
+               100 * fraction_of(split->known[c], samples), split->mean[c], split->std[c]);
+    }
+}
+
 static void print_check(const file_check *check)
 {
     for (size_t i = 0; i < check->split_count; i++) {
         const split_statistics *split = &check->splits[i];
         const sm_input *input = sm_dataset_input(split->dataset);
         int64_t samples = sm_dataset_count(split->dataset);
-        printf("%s%s: %lld %s\n  %s: %dx%d, ", i == 0 ? "" : "\n", split->name, (long long)samples,
-               sm_plural(samples, "sample", "samples"), input->kind->name, input->height, input->width);
-        print_numbers("mean", split->mean, input->channels);
-        print_numbers(", std", split->std, input->channels);
-        printf("\n");
+        printf("%s%s: %lld %s\n", i == 0 ? "" : "\n", split->name, (long long)samples,
+               sm_plural(samples, "sample", "samples"));
+        if (input->kind->is_table) {
+            print_features(split, input, samples);
+        } else {
+            printf("  %s: %dx%d, ", input->kind->name, input->height, input->width);
+            print_numbers("mean", split->mean, input->channels);
+            print_numbers(", std", split->std, input->channels);
+            printf("\n");
+        }
         for (int t = 0; t < split->target_count; t++) {
             print_target(&split->targets[t], samples);
         }
@@ -255,7 +301,9 @@ static void clear_check(file_check *check)
     warnings_clear(&check->warnings);
 }
 
-static sm_status check_dataset(sm_comm *comm, const char *path, const char *sheet, int as_json)
+/* \param sheet        on rank 0; NULL: none
+ * \param asks_sheet  it was named by the user */
+static sm_status check_dataset(sm_comm *comm, const char *path, const char *sheet, int asks_sheet, int as_json)
 {
     sm_status status = SM_OK;
     file_check check = {.path = path};
@@ -264,8 +312,11 @@ static sm_status check_dataset(sm_comm *comm, const char *path, const char *shee
     for (size_t i = 0; i < check.split_count; i++) {
         SM_TRY(split_statistics_count(comm, path, check.names[i], &check.splits[i]));
     }
+    if (asks_sheet && has_table(&check)) { /* the same on every rank */
+        SM_TRY(sm_fail(SM_ERR_USAGE, "data check: --sheet draws images, and %s has a table", path));
+    }
     if (sm_comm_rank(comm) == 0) {
-        status = report(&check, sheet, as_json);
+        status = report(&check, has_table(&check) ? NULL : sheet, as_json);
     }
     SM_TRY(sm_comm_agree(comm, status));
     for (size_t i = 0; i < check.split_count; i++) {
@@ -296,7 +347,7 @@ sm_status data_check(command_context *context, int argc, char **argv)
     sm_status status = SM_OK;
     const char *path = NULL, *sheet = NULL;
     char *beside = NULL;
-    int help, as_json = 0, no_sheet = 0;
+    int help, as_json = 0, no_sheet = 0, asks_sheet = 0;
     const argument table[] = {
         {"FILE", ARGUMENT_POSITIONAL, &path, NULL, "dataset file; every sample is read and its checksums verified"},
         {"sheet", ARGUMENT_TEXT, &sheet, "FILE", "the contact sheet (FILE.sheet.png in place of FILE.h5)"},
@@ -307,7 +358,7 @@ sm_status data_check(command_context *context, int argc, char **argv)
         context, "data check",
         "Reads all of a dataset file: histograms of classes, valid shares, ranges of values, images that\n"
         "occur twice, and whatever is hardly meant; draws some samples on a contact sheet (PNG). Ranks\n"
-        "share the work. Damaged samples are named, and make the exit code 2.",
+        "share the work. Of a table it has no sheet. Damaged samples are named, and make the exit code 2.",
         table, argc, argv, &help));
     if (help) {
         goto done;
@@ -318,13 +369,14 @@ sm_status data_check(command_context *context, int argc, char **argv)
     size_t length = strlen(path);
     int stem = (int)(length > 3 && strcmp(path + length - 3, ".h5") == 0 ? length - 3 : length);
     beside = sm_format("%.*s.sheet.png", stem, path);
+    asks_sheet = sheet && !no_sheet;
     if (no_sheet) {
         sheet = NULL;
     } else if (sm_comm_rank(context->comm) == 0) {
         status = choose_sheet(sheet, beside, &sheet);
     }
     SM_TRY(sm_comm_agree(context->comm, status));
-    SM_TRY(check_dataset(context->comm, path, sheet, as_json));
+    SM_TRY(check_dataset(context->comm, path, sheet, asks_sheet, as_json));
 done:
     sm_free(beside);
     return status;

@@ -59,7 +59,9 @@ static sm_status read_at(const split_statistics *splits, sample_place place, sm_
     }
     sm_comm_set_phase("comparing samples of a dataset", 0, (int)place.index);
     SM_TRY(sm_dataset_read(dataset, place.index, storages[place.split], sample));
-    *bytes = (size_t)sample->height * (size_t)sample->width * (size_t)sm_dataset_input(dataset)->channels;
+    const sm_input *input = sm_dataset_input(dataset);
+    *bytes =
+        (size_t)sample->height * (size_t)sample->width * (size_t)input->channels * sm_input_number_bytes(input->kind);
 done:
     return status;
 }

@@ -16,6 +16,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { FEATURES_NAMED = 24 };
+
 /* What rank 0 describes. */
 typedef struct file_report {
     const char *path;
@@ -43,6 +45,19 @@ static void print_target(const sm_target *target)
     printf("\n");
 }
 
+static void print_input(const sm_input *input)
+{
+    if (!input->kind->is_table) {
+        printf("%s %dx%d", input->kind->name, input->height, input->width);
+        return;
+    }
+    printf("%d %s", input->channels, sm_plural(input->channels, "feature", "features"));
+    for (int c = 0; input->names && c < input->channels && c < FEATURES_NAMED; c++) {
+        printf("%s%s", c == 0 ? " (" : ", ", input->names[c]);
+    }
+    printf("%s", !input->names ? "" : input->channels > FEATURES_NAMED ? ", ...)" : ")");
+}
+
 static void print_report(const file_report *report, int verified)
 {
     printf("%s: %zu %s%s\n", report->path, report->split_count,
@@ -54,9 +69,9 @@ static void print_report(const file_report *report, int verified)
         const sm_target *const *targets = sm_dataset_targets(split, &count);
         int64_t samples = sm_dataset_count(split);
         const char *known = sm_dataset_fingerprint(split), *checksum = strrchr(known, ' '); /* its last word */
-        printf("\n%s: %lld %s, %s %dx%d, %s%s\n", report->names[i], (long long)samples,
-               sm_plural(samples, "sample", "samples"), input->kind->name, input->height, input->width,
-               checksum ? "checksum of the contents" : "no checksums", checksum ? checksum : "");
+        printf("\n%s: %lld %s, ", report->names[i], (long long)samples, sm_plural(samples, "sample", "samples"));
+        print_input(input);
+        printf(", %s%s\n", checksum ? "checksum of the contents" : "no checksums", checksum ? checksum : "");
         for (int t = 0; t < count; t++) {
             print_target(targets[t]);
         }
@@ -91,8 +106,15 @@ static void set_split(sm_json *json, const char *name, const sm_dataset *split)
     sm_json_set_text(json, "name", name);
     sm_json_set_integer(json, "samples", sm_dataset_count(split));
     sm_json_set_text(json, "input", input->kind->name);
-    sm_json_set_integer(json, "height_pixels", input->height);
-    sm_json_set_integer(json, "width_pixels", input->width);
+    if (input->kind->is_table) {
+        sm_json *names = sm_json_set_array(json, "features");
+        for (int c = 0; input->names && c < input->channels; c++) {
+            sm_json_set_text(names, NULL, input->names[c]);
+        }
+    } else {
+        sm_json_set_integer(json, "height_pixels", input->height);
+        sm_json_set_integer(json, "width_pixels", input->width);
+    }
     sm_json_set_reals(json, "mean", input->mean, input->channels);
     sm_json_set_reals(json, "std", input->std, input->channels);
     sm_json_set_bool(json, "has_checksums", sm_dataset_has_checksums(split));

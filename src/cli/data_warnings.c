@@ -47,8 +47,11 @@ static void check_statistics(warning_list *list, const sm_h5 *file, const sm_inp
     const double *const values[] = {input->mean, input->std};
     for (int i = 0; i < 2; i++) {
         if (!sm_h5_has_attribute(file, "/", names[i])) {
-            warnings_add(list, sm_format("there is no attribute '%s': ImageNet's is taken", names[i]));
-        } else if (values[i][0] > 1) {
+            warnings_add(list, sm_format("there is no attribute '%s': %s", names[i],
+                                         !input->kind->is_table ? "ImageNet's is taken"
+                                         : i == 0               ? "0 is taken of every feature"
+                                                                : "1 is taken of every feature"));
+        } else if (values[i][0] > 1 && !input->kind->is_table) {
             warnings_add(list, sm_format("attribute '%s' begins with %g, as of numbers 0 .. 255: those of 0 .. 1 are "
                                          "expected (divide by 255)",
                                          names[i], values[i][0]));
@@ -254,11 +257,16 @@ static char *far_from_one(const split_statistics *split, const target_statistics
         s->valid < 2 || s->least == s->most || (deviation >= few && deviation <= many)) {
         return NULL;
     }
-    return sm_format("/%s/%s: standard deviation %.3g%s%s; a log-variance begins at that of 1 and takes long to get "
-                     "there: the key scale of its description times %.1g brings the values near 1, or its task begins "
-                     "at log_variance = %.1f",
-                     split->name, s->target->name, deviation, *s->target->unit ? " " : "", s->target->unit,
-                     1 / deviation, 2 * log(deviation));
+    int is_table = sm_dataset_input(split->dataset)->kind->is_table;
+    char *scale = is_table ? sm_strdup("")
+                           : sm_format("the key scale of its description times %.1g brings the values near 1, or ",
+                                       1 / deviation);
+    char *text = sm_format("/%s/%s: standard deviation %.3g%s%s; a log-variance begins at that of 1 and takes long to "
+                           "get there: %sits task begins at log_variance = %.1f",
+                           split->name, s->target->name, deviation, *s->target->unit ? " " : "", s->target->unit, scale,
+                           2 * log(deviation));
+    sm_free(scale);
+    return text;
 }
 
 /* ---- 8-bit numbers read with the scale of 16-bit ones: 255 millimetres, 255/256 of a pixel ------------------------------ */
@@ -331,6 +339,27 @@ static const finding findings[] = {nothing_valid,    hardly_valid,       one_cla
                                    constant,         zeros_of_disparity, metres_too_large, normals_not_unit,
                                    scale_of_16_bits, far_from_one};
 
+/* Of the features of a table, by the data of one split. */
+static void check_features(warning_list *list, const split_statistics *split)
+{
+    const double nothing = 1e-6; /* as features are standardised, in deviations */
+    const sm_input *input = sm_dataset_input(split->dataset);
+    for (int c = 0; input->kind->is_table && c < input->channels; c++) {
+        char *name = input->names ? sm_format("'%s'", input->names[c]) : sm_format("%d", c);
+        if (split->known[c] == 0) {
+            warnings_add(list, sm_format("/%s: feature %s is known of no sample", split->name, name));
+        } else if (sm_dataset_count(split->dataset) > 1 && split->std[c] <= nothing * input->std[c]) {
+            warnings_add(list, sm_format("/%s: feature %s is %g everywhere", split->name, name, split->mean[c]));
+        } else if (strcmp(split->name, "train") == 0 &&
+                   (fabs(split->mean[c] - input->mean[c]) > 10 * input->std[c] || split->std[c] > 10 * input->std[c])) {
+            warnings_add(list, sm_format("feature %s has mean %.4g and deviation %.4g in /train, but mean[%d] is %.4g "
+                                         "and std[%d] %.4g: the network will see far larger numbers than 1",
+                                         name, split->mean[c], split->std[c], c, input->mean[c], c, input->std[c]));
+        }
+        sm_free(name);
+    }
+}
+
 /* Classes that another split has and the first, which is trained on, has not. */
 static void check_untrained(warning_list *list, const split_statistics *split, const split_statistics *first)
 {
@@ -367,6 +396,7 @@ void warnings_of_values(warning_list *list, const split_statistics *splits, size
                 }
             }
         }
+        check_features(list, split);
         if (split->blank > 0) {
             warnings_add(list, sm_format("/%s: %lld image%s of one colour throughout", split->name,
                                          (long long)split->blank, split->blank == 1 ? " is" : "s are"));

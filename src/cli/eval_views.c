@@ -49,6 +49,9 @@ char *eval_views_describe(const sm_dataset *dataset, int height, int width, cons
                           int flip)
 {
     const sm_input *stored = sm_dataset_input(dataset);
+    if (stored->kind->is_table) {
+        return sm_strdup("");
+    }
     char from[96] = "", views[16 * EVAL_MOST_SCALES + 64] = "";
     if (stored->height != height || stored->width != width) {
         snprintf(from, sizeof from, ", scaled from the stored %dx%d (--size stored measures there)", stored->height,

@@ -14,7 +14,6 @@
 typedef struct counter {
     sm_comm *comm;
     split_statistics *split;
-    int64_t numbers;       /* of one channel of the inputs */
     double *sum, *squares; /* a channel: of its values as stored */
     uint8_t *seen;         /* an instance id */
 } counter;
@@ -171,7 +170,21 @@ static void count_targets(counter *c, const sm_sample *sample)
     }
 }
 
-static void count_input(counter *c, const sm_sample *sample)
+static void count_features(counter *c, const sm_sample *sample)
+{
+    const float *stored = sample->input;
+    int channels = sm_dataset_input(c->split->dataset)->channels;
+    for (int k = 0; k < channels; k++) {
+        if (!isnan(stored[k])) {
+            c->split->known[k]++;
+            c->sum[k] += stored[k];
+            c->squares[k] += (double)stored[k] * stored[k];
+        }
+    }
+    c->split->input_crc[sample->index] = sm_crc32c(0, stored, (size_t)channels * sizeof *stored);
+}
+
+static void count_image(counter *c, const sm_sample *sample)
 {
     const uint8_t *stored = sample->input;
     int channels = sm_dataset_input(c->split->dataset)->channels;
@@ -189,8 +202,8 @@ static void count_input(counter *c, const sm_sample *sample)
         blank = blank && least == most;
         c->sum[k] += (double)sum;
         c->squares[k] += (double)squares;
+        c->split->known[k] += (int64_t)pixels;
     }
-    c->numbers += (int64_t)pixels;
     c->split->blank += blank;
     c->split->input_crc[sample->index] = sm_crc32c(0, stored, bytes);
 }
@@ -214,7 +227,7 @@ static void read_share(counter *c)
         sm_comm_set_phase("reading samples of a dataset", 0, (int)i);
         if (sm_dataset_read(split->dataset, i, storage, &sample) == SM_OK) {
             count_targets(c, &sample);
-            count_input(c, &sample);
+            (sm_dataset_input(split->dataset)->kind->is_table ? count_features : count_image)(c, &sample);
         } else {
             note_damage(split, i);
         }
@@ -291,15 +304,16 @@ static void join_inputs(counter *c)
 {
     split_statistics *split = c->split;
     int channels = sm_dataset_input(split->dataset)->channels;
-    sm_comm_sum_int64(c->comm, &c->numbers, 1);
+    double unit = sm_dataset_input(split->dataset)->kind->is_table ? 1 : 255;
+    sm_comm_sum_int64(c->comm, split->known, (size_t)channels);
     sm_comm_sum_int64(c->comm, &split->blank, 1);
     sm_comm_sum_double(c->comm, c->sum, (size_t)channels);
     sm_comm_sum_double(c->comm, c->squares, (size_t)channels);
     sm_comm_sum_int64(c->comm, split->input_crc, (size_t)sm_dataset_count(split->dataset));
     for (int k = 0; k < channels; k++) {
-        double mean = c->sum[k] / (double)c->numbers;
-        split->mean[k] = mean / 255;
-        split->std[k] = sqrt(fmax(c->squares[k] / (double)c->numbers - mean * mean, 0)) / 255;
+        double count = (double)split->known[k], mean = c->sum[k] / count;
+        split->mean[k] = mean / unit;
+        split->std[k] = sqrt(fmax(c->squares[k] / count - mean * mean, 0)) / unit;
     }
 }
 
@@ -321,6 +335,7 @@ static void give_memory(split_statistics *split)
     }
     split->mean = sm_alloc_zeroed(channels * sizeof *split->mean);
     split->std = sm_alloc_zeroed(channels * sizeof *split->std);
+    split->known = sm_alloc_zeroed(channels * sizeof *split->known);
     split->input_crc = sm_alloc_zeroed(samples * sizeof *split->input_crc);
     split->damaged = sm_alloc_zeroed(DAMAGED_MAX * sizeof *split->damaged);
 }
@@ -370,6 +385,7 @@ void split_statistics_clear(split_statistics *split)
     sm_free(split->targets);
     sm_free(split->mean);
     sm_free(split->std);
+    sm_free(split->known);
     sm_free(split->input_crc);
     sm_dataset_close(split->dataset);
     *split = (split_statistics){0};

@@ -34,9 +34,10 @@ typedef struct split_statistics {
     sm_dataset *dataset;
     target_statistics *targets;
     int target_count;
-    double *mean, *std;      /**< of the input's channels, of numbers in [0, 1]: as found */
+    double *mean, *std;      /**< of the input's channels, of images of numbers in [0, 1]: as found */
+    int64_t *known;          /**< of each channel: numbers that are known, of a table samples that have the feature */
     int64_t *input_crc;      /**< a sample: CRC-32C of its input, -1 where it cannot be read */
-    int64_t blank;           /**< samples whose input is one number throughout */
+    int64_t blank;           /**< images that are one number throughout */
     int64_t damaged_count;   /**< samples that cannot be read */
     damaged_sample *damaged; /**< DAMAGED_MAX of them at most, by index */
 } split_statistics;

@@ -7,10 +7,25 @@
 #include <math.h>
 #include <string.h>
 
-static const char version_name[] = "description_version";
+static const char version_name[] = "description_version", names_name[] = "feature_names";
 enum { VERSION = 1, MOST_SIDE = 65536 };
 
 /* ---- in memory --------------------------------------------------------------------------------------------------- */
+
+/* \return names in one block, freed with sm_free(); NULL of NULL */
+static char **copy_names(const char *const *names, size_t count)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; names && i < count; i++) {
+        bytes += strlen(names[i]) + 1;
+    }
+    char **copy = names ? sm_alloc(count * sizeof *copy + bytes) : NULL, *at = names ? (char *)(copy + count) : NULL;
+    for (size_t i = 0; names && i < count; i++) {
+        copy[i] = memcpy(at, names[i], strlen(names[i]) + 1);
+        at += strlen(names[i]) + 1;
+    }
+    return copy;
+}
 
 static sm_data_description *make(const sm_input *input, int crop_height, int crop_width)
 {
@@ -22,6 +37,8 @@ static sm_data_description *make(const sm_input *input, int crop_height, int cro
     description->statistics = sm_alloc(2 * channels * sizeof(double));
     description->input.mean = memcpy(description->statistics, input->mean, channels * sizeof(double));
     description->input.std = memcpy(description->statistics + channels, input->std, channels * sizeof(double));
+    description->feature_names = copy_names(input->names, channels);
+    description->input.names = (const char *const *)description->feature_names;
     return description;
 }
 
@@ -55,6 +72,7 @@ void sm_data_description_free(sm_data_description *description)
             sm_free(description->targets[t]);
         }
         sm_free(description->statistics);
+        sm_free(description->feature_names);
         sm_free(description);
     }
 }
@@ -91,6 +109,9 @@ sm_status sm_data_description_write(const sm_data_description *description, sm_h
     SM_TRY(sm_h5_write_attribute_text(file, group, "input", input->kind->name));
     SM_TRY(sm_h5_write_attribute_doubles(file, group, "mean", input->mean, channels));
     SM_TRY(sm_h5_write_attribute_doubles(file, group, "std", input->std, channels));
+    if (input->names) {
+        SM_TRY(sm_h5_write_attribute_texts(file, group, names_name, input->names, channels));
+    }
     for (int i = 0; i < SIZES; i++) {
         SM_TRY(sm_h5_write_attribute_int64(file, group, size_names[i], sizes[i]));
     }
@@ -119,22 +140,40 @@ done:
     return status;
 }
 
+/* \param [in,out] channels  how many there are; 0: as many as there are, which is put there */
 static sm_status read_statistic(const sm_h5 *file, const char *group, const char *name, const sm_input_kind *kind,
-                                double least, double **out)
+                                double least, int *channels, double **out)
 {
     sm_status status = SM_OK;
     size_t count = 0;
     SM_TRY(sm_h5_read_attribute_doubles(file, group, name, out, &count));
-    if (count != (size_t)kind->channels) {
+    *channels = *channels == 0 && count <= SM_FEATURES_MAX ? (int)count : *channels;
+    if (count != (size_t)*channels || count == 0) {
         return sm_fail(SM_ERR_INPUT, "%s: %s attribute '%s' has %zu %s, expected %d (%s)", sm_h5_path(file), group,
-                       name, count, sm_plural((int64_t)count, "number", "numbers"), kind->channels,
-                       kind->channel_names);
+                       name, count, sm_plural((int64_t)count, "number", "numbers"), *channels, kind->channel_names);
     }
     for (size_t c = 0; c < count; c++) {
         if (!isfinite((*out)[c]) || !((*out)[c] > least)) {
             return sm_fail(SM_ERR_INPUT, "%s: %s attribute '%s' holds %g, expected finite numbers%s", sm_h5_path(file),
                            group, name, sm_shown((*out)[c]), least == 0 ? " above 0" : "");
         }
+    }
+done:
+    return status;
+}
+
+/* \param [out] names  freed with sm_free(); NULL without the attribute */
+static sm_status read_names(const sm_h5 *file, const char *group, int channels, char ***names)
+{
+    sm_status status = SM_OK;
+    size_t count = 0;
+    if (!sm_h5_has_attribute(file, group, names_name)) {
+        return SM_OK;
+    }
+    SM_TRY(sm_h5_read_attribute_texts(file, group, names_name, names, &count));
+    if (count != (size_t)channels) {
+        status = sm_fail(SM_ERR_INPUT, "%s: %s attribute '%s' has %zu %s, expected %d", sm_h5_path(file), group,
+                         names_name, count, sm_plural((int64_t)count, "name", "names"), channels);
     }
 done:
     return status;
@@ -184,6 +223,7 @@ sm_status sm_data_description_read(const sm_h5 *file, const char *group, sm_data
     sm_status status = SM_OK;
     sm_data_description *description = NULL;
     double *mean = NULL, *std = NULL;
+    char **names = NULL;
     int64_t version;
     int sizes[SIZES];
     sm_input input = {0};
@@ -193,10 +233,12 @@ sm_status sm_data_description_read(const sm_h5 *file, const char *group, sm_data
                        version_name, (long long)version, VERSION));
     }
     SM_TRY(read_kind(file, group, &input.kind));
-    SM_TRY(read_statistic(file, group, "mean", input.kind, -INFINITY, &mean));
-    SM_TRY(read_statistic(file, group, "std", input.kind, 0, &std));
-    SM_TRY(read_sizes(file, group, sizes));
     input.channels = input.kind->channels;
+    SM_TRY(read_statistic(file, group, "mean", input.kind, -INFINITY, &input.channels, &mean));
+    SM_TRY(read_statistic(file, group, "std", input.kind, 0, &input.channels, &std));
+    SM_TRY(read_names(file, group, input.channels, &names));
+    input.names = (const char *const *)names;
+    SM_TRY(read_sizes(file, group, sizes));
     input.height = sizes[0];
     input.width = sizes[1];
     input.mean = mean;
@@ -207,6 +249,7 @@ sm_status sm_data_description_read(const sm_h5 *file, const char *group, sm_data
     description = NULL;
 done:
     sm_data_description_free(description);
+    sm_free(names);
     sm_free(mean);
     sm_free(std);
     return status;

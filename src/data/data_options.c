@@ -91,6 +91,11 @@ static sm_status read_size(const sm_config *config, const char *height_key, cons
 sm_status sm_data_augmentation(const sm_config *config, const sm_dataset *train, sm_augmentation *augmentation)
 {
     sm_status status = SM_OK;
+    if (train && sm_dataset_input(train)->kind->is_table) { /* nothing to cut, to turn or to colour */
+        *augmentation = (sm_augmentation){
+            .height = 1, .width = 1, .crop_height = 1, .crop_width = 1, .scale_min = 1, .scale_max = 1};
+        return SM_OK;
+    }
     augmentation->height = train ? sm_dataset_input(train)->height : 0;
     augmentation->width = train ? sm_dataset_input(train)->width : 0;
     SM_TRY(read_size(config, "height", "width", &augmentation->height, &augmentation->width));

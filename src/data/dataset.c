@@ -132,14 +132,33 @@ static void number_targets(sm_dataset *dataset)
     }
 }
 
+/* Of tables: as many features, and of the same names where both have names. */
+static sm_status check_same_features(const file_part *first, const file_part *other)
+{
+    const sm_input *a = &first->input, *b = &other->input;
+    if (a->channels != b->channels) {
+        return sm_fail(SM_ERR_INPUT, "%s: %d %s, but %s has %d", other->path, b->channels,
+                       sm_plural(b->channels, "feature", "features"), first->path, a->channels);
+    }
+    for (int c = 0; a->names && b->names && c < a->channels; c++) {
+        if (strcmp(a->names[c], b->names[c]) != 0) {
+            return sm_fail(SM_ERR_INPUT, "%s: feature %d is '%s', but in %s it is '%s'", other->path, c, b->names[c],
+                           first->path, a->names[c]);
+        }
+    }
+    return SM_OK;
+}
+
 /* A network sees its input by one mean and one standard deviation; those of the first file would silently be every
  * file's. */
 static sm_status check_same_input(const file_part *first, const file_part *other)
 {
+    sm_status status = SM_OK;
     if (other->input.kind != first->input.kind) {
         return sm_fail(SM_ERR_INPUT, "%s: input '%s', but %s has '%s'", other->path, other->input.kind->name,
                        first->path, first->input.kind->name);
     }
+    SM_TRY(check_same_features(first, other));
     for (int c = 0; c < first->input.channels; c++) {
         if (other->input.mean[c] != first->input.mean[c] || other->input.std[c] != first->input.std[c]) {
             return sm_fail(
@@ -150,7 +169,8 @@ static sm_status check_same_input(const file_part *first, const file_part *other
                 first->input.std[c]);
         }
     }
-    return SM_OK;
+done:
+    return status;
 }
 
 static sm_status join_inputs(sm_dataset *dataset)
@@ -302,7 +322,7 @@ sm_sample sm_dataset_describe(const sm_dataset *dataset, int64_t index)
 struct sm_sample_storage {
     uint32_t wanted;
     void *input, *targets[SM_TARGETS_MAX]; /* of each target of the dataset; NULL where it is not wanted */
-    void *raw; /* a target as stored, where that is another type than in memory; NULL: none is */
+    void *raw; /* an array as stored, where that is another type than in memory; NULL: none is */
 };
 
 /* Bytes of the largest sample. */
@@ -315,12 +335,19 @@ static size_t most_of(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+/* Features may be stored as other floats than those of memory. */
+static int input_is_stored_so(const file_part *part)
+{
+    return !part->input.kind->is_table || part->input_array.type == SM_H5_FLOAT;
+}
+
 static storage_sizes find_sizes(const sm_dataset *dataset, uint32_t wanted)
 {
     storage_sizes sizes = {0};
     for (int p = 0; p < dataset->part_count; p++) {
         const file_part *part = &dataset->parts[p];
-        sizes.input = most_of(sizes.input, part->input_array.bytes);
+        sizes.input = most_of(sizes.input, part->input_bytes);
+        sizes.raw = most_of(sizes.raw, input_is_stored_so(part) ? 0 : part->input_array.bytes);
         for (int t = 0; t < part->target_count; t++) {
             const stored_target *stored = &part->targets[t];
             if (wanted >> stored->place & 1) {
@@ -544,6 +571,41 @@ static sample_trust trust_in(uint64_t sound, int array, int has_changed)
     return has_changed ? TRUST_CHANGED : sound >> array & 1 ? TRUST_FOUND_SOUND : TRUST_NEW;
 }
 
+/* Infinite or absurd features would spoil a whole step, and nobody could tell which sample did. */
+static sm_status verify_features(const place_in_file *place, const float *features)
+{
+    const sm_input *input = &place->part->input;
+    for (int c = 0; c < input->channels; c++) {
+        if (fabsf(features[c]) > SM_GREATEST_REAL) {
+            char *text = text_of(place), *name = input->names ? sm_format(" ('%s')", input->names[c]) : sm_strdup("");
+            sm_status status =
+                sm_fail(SM_ERR_INPUT, "%s: %s holds %g as feature %d%s; from %g to %g expected, NaN where unknown",
+                        place->part->path, text, (double)features[c], c, name, -SM_GREATEST_REAL, SM_GREATEST_REAL);
+            sm_free(text);
+            sm_free(name);
+            return status;
+        }
+    }
+    return SM_OK;
+}
+
+static sm_status read_input(const place_in_file *place, sample_trust trust, sm_sample_storage *storage)
+{
+    sm_status status = SM_OK;
+    const file_part *part = place->part;
+    int is_stored_so = input_is_stored_so(part);
+    SM_TRY(read_array(place, &part->input_array, trust, is_stored_so ? storage->input : storage->raw));
+    if (!is_stored_so) {
+        sm_target_convert(part->input_array.type, storage->raw, (size_t)part->input.channels, 0, 0, SM_H5_FLOAT,
+                          storage->input);
+    }
+    if (part->input.kind->is_table && trust != TRUST_FOUND_SOUND) {
+        SM_TRY(verify_features(place, storage->input));
+    }
+done:
+    return status;
+}
+
 sm_status sm_dataset_read(sm_dataset *dataset, int64_t index, sm_sample_storage *storage, sm_sample *sample)
 {
     sm_status status = SM_OK;
@@ -553,7 +615,7 @@ sm_status sm_dataset_read(sm_dataset *dataset, int64_t index, sm_sample_storage 
     int has_changed = sm_file_has_changed(part->file);
     place_in_file place = {dataset, part, index, part->input.kind->name};
     *sample = sm_dataset_describe(dataset, index);
-    SM_TRY(read_array(&place, &part->input_array, trust_in(sound, 0, has_changed), storage->input));
+    SM_TRY(read_input(&place, trust_in(sound, 0, has_changed), storage));
     sample->input = storage->input;
     for (int t = 0; t < part->target_count; t++) {
         const stored_target *stored = &part->targets[t];

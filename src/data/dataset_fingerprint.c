@@ -21,7 +21,9 @@ static uint32_t sum_descriptions(const sm_dataset *dataset)
     for (int p = 0; p < dataset->part_count; p++) {
         const file_part *part = &dataset->parts[p];
         int64_t numbers[3] = {part->count, part->input.height, part->input.width};
+        const int64_t features = part->input.channels; /* of images they are always as many */
         crc = sm_crc32c(crc, numbers, sizeof numbers);
+        crc = part->input.kind->is_table ? sm_crc32c(crc, &features, sizeof features) : crc;
         crc = add_array(crc, part->input.kind->name, &part->input_array, part->count);
         for (int t = 0; t < part->target_count; t++) {
             crc = add_array(crc, part->targets[t].target->name, &part->targets[t].array, part->count);
@@ -61,6 +63,9 @@ static uint32_t sum_meanings(const file_part *part, uint32_t crc)
     size_t channels = (size_t)part->input.channels, count = (size_t)part->count;
     crc = sm_crc32c(crc, part->input.mean, channels * sizeof *part->input.mean);
     crc = sm_crc32c(crc, part->input.std, channels * sizeof *part->input.std);
+    for (size_t c = 0; part->input.names && c < channels; c++) {
+        crc = sm_crc32c(crc, part->input.names[c], strlen(part->input.names[c]) + 1);
+    }
     crc = part->baseline_metres ? sm_crc32c(crc, part->baseline_metres, count * sizeof(double)) : crc;
     crc = part->fx_pixels ? sm_crc32c(crc, part->fx_pixels, count * sizeof(double)) : crc;
     for (int t = 0; t < part->target_count; t++) {
@@ -94,7 +99,7 @@ done:
 /* \return "semantic,disparity", freed with sm_free(). */
 static char *list_targets(const sm_dataset *dataset)
 {
-    char *targets = sm_strdup(dataset->target_count > 0 ? "" : "image only");
+    char *targets = dataset->target_count > 0 ? sm_strdup("") : sm_format("%s only", dataset->input.kind->name);
     for (int t = 0; t < dataset->target_count; t++) {
         char *longer = sm_format("%s%s%s", targets, t > 0 ? "," : "", dataset->targets[t]->name);
         sm_free(targets);
@@ -107,7 +112,7 @@ sm_status sm_dataset_find_fingerprint(sm_dataset *dataset)
 {
     sm_status status = SM_OK;
     uint32_t contents = 0;
-    char *targets = NULL, *described = NULL;
+    char *targets = NULL, *described = NULL, *size = NULL;
     if (dataset->fingerprint) {
         return SM_OK;
     }
@@ -117,11 +122,13 @@ sm_status sm_dataset_find_fingerprint(sm_dataset *dataset)
     }
     SM_TRY(sum_all_contents(dataset, &contents));
     targets = list_targets(dataset);
-    described = sm_format("%lldx%dx%d %s %08x", (long long)dataset->count, dataset->input.height, dataset->input.width,
-                          targets, sum_descriptions(dataset));
+    size = dataset->input.kind->is_table ? sm_format("%d", dataset->input.channels)
+                                         : sm_format("%dx%d", dataset->input.height, dataset->input.width);
+    described = sm_format("%lldx%s %s %08x", (long long)dataset->count, size, targets, sum_descriptions(dataset));
     dataset->fingerprint = sm_format("%s+%08x", described, contents);
 done:
     sm_free(targets);
+    sm_free(size);
     sm_free(described);
     return status;
 }

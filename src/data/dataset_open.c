@@ -10,9 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Squares of larger numbers leave the range of a float. */
-static const double greatest_real = 1e18;
-
 static sm_status check_format(const sm_h5 *file)
 {
     sm_status status = SM_OK;
@@ -75,8 +72,8 @@ static sm_status fail_no_split(const sm_h5 *file, const char *split)
         snprintf(found + used, sizeof found - used, "%s%s", i > 0 ? ", " : "", names[i]);
     }
     sm_free(names);
-    return sm_fail(SM_ERR_INPUT, "%s: no split '%s' (a group with a dataset 'image'); there %s: %s", sm_h5_path(file),
-                   split, count == 1 ? "is" : "are", count > 0 ? found : "none");
+    return sm_fail(SM_ERR_INPUT, "%s: no split '%s' (a group with a dataset 'image' or 'features'); there %s: %s",
+                   sm_h5_path(file), split, count == 1 ? "is" : "are", count > 0 ? found : "none");
 }
 
 int sm_is_dataset_file(const char *path)
@@ -97,19 +94,23 @@ done:
     return status;
 }
 
-/* One number a channel of an attribute of the root; the kind's own without it. */
-static sm_status read_statistic(const sm_h5 *file, const char *name, const sm_input_kind *kind, const double *fallback,
-                                double *out)
+/* One number a channel of an attribute of the root; the kind's own without it.
+ * \param fallback  NULL: that of each channel is `plain` */
+static sm_status read_statistic(const sm_h5 *file, const char *name, const sm_input *input, const double *fallback,
+                                double plain, double *out)
 {
     sm_status status = SM_OK;
     double *values = NULL;
-    size_t count = 0, channels = (size_t)kind->channels;
-    memcpy(out, fallback, channels * sizeof *out);
+    size_t count = 0, channels = (size_t)input->channels;
+    for (size_t c = 0; c < channels; c++) {
+        out[c] = fallback ? fallback[c] : plain;
+    }
     if (sm_h5_has_attribute(file, "/", name)) {
         SM_TRY(sm_h5_read_attribute_doubles(file, "/", name, &values, &count));
         if (count != channels) {
-            status = sm_fail(SM_ERR_INPUT, "%s: attribute '%s' has %zu %s, expected %zu (%s)", sm_h5_path(file), name,
-                             count, sm_plural((int64_t)count, "number", "numbers"), channels, kind->channel_names);
+            status =
+                sm_fail(SM_ERR_INPUT, "%s: attribute '%s' has %zu %s, expected %zu (%s)", sm_h5_path(file), name, count,
+                        sm_plural((int64_t)count, "number", "numbers"), channels, input->kind->channel_names);
             goto done;
         }
         memcpy(out, values, channels * sizeof *out);
@@ -123,12 +124,12 @@ static sm_status read_statistics(const sm_h5 *file, file_part *part)
 {
     sm_status status = SM_OK;
     const sm_input_kind *kind = part->input.kind;
-    size_t channels = (size_t)kind->channels;
+    size_t channels = (size_t)part->input.channels;
     double *mean = part->statistics = sm_alloc(2 * channels * sizeof *mean), *std = mean + channels;
     part->input.mean = mean;
     part->input.std = std;
-    SM_TRY(read_statistic(file, "mean", kind, kind->mean, mean));
-    SM_TRY(read_statistic(file, "std", kind, kind->std, std));
+    SM_TRY(read_statistic(file, "mean", &part->input, kind->mean, 0, mean));
+    SM_TRY(read_statistic(file, "std", &part->input, kind->std, 1, std));
     for (size_t c = 0; c < channels; c++) {
         if (!(std[c] > 0) || !isfinite(std[c]) || !isfinite(mean[c])) {
             return sm_fail(SM_ERR_INPUT,
@@ -160,33 +161,71 @@ done:
     return status;
 }
 
+static sm_status check_images(const file_part *part, const char *object, const sm_h5_info *info)
+{
+    const sm_input_kind *kind = part->input.kind;
+    if (info->rank != 4 || info->shape[3] != (size_t)kind->channels || info->type != SM_H5_U8) {
+        return sm_fail(SM_ERR_INPUT, "%s: %s is not u8 of shape (N,H,W,%d)", part->path, object, kind->channels);
+    }
+    if (info->shape[0] > 0 && (info->count == 0 || info->shape[1] > INT32_MAX / 8 || info->shape[2] > INT32_MAX / 8 ||
+                               info->shape[1] * info->shape[2] > INT32_MAX)) {
+        return sm_fail(SM_ERR_INPUT, "%s: %s has shape (%zu,%zu,%zu,%d), expected images of 1 to %d pixels", part->path,
+                       object, info->shape[0], info->shape[1], info->shape[2], kind->channels, INT32_MAX);
+    }
+    return SM_OK;
+}
+
+static sm_status check_features(const file_part *part, const char *object, const sm_h5_info *info)
+{
+    int is_real = info->type == SM_H5_FLOAT || info->type == SM_H5_DOUBLE || info->type == SM_H5_HALF;
+    if (info->rank != 2 || !is_real || info->shape[1] < 1 || info->shape[1] > SM_FEATURES_MAX) {
+        return sm_fail(SM_ERR_INPUT, "%s: %s is not f32 of shape (N,F), F from 1 to %d", part->path, object,
+                       SM_FEATURES_MAX);
+    }
+    return SM_OK;
+}
+
+/* What features are called, by which a table's columns are found again. */
+static sm_status read_feature_names(const sm_h5 *file, const char *object, file_part *part)
+{
+    sm_status status = SM_OK;
+    size_t count = 0;
+    if (!part->input.kind->is_table || !sm_h5_has_attribute(file, object, "names")) {
+        return SM_OK;
+    }
+    SM_TRY(sm_h5_read_attribute_texts(file, object, "names", &part->feature_names, &count));
+    if (count != (size_t)part->input.channels) {
+        status = sm_fail(SM_ERR_INPUT, "%s: attribute 'names' of %s has %zu %s, expected %d, one a feature", part->path,
+                         object, count, sm_plural((int64_t)count, "name", "names"), part->input.channels);
+        goto done;
+    }
+    part->input.names = (const char *const *)part->feature_names;
+done:
+    return status;
+}
+
 /* The input tells how many samples there are and how large. */
 static sm_status read_input(const sm_h5 *file, const char *split, file_part *part)
 {
+    sm_status status = SM_OK;
     char object[SM_OBJECT_BYTES];
     const sm_input_kind *kind = part->input.kind;
     sm_h5_info info;
-    sm_status status = sm_h5_query(file, sm_array_object(object, split, kind->name, ""), &info);
-    if (status != SM_OK) {
-        return status;
-    }
-    if (info.rank != 4 || info.shape[3] != (size_t)kind->channels || info.type != SM_H5_U8) {
-        return sm_fail(SM_ERR_INPUT, "%s: %s is not u8 of shape (N,H,W,%d)", part->path, object, kind->channels);
-    }
+    SM_TRY(sm_h5_query(file, sm_array_object(object, split, kind->name, ""), &info));
+    SM_TRY((kind->is_table ? check_features : check_images)(part, object, &info));
     if (info.shape[0] == 0) {
         return sm_fail(SM_ERR_INPUT, "%s: %s holds no sample; a split needs at least one: leave an empty one out",
                        part->path, object);
     }
-    if (info.count == 0 || info.shape[1] > INT32_MAX / 8 || info.shape[2] > INT32_MAX / 8 ||
-        info.shape[1] * info.shape[2] > INT32_MAX) {
-        return sm_fail(SM_ERR_INPUT, "%s: %s has shape (%zu,%zu,%zu,%d), expected images of 1 to %d pixels", part->path,
-                       object, info.shape[0], info.shape[1], info.shape[2], kind->channels, INT32_MAX);
-    }
     part->count = (int64_t)info.shape[0];
-    part->input.height = (int)info.shape[1];
-    part->input.width = (int)info.shape[2];
-    part->input.channels = kind->channels;
-    return locate(file, split, kind->name, SM_H5_U8, info.rank, info.shape, &part->input_array);
+    part->input.height = kind->is_table ? 1 : (int)info.shape[1];
+    part->input.width = kind->is_table ? 1 : (int)info.shape[2];
+    part->input.channels = kind->is_table ? (int)info.shape[1] : kind->channels;
+    part->input_bytes = sm_input_elements(&part->input) * sm_input_number_bytes(kind);
+    SM_TRY(locate(file, split, kind->name, info.type, info.rank, info.shape, &part->input_array));
+    SM_TRY(read_feature_names(file, object, part));
+done:
+    return status;
 }
 
 /* ---- classes ----------------------------------------------------------------------------------------------------- */
@@ -413,10 +452,11 @@ static sm_status describe(const sm_h5 *file, const char *object, int is_standard
     SM_TRY(read_bound(file, object, "least", &target->least));
     SM_TRY(read_bound(file, object, "most", &target->most));
     if (target->type == SM_TARGET_REAL &&
-        !(target->least >= -greatest_real && target->least <= target->most && target->most <= greatest_real)) {
-        return sm_fail(
-            SM_ERR_INPUT, "%s: attributes 'least', 'most' of %s are %g, %g: expected -%g <= least <= most <= %g",
-            sm_h5_path(file), object, sm_shown(target->least), sm_shown(target->most), greatest_real, greatest_real);
+        !(target->least >= -SM_GREATEST_REAL && target->least <= target->most && target->most <= SM_GREATEST_REAL)) {
+        return sm_fail(SM_ERR_INPUT,
+                       "%s: attributes 'least', 'most' of %s are %g, %g: expected -%g <= least <= most <= %g",
+                       sm_h5_path(file), object, sm_shown(target->least), sm_shown(target->most), SM_GREATEST_REAL,
+                       SM_GREATEST_REAL);
     }
     if (sm_h5_has_attribute(file, object, "unit")) {
         SM_TRY(sm_h5_read_attribute_text(file, object, "unit", unit));
@@ -426,14 +466,21 @@ done:
     return status;
 }
 
+/* Standard targets are maps: a value a sample of such a name (the depth of a beam, in a table) is what it says itself. */
+static int describes_itself(const sm_h5 *file, const char *object)
+{
+    sm_h5_info info;
+    return sm_h5_has_attribute(file, object, "type") && sm_h5_query(file, object, &info) == SM_OK && info.rank <= 2;
+}
+
 sm_status sm_target_read_description(const sm_h5 *file, const char *object, const char *name, sm_target **out,
                                      int64_t *ignored)
 {
     sm_status status = SM_OK;
     char *unit = NULL;
     sm_target *target = NULL;
-    const sm_target *standard = sm_standard_target(name);
-    const sm_target named = {.name = name, .unit = "", .least = -greatest_real, .most = greatest_real};
+    const sm_target *standard = describes_itself(file, object) ? NULL : sm_standard_target(name);
+    const sm_target named = {.name = name, .unit = "", .least = -SM_GREATEST_REAL, .most = SM_GREATEST_REAL};
     sm_target description = standard ? *standard : named;
     SM_TRY(describe(file, object, standard != NULL, &description, &unit));
     target = sm_target_copy(&description);
@@ -486,6 +533,12 @@ static sm_status add_target(const sm_h5 *file, const char *split, const char *na
     SM_TRY(sm_target_read_description(file, object, name, &stored->target, &stored->ignored));
     part->target_count++;
     const sm_target *target = stored->target;
+    if (part->input.kind->is_table && target->scope == SM_SCOPE_PIXEL) {
+        return sm_fail(SM_ERR_INPUT,
+                       "%s: %s is a map, a value a pixel, but the split has features in place of images: values a "
+                       "sample expected, (N) or (N,D), with an attribute 'type'",
+                       part->path, object);
+    }
     stored->memory = sm_target_h5_type(target);
     stored->memory_bytes = sm_target_sample_bytes(target, part->input.height, part->input.width);
     int rank = sm_target_shape(target, part->count, part->input.height, part->input.width, shape);
@@ -598,8 +651,8 @@ sm_status sm_file_part_open(const char *path, const char *split, file_part *part
         status = fail_no_split(file, split);
         goto done;
     }
-    SM_TRY(read_statistics(file, part));
     SM_TRY(read_input(file, split, part));
+    SM_TRY(read_statistics(file, part));
     SM_TRY(read_targets(file, split, part));
     SM_TRY(read_sample_facts(file, split, part));
     SM_TRY(sm_file_open_read(path, &part->file));
@@ -629,6 +682,7 @@ void sm_file_part_close(file_part *part)
         sm_free(part->targets[t].target);
     }
     sm_free(part->statistics);
+    sm_free(part->feature_names);
     sm_free(part->names);
     sm_free(part->original_size);
     sm_free(part->baseline_metres);

@@ -32,8 +32,10 @@ typedef struct file_part {
     sm_h5 *h5;            /* kept open where an array needs it, else NULL */
     int64_t first, count; /* of its samples in the dataset */
     sm_input input;
-    double *statistics; /* what input.mean and input.std point to */
+    double *statistics;   /* what input.mean and input.std point to */
+    char **feature_names; /* what input.names points to; NULL without */
     stored_array input_array;
+    size_t input_bytes; /* of a sample in memory */
     stored_target targets[SM_TARGETS_MAX];
     int target_count;
     char **names;                        /* (count); NULL without */

@@ -25,7 +25,7 @@ struct sm_dataset_writer {
     const sm_input_kind *input;
     sm_target *targets[SM_TARGETS_MAX];
     int target_count;
-    int height, width, has_camera;
+    int height, width, channels, has_camera;
     split_places *splits;
     int split_count;
     void *workspace; /* what was read back */
@@ -40,6 +40,16 @@ static char *partial_path(const char *path)
 static const sm_input_kind *input_of(const sm_dataset_spec *spec)
 {
     return spec->input ? spec->input : &sm_input_kinds[0];
+}
+
+static int channels_of(const sm_dataset_spec *spec)
+{
+    return input_of(spec)->is_table ? spec->features : input_of(spec)->channels;
+}
+
+static sm_h5_type input_type_of(const sm_dataset_spec *spec)
+{
+    return input_of(spec)->is_table ? SM_H5_FLOAT : SM_H5_U8;
 }
 
 /* ---- creating ---------------------------------------------------------------------------------------------------- */
@@ -134,11 +144,14 @@ done:
 /* Fills the shape of the input; returns the rank. */
 static int input_shape(const sm_dataset_spec *spec, int64_t count, size_t shape[4])
 {
-    shape[0] = (size_t)count;
-    shape[1] = (size_t)spec->height;
-    shape[2] = (size_t)spec->width;
-    shape[3] = (size_t)input_of(spec)->channels;
-    return 4;
+    int rank = 0;
+    shape[rank++] = (size_t)count;
+    if (!input_of(spec)->is_table) {
+        shape[rank++] = (size_t)spec->height;
+        shape[rank++] = (size_t)spec->width;
+    }
+    shape[rank++] = (size_t)channels_of(spec);
+    return rank;
 }
 
 static sm_status create_split(sm_h5 *file, const sm_dataset_spec *spec, const sm_dataset_split_spec *split)
@@ -148,13 +161,17 @@ static sm_status create_split(sm_h5 *file, const sm_dataset_spec *spec, const sm
     size_t count = (size_t)split->count, pairs[2] = {count, 2}, shape[4];
     int rank = input_shape(spec, split->count, shape);
     SM_TRY(sm_h5_make_group(file, sm_array_object(object, split->name, "", "")));
-    SM_TRY(create_array(file, split, input_of(spec)->name, SM_H5_U8, rank, shape));
+    SM_TRY(create_array(file, split, input_of(spec)->name, input_type_of(spec), rank, shape));
+    if (spec->feature_names) {
+        SM_TRY(sm_h5_write_attribute_texts(file, sm_array_object(object, split->name, input_of(spec)->name, ""),
+                                           "names", spec->feature_names, (size_t)spec->features));
+    }
     for (int t = 0; t < spec->target_count; t++) {
         SM_TRY(create_target(file, spec, split, &spec->targets[t]));
     }
     SM_TRY(sm_h5_write_texts(file, sm_array_object(object, split->name, "name", ""), split->names, count));
     sm_array_object(object, split->name, "original_size", "");
-    SM_TRY(sm_h5_create_contiguous(file, object, SM_H5_INT32, 2, pairs, NULL));
+    SM_TRY(input_of(spec)->is_table ? SM_OK : sm_h5_create_contiguous(file, object, SM_H5_INT32, 2, pairs, NULL));
     if (spec->has_camera) {
         sm_array_object(object, split->name, "baseline_metres", "");
         SM_TRY(sm_h5_create_contiguous(file, object, SM_H5_DOUBLE, 1, &count, NULL));
@@ -169,12 +186,15 @@ static sm_status write_head(sm_h5 *file, const sm_dataset_spec *spec)
 {
     sm_status status = SM_OK;
     const sm_input_kind *input = input_of(spec);
-    size_t channels = (size_t)input->channels;
+    const double *mean = spec->mean ? spec->mean : input->mean, *std = spec->std ? spec->std : input->std;
+    size_t channels = (size_t)channels_of(spec);
     SM_TRY(sm_h5_write_attribute_text(file, "/", "format", SM_DATASET_FORMAT));
     SM_TRY(sm_h5_write_attribute_int64(file, "/", "format_version", SM_DATASET_VERSION));
     SM_TRY(sm_h5_write_attribute_text(file, "/", "source", spec->source));
-    SM_TRY(sm_h5_write_attribute_doubles(file, "/", "mean", spec->mean ? spec->mean : input->mean, channels));
-    SM_TRY(sm_h5_write_attribute_doubles(file, "/", "std", spec->std ? spec->std : input->std, channels));
+    if (mean && std) {
+        SM_TRY(sm_h5_write_attribute_doubles(file, "/", "mean", mean, channels));
+        SM_TRY(sm_h5_write_attribute_doubles(file, "/", "std", std, channels));
+    }
     if (spec->fit) {
         SM_TRY(sm_h5_write_attribute_text(file, "/", "fit", spec->fit));
     }
@@ -230,7 +250,7 @@ static sm_status locate_split(const sm_h5 *file, const sm_dataset_spec *spec, co
     size_t count = (size_t)split->count, pairs[2] = {count, 2}, shape[4];
     int rank = input_shape(spec, split->count, shape);
     places->count = split->count;
-    SM_TRY(locate_array(file, split, input_of(spec)->name, SM_H5_U8, rank, shape, &places->input,
+    SM_TRY(locate_array(file, split, input_of(spec)->name, input_type_of(spec), rank, shape, &places->input,
                         &places->input_checksum));
     for (int t = 0; t < spec->target_count; t++) {
         const sm_target *target = &spec->targets[t];
@@ -239,7 +259,8 @@ static sm_status locate_split(const sm_h5 *file, const sm_dataset_spec *spec, co
                             &places->target_checksum[t]));
     }
     sm_array_object(object, split->name, "original_size", "");
-    SM_TRY(sm_h5_locate(file, object, SM_H5_INT32, 2, pairs, &places->original_size));
+    SM_TRY(input_of(spec)->is_table ? SM_OK
+                                    : sm_h5_locate(file, object, SM_H5_INT32, 2, pairs, &places->original_size));
     if (spec->has_camera) {
         sm_array_object(object, split->name, "baseline_metres", "");
         SM_TRY(sm_h5_locate(file, object, SM_H5_DOUBLE, 1, &count, &places->baseline_metres));
@@ -274,6 +295,7 @@ sm_status sm_dataset_writer_attach(const char *path, const sm_dataset_spec *spec
     for (; writer->target_count < spec->target_count; writer->target_count++) {
         writer->targets[writer->target_count] = sm_target_copy(&spec->targets[writer->target_count]);
     }
+    writer->channels = channels_of(spec);
     writer->height = spec->height;
     writer->width = spec->width;
     writer->has_camera = spec->has_camera;
@@ -307,6 +329,13 @@ sm_status sm_dataset_writer_create(const char *path, const sm_dataset_spec *spec
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
+/* Of a sample. */
+static size_t input_bytes(const sm_dataset_writer *writer)
+{
+    size_t pixels = (size_t)writer->height * (size_t)writer->width;
+    return pixels * (size_t)writer->channels * sm_input_number_bytes(writer->input);
+}
+
 static sm_status put_array(const sm_dataset_writer *writer, const void *data, size_t bytes, uint64_t index,
                            uint64_t array, uint64_t checksums)
 {
@@ -324,8 +353,7 @@ sm_status sm_dataset_writer_put(sm_dataset_writer *writer, int split, int64_t in
     sm_status status = SM_OK;
     const split_places *places = &writer->splits[split];
     uint64_t i = (uint64_t)index;
-    size_t input_bytes = (size_t)writer->height * (size_t)writer->width * (size_t)writer->input->channels;
-    SM_TRY(put_array(writer, sample->input, input_bytes, i, places->input, places->input_checksum));
+    SM_TRY(put_array(writer, sample->input, input_bytes(writer), i, places->input, places->input_checksum));
     for (int t = 0; t < writer->target_count; t++) {
         const sm_target *target = writer->targets[t];
         const sm_target_view *view = sm_sample_find(sample, target->name);
@@ -334,7 +362,9 @@ sm_status sm_dataset_writer_put(sm_dataset_writer *writer, int split, int64_t in
         SM_TRY(put_array(writer, view->data, bytes, i, places->target[t], places->target_checksum[t]));
     }
     int32_t size[2] = {sample->original_height, sample->original_width};
-    SM_TRY(sm_file_pwrite(writer->file, size, sizeof size, places->original_size + i * sizeof size));
+    if (!writer->input->is_table) {
+        SM_TRY(sm_file_pwrite(writer->file, size, sizeof size, places->original_size + i * sizeof size));
+    }
     if (writer->has_camera) {
         double baseline = sample->baseline_metres, fx = sample->fx_pixels;
         SM_TRY(sm_file_pwrite(writer->file, &baseline, sizeof baseline, places->baseline_metres + i * sizeof baseline));
@@ -383,15 +413,17 @@ static int list_pieces(const sm_dataset_writer *writer, int split, int64_t index
     const split_places *places = &writer->splits[split];
     uint64_t i = (uint64_t)index;
     int count = 0;
-    size_t bytes = (size_t)writer->height * (size_t)writer->width * (size_t)writer->input->channels;
+    size_t bytes = input_bytes(writer);
     pieces[count++] = (piece){places->input + i * bytes, places->input_checksum + i * sizeof(uint32_t), bytes};
     for (int t = 0; t < writer->target_count; t++) {
         bytes = sm_target_sample_bytes(writer->targets[t], writer->height, writer->width);
         pieces[count++] =
             (piece){places->target[t] + i * bytes, places->target_checksum[t] + i * sizeof(uint32_t), bytes};
     }
-    bytes = 2 * sizeof(int32_t);
-    pieces[count++] = (piece){places->original_size + i * bytes, 0, bytes};
+    if (!writer->input->is_table) {
+        bytes = 2 * sizeof(int32_t);
+        pieces[count++] = (piece){places->original_size + i * bytes, 0, bytes};
+    }
     if (writer->has_camera) {
         bytes = sizeof(double);
         pieces[count++] = (piece){places->baseline_metres + i * bytes, 0, bytes};

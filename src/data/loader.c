@@ -186,7 +186,7 @@ static void change_input(const sm_loader *loader, int64_t epoch, const sm_sample
     const sm_augmentation *augmentation = &loader->augmentation;
     sm_colour_change colours = sm_augmentation_colours(augmentation, loader->options.seed, epoch, sample->index);
     sm_rectangle blank = sm_augmentation_erasing(augmentation, loader->options.seed, epoch, sample->index);
-    if (sm_colour_changes(&colours)) {
+    if (sm_colour_changes(&colours) && input->kind->recolour) {
         input->kind->recolour(input, &colours, sample->height, sample->width, geometry, prepared, workspace);
     }
     size_t pixel = (size_t)input->channels, bytes = (size_t)blank.width * pixel * sizeof *prepared;

@@ -1,5 +1,6 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/io/choices.h>
+#include <sigmatic/model/blocks.h>
 #include <sigmatic/model/network.h>
 #include <sigmatic/model/parts.h>
 
@@ -10,10 +11,11 @@
 static const char section[] = "model";
 
 enum { MOST_BACKBONES = 64 };
-static char backbone_names[32 * MOST_BACKBONES] = "resnet18|resnet34|resnet50|resnet101|resnet152";
+static char backbone_names[32 * MOST_BACKBONES] = "resnet18|resnet34|resnet50|resnet101|resnet152|mlp";
 
 const sm_key sm_model_keys[] = {
-    {section, "backbone", SM_KEY_CHOICE, "resnet50", 0, 0, backbone_names, NULL, "the shared residual network"},
+    {section, "backbone", SM_KEY_CHOICE, "resnet50", 0, 0, backbone_names, NULL,
+     "what all tasks share: a residual network for images, a perceptron (mlp) for tables"},
     {section, "width", SM_KEY_REAL, "1", 0.01, 8, NULL, NULL,
      "multiplies the channels of backbone, ASPP and decoders (at least 4 remain)"},
     {section, "align_corners", SM_KEY_BOOL, "false", 0, 0, NULL, NULL,
@@ -54,8 +56,13 @@ sm_status sm_network_configure(const sm_config *config, sm_network_options *opti
     if (stride != 8 && stride != 16 && stride != 32) {
         return sm_config_fail(config, section, "output_stride", "8, 16 or 32 expected");
     }
-    *options = (sm_network_options){.backbone = sm_backbones[sm_config_choice(config, section, "backbone")],
-                                    .width = sm_config_real(config, section, "width"),
+    const sm_backbone *backbone = sm_backbones[sm_config_choice(config, section, "backbone")];
+    double width = sm_config_real(config, section, "width");
+    int is_mlp = backbone->append == sm_mlp_append;
+    *options = (sm_network_options){.backbone = backbone,
+                                    .width = width,
+                                    .head_hidden = is_mlp ? (int)sm_config_integer(config, section, "head_hidden")
+                                                          : sm_scaled_channels(256, width),
                                     .output_stride = (int)stride,
                                     .project = sm_config_bool(config, section, "project"),
                                     .align_corners = sm_config_bool(config, section, "align_corners"),
@@ -140,16 +147,16 @@ done:
     return status;
 }
 
-static const sm_backbone resnets[] = {
-    {"resnet18", sm_resnet_keys, sm_resnet_append, sm_aspp_append},
-    {"resnet34", sm_resnet_keys, sm_resnet_append, sm_aspp_append},
-    {"resnet50", sm_resnet_keys, sm_resnet_append, sm_aspp_append},
-    {"resnet101", sm_resnet_keys, sm_resnet_append, sm_aspp_append},
-    {"resnet152", sm_resnet_keys, sm_resnet_append, sm_aspp_append},
+static const sm_backbone own[] = {
+    {"resnet18", sm_resnet_keys, 0, sm_resnet_append, sm_aspp_append},
+    {"resnet34", sm_resnet_keys, 0, sm_resnet_append, sm_aspp_append},
+    {"resnet50", sm_resnet_keys, 0, sm_resnet_append, sm_aspp_append},
+    {"resnet101", sm_resnet_keys, 0, sm_resnet_append, sm_aspp_append},
+    {"resnet152", sm_resnet_keys, 0, sm_resnet_append, sm_aspp_append},
+    {"mlp", sm_mlp_keys, 1, sm_mlp_append, NULL},
 };
 
-const sm_backbone *sm_backbones[MOST_BACKBONES + 1] = {&resnets[0], &resnets[1], &resnets[2],
-                                                       &resnets[3], &resnets[4], NULL};
+const sm_backbone *sm_backbones[MOST_BACKBONES + 1] = {&own[0], &own[1], &own[2], &own[3], &own[4], &own[5], NULL};
 
 sm_status sm_backbone_register(const sm_backbone *backbone)
 {

@@ -78,6 +78,9 @@ char *sm_arithmetic_text(const sm_plan *plan, sm_conv2d_precision precision)
     share shares[ALGORITHMS_MAX] = {{0}};
     int count = 0;
     double sum = shares_of(plan, shares, &count);
+    if (count == 0) {
+        return sm_strdup("no convolutions: float32");
+    }
     char *instructions = instructions_of(shares, count);
     char *text = sm_format("convolutions (%s%s):", sm_conv2d_precision_names[precision], instructions);
     for (int i = 0; i < count; i++) {

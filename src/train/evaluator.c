@@ -32,6 +32,28 @@ static sm_status check_classes(const sm_task *task, const sm_dataset *dataset)
     return SM_OK;
 }
 
+/* A network reads images or a table, and of a table the features that it learnt with. */
+static sm_status check_input(const sm_input *learnt, const sm_dataset *dataset)
+{
+    const sm_input *found = sm_dataset_input(dataset);
+    if (found->kind != learnt->kind) {
+        return sm_fail(SM_ERR_INPUT, "the evaluated dataset has the input '%s', but the network has learnt from '%s'",
+                       found->kind->name, learnt->kind->name);
+    }
+    if (found->channels != learnt->channels) {
+        return sm_fail(SM_ERR_INPUT, "the evaluated dataset has %d %s, but the network has learnt from %d",
+                       found->channels, sm_plural(found->channels, "feature", "features"), learnt->channels);
+    }
+    for (int c = 0; found->names && learnt->names && c < found->channels; c++) {
+        if (strcmp(found->names[c], learnt->names[c]) != 0) {
+            return sm_fail(SM_ERR_INPUT,
+                           "feature %d of the evaluated dataset is '%s', but the network has learnt from '%s'", c,
+                           found->names[c], learnt->names[c]);
+        }
+    }
+    return SM_OK;
+}
+
 sm_status sm_evaluator_new(sm_session *session, sm_dataset *dataset, const sm_input *input,
                            const sm_evaluator_options *options, sm_evaluator **out)
 {
@@ -41,6 +63,7 @@ sm_status sm_evaluator_new(sm_session *session, sm_dataset *dataset, const sm_in
     options = options ? options : &plain;
     e->session = session;
     e->dataset = dataset;
+    SM_TRY(check_input(input, dataset));
     e->predictions_of_sample = sm_alloc_zeroed((size_t)session->task_count * sizeof *e->predictions_of_sample);
     sm_evaluator_metrics_init(&e->metrics, session, dataset, input->height, input->width, options->instances);
     e->loader = (sm_loader_options){.dataset = dataset,
@@ -175,7 +198,7 @@ sm_status sm_evaluator_run(sm_evaluator *e, const sm_evaluation *evaluation, dou
     }
     sm_evaluator_views_bind(&e->views, e->session, evaluation->parameters);
     sm_evaluator_metrics_begin(&e->metrics);
-    e->loader.keep_pixels = evaluation->predictions != NULL;
+    e->loader.keep_pixels = evaluation->predictions != NULL && !e->loader.input.kind->is_table;
     status = sm_loader_new(&e->loader, &loader);
     if (status == SM_OK && !evaluation->fixed) {
         status = sm_evaluator_views_begin(&e->views);

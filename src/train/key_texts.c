@@ -138,9 +138,19 @@ const sm_key_text sm_key_texts[] = {
 
     {model, NULL, "The shared network: a backbone, for images with an ASPP behind it, and a decoder a task.", NULL},
     {model, "backbone",
-     "The residual network that all tasks share, by torchvision's names. Deeper ones learn more and take longer: "
-     "resnet18 suits a laptop, the paper has resnet101.",
-     "model.width, model.pretrained"},
+     "The network that all tasks share: of images a residual network, by torchvision's names, of which deeper ones "
+     "learn more and take longer (resnet18 suits a laptop, the paper has resnet101); of a table, numbers a sample, a "
+     "perceptron, mlp. A backbone that does not fit the data is an error.",
+     "model.width, model.hidden, model.pretrained"},
+    {model, "hidden",
+     "The widths of the perceptron's hidden layers, with a ReLU behind each: 256,256 are two. Its tensors are called "
+     "backbone.0, backbone.2, ... as in PyTorch's Sequential; weights begin as kaiming_normal_ (fan in), biases with "
+     "0.",
+     "model.head_hidden, model.dropout"},
+    {model, "head_hidden",
+     "The width of a hidden layer that each task has for itself behind the perceptron; with 0 its values are linear in "
+     "the last layer that is shared.",
+     "model.hidden"},
     {model, "width",
      "It multiplies the channels of backbone, ASPP and decoders; at least 4 remain. Half the channels are about a "
      "quarter of the work. Weights of other widths do not fit.",

@@ -24,6 +24,7 @@ struct sm_predictions {
     int height, width;
     uint64_t *offsets; /* input, then ARRAYS a task */
     uint8_t *picture, *thing;
+    float *features; /* of one sample of a table */
     void *decoded;
     int thing_task; /* that says where things are; -1 */
 };
@@ -77,6 +78,11 @@ done:
     return status;
 }
 
+static int is_table(const sm_predictions *p)
+{
+    return p->session->data->input.kind->is_table;
+}
+
 static sm_status create_file(sm_predictions *p, const sm_dataset *dataset)
 {
     sm_status status = SM_OK, closed;
@@ -91,7 +97,12 @@ static sm_status create_file(sm_predictions *p, const sm_dataset *dataset)
     SM_TRY(sm_h5_write_attribute_text(file, "/", "format", FORMAT));
     SM_TRY(sm_h5_write_attribute_int64(file, "/", "format_version", 1));
     SM_TRY(sm_h5_write_texts(file, "/name", names, n));
-    SM_TRY(sm_h5_create_contiguous(file, "/image", SM_H5_U8, 4, (size_t[]){n, h, w, 3}, &p->offsets[0]));
+    if (is_table(p)) {
+        const size_t shape[] = {n, (size_t)p->session->data->input.channels};
+        SM_TRY(sm_h5_create_contiguous(file, "/features", SM_H5_FLOAT, 2, shape, &p->offsets[0]));
+    } else {
+        SM_TRY(sm_h5_create_contiguous(file, "/image", SM_H5_U8, 4, (size_t[]){n, h, w, 3}, &p->offsets[0]));
+    }
     for (int t = 0; t < p->session->task_count; t++) {
         SM_TRY(create_task(p, dataset, file, t));
     }
@@ -109,6 +120,7 @@ static void free_predictions(sm_predictions *p)
     sm_free(p->offsets);
     sm_free(p->picture);
     sm_free(p->thing);
+    sm_free(p->features);
     sm_free(p->decoded);
     sm_free(p);
 }
@@ -172,6 +184,7 @@ sm_status sm_predictions_create(const sm_session *session, const sm_dataset *dat
     p->offsets = sm_alloc_zeroed(offsets * sizeof *p->offsets);
     p->picture = sm_alloc(3 * pixels);
     p->thing = sm_alloc(pixels);
+    p->features = is_table(p) ? sm_alloc((size_t)session->data->input.channels * sizeof *p->features) : NULL;
     size_t most_bytes = 0;
     for (int t = 0; t < session->task_count; t++) {
         size_t bytes = prediction_bytes(p, session->tasks[t]);
@@ -219,6 +232,21 @@ done:
     return status;
 }
 
+/* The image, or what was known or taken of the features, in their own units. */
+static sm_status put_input(sm_predictions *p, const sm_batch *batch, int sample)
+{
+    const sm_input *input = &p->session->data->input;
+    int64_t index = batch->sample_index[sample];
+    size_t channels = (size_t)input->channels, bytes = (size_t)p->height * (size_t)p->width * 3;
+    if (!is_table(p)) {
+        return put(p, 0, index, batch->pixels + (size_t)sample * bytes, bytes);
+    }
+    for (size_t c = 0; c < channels; c++) {
+        p->features[c] = (float)(batch->input[(size_t)sample * channels + c] * input->std[c] + input->mean[c]);
+    }
+    return put(p, 0, index, p->features, channels * sizeof *p->features);
+}
+
 sm_status sm_predictions_put(sm_predictions *p, const sm_batch *batch, int sample, const float *const *logits)
 {
     sm_status status = SM_OK;
@@ -229,7 +257,7 @@ sm_status sm_predictions_put(sm_predictions *p, const sm_batch *batch, int sampl
     if (index >= p->count) {
         return SM_OK;
     }
-    SM_TRY(put(p, 0, index, batch->pixels + (size_t)sample * pixels * 3, pixels * 3));
+    SM_TRY(put_input(p, batch, sample));
     if (p->thing_task >= 0) {
         sm_task_thing_mask(session->tasks[p->thing_task], pixels, logits_of(p, p->thing_task, sample, logits),
                            p->thing);

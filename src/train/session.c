@@ -77,7 +77,9 @@ static sm_status make_parameters(sm_session *session)
     sm_status status = SM_OK;
     sm_graph *graph = NULL;
     session->parameters = sm_parameters_new();
-    int side = 16 * session->network.output_stride; /* any size gives the same parameters */
+    int side = session->network.backbone->reads_tables
+                   ? 1
+                   : 16 * session->network.output_stride; /* any size gives the same parameters */
     const sm_value_shape input = {side, side, session->input_channels};
     SM_TRY(
         sm_network_build(&session->network, input, session->task_count, session->heads, session->parameters, &graph));
@@ -176,13 +178,44 @@ static int most_sum_subtrees(int batch, int ranks)
     return ranks > 1 && batch > MOST_TRIED ? bound : most;
 }
 
+/* A backbone of images has no use for a table, and one of tables none for images. */
+static sm_status check_input(const sm_session *session)
+{
+    const sm_backbone *backbone = session->network.backbone;
+    const sm_input_kind *kind = session->data ? session->data->input.kind : NULL;
+    if (!kind || backbone->reads_tables == kind->is_table) {
+        return SM_OK;
+    }
+    char *fitting = sm_strdup("");
+    for (int i = 0; sm_backbones[i]; i++) {
+        if (sm_backbones[i]->reads_tables == kind->is_table) {
+            char *more = sm_format("%s%s%s", fitting, *fitting ? ", " : "", sm_backbones[i]->name);
+            sm_free(fitting);
+            fitting = more;
+        }
+    }
+    sm_status status = sm_config_fail(session->config, "model", "backbone",
+                                      "%s reads %s, but the files of data.train have %s ('%s'): expected %s",
+                                      backbone->name, backbone->reads_tables ? "tables" : "images",
+                                      kind->is_table ? "a table" : "images", kind->name, fitting);
+    sm_free(fitting);
+    return status;
+}
+
+/* Of a config without data that does not matter; a table has at least one feature. */
+static int channels_without_data(const sm_session *session)
+{
+    return session->network.backbone->reads_tables ? 1 : sm_input_kinds[0].channels;
+}
+
 /* Without session->data what follows from the config alone is checked. */
 static sm_status configure(sm_session *session)
 {
     sm_status status = SM_OK;
-    session->input_channels = session->data ? session->data->input.channels : sm_input_kinds[0].channels;
     SM_TRY(sm_settings_read(session->config, &session->settings));
     SM_TRY(sm_network_configure(session->config, &session->network));
+    SM_TRY(check_input(session));
+    session->input_channels = session->data ? session->data->input.channels : channels_without_data(session);
     SM_TRY(make_tasks(session));
     SM_TRY(make_parameters(session));
 done:

@@ -101,10 +101,14 @@ static void print_plan_text(const sm_training *t)
 {
     int size = sm_comm_size(t->comm), threads = t->session->settings.threads;
     int64_t samples = sm_dataset_count(t->train);
-    printf("training plan, %d x %d images, %d of a global batch of %d on %s%d %s, %d %s\n\n",
-           t->loader_options.input.height, t->loader_options.input.width, sm_loader_capacity(&t->loader_options),
-           t->session->settings.batch, size > 1 ? "each of " : "", size, sm_plural(size, "rank", "ranks"), threads,
-           sm_plural(threads, "thread", "threads"));
+    const sm_input *input = &t->loader_options.input;
+    char *what = input->kind->is_table
+                     ? sm_format("tables of %d %s", input->channels, sm_plural(input->channels, "feature", "features"))
+                     : sm_format("%d x %d images", input->height, input->width);
+    printf("training plan, %s, %d of a global batch of %d on %s%d %s, %d %s\n\n", what,
+           sm_loader_capacity(&t->loader_options), t->session->settings.batch, size > 1 ? "each of " : "", size,
+           sm_plural(size, "rank", "ranks"), threads, sm_plural(threads, "thread", "threads"));
+    sm_free(what);
     sm_plan_print(t->trainer->engine->plan, stdout);
     sm_memory_table_print(&t->memory, stdout);
     printf("\n%lld training %s (%s), %lld %s\n", (long long)samples, sm_plural(samples, "sample", "samples"),

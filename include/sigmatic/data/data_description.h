@@ -17,7 +17,8 @@ typedef struct sm_data_description {
     int crop_height, crop_width; /**< as training feeds them */
     sm_target *targets[SM_TARGETS_MAX];
     int target_count;
-    double *statistics; /**< what input.mean and input.std point to */
+    double *statistics;   /**< what input.mean and input.std point to */
+    char **feature_names; /**< what input.names points to, in one block; NULL without */
 } sm_data_description;
 
 /** \param dataset       whose input and targets it describes; all are copied

@@ -24,7 +24,8 @@ sm_status sm_data_open_train(const sm_config *config, sm_dataset **out);
 sm_status sm_data_open_validation(const sm_config *config, sm_dataset **out);
 
 /** What changes training images at random: network input, flip, scale, crop, rotation, colours, erasing.
- * Sizes of 0 in the config are filled in from the dataset; an impossible combination is SM_ERR_CONFIG.
+ * Sizes of 0 in the config are filled in from the dataset; an impossible combination is SM_ERR_CONFIG. Nothing changes a
+ * table, whatever the config says.
  * \param train  NULL: only to check the config, sizes of 0 stay
  * \param [out] augmentation  height, width: the whole image as evaluation feeds it; crop_height, crop_width: as training feeds it */
 sm_status sm_data_augmentation(const sm_config *config, const sm_dataset *train, sm_augmentation *augmentation);

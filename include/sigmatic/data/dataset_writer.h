@@ -24,14 +24,16 @@ typedef struct sm_dataset_split_spec {
 
 /** What the file will hold. All pointers are only read during the call. */
 typedef struct sm_dataset_spec {
-    const char *source;         /**< one line for the attribute `source` */
-    const char *fit;            /**< for the attribute `fit`: how images were brought to their size; NULL: none */
-    const sm_input_kind *input; /**< NULL: RGB images */
-    int height, width;          /**< of the input and of every target of scope pixel */
-    const sm_target *targets;   /**< target_count; those of classes with their lists */
+    const char *source;               /**< one line for the attribute `source` */
+    const char *fit;                  /**< for the attribute `fit`: how images were brought to their size; NULL: none */
+    const sm_input_kind *input;       /**< NULL: RGB images */
+    int features;                     /**< of a table: numbers of a sample */
+    const char *const *feature_names; /**< of a table; NULL: they have none */
+    int height, width;                /**< of the input and of every target of scope pixel; of a table 1, 1 */
+    const sm_target *targets;         /**< target_count; those of classes with their lists */
     int target_count;
     int has_camera;           /**< write baseline_metres and fx_pixels */
-    const double *mean, *std; /**< of the input, in [0, 1], one a channel; NULL: the kind's own */
+    const double *mean, *std; /**< of the input, of images in [0, 1], one a channel; NULL: the kind's own */
     const sm_dataset_split_spec *splits;
     int split_count;
     const char *const *left_out; /**< "split/sample: why" of samples that could not be had: a list in the file */

@@ -13,6 +13,9 @@
 extern "C" {
 #endif
 
+/** Squares of larger numbers leave the range of a float: features and real values are from - to + this. */
+#define SM_GREATEST_REAL 1e18
+
 /** What the numbers are, and which of them mean "invalid". In memory a class and a label are a uint8_t, an instance a
  * uint16_t, a real value a float. */
 typedef enum sm_target_type {

@@ -26,6 +26,7 @@ typedef struct sm_network_options {
     int project;              /**< 1x1 convolution of the ASPP's concatenation down to 256 (x width) */
     int align_corners;        /**< of the upsampling to the input's size */
     double dropout;           /**< before each head's last layer; 0 = none */
+    int head_hidden;          /**< units of the hidden layer of a vector head; 0 = none: one linear layer */
     const sm_config *config;  /**< where a backbone finds keys of its own */
 } sm_network_options;
 
@@ -33,6 +34,7 @@ typedef struct sm_network_options {
 struct sm_backbone {
     const char *name;   /**< "resnet18" */
     const sm_key *keys; /**< of section [model] that it and its neck read besides sm_model_keys; NULL = none */
+    int reads_tables;   /**< 1: its input are features, 1 x 1 x as many as a table has; 0: images */
     /** Appends it. \return its features */
     sm_features (*append)(sm_graph *graph, int input, const sm_network_options *options);
     /** Appends what stands between it and the heads. \return the shared representation. NULL: the features are */
@@ -47,7 +49,7 @@ extern const sm_backbone *sm_backbones[]; /**< ends with NULL */
  * \return SM_ERR_USAGE if there is one of that name, it appends nothing, or the table is full */
 sm_status sm_backbone_register(const sm_backbone *backbone);
 
-extern const sm_key sm_model_keys[], sm_resnet_keys[];
+extern const sm_key sm_model_keys[], sm_resnet_keys[], sm_mlp_keys[];
 
 /** Reads section [model]. \return SM_ERR_CONFIG naming the key */
 sm_status sm_network_configure(const sm_config *config, sm_network_options *options);
@@ -59,7 +61,7 @@ sm_status sm_network_apply_patterns(const sm_config *config, sm_parameters *para
 /** What a head predicts. */
 typedef enum sm_head_kind {
     SM_HEAD_MAP,    /**< a value a pixel: 3x3 convolution + BN + ReLU, 1x1 convolution, bilinear to the input's size */
-    SM_HEAD_VECTOR, /**< a value a sample: pooled features, two linear layers with a ReLU between */
+    SM_HEAD_VECTOR, /**< a value a sample: pooled features, two linear layers with a ReLU between, or one */
     SM_HEAD_KINDS
 } sm_head_kind;
 

@@ -12,6 +12,9 @@ extern "C" {
 /** A dilated ResNet: 3x3 windows of layer3 and layer4 dilated so that height / output_stride remains (resnet.c). */
 sm_features sm_resnet_append(sm_graph *graph, int input, const sm_network_options *options);
 
+/** A perceptron: as many linear layers as `model.hidden` has widths, a ReLU behind each; a vector (mlp.c). */
+sm_features sm_mlp_append(sm_graph *graph, int input, const sm_network_options *options);
+
 /** Atrous spatial pyramid pooling: 1x1 and three dilated 3x3 branches, concatenated, and a pooled one, a vector;
  * projected, one map (aspp.c). Takes the map of the features. */
 sm_features sm_aspp_append(sm_graph *graph, sm_features features, const sm_network_options *options);
