@@ -36,6 +36,8 @@ import sys
 import tempfile
 import time
 
+import script
+
 PEER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "torch_peer.py")
 FORMATS = ("contiguous", "channels_last")
 NETWORKS = ("paper", "projected")
@@ -48,7 +50,7 @@ Case = collections.namedtuple("Case", "precision backbone project processes thre
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", required=True, help="path of sigmatic")
-    parser.add_argument("--output", default="runs/bench.md", help="the table; the runs go beside it, as .jsonl")
+    parser.add_argument("--output", default="runs/bench.md", help="the table, .md; the runs go beside it, as .jsonl")
     parser.add_argument("--precisions", default=",".join(PRECISIONS), help="of run.precision (%(default)s)")
     parser.add_argument("--backbones", default="resnet18,resnet50,resnet101")
     parser.add_argument("--networks", default="paper,projected", help="without and with the ASPP's projection")
@@ -64,6 +66,8 @@ def arguments():
     parser.add_argument("--mpirun", default=os.environ.get("MPIRUN", "mpirun") + " --oversubscribe --bind-to none",
                         help="starts several processes of the program (mpirun --oversubscribe --bind-to none)")
     options = parser.parse_args()
+    if not options.output.endswith(".md"):
+        parser.error(f"--output {options.output}: a name that ends in .md expected")
     if not os.access(options.program, os.X_OK):
         parser.error(f"no program {options.program}")
     if options.rounds < 1 or not set(options.networks.split(",")) <= set(NETWORKS):
@@ -323,4 +327,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

@@ -12,7 +12,10 @@ import collections
 import os
 import sys
 
+import script
+
 os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")  # a live file is open for writing; must precede h5py
+script.needs("numpy", "h5py", "matplotlib")
 
 import h5py
 import matplotlib
@@ -51,6 +54,13 @@ MINIMISERS = {
 OWN_LOSS = "categorical_scaled", "per_pixel"
 
 
+def colours(count):
+    """Of as many curves: the usual ones, or, where they are too few, a scale from blue to red."""
+    if count <= len(COLOURS):
+        return list(COLOURS[:count])
+    return [matplotlib.colors.to_hex(matplotlib.colormaps["turbo"](0.05 + 0.9 * i / (count - 1))) for i in range(count)]
+
+
 def set_style():
     pyplot.rcParams.update({
         "figure.facecolor": "white", "figure.dpi": 130, "font.size": 9, "font.family": "DejaVu Sans",
@@ -67,17 +77,37 @@ def text(value):
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
+# What our files call themselves in the attribute `format`, in words.
+FORMATS = {"sigmatic-run": "the log of a run (run.h5)", "sigmatic-dataset": "a dataset", "sigmatic-checkpoint": "a checkpoint",
+           "sigmatic-predictions": "what eval --predictions writes", "sigmatic-prediction": "what predict writes",
+           "sigmatic-weights": "weights"}
+
+
 def open_checked(path, expected):
     """Opens `path` for reading and makes sure that its root attribute `format` says `expected`."""
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise SystemExit(f"{path}: not readable as HDF5 ({error})")
-    found = text(file.attrs.get("format", "nothing"))
+        why = ("a folder" if os.path.isdir(path) else "no such file" if not os.path.exists(path) else
+               "not allowed to read it" if isinstance(error, PermissionError) else
+               f"damaged HDF5 file: {error}" if h5py.is_hdf5(path) else "not an HDF5 file")
+        raise SystemExit(f"{path}: {why}; expected {FORMATS[expected]}")
+    found = text(file.attrs.get("format", ""))
     if found != expected:
         file.close()
-        raise SystemExit(f"{path}: attribute format is {found}, expected {expected}")
+        raise SystemExit(f"{path}: {FORMATS.get(found, 'an HDF5 file of another program')}; expected {FORMATS[expected]}"
+                         + hint(path, found, expected))
     return file
+
+
+def hint(path, found, expected):
+    """Where the log is that belongs to a checkpoint."""
+    log = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(path))), "run.h5")
+    return f": {log}" if (found, expected) == ("sigmatic-checkpoint", "sigmatic-run") and os.path.isfile(log) else ""
+
+
+# What h5py raises where a file of ours lacks something, or holds something else there.
+DAMAGES = KeyError, OSError, RuntimeError, ValueError, TypeError, AttributeError, IndexError
 
 
 def in_order(names):
@@ -137,16 +167,22 @@ class Run:
         self.label = label or labels_of([self.path], None)[0]
         self.status, self.why = read_status(self.folder)
         with open_checked(self.path, "sigmatic-run") as file:
-            self.attributes = {name: text(value) for name, value in file.attrs.items()}
-            self.config_text = self.attributes.pop("config", "")
-            self.config = parse_config(self.config_text)
-            columns = [*file["steps"].values(), *file.get("timing", {}).values(),
-                       *(column for task in file["tasks"].values() for column in task.values())]
-            rows = min(len(column) for column in columns)  # of a live file some columns may be ahead
-            self.steps = {name: column[:rows] for name, column in file["steps"].items()}
-            self.timing = {name: column[:rows] for name, column in file.get("timing", {}).items()}
-            self.tasks = {name: Task(file["tasks"][name], rows) for name in in_order(file["tasks"])}
-            self.evaluations = {name: self._evaluation(group) for name, group in file.get("evaluations", {}).items()}
+            try:
+                self._read(file)
+            except DAMAGES as error:
+                raise SystemExit(f"{self.path}: damaged log of a run: {error.args[0] if error.args else error!r}")
+
+    def _read(self, file):
+        self.attributes = {name: text(value) for name, value in file.attrs.items()}
+        self.config_text = self.attributes.pop("config", "")
+        self.config = parse_config(self.config_text)
+        columns = [*file["steps"].values(), *file.get("timing", {}).values(),
+                   *(column for task in file["tasks"].values() for column in task.values())]
+        rows = min(len(column) for column in columns)  # of a live file some columns may be ahead
+        self.steps = {name: column[:rows] for name, column in file["steps"].items()}
+        self.timing = {name: column[:rows] for name, column in file.get("timing", {}).items()}
+        self.tasks = {name: Task(file["tasks"][name], rows) for name in in_order(file["tasks"])}
+        self.evaluations = {name: self._evaluation(group) for name, group in file.get("evaluations", {}).items()}
 
     def _evaluation(self, group):
         columns = {task: {metric: group[task][metric] for metric in metrics_in_order(group[task])}
@@ -207,35 +243,67 @@ def parse_config(config_text):
 
 
 def runs_below(folder):
-    """Logs in a folder and those below it. A link is followed only to a run: it may lead back up."""
-    log = os.path.join(folder, "run.h5")
-    if os.path.isfile(log):
-        return [log]
-    below = sorted((entry for entry in os.scandir(folder) if entry.is_dir()), key=lambda entry: entry.name)
-    return [path for entry in below
-            if not entry.is_symlink() or os.path.isfile(os.path.join(entry.path, "run.h5")) for path in runs_below(entry.path)]
+    """Logs in a folder and those below it, also one that is missing beside a status: of a run that failed early. A link is
+    followed only to a run: it may lead back up."""
+    holds = lambda path, name: os.path.isfile(os.path.join(path, name))
+    if holds(folder, "run.h5"):
+        return [os.path.join(folder, "run.h5")]
+    try:
+        below = sorted((entry for entry in os.scandir(folder) if entry.is_dir()), key=lambda entry: entry.name)
+    except OSError as error:
+        print(f"left out: {folder}: {error.strerror}", file=sys.stderr)
+        return []
+    found = [path for entry in below if not entry.is_symlink() or holds(entry.path, "run.h5") for path in runs_below(entry.path)]
+    return found or [os.path.join(folder, "run.h5")] * holds(folder, "status")
 
 
 def find_runs(arguments):
     """The run logs that command-line words mean: files, folders of a run, and folders of runs at any depth."""
     paths = []
     for argument in arguments:
-        if not os.path.isdir(argument) and not os.path.isfile(argument):
-            raise SystemExit(f"{argument}: no such file")
-        found = [argument] if os.path.isfile(argument) else runs_below(argument)
+        if not os.path.exists(argument):
+            raise SystemExit(f"{argument}: no such file or folder")
+        found = runs_below(argument) if os.path.isdir(argument) else [argument]
         if not found:
-            raise SystemExit(f"{argument}: no run.h5 below this folder")
+            raise SystemExit(f"{argument}: no run.h5 in this folder or below it")
         paths += found
     return paths
 
 
-def open_runs(arguments, labels=None, empty=False):
-    """A Run for each log that `arguments` mean. \param empty  whether runs without a step are welcome"""
+LeftOut = collections.namedtuple("LeftOut", "path why")
+
+
+def open_each(arguments, labels=None, empty=False):
+    """(runs, left out): a Run for each log that `arguments` mean, but for those that cannot be read or have no step yet.
+    \\param labels  of those that are read, "a,b"   \\param empty  whether runs without a step are welcome"""
     paths = find_runs(arguments)
-    runs = [Run(path, label) for path, label in zip(paths, labels_of(paths, labels))]
-    for run in runs:
-        if not len(run) and not empty:
-            raise SystemExit(f"{run.path}: no step is logged yet")
+    if not labels:  # else who asks knows how often
+        paths = list({os.path.realpath(path): path for path in reversed(paths)}.values())[::-1]
+    runs, left_out = [], []
+    for path in paths:
+        status = ": ".join(filter(None, read_status(os.path.dirname(path))))
+        try:
+            run = Run(path)
+            why = "" if len(run) or empty else "no step is logged yet"
+        except SystemExit as error:
+            why = str(error).replace(f"{path}: ", "", 1) if os.path.exists(path) else "no run.h5"
+        if why:
+            left_out.append(LeftOut(path if os.path.exists(path) else os.path.dirname(path), f"{why} (its status: {status})" if status else why))
+        else:
+            runs.append(run)
+    for run, label in zip(runs, labels_of([run.path for run in runs], labels) if runs else []):
+        run.label = label
+    return runs, left_out
+
+
+def open_runs(arguments, labels=None, empty=False):
+    """The runs of open_each(). Says which are left out; refuses to go on without one that is named itself."""
+    runs, left_out = open_each(arguments, labels, empty)
+    named = {os.path.realpath(os.path.join(path, "run.h5") if os.path.isdir(path) else path) for path in arguments}
+    for path, why in left_out:
+        if not runs or os.path.realpath(path) in named:
+            raise SystemExit(f"{path}: {why}" + (f"; nor can {len(left_out) - 1} more be read" if not runs and len(left_out) > 1 else ""))
+        print(f"left out: {path}: {why}", file=sys.stderr)
     return runs
 
 
@@ -285,7 +353,10 @@ def seed_of(run):
 
 
 def short_name(key, keys):
-    """"precision" for "run.precision", the whole where that is not one key's alone."""
+    """"precision" for "run.precision", the whole where that is not one key's alone; "depth.weight" for
+    "task.depth.weight"."""
+    if key.startswith("task."):
+        return key[len("task."):]
     last = key.rpartition(".")[2]
     return key if sum(other.rpartition(".")[2] == last for other in keys) > 1 else last
 
@@ -308,7 +379,16 @@ def group_by_settings(runs):
         groups.setdefault(tuple(sorted(settings_of(run).items())), []).append(run)
     settings = [settings_of(members[0]) for members in groups.values()]
     keys = telling_keys(differences(settings), settings)
-    return [(label_by(keys, one) or members[0].label, members) for one, members in zip(settings, groups.values())]
+    return [(label_by(needed_keys(keys, one, settings), one) or members[0].label, members) for one, members in zip(settings, groups.values())]
+
+
+def needed_keys(keys, one, settings):
+    """Without those of single tasks that this one does not need to be told apart: weights where the method takes none."""
+    for key in [key for key in keys if key.startswith("task.")]:
+        rest = [other for other in keys if other != key]
+        if sum(all(one.get(other) == another.get(other) for other in rest) for another in settings) == 1:
+            keys = rest
+    return keys
 
 
 def label_by(keys, settings):
@@ -363,13 +443,26 @@ def log_scale(axes):
     axes.yaxis.set_minor_formatter(ticker.NullFormatter())
 
 
+def legend(figure, place, handles):
+    """Above the panels, in as many columns as the figure is wide for. \\param place  a row of a grid with its height in inches from
+    legend_height()"""
+    axes = figure.add_subplot(place)
+    axes.axis("off")
+    axes.legend(handles=handles, loc="center left", ncol=legend_columns(figure.get_figwidth(), handles), borderpad=0, borderaxespad=0)
+
+
+def legend_columns(width, handles):
+    return max(1, min(len(handles), int(width / (0.6 + 0.075 * max(len(handle.get_label()) for handle in handles)))))
+
+
+def legend_height(width, handles):
+    return 0.19 * -(-len(handles) // legend_columns(width, handles)) + 0.05
+
+
 def save(figure, output):
     """PNG, SVG, PDF: by the ending of `output`; beside it first, so that no half picture is ever there."""
-    kind = os.path.splitext(output)[1][1:].lower()
-    if kind not in ("png", "svg", "pdf"):
-        raise SystemExit(f"{output}: the ending has to be .png, .svg or .pdf")
     try:
-        figure.savefig(f"{output}.partial", format=kind)
+        figure.savefig(f"{output}.partial", format=os.path.splitext(output)[1][1:].lower())
         os.replace(f"{output}.partial", output)
     except OSError as error:
         raise SystemExit(f"{output}: {error.strerror}")

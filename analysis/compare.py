@@ -2,13 +2,14 @@
 """Compares runs: a table of what they reached, by what differs in their configurations, over seeds.
 
     analysis/compare.py RUN... [--format text|markdown|csv|latex] [-o FILE] [--picture FILE.png]
-        [--by SECTION.KEY,...] [--labels a,b] [--reference LABEL] [--lines rows|quantities] [--delta first|all]
-        [--skip-unfinished]
+        [--by SECTION.KEY,...] [--labels a,b] [--reference LABEL] [--metrics NAME,...] [--sort NAME]
+        [--lines rows|quantities] [--delta first|all] [--skip-unfinished]
 
 RUN is run.h5, the folder of a run, or a folder with runs at any depth. Runs that differ in nothing but the seed (and in
 what changes no result, as the folder) are one row: mean ± standard deviation over the seeds of every metric of the last
 evaluation, and of every task's training loss (mean of the last tenth of the steps; where the rows' losses are of one
-kind). A row is named by keys that tell rows apart (a note names others that differ), or by --labels.
+kind). A row is named by keys that tell rows apart (a note names others that differ), or by --labels. --metrics shows some
+of these only: miou, depth:error_pixels, loss, delta_m; --sort puts the rows that are best by one of them first.
 
 Differences are those of pairs with the same seed, which means the same initial weights and order of samples, from the
 row --reference (the first). One marked * is larger than the standard deviation of that row: than what the choice of a
@@ -21,55 +22,83 @@ same configuration (but weighting). Of a task's metrics it takes the one that tr
 --delta all the mean over all of them.
 
 With --by, rows are told apart by these keys only (`tasks` is one); runs of a row that differ in anything else but the
-seed are refused, as are unfinished ones, two of the same seed, and runs of another number of steps.
+seed are refused.
+
+Runs that failed or go on, that cannot be read, that repeat another one's configuration and seed, or have fewer steps
+than others of the same configuration are left out and named below the table; the exit code is then 3. With
+--skip-unfinished it stays 0 if nothing but unfinished runs is left out.
 """
 
 import argparse
 import collections
 import csv
 import io
+import os
+import sys
+
+import common  # before numpy: it says what is missing
+from common import FAINT, pyplot
+import script
 
 import numpy
-
-import common
-from common import FAINT, pyplot
 
 Row = collections.namedtuple("Row", "label runs")
 # A quantity of a table's column. `higher`: whether more is better; None: not known
 Column = collections.namedtuple("Column", "task metric heading higher")
 DELTA = Column("", "delta_m", "Delta_m, %", True)
 TRAINING_LOSS = "training loss"
+EXIT_LEFT_OUT = 3
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", metavar="RUN")
-    parser.add_argument("--format", choices=FORMATS, default="text")
-    parser.add_argument("-o", "--output", help="instead of standard output")
-    parser.add_argument("--picture", help="curves of the losses and their differences: .png, .svg or .pdf")
+    parser.add_argument("--format", choices=FORMATS, help="by the ending of --output, else text")
+    parser.add_argument("-o", "--output", type=script.output_file(tuple(ENDINGS)), metavar="FILE",
+                        help=f"instead of standard output: {', '.join(ENDINGS)}")
+    parser.add_argument("--picture", type=script.output_file(script.PICTURES), metavar="FILE",
+                        help="curves of the losses and their differences: .png, .svg or .pdf")
     parser.add_argument("--by", type=lambda text: text.split(","), metavar="SECTION.KEY,...")
     parser.add_argument("--labels", type=lambda text: text.split(","), help="of the rows, separated by commas")
     parser.add_argument("--reference", metavar="LABEL", help="row that the others' differences are from (the first)")
-    parser.add_argument("--lines", choices=("rows", "quantities"), help="of a table (of what there is more)")
+    parser.add_argument("--metrics", type=lambda text: text.split(","), metavar="[TASK:]NAME,...", help="show these only")
+    parser.add_argument("--sort", metavar="[TASK:]NAME", help="the best rows first, but for the reference")
+    parser.add_argument("--lines", choices=("rows", "quantities"), help="of a table (what makes it narrower)")
     parser.add_argument("--delta", choices=("first", "all"), default="first", help="metrics of Delta_m (%(default)s)")
-    parser.add_argument("--skip-unfinished", action="store_true", help="leave them out instead of refusing")
-    parser.add_argument("--smooth", type=int, default=50, metavar="STEPS",
+    parser.add_argument("--skip-unfinished", action="store_true", help="they are left out as expected: exit code 0")
+    parser.add_argument("--smooth", type=script.whole_number, default=50, metavar="STEPS",
                         help="window of the picture's means, at most a tenth of a run (%(default)s)")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.format = options.format or ENDINGS[os.path.splitext(options.output)[1].lower() if options.output else ".txt"]
+    return options
 
 
 # ---- rows ----------------------------------------------------------------------------------------------------------
 
-def finished(runs, skip):
-    """Those that are done. A log without a status beside it counts as done."""
+def finished(runs):
+    """(those that are done, left out). A log without a status beside it counts as done."""
     late = [run for run in runs if run.status not in ("done", "")]
-    if late and not skip:
-        raise SystemExit(f"{late[0].path}: {late[0].status} after step {len(late[0])}, not done; --skip-unfinished "
-                         "leaves such runs out")
-    kept = [run for run in runs if run not in late]
-    if not kept:
-        raise SystemExit("no finished run")
-    return kept
+    why = lambda run: f"{run.status} after step {run.step[-1]}" + (f": {run.why}" if run.why else "")
+    return [run for run in runs if run not in late], [common.LeftOut(run.path, why(run)) for run in late]
+
+
+def a_run_each_seed(runs):
+    """(runs, left out): of those of one configuration the longest ones, and one of each seed."""
+    groups, kept, left_out = {}, [], []
+    for run in runs:
+        groups.setdefault(tuple(sorted(common.settings_of(run).items())), []).append(run)
+    for members in groups.values():
+        steps, seeds = max(run.step[-1] for run in members), {}
+        for run in members:
+            if run.step[-1] < steps:
+                left_out.append(common.LeftOut(run.path, f"{run.step[-1]} steps, where others of its configuration have {steps}"))
+            elif common.seed_of(run) in seeds:
+                twin = seeds[common.seed_of(run)]
+                left_out.append(common.LeftOut(run.path, f"same configuration and seed {common.seed_of(run)} as {twin.path}"))
+            else:
+                seeds[common.seed_of(run)] = run
+                kept.append(run)
+    return [run for run in runs if run in kept], left_out
 
 
 def rows_by(runs, keys):
@@ -92,23 +121,9 @@ def rows_by(runs, keys):
     return [Row(common.label_by(keys, dict(zip(keys, values))), members) for values, members in groups.items()]
 
 
-def check(rows):
-    """Refuses to average what is not a sample over seeds."""
-    for row in rows:
-        seeds = {}
-        for run in row.runs:
-            twin = seeds.setdefault(common.seed_of(run), run)
-            if twin is not run:
-                raise SystemExit(f"{run.path} and {twin.path} have the same configuration and seed "
-                                 f"{common.seed_of(run)}: not averaged, leave one out")
-            if run.step[-1] != row.runs[0].step[-1]:
-                raise SystemExit(f"{run.path} has {run.step[-1]} steps and {row.runs[0].path} "
-                                 f"{row.runs[0].step[-1]}: not averaged")
-
-
 def make_rows(runs, by=None, labels=None):
+    """Of runs that a_run_each_seed() leaves."""
     rows = rows_by(runs, by) if by else [Row(*group) for group in common.group_by_settings(runs)]
-    check(rows)
     if labels and len(labels) != len(rows):
         raise SystemExit(f"--labels has {len(labels)} names for {len(rows)} rows: " + "; ".join(row.label for row in rows))
     rows = [Row(label, row.runs) for label, row in zip(labels or [row.label for row in rows], rows)]
@@ -125,6 +140,16 @@ def with_reference_first(rows, label):
     if not found:
         raise SystemExit(f"--reference: no row '{label}', there are: " + "; ".join(row.label for row in rows))
     return found + [row for row in rows if row is not found[0]]
+
+
+def sorted_rows(rows, columns, values, name):
+    """The best by a quantity first, but for the reference, which stays the first of all."""
+    (column, *others) = chosen(columns, [name], "--sort")
+    if others:
+        raise SystemExit(f"--sort: {name} is of several tasks: " + ", ".join(f"{one.task}:{name}" for one in (column, *others)))
+    sign = -1 if column.higher else 1
+    mean = lambda row: sign * numpy.mean(list(values.get((row.label, column), {0: numpy.inf * sign}).values()))
+    return rows[:1] + sorted(rows[1:], key=mean)
 
 
 # ---- quantities ----------------------------------------------------------------------------------------------------
@@ -157,6 +182,17 @@ def columns_of(rows):
     return columns
 
 
+def chosen(columns, names, option):
+    """The columns that names mean: "miou" or "depth:error_pixels"; "loss", "delta_m"."""
+    called = lambda column: "loss" if column.metric == TRAINING_LOSS else column.metric
+    found = {name: [column for column in columns if name in (called(column), f"{column.task}:{called(column)}")] for name in names}
+    for name, these in found.items():
+        if not these:
+            known = list(dict.fromkeys(map(called, columns)))
+            raise SystemExit(f"{option}: nothing is called {name}, but {', '.join(known)}")
+    return [column for column in columns if any(column in these for these in found.values())]
+
+
 def baseline_key(run, task):
     """What a run of `task` alone shares with the runs that it is the baseline of."""
     settings = common.settings_of(run)
@@ -166,20 +202,59 @@ def baseline_key(run, task):
                         and (not key.startswith("task.") or key.startswith(f"task.{task}."))))
 
 
-def baselines_of(rows):
-    """{(task, baseline_key): {metric: mean over the seeds of the runs of this task alone}}, of the metrics that all of them have"""
+def singles_of(rows):
+    """{(task, baseline_key): rows of this task alone}; the first one's is the baseline."""
     found = {}
     for row in rows:
         tasks = list(row.runs[0].tasks)
         if len(tasks) == 1:
-            key = tasks[0], baseline_key(row.runs[0], tasks[0])
-            if key in found:
-                raise SystemExit(f"'{found[key][0]}' and '{row.label}' are both {tasks[0]} alone with the same other "
-                                 "settings: leave one out")
-            finals = [run.last_metrics() for run in row.runs]
-            found[key] = row.label, {metric: numpy.mean([one[task, metric] for one in finals])
-                                     for task, metric in finals[0] if all((task, metric) in one for one in finals)}
-    return {key: means for key, (_, means) in found.items()}
+            found.setdefault((tasks[0], baseline_key(row.runs[0], tasks[0])), []).append(row)
+    return found
+
+
+def baselines_of(rows):
+    """{(task, baseline_key): {metric: mean over the seeds of the runs of this task alone}}, of the metrics that all of them have"""
+    means = {}
+    for key, (row, *_) in singles_of(rows).items():
+        task, finals = key[0], [run.last_metrics() for run in row.runs]
+        means[key] = {metric: numpy.mean([one[task, metric] for one in finals])
+                      for name, metric in finals[0] if all((name, metric) in one for one in finals)}
+    return means
+
+
+def lack_of(row, task, singles, baselines):
+    """Why a task adds nothing to the row's Delta_m; "" where it does."""
+    key = task, baseline_key(row.runs[0], task)
+    if key in baselines:
+        usable = {metric for metric, value in baselines[key].items() if metric in common.METRICS and value}
+        measured = {metric for run in row.runs for name, metric in run.last_metrics() if name == task}
+        return "" if usable & measured else f"no metric of {task} is measured in it and in '{singles[key][0].label}'"
+    alone = [(dict(other), rows[0]) for (name, other), rows in singles.items() if name == task]
+    if not alone:
+        return f"no run of {task} alone is among these"
+    own = dict(key[1])
+    apart = lambda other: [name for name in dict.fromkeys([*own, *other]) if own.get(name) != other.get(name)]
+    other, nearest = min(alone, key=lambda pair: len(apart(pair[0])))
+    names = apart(other)
+    return (f"'{nearest.label}' is {task} alone, but differs in {', '.join(names[:3])}"
+            + (f" and {len(names) - 3} more" if len(names) > 3 else ""))
+
+
+def delta_notes(rows):
+    """Which rows of several tasks have no Delta_m and why; what else could have been a baseline."""
+    singles, baselines, reasons = singles_of(rows), baselines_of(rows), {}
+    several = [row for row in rows if len(row.runs[0].tasks) > 1]
+    for row in several:
+        why = tuple(filter(None, (lack_of(row, task, singles, baselines) for task in row.runs[0].tasks)))
+        if why:
+            reasons.setdefault(why, []).append(f"'{row.label}'")
+    lone = lambda why: [words.split()[3] for words in why if words.startswith("no run of ")]
+    said = lambda why: "; ".join([f"no run of {' or '.join(filter(None, (', '.join(lone(why)[:-1]), lone(why)[-1])))} alone is among these"
+                                  for _ in lone(why)[:1]]
+                                 + [words for words in why if not words.startswith("no run of ")])
+    notes = [f"No Delta_m{'' if len(labels) == len(several) else ' of ' + ', '.join(labels)}: {said(why)}." for why, labels in reasons.items()]
+    return notes + [f"Delta_m takes '{first.label}' as {task} alone, not " + ", ".join(f"'{row.label}'" for row in others) + "."
+                    for (task, _), (first, *others) in singles.items() if others and several]
 
 
 def delta_m(run, baselines, which="first"):
@@ -188,7 +263,7 @@ def delta_m(run, baselines, which="first"):
     gains = []
     for task in run.tasks:
         single = baselines.get((task, baseline_key(run, task)), {})
-        metrics = [metric for metric in common.METRICS if (task, metric) in finals and metric in single]
+        metrics = [metric for metric in common.METRICS if (task, metric) in finals and single.get(metric)]
         relative = [(1 if common.METRICS[metric][1] else -1) * (finals[task, metric] - single[metric]) / single[metric]
                     for metric in metrics]
         relative = relative[:1] if which == "first" else relative
@@ -249,7 +324,7 @@ Table.__doc__ = "cells[i][j] of names[i] under headings[j]; best: the (i, j) tha
 
 def tables_of(rows, columns, values):
     """The rows' values, and their differences from the first row."""
-    shown = [column for column in [*columns, DELTA] if any((row.label, column) in values for row in rows)]
+    shown = [column for column in columns if any((row.label, column) in values for row in rows)]
     samples = {column: [list(values.get((row.label, column), {}).values()) for row in rows] for column in shown}
     forms = {column: number_format(samples[column]) for column in shown}
     best = set()
@@ -277,7 +352,7 @@ def transposed(table):
                  {(j, i) for i, j in table.best})
 
 
-def notes_of(rows, values):
+def notes_of(rows, values, left_out=()):
     notes = ["Mean ± standard deviation over seeds, at the end of training."]
     if len(rows) > 1:
         notes.append("Differences are of pairs with the same seed; * more than seeds alone do to the first row.")
@@ -292,7 +367,7 @@ def notes_of(rows, values):
             for row in rows for run in row.runs}
     if len(data) > 1:
         notes.append("Measured on different data: " + ", ".join(sorted(data)) + ".")
-    return notes
+    return notes + delta_notes(rows) + [f"Left out: {path}: {why}." for path, why in left_out]
 
 
 def as_text(tables, notes):
@@ -343,7 +418,7 @@ def as_csv(rows, columns, values):
     writer.writerow("row task metric seeds mean std difference_from pairs difference_mean difference_std".split())
     plain = lambda value: "" if not numpy.isfinite(value) else repr(float(value))
     for row in rows:
-        for column in [*columns, DELTA]:
+        for column in columns:
             sample = values.get((row.label, column), {})
             if not sample:
                 continue
@@ -355,18 +430,23 @@ def as_csv(rows, columns, values):
 
 
 FORMATS = {"text": as_text, "markdown": as_markdown, "latex": as_latex, "csv": as_csv}
+ENDINGS = {".txt": "text", ".md": "markdown", ".tex": "latex", ".csv": "csv"}
 
 
-def report(rows, form, lines=None, delta="first"):
-    """The comparison as text in one of FORMATS. \\param lines  "rows", "quantities", or None for what there is more of"""
+def report(rows, form, lines=None, delta="first", metrics=None, sort=None, left_out=()):
+    """The comparison as text in one of FORMATS. \\param lines  "rows", "quantities", or None for what is narrower"""
     columns = columns_of(rows)
     values = values_of(rows, columns, delta)
+    if sort:
+        rows = sorted_rows(rows, [*columns, DELTA], values, sort)
+    shown = chosen([*columns, DELTA], metrics, "--metrics") if metrics else [*columns, DELTA]
     if form == "csv":
-        return as_csv(rows, columns, values)
-    tables = tables_of(rows, columns, values)
-    if (lines or ("quantities" if len(columns) > len(rows) else "rows")) == "quantities":
-        tables = [transposed(table) for table in tables]
-    return FORMATS[form](tables, notes_of(rows, values))
+        return as_csv(rows, shown, values)
+    tables = tables_of(rows, shown, values)
+    ways = {"rows": tables, "quantities": [transposed(table) for table in tables]}
+    width = lambda one: max(map(len, as_text(ways[one], []).splitlines()))
+    widest = {one: width(one) if form == "text" else len(ways[one][0].headings) for one in ways}
+    return FORMATS[form](ways[lines or min(widest, key=widest.get)], notes_of(rows, values, left_out))
 
 
 # ---- picture -------------------------------------------------------------------------------------------------------
@@ -431,7 +511,7 @@ def draw(rows, window, output):
     if not columns:
         raise SystemExit(f"{output}: no task's training losses are of one kind in these runs")
     window = max(1, min(window, min(len(run) for row in rows for run in row.runs) // 10))
-    colours = {row.label: common.COLOURS[i % len(common.COLOURS)] for i, row in enumerate(rows)}
+    colours = dict(zip((row.label for row in rows), common.colours(len(rows))))
     common.set_style()
     figure, grid = pyplot.subplots(2, len(columns), figsize=(3.7 * len(columns), 5.4), squeeze=False, sharex=True,
                                    layout="constrained")
@@ -452,16 +532,26 @@ def draw(rows, window, output):
 
 def main():
     options = arguments()
-    runs = finished(common.open_runs(options.runs), options.skip_unfinished)
+    runs, unreadable = common.open_each(options.runs)
+    done, unfinished = finished(runs)
+    runs, spare = a_run_each_seed(done)
+    left_out = [*unreadable, *unfinished, *spare]
+    if not runs:
+        raise SystemExit("no finished run:\n" + "\n".join(f"  {path}: {why}" for path, why in left_out))
     rows = with_reference_first(make_rows(runs, options.by, options.labels), options.reference)
-    content = report(rows, options.format, options.lines, options.delta)
+    content = report(rows, options.format, options.lines, options.delta, options.metrics, options.sort, left_out)
     if options.output:
         common.write_text(options.output, content)
     else:
         print(content, end="")
+    if options.output or options.format == "csv":
+        for path, why in left_out:
+            print(f"left out: {path}: {why}", file=sys.stderr)
     if options.picture:
         draw(rows, options.smooth, options.picture)
+    if [*unreadable, *spare, *([] if options.skip_unfinished else unfinished)]:
+        sys.exit(EXIT_LEFT_OUT)
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

@@ -2,6 +2,7 @@
 """Writes run logs for other programs: CSV tables, TensorBoard event files.
 
     analysis/export.py csv RUN... [-o FOLDER]
+    analysis/export.py summary RUN... [-o FOLDER]
     analysis/export.py tensorboard RUN... [-o FOLDER] [--follow] [--interval 10]
 
 RUN is run.h5, the folder of a run, or a folder with runs at any depth. Without -o the files go beside each run.h5; with
@@ -10,9 +11,14 @@ it, into a folder a run below FOLDER.
 csv: steps.csv has a line a step: the columns of /steps and /timing, and TASK/loss, TASK/weight, TASK/log_variance and
 TASK/sigma of each task; evaluations.csv a line an evaluation: split, step, and TASK/METRIC. What is absent is empty.
 
+summary: one table of all runs, runs.csv in FOLDER (here): a line a run with its folder, status, seed, steps, the settings in
+which the runs differ, the last and the best value of each TASK/METRIC, and each task's last weight and sigma. Runs that
+cannot be read have a line too. For pandas, R, a spreadsheet: which of forty runs to look at.
+
 tensorboard: event files in FOLDER/tensorboard, by tensorboardX of PyPI (pip install tensorboardX), with the run's own
 clock: `tensorboard --logdir runs` shows them. Earlier ones of this script there are replaced. --follow goes on while the
-runs do: every --interval seconds it adds what is new and looks for new runs, until all are done or it is interrupted.
+runs do: every --interval seconds it adds what is new and looks for new runs, until all are done, none is left or it is
+interrupted. A run that --overwrite begins anew gets new event files.
 """
 
 import argparse
@@ -24,9 +30,10 @@ import re
 import sys
 import time
 
-import numpy
+import common  # before numpy: it says what is missing
+import script
 
-import common
+import numpy
 
 TASK_COLUMNS = "loss", "weight", "log_variance", "sigma"
 
@@ -71,13 +78,51 @@ def evaluations_csv(run):
     return csv_text(["split", "step", *names], rows)
 
 
-def export_csv(runs, options):
-    for run in runs:
+def export_csv(options):
+    for run in common.open_runs(options.runs, empty=True):
         folder = folder_for(run, options.output)
         os.makedirs(folder, exist_ok=True)
         for name, content in (("steps.csv", steps_csv(run)), ("evaluations.csv", evaluations_csv(run))):
             common.write_text(os.path.join(folder, name), content)
             print(f"wrote {os.path.join(folder, name)}")
+
+
+# ---- a line a run ----------------------------------------------------------------------------------------------------
+
+def best_of(values, metric):
+    """NaN where nobody knows what is better."""
+    higher = common.METRICS.get(metric, (None, None))[1]
+    return numpy.nan if higher is None else (numpy.nanmax if higher else numpy.nanmin)(values)
+
+
+def summary_of(run, apart):
+    """{column: value}"""
+    line = {"run": run.folder, "status": run.status, "why": run.why, "seed": common.seed_of(run), "steps": len(run)}
+    settings = common.settings_of(run)
+    line.update({key: settings.get(key, "") for key in apart})
+    for name, task in run.tasks.items():
+        for split, evaluation in run.evaluations.items():
+            prefix = f"{split}/" if len(run.evaluations) > 1 else ""
+            for metric, values in evaluation.metrics.get(name, {}).items():
+                line.update({f"{prefix}{name}/{metric}": values[-1], f"{prefix}{name}/{metric} best": best_of(values, metric)})
+        line.update({f"{name}/{column}": common.trailing_mean(getattr(task, column), 1) for column in ("weight", "sigma")})
+    return line
+
+
+def summary_csv(runs, left_out):
+    apart = common.differences([common.settings_of(run) for run in runs]) if runs else []
+    lines = [summary_of(run, apart) for run in runs] + [
+        {"run": os.path.abspath(path), "status": "left out", "why": why} for path, why in left_out]
+    names = list(dict.fromkeys(name for line in lines for name in line))
+    return csv_text(names, [[line.get(name, "") for name in names] for line in lines])
+
+
+def export_summary(options):
+    runs, left_out = common.open_each(options.runs, empty=True)
+    path = os.path.join(options.output or "", "runs.csv")
+    os.makedirs(options.output or ".", exist_ok=True)
+    common.write_text(path, summary_csv(runs, left_out))
+    print(f"wrote {path}: {len(runs)} runs" + (f", {len(left_out)} left out" if left_out else ""))
 
 
 # ---- TensorBoard -----------------------------------------------------------------------------------------------------
@@ -91,32 +136,40 @@ class Events:
     def __init__(self, run, folder, writer_class):
         for old in glob.glob(os.path.join(glob.escape(folder), f"events.out.tfevents.*{SUFFIX}")):
             os.remove(old)
+        os.makedirs(folder, exist_ok=True)
         self.writer = writer_class(folder, filename_suffix=SUFFIX)
         self.writer.add_text("config", "    " + run.config_text.replace("\n", "\n    "), 0)
         self.start = os.path.getmtime(run.path) - (run.steps["seconds"][-1] if len(run) else 0)
-        self.steps, self.evaluations = 0, {}
+        self.first, self.step, self.evaluated = first_row(run), 0, {}
+
+    def is_of(self, run):
+        """Whether the run is still the one that was written: one that replaces it has another first step."""
+        if self.first is None:
+            self.first = first_row(run)
+        return self.first == first_row(run)
 
     def add(self, run):
-        """What is new. A log that became shorter (the run went back to an earlier checkpoint) is not written twice."""
+        """What is new. Steps that a run computes anew, since it went back to a checkpoint, are not written twice."""
         clock = lambda step: self.start + float(numpy.interp(step, run.step, run.steps["seconds"]))
-        new = 0
+        new = run.step > self.step
         for name, values in step_columns(run).items():
             tag = name if "/" in name else f"run/{name}"
-            for step, value in zip(run.step[self.steps:], values[self.steps:]):
+            for step, value in zip(run.step[new], values[new]):
                 if name != "step" and numpy.isfinite(value):
                     self.writer.add_scalar(tag, float(value), int(step), walltime=clock(step))
-                    new += 1
-        self.steps = max(self.steps, len(run))
+        self.step = max([self.step, *run.step[-1:]])
         for split, evaluation in run.evaluations.items():
-            first = self.evaluations.get(split, 0)
+            new = evaluation.step > self.evaluated.get(split, 0)
             for name, values in evaluation_columns(evaluation).items():
-                for step, value in zip(evaluation.step[first:], values[first:]):
+                for step, value in zip(evaluation.step[new], values[new]):
                     if numpy.isfinite(value):
                         self.writer.add_scalar(f"{split}/{name}", float(value), int(step), walltime=clock(step))
-                        new += 1
-            self.evaluations[split] = max(first, len(evaluation.step))
+            self.evaluated[split] = max([self.evaluated.get(split, 0), *evaluation.step[-1:]])
         self.writer.flush()
-        return new
+
+
+def first_row(run):
+    return (run.step[0], run.steps["seconds"][0]) if len(run) else None
 
 
 def writer_class():
@@ -127,35 +180,52 @@ def writer_class():
     return SummaryWriter
 
 
-def export_tensorboard(runs, options):
+def export_tensorboard(options):
     make_writer = writer_class()
-    written = {}
+    runs, written = common.open_runs(options.runs, empty=True), {}
     while True:
         for run in runs:
-            folder = os.path.join(folder_for(run, options.output), "tensorboard")
-            if run.path not in written:
-                os.makedirs(folder, exist_ok=True)
-                written[run.path] = Events(run, folder, make_writer)
-                print(f"writing {folder}", flush=True)
-            written[run.path].add(run)
+            write_events(run, os.path.join(folder_for(run, options.output), "tensorboard"), make_writer, written)
         if not options.follow or all(run.status not in ("running", "pre-empted") for run in runs):
             break
         time.sleep(options.interval)
-        runs = open_again(options.runs, runs)
+        runs = open_again(options, runs)
     for events in written.values():
         events.writer.close()
+    if not runs:
+        raise SystemExit("no run is left to follow")
 
 
-def open_again(arguments, before):
-    """The runs as they are now; one that cannot be read now (a new run replaces it) stays as it was."""
-    known = {run.path: run for run in before}
-    runs = []
-    for path in common.find_runs(arguments):
+def write_events(run, folder, make_writer, written):
+    known = written.get(run.path)
+    if known and not known.is_of(run):
+        known.writer.close()
+        print(f"{run.path}: another run replaces it", file=sys.stderr)
+    if not known or not known.is_of(run):
+        written[run.path] = Events(run, folder, make_writer)
+        print(f"writing {folder}", flush=True)
+    written[run.path].add(run)
+
+
+GONE_AFTER = 3  # looks: a run that replaces another has no log for a moment
+
+
+def open_again(options, before):
+    """The runs as they are now. One that cannot be read stays as it was, if only for some looks where its log is gone."""
+    known, runs = {run.path: run for run in before}, []
+    for path in dict.fromkeys([*known, *(path for word in options.runs if os.path.exists(word) for path in common.find_runs([word]))]):
         try:
-            runs.append(common.Run(path))
-        except (SystemExit, OSError, KeyError) as error:
-            print(f"{path}: not readable now: {error}", file=sys.stderr)
-            runs += [known[path]] if path in known else []
+            run = common.Run(path)
+        except SystemExit as why:
+            run = known.get(path)
+            if run and not os.path.exists(path):
+                run.looks_gone = getattr(run, "looks_gone", 0) + 1
+                if run.looks_gone >= GONE_AFTER:
+                    print(f"{path}: gone", file=sys.stderr)
+                    run = None
+            elif run:
+                print(f"not readable now: {why}", file=sys.stderr)
+        runs += [run] if run else []
     return runs
 
 
@@ -166,14 +236,14 @@ def folder_for(run, output):
     return os.path.join(output, re.sub(r"^(\.\./)+|^/", "", os.path.relpath(run.folder)))
 
 
-FORMATS = {"csv": export_csv, "tensorboard": export_tensorboard}
+FORMATS = {"csv": export_csv, "summary": export_summary, "tensorboard": export_tensorboard}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("format", choices=FORMATS)
     parser.add_argument("runs", nargs="+", metavar="RUN")
-    parser.add_argument("-o", "--output", metavar="FOLDER", help="instead of beside each run.h5")
+    parser.add_argument("-o", "--output", metavar="FOLDER", help="instead of beside each run.h5, or here")
     parser.add_argument("--follow", action="store_true", help="tensorboard: go on while the runs do")
     parser.add_argument("--interval", type=float, default=10, metavar="SECONDS", help="of --follow (%(default)s)")
     options = parser.parse_args()
@@ -182,7 +252,7 @@ def main():
     if not options.interval > 0:
         parser.error("--interval takes more than 0")
     try:
-        FORMATS[options.format](common.open_runs(options.runs, empty=True), options)
+        FORMATS[options.format](options)
     except KeyboardInterrupt:
         print("interrupted; what is written stays", file=sys.stderr)
     except OSError as error:
@@ -190,4 +260,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

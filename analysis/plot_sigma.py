@@ -11,16 +11,18 @@ or metres, L1 or cross-entropy), each way has a column of its own.
 
 --bands draws runs that differ in nothing but the seed as their mean and a band, ± their standard deviation.
 --together draws all tasks' sigmas on one axis instead, a colour a task, and each task's weight beside them.
---smooth 1 draws every loss as it is. Also prints where every sigma stands at the end. Works on a run that is going on.
+--smooth 1 draws every loss as it is. Also prints where every sigma and weight stands at the end. Runs that learn no sigma
+(their weighting is equal or fixed, say) have their weights drawn. Works on a run that is going on.
 """
 
 import argparse
 import collections
 
-import numpy
-
-import common
+import common  # before numpy: it says what is missing
 from common import FAINT, pyplot
+import script
+
+import numpy
 
 AXES = {"step": "step", "epoch": "epoch", "hours": "hours"}
 DASHES = (0, (4, 2))
@@ -140,7 +142,7 @@ def label_of(panel, way, unit, metric):
 def draw_total(axes, curves, options):
     total = lambda run: (run.axis(options.x), common.smooth(run.steps["loss"], options.smooth))
     for curve in curves:
-        if options.smooth > 1 and len(curve.runs) == 1:
+        if options.smooth > 1 and len(curve.runs) == 1 and len(curves) <= len(common.COLOURS):
             run = curve.runs[0]
             axes.plot(run.axis(options.x), run.steps["loss"], color=curve.colour, linewidth=0.5, alpha=0.25)
         plot(axes, curve, options.x, total)
@@ -152,25 +154,43 @@ def draw_total(axes, curves, options):
         axes.set_ylim(low - margin, high + margin)
         if low < 0:
             axes.axhline(0, color=FAINT, linewidth=0.8)
-    axes.set(title="total loss", xlabel=AXES[options.x])
+    objectives = {(weighting_of(run), tuple(way_of(run, name) for name in run.tasks)) for curve in curves for run in curve.runs}
+    axes.set(title="total loss" + (", of objectives whose values do not compare" if len(objectives) > 1 else ""), xlabel=AXES[options.x])
 
 
 # ---- figures --------------------------------------------------------------------------------------------------------
 
 def curves_of(runs, bands):
-    groups = common.group_by_settings(runs) if bands else [(run.label, [run]) for run in runs]
-    return [Curve(f"{label} ({len(members)} seeds)" if len(members) > 1 else label, members,
-                  common.COLOURS[i % len(common.COLOURS)]) for i, (label, members) in enumerate(groups)]
+    groups = [(run.label, [run]) for run in runs]
+    if bands:  # of two runs of one seed the longer one
+        groups = [(label, list({common.seed_of(run): run for run in sorted(members, key=len)}.values()))
+                  for label, members in common.group_by_settings(runs)]
+    return [Curve(f"{label} ({len(members)} seeds)" if len(members) > 1 else label, members, colour)
+            for (label, members), colour in zip(groups, common.colours(len(groups)))]
+
+
+def learns(run, task=None):
+    """Whether it has a sigma, of a task or of any."""
+    return any(numpy.isfinite(run.tasks[name].sigma).any() for name in ([task] if task else run.tasks))
+
+
+def weighting_of(run):
+    return run.attributes.get("weighting") or run.config.get("weighting", {}).get("method", "unknown")
 
 
 def draw(curves, options):
     runs = [run for curve in curves for run in curve.runs]
     ways = ways_of(runs)
-    panels = [panel for panel in PANELS if panel != "metric" or any(run.last_metrics() for run in runs)]
+    shown = {"sigma": any(map(learns, runs)), "metric": any(run.last_metrics() for run in runs)}
+    panels = [panel for panel in PANELS if shown.get(panel, True)]
     last = max(run.axis(options.x)[-1] for run in runs)
+    handles = handles_of(curves, options)
     common.set_style()
-    figure = pyplot.figure(figsize=(max(3.6 * len(ways), 6), 2.1 * (len(panels) + 1) + 0.4), layout="constrained")
-    grid = figure.add_gridspec(len(panels) + 2, len(ways), height_ratios=[0.12] + [1] * (len(panels) + 1))
+    width = max(3.6 * len(ways), 6)
+    heights = [common.legend_height(width, handles)] + [2.1] * (len(panels) + 1)
+    figure = pyplot.figure(figsize=(width, sum(heights) + 0.2), layout="constrained")
+    grid = figure.add_gridspec(len(panels) + 2, len(ways), height_ratios=heights)
+    common.legend(figure, grid[0, :], handles)
     for c, (way, holders) in enumerate(ways.items()):
         metric = metric_of(holders, way.task)
         for r, panel in enumerate(panels):
@@ -183,73 +203,96 @@ def draw(curves, options):
             axes.set_ylabel(label_of(panel, way, holders[0].tasks[way.task].unit, metric), fontsize=8)
             axes.set_xlim(-0.02 * last, 1.02 * last)
             if not axes.lines:
-                axes.text(0.5, 0.5, "not learned" if panel == "sigma" else "not measured", transform=axes.transAxes,
+                axes.text(0.5, 0.5, "no sigma is learned" if panel == "sigma" else "not measured", transform=axes.transAxes,
                           ha="center", color=FAINT)
             if r == 0:
                 axes.set_title(title_of(way, ways))
     axes = figure.add_subplot(grid[len(panels) + 1, :])
     draw_total(axes, curves, options)
     axes.set_xlim(-0.01 * last, 1.01 * last)
-    line = pyplot.Line2D
-    handles = [line([], [], color=curve.colour, label=curve.label) for curve in curves]
-    smoothed = f" smoothed over {options.smooth} steps" if options.smooth > 1 else ""
-    handles.append(line([], [], color=FAINT, linestyle=DASHES, linewidth=1.0, label=f"minimiser at the loss{smoothed}"))
-    heading = figure.add_subplot(grid[0, :])
-    heading.axis("off")
-    heading.legend(handles=handles, loc="center left", ncol=min(len(handles), 6), borderpad=0, borderaxespad=0)
     common.save(figure, options.output)
+
+
+def handles_of(curves, options):
+    """Of the legend: a curve each, which says where no sigma is to be looked for."""
+    line = pyplot.Line2D
+    words = lambda curve: "" if learns(curve.runs[0]) else f", no sigma ({weighting_of(curve.runs[0])})"
+    handles = [line([], [], color=curve.colour, label=curve.label + words(curve)) for curve in curves]
+    smoothed = f" smoothed over {options.smooth} steps" if options.smooth > 1 else ""
+    if any(learns(run) for curve in curves for run in curve.runs):
+        handles.append(line([], [], color=FAINT, linestyle=DASHES, linewidth=1.0, label=f"minimiser at the loss{smoothed}"))
+    return handles
 
 
 def draw_together(curves, options):
     """sigma of all tasks on one axis, and their weights on another; a run has a style of line, a task a colour."""
     names = common.in_order(list(dict.fromkeys(name for curve in curves for name in curve.runs[0].tasks)))
     colours = {name: common.COLOURS[i % len(common.COLOURS)] for i, name in enumerate(names)}
-    common.set_style()
-    lines_of_legend = len(names) + (len(curves) if len(curves) > 1 else 0)
-    figure = pyplot.figure(figsize=(9, 3.3 + 0.12 * lines_of_legend), layout="constrained")
-    grid = figure.add_gridspec(2, 2, height_ratios=[0.05 * lines_of_legend, 1])
-    left, right = figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[1, 1])
-    for curve, style in zip(curves, (STYLES[i % len(STYLES)] for i in range(len(curves)))):
-        for name in curve.runs[0].tasks:
-            for axes, column in ((left, "sigma"), (right, "weight")):
-                plot(axes, curve, options.x, lambda run: (run.axis(options.x), getattr(run.tasks[name], column)),
-                     color=colours[name], linestyle=style)
-    for axes, title in ((left, "sigma"), (right, "weight, d total / d loss")):
-        common.log_scale(axes)
-        axes.set(title=title, xlabel=AXES[options.x])
     line = pyplot.Line2D
-    meanings = {name: {curve.runs[0].tasks[name].meaning for curve in curves if name in curve.runs[0].tasks} - {""}
-                for name in names}
-    handles = [line([], [], color=colours[name], label=f"{name}: {'; '.join(sorted(meanings[name])) or 'none learned'}")
+    holders = {name: [curve.runs[0].tasks[name] for curve in curves if name in curve.runs[0].tasks] for name in names}
+    with_unit = lambda task: f"{task.meaning}, {task.unit}"
+    meanings = {name: {with_unit(task) if len({other.unit for other in tasks}) > 1 else task.meaning for task in tasks if task.meaning}
+                for name, tasks in holders.items()}
+    handles = [line([], [], color=colours[name], label=f"{name}: {'; '.join(sorted(meanings[name])) or 'no sigma is learned'}")
                for name in names]
     if len(curves) > 1:
         handles += [line([], [], color=FAINT, linestyle=STYLES[i % len(STYLES)], label=curve.label)
                     for i, curve in enumerate(curves)]
-    heading = figure.add_subplot(grid[0, :])
-    heading.axis("off")
-    heading.legend(handles=handles, loc="center left", ncol=2, borderpad=0, borderaxespad=0)
+    columns = {"sigma": "sigma", "weight": "weight, d total / d loss"}
+    if not any(learns(run) for curve in curves for run in curve.runs):
+        del columns["sigma"]
+    common.set_style()
+    height = common.legend_height(9, handles)
+    figure = pyplot.figure(figsize=(9, 3.3 + height), layout="constrained")
+    grid = figure.add_gridspec(2, len(columns), height_ratios=[height, 3.1])
+    common.legend(figure, grid[0, :], handles)
+    for place, (column, title) in enumerate(columns.items()):
+        axes = figure.add_subplot(grid[1, place])
+        for i, curve in enumerate(curves):
+            for name in curve.runs[0].tasks:
+                plot(axes, curve, options.x, lambda run: (run.axis(options.x), getattr(run.tasks[name], column)),
+                     color=colours[name], linestyle=STYLES[i % len(STYLES)])
+        common.log_scale(axes)
+        axes.set(title=title, xlabel=AXES[options.x])
     common.save(figure, options.output)
 
 
 def print_table(runs, window):
     width = max(len(run.label) for run in runs)
-    print(f"{'run':{width}}  {'task':12} {'likelihood':18} {'step':>8} {'s':>8} {'sigma':>9} {'minimiser':>9} {'ratio':>6}")
+    print(f"{'run':{width}}  {'task':12} {'step':>8} {'weight':>9} {'s':>8} {'sigma':>9} {'minimiser':>9} {'ratio':>6}  likelihood")
     for run in runs:
         for name, task in run.tasks.items():
-            best = task.minimiser(common.trailing_mean(task.loss, window))
-            finite = numpy.flatnonzero(numpy.isfinite(task.sigma))
-            s, sigma = (task.log_variance[finite[-1]], task.sigma[finite[-1]]) if len(finite) else (numpy.nan,) * 2
-            print(f"{run.label:{width}}  {name:12} {task.likelihood:18} {run.step[-1]:8d} {s:8.3f} {sigma:9.4f} "
-                  f"{best:9.4f} {sigma / best:6.3f}")
+            print(f"{run.label:{width}}  {name:12} {run.step[-1]:8d} {cell(last_of(task.weight), 9)} {sigma_cells(run, name, window)}".rstrip())
+
+
+def last_of(values):
+    values = values[numpy.isfinite(values)]
+    return values[-1] if len(values) else numpy.nan
+
+
+def cell(value, width, digits=4):
+    return f"{value:{width}.{digits}f}" if numpy.isfinite(value) else f"{'-':>{width}}"
+
+
+def sigma_cells(run, name, window):
+    """Or in words why there is none."""
+    task = run.tasks[name]
+    if not task.meaning:
+        return f"learns no sigma: its weighting is {weighting_of(run)}"
+    if not learns(run, name):
+        return "no sigma yet: no step with a valid pixel"
+    sigma, best = last_of(task.sigma), task.minimiser(common.trailing_mean(task.loss, window))
+    return (f"{cell(last_of(task.log_variance), 8, 3)} {cell(sigma, 9)} {cell(best, 9)} "
+            f"{cell(sigma / best if best else numpy.nan, 6, 3)}  {task.likelihood}")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", metavar="RUN")
     parser.add_argument("--labels", help="one a run, separated by commas")
-    parser.add_argument("-o", "--output", default="sigma.png", help=".png, .svg or .pdf (%(default)s)")
+    parser.add_argument("-o", "--output", type=script.output_file(script.PICTURES), default="sigma.png", metavar="FILE", help=".png, .svg or .pdf (%(default)s)")
     parser.add_argument("--x", choices=AXES, default="step", help="the horizontal axis (%(default)s)")
-    parser.add_argument("--smooth", type=int, default=50, metavar="STEPS",
+    parser.add_argument("--smooth", type=script.whole_number, default=50, metavar="STEPS",
                         help="window of the means, at most a tenth of the longest run; 1: none (%(default)s)")
     parser.add_argument("--bands", action="store_true", help="seeds as mean and band")
     parser.add_argument("--together", action="store_true", help="all tasks' sigmas on one axis")
@@ -261,4 +304,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

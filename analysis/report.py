@@ -25,12 +25,13 @@ import io
 import json
 import os
 
-import numpy
-
-import common
+import common  # before numpy: it says what is missing
 import compare
 import plot_sigma
 import show_predictions
+import script
+
+import numpy
 
 MOST_POINTS = 2000
 TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "report.html")
@@ -165,12 +166,18 @@ def metrics_section(runs):
 def comparison_section(runs):
     """Of several runs: as compare.py makes it, or why not."""
     try:
-        rows = compare.make_rows(compare.finished(runs, False))
-        columns = compare.columns_of(rows)
+        done, unfinished = compare.finished(runs)
+        kept, spare = compare.a_run_each_seed(done)
+        if not kept:
+            raise SystemExit("no run is finished")
+        rows = compare.make_rows(kept)
+        columns = [*compare.columns_of(rows), compare.DELTA]
         values = compare.values_of(rows, columns)
-        tables = [compare.transposed(one) for one in compare.tables_of(rows, columns, values)]
+        tables = compare.tables_of(rows, columns, values)
+        if len(columns) > len(rows) + 1:
+            tables = [compare.transposed(one) for one in tables]
         parts = [table([one.corner, *one.headings], [[name, *cells] for name, cells in zip(one.names, one.cells)]) for one in tables]
-        return section("Comparison", *parts, *map(note, compare.notes_of(rows, values)))
+        return section("Comparison", *parts, *map(note, compare.notes_of(rows, values, [*unfinished, *spare])))
     except SystemExit as why:
         return section("Comparison", note(f"None: {why}"))
 
@@ -179,24 +186,23 @@ def classes_section(runs, files):
     parts = []
     for label, path in files:
         try:
-            with open(path) as file:
+            with open(path, encoding="utf-8") as file:
                 evaluation = json.load(file)
-            tasks = evaluation.get("classes", {})
-        except (OSError, ValueError, AttributeError) as error:
+            for task, classes in evaluation.get("classes", {}).items():
+                metrics = list(dict.fromkeys(metric for values in classes.values() for metric in values))
+                rows = [[name, *(number(values.get(metric)) for metric in metrics)] for name, values in classes.items()]
+                parts += [f"<h3>{html.escape(f'{task}, {label}')}</h3>", table(["class", *(f"{metric}, %" for metric in metrics)], rows)]
+        except OSError as error:
+            raise SystemExit(f"{path}: {error.strerror.lower()}; expected what sigmatic eval --json prints")
+        except (ValueError, AttributeError, TypeError) as error:
             raise SystemExit(f"{path}: not what sigmatic eval --json prints ({error})")
-        for task, classes in tasks.items():
-            metrics = list(dict.fromkeys(metric for values in classes.values() for metric in values))
-            rows = [[name, *(number(values.get(metric)) for metric in metrics)] for name, values in classes.items()]
-            parts += [f"<h3>{html.escape(f'{task}, {label}')}</h3>", table(["class", *(f"{metric}, %" for metric in metrics)], rows)]
     return section("Classes", *(parts or [note("No table: sigmatic eval CHECKPOINT --json >RUN/eval.json makes one.")]))
 
 
 def predictions_section(files):
     parts = []
     for label, path in files:
-        with common.open_checked(path, "sigmatic-predictions") as file:
-            samples = list(range(min(4, len(file["image"]))))
-        figure = show_predictions.figure_of([show_predictions.load(path, samples)], [label])
+        figure = show_predictions.figure_of([show_predictions.load(path)], [label])
         parts += [f"<h3>{html.escape(label)}</h3>", picture(figure, f"predictions of {label}")]
     return section("Predictions", *(parts or [note("None: sigmatic eval CHECKPOINT --predictions RUN/predictions.h5 makes them.")]))
 
@@ -287,9 +293,9 @@ def find_library(folder=None):
         for name, style in (("dygraph.min.js", "dygraph.min.css"), ("dygraph-combined.js", "dygraph.css")):
             if place and os.path.isfile(os.path.join(place, name)):
                 read = lambda file: open(os.path.join(place, file), encoding="utf-8").read()
-                script = read(name).split("\n//# sourceMappingURL")[0]
+                code = read(name).split("\n//# sourceMappingURL")[0]
                 style = read(style).split("\n/*# sourceMappingURL")[0] if os.path.isfile(os.path.join(place, style)) else ""
-                return script.replace("</script", "<\\/script"), style
+                return code.replace("</script", "<\\/script"), style
     raise SystemExit(f"{folder or 'report.py'}: no dygraphs; apt-get install libjs-dygraphs, or pip install dygraphs, or --library FOLDER")
 
 
@@ -302,7 +308,7 @@ def beside(runs, name, given):
 
 def page(runs, axis="step", window=50, predictions=(), evaluations=(), library=None):
     """The whole page. \\param predictions, evaluations  paths; empty: what stands in the runs' folders"""
-    script, style = find_library(library)
+    code, style = find_library(library)
     charts = charts_of(runs, axis, max(1, min(window, max(len(run) for run in runs) // 10)))
     key = "".join(f'<span><i style="background:{common.COLOURS[i % len(common.COLOURS)]}"></i>{html.escape(run.label)}</span>'
                   for i, run in enumerate(runs))
@@ -317,7 +323,7 @@ def page(runs, axis="step", window=50, predictions=(), evaluations=(), library=N
              time_section(runs), stragglers_section(runs), environment_section(runs), configuration_section(runs)]
     with open(TEMPLATE, encoding="utf-8") as file:
         content = file.read()
-    parts = {"@TITLE@": html.escape(title), "@BODY@": "\n".join(body), "@LIBRARY_STYLE@": style, "@LIBRARY@": script,
+    parts = {"@TITLE@": html.escape(title), "@BODY@": "\n".join(body), "@LIBRARY_STYLE@": style, "@LIBRARY@": code,
              "@CHARTS@": json.dumps(charts, separators=(",", ":")).replace("</", "<\\/")}
     pieces = []
     while parts:  # in the order of the template, so that nothing in one part is taken for another
@@ -330,10 +336,10 @@ def page(runs, axis="step", window=50, predictions=(), evaluations=(), library=N
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", metavar="RUN")
-    parser.add_argument("-o", "--output", default="report.html")
+    parser.add_argument("-o", "--output", type=script.output_file((".html", ".htm")), default="report.html", metavar="FILE", help=".html (%(default)s)")
     parser.add_argument("--labels", help="one a run, separated by commas")
     parser.add_argument("--x", choices=plot_sigma.AXES, default="step", help="the horizontal axis (%(default)s)")
-    parser.add_argument("--smooth", type=int, default=50, metavar="STEPS", help="window of the losses' means (%(default)s)")
+    parser.add_argument("--smooth", type=script.whole_number, default=50, metavar="STEPS", help="window of the losses' means (%(default)s)")
     parser.add_argument("--predictions", action="append", default=[], metavar="PRED.h5")
     parser.add_argument("--evaluation", action="append", default=[], metavar="EVAL.json")
     parser.add_argument("--library", metavar="FOLDER", help="with dygraph.min.js")
@@ -344,4 +350,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

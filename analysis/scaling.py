@@ -29,8 +29,9 @@ import collections
 import heapq
 import json
 import math
+import statistics
 
-import numpy
+import script
 
 MEBIBYTE = 1 << 20
 NODES = [2**i for i in range(13)]
@@ -123,11 +124,20 @@ def predict(compute, nodes, ranks, machine, way, bucket_bytes=0, sums=SMALL_SUMS
 def lines_of(paths):
     for path in paths:
         try:
-            with open(path) as file:
+            with open(path, encoding="utf-8", errors="replace") as file:
                 lines = [line for line in file if line.startswith("{")]
         except OSError as error:
             raise SystemExit(f"{path}: {error.strerror}")
-        yield from map(json.loads, lines)
+        try:
+            found = [json.loads(line) for line in lines]
+        except ValueError as error:
+            raise SystemExit(f"{path}: a line that is no JSON: {error}")
+        if not found:
+            raise SystemExit(f"{path}: no line of JSON: expected what sigmatic bench prints with --json")
+        yield from ((path, run) for run in found)
+
+
+LACKS = KeyError, TypeError, ValueError, IndexError, ZeroDivisionError  # what reading other JSON ends in
 
 
 def compute_of(run):
@@ -150,13 +160,16 @@ def even_compute(seconds, total, ops=100):
 def take_measured(paths):
     """(compute or None, {field of Machine: value})"""
     compute, machine = None, {}
-    for run in lines_of(paths):
-        if "backward" in run:
-            compute = compute_of(run)
-        if "ms" in run and run.get("nodes") == 1:  # bench --allreduce on one node
-            machine["node_bandwidth"] = run["bytes"][-1] / (run["ms"]["hierarchical, 1 MiB"][-1] / 1e3)
-        elif "latency_us" in run and run.get("nodes", 1) > 1:
-            machine.update(latency=run["latency_us"] / 1e6, bandwidth=run["bandwidth_mb_s"] * 1e6)
+    for path, run in lines_of(paths):
+        try:
+            if "backward" in run:
+                compute = compute_of(run)
+            if "ms" in run and run.get("nodes") == 1:  # bench --allreduce on one node
+                machine["node_bandwidth"] = run["bytes"][-1] / (run["ms"]["hierarchical, 1 MiB"][-1] / 1e3)
+            elif "latency_us" in run and run.get("nodes", 1) > 1:
+                machine.update(latency=run["latency_us"] / 1e6, bandwidth=run["bandwidth_mb_s"] * 1e6)
+        except LACKS as error:
+            raise SystemExit(f"{path}: not what sigmatic bench prints with --json: {error!r}")
     return compute, machine
 
 
@@ -193,7 +206,7 @@ def print_checks(checks):
               f"{check.model / check.measured:16.3f} {hidden:>7} {100 * check.use:5.0f}%")
     ratios = [check.model / check.measured for check in checks]
     print("link: share of its measured bandwidth that the reduction alone got, all hosts sending to all")
-    print(f"model / measured: {min(ratios):.3f} to {max(ratios):.3f}, median {numpy.median(ratios):.3f}")
+    print(f"model / measured: {min(ratios):.3f} to {max(ratios):.3f}, median {statistics.median(ratios):.3f}")
 
 
 # ---- report --------------------------------------------------------------------------------------------------------
@@ -304,8 +317,7 @@ def draw(compute, machine, options, table, checks):
     draw_links(axes[1], common, ticker, compute, machine, options)
     if checks:
         draw_checks(axes[2], common, ticker, checks)
-    figure.savefig(options.output)
-    print(f"wrote {options.output}")
+    common.save(figure, options.output)
 
 
 def arguments():
@@ -325,8 +337,11 @@ def arguments():
     parser.add_argument("--handling", type=float, default=0, metavar="SECONDS",
                         help="of computation lost by a GB sent during backward (0)")
     parser.add_argument("--sums", type=int, default=0, help="small sums a step beyond the four: synchronised batch norm")
-    parser.add_argument("-o", "--output", metavar="PNG", help="draw it")
+    parser.add_argument("-o", "--output", type=script.output_file(script.PICTURES), metavar="FILE",
+                        help="draw it: .png, .svg or .pdf (needs matplotlib)")
     options = parser.parse_args()
+    if options.output:
+        import common  # only then: a cluster's Python may lack what it needs
     options.bucket_bytes = int(options.bucket_mib * MEBIBYTE)
     if (options.compute is None) != (options.megabytes is None):
         parser.error("--compute and --megabytes belong together")
@@ -339,7 +354,12 @@ def arguments():
 
 def main():
     options = arguments()
-    checks = [check for run in lines_of(options.check) for check in check_run(run, options)]
+    checks = []
+    for path, run in lines_of(options.check):
+        try:
+            checks += check_run(run, options)
+        except LACKS as error:
+            raise SystemExit(f"{path}: not what sigmatic bench --replay prints with --json: {error!r}")
     if checks:
         print_checks(checks)
     compute, measured = take_measured(options.measure)
@@ -362,4 +382,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

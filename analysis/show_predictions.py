@@ -13,12 +13,14 @@ several runs must hold the same samples.
 import argparse
 import collections
 
+import common  # before numpy: it says what is missing
+from common import FAINT, pyplot
+import script
+
 import numpy
 
-import common
-from common import FAINT, pyplot
-
 TITLES = {"semantic": "classes", "instance": "instances"}
+FIRST = 4  # samples that are shown unasked
 FULL_RANGE = 16  # colours of equal values differ by less, if all pictures share one scale
 
 # Of a file: name and image, one a sample; tasks {name: Shown}
@@ -38,15 +40,20 @@ class Shown:
         self.palette = numpy.reshape(attribute("palette", ()), (-1, 3)) / 255
 
 
-def load(path, samples):
+def load(path, samples=None):
+    """\param samples  None: the first ones"""
     with common.open_checked(path, "sigmatic-predictions") as file:
-        count = len(file["image"])
-        wrong = [sample for sample in samples if not 0 <= sample < count]
-        if wrong:
-            raise SystemExit(f"{path}: no sample {wrong[0]}; it holds {count} (0 to {count - 1})")
-        return Predictions([common.text(file["name"][sample]) for sample in samples],
-                           [file["image"][sample] for sample in samples],
-                           {name: Shown(file["tasks"][name], samples) for name in common.in_order(file["tasks"])})
+        try:
+            count = len(file["image"])
+            wrong = [sample for sample in samples or [] if not 0 <= sample < count]
+            if wrong or not count:
+                raise SystemExit(f"{path}: no sample {wrong[0]}; it holds {count} (0 to {count - 1})" if count else f"{path}: no sample in it")
+            samples = samples or range(min(FIRST, count))
+            return Predictions([common.text(file["name"][sample]) for sample in samples],
+                               [file["image"][sample] for sample in samples],
+                               {name: Shown(file["tasks"][name], samples) for name in common.in_order(file["tasks"])})
+        except common.DAMAGES as error:
+            raise SystemExit(f"{path}: damaged: {error.args[0] if error.args else error!r}")
 
 
 # ---- what is shown --------------------------------------------------------------------------------------------------
@@ -260,21 +267,24 @@ def figure_of(files, labels, names=False):
     return figure
 
 
+def positions(words):
+    """For argparse's `type`."""
+    if not all(word.isdecimal() for word in words.split(",")):
+        raise argparse.ArgumentTypeError(f"{words}: numbers from 0, separated by commas, expected")
+    return [int(word) for word in words.split(",")]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+", metavar="PRED.h5")
     parser.add_argument("--labels", help="one a file, separated by commas")
-    parser.add_argument("-o", "--output", default="predictions.png", help=".png, .svg or .pdf (%(default)s)")
-    parser.add_argument("--positions", type=lambda text: [int(word) for word in text.split(",")],
+    parser.add_argument("-o", "--output", type=script.output_file(script.PICTURES), default="predictions.png", metavar="FILE", help=".png, .svg or .pdf (%(default)s)")
+    parser.add_argument("--positions", type=positions,
                         help="which samples of the file to show, counted from 0 and separated by commas (the first four)")
     parser.add_argument("--names", action="store_true", help="write each sample's name on its image")
     arguments = parser.parse_args()
     labels = common.labels_of(arguments.files, arguments.labels)
-    samples = arguments.positions
-    if not samples:
-        with common.open_checked(arguments.files[0], "sigmatic-predictions") as file:
-            samples = list(range(min(4, len(file["image"]))))
-    files = [load(path, samples) for path in arguments.files]
+    files = [load(path, arguments.positions) for path in arguments.files]
     for path, file in zip(arguments.files, files):
         if file.name != files[0].name or file.image[0].shape != files[0].image[0].shape:
             raise SystemExit(f"{path}: other samples or another size than {arguments.files[0]}")
@@ -282,4 +292,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

@@ -19,6 +19,10 @@ import os
 import statistics
 import time
 
+import script
+
+script.needs("torch", "torchvision")
+
 import torch
 import torchvision
 from torch import nn
@@ -209,4 +213,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

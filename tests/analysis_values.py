@@ -2,6 +2,7 @@
 
 Prints "ok NAME" or "FAILED NAME: why" for each property. Expected numbers come from numpy or by hand, not from analysis/."""
 
+import argparse
 import contextlib
 import csv
 import glob
@@ -24,10 +25,10 @@ SCRATCH = os.path.join(sys.argv[3], "values")
 STEPS = 40
 
 
-def config_of(seed, method, tasks, extra):
+def config_of(seed, method, tasks, extra, depth_weight):
     lines = ["[run]", f"folder = runs/{method}-{seed}", f"seed = {seed}", "[weighting]", f"method = {method}"]
     for task in tasks:
-        lines += [f"[task.{task}]", f"kind = {task}", "weight = 1"]
+        lines += [f"[task.{task}]", f"kind = {task}", f"weight = {depth_weight if task == 'depth' else 1}"]
     return "\n".join([*lines, "[optimizer]", f"learning_rate = {extra}", ""])
 
 
@@ -40,7 +41,7 @@ def make_run(name, seed, method="equal", tasks=("semantic", "depth"), miou=50.0,
         file.write(status + "\n")
     row = numpy.arange(1, steps + 1)
     with h5py.File(os.path.join(folder, "run.h5"), "w") as file:
-        file.attrs.update(format="sigmatic-run", format_version=1, config=config_of(seed, method, tasks, rate),
+        file.attrs.update(format="sigmatic-run", format_version=1, config=config_of(seed, method, tasks, rate, kind.get("depth_weight", "1")),
                           version="1", host="here", world_size=2)
         for column, values in {"step": row, "epoch": (row - 1) // 16, "seconds": 3.6 * row, "loss": 1.0 / row,
                                "learning_rate": 0 * row + 0.1, "gradient_norm": 1.0 * row, "images_per_second": 8.0 + 0 * row,
@@ -52,7 +53,8 @@ def make_run(name, seed, method="equal", tasks=("semantic", "depth"), miou=50.0,
             group.attrs.update(kind=task, loss="l1" if task == "depth" else "cross_entropy", unit=unit, dimensions=1,
                                likelihood=kind.get("likelihood", "laplace"), meaning=kind.get("meaning", "scale"))
             group["loss"], group["weight"] = seed + 1.0 / row, 1.0 + 0 * row
-            group["sigma"], group["log_variance"] = seed + 0.01 * row, 2 * numpy.log(seed + 0.01 * row)
+            sigma = kind.get("sigma", seed + 0.01 * row) + 0 * row
+            group["sigma"], group["log_variance"] = sigma, 2 * numpy.log(sigma)
         file["evaluations/val/step"] = [steps // 2, steps]
         for task, metric, value in (("semantic", "miou", miou), ("depth", "error_pixels", error)):
             if task in tasks:
@@ -140,14 +142,55 @@ def what_differs_in_more_than_the_seed_is_not_averaged():
     assert len(compare.make_rows(rate)) == 2
     message = refusal(compare.make_rows, rate, by=["weighting.method"])
     assert "optimizer.learning_rate (0.2 and 0.1): not averaged" in message, message
-    twins = [run("twin-1", 5), run("twin-2", 5)]
-    assert "same configuration and seed 5" in refusal(compare.make_rows, twins)
-    longer = [run("length-1", 1), run("length-2", 2, steps=STEPS + 2)]
-    assert "42 steps" in refusal(compare.make_rows, longer)
-    late = [run("late-1", 1, status="pre-empted"), run("late-2", 2)]
-    assert "pre-empted after step 40" in refusal(compare.finished, late, False)
-    assert compare.finished(late, True) == late[1:]
     assert "no run.steps" in refusal(compare.make_rows, rate, by=["run.steps"])
+
+
+def what_is_no_sample_of_its_row_is_left_out_and_said():
+    run = lambda *arguments, **options: common.Run(make_run(*arguments, **options))
+    twins = [run("twin-1", 5), run("twin-2", 5), run("twin-3", 6)]
+    kept, left_out = compare.a_run_each_seed(twins)
+    assert kept == [twins[0], twins[2]] and [one.path for one in left_out] == [twins[1].path], left_out
+    assert left_out[0].why == f"same configuration and seed 5 as {twins[0].path}", left_out
+    longer = [run("length-1", 1), run("length-2", 2, steps=STEPS + 2)]
+    kept, ((path, why),) = compare.a_run_each_seed(longer)
+    assert kept == longer[1:] and path == longer[0].path and why == "40 steps, where others of its configuration have 42", why
+    late = [run("late-1", 1, status="failed: no memory"), run("late-2", 2)]
+    done, ((path, why),) = compare.finished(late)
+    assert done == late[1:] and why == "failed after step 40: no memory", why
+
+
+def a_key_of_a_task_is_named_with_it():
+    groups = [common.Run(make_run(f"key-{value}", 1, "fixed", depth_weight=value)) for value in ("1", "0.1")]
+    assert [row.label for row in compare.make_rows(groups)] == ["depth.weight=1", "depth.weight=0.1"]
+    three = [*groups, common.Run(make_run("key-equal", 1, "equal"))]  # which takes no weight: one is not spoken of
+    assert [row.label for row in compare.make_rows(three)] == ["method=fixed, depth.weight=1", "method=fixed, depth.weight=0.1", "method=equal"]
+
+
+def why_there_is_no_delta_m():
+    both, semantic = common.Run(make_run("why-both", 1)), common.Run(make_run("why-semantic", 1, tasks=("semantic",)))
+    depth = common.Run(make_run("why-depth", 1, tasks=("depth",), rate="0.5"))
+    notes = lambda *runs: [note for note in compare.notes_of(compare.make_rows(list(runs)), {}) if "Delta_m" in note]
+    assert notes(both) == ["No Delta_m: no run of semantic or depth alone is among these."], notes(both)
+    assert notes(both, semantic) == ["No Delta_m: no run of depth alone is among these."], notes(both, semantic)
+    assert notes(both, semantic, depth) == ["No Delta_m: 'tasks=depth' is depth alone, but differs in optimizer.learning_rate."], notes(both, semantic, depth)
+    same = common.Run(make_run("why-same", 1, tasks=("depth",)))
+    assert notes(both, semantic, same) == [] and notes(semantic, same) == [], notes(both, semantic, same)
+    second = common.Run(make_run("why-second", 1, "fixed", ("depth",)))
+    said = notes(both, semantic, same, second)
+    assert said == ["Delta_m takes 'tasks=depth, method=equal' as depth alone, not 'tasks=depth, method=fixed'."], said
+
+
+def metrics_are_chosen_and_rows_sorted():
+    runs = [common.Run(make_run(f"sort-{rate}", 1, rate=rate, miou=value, error=-value)) for rate, value in
+            (("0.1", 50.0), ("0.2", 40.0), ("0.3", 60.0), ("0.4", 45.0))]
+    rows = compare.make_rows(runs)
+    order = lambda name: [line["row"].partition("=")[2] for line in csv.DictReader(io.StringIO(compare.report(rows, "csv", metrics=[name], sort=name)))]
+    assert order("miou") == ["0.1", "0.3", "0.4", "0.2"], order("miou")  # after the reference the best first
+    assert order("depth:error_pixels") == ["0.1", "0.3", "0.4", "0.2"], order("depth:error_pixels")
+    lines = list(csv.DictReader(io.StringIO(compare.report(rows, "csv", metrics=["loss", "miou"]))))
+    assert {(line["task"], line["metric"]) for line in lines} == {("semantic", "training loss"), ("semantic", "miou"), ("depth", "training loss")}
+    assert "nothing is called iou, but loss, miou" in refusal(compare.report, rows, "text", metrics=["iou"])
+    assert "of several tasks: semantic:loss, depth:loss" in refusal(compare.report, rows, "text", sort="loss")
 
 
 def rows_are_named_by_the_keys_that_tell_them_apart():
@@ -213,6 +256,43 @@ def ways_of_measuring_have_panels_of_their_own():
     ways = plot_sigma.ways_of(runs)
     found = [(plot_sigma.title_of(way, ways), len(members)) for way, members in ways.items()]
     assert sorted(found) == [("depth (l1, m)", 1), ("depth (l1, px)", 2), ("semantic", 3)], found
+
+
+def runs_without_sigma_say_so():
+    none = common.Run(make_run("none", 1, likelihood="", meaning="", sigma=numpy.nan))
+    learned = common.Run(make_run("learned", 1, "uncertainty"))
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        plot_sigma.print_table([none, learned], 1)
+    lines = said.getvalue().splitlines()
+    assert "nan" not in said.getvalue() and lines[1].endswith("1.0000 learns no sigma: its weighting is equal") and "laplace" in lines[3], lines
+    options = argparse.Namespace(smooth=1, x="step", output=os.path.join(SCRATCH, "drawn.svg"))
+    with fonts_as_text():
+        for draw in (plot_sigma.draw, plot_sigma.draw_together):
+            for runs, sigma in (([none], False), ([none, learned], True)):
+                draw(plot_sigma.curves_of(runs, False), options)
+                with open(options.output, encoding="utf-8") as file:
+                    drawn = file.read()
+                assert ("sigma<" in drawn.replace("\n", "<")) == sigma and "weight" in drawn, (draw, sigma)
+
+
+@contextlib.contextmanager
+def fonts_as_text():
+    with common.pyplot.rc_context({"svg.fonttype": "none"}):
+        yield
+
+
+def nothing_joins_units():
+    runs = [common.Run(make_run("unit-px", 1)), common.Run(make_run("unit-m", 1, depth_unit="m"))]
+    options = argparse.Namespace(smooth=1, x="step", output=os.path.join(SCRATCH, "units.svg"))
+    with fonts_as_text():
+        plot_sigma.draw_together(plot_sigma.curves_of(runs, False), options)
+        with open(options.output, encoding="utf-8") as file:
+            assert "depth: scale, m; scale, px" in file.read()
+        plot_sigma.draw(plot_sigma.curves_of(runs, False), options)
+        with open(options.output, encoding="utf-8") as file:
+            drawn = file.read()
+    assert all(words in drawn for words in ("depth (l1, px)", "depth (l1, m)", "loss, px", "loss, m", "values do not compare")), "a panel of each"
 
 
 def bands_are_mean_and_deviation_over_seeds():
@@ -310,6 +390,8 @@ def main():
 
 TESTS = [means_deviations_and_pairs_are_numpys, a_difference_is_marked_where_it_exceeds_what_seeds_do,
          delta_m_is_the_mean_relative_gain_over_single_tasks, what_differs_in_more_than_the_seed_is_not_averaged,
+         what_is_no_sample_of_its_row_is_left_out_and_said, a_key_of_a_task_is_named_with_it, why_there_is_no_delta_m,
+         metrics_are_chosen_and_rows_sorted, runs_without_sigma_say_so, nothing_joins_units,
          rows_are_named_by_the_keys_that_tell_them_apart, losses_of_other_kinds_are_not_compared, every_format_has_the_same_cells, metrics_are_the_programs,
          axes_count_steps_epochs_and_hours, a_live_file_is_read_as_far_as_every_column_goes,
          ways_of_measuring_have_panels_of_their_own, bands_are_mean_and_deviation_over_seeds, log_axes_have_enough_labels,

@@ -173,6 +173,24 @@ with h5py.File(f"{folder}/run.h5") as run:
             assert numpy.array_equal(steps[prefix + name], column[:]), name
     assert numpy.array_equal(evaluations["semantic/miou"], run["evaluations/val/semantic/miou"][:]) and list(evaluations["split"]) == ["val"] * 2
 PY
+summary_has_a_line_a_run() {
+    "$python" "$here/../analysis/export.py" summary "$scratch/run" "$scratch/other" "$scratch/torn" -o "$scratch" && "$python" - "$scratch" <<'PY'
+import csv, sys, h5py
+folder = sys.argv[1]
+with open(folder + "/runs.csv") as file:
+    first, second, torn = csv.DictReader(file)
+assert (first["weighting.method"], second["weighting.method"], torn["status"]) == ("uncertainty", "equal", "left out"), (first, second, torn)
+assert first["steps"] == "12" and second["depth/sigma"] == "" and "damaged" in torn["why"], (first, second, torn)
+for line, name in ((first, "run"), (second, "other")):
+    with h5py.File(f"{folder}/{name}/run.h5") as log:
+        for column, pick in (("depth/error_pixels", min), ("semantic/miou", max)):
+            values = log[f"evaluations/val/{column}"][:]
+            assert float(line[column]) == values[-1] and float(line[f"{column} best"]) == pick(values), (name, column)
+        assert float(line["depth/weight"]) == log["tasks/depth/weight"][-1], name
+PY
+}
+mkdir "$scratch/torn" && head -c 5000 "$scratch/run/run.h5" >"$scratch/torn/run.h5"
+expect "export.py summary has a line a run" summary_has_a_line_a_run
 for name in "${PYTHON_TENSORBOARD:-}" "$python" python3; do
     [ -n "$name" ] && "$name" -c 'import tensorboardX, h5py, matplotlib' 2>/dev/null && with_tensorboard=$name && break
 done
@@ -226,6 +244,42 @@ with h5py.File(source) as run:
 PY
     }
     expect "export.py tensorboard --follow writes each step once" follow
+    follow_what_is_replaced() { # by --overwrite, then deleted
+        mkdir -p "$scratch/replaced" && "$with_tensorboard" - "$here/../analysis" "$scratch/run/run.h5" "$scratch/other/run.h5" "$scratch/replaced" <<'PY'
+import glob, os, shutil, subprocess, sys, time
+analysis, first, second, folder = sys.argv[1:]
+
+def put(source):
+    shutil.copy(source, folder + "/new.h5")
+    os.replace(folder + "/new.h5", folder + "/run.h5")
+
+def wait_for(condition):
+    for _ in range(300):
+        if condition():
+            return
+        time.sleep(0.1)
+    sys.exit("waited too long")
+
+events = lambda: glob.glob(folder + "/tensorboard/*.sigmatic")
+size = lambda: sum(os.path.getsize(path) for path in events())
+with open(folder + "/status", "w") as file:
+    file.write("running")
+put(first)
+program = subprocess.Popen([sys.executable, analysis + "/export.py", "tensorboard", folder, "--follow", "--interval", "0.2"], stderr=subprocess.PIPE, text=True)
+wait_for(lambda: any(b"depth/sigma" in open(path, "rb").read() for path in events()))
+os.remove(folder + "/run.h5")
+time.sleep(0.3)
+assert program.poll() is None, "a moment without a log is no end"
+put(second)
+wait_for(lambda: size() > 5000 and not any(b"depth/sigma" in open(path, "rb").read() for path in events()))  # this one learns none
+assert len(events()) == 1, events()
+shutil.rmtree(folder)
+said = program.communicate(timeout=60)[1]
+assert program.returncode == 1 and "another run replaces it" in said and "run.h5: gone" in said and "no run is left to follow" in said, said
+assert "Traceback" not in said, said
+PY
+    }
+    expect "export.py tensorboard --follow of a run that is replaced, then deleted" follow_what_is_replaced
 else
     skip tensorboardx "export.py tensorboard" "no Python with tensorboardX"
     expect "export.py names what is missing" refuses "pip install tensorboardX" "$python" "$here/../analysis/export.py" tensorboard "$scratch/run"
@@ -289,6 +343,16 @@ root = h5py.File(sys.argv[1], "a").attrs
 root["config"] = re.sub(r"(?m)^folder = .*$", "folder = \"seed=1\"", root["config"])' "$scratch/quoted/run.h5"
 quoted_stays_quoted() { shows "$scratch/quoted" --as-fixed | grep -xF 'folder = "seed=1-fixed"'; }
 expect "show --as-fixed of a folder in quotes" quoted_stays_quoted
+what_nothing_learned() { # is not called learned; the user's own weights stay as they are written
+    "$program" train "$scratch/tiny.ini" --set run.folder="$scratch/own" --set run.steps=2 --set weighting.method=fixed \
+        --set task.depth.weight=0.12345678 >/dev/null 2>&1
+    shows "$scratch/own" --as-fixed >"$scratch/fixed.ini" && shows "$scratch/other" --as-fixed >"$scratch/equal.ini" &&
+        grep -q "with its own weights: its weighting is fixed already, nothing was learned" "$scratch/fixed.ini" &&
+        grep -qx "weight = 0.12345678" "$scratch/fixed.ini" && [ "$(grep -c '^weight = ' "$scratch/fixed.ini")" = 3 ] &&
+        grep -q "weighting, equal: 1/3 for each of 3 tasks, nothing was learned" "$scratch/equal.ini" &&
+        [ "$(grep -cx 'weight = 0.333333' "$scratch/equal.ini")" = 3 ]
+}
+expect "show --as-fixed says what weights are that nothing learned" what_nothing_learned
 mkdir "$scratch/scaled" && cp "$scratch/run/run.h5" "$scratch/scaled"
 "$python" -c 'import h5py, sys; h5py.File(sys.argv[1], "a")["tasks/semantic"].attrs["likelihood"] = "categorical_scaled"' "$scratch/scaled/run.h5"
 expect "show --as-fixed of what no weight can say" refuses "'semantic' has the likelihood categorical_scaled" "$program" show "$scratch/scaled" --as-fixed
@@ -297,20 +361,42 @@ expect "show --follow of a folder" refuses "takes one run, not a folder" "$progr
 expect "show of an empty folder, on two ranks" refuses "empty: a folder that is not a run's" "$MPIRUN" -n 2 "$program" show "$scratch/empty"
 expect "show of a run and a torn log, on two ranks" refuses "torn/run.h5" "$MPIRUN" -n 2 "$program" show "$scratch/run" "$scratch/runs/group/torn"
 
-# What the functions compute, on files with numbers that are known.
-"$python" "$here/analysis_values.py" "$here/../analysis" "$here/../src/task" "$scratch" >"$scratch/values.log" 2>&1 ||
-    echo "FAILED analysis_values.py: $(tail -n 3 "$scratch/values.log")" >>"$scratch/values.log"
-while IFS= read -r line; do
-    case $line in
-        "ok "*) passed "${line#ok }" ;;
-        "FAILED "*) failed "${line#FAILED }"; echo "FAILED: $report_name: ${line#FAILED }" ;;
-    esac
-done <"$scratch/values.log"
+# What the functions compute, on files with numbers that are known; what the scripts say to files that are wrong.
+each_of() { # PROGRAM.py ARGUMENT...: lines "ok NAME" and "FAILED NAME: why" as tests
+    "$python" "$here/$1" "${@:2}" >"$scratch/values.log" 2>&1 ||
+        echo "FAILED $1: $(tail -n 3 "$scratch/values.log")" >>"$scratch/values.log"
+    while IFS= read -r line; do
+        case $line in
+            "ok "*) passed "${line#ok }" ;;
+            "FAILED "*) failed "${line#FAILED }"; echo "FAILED: $report_name: ${line#FAILED }" ;;
+        esac
+    done <"$scratch/values.log"
+}
+each_of analysis_values.py "$here/../analysis" "$here/../src/task" "$scratch"
+each_of analysis_inputs.py "$here/../analysis" "$scratch/run" "$scratch/tiny.h5" "$scratch/predictions.h5" "$scratch"
+name_what_is_missing() { # -S: a Python without any package
+    local script
+    for script in plot_sigma compare report show_predictions export; do
+        refuses "^$script.py: .* has no numpy, h5py, matplotlib: apt-get install python3-numpy .* -m pip install numpy h5py" \
+            "$python" -S "$here/../analysis/$script.py" "$scratch/run" || return 1
+    done
+    refuses "^torch_peer.py: .* has no torch, torchvision: .* -m pip install torch torchvision" "$python" -S "$here/../analysis/torch_peer.py" &&
+        "$python" -S "$here/../analysis/scaling.py" --compute 1 --megabytes 10 >/dev/null
+}
+expect "scripts name the packages that a Python lacks" name_what_is_missing
 
 compare() { "$python" "$here/../analysis/compare.py" "$@"; }
 expect "compare.py on the real run" compare "$scratch/run" --picture "$scratch/curves.png"
 expect "curves.png" is_picture "$scratch/curves.png"
-expect "compare.py refuses the same run twice" refuses "same configuration and seed 1: not averaged" compare "$scratch/run" "$scratch/again"
-expect "compare.py on no run" refuses "no run.h5 below" compare "$here"
-expect "compare.py on another file" refuses "format is sigmatic-dataset" compare "$scratch/tiny.h5"
+goes_on_without() { # a sweep with a run that failed, a torn log and a copy: the table of the others, and what is left out
+    ln -sfn "$scratch/again" "$scratch/runs/z_copy"
+    compare "$scratch/runs" --lines rows >"$scratch/table"
+    [ $? = 3 ] && grep -q "^method=uncertainty  *1 " "$scratch/table" && grep -q "^method=equal  *1 " "$scratch/table" &&
+        grep -q "^Left out: .*/group/failed: no run.h5 (its status: failed: the disk is full)" "$scratch/table" &&
+        grep -q "^Left out: .*/group/torn/run.h5: damaged HDF5 file" "$scratch/table" &&
+        grep -q "^Left out: .*/z_copy/run.h5: same configuration and seed 1 as .*/learned/run.h5" "$scratch/table" &&
+        grep -qx "No Delta_m: no run of semantic, instance or depth alone is among these." "$scratch/table"
+}
+expect "compare.py goes on without runs that failed and copies, and its exit code says so" goes_on_without
+expect "plot_sigma.py goes on without them" "$python" "$here/../analysis/plot_sigma.py" "$scratch/runs" -o "$scratch/sigma.png"
 report_end

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char FIXED[] = "fixed";
+
 static const show_task *task_of(const show_view *view, const char *section)
 {
     static const char family[] = "task.";
@@ -38,7 +40,31 @@ static sm_status check_weights(const show_view *view)
     return SM_OK;
 }
 
-/* Keys of the weighting that learned, and those that are given anew. */
+static const char *method_of(const sm_config_entry *settings, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(settings[i].section, "weighting") == 0 && strcmp(settings[i].key, "method") == 0) {
+            return settings[i].value;
+        }
+    }
+    return "";
+}
+
+/* Weights that nothing has learned are not called so. */
+static void print_origin(const show_view *view, const char *method)
+{
+    if (strcmp(method, FIXED) == 0) {
+        printf("; %s with its own weights: its weighting is fixed already, nothing was learned.\n", view->path);
+    } else if (strcmp(method, "equal") == 0) {
+        printf("; %s with the weights of its weighting, equal: 1/%zu for each of %zu tasks, nothing was learned.\n",
+               view->path, view->task_count, view->task_count);
+    } else {
+        printf("; %s with the weights that its weighting, %s, came to: means of the last 50 steps, up to step %lld.\n",
+               view->path, method, (long long)view->step);
+    }
+}
+
+/* Keys of the run's weighting, and those that are given anew. */
 static int is_replaced(const sm_config_entry *setting, int is_task)
 {
     static const char *const of_task[] = {"weight", "likelihood", "log_variance"};
@@ -49,14 +75,17 @@ static int is_replaced(const sm_config_entry *setting, int is_task)
     return found;
 }
 
-static void begin_section(const show_view *view, const char *section)
+static void begin_section(const show_view *view, const char *section, int is_fixed)
 {
     const show_task *task = task_of(view, section);
     printf("\n[%s]\n", section);
+    if (is_fixed) {
+        return;
+    }
     if (task) {
         printf("weight = %.6g\n", task->mean_weight);
     } else if (strcmp(section, "weighting") == 0) {
-        printf("method = fixed\n");
+        printf("method = %s\n", FIXED);
     }
 }
 
@@ -74,20 +103,23 @@ sm_status show_as_fixed(const show_view *view)
     size_t count = 0;
     sm_config_entry *settings = NULL;
     if (view->rows == 0) {
-        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: no step yet, so no weight is learned", view->path));
+        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: no step yet, so no weight is known", view->path));
     }
-    SM_TRY(check_weights(view));
     settings = sm_config_entries(view->config, &count);
-    printf("; %s with the weights that it learned: means of the last 50 steps, up to step %lld.\n", view->path,
-           (long long)view->step);
+    const char *method = method_of(settings, count);
+    int is_fixed = strcmp(method, FIXED) == 0;
+    if (!is_fixed) {
+        SM_TRY(check_weights(view));
+    }
+    print_origin(view, method);
     for (size_t i = 0; i < count; i++) {
         const sm_config_entry *setting = &settings[i];
         if (i == 0 || strcmp(setting->section, settings[i - 1].section) != 0) {
-            begin_section(view, setting->section);
+            begin_section(view, setting->section, is_fixed);
         }
         if (strcmp(setting->section, "run") == 0 && strcmp(setting->key, "folder") == 0) {
             print_folder(setting->value);
-        } else if (!is_replaced(setting, task_of(view, setting->section) != NULL)) {
+        } else if (is_fixed || !is_replaced(setting, task_of(view, setting->section) != NULL)) {
             printf("%s = %s\n", setting->key, setting->value);
         }
     }
