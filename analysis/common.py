@@ -205,11 +205,11 @@ class Run:
                 for task, metrics in evaluation.metrics.items() for metric, values in metrics.items() if len(values)}
 
     def axis(self, unit, steps=None):
-        """The steps (or some of them: `steps`) in another unit: "step", "epoch" (with its fraction) or "hours"."""
+        """The steps (or some of them: `steps`) in another unit: "step", "epoch" (with its fraction) or one of SECONDS."""
         steps = self.step if steps is None else steps
         if unit == "step":
             return steps
-        values = self.steps["seconds"] / 3600 if unit == "hours" else self._epochs()
+        values = self._epochs() if unit == "epoch" else self.steps["seconds"] / SECONDS[unit]
         return numpy.interp(steps, self.step, values)
 
     def _epochs(self):
@@ -218,6 +218,24 @@ class Run:
         length = numpy.repeat(numpy.maximum(count, count.max()) if len(count) else count, count)
         within = numpy.arange(len(epoch)) - numpy.repeat(first, count) + 1
         return epoch - (epoch.min() if len(epoch) else 0) + within / numpy.maximum(length, 1)
+
+
+SECONDS = {"hours": 3600, "minutes": 60, "seconds": 1}
+
+
+def unit_of(seconds):
+    """In which a duration is a number that one can read."""
+    return "hours" if seconds >= 5400 else "minutes" if seconds >= 90 else "seconds"
+
+
+def duration(seconds):
+    unit = unit_of(seconds)
+    return f"{seconds / SECONDS[unit]:.3g} {'min' if unit == 'minutes' else unit[0]}"
+
+
+def readable_axis(unit, runs):
+    """"hours" becomes minutes or seconds for runs that are short."""
+    return unit_of(max(run.steps["seconds"][-1] for run in runs)) if unit == "hours" else unit
 
 
 def read_status(folder):

@@ -24,7 +24,7 @@ import script
 
 import numpy
 
-AXES = {"step": "step", "epoch": "epoch", "hours": "hours"}
+AXES = "step", "epoch", "hours"
 DASHES = (0, (4, 2))
 STYLES = "-", DASHES, ":", "-."
 
@@ -155,7 +155,7 @@ def draw_total(axes, curves, options):
         if low < 0:
             axes.axhline(0, color=FAINT, linewidth=0.8)
     objectives = {(weighting_of(run), tuple(way_of(run, name) for name in run.tasks)) for curve in curves for run in curve.runs}
-    axes.set(title="total loss" + (", of objectives whose values do not compare" if len(objectives) > 1 else ""), xlabel=AXES[options.x])
+    axes.set(title="total loss" + (", of objectives whose values do not compare" if len(objectives) > 1 else ""), xlabel=options.x)
 
 
 # ---- figures --------------------------------------------------------------------------------------------------------
@@ -253,7 +253,7 @@ def draw_together(curves, options):
                 plot(axes, curve, options.x, lambda run: (run.axis(options.x), getattr(run.tasks[name], column)),
                      color=colours[name], linestyle=STYLES[i % len(STYLES)])
         common.log_scale(axes)
-        axes.set(title=title, xlabel=AXES[options.x])
+        axes.set(title=title, xlabel=options.x)
     common.save(figure, options.output)
 
 
@@ -291,13 +291,14 @@ def main():
     parser.add_argument("runs", nargs="+", metavar="RUN")
     parser.add_argument("--labels", help="one a run, separated by commas")
     parser.add_argument("-o", "--output", type=script.output_file(script.PICTURES), default="sigma.png", metavar="FILE", help=".png, .svg or .pdf (%(default)s)")
-    parser.add_argument("--x", choices=AXES, default="step", help="the horizontal axis (%(default)s)")
+    parser.add_argument("--x", choices=AXES, default="step", help="the horizontal axis (%(default)s); of short runs hours are minutes or seconds")
     parser.add_argument("--smooth", type=script.whole_number, default=50, metavar="STEPS",
                         help="window of the means, at most a tenth of the longest run; 1: none (%(default)s)")
     parser.add_argument("--bands", action="store_true", help="seeds as mean and band")
     parser.add_argument("--together", action="store_true", help="all tasks' sigmas on one axis")
     options = parser.parse_args()
     runs = common.open_runs(options.runs, options.labels)
+    options.x = common.readable_axis(options.x, runs)
     options.smooth = max(1, min(options.smooth, max(len(run) for run in runs) // 10))
     print_table(runs, options.smooth)
     (draw_together if options.together else draw)(curves_of(runs, options.bands), options)

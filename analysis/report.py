@@ -5,9 +5,9 @@
         [--predictions PRED.h5]... [--evaluation EVAL.json]... [--library FOLDER]
 
 RUN is run.h5, the folder of a run, or a folder with runs. The page has how far each run came, its metrics, curves that
-can be zoomed (drag: zoom, shift and drag: move, double click: back; all move together), with several runs the table of
-compare.py, where the time of a step goes, how far apart ranks are, the environment and the configuration. Of more than
-2000 steps a curve shows means. Works on a run that is going on.
+can be zoomed (drag: zoom, shift and drag: move, double click: back; all move together) and hidden run by run, with several
+runs the table of compare.py, where the time of a step goes, how far apart ranks are, the environment and the configuration.
+Of more than 2000 steps a curve shows means (of n runs, of more than 2000 / n, but 300). Works on a run that is going on.
 
 The table of classes is of `sigmatic eval CHECKPOINT --json >FILE`, the pictures of `sigmatic eval CHECKPOINT
 --predictions FILE`: they are taken from eval.json and predictions.h5 in a run's folder, or as given.
@@ -18,6 +18,7 @@ Curves are drawn by dygraphs (http://dygraphs.com, MIT licence), which goes into
 
 import argparse
 import base64
+import collections
 import datetime
 import html
 import importlib.util
@@ -33,7 +34,8 @@ import script
 
 import numpy
 
-MOST_POINTS = 2000
+MOST_POINTS, LEAST_POINTS = 2000, 300  # of a curve; of many runs fewer
+FEW = 3  # runs that stand side by side in a table; more are its lines
 TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "report.html")
 
 
@@ -65,9 +67,9 @@ def percent(part, whole):
 
 # ---- curves ----------------------------------------------------------------------------------------------------------
 
-def thinned(x, y):
-    """At most MOST_POINTS of them: means of as many rows each."""
-    size = -(-len(x) // MOST_POINTS)
+def thinned(x, y, most):
+    """At most so many of them: means of as many rows each."""
+    size = -(-len(x) // most)
     if size <= 1:
         return x, y
     starts = numpy.arange(0, len(x), size)
@@ -78,52 +80,70 @@ def thinned(x, y):
             numpy.where(counts > 0, sums / numpy.maximum(counts, 1), numpy.nan))
 
 
-def chart(title, unit, axis, lines, log=False, points=False):
-    """A chart of lines [(label, colour, x, y, dashed)], as report.html draws it; None where no value is finite."""
-    lines = [line for line in lines if len(line[2]) and numpy.isfinite(line[3]).any()]
+# Of a chart; `run`: its place among the runs
+Line = collections.namedtuple("Line", "run x y dashed", defaults=(False,))
+
+
+def chart(group, title, unit, axis, lines, log=False, points=False):
+    """A chart of Lines, as report.html draws it; None where no value is finite."""
+    lines = [line for line in lines if len(line.x) and numpy.isfinite(line.y).any()]
     if not lines:
         return None
-    x = numpy.unique(numpy.concatenate([line[2] for line in lines]))
+    x = numpy.unique(numpy.concatenate([line.x for line in lines]))
     series = []
-    for label, colour, at, values, dashed in lines:
+    for line in lines:
         y = numpy.full(len(x), numpy.nan)
-        y[numpy.searchsorted(x, at)] = values
+        y[numpy.searchsorted(x, line.x)] = line.y
         plain = [float(f"{value:.6g}") if numpy.isfinite(value) and (value > 0 or not log) else None for value in y]
-        series.append({"label": label, "colour": colour, "y": plain, "dashed": dashed})
-    return {"title": title, "unit": unit, "axis": axis, "log": log, "points": points, "series": series,
+        series.append({"run": line.run, "y": plain, "dashed": line.dashed})
+    return {"group": group, "title": title, "unit": unit, "axis": axis, "log": log, "points": points, "series": series,
             "x": [float(f"{value:.8g}") for value in x]}
 
 
 def charts_of(runs, axis, window):
-    colours = {run.label: common.COLOURS[i % len(common.COLOURS)] for i, run in enumerate(runs)}
-    line = lambda run, y, label="", dashed=False: (run.label + label, colours[run.label], *thinned(run.axis(axis), y), dashed)
+    most = max(LEAST_POINTS, MOST_POINTS // len(runs))
+    line = lambda run, y, dashed=False: Line(runs.index(run), *thinned(run.axis(axis), y, most), dashed)
     smooth = lambda y: common.smooth(y, window)
-    charts = [chart("total loss", "", axis, [line(run, smooth(run.steps["loss"])) for run in runs])]
+    charts = [chart("all tasks", "total loss", "", axis, [line(run, smooth(run.steps["loss"])) for run in runs])]
     ways = plot_sigma.ways_of(runs)
     for way, holders in ways.items():
         name, title = way.task, plot_sigma.title_of(way, ways)
         unit = holders[0].tasks[name].unit
-        learned = [run for run in holders if numpy.isfinite(run.tasks[name].sigma).any()]
-        best = [line(run, plot_sigma.minimiser(run, name, window), ", minimiser", True) for run in learned]
+        learned = [run for run in holders if plot_sigma.learns(run, name)]
+        best = [line(run, plot_sigma.minimiser(run, name, window), True) for run in learned]
         charts += [
-            chart(f"{title}: sigma", way.meaning, axis, [line(run, run.tasks[name].sigma) for run in learned] + best, log=True),
-            chart(f"{title}: loss", unit, axis, [line(run, smooth(run.tasks[name].loss)) for run in holders]),
-            chart(f"{title}: weight", "d total / d loss", axis, [line(run, run.tasks[name].weight) for run in holders], log=True)]
+            chart(title, "sigma", way.meaning, axis, [line(run, run.tasks[name].sigma) for run in learned] + best, log=True),
+            chart(title, "loss", unit, axis, [line(run, smooth(run.tasks[name].loss)) for run in holders]),
+            chart(title, "weight", "d total / d loss", axis, [line(run, run.tasks[name].weight) for run in holders], log=True)]
         for metric in common.metrics_in_order({metric for run in holders for task, metric in run.last_metrics() if task == name}):
-            lines = [(run.label, colours[run.label], *plot_sigma.evaluated(run, name, metric, axis), False) for run in holders]
-            charts.append(chart(f"{title}: {common.metric_label(metric, unit)}", "", axis, lines, points=True))
+            lines = [Line(runs.index(run), *plot_sigma.evaluated(run, name, metric, axis)) for run in holders]
+            charts.append(chart(title, common.metric_label(metric, unit), "", axis, lines, points=True))
     for column, label in (("learning_rate", "learning rate"), ("gradient_norm", "norm of the gradient"), ("images_per_second", "images a second")):
-        charts.append(chart(label, "", axis, [line(run, run.steps[column]) for run in runs], log=column == "gradient_norm"))
+        charts.append(chart("training", label, "", axis, [line(run, run.steps[column]) for run in runs], log=column == "gradient_norm"))
     for column, label in (("data_wait_seconds_max", "most wait for data"), ("communication_wait_seconds_max", "most wait for other ranks")):
         lines = [line(run, smooth(run.timing[column])) for run in runs if column in run.timing]
-        charts.append(chart(label, "seconds a step", axis, lines))
+        charts.append(chart("training", label, "seconds a step", axis, lines))
     return [one for one in charts if one]
 
 
 def chart_boxes(charts):
-    box = ('<div class=chart id=chart-{}><button type=button>whole</button><h3>{}</h3><div class=plot></div>'
+    """A group a task."""
+    box = ('<div class=chart id=chart-{}><button type=button>whole</button><h4>{} <span class=faint>{}</span></h4><div class=plot></div>'
            '<div class="values faint"></div></div>')
-    return "<div class=charts>" + "".join(box.format(i, html.escape(one["title"])) for i, one in enumerate(charts)) + "</div>"
+    groups = {}
+    for i, one in enumerate(charts):
+        groups.setdefault(one["group"], []).append(box.format(i, html.escape(one["title"]), html.escape(one["unit"])))
+    return "".join(f"<h3>{html.escape(group)}</h3><div class=charts>{''.join(boxes)}</div>" for group, boxes in groups.items())
+
+
+def key_of(runs, colours):
+    """Which colour is whose; several can be hidden, in all charts."""
+    several = len(runs) > 1
+    hide = '<input type=checkbox checked data-run="{}">' if several else ""
+    items = "".join(f'<label>{hide.format(i)}<i style="background:{colour}"></i>{html.escape(run.label)}</label>'
+                    for i, (run, colour) in enumerate(zip(runs, colours)))
+    all_or_none = '<span><button type=button data-all=1>all</button> <button type=button data-all="">none</button></span>'
+    return f"<div class=key id=key>{all_or_none if len(runs) > FEW else ''}{items}</div>"
 
 
 # ---- sections --------------------------------------------------------------------------------------------------------
@@ -133,11 +153,28 @@ def runs_section(runs):
     for run in runs:
         skipped = int((run.steps["applied"] == 0).sum()) if "applied" in run.steps else 0
         status = f"{run.status}: {run.why}" if run.why else run.status or "-"
-        rows.append([run.label, status, run.step[-1], number(run.axis("epoch")[-1]), number(run.steps["seconds"][-1] / 3600),
+        rows.append([run.label, status, run.step[-1], number(run.axis("epoch")[-1]), common.duration(run.steps["seconds"][-1]),
                      number(common.trailing_mean(run.steps["images_per_second"], 50)), skipped, run.attributes.get("world_size", "-"),
                      run.attributes.get("threads", "-"), run.attributes.get("weighting", "-"), run.path])
-    headings = "run;status;steps;epochs;hours;images/s;steps skipped;ranks;threads;weighting;file".split(";")
+    headings = "run;status;steps;epochs;time;images/s;steps skipped;ranks;threads;weighting;file".split(";")
     return section("Runs", table(headings, rows, (1, 9, 10)))
+
+
+def metrics_by_run(runs, split):
+    """Of many runs: a line each, of every metric the last value and in brackets the best one."""
+    finals, bests = [], []
+    for run in runs:
+        values = {(task, metric): values for task, metrics in run.evaluations.get(split, common.Evaluation([], {})).metrics.items()
+                  for metric, values in metrics.items()}
+        finals.append({key: one[-1] for key, one in values.items()})
+        bests.append({key: (numpy.nanmax if higher else numpy.nanmin)(one) for key, one in values.items()
+                      for higher in [common.METRICS.get(key[1], (None, None))[1]] if higher is not None})
+    tasks = common.in_order(list(dict.fromkeys(task for one in finals for task, _ in one)))
+    keys = [(task, metric) for task in tasks for metric in common.metrics_in_order({key[1] for one in finals for key in one if key[0] == task})]
+    unit = lambda key: next(run.tasks[key[0]].unit for run, one in zip(runs, finals) if key in one)
+    cell = lambda last, best, key: number(last[key]) + (f" ({number(best[key])})" if key in best else "") if key in last else "-"
+    return table(["run", *(f"{key[0]}: {common.metric_label(key[1], unit(key))}" for key in keys)],
+                 [[run.label, *(cell(last, best, key) for key in keys)] for run, last, best in zip(runs, finals, bests)])
 
 
 def metrics_section(runs):
@@ -146,6 +183,9 @@ def metrics_section(runs):
     tasks = common.in_order(list(dict.fromkeys(name for run in runs for name in run.tasks)))
     splits = dict.fromkeys(split for run in runs for split in run.evaluations)
     for split in splits:
+        if len(runs) > FEW:
+            parts += [f"<h3>{html.escape(split)}</h3>", note("The last value, in brackets the best of the run."), metrics_by_run(runs, split)]
+            continue
         rows = []
         for run in runs:
             evaluation = run.evaluations.get(split, common.Evaluation([], {}))
@@ -174,7 +214,7 @@ def comparison_section(runs):
         columns = [*compare.columns_of(rows), compare.DELTA]
         values = compare.values_of(rows, columns)
         tables = compare.tables_of(rows, columns, values)
-        if len(columns) > len(rows) + 1:
+        if len(rows) <= FEW:
             tables = [compare.transposed(one) for one in tables]
         parts = [table([one.corner, *one.headings], [[name, *cells] for name, cells in zip(one.names, one.cells)]) for one in tables]
         return section("Comparison", *parts, *map(note, compare.notes_of(rows, values, [*unfinished, *spare])))
@@ -232,9 +272,9 @@ def time_section(runs):
             continue
         shares = shares_of(run)
         step = sum(shares)
-        parts.append(f"<h3>{html.escape(run.label)}</h3><div class=bar>" + "".join(
+        parts.append(f"<div class=share><span>{html.escape(run.label)}</span><div class=bar>" + "".join(
             f'<div title="{name}" style="width:{100 * max(share, 0) / step:.2f}%;background:{colour}"></div>'
-            for (name, colour), share in zip(SHARES, shares)) + "</div>")
+            for (name, colour), share in zip(SHARES, shares)) + "</div></div>")
         rows.append([run.label, f"{step:.4g} s", *(percent(share, step) for share in shares)])
     if not rows:
         return section("Where the time goes", note("These logs have no times."))
@@ -268,8 +308,19 @@ def stragglers_section(runs):
 
 def environment_section(runs):
     names = list(dict.fromkeys(name for run in runs for name in run.attributes if name not in ("format", "format_version")))
-    rows = [[name, *(run.attributes.get(name, "-") for run in runs)] for name in names]
-    return section("Environment", table(["", *(run.label for run in runs)], rows, range(1, len(runs) + 1)))
+    values = {name: [run.attributes.get(name, "-") for run in runs] for name in names}
+    alike = {name: found[0] for name, found in values.items() if len(set(found)) == 1}
+    parts = [table(["", "all runs" if len(runs) > 1 else runs[0].label], alike.items(), (1,))]
+    if len(alike) < len(values):
+        parts.append(settings_table(runs, {name: found for name, found in values.items() if name not in alike}))
+    return section("Environment", *parts)
+
+
+def settings_table(runs, values):
+    """values {name: one a run}: of few runs side by side, of many a line a run."""
+    if len(runs) <= FEW:
+        return table(["differs", *(run.label for run in runs)], [[name, *found] for name, found in values.items()], range(1, len(runs) + 1))
+    return table(["differs", *values], [[run.label, *found] for run, *found in zip(runs, *values.values())], range(1, len(values) + 1))
 
 
 def configuration_section(runs):
@@ -277,7 +328,7 @@ def configuration_section(runs):
     settings = [common.settings_of(run) for run in runs]
     apart = common.differences(settings) if len(runs) > 1 else []
     if apart:
-        parts.append(table(["differs", *(run.label for run in runs)], [[key, *(one.get(key, "-") for one in settings)] for key in apart]))
+        parts.append(settings_table(runs, {key: [one.get(key, "-") for one in settings] for key in apart}))
     for run in runs:
         parts.append(f"<details><summary>{html.escape(run.label)}</summary><pre>{html.escape(run.config_text)}</pre></details>")
     return section("Configuration", *parts)
@@ -306,25 +357,31 @@ def beside(runs, name, given):
     return [(run.label, path) for run in runs for path in [os.path.join(run.folder, name)] if os.path.isfile(path)]
 
 
+def script_data(value):
+    return json.dumps(value, separators=(",", ":")).replace("</", "<\\/")
+
+
 def page(runs, axis="step", window=50, predictions=(), evaluations=(), library=None):
     """The whole page. \\param predictions, evaluations  paths; empty: what stands in the runs' folders"""
     code, style = find_library(library)
+    axis = common.readable_axis(axis, runs)
     charts = charts_of(runs, axis, max(1, min(window, max(len(run) for run in runs) // 10)))
-    key = "".join(f'<span><i style="background:{common.COLOURS[i % len(common.COLOURS)]}"></i>{html.escape(run.label)}</span>'
-                  for i, run in enumerate(runs))
+    colours = common.colours(len(runs))
     title = "Sigmatic: " + ", ".join(run.label for run in runs[:6]) + (", ..." if len(runs) > 6 else "")
     body = [f"<h1>{html.escape(title)}</h1>", note(f"{datetime.datetime.now():%Y-%m-%d %H:%M}"), runs_section(runs), metrics_section(runs)]
     if len(runs) > 1:
         body.append(comparison_section(runs))
-    body += [section("Curves", note("Drag to zoom, with shift to move, double click for the whole; all charts follow."),
-                     f"<p class=key>{key}</p>", chart_boxes(charts)),
+    body += [section("Curves", note("Drag to zoom, with shift to move, double click for the whole; all charts follow."
+                                    + (" Point at a curve to see whose it is; untick a run to hide it." if len(runs) > 1 else "")),
+                     key_of(runs, colours), chart_boxes(charts)),
              classes_section(runs, beside(runs, "eval.json", evaluations)),
              predictions_section(beside(runs, "predictions.h5", predictions)),
              time_section(runs), stragglers_section(runs), environment_section(runs), configuration_section(runs)]
     with open(TEMPLATE, encoding="utf-8") as file:
         content = file.read()
     parts = {"@TITLE@": html.escape(title), "@BODY@": "\n".join(body), "@LIBRARY_STYLE@": style, "@LIBRARY@": code,
-             "@CHARTS@": json.dumps(charts, separators=(",", ":")).replace("</", "<\\/")}
+             "@CHARTS@": script_data(charts),
+             "@RUNS@": script_data([{"label": run.label, "colour": colour} for run, colour in zip(runs, colours)])}
     pieces = []
     while parts:  # in the order of the template, so that nothing in one part is taken for another
         name = min(parts, key=content.index)

@@ -16,6 +16,7 @@ sys.path.insert(0, sys.argv[1])
 import common  # before h5py: it says how files are locked
 import compare
 import plot_sigma
+import report
 import show_predictions
 
 import h5py
@@ -240,6 +241,29 @@ def axes_count_steps_epochs_and_hours():
     numpy.testing.assert_allclose(run.axis("hours", [10, 20]), [0.01, 0.02], rtol=1e-12)
 
 
+def durations_have_a_unit_that_suits_them():
+    assert [common.duration(seconds) for seconds in (1.27, 89, 90, 600, 5399, 5400, 90000)] == [
+        "1.27 s", "89 s", "1.5 min", "10 min", "90 min", "1.5 h", "25 h"]
+    run = common.Run(make_run("short", 1))  # 144 s
+    assert common.readable_axis("hours", [run]) == "minutes" and common.readable_axis("epoch", [run]) == "epoch"
+    numpy.testing.assert_allclose(run.axis("minutes"), 0.06 * numpy.arange(1, STEPS + 1), rtol=1e-12)
+    page = report.runs_section([run])
+    assert "<td>2.4 min</td>" in page, page
+
+
+def a_page_of_many_runs_stays_readable():
+    runs = [common.Run(make_run(f"many-{seed}", seed, miou=40.0 + seed, steps=4000), label=f"number {seed}") for seed in range(1, 21)]
+    charts = report.charts_of(runs, "step", 1)
+    assert {one["group"] for one in charts} == {"all tasks", "semantic", "depth", "training"}
+    points = max(len(one["x"]) for one in charts)
+    assert points <= 300, points  # of 4000 steps
+    colours = common.colours(20)
+    assert len(set(colours)) == 20 and len(report.key_of(runs, colours).split("type=checkbox")) == 21
+    table = report.metrics_section(runs)
+    assert table.count("<tr>") == 21 and "<td>43 (43)</td>" in table, table[:2000]
+    assert report.environment_section(runs).count("<tr>") < 10  # what all have alike is said once
+
+
 def a_live_file_is_read_as_far_as_every_column_goes():
     folder = make_run("live", 1, status="running")
     with h5py.File(os.path.join(folder, "run.h5"), "a") as file:
@@ -392,6 +416,7 @@ TESTS = [means_deviations_and_pairs_are_numpys, a_difference_is_marked_where_it_
          delta_m_is_the_mean_relative_gain_over_single_tasks, what_differs_in_more_than_the_seed_is_not_averaged,
          what_is_no_sample_of_its_row_is_left_out_and_said, a_key_of_a_task_is_named_with_it, why_there_is_no_delta_m,
          metrics_are_chosen_and_rows_sorted, runs_without_sigma_say_so, nothing_joins_units,
+         durations_have_a_unit_that_suits_them, a_page_of_many_runs_stays_readable,
          rows_are_named_by_the_keys_that_tell_them_apart, losses_of_other_kinds_are_not_compared, every_format_has_the_same_cells, metrics_are_the_programs,
          axes_count_steps_epochs_and_hours, a_live_file_is_read_as_far_as_every_column_goes,
          ways_of_measuring_have_panels_of_their_own, bands_are_mean_and_deviation_over_seeds, log_axes_have_enough_labels,

@@ -135,9 +135,18 @@ addEventListener("load", function () {
         return seen;
     };
     var plots = Array.from(document.querySelectorAll(".plot")), images = Array.from(document.images);
-    var drawn = plots.filter(function (plot) { return Array.from(plot.querySelectorAll("canvas")).some(function (c) { return colours(c) > 200; }); });
+    var seen = plots.filter(function (plot) { return Array.from(plot.querySelectorAll("canvas")).some(function (c) { return colours(c) > 200; }); });
     document.querySelectorAll("button").forEach(function (button) { button.click(); });
-    document.title = "looked: charts " + charts.length + ", plots " + plots.length + ", drawn " + drawn.length + ", images " + images.length +
+    var box = document.querySelector("#key input"), canvas = plots[0].querySelectorAll("canvas")[1], at = canvas.getBoundingClientRect();
+    box.click();
+    var hidden = drawn.every(function (plot, i) {
+        return charts[i].series.every(function (s, j) { return plot.visibility()[j] === (s.run !== 0); });
+    });
+    box.click();
+    canvas.dispatchEvent(new MouseEvent("mousemove", { bubbles: true, clientX: at.left + at.width / 2, clientY: at.top + at.height / 2 }));
+    var told = document.querySelector(".values").textContent;
+    var unlike = /^step \d+: run [0-9.]+other [0-9.]+$/.test(told) ? "" : " told: " + told + ";";
+    document.title = "looked:" + unlike + (hidden ? "" : " an unticked run is drawn;") + " charts " + charts.length + ", plots " + plots.length + ", drawn " + seen.length + ", images " + images.length +
         ", whole " + images.filter(function (i) { return i.complete && i.naturalWidth > 100; }).length + ", requests " +
         performance.getEntriesByType("resource").filter(function (e) { return !e.name.startsWith("data:"); }).length + ".";
 });
@@ -146,7 +155,7 @@ HTML
         timeout 120 "$browser" --headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update --no-first-run \
             --user-data-dir="$scratch/browser" --enable-logging=stderr --virtual-time-budget=8000 --window-size=1280,2000 \
             --dump-dom "file://$scratch/looked.html" >"$scratch/looked" 2>"$scratch/console"
-        grep -o 'looked: charts [^<]*' "$scratch/looked"
+        grep -o 'looked:[^<]*' "$scratch/looked"
         ! grep CONSOLE "$scratch/console"
     }
     looked() { grep -Eq "looked: charts ([0-9]+), plots \\1, drawn \\1, images ([1-9]), whole \\2, requests 0\\." "$scratch/looked"; }
