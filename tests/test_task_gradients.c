@@ -116,16 +116,28 @@ static const sm_weighting_kind kinds[] = {
     {.name = "alike_parameters", .needs = SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS, .weigh = weigh_alike},
 };
 static const sm_weighting_kind split[] = {
-    {"split_shared", "", NULL, SM_WEIGHTING_NEEDS_SHARED_GRADIENTS, NULL, weigh_heads, combine_shared},
-    {"split_parameters", "", NULL, SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS, NULL, weigh_heads, combine_shared},
+    {.name = "split_shared",
+     .needs = SM_WEIGHTING_NEEDS_SHARED_GRADIENTS,
+     .weigh = weigh_heads,
+     .combine = combine_shared},
+    {.name = "split_parameters",
+     .needs = SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS,
+     .weigh = weigh_heads,
+     .combine = combine_shared},
 };
 static const sm_weighting_kind uncertain[] = {
     {.name = "uncertain_shared", .needs = SM_WEIGHTING_NEEDS_SHARED_GRADIENTS, .weigh = weigh_by_uncertainty},
     {.name = "uncertain_parameters", .needs = SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS, .weigh = weigh_by_uncertainty},
 };
 static const sm_weighting_kind breaking[] = {
-    {"breaking_shared", "", NULL, SM_WEIGHTING_NEEDS_SHARED_GRADIENTS, NULL, weigh_broken, combine_broken},
-    {"breaking_parameters", "", NULL, SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS, NULL, weigh_broken, combine_broken},
+    {.name = "breaking_shared",
+     .needs = SM_WEIGHTING_NEEDS_SHARED_GRADIENTS,
+     .weigh = weigh_broken,
+     .combine = combine_broken},
+    {.name = "breaking_parameters",
+     .needs = SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS,
+     .weigh = weigh_broken,
+     .combine = combine_broken},
 };
 static const sm_weighting_kind means = {
     .name = "means", .needs = SM_WEIGHTING_NEEDS_LOSSES, .make = make_means, .weigh = weigh_means};

@@ -198,8 +198,8 @@ static const sm_loss_shape task_shapes[] = {{1, 0}, {2, 0}, {1, 0}};
 
 static sm_status make(const char *text, sm_weighting **out)
 {
-    const sm_key *tables[8] = {sm_weighting_keys, task_keys};
-    for (int i = 0, count = 2; sm_weighting_kinds[i]; i++) {
+    const sm_key *tables[64] = {sm_weighting_keys, task_keys, sm_log_variances_keys};
+    for (int i = 0, count = 3; sm_weighting_kinds[i]; i++) {
         if (sm_weighting_kinds[i]->keys) {
             tables[count++] = sm_weighting_kinds[i]->keys;
         }
@@ -254,7 +254,9 @@ static void weigh(const char *text, const double *s, sm_weights *out)
     const int active[] = {1, 0, 1};
     sm_weighting *weighting = NULL;
     SM_TEST_OK(make(text, &weighting));
-    sm_weighting_weigh(weighting, &(sm_weighting_step){active, loss, loss_slope, s, NULL}, out);
+    sm_weighting_weigh(
+        weighting, &(sm_weighting_step){.active = active, .loss = loss, .loss_slope = loss_slope, .log_variance = s},
+        out);
     sm_weighting_free(weighting);
 }
 

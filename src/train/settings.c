@@ -97,6 +97,7 @@ const sm_key *const *sm_all_keys(void)
         add_table(tables, sm_task_kinds[i]->keys);
     }
     for (int i = 0; sm_weighting_kinds[i]; i++) {
+        add_table(tables, sm_weighting_kinds[i]->learns_log_variances ? sm_log_variances_keys : NULL);
         add_table(tables, sm_weighting_kinds[i]->keys);
     }
     return tables;
@@ -167,12 +168,17 @@ static const sm_key_condition conditions[] = {
     {0},
 };
 
+static int has_keys(const sm_weighting_kind *kind, const sm_key *keys)
+{
+    return kind->keys == keys || (kind->learns_log_variances && keys == sm_log_variances_keys);
+}
+
 /* The weightings that share a table of keys, joined by '|'. */
 static void join_methods(const sm_key *keys, size_t bytes, char *methods)
 {
     *methods = '\0';
     for (int i = 0; sm_weighting_kinds[i]; i++) {
-        if (sm_weighting_kinds[i]->keys == keys) {
+        if (has_keys(sm_weighting_kinds[i], keys)) {
             size_t length = strlen(methods);
             snprintf(methods + length, bytes - length, "%s%s", length ? "|" : "", sm_weighting_kinds[i]->name);
         }
@@ -188,24 +194,33 @@ static int is_first_with_keys(int kind)
     return first == kind;
 }
 
+enum { MOST_CONDITIONS = 1024, MOST_METHODS = 64, METHOD_BYTES = 256 };
+
+/* Adds to conditions that each of these keys counts with the weightings that have it alone.
+ * \param methods  room for their names \return how many conditions there are then */
+static int add_conditions(const sm_key *keys, char methods[METHOD_BYTES], sm_key_condition *all, int count)
+{
+    join_methods(keys, METHOD_BYTES, methods);
+    for (const sm_key *key = keys; key && key->section; key++) {
+        assert(count + 1 < MOST_CONDITIONS);
+        all[count++] = (sm_key_condition){key->section, key->name, "weighting", "method", methods};
+    }
+    return count;
+}
+
 /* \return those of the table, and that a weighting's own keys count with that weighting only; a row with section NULL ends
  * them */
 static const sm_key_condition *all_conditions(void)
 {
-    enum { MOST_CONDITIONS = 1024, MOST_METHODS = 64 };
     static sm_key_condition
         all[MOST_CONDITIONS]; /* made anew each time: a program may have registered a weighting since */
-    static char methods[MOST_METHODS][128];
+    static char methods[MOST_METHODS + 1][METHOD_BYTES];
     int count = sizeof conditions / sizeof *conditions - 1;
     memcpy(all, conditions, sizeof conditions);
+    count = add_conditions(sm_log_variances_keys, methods[MOST_METHODS], all, count);
     for (int i = 0; sm_weighting_kinds[i]; i++) {
         assert(i < MOST_METHODS);
-        join_methods(sm_weighting_kinds[i]->keys, sizeof methods[i], methods[i]);
-        for (const sm_key *key = is_first_with_keys(i) ? sm_weighting_kinds[i]->keys : NULL; key && key->section;
-             key++) {
-            assert(count + 1 < MOST_CONDITIONS);
-            all[count++] = (sm_key_condition){key->section, key->name, "weighting", "method", methods[i]};
-        }
+        count = add_conditions(is_first_with_keys(i) ? sm_weighting_kinds[i]->keys : NULL, methods[i], all, count);
     }
     all[count] = (sm_key_condition){0};
     return all;

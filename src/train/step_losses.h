@@ -42,6 +42,11 @@ void sm_step_losses_add(sm_step_losses *losses, const sm_engine *engine, const s
 /** Makes the losses those of all ranks. \param [in,out] stop  1 becomes every rank's. Collective */
 void sm_step_losses_share(sm_step_losses *losses, sm_batch_sums *sums, int *stop);
 
+/** Finds the losses of a step's only micro-batch again, after another forward; those of the step stay.
+ * \param [out] loss  mean over valid pixels on all ranks, 0 of an inactive task. Collective */
+void sm_step_losses_again(sm_step_losses *losses, const sm_engine *engine, const sm_batch *batch, sm_batch_sums *sums,
+                          double *loss);
+
 /** Writes the gradient of sum weight[i] * loss[i] in the outputs of the network, where backward starts.
  * \param weight  one a task */
 void sm_step_losses_seed(const sm_step_losses *losses, const sm_engine *engine, const sm_batch *batch,

@@ -20,7 +20,8 @@ enum { MOST_SKIPPED_IN_A_ROW = 100 };
 static sm_status check_weighting(const sm_session *session)
 {
     const sm_weighting_kind *kind = session->weighting->kind;
-    assert((session->weighting->state_count == 0 || kind->needs >= SM_WEIGHTING_NEEDS_LOSSES) &&
+    assert(((session->weighting->state_count == 0 && !kind->learn_from_update) ||
+            kind->needs >= SM_WEIGHTING_NEEDS_LOSSES) &&
            "a state would advance once a micro-batch");
     if (session->settings.micro_batches > 1 && kind->needs >= SM_WEIGHTING_NEEDS_LOSSES) {
         return sm_config_fail(session->config, "distributed", "micro_batches",
@@ -57,6 +58,7 @@ sm_status sm_trainer_new(sm_session *session, int out_height, int out_width, int
     trainer->losses = sm_step_losses_new(session, summing, capacity);
     trainer->tasks = sm_task_gradients_new(trainer->update, trainer->sums, capacity);
     trainer->buffers_before = sm_alloc(session->parameters->buffers.floats * sizeof(float));
+    trainer->loss_after = session->weighting->kind->learn_from_update ? sm_alloc_zeroed(tasks * sizeof(double)) : NULL;
     trainer->weights.weight = sm_alloc_zeroed(tasks * sizeof(double));
     trainer->weights.slope = sm_alloc_zeroed(tasks * sizeof(double));
     sm_step_record_begin(&trainer->record, session);
@@ -85,6 +87,7 @@ void sm_trainer_free(sm_trainer *trainer)
     sm_update_free(trainer->update);
     sm_step_losses_free(trainer->losses);
     sm_step_record_end(&trainer->record);
+    sm_free(trainer->loss_after);
     sm_free(trainer->buffers_before);
     sm_free(trainer->weights.weight);
     sm_free(trainer->weights.slope);
@@ -158,14 +161,23 @@ static int64_t micro_batch_samples(const sm_trainer *trainer, const sm_batch *ba
 
 /* ---- forward and backward ---- */
 
-static void weigh(sm_trainer *trainer)
+/* What the step tells its weighting. */
+static sm_weighting_step describe(const sm_trainer *trainer, const sm_batch *batch)
 {
     const sm_step_losses *losses = trainer->losses;
-    const sm_weighting_step step = {.active = losses->active,
-                                    .loss = losses->loss,
-                                    .loss_slope = losses->slope,
-                                    .log_variance = losses->log_variance,
-                                    .gram = trainer->tasks ? trainer->tasks->gram : NULL};
+    return (sm_weighting_step){.active = losses->active,
+                               .loss = losses->loss,
+                               .loss_slope = losses->slope,
+                               .log_variance = losses->log_variance,
+                               .gram = trainer->tasks ? trainer->tasks->gram : NULL,
+                               .step = trainer->step,
+                               .epoch = batch->epoch,
+                               .seed = trainer->session->settings.seed};
+}
+
+static void weigh(sm_trainer *trainer, const sm_batch *batch)
+{
+    const sm_weighting_step step = describe(trainer, batch);
     sm_weighting_weigh(trainer->session->weighting, &step, &trainer->weights);
     if (trainer->tasks) {
         sm_weighting_combine(trainer->session->weighting, &step, &trainer->weights, trainer->tasks->coefficient);
@@ -247,7 +259,7 @@ static void finish_sums(sm_trainer *trainer)
 static int backward_at_once(sm_trainer *trainer, const sm_batch *batch, int is_last)
 {
     sm_engine *engine = trainer->engine;
-    weigh(trainer);
+    weigh(trainer, batch);
     if (is_last && !(losses_are_finite(trainer) && weights_are_finite(trainer))) {
         return 0;
     }
@@ -300,7 +312,7 @@ static int backward_by_task(sm_trainer *trainer, const sm_batch *batch)
     } else {
         sm_task_gradients_measure_shared(tasks, engine);
     }
-    weigh(trainer);
+    weigh(trainer, batch);
     if (!weights_are_finite(trainer)) {
         return 0;
     }
@@ -380,6 +392,30 @@ static void keep_inactive_statistics(sm_trainer *trainer)
     }
 }
 
+/* ---- a second forward ---- */
+
+/* Tells a weighting that asks what the update did to the losses of its batch. The plan normalises by the same statistics
+ * of the batch and drops the same units; running statistics count it once. */
+static void look_again(sm_trainer *trainer, const sm_batch *batch)
+{
+    sm_session *session = trainer->session;
+    sm_engine *engine = trainer->engine;
+    size_t buffer_bytes = session->parameters->buffers.floats * sizeof(float);
+    if (!trainer->loss_after) {
+        return;
+    }
+    sm_comm_set_phase("second forward", trainer->step, -1);
+    memcpy(trainer->buffers_before, session->buffers, buffer_bytes);
+    set_run(trainer, batch, batch->count_global);
+    sm_plan_prepare(engine->plan, &engine->run);
+    sm_plan_forward(engine->plan, &engine->run);
+    memcpy(session->buffers, trainer->buffers_before, buffer_bytes);
+    sm_step_losses_again(trainer->losses, engine, batch, trainer->sums, trainer->loss_after);
+    sm_weighting_step step = describe(trainer, batch);
+    step.loss = trainer->loss_after;
+    session->weighting->kind->learn_from_update(session->weighting, &step);
+}
+
 /* ---- the step ---- */
 
 static void begin_step(sm_trainer *trainer, const sm_batch *batch)
@@ -453,7 +489,9 @@ sm_status sm_trainer_step_from(sm_trainer *trainer, sm_batch_next next, void *us
     applied = applied && update(trainer, learning_rate, samples, batch->count_global, &norm);
     trainer->skipped_in_a_row = applied ? 0 : trainer->skipped_in_a_row + 1;
     trainer->skipped += !applied;
-    if (!applied) {
+    if (applied) {
+        look_again(trainer, batch);
+    } else {
         sm_weighting_undo_step(session->weighting);
         memcpy(session->buffers, trainer->buffers_before, session->parameters->buffers.floats * sizeof(float));
     }

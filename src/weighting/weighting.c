@@ -2,6 +2,8 @@
 #include <sigmatic/io/choices.h>
 #include <sigmatic/weighting/weighting.h>
 
+#include "weighting/log_variances.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -59,6 +61,9 @@ sm_status sm_weighting_new(const sm_config *config, int count, const char *const
     for (int i = 0; i < count; i++) {
         weighting->tasks[i] =
             (sm_weighted_task){.name = sm_strdup(names[i]), .loss = loss_names[i], .shape = shapes[i]};
+    }
+    if (weighting->kind->learns_log_variances) {
+        SM_TRY(sm_log_variances_read(weighting, config));
     }
     if (weighting->kind->make) {
         SM_TRY(weighting->kind->make(weighting, config));

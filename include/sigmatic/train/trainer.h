@@ -39,6 +39,7 @@ typedef struct sm_trainer {
     struct sm_step_losses *losses;
     struct sm_task_gradients *tasks; /**< NULL: the weighting needs none */
     sm_weights weights;
+    double *loss_after;    /**< losses of the batch by the parameters that the step left; NULL: nobody asks */
     float *buffers_before; /**< running statistics before the step, to put back */
 } sm_trainer;
 

@@ -11,6 +11,7 @@
 #include <sigmatic/weighting/likelihood.h>
 
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -32,7 +33,10 @@ typedef struct sm_weighting_step {
     const double *loss_slope;   /**< d loss / d s at fixed logits, of likelihoods that scale logits; else 0 */
     const double *log_variance; /**< s; where there is none, 0 */
     const double
-        *gram; /**< (K, K) dot products of the gradients of the losses; 0 of inactive tasks. NULL: not asked for */
+        *gram;     /**< (K, K) dot products of the gradients of the losses; 0 of inactive tasks. NULL: not asked for */
+    int64_t step;  /**< number of the step in the run, from 1; skipped ones count */
+    int64_t epoch; /**< that its batch belongs to, from 0 */
+    uint64_t seed; /**< of the run: with `step` it names random numbers, the same on every rank and after resuming */
 } sm_weighting_step;
 
 /** What it answers: arrays of one entry a task, zero when asked. */
@@ -59,6 +63,12 @@ typedef struct sm_weighting_kind {
      * the weights themselves. Only of a weighting that needs gradients. */
     void (*combine)(sm_weighting *weighting, const sm_weighting_step *step, const sm_weights *weights,
                     double *coefficient);
+    /** Learns what the step has changed: `step->loss` are the losses of the same batch (same dropout, same normalisation)
+     * by the updated parameters, which costs a second forward. Not called for a skipped step. NULL: there is none. Only of
+     * a weighting that needs losses. */
+    void (*learn_from_update)(sm_weighting *weighting, const sm_weighting_step *step);
+    int learns_log_variances; /**< an s a task, by the slopes that `weigh` fills in; before `make`, `log_variances` are
+                                 read from their keys */
 } sm_weighting_kind;
 
 /** All weightings; ends with NULL. */
@@ -86,13 +96,17 @@ typedef struct sm_weighting_state {
     size_t count;
 } sm_weighting_state;
 
-/** How log-variances are learned: as parameters of the network, one a task. */
+/** How log-variances are learned: as parameters of the network, one a task. Of weightings that learn another number in
+ * their stead, this is s. */
 typedef struct sm_log_variances {
     double learning_rate_scale; /**< relative to the network's */
     double gradient_limit;      /**< |d total/ds| is limited to this; 0 = none */
     double lower, upper;        /**< projection of s */
     double *initial;            /**< one a task; freed with the weighting, as this struct */
 } sm_log_variances;
+
+/** Their keys; ends with a NULL section. They count with the kinds that learn log-variances. */
+extern const sm_key sm_log_variances_keys[];
 
 enum { SM_WEIGHTING_STATES_MAX = 4 };
 
@@ -126,6 +140,13 @@ double *sm_weighting_add_state(sm_weighting *weighting, const char *name, size_t
 
 /** For `make`: \return the value of a key of each [task.NAME], one a task, freed with sm_free(). */
 double *sm_weighting_task_reals(const sm_weighting *weighting, const sm_config *config, const char *key);
+
+/** For `make` of weightings whose formula only makes sense of losses that are never negative.
+ * \return SM_ERR_CONFIG naming the task whose loss, a log-likelihood of each pixel, may be */
+sm_status sm_weighting_refuse_negative_losses(const sm_weighting *weighting, const sm_config *config);
+
+/** For `weigh` of weightings that learn log-variances: each task by its likelihood. */
+void sm_weighting_by_likelihoods(sm_weighting *weighting, const sm_weighting_step *step, sm_weights *out);
 
 /** Computes total, weights and slopes of one step. An inactive task adds nothing. */
 void sm_weighting_weigh(sm_weighting *weighting, const sm_weighting_step *step, sm_weights *out);
