@@ -40,6 +40,8 @@ links_lead_somewhere() { # in the pages below a folder
     done
 }
 expect "links of installed pages lead somewhere" links_lead_somewhere "$prefix/share/sigmatic"
+expect "the installed program says where they are" grep -qx "configs/, jobs/, analysis/, include/: $prefix/share/sigmatic" \
+    <("$prefix/bin/sigmatic" --version)
 expect "the installed program reads an installed config" \
     "$prefix/bin/sigmatic" train "$prefix/share/sigmatic/configs/demo.ini" --print-config
 
@@ -58,10 +60,15 @@ for command in train "data folder"; do
     expect "the manual page has the options of $command" in_manual "$command"
 done
 expect "the manual page has the keys of a config" grep -qx '.B learning_rate' "$manual"
-completed() { # EXPECTED WORD...: what bash offers for the last word
+completed() { # EXPECTED WORD...: what bash offers for the last word; it takes '=' for a word
     bash -c 'compopt() { :; }; . "$1"; shift; expected=$1; shift; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _sigmatic
              echo "${COMPREPLY[*]}"; [ "${COMPREPLY[*]}" = "$expected" ]' \
         bash "$prefix/share/bash-completion/completions/sigmatic" "$@"
+}
+task_weights() { # WORD...: what it offers of task.NAME.weight
+    local offered
+    offered=$(completed "" "$@")
+    [ "$(grep -o '[^ ]*\.weight=' <<<"$offered" | tr '\n' ' ')" = "$expected" ] || { echo "$offered" && return 1; }
 }
 expect "bash completes commands" completed "train" sigmatic t
 expect "bash completes commands of commands" completed "scenes" sigmatic data s
@@ -69,6 +76,20 @@ expect "bash completes options" completed "--overwrite" sigmatic train a.ini --o
 expect "bash completes values" completed "auto" sigmatic train --resume a
 expect "bash completes keys" completed "optimizer.learning_rate=" sigmatic train --set optimizer.le
 expect "bash completes keys to explain" completed "optimizer.learning_rate" sigmatic train --help-config optimizer.le
+expect "bash completes choices of a key" completed "highest high" sigmatic train a.ini --set run.precision = hi
+expect "bash completes all choices of a key" completed "true false" sigmatic eval a.h5 --set data.flip =
+expect "bash completes choices behind --set=" completed "sgd" sigmatic train --set = optimizer.kind = s
+expect "bash completes values behind =" completed "auto" sigmatic train --resume = a
+expect "bash completes words of options" completed "scale whole windows" sigmatic predict --mode ""
+expect "bash completes names of weights" completed "resnet" sigmatic weights export a b.safetensors --names r
+expect "bash completes lists of words" completed "overlay,npy" sigmatic predict a.h5 b.png --format overlay,n
+printf 'include = "base.ini" ; more\n[task.b]\nkind = depth\n' >tasks.ini
+printf '[run]\n[task.a] ; one\n' >base.ini
+expected='task.b.weight= task.a.weight= '
+expect "bash completes keys of the tasks of a config" task_weights sigmatic train tasks.ini --set task.
+expected=$(printf 'task.%s.weight= ' semantic instance depth normals regression classification labels)
+expect "without a config, those of tasks called as their kinds" task_weights sigmatic train --set task.
+expect "bash completes choices of a task's key" completed "l1 l2" sigmatic train tasks.ini --set task.b.loss = l
 expect "bash leaves files to itself" completed "" sigmatic train a
 
 # ---- the library as linkers see it ----

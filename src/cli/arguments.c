@@ -29,7 +29,8 @@ int arguments_is_help(const char *word)
 void arguments_print_row(const char *word, const char *meaning)
 {
     enum { MEANING_COLUMN = 31, LAST_COLUMN = 110, WIDTH = LAST_COLUMN - MEANING_COLUMN };
-    printf("  %-*s", MEANING_COLUMN - 2, word);
+    int is_wide = strlen(word) > MEANING_COLUMN - 3;
+    printf("  %-*s%s%*s", MEANING_COLUMN - 2, word, is_wide ? "\n" : "", is_wide ? MEANING_COLUMN : 0, "");
     while (strlen(meaning) > WIDTH) {
         int length = WIDTH;
         while (length > 0 && meaning[length] != ' ') {
@@ -52,7 +53,7 @@ static void print_help(const char *command, const char *summary, const argument 
     }
     printf(" [OPTION]...\n\n%s\n\n", summary);
     for (const argument *a = table; a->name; a++) {
-        char left[96];
+        char left[256];
         if (is_positional(a)) {
             snprintf(left, sizeof left, "%.*s", (int)strcspn(a->name, "?"), a->name);
         } else {

@@ -36,8 +36,10 @@ typedef struct argument_words {
 typedef struct argument {
     const char *name; /* "CONFIG", or "resume" for --resume; NULL ends the table */
     argument_kind kind;
-    void *value;         /* by kind; holds the default */
-    const char *metavar; /* "FILE" of options with a value */
+    void *value; /* by kind; holds the default */
+    const char
+        *metavar; /* of options with a value: "FILE"; "auto|FILE", words in small letters are meant as they stand;
+                            "a|b,..." several of them joined by commas */
     const char *help;
 } argument;
 

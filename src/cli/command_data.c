@@ -143,7 +143,7 @@ static sm_status import_dataset(command_context *context, int argc, char **argv)
          importer->root_help},
         {"OUTPUT", ARGUMENT_POSITIONAL, &options.output, NULL, "dataset file to write (HDF5)"},
         {"size", ARGUMENT_TEXT, &size, "HxW", "height and width of what is stored, as 128x256 (as the images)"},
-        {"fit", ARGUMENT_TEXT, &fit, "HOW", "stretch, letterbox or crop images of other proportions (stretch)"},
+        {"fit", ARGUMENT_TEXT, &fit, "stretch|letterbox|crop", "what becomes of images of other proportions (stretch)"},
         {"overwrite", ARGUMENT_FLAG, &options.overwrite, NULL,
          "replace OUTPUT if it is a dataset file (no link to one)"},
         {"mean-std", ARGUMENT_FLAG, &options.measures, NULL,

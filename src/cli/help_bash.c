@@ -1,6 +1,7 @@
 /* Help as a completion of bash. */
 #include "cli/help_form.h"
 
+#include <sigmatic/base/memory.h>
 #include <sigmatic/base/version.h>
 
 #include <stdio.h>
@@ -23,23 +24,27 @@ static void bash_commands(const char *family, const char *summary, const command
     printf("' options='--help%s' ;;\n", strchr(family, ' ') ? "" : " --version");
 }
 
-/* Of "auto|FILE" the words that are no name of something else. */
-static void bash_values(const char *command, const argument *a)
+/* \return 1 if it printed words of "a|b" or "auto|FILE", but for those that are names of something else */
+static int bash_words(const char *words, const char *begin)
 {
-    static const char others[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ,:= ";
+    static const char others[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ[.:= ";
     int count = 0;
-    for (const char *word = a->metavar; word && *word; word += strcspn(word, "|"), word += *word == '|') {
-        size_t length = strcspn(word, "|");
+    for (const char *word = words; word && *word; word += strcspn(word, "|,"), word += *word != '\0') {
+        size_t length = strcspn(word, "|,");
         if (strcspn(word, others) >= length) {
-            if (count++ == 0) {
-                printf("    'sigmatic %s --%s') values='", command, a->name);
-            }
-            printf("%.*s ", (int)length, word);
+            printf("%s%.*s", count++ == 0 ? begin : " ", (int)length, word);
         }
     }
-    if (count > 0) {
-        printf("' ;;\n");
+    return count > 0;
+}
+
+static void bash_values(const char *command, const argument *a)
+{
+    char *begin = sm_format("    'sigmatic %s --%s') values='", command, a->name);
+    if (bash_words(a->metavar, begin)) {
+        printf("'%s ;;\n", strchr(a->metavar, ',') ? " joined=yes" : "");
     }
+    sm_free(begin);
 }
 
 static void bash_arguments(const char *command, const char *summary, const argument *table)
@@ -64,42 +69,111 @@ static void bash_arguments(const char *command, const char *summary, const argum
 }
 
 static const char bash_function[] =
+    "_sigmatic_sections() { # CONFIG: its sections with a name of their own, and those of what it includes\n"
+    "    local files=(\"$1\") file included i\n"
+    "    for ((i = 0; i < ${#files[@]} && i < 20; i++)); do\n"
+    "        file=${files[i]}\n"
+    "        sed -n 's/^[[:blank:]]*\\[\\([a-z_]*\\.[A-Za-z0-9_]*\\)\\].*/\\1/p' \"$file\"\n"
+    "        while read -r included; do\n"
+    "            [[ $included == /* ]] || included=$(dirname \"$file\")/$included\n"
+    "            files+=(\"$included\")\n"
+    "        done < <(sed -n "
+    "'s/^[[:blank:]]*include[[:blank:]]*[=:][[:blank:]]*\"\\{0,1\\}\\([^\";#]*[^\";#[:space:]]\\).*/\\1/p' \"$file\")\n"
+    "    done 2>/dev/null\n"
+    "}\n"
+    "_sigmatic_keys() { # CONFIG: all keys, those of its tasks; without any those of tasks that are called as their "
+    "kinds\n"
+    "    local key section sections values\n"
+    "    sections=$([[ -z $1 ]] || _sigmatic_sections \"$1\")\n"
+    "    if [[ -z $sections ]]; then\n"
+    "        _sigmatic_values task.NAME.kind\n"
+    "        sections=$(printf 'task.%s ' $values)\n"
+    "    fi\n"
+    "    echo \"$_sigmatic_plain\"\n"
+    "    for key in $_sigmatic_named; do\n"
+    "        for section in $sections; do\n"
+    "            [[ $section != \"${key%%.NAME*}\".* ]] || echo \"$section${key#*.NAME}\"\n"
+    "        done\n"
+    "    done\n"
+    "}\n"
     "_sigmatic() {\n"
-    "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} path=sigmatic\n"
-    "    local i commands options values with_value\n"
+    "    local i path=sigmatic words=() word before part config='' list='' suffix='' prefix=''\n"
+    "    local commands='' options='' values='' with_value='' joined=''\n"
+    "    for ((i = 0; i <= COMP_CWORD; i++)); do # bash cuts words at '='\n"
+    "        if [[ $i -gt 0 && (${COMP_WORDS[i]} == '=' || ${COMP_WORDS[i-1]} == '=') ]]; then\n"
+    "            words[${#words[@]}-1]+=${COMP_WORDS[i]}\n"
+    "        else\n"
+    "            words+=(\"${COMP_WORDS[i]}\")\n"
+    "        fi\n"
+    "        [[ ${COMP_WORDS[i]} != *.ini || -n $config ]] || config=${COMP_WORDS[i]}\n"
+    "    done\n"
+    "    word=${words[${#words[@]}-1]} before=${words[${#words[@]}-2]} part=$word\n"
+    "    [[ $word != --*=* ]] || before=${word%%=*} part=${word#*=}\n"
     "    _sigmatic_rows \"$path\"\n"
-    "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
-    "        [[ \" $commands \" == *\" ${COMP_WORDS[i]} \"* ]] || break\n"
-    "        path+=\" ${COMP_WORDS[i]}\" commands='' options=''\n"
+    "    for ((i = 1; i < ${#words[@]} - 1; i++)); do\n"
+    "        [[ \" $commands \" == *\" ${words[i]} \"* ]] || break\n"
+    "        path+=\" ${words[i]}\" commands='' options=''\n"
     "        _sigmatic_rows \"$path\"\n"
     "    done\n"
-    "    COMPREPLY=()\n"
-    "    if [[ $before == --set ]]; then\n"
+    "    if [[ $before == --set && $part == *=* ]]; then\n"
+    "        _sigmatic_values \"${part%%=*}\"\n"
+    "        list=$values part=${part#*=}\n"
+    "    elif [[ $before == --set ]]; then\n"
     "        compopt -o nospace\n"
-    "        COMPREPLY=($(compgen -S = -W \"$_sigmatic_keys\" -- \"$word\"))\n"
+    "        list=$(_sigmatic_keys \"$config\") suffix='='\n"
     "    elif [[ $before == --help-config ]]; then\n"
-    "        COMPREPLY=($(compgen -W \"$_sigmatic_keys\" -- \"$word\"))\n"
+    "        list=\"$_sigmatic_plain $_sigmatic_named\"\n"
     "    elif [[ $with_value == *\" $before \"* ]]; then\n"
     "        _sigmatic_rows \"$path $before\"\n"
-    "        COMPREPLY=($(compgen -W \"$values\" -- \"$word\"))\n"
+    "        list=$values\n"
     "    elif [[ $word == -* ]]; then\n"
-    "        COMPREPLY=($(compgen -W \"$options\" -- \"$word\"))\n"
+    "        list=$options\n"
     "    else\n"
-    "        COMPREPLY=($(compgen -W \"$commands\" -- \"$word\"))\n"
+    "        list=$commands\n"
     "    fi\n"
+    "    [[ $COMP_WORDBREAKS == *=* ]] || prefix=${word%\"$part\"}\n"
+    "    [[ -z $joined || $part != *,* ]] || prefix+=${part%,*}, part=${part##*,}\n"
+    "    COMPREPLY=($(compgen -P \"$prefix\" -S \"$suffix\" -W \"$list\" -- \"$part\"))\n"
     "}\n"
     "complete -o default -F _sigmatic sigmatic\n";
 
-static void bash_end(void)
+/* Keys of sections with a NAME, or those of the others. */
+static void bash_keys(const char *variable, int named)
 {
-    printf("    esac\n}\n_sigmatic_keys='");
+    printf("%s='", variable);
     const sm_key *const *table = sm_all_keys();
     for (const sm_key *key = help_form_next_key(&table, NULL); key; key = help_form_next_key(&table, key)) {
-        if (!strstr(key->section, "NAME")) {
+        if (!strstr(key->section, "NAME") == !named) {
             printf("%s.%s ", key->section, key->name);
         }
     }
-    printf("'\n%s", bash_function);
+    puts("'");
+}
+
+/* The words that a key may be; of task.NAME, which stands for any task, too. */
+static void bash_choices(const sm_key *key)
+{
+    const char *choices = key->type == SM_KEY_BOOL ? "true|false" : key->choices;
+    const char *name = strstr(key->section, "NAME");
+    char *begin = sm_format("    %.*s%s.%s) values='", name ? (int)(name - key->section) : (int)strlen(key->section),
+                            key->section, name ? "*" : "", key->name);
+    if (bash_words(choices, begin)) {
+        printf("'%s ;;\n", key->type == SM_KEY_TEXTS ? " joined=yes" : "");
+    }
+    sm_free(begin);
+}
+
+static void bash_end(void)
+{
+    puts("    esac\n}\n_sigmatic_values() { # KEY: what it may be\n    case $1 in");
+    const sm_key *const *table = sm_all_keys();
+    for (const sm_key *key = help_form_next_key(&table, NULL); key; key = help_form_next_key(&table, key)) {
+        bash_choices(key);
+    }
+    puts("    esac\n}");
+    bash_keys("_sigmatic_plain", 0);
+    bash_keys("_sigmatic_named", 1);
+    fputs(bash_function, stdout);
 }
 
 const help_form help_bash = {"--help-bash", bash_begin, bash_commands, bash_arguments, bash_end};

@@ -14,16 +14,25 @@ static const double USUAL_OVERLAP = 0.5;
 
 static const char table_name[] = "csv";
 
-static sm_status fail_format(const char *word)
+/* \return freed with sm_free() */
+static char *all_formats(const char *between)
 {
     char *known = sm_strdup(table_name);
+    for (const sm_prediction_format *format = sm_prediction_formats; format->name; format++) {
+        char *longer = sm_format("%s%s%s", known, between, format->name);
+        sm_free(known);
+        known = longer;
+    }
+    return known;
+}
+
+static sm_status fail_format(const char *word)
+{
+    char *known = all_formats(", ");
     sm_nearest nearest = {.wanted = word};
     sm_nearest_consider(&nearest, table_name);
     for (const sm_prediction_format *format = sm_prediction_formats; format->name; format++) {
         sm_nearest_consider(&nearest, format->name);
-        char *longer = sm_format("%s, %s", known, format->name);
-        sm_free(known);
-        known = longer;
     }
     sm_status status =
         !*word
@@ -173,6 +182,7 @@ sm_status predict_options_read(command_context *context, int argc, char **argv, 
                            .overlap = NAN,
                            .baseline = NAN,
                            .focal = NAN};
+    char *names = all_formats("|"), *formats = sm_format("%s,...", names);
     const argument table[] = {
         {"CHECKPOINT", ARGUMENT_POSITIONAL, &o->checkpoint, NULL,
          "runs/NAME/checkpoints/best.h5, or any other, or the folder runs/NAME; several are an ensemble, whose "
@@ -180,11 +190,9 @@ sm_status predict_options_read(command_context *context, int argc, char **argv, 
         {"IMAGE...", ARGUMENT_REST, &o->rest, NULL,
          "PNG and JPEG files, folders with such (all below them), or one dataset file"},
         {"output", ARGUMENT_TEXT, &o->output, "DIR", "folder of the results, one below it a format (predictions)"},
-        {"format", ARGUMENT_TEXT, &o->format_list, "LIST",
-         "overlay (default), classes, instances, cityscapes, cityscapes-instances, disparity, metres, millimetres, "
-         "npy, "
-         "hdf5, csv, joined by commas: configs/predict.md"},
-        {"mode", ARGUMENT_TEXT, &o->mode, "MODE",
+        {"format", ARGUMENT_TEXT, &o->format_list, formats,
+         "one or more, joined by commas (overlay); configs/predict.md describes each"},
+        {"mode", ARGUMENT_TEXT, &o->mode, "scale|whole|windows",
          "scale (default): to as many pixels as training's images had, results back; whole: as large as it is; "
          "windows: "
          "in overlapping windows of the size that training saw, blended"},
@@ -222,6 +230,8 @@ sm_status predict_options_read(command_context *context, int argc, char **argv, 
         SM_TRY(understand(o));
     }
 done:
+    sm_free(names);
+    sm_free(formats);
     return status;
 }
 

@@ -135,7 +135,7 @@ sm_status weights_export(command_context *context, int argc, char **argv)
          "runs/NAME, for its checkpoints/best.h5, or any checkpoint"},
         {"OUTPUT", ARGUMENT_POSITIONAL, &o.output, NULL,
          "file to write: NAME.safetensors, or NAME.h5 with a dataset a tensor"},
-        {"names", ARGUMENT_TEXT, &o.names, "WHOSE",
+        {"names", ARGUMENT_TEXT, &o.names, "sigmatic|resnet|deeplabv3",
          "sigmatic (all tensors, as analysis/torch_model.py takes them); resnet (the backbone, as "
          "torchvision.models.resnet* and "
          "timm name it); deeplabv3 (all but other tasks' decoders, as torchvision's; needs model.project)"},
