@@ -15,14 +15,21 @@ read_site() {
     set -u
 }
 
+# Sets `job`: a file, or one of this folder's by its name, which may have jobs/ before it wherever the scripts are installed.
+find_job() {
+    job=$1
+    [ -r "$job" ] || [[ $job == */* && $job != jobs/* ]] || job=$jobs/${1##*/}
+    [ -r "$job" ] || wrong "$1: no such job; there are$(printf ' jobs/%s' $(cd "$jobs" && echo *.sbatch))"
+}
+
 find_program() {
     local candidate
     for candidate in ${SIGMATIC:+"$SIGMATIC"} "${SLURM_SUBMIT_DIR:-.}/build/current/sigmatic" \
-        "$jobs/../build/current/sigmatic" sigmatic; do
+        "$jobs/../build/current/sigmatic" "$jobs/../../../bin/sigmatic" sigmatic; do
         program=$(command -v "$candidate") && return
         [ -z "${SIGMATIC:-}" ] || break
     done
-    wrong "no program ${SIGMATIC:-build/current/sigmatic, here or beside $jobs, nor sigmatic in PATH}: run make, or set SIGMATIC"
+    wrong "no program ${SIGMATIC:-build/current/sigmatic, here or beside $jobs, nor an installed one there or in PATH}: run make, or set SIGMATIC"
 }
 
 # Cores that this process may use; nproc would count those of OpenMP.

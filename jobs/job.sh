@@ -17,9 +17,10 @@ readonly PREEMPTED=75 KILLED_BY_USR1=138
 # step runs in the background, and `wait` can be interrupted. A signal to a step that is still starting gets lost: hence
 # the reminders.
 running='' interrupted='' announced='' reminder=''
+after_stop=$([ -n "${SIGMATIC_LOCAL:-}" ] || echo ', then queue again') # local.sh says by itself what comes then
 pass_on() {
     interrupted=yes
-    [ -z "$announced" ] && echo "$(date '+%F %T')  asked to stop: checkpoint, then queue again" >&2
+    [ -z "$announced" ] && echo "$(date '+%F %T')  asked to stop: checkpoint$after_stop" >&2
     asked=yes announced=yes
     if [ -n "$running" ]; then
         kill -USR1 "$running" 2>/dev/null

@@ -24,8 +24,7 @@ if [ $# -eq 0 ]; then
 fi
 job=$jobs/train.sbatch
 if [[ $1 == *.sbatch ]]; then
-    [ -r "$1" ] || wrong "$1: no such job"
-    job=$1
+    find_job "$1"
     shift
 fi
 is_array=$([ "$(basename "$job")" != array.sbatch ] || echo yes)
@@ -94,7 +93,12 @@ while :; do
     echo "start $((restarts + 1)): going on from the checkpoint" >&2
 done
 case $code in
-    0 | $PREEMPTED) ;;
+    0) ;;
+    "$PREEMPTED") # an array says so by itself; evaluation and scaling have no checkpoints
+        if [ "$(basename "$job")" = train.sbatch ]; then
+            echo 'stopped with a checkpoint; with --resume auto the same command goes on' >&2
+        fi
+        ;;
     13[79]) echo "a rank was killed (exit code $code): out of memory? The run can go on with --resume auto" >&2 ;;
     *) echo "the run ended with exit code $code" >&2 ;;
 esac

@@ -3,10 +3,11 @@
 #   rows_arguments CONFIG LIST [--folder FOLDER] [--set SECTION.KEY=VALUE]...
 #                  sets config, list, folder, sets; with a message for what is none of these
 #   rows_read      reads $list: rows (how many), row_line, row_name and row_overrides from 1 on; overrides are separated by
-#                  tabs. Names every bad line on standard error, as FILE:LINE, and fails. Writes nothing
+#                  tabs. Names every bad line on standard error, as FILE:LINE, and fails; the runs of the others are
+#                  there all the same. Writes nothing
 #   row_arguments N        what train gets for run N, without --resume, in the array `arguments`
 #   rows_check FOLDER      asks the program about each run's config, as many at a time as there are cores, and leaves
-#                          FOLDER/N.ini; names those that are bad. Writes nothing elsewhere
+#                          FOLDER/N.ini; names those that are bad, with all of their words that are. Writes nothing elsewhere
 #   row_is_done N INI      run N has ended, with the config INI
 #   rows_plan              all of this for those who start runs: reads, checks, and sets `todo`, the numbers of runs that are
 #                          neither done nor named in `elsewhere` (an associative array); says how many
@@ -134,10 +135,6 @@ function run(text,    key, value, name, overrides, equals, i, j, n, word, sorted
             complain(key " stands there twice")
         }
         seen[key] = 1
-        if (bad) {
-            bad_line = FNR
-            return
-        }
         overrides = overrides "\t" word[i]
         sub(/^(run|task)\./, "", key)
         gsub(/"/, "", value)
@@ -145,6 +142,10 @@ function run(text,    key, value, name, overrides, equals, i, j, n, word, sorted
         name = name (i > 1 ? "_" : "") key "=" value
         for (j = i - 1; j > 0 && sorted[j] > word[i]; j--) sorted[j + 1] = sorted[j]
         sorted[j + 1] = word[i]
+    }
+    if (bad) {
+        bad_line = FNR
+        return
     }
     for (i = 1; i <= n; i++) all = (i > 1 ? all "\t" : "") sorted[i]
     if (length(name) > 200) {
@@ -154,7 +155,10 @@ function run(text,    key, value, name, overrides, equals, i, j, n, word, sorted
     } else if (++count > most) {
         complain("more than " most " runs")
     }
-    if (bad) bad_line = FNR
+    if (bad) {
+        bad_line = FNR
+        return
+    }
     line_of[all] = line_of[name] = FNR
     made = made FNR "\t" name overrides "\n"
 }
@@ -166,22 +170,21 @@ function run(text,    key, value, name, overrides, equals, i, j, n, word, sorted
     bad = 0
 }
 END {
-    if (was_bad) exit 2
-    if (count == 0) {
-        printf "%s: no run in it\n", file >"/dev/stderr"
-        exit 2
-    }
-    printf "%s", made
+    if (count == 0 && !was_bad) printf "%s: no run in it\n", file >"/dev/stderr"
+    if (count <= most) printf "%s", made
+    if (count == 0 || was_bad) exit 2
 }'
 
 rows_read() {
-    local made line name overrides
-    made=$(LC_ALL=C awk -v file="$list" -v most=10000 "$rows_program" "$list") || return 2
+    local made line name overrides code
+    made=$(LC_ALL=C awk -v file="$list" -v most=10000 "$rows_program" "$list")
+    code=$?
     rows=0 row_line=() row_name=() row_overrides=()
-    while IFS=$'\t' read -r line name overrides; do
+    while [ -n "$made" ] && IFS=$'\t' read -r line name overrides; do
         rows=$((rows + 1))
         row_line[rows]=$line row_name[rows]=$name row_overrides[rows]=$overrides
     done <<<"$made"
+    return $code
 }
 
 row_arguments() {
@@ -192,6 +195,17 @@ row_arguments() {
         arguments+=(--set "$override")
     done
     arguments+=(--set "run.folder=\"$folder/${row_name[$1]}\"")
+}
+
+# What the program says of each override by itself: the first bad one hides those behind it.
+row_say_all() { # N FOLDER
+    local override overrides
+    cat "$2/$1.said"
+    IFS=$'\t' read -r -a overrides <<<"${row_overrides[$1]}"
+    [ ${#overrides[@]} -gt 1 ] && grep -q 'error: --set: ' "$2/$1.said" || return 0
+    for override in "${overrides[@]}"; do
+        "$program" train "$config" "${sets[@]}" --set "$override" --print-config 2>&1 >/dev/null </dev/null | grep 'error: --set: '
+    done
 }
 
 rows_check() {
@@ -210,7 +224,8 @@ rows_check() {
     declare -A told=()
     for ((row = 1; row <= rows; row++)); do
         [ -f "$1/$row.bad" ] || continue
-        bad=yes said=$(cat "$1/$row.said")
+        bad=yes
+        said=$(row_say_all "$row" "$1" | awk '!told[$0]++')
         [ -n "${told[${row_line[row]}$said]:-}" ] || printf '%s:%d: %s\n' "$list" "${row_line[row]}" "${said:-$program says nothing}" >&2
         told[${row_line[row]}$said]=yes
     done
@@ -223,10 +238,11 @@ row_is_done() {
 }
 
 rows_plan() {
-    local scratch row finished=0 under_way=0
-    rows_read || return
+    local scratch row finished=0 under_way=0 bad=''
+    rows_read || bad=yes
     scratch=$(mktemp -d "${TMPDIR:-/tmp}/sigmatic-rows.XXXXXX") || return 1
-    rows_check "$scratch" || { rm -rf "$scratch" && return 2; }
+    rows_check "$scratch" || bad=yes
+    [ -z "$bad" ] || { rm -rf "$scratch" && return 2; }
     todo=()
     for ((row = 1; row <= rows; row++)); do
         if [ -n "${elsewhere[${row_name[row]}]:-}" ]; then

@@ -21,9 +21,8 @@ if [ $# -eq 0 ]; then
     sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
-job=$1
+find_job "$1"
 shift
-[ -r "$job" ] || wrong "$job: no such job"
 read_site
 export SIGMATIC_JOBS=$jobs
 [ -z "${SIGMATIC:-}" ] || export SIGMATIC

@@ -82,6 +82,12 @@ expect 'unknown keys and wrong values, by the program; runs of one line once' ba
     'run.seed=1\nrun.stpes={1..3}\nrun.batch=x # no number\n' \
     "2: sigmatic: error: --set: [run] has no key 'stpes', did you mean 'steps'?" \
     "3: sigmatic: error: --set: [run] batch = 'x': expected an integer, 1 .. 1000000"
+expect 'a line that is bad by itself and one that the program refuses, at once; all bad words of a line' bad_list \
+    'hello there run.seed=2\nrun.stpes=1 run.seed=1 run.bacth=2\nrun.batch=0\n' \
+    '1: "hello" is not of the form SECTION.KEY=VALUE' '1: "there" is not of the form SECTION.KEY=VALUE' \
+    "2: sigmatic: error: --set: [run] has no key 'stpes', did you mean 'steps'?" \
+    "sigmatic: error: --set: [run] has no key 'bacth', did you mean 'batch'?" \
+    "3: sigmatic: error: --set: [run] batch = '0': expected an integer, 1 .. 1000000"
 expect 'a list that is not there' code_is 2 array nowhere.txt
 expect 'it is named' grep -qx 'nowhere.txt: no such file, or not readable' err
 expect 'an option that arrays do not have' code_is 2 array bad.txt --overwrite
@@ -217,6 +223,8 @@ expect 'USR1: it goes on from its checkpoint' again
 kill -TERM "$child"
 expect 'TERM: it stops' wait_child 75
 expect 'with a checkpoint' same "$(cut -d: -f1 long/status)" pre-empted
+expect 'it says how to go on' grep -qx 'stopped with a checkpoint; with --resume auto the same command goes on' log
+expect 'there is no queue to speak of' code_is 1 grep -q queue log
 printf 'run.steps=100000 run.seed={1,2}\n' >long.txt
 expect 'an array starts' launch "$jobs/array.sbatch" tiny.ini long.txt
 kill -TERM "$child"
