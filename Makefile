@@ -246,7 +246,7 @@ SONAME    := libsigmatic.so.$(ABI)
 ROOT       = $(if $(DESTDIR),$(abspath $(DESTDIR)))$(PREFIX)
 HEADERS   := $(wildcard include/sigmatic/*/*.h)
 PAGES     := README.md LICENSE include/README.md src/README.md tests/README.md
-SHARED    := $(PAGES) $(shell find configs jobs analysis -type f ! -path '*/__pycache__/*' ! -name '*.pyc')
+SHARED    := $(PAGES) $(wildcard tests/examples/*.[ch]) $(shell find configs jobs analysis -type f ! -path '*/__pycache__/*' ! -name '*.pyc')
 LIBRARIES := libsigmatic.a libsigmatic.so.$(VERSION) $(SONAME) libsigmatic.so
 MANUAL     = share/man/man1/sigmatic.1
 COMPLETION = share/bash-completion/completions/sigmatic
@@ -255,7 +255,7 @@ INSTALLED  = bin/sigmatic $(LIBRARIES:%=lib/%) lib/pkgconfig/sigmatic.pc $(MANUA
 # its MPI starts under a launcher only. EMULATOR='qemu-aarch64 -L ...', EMULATOR='srun -n 1'
 EMULATOR ?=
 
-install: all ## program, manual page, completion, library, headers, pkg-config file, configs, jobs and analysis to $(DESTDIR)$(PREFIX)
+install: all ## program, manual page, completion, library, headers, pkg-config file, examples, configs, jobs and analysis to $(DESTDIR)$(PREFIX)
 	@install -d $(addprefix $(ROOT)/,$(sort $(dir $(INSTALLED))))
 	@install -m 755 $(BUILD)/sigmatic $(ROOT)/bin/
 	@install -m 644 $(BUILD)/libsigmatic.a $(ROOT)/lib/
@@ -277,9 +277,15 @@ uninstall: ## remove what install put there, and nothing else
 	@cd $(ROOT) && rm -f $(INSTALLED) && \
 	for folder in include/sigmatic share/sigmatic; do [ ! -d $$folder ] || find $$folder -depth -type d -empty -delete; done
 
-dist: ## the sources of the last commit as build/sigmatic-VERSION.tar.gz
+# Without a repository of its own, which an unpacked tarball has not, all but what was built, trained or written for tools.
+NOT_DIST = --exclude=./build --exclude=./runs --exclude=./data --exclude=./logs --exclude=./predictions --exclude=./compile_commands.json --exclude=__pycache__ --exclude='*.pyc'
+dist: ## the sources of the last commit (of an unpacked tarball, as they are) as build/sigmatic-VERSION.tar.gz
 	@mkdir -p build
-	@git archive --format=tar.gz --prefix=sigmatic-$(VERSION)/ -o build/sigmatic-$(VERSION).tar.gz HEAD
+	@if [ -e .git ]; then \
+	    git archive --format=tar.gz --prefix=sigmatic-$(VERSION)/ -o build/sigmatic-$(VERSION).tar.gz HEAD; \
+	else \
+	    tar -czf build/sigmatic-$(VERSION).tar.gz $(NOT_DIST) --transform='s,^\.,sigmatic-$(VERSION),' .; \
+	fi
 	@echo '  build/sigmatic-$(VERSION).tar.gz'
 
 clean: ## remove what was built (not runs/)

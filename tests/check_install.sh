@@ -40,6 +40,33 @@ links_lead_somewhere() { # in the pages below a folder
     done
 }
 expect "links of installed pages lead somewhere" links_lead_somewhere "$prefix/share/sigmatic"
+paths_lead_somewhere() { # what pages and examples call by its path, below the folder
+    local path
+    grep -rhoE '\b(configs|jobs|analysis|include|tests/examples)/[A-Za-z0-9_./-]*[A-Za-z0-9_]' "$1" --include=*.md --include=*.ini | sort -u |
+        grep -v NAME | while read -r path; do
+        [ -e "$1/$path" ] || [ -e "$prefix/$path" ] || { echo "no $path"; exit 1; }
+    done
+}
+expect "paths in installed pages lead somewhere" paths_lead_somewhere "$prefix/share/sigmatic"
+cat >tiny.ini <<'INI'
+[run]
+batch = 1
+steps = 1
+[model]
+backbone = resnet18
+width = 0.0625
+[data]
+train = tiny.h5
+[task.depth]
+kind = depth
+INI
+echo 'run.seed=7' >one.txt
+installed_array() { # by the names that the pages have, in a folder of one's own, with the installed program
+    "$prefix/bin/sigmatic" data scenes tiny.h5 --train 1 --validation 1 --height 32 --width 32 >said 2>&1 &&
+        env -u SIGMATIC PATH=/usr/bin:/bin "$prefix/share/sigmatic/jobs/local.sh" jobs/array.sbatch tiny.ini one.txt >said 2>&1 &&
+        [ "$(cat runs/one/seed=7/status)" = done ] || { cat said logs/*; return 1; }
+}
+expect "an installed job runs" installed_array
 expect "the installed program says where they are" grep -qx "configs/, jobs/, analysis/, include/: $prefix/share/sigmatic" \
     <("$prefix/bin/sigmatic" --version)
 expect "the installed program reads an installed config" \
@@ -173,10 +200,11 @@ keeps_them() { # and is ended by them neither before nor after
     "$MPIRUN" -n 2 ./host | sort >hosted && printf 'host%d.h5: written, 2 ranks, goes on\n' 0 1 | diff - hosted
 }
 expect "and keeps them" keeps_them
-for example in "$here"/examples/*.[ch]; do
+examples=$prefix/share/sigmatic/tests/examples
+for example in "$examples"/*.[ch]; do
     expect "${example##*/} is short" test "$(wc -l <"$example")" -lt 150
 done
-expect "the examples build" "${CC:-gcc}" -std=c11 -O1 $flags "$here"/examples/*.c $(pkg-config --libs sigmatic) -o own_training
+expect "the examples build" "${CC:-gcc}" -std=c11 -O1 $flags "$examples"/*.c $(pkg-config --libs sigmatic) -o own_training
 sed -n '/^```c$/,/^```$/p' "$source/include/README.md" | grep -v '^```' >first.c
 expect "the first program of include/README.md builds" "${CC:-gcc}" -std=c11 $flags first.c $(pkg-config --libs sigmatic) -o first
 asks() { ./first; [ $? = 2 ]; }
@@ -207,10 +235,16 @@ if git -C "$source" rev-parse HEAD >/dev/null 2>&1; then
     tar -xzf "$source/build/sigmatic-$version.tar.gz"
     whole() { diff <(git -C "$source" ls-tree -r --name-only HEAD | sort) <(cd "sigmatic-$version" && find . ! -type d | cut -c 3- | sort); }
     expect "the tarball has every file" whole
-    buildable() { # without git, and from nothing: every source would be compiled, and one is
+    buildable() ( # without git, and from nothing: every source would be compiled, and one is
         cd "sigmatic-$version" && [ "$(make -n SETUP=no all | grep -c '^echo .* CC ')" -gt 200 ] && make SETUP=no BUILD=build/one build/one/src/base/version.o
-    }
+    )
     expect "the tarball builds" buildable
+    dist_again() { # of an unpacked tarball: what is there, without what was built
+        make --no-print-directory -C "sigmatic-$version" SETUP=no dist && mkdir again &&
+            tar -xzf "sigmatic-$version/build/sigmatic-$version.tar.gz" -C again &&
+            diff -r -x build "sigmatic-$version" "again/sigmatic-$version" && [ ! -e "again/sigmatic-$version/build" ]
+    }
+    expect "dist inside of a tarball" dist_again
 fi
 
 # ---- uninstall ----
