@@ -146,6 +146,7 @@ refuse "'trian'" "'train'" -- trian good.ini
 refuse "'frobnicate'" "--help" -- frobnicate
 refuse "good.h5" "this file is a dataset" "[data] train" -- train good.h5
 refuse "--sett" "unknown option" "did you mean --set?" -- train good.ini --sett run.batch=2
+refuse "unknown option --lr;" "--set SECTION.KEY=VALUE" -- train good.ini --lr 0.1
 refuse "option -resume," "--resume" -- train good.ini -resume auto
 refuse "--resume" "needs a value" -- train good.ini --resume
 refuse "'other.ini'" "unexpected" -- train good.ini other.ini

@@ -137,7 +137,8 @@ static sm_status unknown_option(const char *command, const argument *table, cons
     if (nearest.best) {
         return sm_fail(SM_ERR_USAGE, "%s: unknown option %s, did you mean --%s?", command, name, nearest.best);
     }
-    return sm_fail(SM_ERR_USAGE, "%s: unknown option %s; see 'sigmatic %s --help'", command, name, command);
+    return sm_fail(SM_ERR_USAGE, "%s: unknown option %s; see 'sigmatic %s --help'%s", command, name, command,
+                   find_option(table, "set", 3) ? "; a key of the config is set by --set SECTION.KEY=VALUE" : "");
 }
 
 /* One --option, with its value after '=' or as the next word. */
