@@ -152,7 +152,7 @@ refuse "--resume" "needs a value" -- train good.ini --resume
 refuse "'other.ini'" "unexpected" -- train good.ini other.ini
 refuse "CONFIG" "missing" -- train
 refuse "--overwrite" "no value" -- train good.ini --overwrite=yes
-refuse "--resume needs a value (auto|FILE)" "--set" -- train good.ini --resume --set run.batch=4
+refuse "--resume needs a value (auto|FILE" "--set" -- train good.ini --resume --set run.batch=4
 refuse "--data needs a value (FILE)" "--split" -- eval $checkpoint --data --split train
 refuse "--train needs a value" "--overwrite" -- data scenes x.h5 --train --overwrite
 refuse "'three'" "--train" "whole number" -- data scenes x.h5 --train three
