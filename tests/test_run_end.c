@@ -480,6 +480,29 @@ static void a_complete_run_stays_as_it_is(void)
     expect_unchanged("complete", before);
 }
 
+/* Rows of evaluations on a split stay though the run goes on with another one, or with none. */
+static void evaluations_on_another_split_stay(void)
+{
+    static const char *const val[] = {"run.steps=2", "run.evaluate_interval=1", NULL};
+    static const char *const none[] = {"run.steps=3", "data.validation_split=", NULL};
+    static const char *const train_split[] = {"run.steps=4", "data.validation_split=train", NULL};
+    SM_TEST_OK(train("splits", NULL, val));
+    SM_TEST_OK(train("splits", "auto", none));
+    expect_counts("splits", "/evaluations/val/step", 1, 1, 2);
+    SM_TEST_OK(train("splits", "auto", train_split));
+    expect_counts("splits", "/evaluations/val/step", 1, 1, 2);
+    expect_counts("splits", "/evaluations/train/step", 4, 1, 1);
+    if (is_root()) {
+        sm_h5 *file = open_in("splits", "run.h5");
+        size_t bytes;
+        double *errors = read_numbers(file, "/evaluations/val/depth/error_pixels", &bytes);
+        CU_ASSERT(bytes == 2 * sizeof *errors && errors[0] > 0 && errors[1] > 0);
+        sm_free(errors);
+        sm_h5_close(file);
+    }
+    sm_comm_barrier(test_comm);
+}
+
 static void write_in(const char *folder, const char *name, const char *text)
 {
     char *path = path_in(folder, name);
@@ -600,6 +623,7 @@ int main(int argc, char **argv)
     SM_TEST(a_log_is_not_continued_by_another_weighting);
     SM_TEST(a_complete_run_names_the_key_that_it_counts_by);
     SM_TEST(a_complete_run_stays_as_it_is);
+    SM_TEST(evaluations_on_another_split_stay);
     SM_TEST(a_complete_run_is_done);
     SM_TEST(a_run_that_makes_no_step_leaves_its_log);
     SM_TEST(a_start_that_fails_is_seen);

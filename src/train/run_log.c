@@ -9,25 +9,14 @@
 #include <sigmatic/tensor/gemm.h>
 #include <sigmatic/train/run_log.h>
 
+#include "train/run_log_table.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { CHUNK_ROWS = 1024, WAITING_ROWS = 256 };
 static const double FLUSH_SECONDS = 2;
-
-typedef struct column {
-    char path[192];
-    sm_h5_type type; /* SM_H5_INT64 or SM_H5_DOUBLE */
-    double rows[WAITING_ROWS];
-} column;
-
-/** Columns that grow together, with their step column first. */
-typedef struct table {
-    column *columns;
-    int count, waiting;
-} table;
 
 struct sm_run_log {
     sm_h5 *file;
@@ -35,8 +24,8 @@ struct sm_run_log {
     char *path, *partial;
     int is_aside_due; /* what stands at `path` cannot be read */
     const sm_session *session;
-    table steps;       /* /steps and /tasks */
-    table evaluations; /* /evaluations/<split>; empty without one */
+    sm_run_table steps;       /* /steps and /tasks */
+    sm_run_table evaluations; /* /evaluations/<split>; empty without one */
     double flushed_seconds;
 };
 
@@ -67,54 +56,46 @@ enum {
     TASK_COLUMNS = sizeof task_columns / sizeof *task_columns
 };
 
-static column *add_column(table *t, sm_h5_type type)
-{
-    t->columns = sm_realloc(t->columns, (size_t)(t->count + 1) * sizeof *t->columns);
-    column *added = &t->columns[t->count++];
-    added->type = type;
-    return added;
-}
-
 static void name_columns(sm_run_log *log, const char *split)
 {
     const sm_session *session = log->session;
     for (int i = 0; i < STEP_COLUMNS; i++) {
-        column *c = add_column(&log->steps, step_columns[i].type);
+        sm_run_column *c = sm_run_table_add(&log->steps, step_columns[i].type);
         snprintf(c->path, sizeof c->path, "%s", step_columns[i].path);
     }
     for (int task = 0; task < session->task_count; task++) {
         for (int i = 0; i < TASK_COLUMNS; i++) {
-            column *c = add_column(&log->steps, SM_H5_DOUBLE);
+            sm_run_column *c = sm_run_table_add(&log->steps, SM_H5_DOUBLE);
             snprintf(c->path, sizeof c->path, "/tasks/%s/%s", session->tasks[task]->name, task_columns[i]);
         }
     }
     if (!split) {
         return;
     }
-    column *step = add_column(&log->evaluations, SM_H5_INT64);
+    sm_run_column *step = sm_run_table_add(&log->evaluations, SM_H5_INT64);
     snprintf(step->path, sizeof step->path, "/evaluations/%s/step", split);
     for (int task = 0; task < session->task_count; task++) {
         const sm_metric *m;
         for (int i = 0; (m = sm_task_kind_metric(session->tasks[task]->kind, i)); i++) {
-            column *c = add_column(&log->evaluations, SM_H5_DOUBLE);
+            sm_run_column *c = sm_run_table_add(&log->evaluations, SM_H5_DOUBLE);
             snprintf(c->path, sizeof c->path, "/evaluations/%s/%s/%s", split, session->tasks[task]->name, m->name);
         }
     }
 }
 
-static sm_status append(sm_h5 *file, const column *c, size_t count)
+static sm_status append(sm_h5 *file, const sm_run_column *c, size_t count)
 {
     if (c->type == SM_H5_DOUBLE) {
         return sm_h5_append_rows(file, c->path, SM_H5_DOUBLE, count, c->rows);
     }
-    int64_t whole[WAITING_ROWS];
+    int64_t whole[SM_RUN_WAITING_ROWS];
     for (size_t i = 0; i < count; i++) {
         whole[i] = (int64_t)c->rows[i];
     }
     return sm_h5_append_rows(file, c->path, SM_H5_INT64, count, whole);
 }
 
-static sm_status write_waiting(sm_run_log *log, table *t)
+static sm_status write_waiting(sm_run_log *log, sm_run_table *t)
 {
     sm_status status = SM_OK;
     for (int i = 0; i < t->count && t->waiting > 0; i++) {
@@ -122,48 +103,6 @@ static sm_status write_waiting(sm_run_log *log, table *t)
     }
     t->waiting = 0;
 done:
-    return status;
-}
-
-/* Copies the rows of the old log up to `last_step`. \param [out] kept_step  of the last row copied; untouched if there is none */
-static sm_status copy_rows(sm_run_log *log, const sm_h5 *old, table *t, int64_t last_step, int64_t *kept_step,
-                           double *seconds)
-{
-    sm_status status = SM_OK;
-    sm_h5_info info;
-    int64_t *steps = NULL;
-    void *rows = NULL;
-    size_t kept = 0;
-    if (t->count == 0 || !sm_h5_has_dataset(old, t->columns[0].path)) {
-        return SM_OK;
-    }
-    SM_TRY(sm_h5_query(old, t->columns[0].path, &info));
-    steps = sm_alloc((info.count + 1) * sizeof *steps);
-    SM_TRY(sm_h5_read_rows(old, t->columns[0].path, SM_H5_INT64, 0, info.count, 1, steps));
-    while (kept < info.count && steps[kept] <= last_step) {
-        kept++;
-    }
-    if (kept > 0) {
-        *kept_step = steps[kept - 1];
-    }
-    rows = sm_alloc((kept + 1) * sizeof(double));
-    for (int i = 0; i < t->count && kept > 0; i++) {
-        const column *c = &t->columns[i];
-        if (sm_h5_has_dataset(old, c->path)) {
-            SM_TRY(sm_h5_read_rows(old, c->path, c->type, 0, kept, 1, rows));
-        } else { /* a column that an older version did not write */
-            for (size_t r = 0; r < kept; r++) {
-                ((double *)rows)[r] = c->type == SM_H5_DOUBLE ? NAN : 0;
-            }
-        }
-        SM_TRY(sm_h5_append_rows(log->file, c->path, c->type, kept, rows));
-        if (strcmp(c->path, "/steps/seconds") == 0) {
-            *seconds = ((double *)rows)[kept - 1];
-        }
-    }
-done:
-    sm_free(steps);
-    sm_free(rows);
     return status;
 }
 
@@ -256,36 +195,24 @@ done:
     return status;
 }
 
-static sm_status create_columns(sm_h5 *file, const table *t)
-{
-    sm_status status = SM_OK;
-    for (int i = 0; i < t->count; i++) {
-        SM_TRY(sm_h5_create_rows(file, t->columns[i].path, t->columns[i].type, 0, CHUNK_ROWS));
-    }
-done:
-    return status;
-}
-
 /* A log without rows at `path`. */
 static sm_status create(sm_run_log *log, const char *path, const char *arithmetic)
 {
     sm_status status = SM_OK;
     SM_TRY(sm_h5_create(path, SM_H5_EARLIEST, &log->file));
-    SM_TRY(create_columns(log->file, &log->steps));
-    SM_TRY(create_columns(log->file, &log->evaluations));
+    SM_TRY(sm_run_table_create(log->file, &log->steps));
+    SM_TRY(sm_run_table_create(log->file, &log->evaluations));
     SM_TRY(write_attributes(log->file, log->session, arithmetic));
 done:
     return status;
 }
 
-static sm_status copy_old(sm_run_log *log, const char *path, int64_t resume_step, sm_run_log_kept *kept)
+static sm_status copy_old(sm_run_log *log, int64_t resume_step, sm_run_log_kept *kept)
 {
     sm_status status = SM_OK;
     sm_h5 *old = NULL;
-    int64_t last_step;
-    SM_TRY(sm_h5_open(path, &old));
-    SM_TRY(copy_rows(log, old, &log->steps, resume_step, &last_step, &kept->seconds));
-    SM_TRY(copy_rows(log, old, &log->evaluations, resume_step, &kept->evaluated_step, &kept->seconds));
+    SM_TRY(sm_h5_open(log->path, &old));
+    SM_TRY(sm_run_log_copy(old, log->file, &log->steps, &log->evaluations, resume_step, kept));
 done:
     sm_h5_close(old);
     return status;
@@ -311,7 +238,7 @@ static sm_status set_aside(const char *path)
 /* A log that is damaged stops nobody: the checkpoint knows all that is needed to go on. */
 static sm_status continue_old(sm_run_log *log, const char *arithmetic, int64_t resume_step, sm_run_log_kept *kept)
 {
-    sm_status status = copy_old(log, log->path, resume_step, kept);
+    sm_status status = copy_old(log, resume_step, kept);
     if (status == SM_OK || status == SM_ERR_WRITE) {
         return status;
     }
@@ -431,10 +358,10 @@ sm_status sm_run_log_sync(sm_run_log *log)
     return status == SM_OK ? sm_file_sync(log->disk) : status;
 }
 
-static sm_status end_row(sm_run_log *log, table *t)
+static sm_status end_row(sm_run_log *log, sm_run_table *t)
 {
     t->waiting++;
-    int due = !log->disk || t->waiting == WAITING_ROWS || sm_seconds() - log->flushed_seconds > FLUSH_SECONDS;
+    int due = !log->disk || t->waiting == SM_RUN_WAITING_ROWS || sm_seconds() - log->flushed_seconds > FLUSH_SECONDS;
     return due ? flush(log) : SM_OK;
 }
 
@@ -470,7 +397,7 @@ sm_status sm_run_log_step(sm_run_log *log, const sm_step_record *r)
 
 sm_status sm_run_log_evaluation(sm_run_log *log, int64_t step, const double *values)
 {
-    table *t = &log->evaluations;
+    sm_run_table *t = &log->evaluations;
     if (t->count == 0) {
         return SM_OK;
     }

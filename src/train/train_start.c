@@ -180,7 +180,9 @@ static sm_status open_log(sm_training *t)
         char *path = sm_run_folder_file(t->folder, "run.h5");
         const char *split = t->validation ? sm_config_text_of(t->config, "data", "validation_split") : NULL;
         char *arithmetic = sm_arithmetic_text(t->trainer->engine->plan, t->session->settings.precision);
-        sm_log_info("%s", arithmetic);
+        if (t->trainer->step < t->steps) {
+            sm_log_info("%s", arithmetic);
+        }
         status = sm_run_log_open(path, t->session, arithmetic, split, t->trainer->step, &kept, &t->log);
         sm_free(arithmetic);
         sm_free(path);
