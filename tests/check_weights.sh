@@ -148,7 +148,43 @@ expect "DeepLabv3, what is said" holds err "130 of 139 .*\(safetensors, names of
     "other shape: decoders.semantic.3.bias is \(19\), in the file \(21\) float32"
 expect "a checkpoint" train --set model.pretrained=first/checkpoints/step-00000001.h5
 expect "a checkpoint, what is said" holds err "139 of 139 tensors" "checkpoint, names of sigmatic"
-expect "another backbone" check 0 "of another model.backbone, width or project" train tiny.ini --overwrite --set model.backbone=resnet50 --set model.pretrained=f32.safetensors
+RANKS=2 expect "a run's folder" train --set model.pretrained=first
+expect "a run's folder, its bits" python 'assert all(np.array_equal(a, model("first/checkpoints/step-00000001.h5")[k]) for k, a in model().items())'
+expect "a run's folder, what is said" holds err "first: taking first/checkpoints/step-00000001.h5" "139 of 139 tensors from first/checkpoints/step-00000001.h5"
+
+# ---- how well a file fits, which a start without training says too ----
+
+try() { check "$1" "$2" train tiny.ini --dry-run --set run.folder=none "${@:3}" && [ ! -e none ]; }
+expect "tried" try 0 "100 of 139 tensors from f32.safetensors" --set model.pretrained=f32.safetensors
+expect "an ASPP that starts fresh as a whole" bash -c '! grep fresh: err'
+expect "a new run, tried" try 0 "100 of 139 tensors" --set model.pretrained=f32.safetensors --resume auto
+expect "a run that goes on, tried" run 0 train tiny.ini --dry-run --set model.pretrained=absent.h5 --resume auto
+RANKS=2 expect "an absent file, tried" try 2 "absent.h5: " --set model.pretrained=absent.h5
+expect "a deeper backbone" try 0 "f32.safetensors: 80 of 180 tensors of the backbone start fresh: 80 are not in the file \(backbone.layer1.2.conv1.weight, backbone.layer1.2.bn1.weight, backbone.layer1.2.bn1.bias, \.\.\.\); the file is of model.backbone = resnet18 \(the config has resnet34\)$" \
+    --set model.backbone=resnet34 --set model.pretrained=f32.safetensors
+expect "another backbone" try 0 "tensors of the backbone start fresh: .* have another shape there .*; the file is of model.backbone = resnet18 \(the config has resnet50\)$" \
+    --set model.backbone=resnet50 --set model.pretrained=f32.safetensors
+expect "a projection" try 0 "5 of 30 tensors of the aspp start fresh: 5 are not in the file .*model.project = false \(the config has true\)$" --set model.project=true --set model.pretrained=first
+RANKS=2 expect "another width" try 2 "f32.safetensors: nothing fits: 100 tensors .*each with another shape: backbone.conv1.weight is \(16, 3, 7, 7\), in the file \(4, 3, 7, 7\) float32; the file is of model.width = 0.0625 \(the config has 0.25\)$" \
+    --set model.width=0.25 --set model.pretrained=f32.safetensors
+STREAM=out expect "info --config, another width" check 0 "^nothing fits: 100 tensors .*model.width = 0.0625 \(the config has 0.25\)$" weights info f32.safetensors --config tiny.ini --set model.width=0.25
+expect "a wide ResNet" python '
+r = resnet()
+wide = {k: np.repeat(a, 2, axis=0) if k.startswith("layer") else a for k, a in r.items()}
+write("wide.safetensors", wide)'
+expect "a wide ResNet, what is said" try 0 "the file is of a wide ResNet or a ResNeXt, which model.backbone has not$" --set model.pretrained=wide.safetensors
+
+# ---- what is trained ----
+
+expect "frozen stages" try 0 "^frozen: backbone.conv1, backbone.bn1, 6 of 12 tensors of backbone.layer1, in all 900 parameters; [0-9]+ of the network are trained" --set "model.freeze=stem, backbone.layer1.0.*"
+expect "frozen stages, as the plan counts them" grep "^parameters: [0-9]* trained, 900 frozen" out
+nothing=(--set "model.freeze=backbone, aspp, decoders" --set weighting.method=equal)
+RANKS=2 expect "nothing to train" try 2 "\[model\] freeze = backbone, aspp, decoders: all [0-9]+ parameters of the network are frozen: nothing would be trained" "${nothing[@]}"
+expect "nothing to train, seen in the config" check 2 "nothing would be trained" train tiny.ini --print-config "${nothing[@]}"
+expect "log-variances alone" try 0 "warning: \[model\] freeze: the whole network is frozen: only" "${nothing[@]:0:2}"
+expect "a factor of what is frozen" try 0 "warning: \[model\] learning_rate_scales: the factor 0.1 has no effect: it is of frozen parts only \(backbone.conv1, backbone.bn1\)" --set model.freeze=stem,layer1 --set model.learning_rate_scales=stem:0.1
+expect "a factor of what is frozen and more" try 0 "^frozen: " --set model.freeze=stem --set model.learning_rate_scales=backbone:0.1
+expect "a factor of what is frozen and more, no warning" bash -c '! grep "no effect" err'
 
 expect "parts that are not used" python '
 for parts in 8, 9:
@@ -195,6 +231,7 @@ expect "numbers that are none" python '
 r = {"conv1.weight": np.full((4, 3, 7, 7), np.nan, "f4")}
 r["conv1.weight"][0] = 1
 write("nan.safetensors", r)'
+RANKS=2 expect "not finite, refused" try 2 "nan.safetensors: tensor 'conv1.weight': 441 of its 588 numbers are not finite" --set model.pretrained=nan.safetensors
 STREAM=out expect "not finite" check 0 "441 not finite" weights info nan.safetensors
 expect "not finite, what is said" holds out "safetensors, 1 tensor, 588 numbers" "^1 tensor holds numbers that are not finite"
 
@@ -214,9 +251,12 @@ raw("type.safetensors", b"{\"conv1.weight\":{\"dtype\":\"X9\",\"shape\":[1],\"da
 write("others.safetensors", {"stages.0.weight": np.ones((3, 3), "f4")})
 write("mean.safetensors", resnet(), mean="[a, b]", std="[1, 1, 1]")
 raw("over.safetensors", b"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[2,6]}}", b"123456")'
-expect "a .pth" refuse "net.pth: .*python3 analysis/pth_to_safetensors.py 'net.pth' 'net.safetensors'" net.pth
-expect "a pickle of protocol 5" refuse "pth_to_safetensors.py 'new.pt' 'new.safetensors'" new.pt
-expect "an old .pt" refuse "pth_to_safetensors.py 'old.pt' 'old.safetensors'" old.pt
+expect "a .pth" refuse "net.pth: .*python3 '$analysis/pth_to_safetensors.py' 'net.pth' 'net.safetensors'$" net.pth
+mkdir -p installed/bin installed/share/sigmatic/analysis elsewhere && cp "$program" installed/bin && cp "$program" elsewhere && touch installed/share/sigmatic/analysis/pth_to_safetensors.py
+program=installed/bin/sigmatic expect "a .pth, installed" check 2 "python3 '$PWD/installed/share/sigmatic/analysis/pth_to_safetensors.py' 'net.pth'" weights info net.pth
+program=elsewhere/sigmatic expect "a .pth, no script there" check 2 "python3 'analysis/pth_to_safetensors.py' 'net.pth'" weights info net.pth
+expect "a pickle of protocol 5" refuse "pth_to_safetensors.py' 'new.pt' 'new.safetensors'" new.pt
+expect "an old .pt" refuse "pth_to_safetensors.py' 'old.pt' 'old.safetensors'" old.pt
 RANKS=2 expect "a header beyond the file, two ranks" refuse "long.safetensors: .*1099511627776 bytes" long.safetensors
 expect "a name twice" refuse "twice.safetensors: .*duplicate" twice.safetensors
 expect "an unknown type" refuse "type.safetensors: tensor 'conv1.weight': dtype 'X9'" type.safetensors
@@ -228,6 +268,7 @@ expect "nothing taken" refuse "others.safetensors: of its 1 tensor none .*'stage
 expect "a dataset" refuse "tiny.h5: is a 'sigmatic-dataset'" tiny.h5
 expect "a text" refuse "tiny.ini: neither an HDF5 file nor safetensors" tiny.ini
 expect "no file" refuse "absent.safetensors" absent.safetensors
+expect "a folder without a checkpoint" refuse "predicted: a folder without a checkpoint: expected a file of weights, or a run's folder" predicted
 expect "a damaged checkpoint" python '
 import shutil
 shutil.copy("first/checkpoints/step-00000001.h5", "damaged.h5")
@@ -326,6 +367,7 @@ assert len(r) == sum(k.startswith("backbone.") for k in whole) and all(np.array_
 assert np.array_equal(d["classifier.4.bias"], whole["decoders.semantic.3.bias"]) and np.array_equal(d["classifier.0.project.0.weight"], whole["aspp.project.0.weight"])
 assert len(d) == len([k for k in whole if not k.startswith("decoders.")]) + 7'
 expect "import by our names" run 0 weights import deeplab.safetensors ours.h5
+STREAM=out expect "import of a run" check 0 "139 tensors by our names" weights import first of_first.safetensors
 expect "import, its names" python '
 with h5py.File("ours.h5") as f:
     assert f["decoders.semantic.3.bias"].shape == (21,) and "aspp.convs.4.1.weight" in f and len(f) == 132'

@@ -9,6 +9,7 @@
 #include <sigmatic/io/file.h>
 #include <sigmatic/train/checkpoint.h>
 
+#include <float.h>
 #include <hdf5.h>
 #include <math.h>
 #include <stdio.h>
@@ -135,19 +136,25 @@ static void a_rank_that_fails_ends_an_evaluation_on_all(void)
 
 /* ---- runs that learn nothing ---- */
 
-/* A checkpoint of the tiny network with a bias of the depth decoder that is not a number. \return its path */
+/* A checkpoint of the tiny network with weights of the depth decoder, all finite, whose sums are inf - inf. \return its path */
 static char *broken_weights(void)
 {
     static const char *const sets[] = {"run.steps=1", "data.validation_split=", NULL};
-    static const char bias[] = "/model/decoders.depth.3.bias";
+    static const char weight[] = "/model/decoders.depth.3.weight";
+    enum { CHANNELS = 16 };
     char *path = path_in("weights", "checkpoints/step-00000001.h5");
     SM_TEST_OK(train("weights", NULL, sets));
     if (is_root()) {
-        const float value = NAN;
-        const int64_t checksum = sm_crc32c(0, &value, sizeof value);
-        hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), object = H5Dopen2(file, bias, H5P_DEFAULT);
-        hid_t attribute = H5Aopen(object, "crc32c", H5P_DEFAULT);
-        CU_ASSERT(H5Dwrite(object, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, &value) >= 0);
+        float values[CHANNELS];
+        for (int i = 0; i < CHANNELS; i++) {
+            values[i] = i % 2 ? FLT_MAX : -FLT_MAX;
+        }
+        const int64_t checksum = sm_crc32c(0, values, sizeof values);
+        hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), object = H5Dopen2(file, weight, H5P_DEFAULT);
+        hid_t attribute = H5Aopen(object, "crc32c", H5P_DEFAULT), space = H5Dget_space(object);
+        CU_ASSERT_FATAL(H5Sget_simple_extent_npoints(space) == CHANNELS);
+        H5Sclose(space);
+        CU_ASSERT(H5Dwrite(object, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0);
         CU_ASSERT(H5Awrite(attribute, H5T_NATIVE_INT64, &checksum) >= 0);
         H5Aclose(attribute);
         H5Dclose(object);

@@ -182,11 +182,17 @@ done:
 
 /* ---- what a network would take ------------------------------------------------------------------------------------- */
 
-static void print_matches(const sm_pretrained *pretrained)
+static void print_matches(const sm_pretrained *pretrained, const sm_session *session)
 {
     const sm_weights_file *weights = pretrained->weights;
-    printf("%s: %d of the network's %d tensors would be taken\n\n", weights->path, pretrained->counts[SM_MATCH_TAKEN],
+    char *complaint = sm_pretrained_complaint(pretrained, session);
+    printf("%s: %d of the network's %d tensors would be taken\n", weights->path, pretrained->counts[SM_MATCH_TAKEN],
            pretrained->row_count);
+    if (complaint) {
+        printf("%s\n", complaint);
+    }
+    sm_free(complaint);
+    printf("\n");
     printf("%-11s  %-44s %-18s from\n", "", "tensor of the network", "shape");
     for (int i = 0; i < pretrained->row_count; i++) {
         const sm_pretrained_row *row = &pretrained->rows[i];
@@ -223,7 +229,7 @@ static sm_status compare_with_config(const options *o)
     SM_TRY(sm_data_open_train(config, &train));
     SM_TRY(sm_session_new(config, sm_comm_self(), train, &session));
     SM_TRY(sm_pretrained_open(o->path, session, &pretrained));
-    print_matches(pretrained);
+    print_matches(pretrained, session);
 done:
     sm_pretrained_free(pretrained);
     sm_session_free(session);

@@ -77,6 +77,16 @@ static const resnet_kind *find(const char *name)
     return NULL;
 }
 
+const char *sm_resnet_name(int bottleneck, const int blocks[4])
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (kinds[i].bottleneck == bottleneck && memcmp(kinds[i].blocks, blocks, sizeof kinds[i].blocks) == 0) {
+            return kinds[i].name;
+        }
+    }
+    return NULL;
+}
+
 sm_features sm_resnet_append(sm_graph *graph, int input, const sm_network_options *options)
 {
     const resnet_kind *kind = find(options->backbone->name);

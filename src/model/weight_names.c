@@ -3,7 +3,6 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/model/weight_names.h>
 
-#include <stddef.h>
 #include <string.h>
 
 const sm_weight_name sm_weight_names[] = {
@@ -82,4 +81,17 @@ char *sm_weight_name_theirs(const char *style, const char *name, const char *tas
         }
     }
     return NULL;
+}
+
+size_t sm_weight_part_length(const char *name)
+{
+    size_t first = strcspn(name, "."), second = name[first] ? strcspn(name + first + 1, ".") : 0;
+    int is_deeper = name[first] && name[first + 1 + second] == '.';
+    return is_deeper && !begins_with(name, "aspp.") ? first + 1 + second : first;
+}
+
+int sm_weight_same_part(const char *name, const char *other)
+{
+    size_t length = sm_weight_part_length(name);
+    return length == sm_weight_part_length(other) && strncmp(name, other, length) == 0;
 }

@@ -165,7 +165,8 @@ const sm_key_text sm_key_texts[] = {
      "optimizer.weight_decay"},
     {model, "pretrained",
      "A file with weights that start the training in place of random ones: a checkpoint, a state_dict in HDF5, or "
-     "safetensors. Tensors of the same name and shape are taken, the others start fresh. With few images it is the "
+     "safetensors; or the folder of a run, for its checkpoints/best.h5 or else its newest one. Tensors of the same "
+     "name and shape are taken, the others start fresh. With few images it is the "
      "strongest lever of all.",
      "model.freeze, model.learning_rate_scales, distributed.batch_norm"},
     {model, "freeze",
@@ -173,7 +174,7 @@ const sm_key_text sm_key_texts[] = {
      "as "
      "decoders.depth.*; * stands for any characters. Statistics of batch normalisation there stay as they are too. A "
      "pattern that "
-     "matches nothing is an error. train --dry-run counts what is frozen.",
+     "matches nothing is an error, and so is freezing all there is to train. The log says what is frozen.",
      "model.pretrained, model.learning_rate_scales, distributed.batch_norm"},
     {model, "learning_rate_scales",
      "Pairs pattern:factor, such as backbone:0.1 or decoders.*:2: parameters whose names match learn at that factor of "

@@ -3,6 +3,7 @@
 #include <sigmatic/model/weight_names.h>
 #include <sigmatic/train/pretrained.h>
 
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -185,27 +186,40 @@ void sm_pretrained_free(sm_pretrained *pretrained)
 
 /* ---- loading ------------------------------------------------------------------------------------------------------- */
 
+static size_t count_not_finite(const float *values, size_t count)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+        found += !isfinite(values[i]);
+    }
+    return found;
+}
+
 static sm_status read_row(const sm_pretrained *pretrained, const sm_pretrained_row *row, sm_session *session)
 {
+    sm_status status = SM_OK;
+    const sm_weights_file *weights = pretrained->weights;
     float *values = sm_alloc(row->slice->count * sizeof *values);
-    sm_status status = sm_weights_file_read(pretrained->weights, row->tensor, values);
-    if (status == SM_OK) {
-        sm_slice_import(row->slice, values, row->is_buffer ? session->buffers : session->values);
+    SM_TRY(sm_weights_file_read(weights, row->tensor, values));
+    size_t broken = count_not_finite(values, row->slice->count);
+    if (broken > 0) {
+        SM_TRY(sm_fail(SM_ERR_INPUT,
+                       "%s: tensor '%s': %zu of its %zu %s not finite (NaN or infinite): nothing can learn from there",
+                       weights->path, weights->tensors[row->tensor].name, broken, row->slice->count,
+                       sm_plural((int64_t)row->slice->count, "numbers is", "numbers are")));
     }
+    sm_slice_import(row->slice, values, row->is_buffer ? session->buffers : session->values);
+done:
     sm_free(values);
     return status;
 }
 
-/* What the file has, where nothing of it fits: the first names tell which kind of network it is of. */
-static sm_status nothing_fits(const sm_pretrained *pretrained)
+static sm_status nothing_fits(const sm_pretrained *pretrained, const sm_session *session)
 {
-    const sm_weights_file *weights = pretrained->weights;
-    const sm_pretrained_row *row = &pretrained->rows[0];
-    return sm_fail(SM_ERR_INPUT,
-                   "%s: of its %zu %s none has a name and shape of the configured network; it begins with '%s', "
-                   "the network with '%s'; 'sigmatic weights info' lists them",
-                   weights->path, weights->count, sm_plural((int64_t)weights->count, "tensor", "tensors"),
-                   weights->count > 0 ? weights->tensors[0].name : "", row->slice->name);
+    char *complaint = sm_pretrained_complaint(pretrained, session);
+    sm_status status = sm_fail(SM_ERR_INPUT, "%s: %s", pretrained->weights->path, complaint);
+    sm_free(complaint);
+    return status;
 }
 
 static sm_status load_file(sm_session *session, const char *path)
@@ -214,7 +228,7 @@ static sm_status load_file(sm_session *session, const char *path)
     sm_pretrained *pretrained = NULL;
     SM_TRY(sm_pretrained_open(path, session, &pretrained));
     if (pretrained->counts[SM_MATCH_TAKEN] == 0) {
-        SM_TRY(nothing_fits(pretrained));
+        SM_TRY(nothing_fits(pretrained, session));
     }
     for (int i = 0; i < pretrained->row_count; i++) {
         if (pretrained->rows[i].match == SM_MATCH_TAKEN) {

@@ -2,7 +2,10 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/plural.h>
+#include <sigmatic/model/weight_names.h>
 #include <sigmatic/train/pretrained.h>
+
+#include "train/pretrained_shapes.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -13,25 +16,11 @@ enum { NAMED_MOST = 8 /* of a kind; 'sigmatic weights info' names all */ };
 const char *const sm_match_names[SM_MATCHES] = {
     [SM_MATCH_TAKEN] = "taken", [SM_MATCH_OTHER_SHAPE] = "other shape", [SM_MATCH_MISSING] = "missing"};
 
-/* \return length of the part of the network that a name belongs to: "backbone.layer1", "aspp", "decoders.depth", "fc" */
-static size_t part_length(const char *name)
-{
-    size_t first = strcspn(name, "."), second = name[first] ? strcspn(name + first + 1, ".") : 0;
-    int is_deeper = name[first] && name[first + 1 + second] == '.';
-    return is_deeper && strncmp(name, "aspp.", 5) != 0 ? first + 1 + second : first;
-}
-
-static int same_part(const char *a, const char *b)
-{
-    size_t length = part_length(a);
-    return length == part_length(b) && strncmp(a, b, length) == 0;
-}
-
 /* \return 1 for the first row of its part */
 static int begins_part(const sm_pretrained *pretrained, int i)
 {
     for (int before = 0; before < i; before++) {
-        if (same_part(pretrained->rows[before].slice->name, pretrained->rows[i].slice->name)) {
+        if (sm_weight_same_part(pretrained->rows[before].slice->name, pretrained->rows[i].slice->name)) {
             return 0;
         }
     }
@@ -42,7 +31,7 @@ static void count_part(const sm_pretrained *pretrained, const char *name, int co
 {
     memset(counts, 0, SM_MATCHES * sizeof *counts);
     for (int i = 0; i < pretrained->row_count; i++) {
-        if (same_part(pretrained->rows[i].slice->name, name)) {
+        if (sm_weight_same_part(pretrained->rows[i].slice->name, name)) {
             counts[pretrained->rows[i].match]++;
         }
     }
@@ -56,39 +45,11 @@ static void report_table(const sm_pretrained *pretrained)
         int counts[SM_MATCHES];
         if (begins_part(pretrained, i)) {
             count_part(pretrained, name, counts);
-            sm_log_info("  %-24.*s %8d %12d %8d%s", (int)part_length(name), name, counts[SM_MATCH_TAKEN],
+            sm_log_info("  %-24.*s %8d %12d %8d%s", (int)sm_weight_part_length(name), name, counts[SM_MATCH_TAKEN],
                         counts[SM_MATCH_OTHER_SHAPE], counts[SM_MATCH_MISSING],
                         counts[SM_MATCH_TAKEN] == 0 ? "   starts fresh" : "");
         }
     }
-}
-
-/* \return "(64, 3, 7, 7)", freed with sm_free() */
-static char *shape_text(int rank, const size_t *shape)
-{
-    char *text = sm_strdup("(");
-    for (int d = 0; d < rank; d++) {
-        char *longer = sm_format("%s%s%zu", text, d > 0 ? ", " : "", shape[d]);
-        sm_free(text);
-        text = longer;
-    }
-    char *whole = sm_format("%s)", text);
-    sm_free(text);
-    return whole;
-}
-
-static void report_shape(const sm_pretrained *pretrained, const sm_pretrained_row *row)
-{
-    const sm_weights_tensor *tensor = &pretrained->weights->tensors[row->tensor];
-    size_t shape[4];
-    for (int d = 0; d < row->slice->dimensions; d++) {
-        shape[d] = (size_t)row->slice->shape[d];
-    }
-    char *here = shape_text(row->slice->dimensions, shape), *there = shape_text(tensor->rank, tensor->shape);
-    sm_log_info("  other shape: %s is %s, in the file %s %s", row->slice->name, here, there,
-                tensor->is_real ? tensor->type : "of no real numbers");
-    sm_free(here);
-    sm_free(there);
 }
 
 /* Parts that start fresh as a whole stand in the table. */
@@ -111,7 +72,9 @@ static void report_rows(const sm_pretrained *pretrained, sm_match match)
             continue;
         }
         if (match == SM_MATCH_OTHER_SHAPE) {
-            report_shape(pretrained, row);
+            char *text = sm_pretrained_shapes(pretrained, row);
+            sm_log_info("  other shape: %s", text);
+            sm_free(text);
         } else {
             sm_log_info("  missing: %s", row->slice->name);
         }
@@ -130,11 +93,12 @@ static void report_left(const sm_pretrained *pretrained)
     while (i < pretrained->left_count && parts < NAMED_MOST) {
         const char *name = tensors[pretrained->left[i]].name;
         size_t begin = i;
-        while (i < pretrained->left_count && same_part(tensors[pretrained->left[i]].name, name)) {
+        while (i < pretrained->left_count && sm_weight_same_part(tensors[pretrained->left[i]].name, name)) {
             i++;
         }
         parts++;
-        char *longer = sm_format("%s%s%.*s (%zu)", text, *text ? ", " : "", (int)part_length(name), name, i - begin);
+        char *longer =
+            sm_format("%s%s%.*s (%zu)", text, *text ? ", " : "", (int)sm_weight_part_length(name), name, i - begin);
         sm_free(text);
         text = longer;
     }
@@ -189,21 +153,6 @@ static void compare_statistics(const sm_weights_file *weights, const sm_input *i
     }
 }
 
-/* Numbers of channels are those of a backbone and a width; only a decoder's last layer follows from the data. */
-static void warn_of_another_backbone(const sm_pretrained *pretrained)
-{
-    int others = 0;
-    for (int i = 0; i < pretrained->row_count; i++) {
-        const sm_pretrained_row *row = &pretrained->rows[i];
-        others += row->match == SM_MATCH_OTHER_SHAPE && row->slice->task < 0;
-    }
-    if (others > 0) {
-        sm_log_warning("%s: %d %s another shape there: it is of another model.backbone, width or project",
-                       pretrained->weights->path, others,
-                       sm_plural(others, "tensor of the shared network has", "tensors of the shared network have"));
-    }
-}
-
 void sm_pretrained_report(const sm_pretrained *pretrained, const sm_session *session)
 {
     const sm_weights_file *weights = pretrained->weights;
@@ -214,7 +163,11 @@ void sm_pretrained_report(const sm_pretrained *pretrained, const sm_session *ses
     report_rows(pretrained, SM_MATCH_OTHER_SHAPE);
     report_rows(pretrained, SM_MATCH_MISSING);
     report_left(pretrained);
-    warn_of_another_backbone(pretrained);
+    char *complaint = sm_pretrained_complaint(pretrained, session);
+    if (complaint) {
+        sm_log_warning("%s: %s", weights->path, complaint);
+    }
+    sm_free(complaint);
     if (session->data) {
         compare_statistics(weights, &session->data->input);
     }

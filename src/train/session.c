@@ -7,6 +7,8 @@
 #include <sigmatic/data/sampler.h>
 #include <sigmatic/train/session.h>
 
+#include "train/freezing.h"
+
 #include <assert.h>
 #include <math.h>
 #include <omp.h>
@@ -227,6 +229,9 @@ sm_status sm_session_check_config(const sm_config *config)
     sm_session *session = sm_alloc_zeroed(sizeof *session);
     session->config = config;
     sm_status status = configure(session);
+    if (status == SM_OK) {
+        status = sm_freezing_check(session);
+    }
     sm_session_free(session);
     return status;
 }

@@ -4,7 +4,10 @@
 #include <sigmatic/comm/stall.h>
 #include <sigmatic/data/data_options.h>
 #include <sigmatic/data/sampler.h>
+#include <sigmatic/train/pretrained.h>
+#include <sigmatic/train/run_checkpoint.h>
 
+#include "train/freezing.h"
 #include "train/training.h"
 
 #include <stdio.h>
@@ -73,6 +76,10 @@ sm_status sm_training_set_up(sm_training *t)
     sm_status status = SM_OK;
     SM_TRY(open_data(t));
     SM_TRY(sm_session_new(t->config, t->comm, t->train, &t->session));
+    SM_TRY(sm_freezing_check(t->session));
+    if (sm_training_is_root(t)) {
+        sm_freezing_report(t->session);
+    }
     SM_TRY(make_engines(t));
 done:
     return status;
@@ -128,11 +135,25 @@ done:
     return status;
 }
 
+/* What the start would take, or refuse: a run that goes on takes nothing. */
+static sm_status try_pretrained(const sm_training *t)
+{
+    const char *pretrained = sm_config_text_of(t->config, "model", "pretrained"), *resume = t->options->resume;
+    int begins = !resume || (strcmp(resume, "auto") == 0 && !sm_run_has_checkpoint(t->session->settings.folder));
+    sm_comm_broadcast(t->comm, &begins, sizeof begins, 0);
+    return *pretrained && begins
+               ? sm_config_name_key(t->config, "model", "pretrained", sm_pretrained_load(t->session, pretrained))
+               : SM_OK;
+}
+
 /* It writes no files by which other nodes could see how far rank 0 is with reading: they wait without a limit. */
 sm_status sm_training_print_plan(const sm_training *t)
 {
     sm_comm_set_stall_limit(0);
-    sm_status status = sm_comm_agree(t->comm, sm_training_is_root(t) ? print_plan(t) : SM_OK);
+    sm_status status = try_pretrained(t);
+    if (status == SM_OK) {
+        status = sm_comm_agree(t->comm, sm_training_is_root(t) ? print_plan(t) : SM_OK);
+    }
     sm_comm_set_stall_limit(sm_config_real(t->config, "distributed", "stall_seconds"));
     return status;
 }

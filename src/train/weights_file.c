@@ -1,11 +1,14 @@
+#include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/data/data_description.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/io/h5.h>
 #include <sigmatic/io/safetensors.h>
+#include <sigmatic/train/run_checkpoint.h>
 #include <sigmatic/train/weights_file.h>
 
 #include "train/tensor_checksum.h"
+#include "train/weights_pickle.h"
 
 #include <assert.h>
 #include <math.h>
@@ -291,27 +294,36 @@ static sm_status read_safetensors(const sm_weights_file *weights, size_t index, 
 
 /* ---- any kind ------------------------------------------------------------------------------------------------------ */
 
-static sm_status refuse_pickle(const char *path)
+/* Of a run's folder its checkpoint. */
+static sm_status find_in_folder(sm_weights_file *weights)
 {
-    size_t length = strlen(path);
-    const char *dot = strrchr(path, '.'), *slash = strrchr(path, '/');
-    if (dot && (!slash || dot > slash)) {
-        length = (size_t)(dot - path);
+    sm_status status = SM_OK;
+    char *found = NULL;
+    if (!sm_folder_exists(weights->path)) {
+        return SM_OK;
     }
-    return sm_fail(SM_ERR_INPUT,
-                   "%s: looks like a pickle of PyTorch, which only PyTorch reads. Convert it, where that is installed: "
-                   "python3 analysis/pth_to_safetensors.py '%s' '%.*s.safetensors'",
-                   path, path, (int)length, path);
+    SM_TRY(sm_run_checkpoint(weights->path, &found));
+    if (!found) {
+        SM_TRY(sm_fail(SM_ERR_INPUT,
+                       "%s: a folder without a checkpoint: expected a file of weights, or a run's folder with "
+                       "checkpoints/best.h5 or checkpoints/step-*.h5",
+                       weights->path));
+    }
+    sm_log_info("%s: taking %s", weights->path, found);
+    sm_free(weights->path);
+    weights->path = found;
+done:
+    return status;
 }
 
 /* What a file is stands in its first bytes; those of safetensors are a length, and then a brace. */
 static sm_status open_any(sm_weights_file *weights)
 {
-    static const char *const pickles[] = {"PK\x03\x04", "\x80\x02", "\x80\x03", "\x80\x04", "\x80\x05"};
     sm_status status = SM_OK;
     sm_file *file = NULL;
     uint64_t bytes = 0;
     char start[9] = "";
+    SM_TRY(find_in_folder(weights));
     SM_TRY(sm_file_size(weights->path, &bytes));
     SM_TRY(sm_file_open_read(weights->path, &file));
     SM_TRY(sm_file_pread(file, start, bytes < sizeof start ? (size_t)bytes : sizeof start, 0));
@@ -324,11 +336,7 @@ static sm_status open_any(sm_weights_file *weights)
         SM_TRY(open_safetensors(weights));
         goto done;
     }
-    for (size_t i = 0; i < sizeof pickles / sizeof *pickles; i++) {
-        if (memcmp(start, pickles[i], strlen(pickles[i])) == 0) {
-            SM_TRY(refuse_pickle(weights->path));
-        }
-    }
+    SM_TRY(sm_weights_refuse_pickle(weights->path, start));
     SM_TRY(sm_fail(SM_ERR_INPUT, "%s: neither an HDF5 file nor safetensors", weights->path));
 done:
     sm_file_close(file);

@@ -3,6 +3,8 @@
 #ifndef SIGMATIC_MODEL_WEIGHT_NAMES_H
 #define SIGMATIC_MODEL_WEIGHT_NAMES_H
 
+#include <stddef.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -25,6 +27,12 @@ const sm_weight_name *sm_weight_name_find(const char *name, const char **rest);
 /** \param task  whose decoder the style's one decoder is; NULL: of none
  * \return what a style calls a tensor of ours, freed with sm_free(); NULL if it has no name for it */
 char *sm_weight_name_theirs(const char *style, const char *name, const char *task);
+
+/** \return length of the part of a network that a name belongs to: "backbone.layer1", "aspp", "decoders.depth", "fc" */
+size_t sm_weight_part_length(const char *name);
+
+/** \return 1 if both names belong to one part */
+int sm_weight_same_part(const char *name, const char *other);
 
 #ifdef __cplusplus
 }

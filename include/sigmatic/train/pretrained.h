@@ -42,12 +42,20 @@ sm_status sm_pretrained_open(const char *path, const sm_session *session, sm_pre
 /** NULL is legal. */
 void sm_pretrained_free(sm_pretrained *pretrained);
 
-/** Says in the log what is taken, part by part, what has another shape, what starts fresh and what is left over; warns where the file
- * says that its network read images of another mean or std than the session's. Not collective. */
+/** What a user should know of how poorly a file fits, in words for a message behind its path: nothing of it does, and why (other names;
+ * the shapes of another model.backbone or width), or the backbone, or a part of the rest that tasks share, starts fresh to a part.
+ * Not collective.
+ * \return freed with sm_free(); NULL if there is nothing to say. Never NULL if nothing is taken */
+char *sm_pretrained_complaint(const sm_pretrained *pretrained, const sm_session *session);
+
+/** Says in the log what is taken, part by part, what has another shape, what starts fresh and what is left over; warns of
+ * sm_pretrained_complaint(), and where the file says that its network read images of another mean or std than the session's. Not
+ * collective. */
 void sm_pretrained_report(const sm_pretrained *pretrained, const sm_session *session);
 
 /** Starts the session's network from a file, and says what was taken. Collective: rank 0 reads.
- * \return the same on every rank: as sm_weights_file_open(); SM_ERR_INPUT if nothing fits, or a tensor that does is damaged */
+ * \return the same on every rank: as sm_weights_file_open(); SM_ERR_INPUT if nothing fits, or a tensor that does is damaged
+ * or holds numbers that are not finite */
 sm_status sm_pretrained_load(sm_session *session, const char *path);
 
 #ifdef __cplusplus

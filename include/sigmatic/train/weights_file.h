@@ -3,6 +3,7 @@
  *   a checkpoint of ours (format "sigmatic-checkpoint"): /model, parameters averaged where the run kept an average (/ema);
  *   another HDF5 file, a state_dict: the datasets of its root, or of its group "model" or "state_dict" if there is one;
  *   safetensors.
+ * Of a run's folder it is the checkpoint that sm_run_checkpoint() finds; the log says which.
  * Opening reads no numbers. A checksum that a tensor has (attribute crc32c) is verified when it is read. Not collective. */
 #ifndef SIGMATIC_TRAIN_WEIGHTS_FILE_H
 #define SIGMATIC_TRAIN_WEIGHTS_FILE_H
@@ -31,7 +32,7 @@ typedef struct sm_weights_source sm_weights_source;
 
 /** An open file. */
 typedef struct sm_weights_file {
-    char *path;
+    char *path;       /**< of the file, where a folder was named */
     const char *kind; /**< "checkpoint", "HDF5", "safetensors" */
     sm_weights_tensor *tensors;
     size_t count;
