@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A trained network in PyTorch, from a file that `sigmatic weights export` wrote (safetensors or HDF5).
 
+    python3 analysis/torch_model.py net.safetensors                                     # what the network is
     python3 analysis/torch_model.py net.safetensors photo.png --output torch            # torch/TASK/photo.npy
     python3 analysis/torch_model.py net.safetensors photo.png --compare predictions     # with those of sigmatic predict
 
@@ -16,6 +17,10 @@ import json
 import os
 import sys
 
+import script
+
+script.needs("numpy", "torch")
+
 import numpy as np
 import torch
 from torch import nn
@@ -24,8 +29,9 @@ from torch.nn import functional
 BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3),
           "resnet152": (3, 8, 36, 3)}
 BASIC = ("resnet18", "resnet34")
-TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8"}
-DECODINGS = ("none", "metres", "log_metres", "inverse_metres", "unit_vector")
+TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8"}
+DECODINGS = {"none": "as the head puts it out", "metres": "metres", "log_metres": "metres, from their logarithm",
+             "inverse_metres": "metres, from their inverse", "unit_vector": "vectors of length 1"}
 LARGEST_DIFFERENCE = 1e-4  # of the largest value: float32 sums in another order
 
 
@@ -166,36 +172,72 @@ def decode(task, output):
 
 # ---- files ------------------------------------------------------------------------------------------------------------
 
+EXPORT = "expected what 'sigmatic weights export RUN net.safetensors' writes"
+
+
 def read_safetensors(path):
     """(tensors as NumPy arrays, text beside them); bfloat16 becomes float32."""
     with open(path, "rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        data = file.read()
-    texts, tensors = header.pop("__metadata__", {}), {}
-    for name, entry in header.items():
-        begin, end = entry["data_offsets"]
-        if entry["dtype"] == "BF16":
-            array = (np.frombuffer(data[begin:end], "<u2").astype("<u4") << 16).view("<f4")
-        else:
+        length, rest = int.from_bytes(file.read(8), "little"), file.read()
+    if length > len(rest):
+        raise SystemExit(f"{path}: truncated safetensors: {length} bytes of header announced, {len(rest)} are there")
+    try:
+        header, data = json.loads(rest[:length]), memoryview(rest)[length:]
+        texts, tensors = header.pop("__metadata__", {}), {}
+        for name, entry in header.items():
+            begin, end = entry["data_offsets"]
+            if end > len(data):
+                raise SystemExit(f"{path}: truncated safetensors: tensor '{name}' ends at byte {end} of {len(data)}")
+            if entry["dtype"] not in TYPES:
+                raise SystemExit(f"{path}: tensor '{name}' is {entry['dtype']}, which is not read: {EXPORT}")
             array = np.frombuffer(data[begin:end], TYPES[entry["dtype"]])
-        tensors[name] = array.reshape(entry["shape"])
+            if entry["dtype"] == "BF16":
+                array = (array.astype("<u4") << 16).view("<f4")
+            tensors[name] = array.reshape(entry["shape"])
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise SystemExit(f"{path}: damaged safetensors: {type(error).__name__}: {error}")
     return tensors, texts
 
 
 def read_hdf5(path):
+    script.needs("h5py")
     import h5py
-    with h5py.File(path) as file:
-        return {name: file[name][()] for name in file}, {key: value for key, value in file.attrs.items()}
+    try:
+        with h5py.File(path) as file:
+            kind = file.attrs.get("format", "nothing")
+            if kind != "sigmatic-weights":
+                raise SystemExit(f"{path}: its attribute format is {kind}: {EXPORT}")
+            return {name: file[name][()] for name in file}, {key: value for key, value in file.attrs.items()}
+    except (OSError, RuntimeError, KeyError) as error:
+        raise SystemExit(f"{path}: damaged HDF5: {error}")
+
+
+def read_any(path):
+    """What a file is, its first bytes say: (tensors, texts)."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(9)
+    except OSError as error:
+        raise SystemExit(f"{path}: {error.strerror}: {EXPORT}")
+    if start.startswith(b"\x89HDF\r\n\x1a\n"):
+        return read_hdf5(path)
+    if start[8:] == b"{":
+        return read_safetensors(path)
+    raise SystemExit(f"{path}: neither safetensors nor HDF5: {EXPORT}")
 
 
 def read(path):
     """(state_dict, what the network is) of an exported file."""
-    tensors, texts = read_safetensors(path) if str(path).endswith(".safetensors") else read_hdf5(path)
-    if "network" not in texts or "tasks" not in texts:
-        raise SystemExit(f"{path}: does not say which network it is: made by 'sigmatic weights export'?")
-    about = {key: json.loads(texts[key]) for key in ("network", "tasks")}
-    for key in "mean", "std":
-        about[key] = json.loads(texts[key]) if isinstance(texts[key], str) else [float(number) for number in texts[key]]
+    tensors, texts = read_any(path)
+    missing = [key for key in ("network", "tasks", "mean", "std") if key not in texts]
+    if missing:
+        raise SystemExit(f"{path}: does not say which network it is (no '{missing[0]}' beside the tensors): {EXPORT}")
+    try:
+        about = {key: json.loads(texts[key]) for key in ("network", "tasks")}
+        for key in "mean", "std":
+            about[key] = json.loads(texts[key]) if isinstance(texts[key], str) else [float(number) for number in texts[key]]
+    except ValueError as error:
+        raise SystemExit(f"{path}: damaged: what stands beside the tensors is no JSON: {error}")
     for task in about["tasks"]:
         if task["decoding"] not in DECODINGS:
             raise SystemExit(f"{path}: task '{task['name']}': the decoding '{task['decoding']}' of its kind "
@@ -205,11 +247,32 @@ def read(path):
     return {name: torch.from_numpy(np.array(array)) for name, array in tensors.items()}, about
 
 
+def misfit(places, tensors):
+    """In which tensors a file and a network differ, in words; None if in none. \\param places  shapes by name"""
+    for name, shape in places.items():
+        if name not in tensors:
+            return f"'{name}' is missing"
+        if tuple(tensors[name].shape) != tuple(shape):
+            return f"'{name}' is {tuple(tensors[name].shape)}, {tuple(shape)} expected"
+    return next((f"'{name}' has no place in it" for name in tensors if name not in places), None)
+
+
 def load(path):
     """(the network with its weights, ready to predict, and what the file says of it)"""
     tensors, about = read(path)
-    model = Network(about)
-    model.load_state_dict(tensors)  # strict: every tensor has its place, and every place its tensor
+    backbone = about["network"].get("backbone")
+    if backbone not in BLOCKS:
+        raise SystemExit(f"{path}: the backbone '{backbone}' is not known here, but {', '.join(BLOCKS)}")
+    try:
+        model = Network(about)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise SystemExit(f"{path}: no network can be built as it says: {type(error).__name__}: {error}")
+    # The count of batches of a normalisation is used by nothing.
+    places = {name: value.shape for name, value in model.state_dict().items() if not name.endswith("num_batches_tracked")}
+    wrong = misfit(places, {name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")})
+    if wrong:
+        raise SystemExit(f"{path}: its tensors are not those of the network that it describes: {wrong}")
+    model.load_state_dict(tensors, strict=False)
     return model.eval(), about
 
 
@@ -217,10 +280,18 @@ def read_image(path):
     try:
         from PIL import Image
     except ImportError:
-        from matplotlib import image
+        Image = None
+        try:
+            from matplotlib import image
+        except ImportError:
+            raise SystemExit(f"{path}: reading images takes Pillow: {sys.executable} -m pip install pillow")
+    try:
+        if Image:
+            return np.asarray(Image.open(path).convert("RGB"))
         pixels = image.imread(path)
-        return np.round(pixels[..., :3] * 255).astype(np.uint8) if pixels.dtype != np.uint8 else pixels[..., :3]
-    return np.asarray(Image.open(path).convert("RGB"))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise SystemExit(f"{path}: not read as an image: {error}")
+    return np.round(pixels[..., :3] * 255).astype(np.uint8) if pixels.dtype != np.uint8 else pixels[..., :3]
 
 
 # ---- predicting and comparing -----------------------------------------------------------------------------------------
@@ -234,11 +305,17 @@ def predict(model, image):
 
 def theirs(folder, task, name):
     """What `sigmatic predict` wrote of a task: logits of classes out of its HDF5 files, values out of .npy."""
-    if "classes" in task:
+    path = os.path.join(folder, *(("hdf5", f"{name}.h5") if "classes" in task else ("npy", task["name"], f"{name}.npy")))
+    try:
+        if "classes" not in task:
+            return np.load(path)
+        script.needs("h5py")
         import h5py
-        with h5py.File(os.path.join(folder, "hdf5", f"{name}.h5")) as file:
+        with h5py.File(path) as file:
             return file[f"tasks/{task['name']}/logits"][()]
-    return np.load(os.path.join(folder, "npy", task["name"], f"{name}.npy"))
+    except (OSError, KeyError, ValueError) as error:
+        raise SystemExit(f"{path}: not read ({error}): expected what 'sigmatic predict ... --mode whole --format npy,hdf5 "
+                         f"--output {folder}' writes")
 
 
 def compare(model, predictions, folder, name):
@@ -246,6 +323,9 @@ def compare(model, predictions, folder, name):
     good = True
     for task in model.about["tasks"]:
         mine, other = predictions[task["name"]], theirs(folder, task, name)
+        if mine.size != other.size:
+            raise SystemExit(f"{folder}: task '{task['name']}' of {name} is {other.shape} there, {mine.shape} here: predict it with "
+                             "--mode whole")
         difference = np.abs(mine.reshape(other.shape) - other).max()
         scale = max(1.0, float(np.abs(other).max()))
         good &= bool(difference <= LARGEST_DIFFERENCE * scale)
@@ -253,24 +333,59 @@ def compare(model, predictions, folder, name):
     return good
 
 
+def describe(model, path):
+    """Prints what a network is, how many parameters its parts have, and what its tasks predict."""
+    network = model.about["network"]
+    parts = {"backbone": model.backbone, "aspp": model.aspp, **{f"decoders.{name}": part for name, part in model.decoders.items()}}
+    print(f"{path}: {network['backbone']}, width {network['width']:g}, output stride {network['output_stride']}, ASPP of rates "
+          f"{', '.join(f'{rate:g}' for rate in network['aspp_rates'])}{', projected' if network['project'] else ''}")
+    for name, part in {**parts, "all": model}.items():
+        print(f"  {name:24} {sum(parameter.numel() for parameter in part.parameters()):12d} parameters")
+    print("images normalised by mean " + ", ".join(f"{x:g}" for x in model.about["mean"]) +
+          " and std " + ", ".join(f"{x:g}" for x in model.about["std"]))
+    for task in model.about["tasks"]:
+        each = "a pixel" if task["head"] == "map" else "an image"
+        what = f"logits of {len(task['classes'])} classes" if "classes" in task else DECODINGS[task["decoding"]]
+        print(f"task {task['name']}: {task['kind']}, {task['channels']} {'number' if task['channels'] == 1 else 'numbers'} {each}: {what}")
+
+
+def summarise(name, predictions):
+    for task, array in predictions.items():
+        print(f"{name}: {task} {' x '.join(map(str, array.shape))}, from {array.min():.5g} to {array.max():.5g}, mean {array.mean():.5g}")
+
+
+def save(folder, name, predictions):
+    for task, array in predictions.items():
+        try:
+            os.makedirs(os.path.join(folder, task), exist_ok=True)
+            np.save(os.path.join(folder, task, f"{name}.npy"), array)
+        except OSError as error:
+            raise SystemExit(f"{error.filename or folder}: {error.strerror or error}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("weights", help="what 'sigmatic weights export' wrote")
-    parser.add_argument("images", nargs="+", help="PNG or JPEG")
+    parser.add_argument("images", nargs="*", help="PNG or JPEG to predict; without any it is said what the network is")
     parser.add_argument("--output", help="folder for arrays: TASK/NAME.npy")
     parser.add_argument("--compare", metavar="FOLDER", help="of 'sigmatic predict --mode whole --format npy,hdf5'")
     options = parser.parse_args()
+    if not options.images and (options.output or options.compare):
+        parser.error("--output and --compare want images")
     model, _ = load(options.weights)
+    if not options.images:
+        describe(model, options.weights)
     good = True
     for path in options.images:
         name, predictions = os.path.splitext(os.path.basename(path))[0], predict(model, read_image(path))
-        for task, array in predictions.items() if options.output else ():
-            os.makedirs(os.path.join(options.output, task), exist_ok=True)
-            np.save(os.path.join(options.output, task, f"{name}.npy"), array)
+        if options.output:
+            save(options.output, name, predictions)
         if options.compare:
             good &= compare(model, predictions, options.compare, name)
+        else:
+            summarise(name, predictions)
     sys.exit(0 if good else "the predictions differ by more than rounding")
 
 
 if __name__ == "__main__":
-    main()
+    script.run(main)

@@ -422,6 +422,9 @@ for name, (h, w) in {"even": (32, 48), "odd": (45, 61)}.items():
     expect "predict" run 0 predict $kinds even.png odd.png --mode whole --format npy,hdf5 --output predictions
     expect "torch_model.py on safetensors" "$torch" "$analysis/torch_model.py" kinds.safetensors even.png odd.png --compare predictions
     expect "torch_model.py on HDF5" "$torch" "$analysis/torch_model.py" kinds_out.h5 even.png --compare predictions --output torch
+    summary() { "$torch" "$analysis/torch_model.py" kinds.safetensors >out && holds out "^kinds.safetensors: resnet50, width 0.0625, output stride 16, ASPP of rates 12, 24, 36, projected$" \
+        "^  decoders.depth +[0-9]+ parameters$" "^  all +$1 parameters$" "^task depth: depth, 1 number a pixel: metres, from their logarithm$" "^task weather: classification, 3 numbers an image: logits of 3 classes$"; }
+    expect "torch_model.py, what the network is" summary "$(python 'print(sum(a.size for k, a in read("kinds.safetensors").items() if "running_" not in k))')"
     expect "torch_model.py, its arrays" python 'assert np.load("torch/depth/even.npy").shape == (32, 48, 1)'
     expect "torch_model.py, a kind of another's" python '
 import shutil
@@ -438,16 +441,103 @@ torch.save({"epoch": 3, "state_dict": {"module." + k: torch.from_numpy(v.copy())
 a, b = read("net.safetensors"), read("resnet.safetensors")
 assert set(a) == {"module." + k for k in b} and all(np.array_equal(a["module." + k], b[k]) for k in b)'
     expect "it starts a training" run 0 train kinds.ini --set run.folder=of_pth --set run.steps=1 --set model.pretrained=net.safetensors
-    expect "a folder to write to that is not there" refuses "^absent/net.safetensors: FileNotFoundError" "$torch" "$analysis/pth_to_safetensors.py" net.pth absent/net.safetensors
-    expect "a name of another kind of file" refuses "net.h5: a name that ends in .safetensors expected" "$torch" "$analysis/pth_to_safetensors.py" net.pth net.h5
-    expect "an absent file to read" refuses "^absent.pth: FileNotFoundError" "$torch" "$analysis/pth_to_safetensors.py" absent.pth net.safetensors
+    cat >wrong.py <<'PY'
+import contextlib, io, os, re, shutil, sys, warnings
+from files import *
+import torch
+import pth_to_safetensors, torch_model
+warnings.simplefilter("ignore")
+
+def say(script, *arguments):
+    sys.argv = [script.__name__ + ".py", *arguments]
+    with contextlib.redirect_stderr(io.StringIO()) as err, contextlib.redirect_stdout(err):
+        try:
+            script.main()
+        except SystemExit as error:
+            if error.code is not None and error.code != 0:
+                return f"{err.getvalue()}{error.code}"
+    return "done: " + err.getvalue()
+
+def expect(pattern, script, *arguments):
+    said = say(script, *arguments)
+    assert re.search(pattern, said) and len(said) < 600, (pattern, said)
+
+def tasks(change):
+    shutil.copy("kinds_out.h5", "changed.h5")
+    with h5py.File("changed.h5", "a") as f: change(f)
+    return "changed.h5"
+
+# torch_model.py
+of = "expected what 'sigmatic weights export RUN net.safetensors' writes$"
+whole = {name: open(name, "rb").read() for name in ("kinds.safetensors", "kinds_out.h5")}
+for name, size in ("cut.safetensors", 60000), ("cut0.safetensors", 50), ("cut.h5", 20000):
+    with open(name, "wb") as f: f.write(whole["kinds_out.h5" if name == "cut.h5" else "kinds.safetensors"][:size])
+expect("^absent.h5: No such file or directory: " + of, torch_model, "absent.h5")
+expect("^first: Is a directory: " + of, torch_model, "first")
+expect("^tiny.ini: neither safetensors nor HDF5: " + of, torch_model, "tiny.ini")
+expect("^f32.safetensors: does not say which network it is .*" + of, torch_model, "f32.safetensors")
+expect("^first/.*h5: its attribute format is sigmatic-checkpoint: " + of, torch_model, "first/checkpoints/step-00000001.h5")
+expect("^state.h5: its attribute format is nothing: " + of, torch_model, "state.h5")
+expect("^cut.safetensors: truncated safetensors: tensor '.*' ends at byte", torch_model, "cut.safetensors")
+expect("^cut0.safetensors: truncated safetensors: [0-9]+ bytes of header announced, 42 are there$", torch_model, "cut0.safetensors")
+expect("^twice.safetensors: damaged safetensors: ", torch_model, "twice.safetensors")
+expect("^cut.h5: damaged HDF5: ", torch_model, "cut.h5")
+expect("^changed.h5: the backbone 'mlp' is not known here, but resnet18, ", torch_model,
+       tasks(lambda f: f.attrs.modify("network", f.attrs["network"].replace("resnet50", "mlp"))))
+expect("^changed.h5: no network can be built as it says: KeyError: 'width'$", torch_model,
+       tasks(lambda f: f.attrs.modify("network", f.attrs["network"].replace("width", "breadth"))))
+def drop(f): del f["backbone.layer4.0.bn1.weight"]
+expect("^changed.h5: .* not those of the network that it describes: 'backbone.layer4.0.bn1.weight' is missing$", torch_model, tasks(drop))
+def add(f): f["fc.weight"] = np.ones(3, "f4")
+expect("^changed.h5: .*: 'fc.weight' has no place in it$", torch_model, tasks(add))
+expect("'backbone.conv1.weight' is \(4, 3, 7, 7\), \(16, 3, 7, 7\) expected$", torch_model,
+       tasks(lambda f: f.attrs.modify("network", f.attrs["network"].replace("0.0625", "0.25"))))
+expect("--output and --compare want images", torch_model, "kinds.safetensors", "--output", "torch")
+expect("^tiny.ini: not read as an image: ", torch_model, "kinds.safetensors", "tiny.ini")
+expect("^predictions/hdf5/tiny.h5: not read .*--mode whole --format npy,hdf5", torch_model, "kinds.safetensors", "tiny.png", "--compare", "predictions")
+expect("^tiny.ini/semantic: Not a directory|^tiny.ini: ", torch_model, "kinds.safetensors", "even.png", "--output", "tiny.ini")
+expect("^done: even: semantic 32 x 48 x 19, from ", torch_model, "kinds.safetensors", "even.png")
+
+# pth_to_safetensors.py
+state = {k: torch.ones(2) for k in ("conv1.weight", "bn1.weight")}
+momentum = {"state": {0: {"momentum_buffer": torch.ones(2)}}, "param_groups": [{"params": [0]}]}
+files = {"trainer": {"epoch": 3, "optimizer": momentum, "state_dict": state}, "timm": {"state_dict": state, "state_dict_ema": state, "optimizer": momentum},
+         "tensors": {"model": state, "epoch": torch.ones(1)}, "deep": {"model": {"state_dict": state, "step": 3}}, "named": {"net": state, "optimizer": momentum},
+         "two": {"net": state, "ema": state}, "optimizer": momentum, "list": [torch.ones(2)], "whole": torch.nn.Conv2d(1, 1, 1)}
+for name, value in files.items():
+    torch.save(value, name + ".pth")
+torch.jit.script(torch.nn.Conv2d(1, 1, 1)).save("program.pth")
+with open("cut.pth", "wb") as f: f.write(open("two.pth", "rb").read()[:300])
+for name, keys in ("trainer", "['state_dict']"), ("timm", "['state_dict']"), ("tensors", "['model']"), ("deep", "['model']['state_dict']"), ("named", "['net']"):
+    expect(f"^done: {name}.safetensors: 2 tensors, 4 numbers of {re.escape(keys)}$", pth_to_safetensors, name + ".pth", name + ".safetensors")
+    assert set(read(name + ".safetensors")) == set(state)
+expect("^done: .*of \['ema'\]$", pth_to_safetensors, "two.pth", "ema.safetensors", "--key", "ema")
+sent = set(os.listdir("."))
+for name, pattern in {"two": "several dictionaries of tensors are in it: one of --key net, --key ema expected$",
+                      "optimizer": "there is no dictionary of tensors in it, but state, param_groups$",
+                      "list": "holds a list, a dictionary of tensors expected$", "cut": "truncated: ",
+                      "whole": "holds Python objects \(torch.nn.modules.conv.Conv2d\).*torch.save\(model.state_dict\(\), ",
+                      "program": "a TorchScript program, not weights.*state_dict", "absent": "No such file or directory$"}.items():
+    expect(f"^{name}.pth: {pattern}", pth_to_safetensors, name + ".pth", "none.safetensors")
+expect("^two.pth: there is no 'model' in it, but net, ema$", pth_to_safetensors, "two.pth", "none.safetensors", "--key", "model")
+expect("^f32.safetensors: safetensors already", pth_to_safetensors, "f32.safetensors", "none.safetensors")
+expect("^tiny.ini: not a file that torch.save", pth_to_safetensors, "tiny.ini", "none.safetensors")
+expect("^absent/net.safetensors: No such file or directory$", pth_to_safetensors, "two.pth", "absent/net.safetensors", "--key", "net")
+expect("net.h5: a name that ends in .safetensors expected", pth_to_safetensors, "net.pth", "net.h5")
+assert set(os.listdir(".")) == sent, "something was written"
+PY
+    cp even.png tiny.png
+    expect "PyTorch's files that are none, and checkpoints of others" env PYTHONPATH="$analysis" "$torch" wrong.py
+    without() { PYTHONPATH=$analysis "$torch" -c 'import runpy, sys; sys.modules[sys.argv[1]] = None; runpy.run_path(sys.argv[2], run_name="__main__")' "$@"; }
+    expect "torch_model.py without PyTorch" refuses "has no torch.*-m pip install torch$" without torch "$analysis/torch_model.py"
+    expect "pth_to_safetensors.py without PyTorch" refuses "has no torch.*-m pip install torch$" without torch "$analysis/pth_to_safetensors.py"
     expect "a pickle that executes" "$torch" -c '
 import os, torch
 class Evil:
     def __reduce__(self): return os.mkdir, ("evil",)
 torch.save(Evil(), "evil.pth")'
     evil() { [ -s evil.pth ] && refuses "$1" "$torch" "${@:2}" && [ ! -e evil ] && [ ! -e e.safetensors ]; }
-    expect "pickles that execute are refused" evil "^evil.pth: UnpicklingError: .*[Ww]eights.only" "$analysis/pth_to_safetensors.py" evil.pth e.safetensors
+    expect "pickles that execute are refused" evil "^evil.pth: holds Python objects \(.*mkdir\), .*which is not done here" "$analysis/pth_to_safetensors.py" evil.pth e.safetensors
 fi
 if [ -z "$torch" ] || ! has "$torch" torchvision; then
     skip torchvision "torchvision's models" "no Python with torchvision"
