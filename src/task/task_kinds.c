@@ -31,6 +31,9 @@ const sm_key sm_task_keys[] = {
     {"task.NAME", "target", SM_KEY_TEXT, "", 0, 0, NULL, NULL,
      "array of the dataset that it learns; empty = its kind's (semantic, instance, disparity, normal), else the one "
      "called as the task, if it fits; beside a disparity, depth in metres is target = depth"},
+    {"task.NAME", "first_step", SM_KEY_INTEGER, "1", 1, 1e12, NULL, NULL, "the first step in which it trains"},
+    {"task.NAME", "last_step", SM_KEY_INTEGER, "0", 0, 1e12, NULL, NULL,
+     "the last step in which it trains; 0 = the run's"},
     {"task.NAME", "loss", SM_KEY_CHOICE, "auto", 0, 0, "auto|cross_entropy|binary_cross_entropy|l1|l2|huber|cosine",
      NULL,
      "auto = cross_entropy of classes, binary_cross_entropy of labels, cosine of normals, l1 of the others; real "

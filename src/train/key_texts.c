@@ -130,11 +130,14 @@ const sm_key_text sm_key_texts[] = {
     {checkpoint, "keep_last",
      "How many of the latest checkpoints stay; older ones are deleted. best.h5 is not counted.",
      "checkpoint.keep_best"},
-    {checkpoint, "keep_best",
-     "checkpoints/best.h5 holds the network of the best evaluation so far, by the first metric of the first task of "
-     "the "
-     "config.",
-     "run.evaluate_interval, optimizer.ema_decay"},
+    {checkpoint, "keep_best", "checkpoints/best.h5 holds the network of the best evaluation so far.",
+     "checkpoint.best, run.evaluate_interval, optimizer.ema_decay"},
+    {checkpoint, "best",
+     "The metrics that decide which evaluation is the best, such as semantic.miou, or semantic.miou, "
+     "depth.error_pixels: "
+     "of several, the geometric mean of those that should rise and the reciprocals of those that should fall, so that "
+     "their units do not matter. Empty is the first metric of the first task. configs/metrics.md has their names.",
+     "checkpoint.keep_best"},
 
     {model, NULL, "The shared network: a backbone, for images with an ASPP behind it, and a decoder a task.", NULL},
     {model, "backbone",
@@ -282,6 +285,15 @@ const sm_key_text sm_key_texts[] = {
      "one "
      "that is called as the task, if it fits.",
      "task.NAME.kind, data.train"},
+    {task, "first_step",
+     "The step from which on the task trains. Before it, the task adds nothing to the objective, its head and its "
+     "log-variance stay as they are, and it is evaluated all the same.",
+     "task.NAME.last_step"},
+    {task, "last_step",
+     "The last step in which the task trains; 0 is the end of the run. Steps are counted from 1 over all starts of a "
+     "run, "
+     "skipped ones too. In each step of a run some task must train.",
+     "task.NAME.first_step, run.steps"},
     {task, "loss",
      "What is minimised, averaged over the valid pixels of the global batch. auto takes cross_entropy of classes, "
      "binary_cross_entropy of labels, cosine of normals and l1 of other numbers. Numbers may also have l2 or huber.",

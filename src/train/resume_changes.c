@@ -31,6 +31,7 @@ static const struct {
     {"data", "train", SILENT, NULL},
     {"data", "workers", SILENT, NULL},
     {"data", "prefetch", SILENT, NULL},
+    {"checkpoint", "best", SAID, "the best evaluation so far is forgotten, best.h5 is that of the next ones"},
     {"checkpoint", NULL, SILENT, NULL},
     {"distributed", "threads", SILENT, NULL},
     {"distributed", "stall_seconds", SILENT, NULL},
@@ -101,6 +102,18 @@ sm_status sm_resume_refuse_changes(const char *checkpoint, const char *before, c
     }
     free_changes(&refused);
     return status;
+}
+
+double sm_resume_best_metric(const sm_checkpoint_info *info, const sm_config *now)
+{
+    double best = info->best_metric;
+    changes said = find_changes(info->config, now, SAID);
+    for (size_t i = 0; i < said.count; i++) {
+        const sm_config_entry *new = said.items[i].new;
+        best = strcmp(new->section, "checkpoint") == 0 && strcmp(new->key, "best") == 0 ? NAN : best;
+    }
+    free_changes(&said);
+    return best;
 }
 
 static void report_change(const change *said)

@@ -66,7 +66,9 @@ const sm_key sm_run_keys[] = {
      "between checkpoints; 0 = at the end, when asked to stop and with a best evaluation"},
     {checkpoint, "keep_last", SM_KEY_INTEGER, "2", 1, 1e6, NULL, NULL, "how many of the latest checkpoints stay"},
     {checkpoint, "keep_best", SM_KEY_BOOL, "true", 0, 0, NULL, NULL,
-     "best.h5 holds the best evaluation by the first task's first metric"},
+     "best.h5 holds the network of the best evaluation, by the key `best`"},
+    {checkpoint, "best", SM_KEY_TEXTS, "", 0, 0, NULL, NULL,
+     "metrics TASK.METRIC that decide which evaluation is best; empty = the first task's first"},
     {0},
 };
 
@@ -112,6 +114,8 @@ static const sm_key_condition conditions[] = {
     {run, "evaluate_instances", "data", "validation_split", "!"},
     {"data", "validation", "data", "validation_split", "!"},
     {checkpoint, "keep_best", "data", "validation_split", "!"},
+    {checkpoint, "best", "data", "validation_split", "!"},
+    {checkpoint, "best", checkpoint, "keep_best", "true|yes|on"},
     {distributed, "reduction", distributed, "reproducible", off},
     {distributed, "bucket_mib", distributed, "reproducible", off},
     {distributed, "reduction_thread", distributed, "reproducible", off},

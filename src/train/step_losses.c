@@ -12,6 +12,7 @@ sm_step_losses *sm_step_losses_new(const sm_session *session, const sm_batch_sum
     *losses = (sm_step_losses){.session = session,
                                .summing = summing,
                                .valid = sm_alloc_zeroed((tasks + 1) * sizeof(int64_t)),
+                               .steps = sm_task_steps_read(session),
                                .active = sm_alloc_zeroed(tasks * sizeof(int)),
                                .log_variance = sm_alloc_zeroed(tasks * sizeof(double)),
                                .loss = sm_alloc_zeroed(tasks * sizeof(double)),
@@ -25,6 +26,7 @@ void sm_step_losses_free(sm_step_losses *losses)
 {
     if (losses) {
         sm_free(losses->valid);
+        sm_free(losses->steps);
         sm_free(losses->active);
         sm_free(losses->log_variance);
         sm_free(losses->loss);
@@ -34,7 +36,7 @@ void sm_step_losses_free(sm_step_losses *losses)
     }
 }
 
-sm_status sm_step_losses_count(sm_step_losses *losses, const sm_batch *batch, sm_status loaded)
+sm_status sm_step_losses_count(sm_step_losses *losses, int64_t step, const sm_batch *batch, sm_status loaded)
 {
     sm_comm *comm = losses->session->comm;
     size_t tasks = (size_t)losses->session->task_count;
@@ -47,7 +49,7 @@ sm_status sm_step_losses_count(sm_step_losses *losses, const sm_batch *batch, sm
         return sm_comm_agree(comm, loaded);
     }
     for (size_t i = 0; i < tasks; i++) {
-        losses->active[i] = losses->valid[i] > 0;
+        losses->active[i] = losses->valid[i] > 0 && sm_task_trains(&losses->steps[i], step);
     }
     return SM_OK;
 }

@@ -7,13 +7,15 @@
 #include <sigmatic/train/session.h>
 
 #include "train/batch_sums.h"
+#include "train/task_steps.h"
 
 /** Arrays have one entry a task. All but `rows` are the same on every rank. */
 typedef struct sm_step_losses {
     const sm_session *session;         /**< not owned */
     const sm_batch_sums_kind *summing; /**< decides how many samples a row holds */
     int64_t *valid;       /**< valid pixels of the whole step on all ranks; then votes of this rank's loader */
-    int *active;          /**< it has valid pixels */
+    sm_task_steps *steps; /**< in which it trains */
+    int *active;          /**< it has valid pixels, in a step in which it trains */
     double *log_variance; /**< s at the beginning of the step; 0 where none is learned */
     double *loss,
         *slope;   /**< mean over valid pixels; d loss / d s at fixed logits, of a task with log-variances of each
@@ -28,10 +30,11 @@ sm_step_losses *sm_step_losses_new(const sm_session *session, const sm_batch_sum
 void sm_step_losses_free(sm_step_losses *losses);
 
 /** Sums the valid pixels of the whole step; a rank whose loader failed says so in the same message.
- * \param batch   the step's first; NULL at the end of the data
+ * \param step    its number, from 1
+ * \param batch   its first; NULL at the end of the data
  * \param loaded  what this rank's loader returned
  * \return the same on every rank: the first failure of a loader. Collective */
-sm_status sm_step_losses_count(sm_step_losses *losses, const sm_batch *batch, sm_status loaded);
+sm_status sm_step_losses_count(sm_step_losses *losses, int64_t step, const sm_batch *batch, sm_status loaded);
 
 /** Begins a step: no loss yet; the log-variances as they stand. */
 void sm_step_losses_begin(sm_step_losses *losses);

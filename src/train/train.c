@@ -95,6 +95,7 @@ static void release(sm_training *t)
     sm_session_free(t->session);
     sm_dataset_close(t->train);
     sm_dataset_close(t->validation);
+    sm_best_clear(&t->best);
     sm_free(t->builders);
     sm_free(t->values);
     sm_free(t->skipped);

@@ -8,6 +8,7 @@
 #include <sigmatic/train/run_checkpoint.h>
 
 #include "train/freezing.h"
+#include "train/task_steps.h"
 #include "train/training.h"
 
 #include <stdio.h>
@@ -55,6 +56,7 @@ static sm_status make_engines(sm_training *t)
     const sm_settings *settings = &t->session->settings;
     int64_t count = sm_dataset_count(t->train);
     t->steps = settings->steps > 0 ? settings->steps : sm_sampler_steps(count, settings->batch, settings->epochs);
+    SM_TRY(sm_task_steps_check(t->session, t->steps));
     describe_loader(t);
     SM_TRY(sm_trainer_new(t->session, t->loader_options.input.height, t->loader_options.input.width,
                           sm_loader_capacity(&t->loader_options), t->steps, &t->trainer));
@@ -64,6 +66,7 @@ static sm_status make_engines(sm_training *t)
         whole.width = t->augmentation.width;
         const sm_evaluator_options how = {.instances = settings->evaluate_instances};
         SM_TRY(sm_evaluator_new(t->session, t->validation, &whole, &how, &t->evaluator));
+        SM_TRY(sm_best_read(t->session, &t->best));
         t->values = sm_alloc_zeroed((size_t)sm_evaluator_value_count(t->evaluator) * sizeof *t->values);
     }
     sm_memory_table_fill(t->trainer, &t->loader_options, t->evaluator, &t->memory);

@@ -109,7 +109,7 @@ static sm_status choose_start(sm_training *t, char *path, size_t path_bytes, sm_
     SM_TRY(find_checkpoint(t, path, path_bytes));
     if (*path) {
         SM_TRY(sm_checkpoint_read_info(path, info));
-        t->best_metric = info->best_metric;
+        t->best_metric = sm_resume_best_metric(info, t->config);
         SM_TRY(check_order(t, path, info));
         SM_TRY(sm_run_log_check(log, t->session));
         SM_TRY(sm_resume_refuse_changes(path, info->config, t->config));

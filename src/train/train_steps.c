@@ -62,15 +62,6 @@ static sm_status stop(sm_training *t, const char *when)
 
 /* ---- evaluating ---- */
 
-static int is_better(const sm_training *t, double metric)
-{
-    const sm_metric *first = &t->session->tasks[0]->kind->metrics[0];
-    if (isnan(metric)) {
-        return 0;
-    }
-    return isnan(t->best_metric) || (first->higher_is_better ? metric > t->best_metric : metric < t->best_metric);
-}
-
 /* A run must not end well that learnt nothing: no step since it was last asked has changed the parameters. */
 static sm_status check_that_it_learns(sm_training *t)
 {
@@ -93,8 +84,9 @@ static sm_status check_that_it_learns(sm_training *t)
 static sm_status keep_evaluation(sm_training *t)
 {
     sm_status status = SM_OK;
-    if (is_better(t, t->values[0])) {
-        t->best_metric = t->values[0];
+    double score = sm_best_score(&t->best, t->values);
+    if (sm_best_is_better(&t->best, score, t->best_metric)) {
+        t->best_metric = score;
         if (t->session->settings.keep_best) {
             SM_TRY(save(t, 1));
         }

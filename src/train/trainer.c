@@ -479,7 +479,7 @@ sm_status sm_trainer_step_from(sm_trainer *trainer, sm_batch_next next, void *us
     }
     sm_comm_set_phase("data", trainer->step + 1, -1);
     status = next(user, &batch);
-    SM_TRY(sm_step_losses_count(trainer->losses, batch, status));
+    SM_TRY(sm_step_losses_count(trainer->losses, trainer->step + 1, batch, status));
     *done = !batch;
     if (*done) {
         goto done;

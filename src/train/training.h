@@ -12,6 +12,7 @@
 #include <sigmatic/train/train.h>
 #include <sigmatic/train/trainer.h>
 
+#include "train/best.h"
 #include "train/progress.h"
 #include "train/run_folder.h"
 
@@ -44,7 +45,8 @@ typedef struct sm_training {
     /* trained */
     int64_t evaluated_step, saved_step;  /**< last ones; -1: none */
     int64_t judged_step, judged_applied; /**< steps and applied steps when it was last asked whether the run learns */
-    double best_metric;                  /**< NaN: none yet */
+    sm_best best;                        /**< what makes an evaluation the best */
+    double best_metric;                  /**< the best score so far; NaN: none yet */
     sm_status logged;                    /**< rank 0: of writing the log */
     char *skipped;                       /**< why the last skipped step was; NULL: none was */
 } sm_training;

@@ -72,7 +72,7 @@ typedef struct sm_task_kind {
                        int64_t *counts, double *sums);
     /** \param [out] values  one a row of `metrics`; NaN where nothing was measured */
     void (*metric_values)(const sm_task *task, const int64_t *counts, const double *sums, double *values);
-    const sm_metric *metrics;       /**< ends with a NULL name; the first decides "best" */
+    const sm_metric *metrics;       /**< ends with a NULL name; the first is what "best" means by default */
     const sm_metric *class_metrics; /**< those of single classes or labels; ends with a NULL name; NULL: none */
     /** \param [out] values  (rows of `class_metrics`, channels), NaN where nothing was measured */
     void (*class_values)(const sm_task *task, const int64_t *counts, const double *sums, double *values);
