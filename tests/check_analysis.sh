@@ -255,7 +255,7 @@ PY
     expect "export.py tensorboard --follow writes each step once" follow
     follow_what_is_replaced() { # by --overwrite, then deleted
         mkdir -p "$scratch/replaced" && "$with_tensorboard" - "$here/../analysis" "$scratch/run/run.h5" "$scratch/other/run.h5" "$scratch/replaced" <<'PY'
-import glob, os, shutil, subprocess, sys, time
+import atexit, glob, os, shutil, subprocess, sys, time
 analysis, first, second, folder = sys.argv[1:]
 
 def put(source):
@@ -275,6 +275,7 @@ with open(folder + "/status", "w") as file:
     file.write("running")
 put(first)
 program = subprocess.Popen([sys.executable, analysis + "/export.py", "tensorboard", folder, "--follow", "--interval", "0.2"], stderr=subprocess.PIPE, text=True)
+atexit.register(program.kill)
 wait_for(lambda: any(b"depth/sigma" in open(path, "rb").read() for path in events()))
 os.remove(folder + "/run.h5")
 time.sleep(0.3)
