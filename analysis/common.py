@@ -49,6 +49,7 @@ MINIMISERS = {
     "gaussian": lambda loss, dimensions: numpy.sqrt(loss / dimensions),
     "laplace": lambda loss, dimensions: loss / dimensions,
     "paper_l1": lambda loss, dimensions: numpy.sqrt(loss),
+    "revised_uncertainty": lambda loss, dimensions: numpy.sqrt((loss + numpy.sqrt(loss * (loss + 8))) / 4),
 }
 # Likelihoods whose loss is of another kind than the loss's name says: such losses compare with each other only.
 OWN_LOSS = "categorical_scaled", "per_pixel"

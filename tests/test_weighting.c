@@ -42,7 +42,8 @@ static void slopes_equal_finite_differences(void)
     {
         double slope = likelihood->slope(loss_at(likelihood, *loss, *s), loss_slope_at(likelihood, *loss, *s), *s, *d);
         double difference = term_at(likelihood, *loss, *s + h, *d) - term_at(likelihood, *loss, *s - h, *d);
-        SM_TEST_AT_MOST(fabs(difference / (2 * h) - slope), 1e-6 * (1 + *loss * exp(-*s)));
+        SM_TEST_AT_MOST(fabs(difference / (2 * h) - slope),
+                        1e-6 * (1 + *loss * fmax(exp(-*s), likelihood->weight(*s))));
     }
 }
 
@@ -307,12 +308,14 @@ static void mistakes_name_the_key_and_what_is_allowed(void)
 /* The choices of the keys are text; what they name are rows of tables. */
 static void choices_are_the_rows_of_the_tables(void)
 {
-    char methods[128] = "", likelihoods[128] = "auto";
+    char methods[64 * 32] = "", likelihoods[256] = "auto";
     for (int i = 0; sm_weighting_kinds[i]; i++) {
         strcat(strcat(methods, *methods ? "|" : ""), sm_weighting_kinds[i]->name);
     }
     for (const sm_likelihood *likelihood = sm_likelihoods; likelihood->name; likelihood++) {
-        strcat(strcat(likelihoods, "|"), likelihood->name);
+        if (*likelihood->losses) { /* others are the weighting's of their name alone */
+            strcat(strcat(likelihoods, "|"), likelihood->name);
+        }
     }
     int found = 0;
     for (const sm_key *key = sm_weighting_keys; key->section; key++) {

@@ -364,9 +364,9 @@ const sm_key_text sm_key_texts[] = {
 
     {weighting, NULL, "How the losses of the tasks become the one number that is minimised.", NULL},
     {weighting, "method",
-     "uncertainty learns a log-variance for each task together with the weights (Kendall, Gal and Cipolla, 2018). "
-     "equal "
-     "is the mean of the losses. fixed takes constant factors from the key weight of each task.",
+     "uncertainty, the default, learns a log-variance for each task together with the network (Kendall, Gal and "
+     "Cipolla, 2018); the others are what it is compared with. configs/weightings.md has the equation, source and cost "
+     "of each.",
      "task.NAME.likelihood, task.NAME.uncertainty"},
     {weighting, "learning_rate_scale",
      "The learning rate of the log-variances over that of the network. At 1 and usual rates they may take a thousand "
@@ -382,6 +382,22 @@ const sm_key_text sm_key_texts[] = {
      "0.",
      "weighting.upper"},
     {weighting, "upper", "The greatest log-variance. There it stops and forgets its momentum.", "weighting.lower"},
+    {weighting, "uw_so_temperature",
+     "Of the softmax of 1 / loss: the higher, the more equal the weights. It has the unit of 1 / loss, so it depends "
+     "on "
+     "the losses; its authors tune it for each dataset.",
+     NULL},
+    {weighting, "dwa_temperature",
+     "Of the softmax of the ratios by which mean losses changed between epochs: the higher, the more equal the "
+     "weights.",
+     NULL},
+    {weighting, "famo_learning_rate", "Of Adam, by which the logits of the tasks' weights learn after each step.",
+     "weighting.famo_decay"},
+    {weighting, "famo_decay",
+     "Pulls the logits of the tasks' weights towards 0, that is towards the same relative rate for all; its authors "
+     "use "
+     "0.001 to 0.01.",
+     "weighting.famo_learning_rate"},
 
     {optimizer, NULL, "How gradients become updates of the parameters.", NULL},
     {optimizer, "kind",

@@ -76,7 +76,7 @@ static double sigma_at_minimum(const sm_loss_row *row)
 
 void sm_report_losses(const sm_loss_row *rows, int count)
 {
-    static const char format[] = "%-14s  %-18s  %10s  %10s  %10s  %10s  %10s  %10s";
+    static const char format[] = "%-14s  %-19s  %10s  %10s  %10s  %10s  %10s  %10s";
     sm_log_result(format, "task", "likelihood", "loss", "weight", "s", "sigma", "at minimum", "ratio");
     for (int i = 0; i < count; i++) {
         const sm_loss_row *row = &rows[i];
@@ -94,7 +94,9 @@ void sm_report_set_losses(sm_json *tasks, const sm_loss_row *rows, int count)
         sm_json *task = sm_json_set_object(tasks, row->task);
         if (row->likelihood) {
             sm_json_set_text(task, "likelihood", row->likelihood->name);
-            sm_json_set_text(task, "sigma_meaning", row->likelihood->meaning);
+            if (*row->likelihood->meaning) {
+                sm_json_set_text(task, "sigma_meaning", row->likelihood->meaning);
+            }
         }
         sm_json_set_real(task, "loss", row->loss);
         sm_json_set_real(task, "weight", row->weight);

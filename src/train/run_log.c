@@ -181,7 +181,7 @@ static sm_status write_attributes(sm_h5 *file, const sm_session *session, const 
         const sm_weighted_task *weighted = &session->weighting->tasks[i];
         char group[160];
         snprintf(group, sizeof group, "/tasks/%s", task->name);
-        if (weighted->likelihood) {
+        if (weighted->likelihood && *weighted->likelihood->meaning) {
             SM_TRY(sm_h5_write_attribute_text(file, group, "meaning", weighted->likelihood->meaning));
         }
         SM_TRY(sm_h5_write_attribute_text(file, group, "unit", sm_task_unit(task)));

@@ -235,9 +235,30 @@ void sm_settings_warn_without_effect(const sm_config *config)
     sm_config_warn_without_effect(config, all_conditions());
 }
 
+/* \return the texts, where weighting.method says also what each weighting of the table is */
+static const sm_key_text *all_texts(void)
+{
+    enum { MOST_TEXTS = 512, MOST_BYTES = 8192 };
+    static sm_key_text all[MOST_TEXTS];
+    static char methods[MOST_BYTES];
+    for (int i = 0; sm_key_texts[i].section; i++) {
+        assert(i + 1 < MOST_TEXTS);
+        all[i] = sm_key_texts[i];
+        if (all[i].key && strcmp(all[i].section, "weighting") == 0 && strcmp(all[i].key, "method") == 0) {
+            size_t length = (size_t)snprintf(methods, sizeof methods, "%s", all[i].text);
+            for (int k = 0; sm_weighting_kinds[k] && length < sizeof methods; k++) {
+                length += (size_t)snprintf(methods + length, sizeof methods - length, " %s: %s.",
+                                           sm_weighting_kinds[k]->name, sm_weighting_kinds[k]->help);
+            }
+            all[i].text = methods;
+        }
+    }
+    return all;
+}
+
 sm_config_manual sm_settings_manual(void)
 {
-    return (sm_config_manual){sm_all_keys(), all_conditions(), sm_key_texts};
+    return (sm_config_manual){sm_all_keys(), all_conditions(), all_texts()};
 }
 
 /* What would make the sums depend on the number of ranks. */

@@ -140,6 +140,59 @@ static double paper_l1_minimiser(double loss, sm_loss_shape shape)
     return gaussian_minimiser(loss, one_dimension);
 }
 
+/* Not densities, but learned in the same way:
+ *   revised_uncertainty exp(-s) L / 2 + log(1 + exp(s))
+ *   imtl_l              exp(s) L - s */
+static double revised_term(double loss, double s, sm_loss_shape shape)
+{
+    (void)shape;
+    return exp(-s) * loss / 2 + log1p(exp(s));
+}
+
+static double revised_slope(double loss, double loss_slope, double s, sm_loss_shape shape)
+{
+    (void)loss_slope;
+    (void)shape;
+    return -exp(-s) * loss / 2 + 1 / (1 + exp(-s));
+}
+
+/* The positive root of 2 x^2 = L (1 + x), x = exp(s). */
+static double revised_minimiser(double loss, sm_loss_shape shape)
+{
+    (void)shape;
+    return log((loss + sqrt(loss * (loss + 8))) / 4);
+}
+
+static double scale(double s)
+{
+    return exp(s);
+}
+
+static double imtl_term(double loss, double s, sm_loss_shape shape)
+{
+    (void)shape;
+    return exp(s) * loss - s;
+}
+
+static double imtl_slope(double loss, double loss_slope, double s, sm_loss_shape shape)
+{
+    (void)loss_slope;
+    (void)shape;
+    return exp(s) * loss - 1;
+}
+
+static double imtl_minimiser(double loss, sm_loss_shape shape)
+{
+    (void)shape;
+    return -log(loss);
+}
+
+static double no_sigma(double s)
+{
+    (void)s;
+    return NAN;
+}
+
 /* \return where a slope that rises from at most 0 at `low` to at least 0 at `high` vanishes. */
 static double find_root(double (*slope)(double loss, double loss_slope, double s, sm_loss_shape shape), double loss,
                         sm_loss_shape shape, double low, double high)
@@ -231,6 +284,9 @@ const sm_likelihood sm_likelihoods[] = {
      fisher_minimiser, root, 0},
     {"per_pixel", "per_pixel", "geometric mean of the pixels' sigma", scaled_term, one, no_slope, no_minimiser, root,
      0},
+    {"revised_uncertainty", "", "root of the revised variance", revised_term, half_exponential, revised_slope,
+     revised_minimiser, root, 0},
+    {"imtl_l", "", "", imtl_term, scale, imtl_slope, imtl_minimiser, no_sigma, 0},
     {0},
 };
 

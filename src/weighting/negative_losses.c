@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-sm_status sm_weighting_refuse_negative_losses(const sm_weighting *weighting, const sm_config *config)
+sm_status sm_weighting_refuse_negative_losses(sm_weighting *weighting, const sm_config *config)
 {
     sm_status status = SM_OK;
     for (int i = 0; status == SM_OK && i < weighting->count; i++) {

@@ -4,11 +4,10 @@
 
 #include "weighting/log_variances.h"
 
-#include <assert.h>
 #include <string.h>
 
 enum { MOST_KINDS = 32 };
-static char methods[64 * MOST_KINDS] = "uncertainty|equal|fixed";
+static char methods[64 * MOST_KINDS] = "uncertainty|equal|fixed|revised_uncertainty|uw_o|uw_so|imtl_l|dwa|gls|rlw|famo";
 
 const sm_key sm_weighting_keys[] = {
     {"weighting", "method", SM_KEY_CHOICE, "uncertainty", 0, 0, methods, NULL,
@@ -17,13 +16,14 @@ const sm_key sm_weighting_keys[] = {
 };
 
 /* A row is its file's own; its name is also a choice of the key `method`, in the same order. */
-extern const sm_weighting_kind sm_weighting_uncertainty, sm_weighting_equal, sm_weighting_fixed;
+extern const sm_weighting_kind sm_weighting_uncertainty, sm_weighting_equal, sm_weighting_fixed,
+    sm_weighting_revised_uncertainty, sm_weighting_uw_o, sm_weighting_uw_so, sm_weighting_imtl_l, sm_weighting_dwa,
+    sm_weighting_gls, sm_weighting_rlw, sm_weighting_famo;
 
 const sm_weighting_kind *sm_weighting_kinds[MOST_KINDS + 1] = {
-    &sm_weighting_uncertainty,
-    &sm_weighting_equal,
-    &sm_weighting_fixed,
-    NULL,
+    &sm_weighting_uncertainty, &sm_weighting_equal, &sm_weighting_fixed,  &sm_weighting_revised_uncertainty,
+    &sm_weighting_uw_o,        &sm_weighting_uw_so, &sm_weighting_imtl_l, &sm_weighting_dwa,
+    &sm_weighting_gls,         &sm_weighting_rlw,   &sm_weighting_famo,   NULL,
 };
 
 sm_status sm_weighting_register(const sm_weighting_kind *kind)
@@ -94,15 +94,6 @@ void sm_weighting_free(sm_weighting *weighting)
     }
 }
 
-double *sm_weighting_add_state(sm_weighting *weighting, const char *name, size_t count)
-{
-    assert(weighting->state_count < SM_WEIGHTING_STATES_MAX);
-    sm_weighting_state *state = &weighting->states[weighting->state_count++];
-    double *values = sm_alloc_zeroed(2 * count * sizeof *values);
-    *state = (sm_weighting_state){.name = name, .values = values, .before = values + count, .count = count};
-    return values;
-}
-
 void sm_weighting_weigh(sm_weighting *weighting, const sm_weighting_step *step, sm_weights *out)
 {
     out->total = 0;
@@ -120,21 +111,5 @@ void sm_weighting_combine(sm_weighting *weighting, const sm_weighting_step *step
         weighting->kind->combine(weighting, step, weights, coefficient);
     } else {
         memcpy(coefficient, weights->weight, bytes);
-    }
-}
-
-void sm_weighting_begin_step(sm_weighting *weighting)
-{
-    for (int i = 0; i < weighting->state_count; i++) {
-        const sm_weighting_state *state = &weighting->states[i];
-        memcpy(state->before, state->values, state->count * sizeof *state->values);
-    }
-}
-
-void sm_weighting_undo_step(sm_weighting *weighting)
-{
-    for (int i = 0; i < weighting->state_count; i++) {
-        const sm_weighting_state *state = &weighting->states[i];
-        memcpy(state->values, state->before, state->count * sizeof *state->values);
     }
 }

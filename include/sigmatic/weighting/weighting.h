@@ -141,9 +141,9 @@ double *sm_weighting_add_state(sm_weighting *weighting, const char *name, size_t
 /** For `make`: \return the value of a key of each [task.NAME], one a task, freed with sm_free(). */
 double *sm_weighting_task_reals(const sm_weighting *weighting, const sm_config *config, const char *key);
 
-/** For `make` of weightings whose formula only makes sense of losses that are never negative.
+/** A `make`, or a part of it, of weightings whose formula only makes sense of losses that are never negative.
  * \return SM_ERR_CONFIG naming the task whose loss, a log-likelihood of each pixel, may be */
-sm_status sm_weighting_refuse_negative_losses(const sm_weighting *weighting, const sm_config *config);
+sm_status sm_weighting_refuse_negative_losses(sm_weighting *weighting, const sm_config *config);
 
 /** For `weigh` of weightings that learn log-variances: each task by its likelihood. */
 void sm_weighting_by_likelihoods(sm_weighting *weighting, const sm_weighting_step *step, sm_weights *out);
