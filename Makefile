@@ -60,7 +60,7 @@ PROGRAM_CHECKS := $(filter-out layers stall hosts slurm mpich aarch64 fuzz,$(pat
 PYTHON ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import h5py, numpy, matplotlib' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := all
-.PHONY: all help demo demo-run check check-fast check-layers check-program $(PROGRAM_CHECKS:%=check-%) check-stall check-hosts check-hosts-run \
+.PHONY: all help demo demo-run paper paper-run check check-fast check-layers check-program $(PROGRAM_CHECKS:%=check-%) check-stall check-hosts check-hosts-run \
         check-slurm check-sanitizers check-fuzz check-fuzz-run check-mpich check-aarch64 bench bench-run lint lint-cppcheck lint-format lint-tidy format compile-commands reference install uninstall dist clean
 
 all: $(BUILD)/sigmatic $(BUILD)/libsigmatic.so ## build the program and the library
@@ -110,6 +110,7 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/libtest.a $(BUILD)/libsi
 # ---- set-up, demo, tests: make runs anew once the packages are there, so that it finds them ----------------------
 SETUP ?= yes
 setup = $(if $(filter yes,$(SETUP)),jobs/setup.sh $(1))
+HOURS ?= 3
 try_setup = $(if $(filter yes,$(SETUP)),jobs/setup.sh $(1) || echo 'going on without: what cannot run counts as skipped')
 AGAIN := $(MAKE) --no-print-directory SETUP=no
 
@@ -119,6 +120,13 @@ demo: ## from a fresh machine to sigma curves: runs/demo/sigma.png and predictio
 
 demo-run: all
 	@PYTHON=$(PYTHON) jobs/demo.sh $(BUILD)/sigmatic
+
+paper: ## the paper's claims put to the test (analysis/paper.md), about HOURS (3) on two cores; a second call goes on
+	@$(call setup,plot)
+	@$(AGAIN) paper-run
+
+paper-run: all
+	@PYTHON=$(PYTHON) SIGMATIC=$(abspath $(BUILD)/sigmatic) HOURS=$(HOURS) jobs/paper.sh
 
 check: ## set up and run every test
 	@$(call setup,check plot)

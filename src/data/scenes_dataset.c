@@ -86,6 +86,9 @@ sm_status sm_scenes_dataset_write(sm_comm *comm, const sm_scenes_dataset_options
     generator.targets[SEMANTIC].classes = &sm_cityscapes_classes;
     generator.targets[INSTANCE] = *sm_standard_target("instance");
     generator.targets[DISPARITY] = *sm_standard_target("disparity");
+    if (scene->disparity_noise > 0) { /* which has no bias, and so takes far surfaces below 0 */
+        generator.targets[DISPARITY].least = -generator.targets[DISPARITY].most;
+    }
     generator.targets[VECTOR_NOISE] = *sm_standard_target("instance_offset");
     sm_dataset_split_spec splits[SPLITS];
     int used = 0;

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# The experiment of `make paper`: the stages in small, what analysis/paper.py makes of numbers that are known.
+# check_paper.sh PROGRAM
+set -u
+. "$(dirname "$0")/frame.sh"
+needs_python matplotlib h5py numpy matplotlib
+export SIGMATIC PYTHON=$python OMP_WAIT_POLICY=passive
+SIGMATIC=$(realpath "$1")
+root=$(realpath "$here/..")
+unset SLURM_JOB_ID SLURM_SUBMIT_DIR SIGMATIC_SITE SIGMATIC_JOBS RANKS THREADS AT_ONCE HOURS STEPS SIZE DIFFICULTY FOLDER DATA RESULTS SUBMIT FORCE LISTS SCENES
+cd "$scratch" || exit 1
+
+mkdir values && "$python" "$here/paper_values.py" "$root/analysis" values >values.log 2>&1
+expect "what is made of known numbers" test "$(grep -c '^ok ' values.log)" -eq 7 || tail -n 5 values.log
+
+# ---- the stages, of networks that learn nothing ----------------------------------------------------------------------------
+mkdir tiny && cat >tiny/gate.txt <<'LIST'
+run.tasks={semantic,instance,depth} weighting.method=equal optimizer.learning_rate=0.005 run.seed=1
+weighting.method=fixed task.semantic.weight=0.8 task.instance.weight=0.1 task.depth.weight=0.1 optimizer.learning_rate=0.005 run.seed=1
+LIST
+cat >tiny/rates.txt <<'LIST'
+run.tasks={semantic,instance,depth} weighting.method=equal optimizer.learning_rate=0.005 run.seed=1
+weighting.method={equal,uncertainty} optimizer.learning_rate=0.005 run.seed=1
+LIST
+cat >tiny/main.txt <<'LIST'
+run.tasks=depth weighting.method=equal optimizer.learning_rate=RATE_depth run.seed=1
+weighting.method=uncertainty data.train=DATA/{scenes,disparity-1}.h5 optimizer.learning_rate=RATE_uncertainty run.seed=1
+LIST
+echo 'FINAL_WEIGHTS optimizer.learning_rate=RATE_equal run.seed=1' >tiny/chosen.txt
+paper() { # CODE
+    local wanted=$1
+    shift
+    LISTS=tiny STEPS=4 SIZE=32x64 SCENES='8 4 4' "$root/jobs/paper.sh" --set model.width=0.0625 --set run.batch=4 "$@" >out 2>err
+    [ $? -eq "$wanted" ] || { tail -n 5 err && return 1; }
+}
+expect "what learnt nothing stops at the gate" paper 1
+expect "it says so" grep -q '^the gate does not hold' out
+expect "nothing was run behind it" test ! -e runs/paper/short
+before=$(ls -l --time-style=full-iso runs/paper/full/*/run.h5)
+export FORCE=yes
+expect "on request it goes on to the end" paper 0
+expect "what was done is not done again" test "$(ls -l --time-style=full-iso runs/paper/full/*/run.h5 | grep -xFc -e "$before")" -eq 4
+expect "every other run is" test "$(cat runs/paper/{short,full}/*/status | sort | uniq -c | tr -s ' ')" = ' 12 done'
+expect "the noisy one is known" grep -q '"noise": {"disparity": 1.0}' runs/paper/results/digest.json
+expect "each of whole length is evaluated on the test split" test "$(ls runs/paper/full/*/test.json | wc -l)" -eq 7
+expect "tables" grep -q '^| uncertainty beats equal' runs/paper/results/paper_results.md
+report_end
