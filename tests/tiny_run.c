@@ -83,6 +83,7 @@ static sm_status open_run(tiny_run *run, sm_comm *comm, sm_config *config, int s
     }
     if (kind) {
         run->session->weighting->kind = kind;
+        run->session->weighting->needs = kind->needs;
         SM_TEST_OK(kind->make ? kind->make(run->session->weighting, config) : SM_OK);
     }
     tiny_describe_loader(run);

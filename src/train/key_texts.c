@@ -368,6 +368,37 @@ const sm_key_text sm_key_texts[] = {
      "Cipolla, 2018); the others are what it is compared with. configs/weightings.md has the equation, source and cost "
      "of each.",
      "task.NAME.likelihood, task.NAME.uncertainty"},
+    {weighting, "gradients",
+     "Which gradients of the single tasks a method combines: those of the shared representation, one pass backward "
+     "through each head and one through the rest, or those of the shared parameters, a pass through the rest for each "
+     "task. "
+     "auto is what the method's authors take: representation for gradnorm, mgda and imtl_g, parameters for the others.",
+     "weighting.method, distributed.reproducible"},
+    {weighting, "gradnorm_alpha",
+     "The strength of the pull towards a common rate of learning: how much longer the gradient of a task gets whose "
+     "loss "
+     "has fallen less than others. 0 makes all gradients equally long.",
+     "weighting.gradnorm_learning_rate"},
+    {weighting, "gradnorm_learning_rate",
+     "The learning rate of GradNorm's weights. It does not depend on the scale of losses or gradients.",
+     "weighting.gradnorm_alpha"},
+    {weighting, "mgda_normalisation",
+     "What MGDA divides each gradient by before it seeks the shortest convex combination. With none the tasks of short "
+     "gradients get nearly all weight; l2 divides by the length, loss by the task's loss, loss+ by both.",
+     NULL},
+    {weighting, "cagrad_c",
+     "How far CAGrad's update may go from the mean gradient, over its length. 0 is the mean itself; much more than 1 "
+     "comes to MGDA.",
+     NULL},
+    {weighting, "nash_max_norm",
+     "Nash-MTL's gradient of what tasks share is shortened to this norm; 0 does not shorten it. optimizer.clip_norm is "
+     "of all parameters.",
+     "optimizer.clip_norm"},
+    {weighting, "nash_interval",
+     "Nash-MTL finds new coefficients in every n-th step and keeps them meanwhile. The gradients of the single tasks "
+     "are "
+     "taken in every step all the same.",
+     NULL},
     {weighting, "learning_rate_scale",
      "The learning rate of the log-variances over that of the network. At 1 and usual rates they may take a thousand "
      "steps to arrive; short runs want more.",

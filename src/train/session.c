@@ -336,7 +336,7 @@ sm_status sm_engine_new(sm_session *session, int height, int width, int capacity
     sm_status status = SM_OK;
     sm_engine *engine = sm_alloc_zeroed(sizeof *engine);
     const sm_settings *settings = &session->settings;
-    sm_weighting_needs needs = session->weighting->kind->needs;
+    sm_weighting_needs needs = session->weighting->needs;
     engine->height = height;
     engine->width = width;
     engine->options =

@@ -189,6 +189,18 @@ static void join_methods(const sm_key *keys, size_t bytes, char *methods)
     }
 }
 
+/* The weightings that choose by gradients of single tasks, joined by '|'. */
+static void join_methods_of_gradients(size_t bytes, char *methods)
+{
+    *methods = '\0';
+    for (int i = 0; sm_weighting_kinds[i]; i++) {
+        if (sm_weighting_kinds[i]->needs >= SM_WEIGHTING_NEEDS_SHARED_GRADIENTS) {
+            size_t length = strlen(methods);
+            snprintf(methods + length, bytes - length, "%s%s", length ? "|" : "", sm_weighting_kinds[i]->name);
+        }
+    }
+}
+
 static int is_first_with_keys(int kind)
 {
     int first = 0;
@@ -218,10 +230,12 @@ static const sm_key_condition *all_conditions(void)
 {
     static sm_key_condition
         all[MOST_CONDITIONS]; /* made anew each time: a program may have registered a weighting since */
-    static char methods[MOST_METHODS + 1][METHOD_BYTES];
+    static char methods[MOST_METHODS + 1][METHOD_BYTES], methods_of_gradients[METHOD_BYTES];
     int count = sizeof conditions / sizeof *conditions - 1;
     memcpy(all, conditions, sizeof conditions);
     count = add_conditions(sm_log_variances_keys, methods[MOST_METHODS], all, count);
+    join_methods_of_gradients(sizeof methods_of_gradients, methods_of_gradients);
+    all[count++] = (sm_key_condition){"weighting", "gradients", "weighting", "method", methods_of_gradients};
     for (int i = 0; sm_weighting_kinds[i]; i++) {
         assert(i < MOST_METHODS);
         count = add_conditions(is_first_with_keys(i) ? sm_weighting_kinds[i]->keys : NULL, methods[i], all, count);

@@ -24,7 +24,8 @@ void sm_step_record_end(sm_step_record *record)
     }
 }
 
-void sm_step_record_tasks(sm_step_record *record, const sm_step_losses *losses, const sm_weights *weights)
+void sm_step_record_tasks(sm_step_record *record, const sm_step_losses *losses, const sm_weights *weights,
+                          const double *coefficient)
 {
     const sm_weighting *weighting = losses->session->weighting;
     int learned = weighting->log_variances != NULL;
@@ -32,7 +33,7 @@ void sm_step_record_tasks(sm_step_record *record, const sm_step_losses *losses, 
     for (int i = 0; i < weighting->count; i++) {
         int active = losses->active[i];
         record->task_loss[i] = active ? losses->loss[i] : NAN;
-        record->weight[i] = active ? weights->weight[i] : NAN;
+        record->weight[i] = active ? coefficient[i] : NAN;
         if (losses->session->tasks[i]->is_heteroscedastic) {
             record->log_variance[i] = active ? losses->slope[i] : NAN;
             record->sigma[i] = exp(record->log_variance[i] / 2);

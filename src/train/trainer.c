@@ -20,19 +20,21 @@ enum { MOST_SKIPPED_IN_A_ROW = 100 };
 static sm_status check_weighting(const sm_session *session)
 {
     const sm_weighting_kind *kind = session->weighting->kind;
-    assert(((session->weighting->state_count == 0 && !kind->learn_from_update) ||
-            kind->needs >= SM_WEIGHTING_NEEDS_LOSSES) &&
+    const char *name = kind->name;
+    sm_weighting_needs needs = session->weighting->needs;
+    assert(((session->weighting->state_count == 0 && !kind->learn_from_update) || needs >= SM_WEIGHTING_NEEDS_LOSSES) &&
            "a state would advance once a micro-batch");
-    if (session->settings.micro_batches > 1 && kind->needs >= SM_WEIGHTING_NEEDS_LOSSES) {
+    if (session->settings.micro_batches > 1 && needs >= SM_WEIGHTING_NEEDS_LOSSES) {
         return sm_config_fail(session->config, "distributed", "micro_batches",
                               "the weighting '%s' needs the losses of the whole batch before backward: expected 1",
-                              kind->name);
+                              name);
     }
-    if (session->settings.reproducible && kind->needs == SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS) {
+    if (session->settings.reproducible && needs == SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS) {
         return sm_config_fail(session->config, "distributed", "reproducible",
                               "the weighting '%s' needs dot products of gradients of parameters, whose order of "
-                              "additions depends on the number of ranks: expected false",
-                              kind->name);
+                              "additions depends on the number of ranks: expected false, or weighting.gradients = "
+                              "representation",
+                              name);
     }
     return SM_OK;
 }
@@ -210,6 +212,9 @@ static void forget_weights(sm_trainer *trainer)
     weights->total = NAN;
     for (int i = 0; i < trainer->session->task_count; i++) {
         weights->weight[i] = weights->slope[i] = trainer->losses->active[i] ? NAN : 0;
+        if (trainer->tasks) {
+            trainer->tasks->coefficient[i] = weights->weight[i];
+        }
     }
 }
 
@@ -458,7 +463,8 @@ static void fill_record(sm_trainer *trainer, const sm_batch *batch, int applied,
     record->gradient_norm = norm;
     record->step_seconds = seconds;
     record->images_per_second = (double)batch->count_global / seconds;
-    sm_step_record_tasks(record, trainer->losses, &trainer->weights);
+    sm_step_record_tasks(record, trainer->losses, &trainer->weights,
+                         trainer->tasks ? trainer->tasks->coefficient : trainer->weights.weight);
     sm_step_record_waits(record, trainer->session->comm, batch->wait_seconds);
 }
 

@@ -7,11 +7,14 @@
 #include <string.h>
 
 enum { MOST_KINDS = 32 };
-static char methods[64 * MOST_KINDS] = "uncertainty|equal|fixed|revised_uncertainty|uw_o|uw_so|imtl_l|dwa|gls|rlw|famo";
+static char methods[64 * MOST_KINDS] = "uncertainty|equal|fixed|revised_uncertainty|uw_o|uw_so|imtl_l|dwa|gls|rlw|famo|"
+                                       "gradnorm|mgda|pcgrad|cagrad|imtl_g|nash_mtl|aligned_mtl|upgrad";
 
 const sm_key sm_weighting_keys[] = {
     {"weighting", "method", SM_KEY_CHOICE, "uncertainty", 0, 0, methods, NULL,
      "how the losses of the tasks become one"},
+    {"weighting", "gradients", SM_KEY_CHOICE, "auto", 0, 0, "auto|representation|parameters", NULL,
+     "where weightings that need gradients of single tasks take them; auto = as the method's authors"},
     {0},
 };
 
@@ -19,11 +22,15 @@ const sm_key sm_weighting_keys[] = {
 extern const sm_weighting_kind sm_weighting_uncertainty, sm_weighting_equal, sm_weighting_fixed,
     sm_weighting_revised_uncertainty, sm_weighting_uw_o, sm_weighting_uw_so, sm_weighting_imtl_l, sm_weighting_dwa,
     sm_weighting_gls, sm_weighting_rlw, sm_weighting_famo;
+extern const sm_weighting_kind sm_weighting_gradnorm, sm_weighting_mgda, sm_weighting_pcgrad, sm_weighting_cagrad,
+    sm_weighting_imtl_g, sm_weighting_nash_mtl, sm_weighting_aligned_mtl, sm_weighting_upgrad;
 
 const sm_weighting_kind *sm_weighting_kinds[MOST_KINDS + 1] = {
-    &sm_weighting_uncertainty, &sm_weighting_equal, &sm_weighting_fixed,  &sm_weighting_revised_uncertainty,
-    &sm_weighting_uw_o,        &sm_weighting_uw_so, &sm_weighting_imtl_l, &sm_weighting_dwa,
-    &sm_weighting_gls,         &sm_weighting_rlw,   &sm_weighting_famo,   NULL,
+    &sm_weighting_uncertainty, &sm_weighting_equal,       &sm_weighting_fixed,  &sm_weighting_revised_uncertainty,
+    &sm_weighting_uw_o,        &sm_weighting_uw_so,       &sm_weighting_imtl_l, &sm_weighting_dwa,
+    &sm_weighting_gls,         &sm_weighting_rlw,         &sm_weighting_famo,   &sm_weighting_gradnorm,
+    &sm_weighting_mgda,        &sm_weighting_pcgrad,      &sm_weighting_cagrad, &sm_weighting_imtl_g,
+    &sm_weighting_nash_mtl,    &sm_weighting_aligned_mtl, &sm_weighting_upgrad, NULL,
 };
 
 sm_status sm_weighting_register(const sm_weighting_kind *kind)
@@ -48,6 +55,16 @@ sm_status sm_weighting_register(const sm_weighting_kind *kind)
     return status;
 }
 
+/* Of a kind that needs gradients of single tasks the user chooses which. */
+static sm_weighting_needs choose_needs(const sm_weighting_kind *kind, const sm_config *config)
+{
+    const sm_weighting_needs chosen[] = {kind->needs, SM_WEIGHTING_NEEDS_SHARED_GRADIENTS,
+                                         SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS};
+    return kind->needs < SM_WEIGHTING_NEEDS_SHARED_GRADIENTS
+               ? kind->needs
+               : chosen[sm_config_choice(config, "weighting", "gradients")];
+}
+
 sm_status sm_weighting_new(const sm_config *config, int count, const char *const *names, const char *const *loss_names,
                            const sm_loss_shape *shapes, sm_weighting **out)
 {
@@ -56,6 +73,7 @@ sm_status sm_weighting_new(const sm_config *config, int count, const char *const
 
     *out = NULL;
     weighting->kind = sm_weighting_kinds[sm_config_choice(config, "weighting", "method")];
+    weighting->needs = choose_needs(weighting->kind, config);
     weighting->count = count;
     weighting->tasks = sm_alloc_zeroed((size_t)count * sizeof *weighting->tasks);
     for (int i = 0; i < count; i++) {

@@ -52,8 +52,8 @@ typedef struct sm_weighting sm_weighting;
 typedef struct sm_weighting_kind {
     const char *name; /**< a choice of the key `weighting.method` */
     const char *help;
-    const sm_key *keys; /**< of its own, ending with a NULL section; or NULL */
-    sm_weighting_needs needs;
+    const sm_key *keys;       /**< of its own, ending with a NULL section; or NULL */
+    sm_weighting_needs needs; /**< by default: where gradients are taken is the user's choice (`weighting.gradients`) */
     /** Reads its keys, makes its state. NULL: there is nothing to make.
      * \return SM_ERR_CONFIG naming the key and what is allowed */
     sm_status (*make)(sm_weighting *weighting, const sm_config *config);
@@ -113,6 +113,7 @@ enum { SM_WEIGHTING_STATES_MAX = 4 };
 /** As configured: section [weighting], and the keys of each [task.NAME] that a weighting reads. */
 struct sm_weighting {
     const sm_weighting_kind *kind;
+    sm_weighting_needs needs;
     int count; /**< K */
     sm_weighted_task *tasks;
     sm_log_variances *log_variances; /**< NULL: none are learned, there are none */
