@@ -124,6 +124,9 @@ class Network(nn.Module):
         super().__init__()
         network, self.about = about["network"], about
         width = network["width"]
+        if network["backbone"] == "mlp":
+            self.make_perceptron(network, about)
+            return
         self.backbone = Backbone(network["backbone"], width, network["output_stride"])
         self.aspp = Aspp(self.backbone.channels, scaled(256, width), [int(rate) for rate in network["aspp_rates"]], network["project"])
         hidden = scaled(256, width)
@@ -135,22 +138,36 @@ class Network(nn.Module):
                 layers = (nn.Linear(self.aspp.channels, hidden), nn.ReLU(), nn.Linear(hidden, task["outputs"]))
             self.decoders[task["name"]] = nn.Sequential(*layers)
 
+    def make_perceptron(self, network, about):
+        """Of a table: linear layers with a ReLU behind each, and heads of one or two."""
+        layers, width, own = [], len(about["mean"]), network["head_hidden"]
+        for units in network["hidden"]:
+            layers += [nn.Linear(width, units), nn.ReLU()]
+            width = units
+        self.backbone, self.aspp = nn.Sequential(*layers), nn.Identity()
+        self.decoders = nn.ModuleDict({
+            task["name"]: nn.Sequential(*((nn.Linear(width, own), nn.ReLU()) if own else ()),
+                                        nn.Linear(own or width, task["outputs"])) for task in about["tasks"]})
+
     def head(self, task, shared, size):
         layers, dropout = self.decoders[task["name"]], self.about["network"]["dropout"]
-        y = shared if task["head"] == "map" else shared.mean((2, 3))
+        y = shared if task["head"] == "map" or shared.dim() == 2 else shared.mean((2, 3))
         y = layers[-1](functional.dropout(layers[:-1](y), dropout, self.training))
         if task["head"] == "map":
             y = functional.interpolate(y, size=size, mode="bilinear", align_corners=self.about["network"]["align_corners"])
         return y
 
     def forward(self, images):
-        """(N, 3, H, W), normalised -> for each task what its head puts out, (N, outputs, H, W) or (N, outputs)."""
+        """(N, 3, H, W), or (N, features) of a table, normalised -> for each task what its head puts out, (N, outputs, H, W) or
+        (N, outputs)."""
         shared = self.aspp(self.backbone(images))
         return {task["name"]: self.head(task, shared, images.shape[2:]) for task in self.about["tasks"]}
 
     def normalise(self, images):
-        """(N, H, W, 3) of 0 to 255 -> what forward() takes."""
+        """(N, H, W, 3) of 0 to 255, or (N, features) of a table, NaN unknown -> what forward() takes."""
         mean, std = (torch.tensor(self.about[key], dtype=torch.float32) for key in ("mean", "std"))
+        if self.about["network"]["backbone"] == "mlp":
+            return ((torch.from_numpy(np.array(images)).float() - mean) / std).nan_to_num(0)
         return ((torch.from_numpy(np.array(images)).float() / 255 - mean) / std).permute(0, 3, 1, 2).contiguous()
 
 
@@ -372,7 +389,9 @@ def main():
     options = parser.parse_args()
     if not options.images and (options.output or options.compare):
         parser.error("--output and --compare want images")
-    model, _ = load(options.weights)
+    model, about = load(options.weights)
+    if options.images and about["network"]["backbone"] == "mlp":
+        sys.exit(f"{options.weights}: a network of tables; load() of this file gives it, to be called with features")
     if not options.images:
         describe(model, options.weights)
     good = True

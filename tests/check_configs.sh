@@ -59,6 +59,11 @@ with open("mine/list.csv", "w") as table:
         png(f"mine/depth/{i}.png", numbers(9000, type=np.uint16))
         table.write(f"photos/{i}.png,labels/{i}.png,depth/{i}.png,{i}.5,{'sun' if i % 2 else 'rain'}\n")
 
+with open("ENB2012_data.csv", "w") as table:
+    table.write("X1,X2,X3,X4,X5,X6,X7,X8,Y1,Y2\n")
+    for i in range(20):
+        table.write(",".join(f"{number:.2f}" for number in random.uniform(1, 9, 10)) + "\n")
+
 normals = np.zeros((32, 64, 3), np.float32)
 normals[..., 2] = 1
 for split in "train", "val":
@@ -78,13 +83,15 @@ make_data() { # CONFIG
     local arguments
     while read -r arguments; do
         set -- $arguments
-        [ "$2" = check ] || [ -e "$4" ] || "$program" "$@" || return 1
+        [ "$2" = check ] || [ -e "${4:-}" ] || "$program" "$@" || return 1
     done < <(commands data "$1")
 }
 
 # As it is but for the width of the network, for which initial weights would take seconds.
 dry_run() { # CONFIG
-    "$program" train "$1" --dry-run --json --set model.width=0.0625 >out 2>err || { cat err; return 1; }
+    local set=model.width=0.0625
+    grep -q '^backbone = mlp' "$1" && set=model.hidden=4
+    "$program" train "$1" --dry-run --json --set "$set" >out 2>err || { cat err; return 1; }
     ! grep warning err
 }
 

@@ -196,6 +196,12 @@ done:
     return status;
 }
 
+/* \return how many of the rows are measured: nothing of a table is changed */
+static int rows_of(const data_bench *d)
+{
+    return sm_dataset_input(d->run.dataset)->kind->is_table ? 1 : ROWS;
+}
+
 static sm_status measure_all(data_bench *d)
 {
     sm_status status = SM_OK;
@@ -206,7 +212,7 @@ static sm_status measure_all(data_bench *d)
     }
     sm_augmentation none = augmentation_of(d, &rows[0]);
     SM_TRY(measure(d, &none, 1, &d->uncached));
-    for (int r = 0; r < ROWS; r++) {
+    for (int r = 0; r < rows_of(d); r++) {
         sm_augmentation changes = augmentation_of(d, &rows[r]);
         SM_TRY(measure(d, &changes, 0, &d->rows[r]));
     }
@@ -230,7 +236,7 @@ static sm_status print_json(const data_bench *d)
     sm_json_set_integer(json, "height_pixels", d->augmentation.height);
     sm_json_set_integer(json, "width_pixels", d->augmentation.width);
     sm_json *images = sm_json_set_object(json, "images_s"), *busy = sm_json_set_object(json, "cpu_ms_image");
-    for (int r = 0; r < ROWS; r++) {
+    for (int r = 0; r < rows_of(d); r++) {
         set_rates(images, busy, rows[r].name, &d->rows[r]);
     }
     set_rates(images, busy, "configured", &d->configured);
@@ -248,15 +254,21 @@ static void print_row(const char *label, const rates *found)
 static void print_table(const data_bench *d)
 {
     int workers = (int)sm_config_integer(d->run.config, "data", "workers"), procs = sm_comm_size(d->run.comm);
-    printf("loader at %dx%d, %d %s x %d %s, ", d->augmentation.height, d->augmentation.width, procs,
-           sm_plural(procs, "process", "processes"), workers, sm_plural(workers, "worker", "workers"));
+    const sm_input *input = sm_dataset_input(d->run.dataset);
+    if (input->kind->is_table) {
+        printf("loader of %d %s, ", input->channels, sm_plural(input->channels, "feature", "features"));
+    } else {
+        printf("loader at %dx%d, ", d->augmentation.height, d->augmentation.width);
+    }
+    printf("%d %s x %d %s, ", procs, sm_plural(procs, "process", "processes"), workers,
+           sm_plural(workers, "worker", "workers"));
     if (d->task_count == 0) {
         printf("images alone\n\n");
     } else {
         printf("%d %s\n\n", d->task_count, sm_plural(d->task_count, "task", "tasks"));
     }
     printf("%-46s %10s %13s\n", "", "images/s", "CPU ms/image");
-    for (int r = 0; r < ROWS; r++) {
+    for (int r = 0; r < rows_of(d); r++) {
         print_row(rows[r].label, &d->rows[r]);
     }
     print_row("as configured", &d->configured);

@@ -12,6 +12,7 @@
 #include "cli/configuration.h"
 #include "cli/data_check.h"
 #include "cli/data_info.h"
+#include "cli/data_table.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -192,6 +193,8 @@ static void list_commands(command_row commands[COMMANDS_MAX])
     commands[count++] = (command_row){"info", data_info, "describe a dataset file"};
     commands[count++] = (command_row){"check", data_check, "count what a dataset file holds, warn, draw some of it"};
     commands[count++] = (command_row){"scenes", make_scenes, "generate synthetic street scenes"};
+    commands[count++] = (command_row){"toy", data_toy, "draw the toy regression of the paper's authors"};
+    commands[count++] = (command_row){"table", data_table, "import a table (CSV): features and targets of rows"};
     for (const sm_importer *const *row = sm_importers; *row; row++) {
         assert(count + 1 < COMMANDS_MAX);
         commands[count++] = (command_row){(*row)->name, import_dataset, (*row)->summary};

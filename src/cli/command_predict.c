@@ -24,7 +24,7 @@
 
 typedef struct predict_job {
     sm_comm *comm;
-    const predict_options *options;
+    predict_options *options;
     char **checkpoints; /* the first ones of the command line; owned */
     int checkpoint_count;
     argument_words images;                /* the others */
@@ -66,7 +66,7 @@ static sm_status count_checkpoints(const predict_options *o, int *count)
     }
     *count = others;
     return others < rest->count ? SM_OK
-                                : sm_fail(SM_ERR_USAGE, "predict: checkpoints, but no image, folder or dataset");
+                                : sm_fail(SM_ERR_USAGE, "predict: checkpoints, but no image, folder, table or dataset");
 }
 
 static sm_status find_checkpoints(predict_job *job)
@@ -204,7 +204,9 @@ static sm_status prepare(predict_job *job)
     sm_comm_set_stall_folder(ranks);
     sm_free(ranks);
     SM_TRY(sm_comm_agree(job->comm, check_dropout(job)));
-    SM_TRY(predict_inputs_find(job->comm, &job->images, o->split,
+    const sm_input *learnt = &job->networks.sessions[0]->data->input;
+    SM_TRY(learnt->kind->is_table ? predict_options_for_table(job->options) : SM_OK);
+    SM_TRY(predict_inputs_find(job->comm, &job->images, learnt, o->split,
                                sm_config_text_of(job->networks.configs[0], "data", "validation_split"), o->output,
                                &job->inputs));
     SM_TRY(sm_comm_agree(job->comm, check_formats(job)));
@@ -224,7 +226,7 @@ static sm_status write_files(predict_job *job, const char *name, const predict_i
     sm_status status = SM_OK;
     int is_given = !isnan(job->options->baseline);
     const sm_predicted_image predicted = {.name = name,
-                                          .rgb = image->rgb,
+                                          .rgb = image->input,
                                           .height = image->height,
                                           .width = image->width,
                                           .baseline_metres = is_given ? job->options->baseline : image->baseline_metres,
@@ -246,7 +248,7 @@ static sm_status predict_one(predict_job *job, int64_t index, int64_t place)
     const sm_task_prediction *tasks;
     int count = job->networks.sessions[0]->task_count;
     SM_TRY(predict_inputs_read(&job->inputs, index, &image));
-    SM_TRY(sm_predictor_run(job->predictor, image.rgb, image.height, image.width, index, &tasks));
+    SM_TRY(sm_predictor_run(job->predictor, image.input, image.height, image.width, index, &tasks));
     SM_TRY(write_files(job, job->inputs.names[index], &image, tasks));
     if (job->options->writes_table) {
         job->rows[place] = predict_table_row(job->inputs.names[index], tasks, count);
@@ -257,6 +259,12 @@ static sm_status predict_one(predict_job *job, int64_t index, int64_t place)
 done:
     predict_image_free(&image);
     return status;
+}
+
+static const char *noun(const predict_job *job, int64_t count)
+{
+    int is_table = job->networks.sessions[0]->data->input.kind->is_table;
+    return is_table ? sm_plural(count, "row", "rows") : sm_plural(count, "image", "images");
 }
 
 /* Rank 0 tells of its own images: the others get on as it does. */
@@ -270,10 +278,10 @@ static void show_progress(predict_job *job, int final)
     }
     job->shown_seconds = now;
     if (!final) {
-        sm_log_progress(0, "%lld of %lld %s, %.3g images/s",
+        sm_log_progress(0, "%lld of %lld %s, %.3g %s/s",
                         (long long)(about < job->inputs.count ? about : job->inputs.count),
-                        (long long)job->inputs.count, sm_plural(job->inputs.count, "image", "images"),
-                        (double)about / fmax(now - job->begin_seconds, 1e-9));
+                        (long long)job->inputs.count, noun(job, job->inputs.count),
+                        (double)about / fmax(now - job->begin_seconds, 1e-9), noun(job, 2));
     }
 }
 
@@ -381,13 +389,16 @@ static sm_status print_summary(const predict_job *job)
         return SM_OK; /* the error says why */
     }
     print_sigmas(job);
-    sm_log_result("%lld %s in %.3g s (%.3g images/s), results below %s", (long long)job->done,
-                  sm_plural(job->done, "image", "images"), seconds, (double)job->done / fmax(seconds, 1e-9), o->output);
+    sm_log_result("%lld %s in %.3g s (%.3g %s/s), results below %s", (long long)job->done, noun(job, job->done),
+                  seconds, (double)job->done / fmax(seconds, 1e-9), noun(job, 2), o->output);
     for (int f = 0; f < o->format_count; f++) {
         sm_log_result("  %s/  %s", o->formats[f]->name, o->formats[f]->help);
     }
     if (o->writes_table) {
-        sm_log_result("  %s  table of the values of whole images, a row an image", table_name);
+        sm_log_result("  %s  %s", table_name,
+                      job->networks.sessions[0]->data->input.kind->is_table
+                          ? "predictions of the table's rows"
+                          : "table of the values of whole images, a row an image");
     }
     return SM_OK;
 }
@@ -408,7 +419,7 @@ static sm_status finish(predict_job *job)
     SM_TRY(sm_comm_agree(job->comm, rank == 0 ? print_summary(job) : SM_OK));
     if (job->failed > 0) {
         status = sm_fail(SM_ERR_INPUT, "%lld of %lld %s could not be predicted, see above", (long long)job->failed,
-                         (long long)job->inputs.count, sm_plural(job->inputs.count, "image", "images"));
+                         (long long)job->inputs.count, noun(job, job->inputs.count));
     }
 done:
     sm_free(table);
@@ -434,7 +445,7 @@ static void free_job(predict_job *job)
     }
 }
 
-static sm_status predict(command_context *context, const predict_options *options)
+static sm_status predict(command_context *context, predict_options *options)
 {
     sm_status status = SM_OK;
     predict_job job = {.comm = context->comm, .options = options};

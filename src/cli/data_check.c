@@ -137,8 +137,12 @@ static void print_numbers(const char *name, const double *values, int count)
 static void print_features(const split_statistics *split, const sm_input *input, int64_t samples)
 {
     for (int c = 0; c < input->channels; c++) {
-        printf("  feature %3d %-16s %8.3f %% known, mean %.4g, std %.4g\n", c, input->names ? input->names[c] : "",
-               100 * fraction_of(split->known[c], samples), split->mean[c], split->std[c]);
+        printf("  feature %3d %-16s %8.3f %% known", c, input->names ? input->names[c] : "",
+               100 * fraction_of(split->known[c], samples));
+        if (split->known[c] > 0) {
+            printf(", mean %.4g, std %.4g", split->mean[c], split->std[c]);
+        }
+        printf("\n");
     }
 }
 

@@ -2,6 +2,9 @@
 #include "cli/predict_inputs.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
+#include <sigmatic/data/table.h>
+#include <sigmatic/io/csv.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/io/h5.h>
 #include <sigmatic/io/image.h>
@@ -245,6 +248,112 @@ static void list_samples(const sm_dataset *dataset, text_list *names)
     }
 }
 
+/* A network reads images or a table, and of a table the features that it learnt with, by their names and in their order. */
+static sm_status check_dataset(const char *path, const sm_input *learnt, const sm_dataset *dataset)
+{
+    const sm_input *found = sm_dataset_input(dataset);
+    if (found->kind != learnt->kind || found->channels != learnt->channels) {
+        return sm_fail(SM_ERR_INPUT, "predict: %s has the input '%s' of %d numbers, but the network reads '%s' of %d",
+                       path, found->kind->name, found->channels, learnt->kind->name, learnt->channels);
+    }
+    for (int c = 0; found->names && learnt->names && c < found->channels; c++) {
+        if (strcmp(found->names[c], learnt->names[c]) != 0) {
+            return sm_fail(SM_ERR_INPUT, "predict: %s: feature %d is '%s', but the network has learnt from '%s'", path,
+                           c, found->names[c], learnt->names[c]);
+        }
+    }
+    return SM_OK;
+}
+
+/* ---- a CSV file ------------------------------------------------------------------------------------------------------ */
+
+static int is_csv_name(const char *word)
+{
+    size_t length = strlen(word);
+    return length > 4 && strcasecmp(word + length - 4, ".csv") == 0;
+}
+
+/* Without names all columns are features, in their order. \param [out] columns  one a feature */
+static sm_status find_feature_columns(const sm_csv *csv, const sm_input *learnt, size_t *columns)
+{
+    sm_status status = SM_OK;
+    if (!learnt->names && csv->columns != (size_t)learnt->channels) {
+        return sm_fail(SM_ERR_INPUT,
+                       "%s: %zu %s, but the network reads %d features without names: as many columns expected, in "
+                       "their order",
+                       csv->path, csv->columns, sm_plural((int64_t)csv->columns, "column", "columns"),
+                       learnt->channels);
+    }
+    for (int c = 0; c < learnt->channels; c++) {
+        columns[c] = (size_t)c;
+        if (learnt->names) {
+            SM_TRY(sm_csv_column(csv, learnt->names[c], &columns[c]));
+        }
+    }
+done:
+    return status;
+}
+
+/* A row is called as its cell in the column `name` says, if that is no feature, else by its number, from 1. */
+static void name_rows(const sm_csv *csv, const size_t *columns, int features, text_list *names)
+{
+    size_t column = 0;
+    int has_names = sm_csv_find(csv, "name", &column);
+    for (int c = 0; c < features; c++) {
+        has_names = has_names && columns[c] != column;
+    }
+    for (size_t r = 0; r < csv->rows; r++) {
+        const char *cell = has_names ? sm_csv_cell(csv, r, column) : "";
+        char *number = sm_format("%zu", r + 1);
+        add_text(names, *cell ? cell : number);
+        sm_free(number);
+    }
+}
+
+/* Every rank reads the same text. Collective. */
+static sm_status read_csv(sm_comm *comm, const char *path, const sm_input *learnt, predict_inputs *inputs)
+{
+    sm_status status = SM_OK;
+    sm_csv csv = {0};
+    text_list names = {0};
+    size_t features = (size_t)learnt->channels, *columns = sm_alloc(features * sizeof *columns);
+    SM_TRY(sm_table_read_csv(comm, path, &csv));
+    if (csv.rows == 0) {
+        SM_TRY(sm_fail(SM_ERR_INPUT, "%s: no rows below the names of the columns", path));
+    }
+    SM_TRY(find_feature_columns(&csv, learnt, columns));
+    inputs->features = learnt->channels;
+    inputs->rows = sm_alloc(csv.rows * features * sizeof *inputs->rows);
+    for (size_t i = 0; i < csv.rows * features; i++) {
+        double value;
+        SM_TRY(sm_csv_real(&csv, i / features, columns[i % features], SM_GREATEST_REAL, &value));
+        inputs->rows[i] = (float)value;
+    }
+    name_rows(&csv, columns, learnt->channels, &names);
+    inputs->count = names.count;
+    inputs->names = texts_of(&names);
+done:
+    sm_free(columns);
+    sm_csv_free(&csv);
+    return status;
+}
+
+/* \return SM_OK of what may be read; of images that is found out file by file */
+static sm_status check_kind(const argument_words *words, const sm_input *learnt, int is_dataset, const char *split)
+{
+    int is_csv = words->count == 1 && is_csv_name(words->items[0]);
+    if (learnt->kind->is_table && !is_dataset && !is_csv) {
+        return sm_fail(SM_ERR_USAGE,
+                       "predict: the network reads %d features of a table: one CSV file (.csv) with columns of their "
+                       "names expected, or one dataset; found %s",
+                       learnt->channels, words->items[0]);
+    }
+    if (!learnt->kind->is_table && is_csv) {
+        return sm_fail(SM_ERR_USAGE, "predict: %s is a table, and the network reads images", words->items[0]);
+    }
+    return is_csv && split ? sm_fail(SM_ERR_USAGE, "predict: --split goes with a dataset") : SM_OK;
+}
+
 /* ---- all together --------------------------------------------------------------------------------------------------- */
 
 typedef struct named_file {
@@ -283,16 +392,21 @@ done:
     return status;
 }
 
-sm_status predict_inputs_find(sm_comm *comm, const argument_words *words, const char *split, const char *usual,
-                              const char *output, predict_inputs *inputs)
+sm_status predict_inputs_find(sm_comm *comm, const argument_words *words, const sm_input *learnt, const char *split,
+                              const char *usual, const char *output, predict_inputs *inputs)
 {
     sm_status status = SM_OK;
     text_list paths = {0}, names = {0};
     *inputs = (predict_inputs){0};
     int64_t is_dataset = words->count == 1 && sm_is_dataset_file(words->items[0]);
     sm_comm_max_int64(comm, &is_dataset, 1);
+    SM_TRY(check_kind(words, learnt, (int)is_dataset, split)); /* the same on every rank */
+    if (learnt->kind->is_table && !is_dataset) {
+        return read_csv(comm, words->items[0], learnt, inputs);
+    }
     if (is_dataset) {
         SM_TRY(sm_comm_agree(comm, open_dataset(words->items[0], split, usual, inputs)));
+        SM_TRY(check_dataset(words->items[0], learnt, inputs->dataset));
     }
     if (sm_comm_rank(comm) == 0 && is_dataset) {
         list_samples(inputs->dataset, &names);
@@ -300,7 +414,7 @@ sm_status predict_inputs_find(sm_comm *comm, const argument_words *words, const 
         status = split ? sm_fail(SM_ERR_USAGE, "predict: --split goes with a dataset")
                        : list_files(words, output, &paths, &names);
     }
-    if (status == SM_OK && sm_comm_rank(comm) == 0) {
+    if (status == SM_OK && sm_comm_rank(comm) == 0 && !learnt->kind->is_table) {
         status = check_names(&paths, &names);
     }
     SM_TRY(sm_comm_agree(comm, status));
@@ -327,6 +441,7 @@ void predict_inputs_free(predict_inputs *inputs)
     }
     sm_free(inputs->names);
     sm_free(inputs->paths);
+    sm_free(inputs->rows);
     sm_sample_storage_free(inputs->storage);
     sm_dataset_close(inputs->dataset);
     *inputs = (predict_inputs){0};
@@ -358,6 +473,10 @@ static sm_status read_sample(predict_inputs *inputs, int64_t index, predict_imag
 
 sm_status predict_inputs_read(predict_inputs *inputs, int64_t index, predict_image *image)
 {
+    if (inputs->rows) {
+        *image = (predict_image){1, 1, inputs->rows + index * inputs->features, NAN, NAN, NULL};
+        return SM_OK;
+    }
     return inputs->dataset ? read_sample(inputs, index, image) : read_file(inputs->paths[index], image);
 }
 

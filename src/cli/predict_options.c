@@ -12,7 +12,7 @@ static const double USUAL_OVERLAP = 0.5;
 
 /* ---- words ------------------------------------------------------------------------------------------------------------ */
 
-static const char table_name[] = "csv";
+static const char table_name[] = "csv", usual_format[] = "overlay";
 
 /* \return freed with sm_free() */
 static char *all_formats(const char *between)
@@ -67,7 +67,7 @@ static sm_status add_format(predict_options *o, const char *word)
 static sm_status parse_formats(predict_options *o)
 {
     sm_status status = SM_OK;
-    for (const char *at = o->format_list; status == SM_OK; at++) {
+    for (const char *at = o->format_list ? o->format_list : usual_format; status == SM_OK; at++) {
         size_t length = strcspn(at, ",");
         char *word = sm_format("%.*s", (int)length, at);
         status = add_format(o, word);
@@ -175,7 +175,6 @@ sm_status predict_options_read(command_context *context, int argc, char **argv, 
 {
     sm_status status = SM_OK;
     *o = (predict_options){.output = "predictions",
-                           .format_list = "overlay",
                            .mode = "scale",
                            .samples = ARGUMENT_NOT_GIVEN,
                            .seed = ARGUMENT_NOT_GIVEN,
@@ -188,10 +187,11 @@ sm_status predict_options_read(command_context *context, int argc, char **argv, 
          "runs/NAME/checkpoints/best.h5, or any other, or the folder runs/NAME; several are an ensemble, whose "
          "predictions are averaged"},
         {"IMAGE...", ARGUMENT_REST, &o->rest, NULL,
-         "PNG and JPEG files, folders with such (all below them), or one dataset file"},
+         "PNG and JPEG files, folders with such (all below them), or one dataset file; for a network of tables one CSV "
+         "file with columns of the features' names, or a dataset"},
         {"output", ARGUMENT_TEXT, &o->output, "DIR", "folder of the results, one below it a format (predictions)"},
         {"format", ARGUMENT_TEXT, &o->format_list, formats,
-         "one or more, joined by commas (overlay); configs/predict.md describes each"},
+         "one or more, joined by commas (overlay; of a table csv); configs/predict.md describes each"},
         {"mode", ARGUMENT_TEXT, &o->mode, "scale|whole|windows",
          "scale (default): to as many pixels as training's images had, results back; whole: as large as it is; "
          "windows: "
@@ -233,6 +233,23 @@ done:
     sm_free(names);
     sm_free(formats);
     return status;
+}
+
+sm_status predict_options_for_table(predict_options *o)
+{
+    if (o->size || o->predictor.mode != SM_PREDICT_SCALE) {
+        return sm_fail(SM_ERR_USAGE, "predict: --%s is for images, and the network reads a table",
+                       o->size ? "size" : "mode");
+    }
+    if (o->format_list && o->format_count > 0) {
+        return sm_fail(SM_ERR_USAGE,
+                       "predict: --format %s is for images, and the network reads a table: csv expected, which is also "
+                       "taken without --format",
+                       o->formats[0]->name);
+    }
+    o->format_count = 0;
+    o->writes_table = 1;
+    return SM_OK;
 }
 
 void predict_options_free(predict_options *options)

@@ -26,6 +26,10 @@ typedef struct predict_options {
  * \param [out] help  1: --help was asked for, nothing is to be done
  * \return SM_ERR_USAGE: a word that is not understood, or one without effect beside the others */
 sm_status predict_options_read(command_context *context, int argc, char **argv, predict_options *options, int *help);
+
+/** For networks that read a table: the only format is csv, and what is about images is refused. \return SM_ERR_USAGE */
+sm_status predict_options_for_table(predict_options *options);
+
 void predict_options_free(predict_options *options);
 
 #endif

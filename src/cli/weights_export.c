@@ -111,6 +111,11 @@ static sm_status export(const options *o)
     }
     SM_TRY(sm_file_check_writable(o->output));
     SM_TRY(open_network(o, &config, &session));
+    if (strcmp(styles[style].style, "sigmatic") != 0 && session->network.backbone->reads_tables) {
+        SM_TRY(sm_fail(SM_ERR_USAGE,
+                       "weights export: --names %s is for ResNets, and the backbone of %s is %s: sigmatic expected",
+                       o->names, o->checkpoint, session->network.backbone->name));
+    }
     if (styles[style].has_decoder) {
         SM_TRY(check_deeplab(session, o->checkpoint));
         SM_TRY(find_task(session, o->task, &task));

@@ -101,7 +101,7 @@ static void print_head(const sm_weights_file *weights)
            sm_plural((int64_t)numbers, "number", "numbers"),
            weights->is_average ? ", parameters averaged over the run's steps (ema_decay)" : "");
     if (weights->channels > 0) {
-        printf("images normalised by mean");
+        printf("inputs normalised by mean");
         for (int c = 0; c < weights->channels; c++) {
             printf("%s %.6g", c > 0 ? "," : "", weights->mean[c]);
         }

@@ -5,10 +5,8 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/plural.h>
-#include <sigmatic/base/random.h>
 #include <sigmatic/io/file.h>
 
-#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,50 +16,20 @@ enum { DESCRIBE, SPLIT, SEED }; /* the options */
 
 /* ---- splits ------------------------------------------------------------------------------------------------------- */
 
-/* A sample's place in an order that its name and the seed decide. */
-typedef struct draw {
-    uint64_t number;
-    size_t sample;
-} draw;
-
-static int compare_draws(const void *a, const void *b)
-{
-    const draw *x = a, *y = b;
-    int order = (x->number > y->number) - (x->number < y->number);
-    return order ? order : (x->sample > y->sample) - (x->sample < y->sample);
-}
-
-static draw draw_of(const folder_description *d, const char *name, size_t sample)
-{
-    sm_random random = sm_random_new(d->seed, sm_hash(name), 0);
-    uint64_t high = sm_random_u32(&random);
-    return (draw){high << 32 | sm_random_u32(&random), sample};
-}
-
 /* Gives the samples splits: each a share of the samples drawn by their names. */
 static sm_status draw_splits(const folder_description *d, folder_samples *samples)
 {
-    double total = d->fractions[0] + d->fractions[1] + d->fractions[2], until = 0;
-    draw *draws = sm_alloc(samples->count * sizeof *draws);
-    size_t first = 0;
-    sm_status status = SM_OK;
+    const char **names = sm_alloc(samples->count * sizeof *names);
+    int *splits = sm_alloc(samples->count * sizeof *splits);
     for (size_t i = 0; i < samples->count; i++) {
-        draws[i] = draw_of(d, samples->samples[i].name, i);
+        names[i] = samples->samples[i].name;
     }
-    qsort(draws, samples->count, sizeof *draws, compare_draws);
-    for (int s = 0; s < FOLDER_SPLITS; s++) {
-        until += d->fractions[s];
-        size_t end = (size_t)((double)samples->count * until / total + 0.5);
-        if (d->fractions[s] > 0 && end == first) {
-            status = sm_fail(SM_ERR_INPUT, "%s: --split gives %s none of %zu %s", d->root, folder_split_names[s],
-                             samples->count, sm_plural((int64_t)samples->count, "sample", "samples"));
-            break;
-        }
-        for (; first < end; first++) {
-            samples->samples[draws[first].sample].split = sm_strdup(folder_split_names[s]);
-        }
+    sm_status status = sm_split_draw(d->root, names, samples->count, d->seed, d->fractions, splits);
+    for (size_t i = 0; status == SM_OK && i < samples->count; i++) {
+        samples->samples[i].split = sm_strdup(sm_usual_split_names[splits[i]]);
     }
-    sm_free(draws);
+    sm_free(names);
+    sm_free(splits);
     return status;
 }
 
@@ -87,7 +55,7 @@ static sm_status split_samples(const folder_description *d, folder_samples *samp
     sm_log_info("%s: no splits: all %zu %s train; --split 0.8,0.2 makes train and val", d->root, samples->count,
                 sm_plural((int64_t)samples->count, "sample is", "samples are"));
     for (size_t i = 0; i < samples->count; i++) {
-        samples->samples[i].split = sm_strdup(folder_split_names[0]);
+        samples->samples[i].split = sm_strdup(sm_usual_split_names[0]);
     }
     return SM_OK;
 }
@@ -100,8 +68,8 @@ static int list_splits(const folder_description *d, const folder_samples *sample
                        const char *names[SM_IMPORT_SPLITS_MAX])
 {
     int count = 0;
-    for (size_t s = 0; s < FOLDER_SPLITS + d->split_count; s++) {
-        const char *name = s < FOLDER_SPLITS ? folder_split_names[s] : d->splits[s - FOLDER_SPLITS];
+    for (size_t s = 0; s < SM_USUAL_SPLITS + d->split_count; s++) {
+        const char *name = s < SM_USUAL_SPLITS ? sm_usual_split_names[s] : d->splits[s - SM_USUAL_SPLITS];
         size_t i = 0;
         while (i < samples->count && strcmp(samples->samples[i].split, name) != 0) {
             i++;
@@ -239,63 +207,16 @@ static void free_importer(sm_importer *importer)
     sm_free(importer);
 }
 
-/* What shares leave is the next split's: of 0.8 val has 0.2. */
-static sm_status share_rest(const char *text, double total, int count, double fractions[FOLDER_SPLITS])
-{
-    const double rounding = 0.002; /* of 0.333,0.333,0.333 */
-    if (total > 1 + rounding) {
-        return sm_fail(SM_ERR_USAGE,
-                       "data folder: --split '%s': the shares add up to %g, expected 1 at most, as 0.8,0.1,0.1", text,
-                       total);
-    }
-    if (total >= 1 - rounding) {
-        return SM_OK;
-    }
-    if (count == FOLDER_SPLITS) {
-        return sm_fail(SM_ERR_USAGE,
-                       "data folder: --split '%s': the shares of train, val and test add up to %g, expected 1", text,
-                       total);
-    }
-    fractions[count] = 1 - total;
-    return SM_OK;
-}
-
-/* "0.8,0.1,0.1": shares of train, val and test. */
-static sm_status read_fractions(const char *text, double fractions[FOLDER_SPLITS])
-{
-    const char *at = text;
-    int count = 0;
-    double total = 0;
-    for (char *end = NULL; count < FOLDER_SPLITS; at = end + 1) {
-        fractions[count] = strtod(at, &end);
-        total += fractions[count];
-        if (end == at || !(fractions[count] >= 0) || (*end != ',' && *end != '\0')) {
-            break;
-        }
-        count++;
-        if (*end == '\0' && fractions[0] > 0 && isfinite(total)) {
-            return share_rest(text, total, count, fractions);
-        }
-    }
-    return sm_fail(SM_ERR_USAGE,
-                   "data folder: --split '%s': expected the shares of train (above 0), val and test, as 0.8,0.1,0.1",
-                   text);
-}
-
 static sm_status read_options(const sm_import_options *options, folder_description *d)
 {
+    static const char command[] = "data folder";
     sm_status status = SM_OK;
-    char *end;
-    const char *seed = options->values[SEED] ? options->values[SEED] : "1";
     d->root = options->root;
     d->describe = options->values[DESCRIBE];
     if (options->values[SPLIT]) {
-        SM_TRY(read_fractions(options->values[SPLIT], d->fractions));
+        SM_TRY(sm_split_fractions_read(command, options->values[SPLIT], d->fractions));
     }
-    d->seed = strtoull(seed, &end, 10);
-    if (!isdigit((unsigned char)*seed) || *end != '\0') {
-        status = sm_fail(SM_ERR_USAGE, "data folder: --seed '%s': a whole number expected", seed);
-    }
+    SM_TRY(sm_split_seed_read(command, options->values[SEED], &d->seed));
 done:
     return status;
 }

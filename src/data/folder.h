@@ -4,6 +4,7 @@
 #define SIGMATIC_SRC_DATA_FOLDER_H
 
 #include "data/importer.h"
+#include "data/split_draw.h"
 
 #include <sigmatic/io/config.h>
 #include <sigmatic/io/csv.h>
@@ -67,10 +68,6 @@ typedef struct folder_camera {
     const char *baseline_metres, *fx_pixels;
 } folder_camera;
 
-/** The splits that every file may have, in their order. */
-enum { FOLDER_SPLITS = 3 };
-extern const char *const folder_split_names[FOLDER_SPLITS];
-
 /** A whole description with the options of the command. */
 typedef struct folder_description {
     sm_config *config;
@@ -86,7 +83,7 @@ typedef struct folder_description {
     folder_target *targets;
     int target_count;
     folder_camera camera;
-    double fractions[FOLDER_SPLITS]; /**< of train, val, test; 0, 0, 0: not asked for */
+    double fractions[SM_USUAL_SPLITS]; /**< of train, val, test; 0, 0, 0: not asked for */
     uint64_t seed;
     sm_import_kind kinds[SM_IMPORT_KINDS_MAX]; /**< image, targets, then these two, -1 where there is none */
     int camera_kind, row_kind, kind_count;
@@ -102,12 +99,8 @@ sm_status folder_describe(folder_description *description);
 /** Undoes it; the config stays. */
 void folder_description_clear(folder_description *description);
 
-/** What a folder, or a cell of the manifest, is called, and the split that it means: "validation" is val. */
-typedef struct folder_split {
-    const char *word, *split;
-} folder_split;
 /** \return those that are known, then those of the description; words NULL past the last. */
-folder_split folder_split_at(const folder_description *description, size_t i);
+sm_split_word folder_split_at(const folder_description *description, size_t i);
 /** \return the split that a word means, in any case of letters; NULL: none. */
 const char *folder_split_of(const folder_description *description, const char *word);
 /** Reads the description's own. \return SM_ERR_CONFIG */

@@ -218,7 +218,7 @@ typedef sm_status (*finder)(const folder_description *d, const char *folder, con
 static sm_status find_splits(const folder_description *d, finder find, folder_samples *samples)
 {
     sm_status status = SM_OK;
-    folder_split split;
+    sm_split_word split;
     for (size_t s = 0; (split = folder_split_at(d, s)).word; s++) {
         SM_TRY(find(d, split.word, split.split, samples));
     }
@@ -252,7 +252,7 @@ static sm_status fail_folders(const folder_description *d)
 /* Of any split, or of none. */
 static int is_there(const folder_description *d, const char *folder)
 {
-    folder_split split = {0};
+    sm_split_word split = {0};
     for (size_t s = 0; s == 0 || split.word; s++) {
         split = folder_split_at(d, s);
         char *path = find_folder(d->root, folder, split.word);

@@ -79,7 +79,7 @@ static char *camera_source(const manifest *m, size_t row)
 static sm_status fail_split(const folder_description *d, size_t line, const char *cell)
 {
     char *words = sm_strdup("");
-    folder_split split, next;
+    sm_split_word split, next;
     for (size_t i = 0; (split = folder_split_at(d, i)).word; i++) {
         next = folder_split_at(d, i + 1);
         char *longer = sm_format("%s%s%s", words, i == 0 ? "" : next.word ? ", " : " or ", split.word);

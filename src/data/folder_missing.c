@@ -26,7 +26,7 @@ static void add(candidates *all, char *name)
 /* "train/range" may be written "range" or "{split}/range", "trainannot" "{split}annot". */
 static void add_forms(const folder_description *d, const char *path, candidates *all)
 {
-    folder_split split;
+    sm_split_word split;
     add(all, sm_strdup(path));
     for (size_t i = 0; (split = folder_split_at(d, i)).word; i++) {
         const char *at = strstr(path, split.word), *rest = at ? at + strlen(split.word) : NULL;

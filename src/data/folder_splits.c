@@ -5,25 +5,19 @@
 #include <string.h>
 #include <strings.h>
 
-const char *const folder_split_names[FOLDER_SPLITS] = {"train", "val", "test"};
-
-static const folder_split known[] = {
-    {"train", "train"}, {"training", "train"}, {"val", "val"},      {"validation", "val"},
-    {"valid", "val"},   {"test", "test"},      {"testing", "test"},
-};
-enum { KNOWN = sizeof known / sizeof *known };
-
-folder_split folder_split_at(const folder_description *d, size_t i)
+sm_split_word folder_split_at(const folder_description *d, size_t i)
 {
-    if (i < KNOWN) {
-        return known[i];
+    if (i < SM_SPLIT_WORDS) {
+        return sm_split_words[i];
     }
-    return i - KNOWN < d->split_count ? (folder_split){d->splits[i - KNOWN], d->splits[i - KNOWN]} : (folder_split){0};
+    return i - SM_SPLIT_WORDS < d->split_count
+               ? (sm_split_word){d->splits[i - SM_SPLIT_WORDS], d->splits[i - SM_SPLIT_WORDS]}
+               : (sm_split_word){0};
 }
 
 const char *folder_split_of(const folder_description *d, const char *word)
 {
-    folder_split split;
+    sm_split_word split;
     for (size_t i = 0; (split = folder_split_at(d, i)).word; i++) {
         if (strcasecmp(split.word, word) == 0) {
             return split.split;
@@ -46,7 +40,7 @@ static int is_split_name(const char *name)
 
 sm_status folder_describe_splits(folder_description *d)
 {
-    enum { MOST = SM_IMPORT_SPLITS_MAX - FOLDER_SPLITS };
+    enum { MOST = SM_IMPORT_SPLITS_MAX - SM_USUAL_SPLITS };
     static const char section[] = "image", key[] = "splits";
     size_t count;
     d->splits = sm_config_texts(d->config, section, key, &count);

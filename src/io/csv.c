@@ -7,7 +7,10 @@
 #include <sigmatic/io/file.h>
 
 #include <csv.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { QUOTED_CELL_STEP_BYTES = 1 << 16, NAMES_SHOWN = 12 };
 
@@ -151,13 +154,12 @@ static void finish(builder *b, sm_csv *table)
     b->text = NULL;
 }
 
-sm_status sm_csv_read(const char *path, sm_csv *table)
+sm_status sm_csv_parse(const char *path, const char *contents, sm_csv *table)
 {
     static const char mark[] = "\xEF\xBB\xBF";
     sm_status status = SM_OK;
     struct csv_parser parser;
     builder b = {.path = path};
-    char *contents = NULL;
 
     *table = (sm_csv){0};
     if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI) != 0) {
@@ -166,7 +168,6 @@ sm_status sm_csv_read(const char *path, sm_csv *table)
     csv_set_realloc_func(&parser, sm_realloc);
     csv_set_free_func(&parser, sm_free);
     csv_set_blk_size(&parser, QUOTED_CELL_STEP_BYTES);
-    SM_TRY(sm_file_read_text(path, &contents));
     b.text = sm_alloc(strlen(contents) + 2);
     SM_TRY(parse(&b, &parser, contents + (strncmp(contents, mark, strlen(mark)) == 0 ? strlen(mark) : 0)));
     if (b.row_count == 0) {
@@ -175,10 +176,21 @@ sm_status sm_csv_read(const char *path, sm_csv *table)
     finish(&b, table);
 done:
     csv_free(&parser);
-    sm_free(contents);
     sm_free(b.text);
     sm_free(b.cells);
     sm_free(b.lines);
+    return status;
+}
+
+sm_status sm_csv_read(const char *path, sm_csv *table)
+{
+    char *contents = NULL;
+    *table = (sm_csv){0};
+    sm_status status = sm_file_read_text(path, &contents);
+    if (status == SM_OK) {
+        status = sm_csv_parse(path, contents, table);
+    }
+    sm_free(contents);
     return status;
 }
 
@@ -217,4 +229,44 @@ sm_status sm_csv_column(const sm_csv *table, const char *name, size_t *column)
                                table->columns == 1 ? "is" : "are", found, table->columns > NAMES_SHOWN ? ", ..." : "");
     sm_free(found);
     return status;
+}
+
+/* In any case of letters. */
+static const char *const missing_words[] = {"", "NA", "N/A", "NaN", "null", "?"};
+
+int sm_csv_is_missing(const char *cell)
+{
+    for (size_t i = 0; i < sizeof missing_words / sizeof *missing_words; i++) {
+        if (strcasecmp(cell, missing_words[i]) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* What strtod() takes beside numbers as people write them: infinities and hexadecimal ones. */
+static int is_decimal(const char *cell)
+{
+    return cell[strspn(cell, "+-.0123456789eE")] == '\0';
+}
+
+sm_status sm_csv_real(const sm_csv *table, size_t row, size_t column, double most, double *value)
+{
+    const char *cell = sm_csv_cell(table, row, column);
+    char *end;
+    if (sm_csv_is_missing(cell)) {
+        *value = NAN;
+        return SM_OK;
+    }
+    *value = strtod(cell, &end);
+    if (end == cell || *end || !is_decimal(cell)) {
+        return sm_fail(SM_ERR_INPUT,
+                       "%s:%zu: column '%s': '%.40s' found, expected a number as 3.5, or nothing (NA, N/A, NaN, null, "
+                       "?) where it is unknown",
+                       table->path, table->lines[row], table->names[column], cell);
+    }
+    return fabs(*value) <= most
+               ? SM_OK
+               : sm_fail(SM_ERR_INPUT, "%s:%zu: column '%s': %.40s found, expected a number from %g to %g", table->path,
+                         table->lines[row], table->names[column], cell, -most, most);
 }

@@ -163,7 +163,7 @@ done:
 }
 
 /* The image, or the part of it that the geometry says, as the network's input. */
-static void prepare_input(sm_predictor *p, const uint8_t *image, int height, int width, const sm_geometry *geometry)
+static void prepare_input(sm_predictor *p, const void *image, int height, int width, const sm_geometry *geometry)
 {
     sm_input input = p->data->input;
     input.height = geometry->out_height;
@@ -220,7 +220,7 @@ static void scale_output(sm_predictor *p, const sm_engine *engine, int t, int he
 }
 
 /* Leaves logits, and values where they are needed. */
-static sm_status run_scaled(sm_predictor *p, member *m, const uint8_t *image, const sm_geometry *geometry, int height,
+static sm_status run_scaled(sm_predictor *p, member *m, const void *image, const sm_geometry *geometry, int height,
                             int width, int64_t index, int run)
 {
     sm_status status = SM_OK;
@@ -278,7 +278,7 @@ static void blend_window(sm_predictor *p, const member *m, const sm_engine *engi
 }
 
 /* Leaves values, the mean of those of the windows, and their logits. */
-static sm_status run_windows(sm_predictor *p, member *m, const uint8_t *image, const sm_geometry *geometry, int height,
+static sm_status run_windows(sm_predictor *p, member *m, const void *image, const sm_geometry *geometry, int height,
                              int width, int64_t index, int run)
 {
     sm_status status = SM_OK;
@@ -317,6 +317,9 @@ static sm_geometry geometry_of(const sm_predictor *p, int height, int width)
 {
     const sm_predictor_options *o = &p->options;
     const sm_data_description *data = p->data;
+    if (data->input.kind->is_table) {
+        return sm_geometry_whole(1, 1, 1, 1);
+    }
     if (o->mode == SM_PREDICT_WINDOWS) {
         int window_height = o->height > 0 ? o->height : data->crop_height;
         int window_width = o->width > 0 ? o->width : data->crop_width;
@@ -465,6 +468,11 @@ static void finish_task(sm_predictor *p, int t, const sm_geometry *geometry)
     r->variance = real ? spread : NULL;
     r->sigma = mean_sigma(p, t, geometry);
     r->sigmas = uncertainty && r->task->is_heteroscedastic ? finish_sigmas(p, t, geometry) : NULL;
+    if (uncertainty && real && p->data->input.kind->is_table && !isnan(r->sigma)) { /* a column of its own */
+        float *sigma = room_for(&b->sigmas, 1);
+        *sigma = (float)r->sigma;
+        r->sigmas = sigma;
+    }
 }
 
 static void find_instances(sm_predictor *p, int t, const sm_geometry *geometry, int height, int width)
@@ -485,17 +493,17 @@ static void find_instances(sm_predictor *p, int t, const sm_geometry *geometry, 
     r->instances = p->buffers[t].instances = sm_instances_decode(&options, &input);
 }
 
-sm_status sm_predictor_run(sm_predictor *p, const uint8_t *image, int height, int width, int64_t index,
+sm_status sm_predictor_run(sm_predictor *p, const void *image, int height, int width, int64_t index,
                            const sm_task_prediction **tasks)
 {
     sm_status status = SM_OK;
     sm_geometry geometry = geometry_of(p, height, width);
     int samples = p->options.samples > 0 ? p->options.samples : 1;
     begin(p, height, width);
+    int in_windows = p->options.mode == SM_PREDICT_WINDOWS && !p->data->input.kind->is_table;
     for (int run = 0; run < p->member_count * samples; run++) {
         member *m = &p->members[run / samples];
-        SM_TRY((p->options.mode == SM_PREDICT_WINDOWS ? run_windows : run_scaled)(p, m, image, &geometry, height, width,
-                                                                                  index, run));
+        SM_TRY((in_windows ? run_windows : run_scaled)(p, m, image, &geometry, height, width, index, run));
         for (int t = 0; t < p->task_count; t++) {
             add_run(p, t, run);
         }

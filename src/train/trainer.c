@@ -51,7 +51,8 @@ sm_status sm_trainer_new(sm_session *session, int out_height, int out_width, int
     SM_TRY(sm_update_new(session, &trainer->update));
     SM_TRY(sm_schedule_new(session->config, trainer->update->optimizer->learning_rate, steps, &trainer->schedule));
     SM_TRY(sm_engine_new(session, out_height, out_width, capacity, 1, &trainer->engine));
-    if (session->settings.batch == 1 && session->settings.batch_norm != SM_BATCH_NORM_FROZEN) {
+    if (session->settings.batch == 1 && session->settings.batch_norm != SM_BATCH_NORM_FROZEN &&
+        session->network.backbone->neck) {
         sm_log_info("a global batch of 1 has no variance over images: the ASPP's pooled branch is normalised by its "
                     "running statistics");
     }

@@ -17,7 +17,7 @@
 #include <string.h>
 
 static const char CHECKPOINT[] = "sigmatic-checkpoint", AVERAGE[] = "/ema";
-enum { STATISTICS_MAX = 16 /* channels of an image */ };
+enum { STATISTICS_MAX = 4096 /* channels of an image, or features of a table */ };
 _Static_assert((int)SM_WEIGHTS_MAX_RANK == (int)SM_H5_MAX_RANK &&
                    (int)SM_WEIGHTS_MAX_RANK == (int)SM_SAFETENSORS_MAX_RANK,
                "a tensor of either kind of file fits, and can be written to the other");

@@ -2,6 +2,7 @@
 #include <sigmatic/base/version.h>
 #include <sigmatic/io/h5.h>
 #include <sigmatic/io/json.h>
+#include <sigmatic/model/parts.h>
 #include <sigmatic/model/weight_names.h>
 #include <sigmatic/train/weights_write.h>
 
@@ -121,6 +122,17 @@ done:
 
 /* ---- what the network is ------------------------------------------------------------------------------------------- */
 
+static void set_perceptron(const sm_network_options *network, sm_json *json)
+{
+    size_t count;
+    const int64_t *widths = sm_config_integers(network->config, "model", "hidden", &count);
+    sm_json *hidden = sm_json_set_array(json, "hidden");
+    for (size_t i = 0; i < count; i++) {
+        sm_json_set_integer(hidden, NULL, widths[i]);
+    }
+    sm_json_set_integer(json, "head_hidden", network->head_hidden);
+}
+
 static char *network_text(const sm_network_options *network)
 {
     sm_json *json = sm_json_new();
@@ -129,6 +141,9 @@ static char *network_text(const sm_network_options *network)
         rates[i] = network->rates[i];
     }
     sm_json_set_text(json, "backbone", network->backbone->name);
+    if (network->backbone->append == sm_mlp_append) {
+        set_perceptron(network, json);
+    }
     sm_json_set_real(json, "width", network->width);
     sm_json_set_integer(json, "output_stride", network->output_stride);
     sm_json_set_reals(json, "aspp_rates", rates, SM_ASPP_RATES);

@@ -29,6 +29,9 @@ typedef struct sm_csv {
  *         or a quote out of place; the message is "<file>:<line>: ..." */
 sm_status sm_csv_read(const char *path, sm_csv *table);
 
+/** The same of a text that was read from `path`, by which messages call it. */
+sm_status sm_csv_parse(const char *path, const char *contents, sm_csv *table);
+
 /** Frees all and zeroes the struct; twice is fine. */
 void sm_csv_free(sm_csv *table);
 
@@ -44,6 +47,15 @@ static inline const char *sm_csv_cell(const sm_csv *table, size_t row, size_t co
 {
     return table->cells[row * table->columns + column];
 }
+
+/** \return 1 if a cell says that nothing is known: it is empty, or NA, N/A, NaN, null or ?, in any case of letters. */
+int sm_csv_is_missing(const char *cell);
+
+/** Reads a number, decimal, with a point.
+ * \param most          its largest absolute value
+ * \param [out] value   NaN where it is unknown
+ * \return SM_ERR_INPUT naming file, line, column, what was found and what was expected */
+sm_status sm_csv_real(const sm_csv *table, size_t row, size_t column, double most, double *value);
 
 #ifdef __cplusplus
 }

@@ -1,5 +1,6 @@
 /** \file
- * What trained networks predict of one image of any size: no dataset, no labels, no messages between ranks.
+ * What trained networks predict of one image of any size, or of one row of a table: no dataset, no labels, no messages between
+ * ranks.
  *
  * Results have the image's own size: pixels, vectors and disparities are those of the image. */
 #ifndef SIGMATIC_TRAIN_PREDICTOR_H
@@ -59,7 +60,8 @@ typedef struct sm_task_prediction {
     const sm_task *instance_classes; /**< that task; NULL: none */
     const float
         *sigmas;  /**< with `uncertainty`, of a task that predicts a log-variance of each item: sigma, in the unit of
-                              sm_task_unit() and, of lengths in pixels, in the image's; of runs the root of the mean square. (items) */
+                              sm_task_unit() and, of lengths in pixels, in the image's; of runs the root of the mean square.
+                              Of real values of a table also the one of the whole task. (items) */
     double sigma; /**< learned for the whole task, in the same unit, mean of the networks; NaN: none is */
 } sm_task_prediction;
 
@@ -69,13 +71,13 @@ sm_predictor *sm_predictor_new(sm_session *const *sessions, int session_count, c
 /** NULL is legal. Before the sessions. */
 void sm_predictor_free(sm_predictor *predictor);
 
-/** Runs the networks on one image. Not collective.
+/** Runs the networks on one image, or on one row of a table, 1 x 1, whatever the mode. Not collective.
  *
- * \param image        (height, width, channels of the input) u8
+ * \param image        (height, width, channels of the input) u8, or features, floats
  * \param index        of the image among all: names the features that dropout drops
  * \param [out] tasks  one a task; views that stay until the next run
  * \return SM_ERR_CONFIG if the network cannot take an image of this size */
-sm_status sm_predictor_run(sm_predictor *predictor, const uint8_t *image, int height, int width, int64_t index,
+sm_status sm_predictor_run(sm_predictor *predictor, const void *image, int height, int width, int64_t index,
                            const sm_task_prediction **tasks);
 
 #ifdef __cplusplus
