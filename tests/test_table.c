@@ -375,6 +375,42 @@ static void a_backbone_of_images_refuses_a_table_and_the_reverse(void)
     sm_free(scenes);
 }
 
+/* As job scripts do before anything is there. */
+static void a_config_is_checked_without_data(void)
+{
+    sm_config *config = config_of("none", TRAIN, "kind = sgd\n[model]\nhead_hidden = 3\n");
+    SM_TEST_OK(sm_session_check_config(config));
+    sm_config_free(config);
+}
+
+static void infinite_features_are_refused_by_name(void)
+{
+    char *bare = sm_format("%s/bare.h5", sm_test_folder());
+    const char *paths[] = {bare};
+    sm_dataset *dataset = NULL;
+    sm_h5 *file = NULL;
+    sm_sample sample;
+    if (sm_comm_rank(test_comm) == 0) { /* without checksums, which nothing else would pass */
+        const float features[2] = {1, INFINITY};
+        const char *const columns[] = {"u"};
+        SM_TEST_OK(sm_h5_create(bare, SM_H5_EARLIEST, &file));
+        SM_TEST_OK(sm_h5_write_attribute_text(file, "/", "format", "sigmatic-dataset"));
+        SM_TEST_OK(sm_h5_write_attribute_int64(file, "/", "format_version", 2));
+        SM_TEST_OK(sm_h5_write(file, "/train/features", SM_H5_FLOAT, 2, (size_t[]){2, 1}, features));
+        SM_TEST_OK(sm_h5_write_attribute_texts(file, "/train/features", "names", columns, 1));
+        SM_TEST_OK(sm_h5_close(file));
+    }
+    sm_comm_barrier(test_comm);
+    SM_TEST_OK(sm_dataset_open(paths, 1, "train", &dataset));
+    sm_sample_storage *storage = sm_sample_storage_new(dataset);
+    SM_TEST_OK(sm_dataset_read(dataset, 0, storage, &sample));
+    CU_ASSERT_EQUAL(sm_dataset_read(dataset, 1, storage, &sample), SM_ERR_INPUT);
+    SM_TEST_MESSAGE("holds inf as feature 0 ('u')");
+    sm_sample_storage_free(storage);
+    sm_dataset_close(dataset);
+    sm_free(bare);
+}
+
 /* ---- the same on any number of ranks ---------------------------------------------------------------------------------- */
 
 static void reproducible_steps_have_the_bits_of_one_rank(void)
@@ -404,6 +440,8 @@ int main(int argc, char **argv)
     SM_TEST(tables_that_are_none_are_refused);
     SM_TEST(features_of_other_files_must_be_the_same);
     SM_TEST(a_backbone_of_images_refuses_a_table_and_the_reverse);
+    SM_TEST(a_config_is_checked_without_data);
+    SM_TEST(infinite_features_are_refused_by_name);
     SM_TEST(reproducible_steps_have_the_bits_of_one_rank);
     return sm_test_end();
 }

@@ -16,10 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static sm_head head_of(const sm_task *task)
+/* Of a table all is a value a sample, also before its file says so. */
+static sm_head head_of(const sm_session *session, const sm_task *task)
 {
     static const sm_head_kind kinds[SM_SCOPES] = {[SM_SCOPE_PIXEL] = SM_HEAD_MAP, [SM_SCOPE_SAMPLE] = SM_HEAD_VECTOR};
-    return (sm_head){task->name, kinds[task->target->scope], sm_task_outputs(task)};
+    sm_head_kind kind = session->network.backbone->reads_tables ? SM_HEAD_VECTOR : kinds[task->target->scope];
+    return (sm_head){task->name, kind, sm_task_outputs(task)};
 }
 
 /* A cross-entropy is of one choice among its classes. */
@@ -49,7 +51,7 @@ static sm_status make_tasks(sm_session *session)
         SM_TRY(sm_task_new(session->config, names[i], targets, data ? data->target_count : 0, &session->tasks[i]));
         losses[i] = session->tasks[i]->is_heteroscedastic ? "per_pixel" : session->tasks[i]->loss;
         shapes[i] = shape_of(session->tasks[i]);
-        session->heads[i] = head_of(session->tasks[i]);
+        session->heads[i] = head_of(session, session->tasks[i]);
     }
     SM_TRY(sm_weighting_new(session->config, count, names, losses, shapes, &session->weighting));
 done:
