@@ -208,8 +208,9 @@ static void words_of_others_mean_keys(void)
         CU_ASSERT(!row->name || !*row->section || find_key(all, row->section, row->name));
         char *words = sm_strdup(row->choices);
         for (char *rest, *word = strtok_r(words, "|", &rest); word; word = strtok_r(NULL, "|", &rest)) {
+            int is_local = *word == '.'; /* only there; the others wherever they stand */
             char *assignment =
-                sm_format("%s.%s=x", row->name && *row->section ? row->section : "run", word + (*word == '.'));
+                sm_format("%s%s%s=x", is_local ? row->section : "", is_local ? "." : "", word + is_local);
             char *meant = sm_format("here it is called %s.%s", row->section, row->name ? row->name : "");
             CU_ASSERT(!find_key(all, row->section, word + (*word == '.')));
             if (row->name && sm_config_set(config, assignment) == SM_ERR_CONFIG &&
