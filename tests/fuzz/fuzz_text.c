@@ -48,7 +48,11 @@ static void read_csv(const char *path, const uint8_t *input, size_t bytes)
             FUZZ_CHECK(table.lines[i] > last && table.lines[i] <= bytes);
             last = table.lines[i];
             for (size_t k = 0; k < table.columns; k++) {
+                double value = 0;
                 fuzz_touch(sm_csv_cell(&table, i, k), strlen(sm_csv_cell(&table, i, k)) + 1);
+                if (sm_csv_real(&table, i, k, 100, &value) == SM_OK) {
+                    FUZZ_CHECK(!(value < -100 || value > 100)); /* NaN: unknown */
+                }
             }
         }
         FUZZ_CHECK(sm_csv_column(&table, table.names[table.columns - 1], &column) == SM_OK);

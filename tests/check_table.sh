@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# A table as its users meet it: from a CSV file to predictions, and what is said where images are meant. check_table.sh PROGRAM;
+# needs a Python with h5py.
+set -u
+. "$(dirname "$0")/frame.sh"
+needs_python h5py h5py numpy
+program=$(realpath "$1")
+cd "$scratch" || exit 1
+run() { # EXIT-CODE RANKS ARGUMENT...: leaves the streams in `out` and `err`
+    local code=$1 launch=() found
+    [ "$2" = 1 ] || launch=($MPIRUN -n "$2")
+    shift 2
+    "${launch[@]}" "$program" "$@" >out 2>err </dev/null
+    found=$?
+    [ $found -eq "$code" ] || { echo "exit code $found, $code expected"; cat err; return 1; }
+}
+holds() { grep -qE -- "$2" "$1" || { echo "$1 lacks '$2'"; cat "$1"; return 1; }; }
+refuses() { # WORDS ARGUMENT...: exit code 2 and one message, on one rank and on two
+    local words=$1 ranks
+    shift
+    for ranks in 1 2; do
+        run 2 $ranks "$@" && holds err "$words" &&
+            { [ "$(grep -c 'sigmatic: error:' err)" -eq 1 ] || { echo "not one error"; cat err; return 1; }; } || return 1
+    done
+}
+
+awk 'BEGIN { print "id,length,\"width, outer\",mass,kind,split"
+    for (i = 0; i < 40; i++) {
+        x = sin(i); y = cos(3 * i)
+        print "r" i "," (i == 5 ? "NA" : x) "," y "," (i == 7 ? "" : 2 * x - y + 5) "," (x > 0 ? "tall" : "short") "," (i < 30 ? "train" : "val")
+    } }' >t.csv
+cat >t.ini <<'INI'
+[run]
+folder = run
+batch = 10
+epochs = 20
+[model]
+backbone = mlp
+hidden = 16
+[data]
+train = t.h5
+[task.mass]
+kind = regression
+target = mass
+loss = l2
+[task.kind]
+kind = classification
+target = kind
+[optimizer]
+kind = adamw
+learning_rate = 1e-2
+INI
+import=(data table t.csv t.h5 --targets mass --units kg --classes kind --name id)
+
+expect "a table is imported" run 0 2 "${import[@]}"
+expect "what is unknown is said" holds err "feature 'length' is unknown in 1 of 40 rows"
+expect "data info" run 0 1 data info t.h5
+expect "data info: features by name" holds out '^train: 30 samples, 2 features \(length, width, outer\), checksum'
+expect "data check" run 0 2 data check t.h5 --json
+expect "data check: no sheet of a table" test ! -e t.sheet.png
+expect "plain h5py reads it" "$python" -c "
+import h5py, numpy as np
+f = h5py.File('t.h5')
+x = f['train/features'][...]
+assert x.dtype == np.float32 and np.isnan(x).sum() == 1 and np.isnan(f['train/mass'][...]).sum() == 1
+assert np.allclose(f.attrs['mean'], np.nanmean(x.astype(float), 0)) and np.allclose(f.attrs['std'], np.nanstd(x.astype(float), 0))
+"
+expect "a dry run" run 0 1 train t.ini --dry-run
+expect "a dry run: features" holds out '^training plan, tables of 2 features'
+expect "training" run 0 2 train t.ini
+expect "what images have has no effect, and that is said" run 0 1 train t.ini --dry-run --set data.crop_height=8 --set data.crop_width=8
+expect "... by key" holds err 'crop_height = 8 has no effect: it counts only where model.backbone is not mlp'
+expect "evaluation" run 0 2 eval run --predictions pred.h5 --trivial
+expect "evaluation: the features lie beside the predictions" "$python" -c "
+import h5py
+f = h5py.File('pred.h5')
+assert f['features'].shape == (8, 2) and f['tasks/mass/prediction'].shape == (8, 1), dict(f)
+"
+expect "prediction of a CSV" run 0 1 predict run t.csv --output one --uncertainty
+expect "prediction: a column a value, and sigma" test "$(head -1 one/predictions.csv)" = name,mass,mass.sigma,kind,kind.entropy
+expect "prediction: a row a row" test "$(wc -l <one/predictions.csv)" = 41
+expect "prediction on two ranks" run 0 2 predict run t.csv --output two --uncertainty
+expect "the same bytes" cmp one/predictions.csv two/predictions.csv
+expect "prediction of a dataset" run 0 1 predict run t.h5 --split val --output val
+expect "prediction of a dataset: its names" sh -c "sed -n 2p val/predictions.csv | grep -q '^r30,'"
+
+printf 'length,"width, outer"\n1,2\n3,x\n' >bad.csv
+expect "a cell that is no number" refuses "bad.csv:3: column 'width, outer': 'x' found" predict run bad.csv --output no
+printf 'length\n1\n' >bad.csv
+expect "a column that is missing" refuses "no column 'width, outer'; there is 'length'" predict run bad.csv --output no
+expect "images" refuses 'reads 2 features of a table' predict run "$here" --output no
+expect "another format" refuses 'format overlay is for images' predict run t.csv --format overlay --output no
+expect "a way of images" refuses 'mode is for images' predict run t.csv --mode windows --output no
+expect "an evaluation at another size" refuses 'size is for images' eval run --size 8x8
+expect "names of a ResNet" refuses 'is for ResNets' weights export run w.safetensors --names resnet
+expect "a backbone of images" refuses 'resnet18 reads images, but the files of data.train have a table' train t.ini --set model.backbone=resnet18 --set run.folder=no
+expect "an output that is there" refuses 'exists; --overwrite' "${import[@]}"
+report_end
