@@ -6,6 +6,7 @@
 
 #include <sigmatic/base/memory.h>
 #include <sigmatic/train/checkpoint.h>
+#include <sigmatic/train/run_log.h>
 
 #include <math.h>
 #include <string.h>
@@ -385,6 +386,41 @@ static void a_skipped_step_changes_no_state(void)
     }
 }
 
+static void expect_logged(const char *path, const char *object, double value)
+{
+    sm_h5 *file = NULL;
+    double rows[2];
+    SM_TEST_OK(sm_h5_open(path, &file));
+    SM_TEST_OK(sm_h5_read_rows(file, object, SM_H5_DOUBLE, 0, 2, 1, rows));
+    CU_ASSERT(rows[0] != rows[1] && rows[1] == value);
+    sm_h5_close(file);
+}
+
+/* A row a step, as they are after it. */
+static void what_is_kept_of_each_task_is_logged(void)
+{
+    char *path = sm_format("%s/run.h5", sm_test_folder());
+    int famo = METHODS - 1;
+    tiny_run run;
+    sm_run_log *log = NULL;
+    sm_run_log_kept kept;
+    open_method(&run, test_comm, famo, NULL);
+    int writes = sm_comm_rank(test_comm) == 0;
+    SM_TEST_OK(writes ? sm_run_log_open(path, run.session, "", NULL, 0, &kept, &log) : SM_OK);
+    for (int step = 0; step < 2; step++) {
+        tiny_steps(&run, 1);
+        SM_TEST_OK(writes ? sm_run_log_step(log, &run.trainer->record) : SM_OK);
+    }
+    SM_TEST_OK(sm_run_log_close(log));
+    if (writes) {
+        expect_logged(path, "/weighting/logit/depth", state_named(run.session->weighting, "logit")[2]);
+        expect_logged(path, "/weighting/updates/semantic", 2);
+    }
+    sm_comm_barrier(test_comm);
+    tiny_close(&run);
+    sm_free(path);
+}
+
 /* ---- the second forward ---- */
 
 static double seen_after[TINY_TASKS];
@@ -517,6 +553,7 @@ int main(int argc, char **argv)
     SM_TEST(n_ranks_weigh_as_one);
     SM_TEST(a_resumed_run_ends_with_the_same_bits);
     SM_TEST(a_skipped_step_changes_no_state);
+    SM_TEST(what_is_kept_of_each_task_is_logged);
     SM_TEST(the_losses_after_the_update_are_those_of_the_next_step);
     SM_TEST(the_second_forward_is_the_first_again);
     SM_TEST(weightings_of_the_batch_refuse_parts_of_it_by_name);

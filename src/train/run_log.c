@@ -24,7 +24,7 @@ struct sm_run_log {
     char *path, *partial;
     int is_aside_due; /* what stands at `path` cannot be read */
     const sm_session *session;
-    sm_run_table steps;       /* /steps and /tasks */
+    sm_run_table steps;       /* /steps, /timing, /tasks, /weighting */
     sm_run_table evaluations; /* /evaluations/<split>; empty without one */
     double flushed_seconds;
 };
@@ -56,6 +56,34 @@ enum {
     TASK_COLUMNS = sizeof task_columns / sizeof *task_columns
 };
 
+/* What a weighting keeps of each task; its other states say nothing to a reader. */
+static int is_logged(const sm_weighting *weighting, const sm_weighting_state *state)
+{
+    return state->count == (size_t)weighting->count;
+}
+
+static void name_state_columns(sm_run_log *log)
+{
+    const sm_weighting *weighting = log->session->weighting;
+    for (int i = 0; i < weighting->state_count; i++) {
+        const sm_weighting_state *state = &weighting->states[i];
+        for (int task = 0; is_logged(weighting, state) && task < weighting->count; task++) {
+            sm_run_column *c = sm_run_table_add(&log->steps, SM_H5_DOUBLE);
+            snprintf(c->path, sizeof c->path, "/weighting/%s/%s", state->name, weighting->tasks[task].name);
+        }
+    }
+}
+
+static void write_states(const sm_weighting *weighting, sm_run_column *columns, int row)
+{
+    for (int i = 0; i < weighting->state_count; i++) {
+        const sm_weighting_state *state = &weighting->states[i];
+        for (int task = 0; is_logged(weighting, state) && task < weighting->count; task++) {
+            (columns++)->rows[row] = state->values[task];
+        }
+    }
+}
+
 static void name_columns(sm_run_log *log, const char *split)
 {
     const sm_session *session = log->session;
@@ -69,6 +97,7 @@ static void name_columns(sm_run_log *log, const char *split)
             snprintf(c->path, sizeof c->path, "/tasks/%s/%s", session->tasks[task]->name, task_columns[i]);
         }
     }
+    name_state_columns(log);
     if (!split) {
         return;
     }
@@ -392,6 +421,8 @@ sm_status sm_run_log_step(sm_run_log *log, const sm_step_record *r)
             log->steps.columns[STEP_COLUMNS + task * TASK_COLUMNS + i].rows[row] = task_values[i][task];
         }
     }
+    write_states(log->session->weighting, log->steps.columns + STEP_COLUMNS + log->session->task_count * TASK_COLUMNS,
+                 row);
     return end_row(log, &log->steps);
 }
 

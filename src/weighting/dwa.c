@@ -17,7 +17,7 @@ static const sm_key keys[] = {
 /* Arrays are states, one number a task. */
 typedef struct dwa_state {
     double temperature;
-    double *sum, *steps;   /* of the current epoch */
+    double *sum, *steps;   /* of the current epoch; one state */
     double *last, *before; /* means of the last two epochs; negative: there is none yet */
     double *epoch;         /* one number: that the sums are of */
 } dwa_state;
@@ -29,8 +29,8 @@ static sm_status make(sm_weighting *weighting, const sm_config *config)
     own->temperature = sm_config_real(config, "weighting", "dwa_temperature");
     own->sum = sm_weighting_add_state(weighting, "epoch_sums", 2 * tasks);
     own->steps = own->sum + tasks;
-    own->last = sm_weighting_add_state(weighting, "epoch_means", 2 * tasks);
-    own->before = own->last + tasks;
+    own->last = sm_weighting_add_state(weighting, "last_mean", tasks);
+    own->before = sm_weighting_add_state(weighting, "mean_before", tasks);
     own->epoch = sm_weighting_add_state(weighting, "epoch", 1);
     for (size_t i = 0; i < tasks; i++) {
         own->last[i] = own->before[i] = -1;
