@@ -77,7 +77,7 @@ def digest_of(run, stage):
     last = max(1, len(run) // 10)
     end = lambda column: rounded(common.trailing_mean(column, last))
     learned = {name: task for name, task in run.tasks.items() if numpy.isfinite(task.log_variance).any()}
-    varying = [name for name, task in run.tasks.items() if numpy.ptp(task.weight[numpy.isfinite(task.weight)]) > 0]
+    varying = [name for name, task in run.tasks.items() if len(numpy.unique(task.weight[numpy.isfinite(task.weight)])) > 1]
     section = lambda task: run.config.get(f"task.{task}", {})
     starts = {float(section(task).get("log_variance", 0)) for task in learned}
     one = {"stage": stage, "name": os.path.basename(run.folder), "tasks": list(run.tasks), "seed": common.seed_of(run),

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The experiment of `make paper`: the stages in small, what analysis/paper.py makes of numbers that are known.
-# check_paper.sh PROGRAM
+# The experiment of `make paper`: each run of its lists is a config that trains, the stages in small, what analysis/paper.py makes
+# of numbers that are known. check_paper.sh PROGRAM
 set -u
 . "$(dirname "$0")/frame.sh"
 needs_python matplotlib h5py numpy matplotlib
@@ -12,6 +12,22 @@ cd "$scratch" || exit 1
 
 mkdir values && "$python" "$here/paper_values.py" "$root/analysis" values >values.log 2>&1
 expect "what is made of known numbers" test "$(grep -c '^ok ' values.log)" -eq 7 || tail -n 5 values.log
+
+# ---- the lists -----------------------------------------------------------------------------------------------------------
+lists_are_runs() { # every run is one of its own, with a config that training takes
+    mkdir lists && echo '{"rates": {"semantic": 0.005, "instance": 0.005, "depth": 0.005, "equal": 0.005, "uncertainty": 0.0125},
+        "best": [0.89, 0.01, 0.1], "final": [0.2, 0.1, 0.7]}' >lists/choices.json
+    local name jobs=$root/jobs
+    for name in gate rates main chosen; do
+        "$python" "$root/analysis/paper.py" fill "$root/jobs/paper/$name.txt" lists --data lists >lists/$name.txt || return
+        (. "$jobs/common.sh" && . "$jobs/rows.sh" && find_program &&
+            rows_arguments "$root/configs/paper_scenes.ini" lists/$name.txt && rows_read && echo "$rows" >>lists/count &&
+            sed -i 's/run.seed={1[.][.][35]}/run.seed=1/' "$list" && rows_read && # one seed's config is as good as the others'
+            mkdir lists/$name && rows_check lists/$name) || return
+    done
+    [ "$(paste -sd ' ' lists/count)" = '12 15 116 10' ]
+}
+expect "every run of the lists" lists_are_runs
 
 # ---- the stages, of networks that learn nothing ----------------------------------------------------------------------------
 mkdir tiny && cat >tiny/gate.txt <<'LIST'
