@@ -29,6 +29,7 @@ from torch.nn import functional
 BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3),
           "resnet152": (3, 8, 36, 3)}
 BASIC = ("resnet18", "resnet34")
+BACKBONES = (*BLOCKS, "mlp")
 TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8"}
 DECODINGS = {"none": "as the head puts it out", "metres": "metres", "log_metres": "metres, from their logarithm",
              "inverse_metres": "metres, from their inverse", "unit_vector": "vectors of length 1"}
@@ -278,8 +279,8 @@ def load(path):
     """(the network with its weights, ready to predict, and what the file says of it)"""
     tensors, about = read(path)
     backbone = about["network"].get("backbone")
-    if backbone not in BLOCKS:
-        raise SystemExit(f"{path}: the backbone '{backbone}' is not known here, but {', '.join(BLOCKS)}")
+    if backbone not in BACKBONES:
+        raise SystemExit(f"{path}: the backbone '{backbone}' is not known here, but {', '.join(BACKBONES)}")
     try:
         model = Network(about)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -352,16 +353,18 @@ def compare(model, predictions, folder, name):
 
 def describe(model, path):
     """Prints what a network is, how many parameters its parts have, and what its tasks predict."""
-    network = model.about["network"]
-    parts = {"backbone": model.backbone, "aspp": model.aspp, **{f"decoders.{name}": part for name, part in model.decoders.items()}}
-    print(f"{path}: {network['backbone']}, width {network['width']:g}, output stride {network['output_stride']}, ASPP of rates "
-          f"{', '.join(f'{rate:g}' for rate in network['aspp_rates'])}{', projected' if network['project'] else ''}")
+    network, is_table = model.about["network"], model.about["network"]["backbone"] == "mlp"
+    parts = {"backbone": model.backbone, **({} if is_table else {"aspp": model.aspp}),
+             **{f"decoders.{name}": part for name, part in model.decoders.items()}}
+    print(f"{path}: {network['backbone']}, " + (f"hidden layers of {', '.join(map(str, network['hidden']))}" if is_table else
+          f"width {network['width']:g}, output stride {network['output_stride']}, ASPP of rates "
+          f"{', '.join(f'{rate:g}' for rate in network['aspp_rates'])}{', projected' if network['project'] else ''}"))
     for name, part in {**parts, "all": model}.items():
         print(f"  {name:24} {sum(parameter.numel() for parameter in part.parameters()):12d} parameters")
-    print("images normalised by mean " + ", ".join(f"{x:g}" for x in model.about["mean"]) +
+    print(f"{'features' if is_table else 'images'} normalised by mean " + ", ".join(f"{x:g}" for x in model.about["mean"]) +
           " and std " + ", ".join(f"{x:g}" for x in model.about["std"]))
     for task in model.about["tasks"]:
-        each = "a pixel" if task["head"] == "map" else "an image"
+        each = "a pixel" if task["head"] == "map" else "a row" if is_table else "an image"
         what = f"logits of {len(task['classes'])} classes" if "classes" in task else DECODINGS[task["decoding"]]
         print(f"task {task['name']}: {task['kind']}, {task['channels']} {'number' if task['channels'] == 1 else 'numbers'} {each}: {what}")
 

@@ -482,8 +482,8 @@ expect("^cut.safetensors: truncated safetensors: tensor '.*' ends at byte", torc
 expect("^cut0.safetensors: truncated safetensors: [0-9]+ bytes of header announced, 42 are there$", torch_model, "cut0.safetensors")
 expect("^twice.safetensors: damaged safetensors: ", torch_model, "twice.safetensors")
 expect("^cut.h5: damaged HDF5: ", torch_model, "cut.h5")
-expect("^changed.h5: the backbone 'mlp' is not known here, but resnet18, ", torch_model,
-       tasks(lambda f: f.attrs.modify("network", f.attrs["network"].replace("resnet50", "mlp"))))
+expect("^changed.h5: the backbone 'vgg16' is not known here, but resnet18, ", torch_model,
+       tasks(lambda f: f.attrs.modify("network", f.attrs["network"].replace("resnet50", "vgg16"))))
 expect("^changed.h5: no network can be built as it says: KeyError: 'width'$", torch_model,
        tasks(lambda f: f.attrs.modify("network", f.attrs["network"].replace("width", "breadth"))))
 def drop(f): del f["backbone.layer4.0.bn1.weight"]
@@ -492,6 +492,8 @@ def add(f): f["fc.weight"] = np.ones(3, "f4")
 expect("^changed.h5: .*: 'fc.weight' has no place in it$", torch_model, tasks(add))
 expect("'backbone.conv1.weight' is \(4, 3, 7, 7\), \(16, 3, 7, 7\) expected$", torch_model,
        tasks(lambda f: f.attrs.modify("network", f.attrs["network"].replace("0.0625", "0.25"))))
+expect("^done: toy.safetensors: mlp, hidden layers of 8\n  backbone +16 parameters\n  decoders.y1 +9 parameters\n", torch_model, "toy.safetensors")
+expect("^toy.safetensors: a network of tables", torch_model, "toy.safetensors", "even.png")
 expect("--output and --compare want images", torch_model, "kinds.safetensors", "--output", "torch")
 expect("^tiny.ini: not read as an image: ", torch_model, "kinds.safetensors", "tiny.ini")
 expect("^predictions/hdf5/tiny.h5: not read .*--mode whole --format npy,hdf5", torch_model, "kinds.safetensors", "tiny.png", "--compare", "predictions")
@@ -527,6 +529,10 @@ expect("net.h5: a name that ends in .safetensors expected", pth_to_safetensors, 
 assert set(os.listdir(".")) == sent, "something was written"
 PY
     cp even.png tiny.png
+    printf '[run]\nfolder = toy\nbatch = 20\nsteps = 1\n[model]\nbackbone = mlp\nhidden = 8\n[data]\ntrain = toy.h5\n[task.y1]\nkind = regression\ntarget = y1\n' >toy.ini
+    expect "a table" run 0 data toy toy.h5
+    expect "a network of tables" run 0 train toy.ini
+    expect "a network of tables, exported" run 0 weights export toy toy.safetensors
     expect "PyTorch's files that are none, and checkpoints of others" env PYTHONPATH="$analysis" "$torch" wrong.py
     without() { PYTHONPATH=$analysis "$torch" -c 'import runpy, sys; sys.modules[sys.argv[1]] = None; runpy.run_path(sys.argv[2], run_name="__main__")' "$@"; }
     expect "torch_model.py without PyTorch" refuses "has no torch.*-m pip install torch$" without torch "$analysis/torch_model.py"
