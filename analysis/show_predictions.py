@@ -44,6 +44,8 @@ def load(path, samples=None):
     """\param samples  None: the first ones"""
     with common.open_checked(path, "sigmatic-predictions") as file:
         try:
+            if "features" in file and "image" not in file:
+                raise SystemExit(f"{path}: predictions of a table, which has no images to show: `sigmatic predict` writes them as CSV")
             count = len(file["image"])
             wrong = [sample for sample in samples or [] if not 0 <= sample < count]
             if wrong or not count:

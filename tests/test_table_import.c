@@ -144,11 +144,17 @@ static void features_are_what_is_left(void)
 
 enum { MANY = 120, GROUPS = 30 };
 
+/* Rows of a group lie apart, and no two groups alike. */
+static int group_of(int row)
+{
+    return (row + row / GROUPS * 7) % GROUPS;
+}
+
 static char *many_rows(void)
 {
     char *text = sm_strdup("group,x,y\n");
     for (int i = 0; i < MANY; i++) {
-        char *more = sm_format("%sg%d,%d,%g\n", text, i % GROUPS, i, sin(i));
+        char *more = sm_format("%sg%d,%d,%g\n", text, group_of(i), i, sin(i));
         sm_free(text);
         text = more;
     }
@@ -173,12 +179,19 @@ static void rows_of_a_group_stay_in_one_split(void)
         sm_dataset *dataset = open_split("groups.h5", splits[s]);
         counts[s] = sm_dataset_count(dataset);
         total += counts[s];
+        sm_sample_storage *storage = sm_sample_storage_new(dataset);
         for (int64_t i = 0; i < counts[s]; i++) {
+            sm_sample sample;
             int group = -1;
+            SM_TEST_OK(sm_dataset_read(dataset, i, storage, &sample));
+            float x = *(const float *)sample.input, y = *(const float *)sm_sample_find(&sample, "y")->data;
             CU_ASSERT_FATAL(sscanf(sm_dataset_name(dataset, i), "g%d", &group) == 1 && group >= 0 && group < GROUPS);
             CU_ASSERT(split_of[group] == -1 || split_of[group] == s);
             split_of[group] = s;
+            CU_ASSERT(group_of((int)x) == group);
+            SM_TEST_AT_MOST(fabs(y - sin(x)), 1e-5); /* the row's own: %g writes six digits */
         }
+        sm_sample_storage_free(storage);
         sm_dataset_close(dataset);
     }
     CU_ASSERT(total == MANY && counts[0] == 72 && counts[1] == 24);
