@@ -1,6 +1,6 @@
 /* ranks: 1 2 4 */
-/* Weightings that need losses or gradients of single tasks, through rows of their own: no user's weighting needs them
- * yet. Batches of 5 are uneven on 2 and on 4 ranks. */
+/* Losses and gradients of single tasks before a weighting sees them, through rows of their own, that ask for nothing else.
+ * Batches of 5 are uneven on 2 and on 4 ranks. */
 #include "tiny_run.h"
 
 #include <sigmatic/io/h5.h>

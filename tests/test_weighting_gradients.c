@@ -536,12 +536,22 @@ static void reproducible_gives_the_same_bits_on_any_ranks(void)
     }
 }
 
+static void expect_same_states(const sm_weighting *a, const sm_weighting *b, int count)
+{
+    CU_ASSERT_FATAL(a->state_count == count && b->state_count == count);
+    for (int i = 0; i < count; i++) {
+        CU_ASSERT(memcmp(a->states[i].values, b->states[i].values, a->states[i].count * sizeof(double)) == 0);
+        CU_ASSERT(a->states[i].values[0] != 0);
+    }
+}
+
 /* GradNorm's weights, PCGrad's draws, Nash-MTL's last coefficients, which hold over two steps of three. */
 static void a_resumed_run_goes_on_to_the_bit(void)
 {
-    static const char *const stateful[][2] = {{"weighting.method=gradnorm", "weighting.gradnorm_learning_rate=0.3"},
-                                              {"weighting.method=pcgrad", NULL},
-                                              {"weighting.method=nash_mtl", "weighting.nash_interval=3"}};
+    static const char *const stateful[][3] = {
+        {"weighting.method=gradnorm", "weighting.gradnorm_learning_rate=0.3", "states"},
+        {"weighting.method=pcgrad", NULL, NULL},
+        {"weighting.method=nash_mtl", "weighting.nash_interval=3", "states"}};
     for (size_t i = 0; i < sizeof stateful / sizeof *stateful; i++) {
         const char *const sets[] = {stateful[i][0], stateful[i][1], NULL};
         char *path = sm_format("%s/gradients-%zu.h5", sm_test_folder(), i);
@@ -551,6 +561,7 @@ static void a_resumed_run_goes_on_to_the_bit(void)
         tiny_steps(&whole, 2);
         SM_TEST_OK(sm_checkpoint_save(whole.trainer, path, NULL, "", NAN));
         SM_TEST_OK(sm_checkpoint_load(resumed.session, resumed.trainer, path, 0));
+        expect_same_states(whole.session->weighting, resumed.session->weighting, stateful[i][2] != NULL ? 2 : 0);
         tiny_start_loader(&resumed);
         for (int step = 0; step < 2; step++) {
             tiny_steps(&whole, 1);

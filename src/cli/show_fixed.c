@@ -31,6 +31,12 @@ static sm_status check_weights(const show_view *view)
                            "weight of its loss does the same; expected categorical",
                            view->path, view->tasks[i]);
         }
+        if (task->mean_weight < 0) {
+            return sm_fail(SM_ERR_INPUT,
+                           "%s: the gradient of task '%s' had the coefficient %g in the last steps, and a constant "
+                           "weight is never negative",
+                           view->path, view->tasks[i], task->mean_weight);
+        }
         if (!(task->mean_weight >= 0)) {
             return sm_fail(SM_ERR_INPUT,
                            "%s: task '%s' had no weight in the last steps: no valid pixel, or no step applied",
