@@ -29,7 +29,7 @@ def methods_of(program):
     """What the program knows, as its help lists them."""
     text = subprocess.run([program, "train", "--help-config", "weighting.method"], check=True, capture_output=True,
                           text=True).stdout
-    return re.split(r",\s+|\s+or\s+", re.search(r"is one of (.*?); by default", text, re.S).group(1))
+    return re.split(", | or ", re.search("is one of (.*?); by default", " ".join(text.split())).group(1))
 
 
 def more_tasks(config, count):
