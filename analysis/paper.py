@@ -195,9 +195,10 @@ def fill(path, folder, data):
 
 def draw(path, folder):
     import paper_pictures
+    import paper_tables
     content = read_digest(path)
     os.makedirs(folder, exist_ok=True)
-    common.write_text(os.path.join(folder, "paper_results.md"), paper_results.report(content))
+    common.write_text(os.path.join(folder, "paper_results.md"), paper_tables.report(content))
     paper_pictures.draw_all(paper_results.rows_of(content), folder)
 
 
