@@ -338,7 +338,8 @@ static double squared_length(int n, const double *x, const double *gram)
  * that the matrix is singular. Bounds: rounding, and the addition of 1e-10 to the diagonal. */
 static void updates_do_what_they_are_for(void)
 {
-    for (uint64_t number = 0; number < 60; number++) {
+    uint64_t draws = (uint64_t)sm_test_rounds(60);
+    for (uint64_t number = 0; number < draws; number++) {
         int n = 2 + (int)number % 7;
         double gradients[MOST_TASKS * SIZE], gram[MOST_TASKS * MOST_TASKS], x[MOST_TASKS], scale = 0;
         draw(number, n, gradients);
@@ -456,8 +457,9 @@ static void n_ranks_are_one_wherever_gradients_are_taken(void)
     static const char *const places[] = {"weighting.gradients=representation", "weighting.gradients=parameters"};
     static const char *const names[] = {"gradnorm", "mgda",     "pcgrad",      "cagrad",
                                         "imtl_g",   "nash_mtl", "aligned_mtl", "upgrad"};
-    for (size_t m = 0; m < sizeof names / sizeof *names; m++) {
-        for (size_t p = 0; p < (m < 1 ? 2 : 1); p++) { /* the place is the trainer's, not the method's */
+    int count = sm_test_rounds((int)(sizeof names / sizeof *names));
+    for (int m = 0; m < count; m++) {
+        for (int p = 0; p < (m < 1 ? 2 : 1); p++) { /* the place is the trainer's, not the method's */
             char *method = sm_format("weighting.method=%s", names[m]);
             const char *const sets[] = {method, places[(m + p) % 2], NULL};
             expect_same_as_one_rank(sets);
@@ -542,9 +544,10 @@ static void a_resumed_run_goes_on_to_the_bit(void)
         {"weighting.method=gradnorm", "weighting.gradnorm_learning_rate=0.3", "states"},
         {"weighting.method=pcgrad", NULL, NULL},
         {"weighting.method=nash_mtl", "weighting.nash_interval=3", "states"}};
-    for (size_t i = 0; i < sizeof stateful / sizeof *stateful; i++) {
+    int count = sm_test_rounds((int)(sizeof stateful / sizeof *stateful));
+    for (int i = 0; i < count; i++) {
         const char *const sets[] = {stateful[i][0], stateful[i][1], NULL};
-        char *path = sm_format("%s/gradients-%zu.h5", sm_test_folder(), i);
+        char *path = sm_format("%s/gradients-%d.h5", sm_test_folder(), i);
         tiny_run whole, resumed;
         tiny_open(&whole, test_comm, tiny_config(sets));
         tiny_open(&resumed, test_comm, tiny_config(sets));
