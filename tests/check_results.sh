@@ -189,6 +189,22 @@ assert status["sweep/one/run.h5"] == "done" and status["sweep/two/run.h5"].start
 expect "a run and a sweep side by side" run 0 show run/run.h5 sweep
 expect "a run and a sweep side by side: what can be compared" holds out '^status +done +done$'
 expect "a run and a sweep side by side: what cannot" count err 'warning: passing over sweep/two/run.h5: failed: .*absent.h5' 1
+cp -r sweep/two two && expect "only starts that failed are nothing to compare" run 2 show two sweep/two
+expect "only starts that failed are nothing to compare: said" holds err 'no run with a log among these'
+cp -r sweep/one killed && echo running >killed/status && touch killed/.lock
+expect "a killed run is lost" run 0 show killed/ sweep/one
+expect "a killed run is lost: said, with the last step" holds out '^status +lost: killed behind step 4 .*done$'
+expect "a killed run is lost: only looked at" grep -qx running killed/status
+expect "a run that goes on is not lost" flock killed/.lock "$program" show killed --json
+flock killed/.lock "$program" show killed --json >out
+expect "a run that goes on is not lost: running" json 'assert result["status"] == "running"'
+expect "a complete run makes no timeline" run 0 train tiny.ini --set run.folder=killed --resume auto --trace none.json
+expect "a complete run makes no timeline: said" holds err 'none.json: no step is made'
+{ grep -v '^\[task\|^kind' tiny.ini; printf '[task.%s]\nkind = %s\n' depth depth semantic semantic; } >turned.ini
+expect "another first task" run 0 train turned.ini --set run.folder=killed --set run.steps=5 --resume auto
+expect "another first task: another best" holds err 'the first task is another.*the best so far is forgotten'
+expect "a best that is named" run 0 train turned.ini --set run.folder=killed --set run.steps=6 --set checkpoint.best=depth.error_pixels --resume auto
+expect "a best that is named: what was empty" holds err 'checkpoint.best = depth.error_pixels, was empty: the best'
 expect "it starts again without more ado" run 0 train tiny.ini --set run.folder=sweep/two
 expect "three runs side by side" run 0 show run/run.h5 sweep/
 expect "three runs side by side: all" holds out '^status +done +done +done$'

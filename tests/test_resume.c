@@ -329,6 +329,40 @@ static void another_weighting_is_refused_in_any_folder(void)
     sm_free(path);
 }
 
+/* By the key, before a tensor is missed. */
+static void another_network_is_refused_by_its_key(void)
+{
+    char *path = path_in("plain", "checkpoints/step-00000006.h5");
+    static const char *const sets[][2] = {{"model.width=0.125", "with model.width = "},
+                                          {"model.backbone=resnet34", "the config says resnet34"},
+                                          {"model.project=true", "with model.project = false"},
+                                          {"task.more.kind=depth", "without [task.more]"},
+                                          {"task.depth.kind=semantic", "with task.depth.kind = depth"}};
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+        const char *const changed[] = {"run.steps=8", sets[i][0], i == 4 ? "task.depth.target=semantic" : NULL, NULL};
+        CU_ASSERT(train("other-network", path, changed) == SM_ERR_INPUT);
+        SM_TEST_MESSAGE(sets[i][1]);
+        SM_TEST_MESSAGE("cannot change within a run");
+    }
+    sm_free(path);
+}
+
+static void files_that_are_no_checkpoint_are_told_what_they_are(void)
+{
+    static const char *const sets[] = {SIX, NULL};
+    char *log = path_in("plain", "run.h5"), *weights = path_in("", "net.safetensors");
+    CU_ASSERT(train("misnamed", log, sets) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("a run's log: give the folder ");
+    if (is_root()) {
+        SM_TEST_OK(sm_file_write_atomic(weights, "\2\0\0\0\0\0\0\0{}", 10));
+    }
+    sm_comm_barrier(test_comm);
+    CU_ASSERT(train("misnamed", weights, sets) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("give it as model.pretrained");
+    sm_free(weights);
+    sm_free(log);
+}
+
 static void an_existing_run_is_not_touched(void)
 {
     static const char *const sets[] = {SIX, NULL};
@@ -843,6 +877,23 @@ static void nothing_readable_is_no_new_run(void)
     sm_free(path);
 }
 
+static void the_best_stands_in_where_no_step_is_whole(void)
+{
+    static const char *const sets[] = {SIX, NULL}, *const said[] = {"none can be read: taking the best", NULL};
+    char *folder = path_in("ruined", "");
+    copy_in("plain", "ruined", "checkpoints/best.h5");
+    SM_TEST_OK(train_saying("from-best", folder, sets, said));
+    char *best = path_in("ruined", "checkpoints/best.h5");
+    if (is_root()) {
+        SM_TEST_OK(sm_file_write_atomic(best, "ruin", 4));
+    }
+    sm_comm_barrier(test_comm);
+    CU_ASSERT(train("from-none", folder, sets) == SM_ERR_INPUT);
+    SM_TEST_MESSAGE("none can be read");
+    sm_free(best);
+    sm_free(folder);
+}
+
 /* ---- what others put into a checkpoint ---- */
 
 static void put_dataset(hid_t file, const char *object, hid_t type, hsize_t count, const void *values)
@@ -963,6 +1014,8 @@ int main(int argc, char **argv)
     SM_TEST(a_longer_run_has_the_schedule_of_its_length);
     SM_TEST(another_global_batch_goes_on_with_the_next_samples);
     SM_TEST(another_weighting_is_refused_in_any_folder);
+    SM_TEST(another_network_is_refused_by_its_key);
+    SM_TEST(files_that_are_no_checkpoint_are_told_what_they_are);
     SM_TEST(an_existing_run_is_not_touched);
     SM_TEST(nothing_to_resume_is_a_new_run);
     SM_TEST(overwriting_replaces_a_run);
@@ -983,6 +1036,7 @@ int main(int argc, char **argv)
     SM_TEST(truncated_checkpoints_are_refused);
     SM_TEST(an_unreadable_checkpoint_is_passed_over);
     SM_TEST(nothing_readable_is_no_new_run);
+    SM_TEST(the_best_stands_in_where_no_step_is_whole);
     SM_TEST(what_others_put_into_a_checkpoint_is_not_ours);
     SM_TEST(numbers_that_no_run_writes_are_refused);
     SM_TEST(weights_of_the_same_name_and_shape_start_a_run);

@@ -9,6 +9,8 @@
 #include <sigmatic/io/file.h>
 #include <sigmatic/train/checkpoint.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <float.h>
 #include <hdf5.h>
 #include <math.h>
@@ -293,6 +295,28 @@ int fsync(int descriptor)
     size_t name = strlen("/run.h5");
     syncs_of_the_log += length > (ssize_t)name && strcmp(path + length - name, "/run.h5") == 0;
     return (int)syscall(SYS_fsync, descriptor);
+}
+
+static int is_disk_full;
+
+/* A disk without room for a log: stands in for the C library's. */
+int rename(const char *from, const char *to)
+{
+    size_t length = strlen(to), name = strlen("/run.h5");
+    if (is_disk_full && length > name && strcmp(to + length - name, "/run.h5") == 0) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return renameat(AT_FDCWD, from, AT_FDCWD, to);
+}
+
+static void a_log_that_cannot_begin_leaves_no_running_status(void)
+{
+    static const char *const sets[] = {"run.steps=1", NULL};
+    is_disk_full = 1;
+    CU_ASSERT(train("no-room", NULL, sets) != SM_OK);
+    is_disk_full = 0;
+    expect_status_file("no-room", "failed: ");
 }
 
 static void a_checkpoint_takes_the_log_to_the_disk(void)
@@ -612,6 +636,21 @@ static void a_start_that_fails_is_seen(void)
     CU_ASSERT(!exists_in("dry", ""));
 }
 
+static void a_failed_start_keeps_to_its_own(void)
+{
+    static const char *const sets[] = {"run.steps=1", NULL}, *const absent[] = {"data.train=absent.h5", NULL};
+    char *folder = path_in("notes", "");
+    SM_TEST_OK(sm_make_folders(folder));
+    sm_comm_barrier(test_comm);
+    write_in("notes", "status", "done with chapter two\n");
+    CU_ASSERT(train("notes", NULL, absent) != SM_OK);
+    expect_status_file("notes", "done with chapter two\n");
+    CU_ASSERT(!exists_in("notes", ".lock"));
+    CU_ASSERT(train("mistyped", "autp", sets) == SM_ERR_USAGE);
+    CU_ASSERT(!exists_in("mistyped", ""));
+    sm_free(folder);
+}
+
 int main(int argc, char **argv)
 {
     sm_test_begin(&argc, &argv);
@@ -623,6 +662,7 @@ int main(int argc, char **argv)
     SM_TEST(too_many_skipped_steps_end_a_run_with_a_checkpoint);
     SM_TEST(a_damaged_log_is_set_aside);
     SM_TEST(no_damage_of_the_log_stops_a_run);
+    SM_TEST(a_log_that_cannot_begin_leaves_no_running_status);
     SM_TEST(a_checkpoint_takes_the_log_to_the_disk);
     SM_TEST(the_folder_is_there_before_the_fingerprint_is_found);
     SM_TEST(what_one_rank_cannot_open_nobody_reads);
@@ -634,5 +674,6 @@ int main(int argc, char **argv)
     SM_TEST(a_complete_run_is_done);
     SM_TEST(a_run_that_makes_no_step_leaves_its_log);
     SM_TEST(a_start_that_fails_is_seen);
+    SM_TEST(a_failed_start_keeps_to_its_own);
     return sm_test_end();
 }

@@ -64,6 +64,9 @@ static void print_curve(const char *task, const char *what, const show_series *v
 
 static void print_tables(const show_view *view)
 {
+    if (strncmp(view->status, "lost:", 5) == 0) {
+        printf("%s\n", view->status);
+    }
     if (view->rows == 0) {
         printf("%s: no step yet\n", view->path);
         return;
@@ -228,6 +231,9 @@ static sm_status show_runs(const argument_words *words, int as_json)
     for (int i = 0; i < words->count; i++) {
         const char *word = words->items[i];
         SM_TRY(is_folder_of_runs(word) ? add_below(&list, word) : add_log(&list, word));
+    }
+    if (list.count == 0) {
+        SM_TRY(sm_fail(SM_ERR_INPUT, "show: no run with a log among these"));
     }
     if (as_json) {
         SM_TRY(print_json(list.views, list.count, NULL, 1));

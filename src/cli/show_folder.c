@@ -135,7 +135,7 @@ static int find_measures(const show_folder *folder, measure **measures)
     return count;
 }
 
-/* "12 s", "3.5 h" since the log was written: a run that died says "running" for ever. */
+/* "12 s", "3.5 h" since the log was written: a run that died on another host says "running" for ever. */
 static char *age_of(const char *path)
 {
     static const struct {

@@ -1,3 +1,4 @@
+#define _XOPEN_SOURCE 700 /* gethostname() */
 #include "cli/show_view.h"
 
 #include <sigmatic/base/memory.h>
@@ -7,6 +8,7 @@
 #include <limits.h>
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { SMOOTHING_ROWS = 50 };
 
@@ -296,6 +298,29 @@ static void read_status(show_view *view)
     sm_free(path);
 }
 
+/* A run that was killed could not say so: its status is "running" for ever. On its own host nobody holds the lock of its folder. */
+static sm_status find_lost(const sm_h5 *file, show_view *view)
+{
+    sm_status status = SM_OK;
+    char here[256] = "", *host = NULL, *lock = NULL;
+    if (strcmp(view->status, "running") != 0 || !sm_h5_has_attribute(file, "/", "host")) {
+        goto done;
+    }
+    SM_TRY(sm_h5_read_attribute_text(file, "/", "host", &host));
+    gethostname(here, sizeof here - 1);
+    const char *slash = strrchr(view->path, '/');
+    lock = sm_format("%.*s.lock", slash ? (int)(slash + 1 - view->path) : 0, view->path);
+    if (strcmp(host, here) == 0 && sm_file_is_locked(lock) == 0) {
+        sm_free(view->status);
+        view->status = sm_format("lost: killed behind step %lld without a word; --resume auto goes on",
+                                 (long long)(view->rows > 0 ? view->step : 0));
+    }
+done:
+    sm_free(host);
+    sm_free(lock);
+    return status;
+}
+
 sm_status show_view_read(const char *path, show_view *view)
 {
     sm_status status = SM_OK;
@@ -320,10 +345,13 @@ sm_status show_view_read(const char *path, show_view *view)
     SM_TRY(sm_h5_list(file, "/tasks", &view->tasks, &view->task_count));
     order_tasks(view);
     SM_TRY(count_rows(file, view));
+    if (view->rows > 0) {
+        SM_TRY(read_steps(file, view));
+    }
+    SM_TRY(find_lost(file, view));
     if (view->rows == 0) {
         goto done;
     }
-    SM_TRY(read_steps(file, view));
     SM_TRY(read_waits(file, view));
     view->curves = sm_alloc_zeroed(view->task_count * sizeof *view->curves);
     for (size_t i = 0; i < view->task_count; i++) {

@@ -33,7 +33,8 @@ enum { SHOW_LEAST, SHOW_MEDIAN, SHOW_MOST, SHOW_WAITING_RANKS };
 typedef struct show_view {
     char *path;
     char *config; /**< resolved text */
-    char *status; /**< "done", "failed: why", ...: of the file beside the log; "" without one */
+    char *status; /**< "done", "failed: why", ...: of the file beside the log; "" without one. "lost: ..." of
+                     a run that is "running" there, while on this host, its own, no process holds its lock */
     size_t rows, task_count, split_count;
     char **tasks, **splits;
     /** From here on only of a log with a row. */

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 struct sm_file {
@@ -324,6 +325,31 @@ sm_status sm_file_open_write(const char *path, sm_file **out)
     return open_file(path, O_RDWR, out);
 }
 
+/* A few milliseconds: one who only looks (sm_file_is_locked()) has it for an instant. \return 0 if it is taken, else -1, errno */
+static int take_lock(int descriptor)
+{
+    enum { TRIES = 10 };
+    const struct timespec pause = {.tv_nsec = 5000000};
+    int taken = flock(descriptor, LOCK_EX | LOCK_NB);
+    for (int tries = 1; tries < TRIES && taken != 0 && errno == EWOULDBLOCK; tries++) {
+        nanosleep(&pause, NULL);
+        taken = flock(descriptor, LOCK_EX | LOCK_NB);
+    }
+    return taken;
+}
+
+int sm_file_is_locked(const char *path)
+{
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0) {
+        return -1;
+    }
+    int is_free = flock(descriptor, LOCK_SH | LOCK_NB) == 0;
+    int is_known = is_free || errno == EWOULDBLOCK;
+    close(descriptor);
+    return is_known ? !is_free : -1;
+}
+
 sm_status sm_file_lock(const char *path, sm_file **out)
 {
     int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -332,7 +358,7 @@ sm_status sm_file_lock(const char *path, sm_file **out)
     }
     close(descriptor);
     sm_status status = open_file(path, O_RDWR, out);
-    if (status == SM_OK && flock((*out)->descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    if (status == SM_OK && take_lock((*out)->descriptor) != 0 && errno == EWOULDBLOCK) {
         sm_file_close(*out);
         *out = NULL;
         status = sm_fail(SM_ERR_USAGE, "%s: another process holds this lock", path);

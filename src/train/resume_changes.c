@@ -16,12 +16,20 @@ typedef enum meaning {
     REFUSED
 } meaning;
 
+#define TASKS "task." /* the start of the section of every task */
+
 static const struct {
     const char *section, *key; /* NULL: every key of the section */
     meaning meaning;
     const char *words; /* behind what is said; NULL: nothing */
 } rules[] = {
     {"weighting", "method", REFUSED, NULL},
+    {"model", "backbone", REFUSED, NULL},
+    {"model", "width", REFUSED, NULL},
+    {"model", "project", REFUSED, NULL},
+    {"model", "hidden", REFUSED, NULL},
+    {"model", "head_hidden", REFUSED, NULL},
+    {TASKS, "kind", REFUSED, NULL},
     {"run", "batch", SAID, "samples go on where they stopped, steps are counted on, learning rates are not scaled"},
     {"run", "folder", SILENT, NULL},
     {"run", "tasks", SILENT, NULL},
@@ -37,10 +45,17 @@ static const struct {
     {"distributed", "stall_seconds", SILENT, NULL},
 };
 
+static int is_of_task(const sm_config_entry *e)
+{
+    return strncmp(e->section, TASKS, strlen(TASKS)) == 0;
+}
+
 static int rule_of(const sm_config_entry *e)
 {
     for (int i = 0; i < (int)(sizeof rules / sizeof *rules); i++) {
-        if (strcmp(rules[i].section, e->section) == 0 && (!rules[i].key || strcmp(rules[i].key, e->key) == 0)) {
+        int is_section =
+            strcmp(rules[i].section, TASKS) == 0 ? is_of_task(e) : strcmp(rules[i].section, e->section) == 0;
+        if (is_section && (!rules[i].key || strcmp(rules[i].key, e->key) == 0)) {
             return i;
         }
     }
@@ -60,6 +75,7 @@ typedef struct change {
 
 typedef struct changes {
     sm_config_entry *old, *new; /* of the checkpoint and of the config */
+    size_t old_count, new_count;
     change *items;
     size_t count;
 } changes;
@@ -67,13 +83,14 @@ typedef struct changes {
 /* \param wanted  the meaning of the keys that are looked for; those that only one of the two has are none \return freed with free_changes() */
 static changes find_changes(const char *before, const sm_config *now, meaning wanted)
 {
-    size_t old_count, new_count;
     char *text = sm_config_text(now);
-    changes found = {.old = sm_config_entries(before, &old_count), .new = sm_config_entries(text, &new_count)};
-    found.items = sm_alloc((new_count + 1) * sizeof *found.items);
-    for (size_t i = 0; i < new_count; i++) {
+    changes found = {0};
+    found.old = sm_config_entries(before, &found.old_count);
+    found.new = sm_config_entries(text, &found.new_count);
+    found.items = sm_alloc((found.new_count + 1) * sizeof *found.items);
+    for (size_t i = 0; i < found.new_count; i++) {
         const sm_config_entry *new = &found.new[i],
-                              *old = sm_config_entry_find(found.old, old_count, new->section, new->key);
+                              *old = sm_config_entry_find(found.old, found.old_count, new->section, new->key);
         if (meaning_of(new) == wanted && old && strcmp(old->value, new->value) != 0) {
             found.items[found.count++] = (change){old, new};
         }
@@ -89,6 +106,31 @@ static void free_changes(changes *found)
     sm_free(found->items);
 }
 
+/* \return the first task of one config that the other lacks; NULL: none */
+static const char *task_without(const sm_config_entry *those, size_t count, const sm_config_entry *others,
+                                size_t other_count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (is_of_task(&those[i]) && !sm_config_entry_find(others, other_count, those[i].section, NULL)) {
+            return those[i].section;
+        }
+    }
+    return NULL;
+}
+
+static sm_status refuse_tasks(const char *checkpoint, const changes *found)
+{
+    const char *gone = task_without(found->old, found->old_count, found->new, found->new_count);
+    const char *added = task_without(found->new, found->new_count, found->old, found->old_count);
+    if (!gone && !added) {
+        return SM_OK;
+    }
+    return sm_fail(SM_ERR_INPUT,
+                   "%s was trained %s [%s], the config has %s: tasks cannot change within a run; keep them, or begin a "
+                   "run in another folder with the checkpoint as model.pretrained",
+                   checkpoint, gone ? "with" : "without", gone ? gone : added, gone ? "no such task" : "it");
+}
+
 sm_status sm_resume_refuse_changes(const char *checkpoint, const char *before, const sm_config *now)
 {
     sm_status status = SM_OK;
@@ -99,15 +141,37 @@ sm_status sm_resume_refuse_changes(const char *checkpoint, const char *before, c
                          "%s was trained with %s.%s = %s, the config says %s: that cannot change within a run; "
                          "keep it, or begin a run in another folder with the checkpoint as model.pretrained",
                          checkpoint, new->section, new->key, refused.items[0].old->value, new->value);
+    } else {
+        status = refuse_tasks(checkpoint, &refused);
     }
     free_changes(&refused);
     return status;
 }
 
+static const char *first_task(const sm_config_entry *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (is_of_task(&entries[i])) {
+            return entries[i].section;
+        }
+    }
+    return "";
+}
+
+/* \return 1 if checkpoint.best is empty in both, and with it another task's metric decides: that of the first one */
+static int has_another_first_task(const changes *found)
+{
+    const sm_config_entry *old = sm_config_entry_find(found->old, found->old_count, "checkpoint", "best");
+    const sm_config_entry *new = sm_config_entry_find(found->new, found->new_count, "checkpoint", "best");
+    return old && new && !*old->value &&
+           !*new->value &&strcmp(first_task(found->old, found->old_count), first_task(found->new, found->new_count)) !=
+               0;
+}
+
 double sm_resume_best_metric(const sm_checkpoint_info *info, const sm_config *now)
 {
-    double best = info->best_metric;
     changes said = find_changes(info->config, now, SAID);
+    double best = has_another_first_task(&said) ? NAN : info->best_metric;
     for (size_t i = 0; i < said.count; i++) {
         const sm_config_entry *new = said.items[i].new;
         best = strcmp(new->section, "checkpoint") == 0 && strcmp(new->key, "best") == 0 ? NAN : best;
@@ -120,8 +184,9 @@ static void report_change(const change *said)
 {
     int rule = rule_of(said->new);
     const char *words = rule >= 0 ? rules[rule].words : NULL;
-    sm_log_info("  %s.%s = %s, was %s%s%s", said->new->section, said->new->key, said->new->value, said->old->value,
-                words ? ": " : "", words ? words : "");
+    const char *now = said->new->value, *before = said->old->value;
+    sm_log_info("  %s.%s = %s, was %s%s%s", said->new->section, said->new->key, *now ? now : "empty",
+                *before ? before : "empty", words ? ": " : "", words ? words : "");
 }
 
 /* ---- the learning rate --------------------------------------------------------------------------------------------- */
@@ -166,6 +231,10 @@ static void report_rate(const sm_training *t, const char *before)
 void sm_resume_report_changes(const sm_training *t, const char *before)
 {
     changes said = find_changes(before, t->config, SAID);
+    if (has_another_first_task(&said)) {
+        sm_log_info("the first task is another, whose metric decides which evaluation is the best (checkpoint.best): "
+                    "the best so far is forgotten");
+    }
     if (said.count > 0) {
         sm_log_info("what is set otherwise than before holds from the next step on:");
         for (size_t i = 0; i < said.count; i++) {

@@ -175,7 +175,6 @@ sm_status sm_run_folder_claim(const sm_run_folder *folder, int keep)
         SM_TRY(remove_file(folder, "status"));
         SM_TRY(remove_checkpoints(folder, is_ours));
     }
-    SM_TRY(sm_run_folder_write_status(folder, "running", ""));
 done:
     return status;
 }
@@ -192,9 +191,26 @@ sm_status sm_run_folder_write_status(const sm_run_folder *folder, const char *wo
     return status;
 }
 
+/* \return 1 if there is no status, or one of a run: another file of that name is the user's */
+static int may_write_status(const sm_run_folder *folder)
+{
+    static const char *const words[] = {"running", "done", "pre-empted", "failed"};
+    char *path = sm_run_folder_file(folder, "status"), *text = NULL;
+    int is_free = !sm_file_exists(path), may = is_free;
+    if (!is_free && sm_file_read_text(path, &text) == SM_OK) {
+        text[strcspn(text, ":\n")] = '\0';
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+            may = may || strcmp(text, words[i]) == 0;
+        }
+    }
+    sm_free(text);
+    sm_free(path);
+    return may;
+}
+
 void sm_run_folder_tell_failed_start(sm_run_folder *folder, const char *why)
 {
-    if (!sm_run_folder_holds_run(folder) && sm_run_folder_lock(folder) == SM_OK) {
+    if (!sm_run_folder_holds_run(folder) && may_write_status(folder) && sm_run_folder_lock(folder) == SM_OK) {
         sm_run_folder_write_status(folder, "failed", why);
     }
 }
@@ -354,7 +370,21 @@ static char *best_of(const sm_run_folder *folder)
     return best;
 }
 
-/* \param is_best_first  0: best.h5 only where there is no other */
+/* Where none of a step is whole: best.h5, if that is. \return the old status, with its message, if it is not either */
+static sm_status fall_back(sm_status status, const char *best)
+{
+    char *why = sm_strdup(sm_error_message());
+    if (sm_checkpoint_verify(best) == SM_OK) {
+        sm_log_warning("%s: taking the best, %s", why, best);
+        status = SM_OK;
+    } else {
+        sm_fail(status, "%s", why);
+    }
+    sm_free(why);
+    return status;
+}
+
+/* \param is_best_first  0: best.h5 only where there is no other that is whole */
 static sm_status find_checkpoint(const char *path, int is_best_first, char **checkpoint)
 {
     sm_status status = SM_OK;
@@ -364,6 +394,9 @@ static sm_status find_checkpoint(const char *path, int is_best_first, char **che
         sm_run_folder *folder = named_folder(own, is_inside);
         char *best = best_of(folder);
         status = best && is_best_first ? SM_OK : sm_run_folder_latest(folder, checkpoint);
+        if (status == SM_ERR_INPUT && best) {
+            status = fall_back(status, best);
+        }
         if (status == SM_OK && !*checkpoint) {
             *checkpoint = best;
             best = NULL;

@@ -31,7 +31,7 @@ int sm_run_folder_holds_run(const sm_run_folder *folder);
  * \return SM_ERR_USAGE if another run is going on in it: it would take its files from under this one */
 sm_status sm_run_folder_lock(sm_run_folder *folder);
 
-/** Makes it this run's, with the status "running".
+/** Makes the folders of this run. The status "running" is left to the caller, once the log stands.
  * \param keep  0: what an earlier run left is removed */
 sm_status sm_run_folder_claim(const sm_run_folder *folder, int keep);
 
@@ -39,7 +39,7 @@ sm_status sm_run_folder_claim(const sm_run_folder *folder, int keep);
 sm_status sm_run_folder_write_status(const sm_run_folder *folder, const char *word, const char *why);
 
 /** Leaves the status "failed: why" of a start that came to nothing, so that `show` has it among the others. Where a run stands, or one is
- * going on, nothing is touched; nor where nothing can be written. */
+ * going on, nothing is touched; nor where nothing can be written, or `status` is another's file: its first word none of ours. */
 void sm_run_folder_tell_failed_start(sm_run_folder *folder, const char *why);
 
 /** \return 1 if the checkpoint of a step is there and whole */

@@ -101,6 +101,22 @@ static sm_status check_order(const sm_training *t, const char *path, const sm_ch
     return SM_OK;
 }
 
+/* What the file holds; one of another kind that is easily taken for a checkpoint is told what it is good for. */
+static sm_status read_info(const char *path, sm_checkpoint_info *info)
+{
+    sm_status status = sm_checkpoint_read_info(path, info);
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *ending = strrchr(name, '.');
+    if (status == SM_ERR_INPUT && strcmp(name, "run.h5") == 0) {
+        char *why = sm_strdup(sm_error_message());
+        sm_fail(status, "%s: a run's log: give the folder %.*s", why, slash ? (int)(name - path) : 1,
+                slash ? path : ".");
+        sm_free(why);
+    } else if (status == SM_ERR_INPUT && ending && strcmp(ending, ".safetensors") == 0) {
+        sm_fail(status, "%s: is safetensors, weights without a run to go on with: give it as model.pretrained", path);
+    }
+    return status;
+}
+
 /* Where to go on from, what stands there, and that nothing of the config stands against it. */
 static sm_status choose_start(sm_training *t, char *path, size_t path_bytes, sm_checkpoint_info *info)
 {
@@ -108,7 +124,7 @@ static sm_status choose_start(sm_training *t, char *path, size_t path_bytes, sm_
     char *log = sm_run_folder_file(t->folder, "run.h5");
     SM_TRY(find_checkpoint(t, path, path_bytes));
     if (*path) {
-        SM_TRY(sm_checkpoint_read_info(path, info));
+        SM_TRY(read_info(path, info));
         t->best_metric = sm_resume_best_metric(info, t->config);
         SM_TRY(check_order(t, path, info));
         SM_TRY(sm_run_log_check(log, t->session));
@@ -257,6 +273,9 @@ static void say_that_nothing_is_left(const sm_training *t, int is_longer)
                     "--set run.%s=... with more goes on",
                     (long long)step, (long long)t->steps, sm_plural(t->steps, "step", "steps"), key);
     }
+    if (t->options->trace) {
+        sm_log_warning("--trace %s: no step is made, no timeline is written", t->options->trace);
+    }
 }
 
 /* Whether the run is complete, and that its status says so: it may be of a process that was killed before it could. */
@@ -277,13 +296,15 @@ static sm_status find_what_is_left(sm_training *t)
 
 /* ---- starting ---- */
 
-/* Only when nothing can refuse the start any more: what an earlier run left is not lost to a wrong path. */
+/* Only when nothing can refuse the start any more: what an earlier run left is not lost to a wrong path. It is "running" last: a disk that
+ * is full for the log leaves no status that nobody will end. */
 static sm_status claim_folder(sm_training *t)
 {
     sm_status status = SM_OK;
     if (sm_training_is_root(t)) {
         SM_TRY(sm_run_folder_claim(t->folder, t->options->resume != NULL));
         SM_TRY(sm_run_log_begin(t->log));
+        SM_TRY(sm_run_folder_write_status(t->folder, "running", ""));
     }
 done:
     status = sm_comm_agree(t->comm, status);

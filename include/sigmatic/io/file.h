@@ -78,6 +78,10 @@ sm_status sm_file_open_write(const char *path, sm_file **out);
  * \return SM_ERR_USAGE if another process has it. Not on file systems that know no locks: there everybody gets it. */
 sm_status sm_file_lock(const char *path, sm_file **out);
 
+/** Looks without taking it, but that sm_file_lock() may have to try again for an instant; nothing is written.
+ * \return 1 if a process has it, 0 if none has; -1 if nobody can know: no such file, or a file system without locks */
+int sm_file_is_locked(const char *path);
+
 /** Reads exactly `bytes` bytes from position `offset`. A file that ends earlier is SM_ERR_INPUT "truncated". Any thread. */
 sm_status sm_file_pread(const sm_file *file, void *data, size_t bytes, uint64_t offset);
 

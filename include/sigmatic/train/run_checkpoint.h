@@ -16,7 +16,7 @@ extern "C" {
  * \return SM_ERR_INPUT if there are some, but none is whole; SM_ERR_IO naming a folder that cannot be read */
 sm_status sm_run_checkpoint(const char *folder, char **path);
 
-/** The same for going on with a run: that of the highest step which is whole, else best.h5. */
+/** The same for going on with a run: that of the highest step which is whole, else best.h5, with a warning if others are damaged. */
 sm_status sm_run_newest_checkpoint(const char *folder, char **path);
 
 /** \return 1 if there is one, whole or damaged: nothing is read. 0 also if the folder cannot be read. */

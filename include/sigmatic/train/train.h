@@ -24,8 +24,9 @@ typedef struct sm_train_options {
  *
  * The run folder holds run.h5, checkpoints/step-<digits>.h5, checkpoints/best.h5 and `status` (running, done, pre-empted, failed: why).
  * The end of the training is saved before it is evaluated; whatever all ranks can agree on as the end of the run leaves a checkpoint.
- * A resumed run that has no step and no evaluation left changes nothing in its folder (but a status that is not "done", unless the config
- * asks for fewer steps than were made). A start that fails leaves a status where no run stands, and nothing where one does.
+ * A resumed run that has no step and no evaluation left changes nothing in its folder: it writes only the status `done`, and not even
+ * that if the config asks for fewer steps than the run has made. A start that fails leaves a status where no run stands, and nothing where
+ * one does, nor of SM_ERR_USAGE.
  *
  * \param config   not changed; must outlive the call, as `options`
  * \param [out] started  1 once the first step was reached (decides the exit code)
