@@ -5,7 +5,6 @@
 VERSION_NUMBER = $(shell sed -n 's/^\#define SM_VERSION_$(1) //p' include/sigmatic/base/version.h)
 VERSION := $(call VERSION_NUMBER,MAJOR).$(call VERSION_NUMBER,MINOR).$(call VERSION_NUMBER,PATCH)
 PREFIX  ?= /usr/local
-override PREFIX := $(abspath $(PREFIX))
 DESTDIR ?=
 
 # ---- tools and libraries: modules, Spack or Debian's pkg-config -------------------------------------------------
@@ -61,7 +60,7 @@ PYTHON ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import h5py, num
 
 .DEFAULT_GOAL := all
 .PHONY: all help demo demo-run paper paper-run check check-fast check-layers check-program $(PROGRAM_CHECKS:%=check-%) check-stall check-hosts check-hosts-run \
-        check-slurm check-sanitizers check-fuzz check-fuzz-run check-mpich check-aarch64 bench bench-run lint lint-cppcheck lint-format lint-tidy format compile-commands reference install uninstall dist clean
+        check-slurm check-sanitizers check-fuzz check-fuzz-run check-mpich check-aarch64 bench bench-run lint lint-cppcheck lint-format lint-tidy format compile-commands reference install uninstall prefix-is-absolute dist clean
 
 all: $(BUILD)/sigmatic $(BUILD)/libsigmatic.so ## build the program and the library
 	@mkdir -p build && ln -sfn $(notdir $(BUILD)) build/current
@@ -251,7 +250,7 @@ reference: all ## write the explanations of all keys into configs/README.md, fro
 # Which versions of the library can stand for each other, its soname says (include/README.md).
 ABI       := $(if $(filter 0,$(call VERSION_NUMBER,MAJOR)),0.$(call VERSION_NUMBER,MINOR),$(call VERSION_NUMBER,MAJOR))
 SONAME    := libsigmatic.so.$(ABI)
-ROOT       = $(if $(DESTDIR),$(abspath $(DESTDIR)))$(PREFIX)
+ROOT       = $(if $(filter-out /%,$(firstword $(DESTDIR))),$(CURDIR)/)$(DESTDIR)$(PREFIX)
 HEADERS   := $(wildcard include/sigmatic/*/*.h)
 PAGES     := README.md LICENSE include/README.md src/README.md tests/README.md
 SHARED    := $(PAGES) $(wildcard tests/examples/*.[ch]) $(shell find configs jobs analysis -type f ! -path '*/__pycache__/*' ! -name '*.pyc')
@@ -263,26 +262,33 @@ INSTALLED  = bin/sigmatic $(LIBRARIES:%=lib/%) lib/pkgconfig/sigmatic.pc $(MANUA
 # its MPI starts under a launcher only. EMULATOR='qemu-aarch64 -L ...', EMULATOR='srun -n 1'
 EMULATOR ?=
 
-install: all ## program, manual page, completion, library, headers, pkg-config file, examples, configs, jobs and analysis to $(DESTDIR)$(PREFIX)
-	@install -d $(addprefix $(ROOT)/,$(sort $(dir $(INSTALLED))))
-	@install -m 755 $(BUILD)/sigmatic $(ROOT)/bin/
-	@install -m 644 $(BUILD)/libsigmatic.a $(ROOT)/lib/
-	@install -m 755 $(BUILD)/libsigmatic.so $(ROOT)/lib/libsigmatic.so.$(VERSION)
-	@ln -sf libsigmatic.so.$(VERSION) $(ROOT)/lib/$(SONAME)
-	@ln -sf $(SONAME) $(ROOT)/lib/libsigmatic.so
+# Without one, files would go to the root of the file system or to where make runs, or be taken away there.
+prefix-is-absolute:
+	@case '$(PREFIX)' in \
+	/*) ;; \
+	*) echo "PREFIX='$(PREFIX)': an absolute path is wanted, such as PREFIX=$$HOME/sigmatic" >&2; exit 2 ;; \
+	esac
+
+install: prefix-is-absolute all ## program, manual page, completion, library, headers, pkg-config file, examples, configs, jobs and analysis to $(DESTDIR)$(PREFIX)
+	@install -d "$(ROOT)" && cd "$(ROOT)" && install -d $(sort $(dir $(INSTALLED)))
+	@install -m 755 $(BUILD)/sigmatic "$(ROOT)/bin/"
+	@install -m 644 $(BUILD)/libsigmatic.a "$(ROOT)/lib/"
+	@install -m 755 $(BUILD)/libsigmatic.so "$(ROOT)/lib/libsigmatic.so.$(VERSION)"
+	@ln -sf libsigmatic.so.$(VERSION) "$(ROOT)/lib/$(SONAME)"
+	@ln -sf $(SONAME) "$(ROOT)/lib/libsigmatic.so"
 	@printf '%s\n' 'prefix=$(PREFIX)' 'Name: Sigmatic' 'Description: multi-task training that weighs its own losses' \
 	    'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lsigmatic -lm' \
-	    'Libs.private: $(SM_LIBS) $(OPENMP)' >$(ROOT)/lib/pkgconfig/sigmatic.pc
-	@$(EMULATOR) $(BUILD)/sigmatic --help-man >$(ROOT)/$(MANUAL) && \
-	$(EMULATOR) $(BUILD)/sigmatic --help-bash >$(ROOT)/$(COMPLETION) || { \
-	    rm -f $(ROOT)/$(MANUAL) $(ROOT)/$(COMPLETION); \
+	    'Libs.private: $(SM_LIBS) $(OPENMP)' >"$(ROOT)/lib/pkgconfig/sigmatic.pc"
+	@$(EMULATOR) $(BUILD)/sigmatic --help-man >"$(ROOT)/$(MANUAL)" && \
+	$(EMULATOR) $(BUILD)/sigmatic --help-bash >"$(ROOT)/$(COMPLETION)" || { \
+	    rm -f "$(ROOT)/$(MANUAL)" "$(ROOT)/$(COMPLETION)"; \
 	    echo '  no manual page and no completion: the program does not run here by itself; EMULATOR says what runs it'; }
-	@for file in $(HEADERS); do install -m 644 $$file $(ROOT)/$$file || exit; done
-	@for file in $(SHARED); do install -m "$$([ -x $$file ] && echo 755 || echo 644)" $$file $(ROOT)/share/sigmatic/$$file || exit; done
+	@for file in $(HEADERS); do install -m 644 $$file "$(ROOT)/$$file" || exit; done
+	@for file in $(SHARED); do install -m "$$([ -x $$file ] && echo 755 || echo 644)" $$file "$(ROOT)/share/sigmatic/$$file" || exit; done
 	@echo '  installed below $(ROOT)'
 
-uninstall: ## remove what install put there, and nothing else
-	@cd $(ROOT) && rm -f $(INSTALLED) && \
+uninstall: prefix-is-absolute ## remove what install put there, and nothing else
+	@cd "$(ROOT)" && rm -f $(INSTALLED) && \
 	for folder in include/sigmatic share/sigmatic; do [ ! -d $$folder ] || find $$folder -depth -type d -empty -delete; done
 
 # Without a repository of its own, which an unpacked tarball has not, all but what was built, trained or written for tools.

@@ -43,6 +43,7 @@ rows_arguments() {
     for file in "$config" "$list"; do
         [ -f "$file" ] && [ -r "$file" ] || { echo "$file: no such file, or not readable" >&2 && return 2; }
     done
+    ! grep -q '^ *\[' "$list" || { echo "$list looks like a config: CONFIG comes first, then LIST" >&2 && return 2; }
     [ -n "$folder" ] || folder=$(basename "$list") folder=runs/${folder%.*}
 }
 
@@ -208,6 +209,13 @@ row_say_all() { # N FOLDER
     done
 }
 
+row_complain() { # N LINES: each with its place in the list
+    local line
+    while IFS= read -r line; do
+        printf '%s:%d: %s\n' "$list" "${row_line[$1]}" "$line"
+    done <<<"$2"
+}
+
 rows_check() {
     local row running=0 bad='' said cores
     cores=$(cores_here)
@@ -226,7 +234,7 @@ rows_check() {
         [ -f "$1/$row.bad" ] || continue
         bad=yes
         said=$(row_say_all "$row" "$1" | awk '!told[$0]++')
-        [ -n "${told[${row_line[row]}$said]:-}" ] || printf '%s:%d: %s\n' "$list" "${row_line[row]}" "${said:-$program says nothing}" >&2
+        [ -n "${told[${row_line[row]}$said]:-}" ] || row_complain "$row" "${said:-$program says nothing}" >&2
         told[${row_line[row]}$said]=yes
     done
     [ -z "$bad" ]

@@ -227,6 +227,9 @@ alike "milestones" "ascending" -- schedule.milestones=3,2
 alike "momentum" "[0, 1)" -- optimizer.momentum=1
 alike "batch_norm" "reproducible" -- distributed.reproducible=true distributed.batch_norm=local
 alike "[run] steps" "epochs" -- run.steps=0
+alike "[checkpoint] best" "depth.eror_pixels" "did you mean depth.error_pixels" -- checkpoint.best=depth.eror_pixels
+alike "last_step" "at least first_step = 3" -- task.depth.first_step=3 task.depth.last_step=2
+alike "at step 1 of" "no task trains" -- run.tasks=depth task.depth.first_step=2
 alike "[task.step]" -- task.step.kind=depth
 alike "cluster_min_samples" "at least 2" -- task.x.kind=instance task.x.cluster_min_samples=1
 alike "cluster_max_distance" "cluster_distance, 3 px" -- task.x.kind=instance task.x.cluster_{distance=3,max_distance=2}

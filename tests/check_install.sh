@@ -248,6 +248,16 @@ if git -C "$source" rev-parse HEAD >/dev/null 2>&1; then
 fi
 
 # ---- uninstall ----
+mkdir -p home/bin home/share/sigmatic && touch home/bin/sigmatic home/share/sigmatic/LICENSE
+refuses() { # PREFIX GOAL: with one sentence, and nothing in HOME is touched, where an empty cd leads
+    ! (unset DESTDIR && cd home && HOME=$PWD make --no-print-directory -C "$source" SETUP=no BUILD="${program%/*}" "$1" "$2") >refused 2>&1 &&
+        grep -q "^$(sed "s/=.*/='/" <<<"$1")${1#*=}': an absolute path is wanted" refused &&
+        [ -e home/bin/sigmatic ] && [ -e home/share/sigmatic/LICENSE ] && [ ! -e "$source/none" ] || { cat refused && return 1; }
+}
+for goal in uninstall install; do
+    expect "$goal refuses an empty PREFIX" refuses PREFIX= $goal
+    expect "$goal refuses a relative PREFIX" refuses PREFIX=none $goal
+done
 expect "uninstall" as_installed uninstall
 listed >"$scratch/after"
 expect "uninstall leaves what others have, and nothing else" diff "$scratch/before" "$scratch/after"

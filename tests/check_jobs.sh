@@ -86,10 +86,12 @@ expect 'a line that is bad by itself and one that the program refuses, at once; 
     'hello there run.seed=2\nrun.stpes=1 run.seed=1 run.bacth=2\nrun.batch=0\n' \
     '1: "hello" is not of the form SECTION.KEY=VALUE' '1: "there" is not of the form SECTION.KEY=VALUE' \
     "2: sigmatic: error: --set: [run] has no key 'stpes', did you mean 'steps'?" \
-    "sigmatic: error: --set: [run] has no key 'bacth', did you mean 'batch'?" \
+    "2: sigmatic: error: --set: [run] has no key 'bacth', did you mean 'batch'?" \
     "3: sigmatic: error: --set: [run] batch = '0': expected an integer, 1 .. 1000000"
 expect 'a list that is not there' code_is 2 array nowhere.txt
 expect 'it is named' grep -qx 'nowhere.txt: no such file, or not readable' err
+expect 'arguments swapped' code_is 2 "$jobs/local.sh" "$jobs/array.sbatch" bad.txt tiny.ini
+expect 'it is said in one line' same "$(cat said)" 'tiny.ini looks like a config: CONFIG comes first, then LIST'
 expect 'an option that arrays do not have' code_is 2 array bad.txt --overwrite
 
 names() { # LIST: names of its runs

@@ -260,7 +260,8 @@ expect "an old .pt" refuse "pth_to_safetensors.py' 'old.pt' 'old.safetensors'" o
 RANKS=2 expect "a header beyond the file, two ranks" refuse "long.safetensors: .*1099511627776 bytes" long.safetensors
 expect "a name twice" refuse "twice.safetensors: .*duplicate" twice.safetensors
 expect "an unknown type" refuse "type.safetensors: tensor 'conv1.weight': dtype 'X9'" type.safetensors
-expect "numbers that overlap" refuse "over.safetensors: tensor 'b' overlaps" over.safetensors
+expect "safetensors are not exported again" check 2 "f32.safetensors is safetensors already: 'sigmatic weights info" weights export f32.safetensors again.safetensors
+expect "numbers that overlap" refuse "over.safetensors: tensors 'a' and 'b' overlap" over.safetensors
 expect "a cut file" refuse "cut.safetensors: .*truncated" cut.safetensors
 expect "a mean that is none" refuse "mean.safetensors: its mean and std" mean.safetensors
 RANKS=2 expect "nothing taken, two ranks" refuse "others.safetensors: of its 1 tensor none" others.safetensors

@@ -199,6 +199,29 @@ static void mistakes_name_file_line_key_and_what_is_allowed(void)
     sm_config_free(config);
 }
 
+/* What stands in a section that is not there is passed over: it would be told for each of its keys. */
+static void all_mistakes_of_a_file_are_told_at_once(void)
+{
+    static const char text[] = "[run]\nfolder = x\nepoch = 3\n[runn]\nepochs = 3\n[optimizer]\nkind = best\n"
+                               "[run]\nepochs = many\nno value\n";
+    static const char *const parts[] = {":3: [run] has no key 'epoch'", "\n",
+                                        ":4: unknown section [runn]",   ":7: [optimizer] kind",
+                                        ":9: [run] epochs = 'many'",    ":10: 'no value' is neither"};
+    sm_config *config = fresh();
+    CU_ASSERT(sm_config_read(config, written("bad.ini", text)) == SM_ERR_CONFIG);
+    int lines = 1;
+    for (const char *at = sm_error_message(); *at; at++) {
+        lines += *at == '\n';
+    }
+    CU_ASSERT(lines == 5);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        SM_TEST_MESSAGE(parts[i]);
+    }
+    sm_config_free(config);
+    refuses("no section\nnor here\n", SM_ERR_CONFIG, ":1: 'no section' is neither [section] nor key = value");
+    CU_ASSERT(strchr(sm_error_message(), '\n') == NULL);
+}
+
 static void a_line_may_be_of_any_length(void)
 {
     enum { LENGTH = 5000 };
@@ -532,6 +555,7 @@ int main(int argc, char **argv)
     SM_TEST(a_file_sets_every_type);
     SM_TEST(the_resolved_text_gives_the_same_config);
     SM_TEST(mistakes_name_file_line_key_and_what_is_allowed);
+    SM_TEST(all_mistakes_of_a_file_are_told_at_once);
     SM_TEST(a_line_may_be_of_any_length);
     SM_TEST(comments_begin_behind_a_blank_and_quotes_hide_them);
     SM_TEST(home_and_commas_in_paths);

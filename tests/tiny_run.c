@@ -35,7 +35,7 @@ sm_config *tiny_config(const char *const *sets)
     for (int i = 0; sets && sets[i]; i++) {
         SM_TEST_OK(sm_config_set(config, sets[i]));
     }
-    SM_TEST_OK(sm_config_check(config));
+    SM_TEST_OK(sm_settings_check(config));
     sm_free(text);
     sm_free(dataset);
     return config;

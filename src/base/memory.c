@@ -66,17 +66,37 @@ char *sm_strdup(const char *text)
     return memcpy(sm_alloc(bytes), text, bytes);
 }
 
-char *sm_format(const char *format, ...)
+static char *format_list(const char *format, va_list arguments)
 {
-    va_list arguments, again;
-    va_start(arguments, format);
+    va_list again;
     va_copy(again, arguments);
     int length = vsnprintf(NULL, 0, format, arguments);
-    va_end(arguments);
     char *text = sm_alloc((size_t)length + 1);
     vsnprintf(text, (size_t)length + 1, format, again);
     va_end(again);
     return text;
+}
+
+char *sm_format(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    char *text = format_list(format, arguments);
+    va_end(arguments);
+    return text;
+}
+
+void sm_append_text(char **text, const char *between, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    char *more = format_list(format, arguments);
+    va_end(arguments);
+    const char *before = *text ? *text : "";
+    char *longer = sm_format("%s%s%s", before, *before ? between : "", more);
+    sm_free(more);
+    sm_free(*text);
+    *text = longer;
 }
 
 void sm_free(void *memory)

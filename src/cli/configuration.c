@@ -77,8 +77,7 @@ sm_status command_config(const char *path, const char *text, const argument_list
     for (int i = 0; i < sets->count; i++) {
         SM_TRY(sm_config_set(config, sets->items[i]));
     }
-    SM_TRY(sm_config_keep_instances(config, "task", "run", "tasks"));
-    SM_TRY(sm_config_check(config));
+    SM_TRY(sm_settings_check(config));
     *out = config;
     config = NULL;
 done:

@@ -19,9 +19,7 @@ static char *all_formats(const char *between)
 {
     char *known = sm_strdup(table_name);
     for (const sm_prediction_format *format = sm_prediction_formats; format->name; format++) {
-        char *longer = sm_format("%s%s%s", known, between, format->name);
-        sm_free(known);
-        known = longer;
+        sm_append_text(&known, between, "%s", format->name);
     }
     return known;
 }

@@ -4,6 +4,8 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/plural.h>
 #include <sigmatic/io/file.h>
+#include <sigmatic/io/h5.h>
+#include <sigmatic/io/safetensors.h>
 #include <sigmatic/train/checkpoint.h>
 #include <sigmatic/train/weights_write.h>
 
@@ -73,12 +75,27 @@ static sm_status check_deeplab(const sm_session *session, const char *path)
                      path);
 }
 
+/* Weights of any origin lie beside each other: who gives those that are for PyTorch already is told what reads them. */
+static sm_status refuse_safetensors(const char *path)
+{
+    sm_safetensors *file = NULL;
+    if (sm_h5_is_file(path) || sm_safetensors_open(path, &file) != SM_OK) {
+        return SM_OK;
+    }
+    sm_safetensors_close(file);
+    return sm_fail(
+        SM_ERR_USAGE,
+        "weights export: %s is safetensors already: 'sigmatic weights info %s' lists it; a checkpoint expected", path,
+        path);
+}
+
 /* The network alone: without the data that it learnt from. */
 static sm_status open_network(const options *o, sm_config **config, sm_session **session)
 {
     sm_status status = SM_OK;
     sm_data_description *data = NULL;
     const argument_list none = {0};
+    SM_TRY(refuse_safetensors(o->checkpoint));
     SM_TRY(checkpoint_config(sm_comm_self(), o->checkpoint, &none, config));
     SM_TRY(sm_checkpoint_read_data(o->checkpoint, &data));
     if (!data) {

@@ -72,6 +72,14 @@ static const sm_key_condition *find_unmet(const sm_config *config, const sm_key_
     return NULL;
 }
 
+/* An included file cannot know what the one that includes it says, or --set: that is no mistake of either. */
+static int is_overruled(const sm_config *config, const sm_config_entry *e, const sm_key_condition *unmet)
+{
+    const sm_config_value *other = &sm_config_find(config, other_section(unmet, e->section), unmet->other_key)->value;
+    int is_included = e->value.file >= config->first_included && e->value.file <= config->last_included;
+    return is_included && other->origin && other->file != e->value.file;
+}
+
 void sm_config_warn_without_effect(const sm_config *config, const sm_key_condition *conditions)
 {
     for (size_t i = 0; i < config->entry_count; i++) {
@@ -79,7 +87,7 @@ void sm_config_warn_without_effect(const sm_config *config, const sm_key_conditi
         const char *fallback = e->key->fallback ? e->key->fallback : "";
         int is_given = e->value.origin && !same_value(e->value.text, fallback, strlen(fallback));
         const sm_key_condition *unmet = is_given ? find_unmet(config, conditions, e) : NULL;
-        if (unmet) {
+        if (unmet && !is_overruled(config, e, unmet)) {
             char *condition = condition_text(config, unmet, e->section);
             sm_log_warning("%s: [%s] %s = %s has no effect: it counts only %s", e->value.origin, e->section, unmet->key,
                            e->value.text, condition);

@@ -325,9 +325,20 @@ static sm_status unknown_topic(const sm_config *config, const char *topic, const
     return status;
 }
 
+static const char include_text[] =
+    "include = FILE\n\n  Stands before the first [section] of a file, as often as there are files: what FILE says "
+    "holds unless "
+    "this\n  file or --set says something else. A relative path begins at the folder of the file that includes.\n";
+
 /* "task.kind" is the key before it is a task of that name. */
 static sm_status explain(FILE *stream, const sm_config *config, const sm_config_manual *manual, const char *topic)
 {
+    if (strcmp(topic, "include") == 0) {
+        if (stream) {
+            fputs(include_text, stream);
+        }
+        return SM_OK;
+    }
     const char *before, *section = section_meant(config, topic);
     const sm_key *key = key_meant(config, topic, &before);
     if (key && stream) {

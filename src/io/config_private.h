@@ -42,8 +42,9 @@ struct sm_config {
     size_t entry_count;
     char **instances; /* full names of the sections made from templates; those of one template side by side, in order */
     size_t instance_count;
-    int files;    /* given numbers so far */
-    char *source; /* the file or text that was read last, without what it includes; NULL: none */
+    int files;                         /* given numbers so far */
+    int first_included, last_included; /* numbers of the files that the one read last includes */
+    char *source;                      /* the file or text that was read last, without what it includes; NULL: none */
 };
 
 /* The end of a section's declared name that stands for any identifier. */

@@ -139,7 +139,9 @@ typedef struct {
     reading *reading; /* NULL: text, which cannot include */
     int file;
     int line;
-    char *section; /* NULL before the first */
+    char *section;  /* NULL before the first */
+    int is_unknown; /* 1: no such section; what stands in it is passed over */
+    char *mistakes; /* so far, a line each; NULL: none */
 } reader;
 
 static sm_config_place here(const reader *r)
@@ -159,7 +161,9 @@ static sm_status read_section(reader *r, const char *line)
     }
     sm_free(r->section);
     r->section = sm_config_trimmed(line + 1, (size_t)(end - line - 1));
-    return enter_section(r->config, r->section, here(r));
+    sm_status status = enter_section(r->config, r->section, here(r));
+    r->is_unknown = status != SM_OK;
+    return status;
 }
 
 static sm_status read_file(sm_config *config, const char *path, const char *origin, reading *files);
@@ -225,6 +229,9 @@ static sm_status read_pair(reader *r, const char *name, const char *text)
     if (!r->section && !is_include) {
         return sm_config_fail_at(here(r), "'%s' stands before the first [section]; only include may", name);
     }
+    if (r->is_unknown) {
+        return SM_OK;
+    }
     return is_include ? include(r, text) : assign(r->config, r->section, name, text, r->file, !r->reading, here(r));
 }
 
@@ -251,19 +258,34 @@ static sm_status read_line(reader *r, const char *line)
     return status;
 }
 
+/* A config may have several mistakes, which are told at once. What has no section yet may be no config at all.
+ * \return 1 if reading goes on behind the mistake that the last message tells */
+static int note_mistake(reader *r)
+{
+    enum { MOST_BYTES = 1500 }; /* that a message holds */
+    sm_append_text(&r->mistakes, "\n", "%s", sm_error_message());
+    return r->section && strlen(r->mistakes) < MOST_BYTES;
+}
+
 static sm_status read_text(sm_config *config, const char *name, const char *text, reading *files)
 {
     sm_status status = SM_OK;
     reader r = {.config = config, .name = name, .reading = files, .file = ++config->files};
     text += strncmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
-    while (*text != '\0' && status == SM_OK) {
+    int goes_on = 1;
+    while (*text != '\0' && goes_on) {
         size_t length = strcspn(text, "\n");
         char *line = sm_config_trimmed(text, length);
         r.line++;
         status = read_line(&r, line);
+        goes_on = status == SM_OK || note_mistake(&r);
         sm_free(line);
         text += length + (text[length] == '\n');
     }
+    if (r.mistakes) {
+        status = sm_fail(status == SM_OK ? SM_ERR_CONFIG : status, "%s", r.mistakes);
+    }
+    sm_free(r.mistakes);
     sm_free(r.section);
     return status;
 }
@@ -298,7 +320,9 @@ sm_status sm_config_read(sm_config *config, const char *path)
 {
     note_source(config, path);
     reading files = {0};
+    config->first_included = config->files + 2; /* the file itself comes before them */
     sm_status status = read_file(config, path, NULL, &files);
+    config->last_included = config->files;
     for (size_t i = 0; i < files.count; i++) {
         sm_free(files.files[i].real_path);
         sm_free(files.files[i].origin);

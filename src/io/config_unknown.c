@@ -27,13 +27,6 @@ sm_status sm_config_fail_at(sm_config_place at, const char *format, ...)
                    : sm_fail(SM_ERR_CONFIG, "%s: %s", at.name, text);
 }
 
-static void append(char **list, const char *before, const char *word, const char *behind)
-{
-    char *longer = sm_format("%s%s%s%s%s", *list, **list ? ", " : "", before, word, behind);
-    sm_free(*list);
-    *list = longer;
-}
-
 /* ---- words of other programs ------------------------------------------------------------------------------------- */
 
 /* "Batch-Size" is batch_size. */
@@ -118,7 +111,7 @@ static char *all_sections(const sm_config *config)
     char *list = sm_strdup("");
     for (size_t i = 0; i < config->key_count; i++) {
         if (sm_config_begins_section(config, i)) {
-            append(&list, "[", config->keys[i]->section, "]");
+            sm_append_text(&list, ", ", "[%s]", config->keys[i]->section);
         }
     }
     return list;
@@ -199,14 +192,15 @@ static char *all_keys_of(const sm_config *config, const char *section)
     char *list = sm_strdup("");
     for (size_t i = 0; i < config->key_count; i++) {
         if (sm_config_section_matches(config->keys[i]->section, section)) {
-            append(&list, "", config->keys[i]->name, "");
+            sm_append_text(&list, ", ", "%s", config->keys[i]->name);
         }
     }
     return list;
 }
 
-/* The key of any section that has this name, or the nearest to it. */
-static const sm_key *nearest_key(const sm_config *config, const char *name)
+/* The key of any section that has this name, or the nearest to it.
+ * \param [out] distance  from it; may be NULL */
+static const sm_key *nearest_key(const sm_config *config, const char *name, size_t *distance)
 {
     sm_nearest nearest = {.wanted = name};
     const sm_key *found = NULL;
@@ -215,14 +209,20 @@ static const sm_key *nearest_key(const sm_config *config, const char *name)
         sm_nearest_consider(&nearest, config->keys[i]->name);
         found = nearest.best != best ? config->keys[i] : found;
     }
+    if (distance) {
+        *distance = nearest.distance;
+    }
     return found;
 }
 
 char *sm_config_guess(const sm_config *config, const char *name)
 {
+    size_t distance = 0;
     const sm_key *key = sm_config_elsewhere(config, NULL, name);
-    key = key && *key->section ? key : nearest_key(config, name);
-    return key ? sm_format("%s.%s", key->section, key->name) : NULL;
+    key = key && *key->section ? key : nearest_key(config, name, &distance);
+    return key && distance <= 1 + strlen(name) / 4 /* of all keys of all sections some is always a little alike */
+               ? sm_format("%s.%s", key->section, key->name)
+               : NULL;
 }
 
 sm_status sm_config_unknown_key(const sm_config *config, const char *section, const char *name, sm_config_place at)
@@ -233,7 +233,7 @@ sm_status sm_config_unknown_key(const sm_config *config, const char *section, co
             sm_nearest_consider(&nearest, config->keys[i]->name);
         }
     }
-    const sm_key *elsewhere = nearest_key(config, name), *word = sm_config_elsewhere(config, section, name);
+    const sm_key *elsewhere = nearest_key(config, name, NULL), *word = sm_config_elsewhere(config, section, name);
     if (word) {
         char *unknown = sm_format("[%s] has no key '%s'", section, name);
         sm_status status = sm_config_called_elsewhere(word, unknown, at);

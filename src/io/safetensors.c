@@ -224,10 +224,17 @@ static sm_status check_places(const sm_safetensors *file, uint64_t data, uint64_
     uint64_t at = data;
     for (size_t i = 0; i < file->count; i++) {
         const sm_safetensor *tensor = &file->tensors[i];
-        if (tensor->begin != at) {
-            return sm_fail(SM_ERR_INPUT, "%s: tensor '%s' %s: its numbers begin at %llu, %llu expected", file->path,
-                           tensor->name, tensor->begin < at ? "overlaps another" : "leaves a hole before it",
-                           (unsigned long long)(tensor->begin - data), (unsigned long long)(at - data));
+        if (tensor->begin < at) {
+            return sm_fail(SM_ERR_INPUT,
+                           "%s: tensors '%s' and '%s' overlap: numbers of the one end at %llu, of the other "
+                           "begin at %llu",
+                           file->path, tensor[-1].name, tensor->name, (unsigned long long)(at - data),
+                           (unsigned long long)(tensor->begin - data));
+        }
+        if (tensor->begin > at) {
+            return sm_fail(
+                SM_ERR_INPUT, "%s: tensor '%s' leaves a hole before it: its numbers begin at %llu, %llu expected",
+                file->path, tensor->name, (unsigned long long)(tensor->begin - data), (unsigned long long)(at - data));
         }
         at += tensor->bytes;
     }

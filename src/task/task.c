@@ -160,13 +160,10 @@ static char *list_rows(const char *name)
             char *count = kind->components > 0
                               ? sm_format("%d %s", kind->components, sm_plural(kind->components, "value", "values"))
                               : sm_strdup("values");
-            char *longer = sm_format("%s%stype '%s', %s a %s, %s%s", list, *list ? ", or " : "",
-                                     sm_target_type_names[kind->learns], count, sm_scope_names[kind->scope],
-                                     kind->scaling == SM_SCALINGS ? "any scaling" : "scaling ",
-                                     kind->scaling == SM_SCALINGS ? "" : sm_target_scaling_names[kind->scaling]);
+            sm_append_text(&list, ", or ", "type '%s', %s a %s, %s%s", sm_target_type_names[kind->learns], count,
+                           sm_scope_names[kind->scope], kind->scaling == SM_SCALINGS ? "any scaling" : "scaling ",
+                           kind->scaling == SM_SCALINGS ? "" : sm_target_scaling_names[kind->scaling]);
             sm_free(count);
-            sm_free(list);
-            list = longer;
         }
     }
     return list;
@@ -179,9 +176,7 @@ static char *list_targets(const char *kind, const sm_target *const *targets, int
     char *list = sm_strdup("");
     for (int t = 0; t < target_count; t++) {
         if (!kind || find_row(kind, targets[t])) {
-            char *longer = sm_format("%s%s%s", list, *list ? ", " : "", targets[t]->name);
-            sm_free(list);
-            list = longer;
+            sm_append_text(&list, ", ", "%s", targets[t]->name);
         }
     }
     return list;

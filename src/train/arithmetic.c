@@ -49,13 +49,6 @@ static double shares_of(const sm_plan *plan, share *shares, int *count)
     return sum;
 }
 
-static void append(char **text, const char *between, const char *more)
-{
-    char *longer = sm_format("%s%s%s", *text, between, more);
-    sm_free(*text);
-    *text = longer;
-}
-
 /* The instruction sets of all algorithms, each once. */
 static char *instructions_of(const share *shares, int count)
 {
@@ -67,7 +60,7 @@ static char *instructions_of(const share *shares, int count)
             is_new &= strcmp(sm_conv2d_instructions(shares[earlier].algorithm), name) != 0;
         }
         if (is_new) {
-            append(&text, ", ", name);
+            sm_append_text(&text, ", ", "%s", name);
         }
     }
     return text;
@@ -86,7 +79,7 @@ char *sm_arithmetic_text(const sm_plan *plan, sm_conv2d_precision precision)
     for (int i = 0; i < count; i++) {
         double percent = 100 * shares[i].macs / sum;
         char *part = sm_format(percent < 1 ? " %s %.1f %%" : " %s %.0f %%", shares[i].algorithm->name, percent);
-        append(&text, i ? "," : "", part);
+        sm_append_text(&text, i ? "," : "", "%s", part);
         sm_free(part);
     }
     sm_free(instructions);

@@ -42,9 +42,7 @@ static sm_status no_such_metric(const sm_config *config, const char *wanted, con
     sm_nearest nearest = {.wanted = wanted};
     char *all = sm_strdup("");
     for (int i = 0; i < count; i++) {
-        char *longer = sm_format("%s%s%s", all, i ? ", " : "", names[i].name);
-        sm_free(all);
-        all = longer;
+        sm_append_text(&all, ", ", "%s", names[i].name);
         sm_nearest_consider(&nearest, names[i].name);
     }
     sm_status status = sm_config_fail(config, section, key, "'%s': expected TASK.METRIC, one of %s%s%s%s", wanted, all,
@@ -81,7 +79,7 @@ sm_status sm_best_read(const sm_session *session, sm_best *best)
     named_metric *names = name_metrics(session, &count);
     best->count = wanted ? (int)wanted : 1;
     best->terms = sm_alloc_zeroed((size_t)best->count * sizeof *best->terms);
-    best->terms[0].higher_is_better = names[0].metric->higher_is_better != 0;
+    best->terms[0].higher_is_better = count > 0 && names[0].metric->higher_is_better != 0;
     for (size_t i = 0; i < wanted; i++) {
         SM_TRY(find_term(session->config, texts[i], wanted == 1, names, count, &best->terms[i]));
     }

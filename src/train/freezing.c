@@ -38,14 +38,11 @@ sm_status sm_freezing_check(const sm_session *session)
 }
 
 /* Adds the part that a name belongs to to a list: of `frozen` of its `all` tensors. */
-static void append(char **text, const char *name, int frozen, int all)
+static void add_part(char **text, const char *name, int frozen, int all)
 {
     char *some = frozen < all ? sm_format("%d of %d tensors of ", frozen, all) : sm_strdup("");
-    char *longer =
-        sm_format("%s%s%s%.*s", *text ? *text : "", *text ? ", " : "", some, (int)sm_weight_part_length(name), name);
+    sm_append_text(text, ", ", "%s%.*s", some, (int)sm_weight_part_length(name), name);
     sm_free(some);
-    sm_free(*text);
-    *text = longer;
 }
 
 /* \return the frozen parts, "backbone.conv1, backbone.bn1, 2 of 15 tensors of backbone.layer1", freed with sm_free(); NULL: none
@@ -62,7 +59,7 @@ static char *frozen_parts(const sm_slices *slices, const float *scale)
             all++;
         }
         if (frozen > 0) {
-            append(&text, name, frozen, all);
+            add_part(&text, name, frozen, all);
         }
     }
     return text;

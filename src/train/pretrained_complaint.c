@@ -53,9 +53,7 @@ static char *missing_names(const sm_pretrained *pretrained, const section *s)
     for (int i = 0; i < pretrained->row_count && named <= NAMED_MOST; i++) {
         const sm_pretrained_row *row = &pretrained->rows[i];
         if (row->match == SM_MATCH_MISSING && is_of(s, row)) {
-            char *longer = sm_format("%s%s%s", text, *text ? ", " : "", named < NAMED_MOST ? row->slice->name : "...");
-            sm_free(text);
-            text = longer;
+            sm_append_text(&text, ", ", "%s", named < NAMED_MOST ? row->slice->name : "...");
             named++;
         }
     }
@@ -101,10 +99,8 @@ static char *patchy_sections(const sm_pretrained *pretrained)
         int taken = s.counts[SM_MATCH_TAKEN];
         if (taken < s.rows && (taken > 0 || i == 0)) {
             char *more = section_text(pretrained, &s);
-            char *longer = sm_format("%s%s%s", text ? text : "", text ? "; " : "", more);
+            sm_append_text(&text, "; ", "%s", more);
             sm_free(more);
-            sm_free(text);
-            text = longer;
         }
     }
     return text;
@@ -136,9 +132,7 @@ char *sm_pretrained_complaint(const sm_pretrained *pretrained, const sm_session 
     char *text = pretrained->counts[SM_MATCH_TAKEN] > 0 ? patchy_sections(pretrained) : nothing_fits(pretrained);
     char *cause = text ? sm_pretrained_cause(pretrained, session) : NULL;
     if (cause) {
-        char *longer = sm_format("%s; %s", text, cause);
-        sm_free(text);
-        text = longer;
+        sm_append_text(&text, "; ", "%s", cause);
     }
     sm_free(cause);
     return text;

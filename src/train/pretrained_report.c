@@ -114,9 +114,7 @@ static char *numbers_text(const double *values, int count)
 {
     char *text = sm_strdup("");
     for (int c = 0; c < count; c++) {
-        char *longer = sm_format("%s%s%.4g", text, c > 0 ? ", " : "", values[c]);
-        sm_free(text);
-        text = longer;
+        sm_append_text(&text, ", ", "%.4g", values[c]);
     }
     return text;
 }

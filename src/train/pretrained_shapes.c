@@ -9,21 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Adds words to a text. \param more  freed */
-static void append(char **text, const char *between, char *more)
-{
-    char *longer = sm_format("%s%s%s", *text ? *text : "", *text ? between : "", more);
-    sm_free(*text);
-    sm_free(more);
-    *text = longer;
-}
-
 /* \return "(64, 3, 7, 7)", freed with sm_free() */
 static char *shape_text(int rank, const size_t *shape)
 {
     char *numbers = NULL;
     for (int d = 0; d < rank; d++) {
-        append(&numbers, ", ", sm_format("%zu", shape[d]));
+        sm_append_text(&numbers, ", ", "%zu", shape[d]);
     }
     char *text = sm_format("(%s)", numbers ? numbers : "");
     sm_free(numbers);
@@ -47,7 +38,7 @@ char *sm_pretrained_shapes(const sm_pretrained *pretrained, const sm_pretrained_
 
 /* ---- which network a file is of ---- */
 
-enum { LAYERS = 4, BLOCKS_MOST = 1000 };
+enum { LAYERS = 4 };
 
 /* What names and shapes of a ResNet's tensors tell. */
 typedef struct anatomy {
@@ -104,15 +95,14 @@ char *sm_pretrained_cause(const sm_pretrained *pretrained, const sm_session *ses
         return sm_strdup("the file is of a wide ResNet or a ResNeXt, which model.backbone has not");
     }
     if (backbone && strcmp(backbone, network->backbone->name) != 0) {
-        append(&text, ", ", sm_format("model.backbone = %s (the config has %s)", backbone, network->backbone->name));
+        sm_append_text(&text, ", ", "model.backbone = %s (the config has %s)", backbone, network->backbone->name);
     }
     if (backbone && a.inner > 0 && sm_scaled_channels(64 << (LAYERS - 1), network->width) != a.inner) {
-        append(&text, ", ", sm_format("model.width = %.4g (the config has %.4g)", width, network->width));
+        sm_append_text(&text, ", ", "model.width = %.4g (the config has %.4g)", width, network->width);
     }
     if (a.has_aspp && a.has_projection != network->project) {
-        append(&text, ", ",
-               sm_format("model.project = %s (the config has %s)", a.has_projection ? "true" : "false",
-                         network->project ? "true" : "false"));
+        sm_append_text(&text, ", ", "model.project = %s (the config has %s)", a.has_projection ? "true" : "false",
+                       network->project ? "true" : "false");
     }
     char *cause = text ? sm_format("the file is of %s", text) : NULL;
     sm_free(text);

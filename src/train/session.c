@@ -7,7 +7,9 @@
 #include <sigmatic/data/sampler.h>
 #include <sigmatic/train/session.h>
 
+#include "train/best.h"
 #include "train/freezing.h"
+#include "train/task_steps.h"
 
 #include <assert.h>
 #include <math.h>
@@ -15,6 +17,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* A config of which nobody has left out what run.tasks does not name would train all. */
+static sm_status check_tasks(const sm_config *config, const char *const *sections, int count)
+{
+    size_t wanted;
+    const char *const *names = sm_config_texts(config, "run", "tasks", &wanted);
+    for (int i = 0; i < count && wanted > 0; i++) {
+        size_t k = 0;
+        while (k < wanted && strcmp(names[k], sm_config_instance(sections[i])) != 0) {
+            k++;
+        }
+        if (k == wanted) {
+            return sm_config_fail(config, "run", "tasks",
+                                  "[%s] is there all the same: a program calls sm_settings_check() first", sections[i]);
+        }
+    }
+    return SM_OK;
+}
 
 /* Of a table all is a value a sample, also before its file says so. */
 static sm_head head_of(const sm_session *session, const sm_task *task)
@@ -43,6 +63,7 @@ static sm_status make_tasks(sm_session *session)
     if (count == 0) {
         SM_TRY(sm_fail(SM_ERR_CONFIG, "the config has no [task.NAME] section: nothing to learn"));
     }
+    SM_TRY(check_tasks(session->config, sections, count));
     session->tasks = sm_alloc_zeroed(n * sizeof *session->tasks);
     session->heads = sm_alloc_zeroed(n * sizeof *session->heads);
     session->task_count = count;
@@ -193,9 +214,7 @@ static sm_status check_input(const sm_session *session)
     char *fitting = sm_strdup("");
     for (int i = 0; sm_backbones[i]; i++) {
         if (sm_backbones[i]->reads_tables == kind->is_table) {
-            char *more = sm_format("%s%s%s", fitting, *fitting ? ", " : "", sm_backbones[i]->name);
-            sm_free(fitting);
-            fitting = more;
+            sm_append_text(&fitting, ", ", "%s", sm_backbones[i]->name);
         }
     }
     sm_status status = sm_config_fail(session->config, "model", "backbone",
@@ -228,12 +247,16 @@ done:
 
 sm_status sm_session_check_config(const sm_config *config)
 {
+    sm_status status = SM_OK;
+    sm_best best = {0};
     sm_session *session = sm_alloc_zeroed(sizeof *session);
     session->config = config;
-    sm_status status = configure(session);
-    if (status == SM_OK) {
-        status = sm_freezing_check(session);
-    }
+    SM_TRY(configure(session));
+    SM_TRY(sm_freezing_check(session));
+    SM_TRY(sm_task_steps_check(session, session->settings.steps));
+    SM_TRY(sm_best_read(session, &best));
+done:
+    sm_best_clear(&best);
     sm_session_free(session);
     return status;
 }

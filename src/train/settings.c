@@ -244,6 +244,12 @@ static const sm_key_condition *all_conditions(void)
     return all;
 }
 
+sm_status sm_settings_check(sm_config *config)
+{
+    sm_status status = sm_config_keep_instances(config, "task", run, "tasks");
+    return status == SM_OK ? sm_config_check(config) : status;
+}
+
 void sm_settings_warn_without_effect(const sm_config *config)
 {
     sm_config_warn_without_effect(config, all_conditions());

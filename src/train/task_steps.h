@@ -16,8 +16,8 @@ typedef struct sm_task_steps {
 /** \return one a task, freed with sm_free(); a task without last_step ends with INT64_MAX. Not collective */
 sm_task_steps *sm_task_steps_read(const sm_session *session);
 
-/** Refuses a run in which at some step no task trains.
- * \param steps  of the whole run
+/** Refuses a run in which a task ends before it begins, or in which at some step no task trains.
+ * \param steps  of the whole run; 0: not known, only the former is refused
  * \return SM_ERR_CONFIG naming the keys and the steps. Not collective */
 sm_status sm_task_steps_check(const sm_session *session, int64_t steps);
 

@@ -60,13 +60,13 @@ static sm_status make_engines(sm_training *t)
     describe_loader(t);
     SM_TRY(sm_trainer_new(t->session, t->loader_options.input.height, t->loader_options.input.width,
                           sm_loader_capacity(&t->loader_options), t->steps, &t->trainer));
+    SM_TRY(sm_best_read(t->session, &t->best));
     if (t->validation) {
         sm_input whole = t->loader_options.input;
         whole.height = t->augmentation.height;
         whole.width = t->augmentation.width;
         const sm_evaluator_options how = {.instances = settings->evaluate_instances};
         SM_TRY(sm_evaluator_new(t->session, t->validation, &whole, &how, &t->evaluator));
-        SM_TRY(sm_best_read(t->session, &t->best));
         t->values = sm_alloc_zeroed((size_t)sm_evaluator_value_count(t->evaluator) * sizeof *t->values);
     }
     sm_memory_table_fill(t->trainer, &t->loader_options, t->evaluator, &t->memory);

@@ -50,7 +50,7 @@ static sm_status make_config(const char *dataset, sm_config **out)
     *out = sm_config_new(sm_all_keys()); /* with the keys of what is registered */
     SM_TRY(sm_config_read_text(*out, "own_training", config_text));
     SM_TRY(sm_config_set(*out, train));
-    SM_TRY(sm_config_check(*out));
+    SM_TRY(sm_settings_check(*out));
 done:
     sm_free(train);
     return status;

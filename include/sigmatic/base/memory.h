@@ -27,6 +27,11 @@ char *sm_strdup(const char *text);
 /** \return a formatted string, freed with sm_free(). */
 char *sm_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/** Makes a text longer.
+ * \param [in,out] text  freed and made anew; NULL is an empty one
+ * \param between        stands before what is added, where the text is not empty */
+void sm_append_text(char **text, const char *between, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
 /** NULL is legal. */
 void sm_free(void *memory);
 

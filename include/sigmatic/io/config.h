@@ -63,7 +63,7 @@ sm_config *sm_config_new(const sm_key *const *tables);
 /** NULL is legal. */
 void sm_config_free(sm_config *config);
 
-/** Reads a file over what is there. SM_ERR_IO: cannot be read; SM_ERR_CONFIG: any of the mistakes above, a file that includes itself, or that is included twice; messages name the file and line where the key stands. After a failure the config is only good for freeing. */
+/** Reads a file over what is there. SM_ERR_IO: cannot be read; SM_ERR_CONFIG: any of the mistakes above, a file that includes itself, or that is included twice; messages name the file and line where the key stands, of several mistakes each in a line of its own. After a failure the config is only good for freeing. */
 sm_status sm_config_read(sm_config *config, const char *path);
 
 /** Reads text, e.g. of sm_config_text() from a checkpoint. `name` takes the file's place in messages; `include` is refused.
@@ -112,7 +112,8 @@ typedef struct sm_key_condition {
     const char *values; /**< of the other key: "sgd", "false|no|off"; "!0": any but 0; "!": any but the empty one */
 } sm_key_condition;
 
-/** Warns of each key that was given a value other than its default without any effect, by its place, name and reason.
+/** Warns of each key that was given a value other than its default without any effect, by its place, name and reason;
+ * not of one in an included file, if what takes its effect stands elsewhere.
  * Any rank prints: call it on one. Of several conditions on one key the first that is not met is named. */
 void sm_config_warn_without_effect(const sm_config *config, const sm_key_condition *conditions);
 

@@ -65,7 +65,7 @@ sm_status sm_session_new_described(const sm_config *config, sm_comm *comm, const
 /** NULL is legal. After the engines. Not collective. */
 void sm_session_free(sm_session *session);
 
-/** Refuses what sm_session_new() refuses of a config, before any dataset is there.
+/** Refuses what sm_session_new() and a training refuse of a config, before any dataset is there.
  * \return SM_ERR_CONFIG naming the key. Not collective */
 sm_status sm_session_check_config(const sm_config *config);
 

@@ -57,6 +57,11 @@ sm_config_manual sm_settings_manual(void);
 /** Warns of each key that has no effect because another has the wrong value (sm_config_warn_without_effect()). */
 void sm_settings_warn_without_effect(const sm_config *config);
 
+/** What comes between reading a config and using it: leaves out the tasks that run.tasks does not name
+ * (sm_config_keep_instances()) and sees that every required key has a value (sm_config_check()).
+ * \return SM_ERR_CONFIG naming the key */
+sm_status sm_settings_check(sm_config *config);
+
 /** \return SM_ERR_CONFIG naming the key. Strings are owned by the config. */
 sm_status sm_settings_read(const sm_config *config, sm_settings *settings);
 
