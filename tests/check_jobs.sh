@@ -107,7 +107,7 @@ expect 'braces multiply, the first one slowest; comments, quotes, DOS line ends'
 printf 'run.seed={1,2}\nrun.steps=6\ndata.train=nowhere.h5 # fails\n' >sweep.txt
 states() { (cd runs/sweep && for run in */; do echo "$run$(cut -d: -f1 "$run/status" 2>/dev/null)"; done); }
 expect 'an array of which a run fails' code_is 1 array sweep.txt --set data.workers=1
-expect 'its runs' same "$(states)" "$(printf '%s\n' data.train=nowhere.h5/ seed=1/done seed=2/done steps=6/done)"
+expect 'its runs' same "$(states)" "$(printf '%s\n' data.train=nowhere.h5/failed seed=1/done seed=2/done steps=6/done)"
 expect 'the failed one is named with its log' grep -q '^run 4: failed with exit code 2: logs/sweep-4.out$' err
 expect 'an array again' code_is 1 array sweep.txt --set data.workers=1
 expect 'only the failed run is run again' same "$(grep -c '^run [0-9]* of' err) $(grep '^sweep' err)" \
