@@ -26,11 +26,27 @@ int arguments_is_help(const char *word)
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
+/* Choices that one line does not hold, but for those of the last line. \return what is left for that */
+static const char *print_full_lines(const char *word, size_t width)
+{
+    while (strlen(word) > width) {
+        size_t length = width;
+        while (length > 0 && word[length - 1] != '|') {
+            length--;
+        }
+        length = length > 0 ? length : width;
+        printf("  %.*s\n    ", (int)length, word);
+        word += length;
+    }
+    return word;
+}
+
 void arguments_print_row(const char *word, const char *meaning)
 {
     enum { MEANING_COLUMN = 31, LAST_COLUMN = 110, WIDTH = LAST_COLUMN - MEANING_COLUMN };
-    int is_wide = strlen(word) > MEANING_COLUMN - 3;
-    printf("  %-*s%s%*s", MEANING_COLUMN - 2, word, is_wide ? "\n" : "", is_wide ? MEANING_COLUMN : 0, "");
+    const char *rest = print_full_lines(word, LAST_COLUMN - 6);
+    int is_wide = rest != word || strlen(word) > MEANING_COLUMN - 3;
+    printf("  %-*s%s%*s", MEANING_COLUMN - 2, rest, is_wide ? "\n" : "", is_wide ? MEANING_COLUMN : 0, "");
     while (strlen(meaning) > WIDTH) {
         int length = WIDTH;
         while (length > 0 && meaning[length] != ' ') {

@@ -35,9 +35,8 @@ static const char summary[] =
     "Under mpirun all ranks work together: mpirun -n N sigmatic COMMAND ...\n"
     "'sigmatic train --help-config' lists every key of a config; 'sigmatic --version' the libraries' versions;\n"
     "'sigmatic --help-man' writes a manual page, '--help-bash' a completion; make install puts both in place.\n"
-    "Pages and scripts that help texts name (configs/..., analysis/..., include/README.md) lie below share/sigmatic of "
-    "an\n"
-    "installation or in the sources; '--version' says where.\n"
+    "Pages and scripts that help texts name (configs/..., analysis/..., include/README.md) lie below share/sigmatic\n"
+    "of an installation or in the sources; '--version' says where.\n"
     "Exit codes: 0 done; 1 failed while running; 2 wrong usage, config or input;\n"
     "3 stalled or lost rank; 75 "
     "pre-empted.";
