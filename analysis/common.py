@@ -10,6 +10,7 @@ The one place that knows how they are laid out. In a notebook:
 
 import collections
 import os
+import re
 import sys
 
 import script
@@ -129,8 +130,8 @@ def metrics_in_order(names):
 # ---- runs ----------------------------------------------------------------------------------------------------------
 
 class Task:
-    """Of a run: loss, weight, log_variance, sigma, one a step (NaN: absent); kind, loss_name, likelihood, meaning (of
-    sigma; "" where none is learnt), unit (of loss and metrics), dimensions."""
+    """Of a run: loss, weight, log_variance (or another learnt s), sigma, one a step (NaN: absent); kind, loss_name,
+    likelihood, meaning (of sigma; "" where none is learnt), unit (of loss and metrics), dimensions."""
 
     def __init__(self, group, rows):
         attribute = lambda name, absent="": text(group.attrs.get(name, absent))
@@ -249,6 +250,12 @@ def read_status(folder):
     return word, why
 
 
+def in_words(status, why=""):
+    """What read_status() found, for people: the file says "running" too where a run could not say how it ended."""
+    status = {"running": "running, or killed"}.get(status, status)
+    return f"{status}: {why}" if why else status
+
+
 def parse_config(config_text):
     """{section: {key: value}} of the resolved configuration that files keep, all of it text."""
     sections = {}
@@ -300,7 +307,7 @@ def open_each(arguments, labels=None, empty=False):
         paths = list({os.path.realpath(path): path for path in reversed(paths)}.values())[::-1]
     runs, left_out = [], []
     for path in paths:
-        status = ": ".join(filter(None, read_status(os.path.dirname(path))))
+        status = in_words(*read_status(os.path.dirname(path)))
         try:
             run = Run(path)
             why = "" if len(run) or empty else "no step is logged yet"
@@ -318,7 +325,8 @@ def open_each(arguments, labels=None, empty=False):
 def open_runs(arguments, labels=None, empty=False):
     """The runs of open_each(). Says which are left out; refuses to go on without one that is named itself."""
     runs, left_out = open_each(arguments, labels, empty)
-    named = {os.path.realpath(os.path.join(path, "run.h5") if os.path.isdir(path) else path) for path in arguments}
+    logs = (os.path.join(path, "run.h5") if os.path.isdir(path) else path for path in arguments)
+    named = set(map(os.path.realpath, [*arguments, *logs]))  # what is left out without a log is called by its folder
     for path, why in left_out:
         if not runs or os.path.realpath(path) in named:
             raise SystemExit(f"{path}: {why}" + (f"; nor can {len(left_out) - 1} more be read" if not runs and len(left_out) > 1 else ""))
@@ -343,11 +351,17 @@ def labels_of(paths, given):
 
 # ---- seeds: runs whose configurations differ in nothing else --------------------------------------------------------
 
-# What a run may have set otherwise and still be the same experiment.
+# What a run may have set otherwise and still be the same experiment: at its end it has learnt the same.
 NO_DIFFERENCE = {("run", "folder"), ("run", "seed"), ("run", "tasks"), ("run", "progress_seconds"), ("run", "evaluate_batch"),
-                 ("checkpoint", "interval"), ("checkpoint", "keep_last"), ("checkpoint", "keep_best"),
-                 ("data", "prefetch"), ("data", "workers"), ("distributed", "stall_seconds"),
+                 ("run", "evaluate_interval"), ("run", "evaluate_instances"),
+                 ("checkpoint", "interval"), ("checkpoint", "keep_last"), ("checkpoint", "keep_best"), ("checkpoint", "best"),
+                 ("data", "prefetch"), ("data", "workers"), ("distributed", "threads"), ("distributed", "recompute"),
+                 ("distributed", "bucket_mib"), ("distributed", "reduction_thread"), ("distributed", "stall_seconds"),
                  ("distributed", "check_interval")}
+# Keys that name a row, the first that tell rows apart before the others: what runs are usually made to compare.
+IMPORTANCE = [re.compile(pattern) for pattern in (
+    r"tasks", r"weighting\.method", r"weighting\.", r"task\..*\.(weight|likelihood|uncertainty|loss)$", r"task\.", r"model\.", r"optimizer\.",
+    r"schedule\.", r"run\.(batch|steps|epochs)$", r"data\.", r"")]
 
 
 def settings_of(run):
@@ -381,14 +395,15 @@ def short_name(key, keys):
 
 
 def telling_keys(keys, settings):
-    """As few of the keys as tell the dictionaries apart: the one that tells most, then what is needed besides. In doubt
-    the earlier ones, but those of single tasks last."""
+    """Keys that tell the dictionaries apart: those of the greatest IMPORTANCE until nothing is left to tell; of equal ones
+    as few as do, the one that tells most first."""
     distinct = lambda chosen: len({tuple(one.get(key) for key in chosen) for one in settings})
+    rank = lambda key: next(i for i, pattern in enumerate(IMPORTANCE) if pattern.match(key))
     chosen = []
     while distinct(chosen) < distinct(keys):
-        rest = sorted((key for key in keys if key not in chosen), key=lambda key: key.startswith("task."))
-        chosen.append(max(rest, key=lambda key: distinct([*chosen, key])))
-    return [key for key in keys if key in chosen]
+        gains = {key: distinct([*chosen, key]) - distinct(chosen) for key in keys if key not in chosen}
+        chosen.append(min((key for key in gains if gains[key] > 0), key=lambda key: (rank(key), -gains[key])))
+    return chosen
 
 
 def group_by_settings(runs):

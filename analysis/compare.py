@@ -8,7 +8,8 @@
 RUN is run.h5, the folder of a run, or a folder with runs at any depth. Runs that differ in nothing but the seed (and in
 what changes no result, as the folder) are one row: mean ± standard deviation over the seeds of every metric of the last
 evaluation, and of every task's training loss (mean of the last tenth of the steps; where the rows' losses are of one
-kind). A row is named by keys that tell rows apart (a note names others that differ), or by --labels. --metrics shows some
+kind). A row is named by keys that tell rows apart, the weighting before others (a note names others that
+differ), or by --labels. --metrics shows some
 of these only: miou, depth:error_pixels, loss, delta_m; --sort puts the rows that are best by one of them first.
 
 Differences are those of pairs with the same seed, which means the same initial weights and order of samples, from the
@@ -78,7 +79,7 @@ def arguments():
 def finished(runs):
     """(those that are done, left out). A log without a status beside it counts as done."""
     late = [run for run in runs if run.status not in ("done", "")]
-    why = lambda run: f"{run.status} after step {run.step[-1]}" + (f": {run.why}" if run.why else "")
+    why = lambda run: common.in_words(f"{common.in_words(run.status)} after step {run.step[-1]}", run.why)
     return [run for run in runs if run not in late], [common.LeftOut(run.path, why(run)) for run in late]
 
 
@@ -108,6 +109,8 @@ def rows_by(runs, keys):
         settings = common.settings_of(run)
         unknown = [key for key in keys if key not in settings]
         if unknown:
+            if tuple(unknown[0].split(".")) in common.NO_DIFFERENCE:
+                raise SystemExit(f"--by: {unknown[0]} makes no rows: runs that differ in it alone count as the same experiment")
             raise SystemExit(f"{run.path}: its configuration has no {unknown[0]}")
         groups.setdefault(tuple(settings[key] for key in keys), []).append(run)
     for members in groups.values():
@@ -440,6 +443,9 @@ def report(rows, form, lines=None, delta="first", metrics=None, sort=None, left_
     if sort:
         rows = sorted_rows(rows, [*columns, DELTA], values, sort)
     shown = chosen([*columns, DELTA], metrics, "--metrics") if metrics else [*columns, DELTA]
+    if metrics and not any((row.label, column) in values for row in rows for column in shown):
+        lacks_delta = delta_notes(rows) or ["Delta_m is of runs of several tasks, and of each task alone."]
+        raise SystemExit(f"--metrics: no row has {' or '.join(metrics)}" + (f": {' '.join(lacks_delta)}" if DELTA in shown else ""))
     if form == "csv":
         return as_csv(rows, shown, values)
     tables = tables_of(rows, shown, values)
@@ -452,8 +458,8 @@ def report(rows, form, lines=None, delta="first", metrics=None, sort=None, left_
 # ---- picture -------------------------------------------------------------------------------------------------------
 
 def label_ends(axes, labels):
-    """Writes (text, colour, y) beside the right end of the curves, at least `gap` of the axes' height apart."""
-    gap = 0.085
+    """Writes (text, colour, y) beside the right end of the curves, at least `gap` of the axes' height apart where it has room."""
+    gap = min(0.085, 1 / len(labels))
     axes.autoscale_view()
     to_axes = axes.transScale + axes.transLimits
     heights = numpy.clip([to_axes.transform((0, y))[1] for _, _, y in labels], 0, 1)
@@ -461,6 +467,7 @@ def label_ends(axes, labels):
     steps = gap * numpy.arange(len(order))
     placed = numpy.maximum.accumulate(heights[order] - steps) + steps
     placed -= max(0, numpy.mean(placed - heights[order]))
+    placed = numpy.clip(placed - steps, 0, 1 - steps[-1]) + steps
     for index, height in zip(order, placed):
         text, colour, _ = labels[index]
         axes.annotate(text, (1.01, height), xycoords="axes fraction", color=colour, va="center", fontsize=8,
@@ -513,7 +520,9 @@ def draw(rows, window, output):
     window = max(1, min(window, min(len(run) for row in rows for run in row.runs) // 10))
     colours = dict(zip((row.label for row in rows), common.colours(len(rows))))
     common.set_style()
-    figure, grid = pyplot.subplots(2, len(columns), figsize=(3.7 * len(columns), 5.4), squeeze=False, sharex=True,
+    height = max(5.4, 1 + 0.28 * (len(rows) + 1))  # of two panels with room for a line a row
+    width = max(3.7, 2.4 + 0.075 * max(len(row.label) for row in rows))
+    figure, grid = pyplot.subplots(2, len(columns), figsize=(width * len(columns), height), squeeze=False, sharex=True,
                                    layout="constrained")
     for column, (above, below) in zip(columns, grid.T):
         holders = [row for row in rows if column.task in row.runs[0].tasks]

@@ -12,11 +12,13 @@ or metres, L1 or cross-entropy), each way has a column of its own.
 --bands draws runs that differ in nothing but the seed as their mean and a band, ± their standard deviation.
 --together draws all tasks' sigmas on one axis instead, a colour a task, and each task's weight beside them.
 --smooth 1 draws every loss as it is. Also prints where every sigma and weight stands at the end. Runs that learn no sigma
-(their weighting is equal or fixed, say) have their weights drawn. Works on a run that is going on.
+(their weighting is equal or fixed, say) have their weights drawn; those that learn the logarithm s of a scale in place of
+a log-variance (imtl_l) have s. Works on a run that is going on.
 """
 
 import argparse
 import collections
+import textwrap
 
 import common  # before numpy: it says what is missing
 from common import FAINT, pyplot
@@ -104,6 +106,11 @@ def minimiser(run, name, window):
     return run.tasks[name].minimiser(common.smooth(run.tasks[name].loss, window))
 
 
+def draw_scale(axes, curve, way, options, metric):
+    if learns_scale(curve.runs[0], way.task):
+        plot(axes, curve, options.x, lambda run: (run.axis(options.x), run.tasks[way.task].log_variance))
+
+
 def draw_loss(axes, curve, way, options, metric):
     if options.smooth > 1 and len(curve.runs) == 1:
         axes.plot(curve.runs[0].axis(options.x), curve.runs[0].tasks[way.task].loss, color=curve.colour, linewidth=0.5,
@@ -128,14 +135,17 @@ def evaluated(run, task, metric, unit):
     return numpy.array([]), numpy.array([])
 
 
-PANELS = {"sigma": draw_sigma, "loss": draw_loss, "weight": draw_weight, "metric": draw_metric}
+WEIGHT = "weight of the gradient"
+SCALE = "s, log of the loss's scale"
+PANELS = {"sigma": draw_sigma, "scale": draw_scale, "loss": draw_loss, "weight": draw_weight, "metric": draw_metric}
 
 
 def label_of(panel, way, unit, metric):
     """Of the vertical axis."""
     return {"sigma": f"sigma\n{way.meaning}" if way.meaning else "sigma",
+            "scale": SCALE,
             "loss": f"loss, {unit}" if unit else "loss",
-            "weight": "weight, d total / d loss",
+            "weight": WEIGHT,
             "metric": common.metric_label(metric, unit) if metric else ""}[panel]
 
 
@@ -174,6 +184,11 @@ def learns(run, task=None):
     return any(numpy.isfinite(run.tasks[name].sigma).any() for name in ([task] if task else run.tasks))
 
 
+def learns_scale(run, task=None):
+    """Whether what it learns is the logarithm of a scale, which has no sigma."""
+    return any(numpy.isfinite(run.tasks[name].log_variance).any() and not learns(run, name) for name in ([task] if task else run.tasks))
+
+
 def weighting_of(run):
     return run.attributes.get("weighting") or run.config.get("weighting", {}).get("method", "unknown")
 
@@ -181,7 +196,7 @@ def weighting_of(run):
 def draw(curves, options):
     runs = [run for curve in curves for run in curve.runs]
     ways = ways_of(runs)
-    shown = {"sigma": any(map(learns, runs)), "metric": any(run.last_metrics() for run in runs)}
+    shown = {"sigma": any(map(learns, runs)), "scale": any(map(learns_scale, runs)), "metric": any(run.last_metrics() for run in runs)}
     panels = [panel for panel in PANELS if shown.get(panel, True)]
     last = max(run.axis(options.x)[-1] for run in runs)
     handles = handles_of(curves, options)
@@ -198,15 +213,15 @@ def draw(curves, options):
             for curve in curves:
                 if any(run in holders for run in curve.runs):
                     PANELS[panel](axes, curve, way, options, metric)
-            if panel != "metric":
+            if panel not in ("metric", "scale"):
                 common.log_scale(axes)
             axes.set_ylabel(label_of(panel, way, holders[0].tasks[way.task].unit, metric), fontsize=8)
             axes.set_xlim(-0.02 * last, 1.02 * last)
             if not axes.lines:
-                axes.text(0.5, 0.5, "no sigma is learned" if panel == "sigma" else "not measured", transform=axes.transAxes,
-                          ha="center", color=FAINT)
+                axes.text(0.5, 0.5, {"sigma": "no sigma is learned", "scale": "no scale is learned"}.get(panel, "not measured"),
+                          transform=axes.transAxes, ha="center", color=FAINT)
             if r == 0:
-                axes.set_title(title_of(way, ways))
+                axes.set_title(textwrap.fill(title_of(way, ways), 40))
     axes = figure.add_subplot(grid[len(panels) + 1, :])
     draw_total(axes, curves, options)
     axes.set_xlim(-0.01 * last, 1.01 * last)
@@ -216,7 +231,8 @@ def draw(curves, options):
 def handles_of(curves, options):
     """Of the legend: a curve each, which says where no sigma is to be looked for."""
     line = pyplot.Line2D
-    words = lambda curve: "" if learns(curve.runs[0]) else f", no sigma ({weighting_of(curve.runs[0])})"
+    words = lambda curve: "" if learns(curve.runs[0]) else (
+        f", {'a scale' if learns_scale(curve.runs[0]) else 'no sigma'} ({weighting_of(curve.runs[0])})")
     handles = [line([], [], color=curve.colour, label=curve.label + words(curve)) for curve in curves]
     smoothed = f" smoothed over {options.smooth} steps" if options.smooth > 1 else ""
     if any(learns(run) for curve in curves for run in curve.runs):
@@ -233,14 +249,14 @@ def draw_together(curves, options):
     with_unit = lambda task: f"{task.meaning}, {task.unit}"
     meanings = {name: {with_unit(task) if len({other.unit for other in tasks}) > 1 else task.meaning for task in tasks if task.meaning}
                 for name, tasks in holders.items()}
-    handles = [line([], [], color=colours[name], label=f"{name}: {'; '.join(sorted(meanings[name])) or 'no sigma is learned'}")
-               for name in names]
+    nothing = lambda name: "a scale" if any(learns_scale(curve.runs[0], name) for curve in curves if name in curve.runs[0].tasks) else "no sigma is learned"
+    handles = [line([], [], color=colours[name], label=f"{name}: {'; '.join(sorted(meanings[name])) or nothing(name)}") for name in names]
     if len(curves) > 1:
         handles += [line([], [], color=FAINT, linestyle=STYLES[i % len(STYLES)], label=curve.label)
                     for i, curve in enumerate(curves)]
-    columns = {"sigma": "sigma", "weight": "weight, d total / d loss"}
-    if not any(learns(run) for curve in curves for run in curve.runs):
-        del columns["sigma"]
+    runs = [run for curve in curves for run in curve.runs]
+    columns = {"sigma": any(map(learns, runs)) and "sigma", "log_variance": any(map(learns_scale, runs)) and SCALE, "weight": WEIGHT}
+    columns = {column: title for column, title in columns.items() if title}
     common.set_style()
     height = common.legend_height(9, handles)
     figure = pyplot.figure(figsize=(9, 3.3 + height), layout="constrained")
@@ -250,9 +266,11 @@ def draw_together(curves, options):
         axes = figure.add_subplot(grid[1, place])
         for i, curve in enumerate(curves):
             for name in curve.runs[0].tasks:
-                plot(axes, curve, options.x, lambda run: (run.axis(options.x), getattr(run.tasks[name], column)),
-                     color=colours[name], linestyle=STYLES[i % len(STYLES)])
-        common.log_scale(axes)
+                if column != "log_variance" or learns_scale(curve.runs[0], name):
+                    plot(axes, curve, options.x, lambda run: (run.axis(options.x), getattr(run.tasks[name], column)),
+                         color=colours[name], linestyle=STYLES[i % len(STYLES)])
+        if column != "log_variance":
+            common.log_scale(axes)
         axes.set(title=title, xlabel=options.x)
     common.save(figure, options.output)
 
@@ -277,6 +295,8 @@ def cell(value, width, digits=4):
 def sigma_cells(run, name, window):
     """Or in words why there is none."""
     task = run.tasks[name]
+    if learns_scale(run, name):
+        return f"{cell(last_of(task.log_variance), 8, 3)}  s is the log of a scale, no log-variance: the weighting is {weighting_of(run)}"
     if not task.meaning:
         return f"learns no sigma: its weighting is {weighting_of(run)}"
     if not learns(run, name):

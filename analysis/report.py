@@ -113,8 +113,10 @@ def charts_of(runs, axis, window):
         best = [line(run, plot_sigma.minimiser(run, name, window), True) for run in learned]
         charts += [
             chart(title, "sigma", way.meaning, axis, [line(run, run.tasks[name].sigma) for run in learned] + best, log=True),
+            chart(title, "s", "log of the loss's scale", axis,
+                  [line(run, run.tasks[name].log_variance) for run in holders if plot_sigma.learns_scale(run, name)]),
             chart(title, "loss", unit, axis, [line(run, smooth(run.tasks[name].loss)) for run in holders]),
-            chart(title, "weight", "d total / d loss", axis, [line(run, run.tasks[name].weight) for run in holders], log=True)]
+            chart(title, "weight", "of the task's gradient", axis, [line(run, run.tasks[name].weight) for run in holders], log=True)]
         for metric in common.metrics_in_order({metric for run in holders for task, metric in run.last_metrics() if task == name}):
             lines = [Line(runs.index(run), *plot_sigma.evaluated(run, name, metric, axis)) for run in holders]
             charts.append(chart(title, common.metric_label(metric, unit), "", axis, lines, points=True))
@@ -152,7 +154,7 @@ def runs_section(runs):
     rows = []
     for run in runs:
         skipped = int((run.steps["applied"] == 0).sum()) if "applied" in run.steps else 0
-        status = f"{run.status}: {run.why}" if run.why else run.status or "-"
+        status = common.in_words(run.status, run.why) or "-"
         rows.append([run.label, status, run.step[-1], number(run.axis("epoch")[-1]), common.duration(run.steps["seconds"][-1]),
                      number(common.trailing_mean(run.steps["images_per_second"], 50)), skipped, run.attributes.get("world_size", "-"),
                      run.attributes.get("threads", "-"), run.attributes.get("weighting", "-"), run.path])

@@ -26,8 +26,9 @@ SCRATCH = os.path.join(sys.argv[3], "values")
 STEPS = 40
 
 
-def config_of(seed, method, tasks, extra, depth_weight):
-    lines = ["[run]", f"folder = runs/{method}-{seed}", f"seed = {seed}", "[weighting]", f"method = {method}"]
+def config_of(seed, method, tasks, extra, depth_weight, more):
+    lines = ["[run]", f"folder = runs/{method}-{seed}", f"seed = {seed}", *more.get("run", ()), "[checkpoint]", *more.get("checkpoint", ()),
+             "[weighting]", f"method = {method}"]
     for task in tasks:
         lines += [f"[task.{task}]", f"kind = {task}", f"weight = {depth_weight if task == 'depth' else 1}"]
     return "\n".join([*lines, "[optimizer]", f"learning_rate = {extra}", ""])
@@ -42,7 +43,7 @@ def make_run(name, seed, method="equal", tasks=("semantic", "depth"), miou=50.0,
         file.write(status + "\n")
     row = numpy.arange(1, steps + 1)
     with h5py.File(os.path.join(folder, "run.h5"), "w") as file:
-        file.attrs.update(format="sigmatic-run", format_version=1, config=config_of(seed, method, tasks, rate, kind.get("depth_weight", "1")),
+        file.attrs.update(format="sigmatic-run", format_version=1, config=config_of(seed, method, tasks, rate, kind.get("depth_weight", "1"), kind),
                           version="1", host="here", world_size=2)
         for column, values in {"step": row, "epoch": (row - 1) // 16, "seconds": 3.6 * row, "loss": 1.0 / row,
                                "learning_rate": 0 * row + 0.1, "gradient_norm": 1.0 * row, "images_per_second": 8.0 + 0 * row,
@@ -55,7 +56,7 @@ def make_run(name, seed, method="equal", tasks=("semantic", "depth"), miou=50.0,
                                likelihood=kind.get("likelihood", "laplace"), meaning=kind.get("meaning", "scale"))
             group["loss"], group["weight"] = seed + 1.0 / row, 1.0 + 0 * row
             sigma = kind.get("sigma", seed + 0.01 * row) + 0 * row
-            group["sigma"], group["log_variance"] = sigma, 2 * numpy.log(sigma)
+            group["sigma"], group["log_variance"] = sigma, kind["s"] + 0 * row if "s" in kind else 2 * numpy.log(sigma)
         file["evaluations/val/step"] = [steps // 2, steps]
         for task, metric, value in (("semantic", "miou", miou), ("depth", "error_pixels", error)):
             if task in tasks:
@@ -158,6 +159,8 @@ def what_is_no_sample_of_its_row_is_left_out_and_said():
     late = [run("late-1", 1, status="failed: no memory"), run("late-2", 2)]
     done, ((path, why),) = compare.finished(late)
     assert done == late[1:] and why == "failed after step 40: no memory", why
+    (_, why), = compare.finished([run("late-3", 3, status="running")])[1]
+    assert why == "running, or killed after step 40", why
 
 
 def a_key_of_a_task_is_named_with_it():
@@ -191,6 +194,11 @@ def metrics_are_chosen_and_rows_sorted():
     lines = list(csv.DictReader(io.StringIO(compare.report(rows, "csv", metrics=["loss", "miou"]))))
     assert {(line["task"], line["metric"]) for line in lines} == {("semantic", "training loss"), ("semantic", "miou"), ("depth", "training loss")}
     assert "nothing is called iou, but loss, miou" in refusal(compare.report, rows, "text", metrics=["iou"])
+    assert refusal(compare.report, rows, "csv", metrics=["delta_m"]) == (
+        "--metrics: no row has delta_m: No Delta_m: no run of semantic or depth alone is among these.")
+    assert "| Delta_m" not in compare.report(rows, "markdown", metrics=["delta_m", "miou"])  # one of them is there
+    single = compare.make_rows([common.Run(make_run("sort-single", 1, tasks=("depth",)))])
+    assert "is of runs of several tasks" in refusal(compare.report, single, "text", metrics=["delta_m"])
     assert "of several tasks: semantic:loss, depth:loss" in refusal(compare.report, rows, "text", sort="loss")
 
 
@@ -199,6 +207,37 @@ def rows_are_named_by_the_keys_that_tell_them_apart():
     rows = compare.make_rows([common.Run(make_run(f"name-{method}", 1, method, rate=rate)) for method, rate in three])
     assert [row.label for row in rows] == [f"method={method}" for method, _ in three], rows
     assert "Rows differ also in optimizer.learning_rate." in compare.report(rows, "text")
+    rates = [common.Run(make_run(f"rate-of-{rate}", 1, method, rate=rate)) for method, rate in (("equal", "0.1"), ("fixed", "0.2"), ("fixed", "0.3"))]
+    labels = [row.label for row in compare.make_rows(rates)]  # the weighting first, though the rate alone would do
+    assert labels == ["method=equal, learning_rate=0.1", "method=fixed, learning_rate=0.2", "method=fixed, learning_rate=0.3"], labels
+    runs = [common.Run(make_run(f"batch-{method}", 1, method, depth_weight=weight, run=[f"batch = {batch}"]))
+            for method, weight, batch in (("uncertainty", "1", 4), ("fixed", "0.1", 8))]
+    rows = compare.make_rows(runs)
+    assert [row.label for row in rows] == ["method=uncertainty", "method=fixed"], rows  # though the batch would do
+    assert "Rows differ also in run.batch, depth.weight." in compare.report(rows, "text").replace("task.", "")
+    rows = compare.make_rows([*runs, common.Run(make_run("batch-third", 1, "fixed", depth_weight="0.1", run=["batch = 4"]))])
+    assert [row.label for row in rows] == ["method=uncertainty, batch=4", "method=fixed, batch=8", "method=fixed, batch=4"], rows
+
+
+def what_changes_no_result_makes_no_rows():
+    runs = [common.Run(make_run(f"same-{seed}", seed, run=[f"evaluate_interval = {seed}", f"progress_seconds = {seed}"],
+                                checkpoint=[f"best = {'semantic.miou' * (seed > 1)}"])) for seed in (1, 2)]
+    assert len(compare.make_rows(runs)) == 1 and common.settings_of(runs[0]) == common.settings_of(runs[1]), common.settings_of(runs[0])
+    assert "checkpoint.best makes no rows" in refusal(compare.make_rows, runs, by=["checkpoint.best"])
+
+
+def a_run_that_is_named_has_to_be_one():
+    sweep = os.path.join(SCRATCH, "named")
+    good = make_run("named/a", 1)
+    failed = os.path.join(sweep, "failed")
+    os.makedirs(failed, exist_ok=True)
+    with open(os.path.join(failed, "status"), "w") as file:
+        file.write("failed: the disk is full\n")
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        assert [run.folder for run in common.open_runs([sweep])] == [good]  # in a folder of runs it is passed over
+    assert "left out" in said.getvalue() and "the disk is full" in said.getvalue(), said.getvalue()
+    for name in failed, failed + "/", os.path.relpath(failed):
+        assert "no run.h5 (its status: failed: the disk is full)" in refusal(common.open_runs, [good, name])
 
 
 def losses_of_other_kinds_are_not_compared():
@@ -298,6 +337,38 @@ def runs_without_sigma_say_so():
                 with open(options.output, encoding="utf-8") as file:
                     drawn = file.read()
                 assert ("sigma<" in drawn.replace("\n", "<")) == sigma and "weight" in drawn, (draw, sigma)
+
+
+def a_learnt_scale_is_drawn():
+    """Of imtl_l, which learns the logarithm of a scale: in place of a sigma."""
+    scale = common.Run(make_run("scale", 1, "imtl_l", meaning="", likelihood="imtl_l", sigma=numpy.nan, s=-0.25))
+    learned, none = common.Run(make_run("scale-not", 1, "uncertainty")), common.Run(make_run("scale-none", 1, meaning="", likelihood="", sigma=numpy.nan))
+    assert [plot_sigma.learns_scale(run) for run in (scale, learned, none)] == [True, False, False]
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        plot_sigma.print_table([scale], 1)
+    assert "1.0000   -0.250  s is the log of a scale" in said.getvalue() and "learns no sigma" not in said.getvalue(), said.getvalue()
+    options = argparse.Namespace(smooth=1, x="step", output=os.path.join(SCRATCH, "scale.svg"))
+    with fonts_as_text():
+        for draw in (plot_sigma.draw, plot_sigma.draw_together):
+            for runs, is_there in (([scale], True), ([scale, learned], True), ([learned, none], False)):
+                draw(plot_sigma.curves_of(runs, False), options)
+                with open(options.output, encoding="utf-8") as file:
+                    drawn = file.read()
+                assert (plot_sigma.SCALE in drawn) == is_there and "no sigma (imtl_l)" not in drawn, (draw, runs)
+    axes = common.pyplot.figure().add_subplot()
+    plot_sigma.draw_scale(axes, *plot_sigma.curves_of([scale], False), plot_sigma.way_of(scale, "depth"), options, None)
+    numpy.testing.assert_array_equal(axes.lines[0].get_ydata(), numpy.full(STEPS, -0.25))
+    charts = [one for one in report.charts_of([learned, scale], "step", 1) if one["title"] == "s"]
+    assert [[series["run"] for series in one["series"]] for one in charts] == [[1], [1]], charts
+
+
+def labels_stay_beside_their_panel():
+    for count in (2, 9, 25):
+        axes = common.pyplot.figure().add_subplot()
+        axes.plot([0, 1], [0, 1])
+        compare.label_ends(axes, [(f"row {i}", "black", 1.0 + 1e-3 * i) for i in range(count)])
+        heights = [label.xy[1] for label in axes.texts]
+        assert 0 <= min(heights) and max(heights) <= 1 and min(numpy.diff(sorted(heights))) > 0.03, heights
 
 
 @contextlib.contextmanager
@@ -414,7 +485,8 @@ def main():
 
 TESTS = [means_deviations_and_pairs_are_numpys, a_difference_is_marked_where_it_exceeds_what_seeds_do,
          delta_m_is_the_mean_relative_gain_over_single_tasks, what_differs_in_more_than_the_seed_is_not_averaged,
-         what_is_no_sample_of_its_row_is_left_out_and_said, a_key_of_a_task_is_named_with_it, why_there_is_no_delta_m,
+         what_is_no_sample_of_its_row_is_left_out_and_said, a_key_of_a_task_is_named_with_it,
+         what_changes_no_result_makes_no_rows, a_run_that_is_named_has_to_be_one, a_learnt_scale_is_drawn, labels_stay_beside_their_panel, why_there_is_no_delta_m,
          metrics_are_chosen_and_rows_sorted, runs_without_sigma_say_so, nothing_joins_units,
          durations_have_a_unit_that_suits_them, a_page_of_many_runs_stays_readable,
          rows_are_named_by_the_keys_that_tell_them_apart, losses_of_other_kinds_are_not_compared, every_format_has_the_same_cells, metrics_are_the_programs,
