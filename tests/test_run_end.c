@@ -312,11 +312,17 @@ int rename(const char *from, const char *to)
 
 static void a_log_that_cannot_begin_leaves_no_running_status(void)
 {
-    static const char *const sets[] = {"run.steps=1", NULL};
+    static const char *const sets[] = {"run.steps=1", NULL}, *const longer[] = {"run.steps=2", NULL};
     is_disk_full = 1;
     CU_ASSERT(train("no-room", NULL, sets) != SM_OK);
     is_disk_full = 0;
     expect_status_file("no-room", "failed: ");
+    SM_TEST_OK(train("no-room", NULL, sets));
+    remove_in("no-room", "run.h5");
+    is_disk_full = 1;
+    CU_ASSERT(train("no-room", "auto", longer) != SM_OK);
+    is_disk_full = 0;
+    expect_status_file("no-room", "done");
 }
 
 static void a_checkpoint_takes_the_log_to_the_disk(void)
