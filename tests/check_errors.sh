@@ -236,6 +236,11 @@ alike "cluster_max_distance" "cluster_distance, 3 px" -- task.x.kind=instance ta
 "$program" train good.ini --overwrite --dry-run --set task.depth.cluster_distance=3 >out 2>&1
 expect "a key of another kind of task has no effect" \
     grep -q 'warning: .*cluster_distance = 3 has no effect: .*task.depth.kind = instance' out
+printf 'include = good.ini\n[run]\nepochs = 3\n' >inner.ini
+echo 'include = inner.ini' >outer.ini
+"$program" train outer.ini --overwrite --dry-run >out 2>&1 && "$program" train inner.ini --overwrite --dry-run >own 2>&1
+expect "an included file is not warned of what is said elsewhere, the file itself is" \
+    sh -c '! grep "has no effect" out && grep -q "inner.ini:3: .*epochs = 3 has no effect" own'
 sizes_say() { # PATTERN SETTING...: what a dry run of images of 32 x 32 says of sizes; nothing if the pattern is empty
     local pattern=$1 sets=()
     shift

@@ -383,6 +383,24 @@ static void a_config_is_checked_without_data(void)
     sm_config_free(config);
 }
 
+/* A program that forgets sm_settings_check() would train every task. */
+static void tasks_that_were_to_be_left_out_are_refused(void)
+{
+    sm_config *config = config_of("none", TRAIN, "kind = sgd\n[model]\nhead_hidden = 3\n");
+    const char *const *sections;
+    size_t count = sm_config_sections(config, "task", &sections);
+    CU_ASSERT_FATAL(count > 1);
+    char *set = sm_format("run.tasks=%s", sm_config_instance(sections[0]));
+    SM_TEST_OK(sm_config_set(config, set));
+    CU_ASSERT(sm_session_check_config(config) == SM_ERR_CONFIG);
+    SM_TEST_MESSAGE("sm_settings_check()");
+    SM_TEST_OK(sm_settings_check(config));
+    CU_ASSERT(sm_config_sections(config, "task", NULL) == 1);
+    SM_TEST_OK(sm_session_check_config(config));
+    sm_free(set);
+    sm_config_free(config);
+}
+
 static void infinite_features_are_refused_by_name(void)
 {
     char *bare = sm_format("%s/bare.h5", sm_test_folder());
@@ -441,6 +459,7 @@ int main(int argc, char **argv)
     SM_TEST(features_of_other_files_must_be_the_same);
     SM_TEST(a_backbone_of_images_refuses_a_table_and_the_reverse);
     SM_TEST(a_config_is_checked_without_data);
+    SM_TEST(tasks_that_were_to_be_left_out_are_refused);
     SM_TEST(infinite_features_are_refused_by_name);
     SM_TEST(reproducible_steps_have_the_bits_of_one_rank);
     return sm_test_end();
