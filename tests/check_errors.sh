@@ -284,8 +284,8 @@ refuse "absent.h5" -- data info absent.h5
 # ---- runs and checkpoints ----
 
 refuse "run folder run" "--resume auto" "--overwrite" -- train good.ini
-refuse "$checkpoint" "backbone.conv1.weight" "another model" -- train good.ini --resume $checkpoint --set run.folder=other1 --set model.width=0.125
-refuse "$checkpoint" "decoders.instance" "another model" -- train good.ini --resume $checkpoint --set run.folder=other2 --set task.instance.kind=instance
+refuse "$checkpoint" "model.width = 0.0625" "the config says 0.125" "model.pretrained" -- train good.ini --resume $checkpoint --set run.folder=other1 --set model.width=0.125
+refuse "$checkpoint" "without [task.instance]" "model.pretrained" -- train good.ini --resume $checkpoint --set run.folder=other2 --set task.instance.kind=instance
 refuse "cut_checkpoint.h5" "truncated" -- train good.ini --resume cut_checkpoint.h5 --set run.folder=other3
 refuse "'absent.h5'" "auto, a checkpoint or a run's folder" -- train good.ini --resume absent.h5 --set run.folder=other4
 refuse "'auot'" "did you mean auto?" -- train good.ini --resume auot
