@@ -75,7 +75,7 @@ char *sm_arithmetic_text(const sm_plan *plan, sm_conv2d_precision precision)
         return sm_strdup("no convolutions: float32");
     }
     char *instructions = instructions_of(shares, count);
-    char *text = sm_format("convolutions (%s%s):", sm_conv2d_precision_names[precision], instructions);
+    char *text = sm_format("convolutions (%s, %s):", sm_conv2d_precision_names[precision], instructions);
     for (int i = 0; i < count; i++) {
         double percent = 100 * shares[i].macs / sum;
         char *part = sm_format(percent < 1 ? " %s %.1f %%" : " %s %.0f %%", shares[i].algorithm->name, percent);
