@@ -223,9 +223,12 @@ lint-format:
 	$(call SAY,LINT clang-format)
 	$(Q)clang-format --dry-run -Werror $(FORMATTED)
 
+# The analyser follows a function for 225,000 states by default: a quarter of them takes a third of the time.
+TIDY_ARGS = -Wno-unknown-warning-option -Xclang -analyzer-config -Xclang max-nodes=50000
+
 lint-tidy: compile-commands
 	$(call SAY,LINT clang-tidy)
-	$(Q)printf '%s\n' $(LINTED) | xargs -n 1 -P "$$(nproc)" clang-tidy --quiet -p . --extra-arg=-Wno-unknown-warning-option
+	$(Q)printf '%s\n' $(LINTED) | xargs -n 1 -P "$$(nproc)" clang-tidy --quiet -p . $(TIDY_ARGS:%=--extra-arg=%)
 
 format: ## lay the sources out
 	clang-format -i $(FORMATTED)
