@@ -363,6 +363,12 @@ what_nothing_learned() { # is not called learned; the user's own weights stay as
         [ "$(grep -cx 'weight = 0.333333' "$scratch/equal.ini")" = 3 ]
 }
 expect "show --as-fixed says what weights are that nothing learned" what_nothing_learned
+weights_of_shared_parameters() { # heads of such methods learn by others
+    "$program" train "$scratch/tiny.ini" --set run.folder="$scratch/joined" --set run.steps=2 --set weighting.method=mgda >/dev/null 2>&1
+    shows "$scratch/joined" --as-fixed | grep -q "^; They are those of the parameters that the tasks share" &&
+        ! grep -q "They are those" "$scratch/fixed.ini"
+}
+expect "show --as-fixed says of which parameters weights from gradients are" weights_of_shared_parameters
 mkdir "$scratch/scaled" && cp "$scratch/run/run.h5" "$scratch/scaled"
 "$python" -c 'import h5py, sys; h5py.File(sys.argv[1], "a")["tasks/semantic"].attrs["likelihood"] = "categorical_scaled"' "$scratch/scaled/run.h5"
 expect "show --as-fixed of what no weight can say" refuses "'semantic' has the likelihood categorical_scaled" "$program" show "$scratch/scaled" --as-fixed

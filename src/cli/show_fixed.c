@@ -3,6 +3,7 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/io/config_entries.h>
+#include <sigmatic/weighting/weighting.h>
 
 #include <math.h>
 #include <stdio.h>
@@ -56,6 +57,17 @@ static const char *method_of(const sm_config_entry *settings, size_t count)
     return "";
 }
 
+/* \return 1 if the method has coefficients for what the tasks share, beside the weights of their heads */
+static int combines_gradients(const char *method)
+{
+    for (int i = 0; sm_weighting_kinds[i]; i++) {
+        if (strcmp(sm_weighting_kinds[i]->name, method) == 0) {
+            return sm_weighting_kinds[i]->combine != NULL;
+        }
+    }
+    return 0;
+}
+
 /* Weights that nothing has learned are not called so. */
 static void print_origin(const show_view *view, const char *method)
 {
@@ -67,6 +79,10 @@ static void print_origin(const show_view *view, const char *method)
     } else {
         printf("; %s with the weights that its weighting, %s, came to: means of the last 50 steps, up to step %lld.\n",
                view->path, method, (long long)view->step);
+        if (combines_gradients(method)) {
+            printf("; They are those of the parameters that the tasks share: its heads learn by weights of their own, "
+                   "these by the same.\n");
+        }
     }
 }
 
