@@ -426,23 +426,6 @@ static void the_state_survives_a_checkpoint_to_the_bit(void)
     sm_free(path);
 }
 
-static sm_status next_spoiled(void *user, const sm_batch **batch)
-{
-    static sm_batch spoiled;
-    static float image[3 * 64 * 96 * 8];
-    sm_status status = sm_loader_next(((tiny_run *)user)->loader, batch);
-    if (status == SM_OK && *batch && (*batch)->count_local > 0) {
-        size_t numbers = 3 * (size_t)(*batch)->count_local * (size_t)(*batch)->height * (size_t)(*batch)->width;
-        CU_ASSERT_FATAL(numbers <= sizeof image / sizeof *image);
-        memcpy(image, (*batch)->input, numbers * sizeof *image);
-        image[7] = NAN;
-        spoiled = **batch;
-        spoiled.input = image;
-        *batch = &spoiled;
-    }
-    return status;
-}
-
 /* Nothing of the step before is said of it. */
 static void expect_no_weights(const tiny_run *run)
 {
@@ -461,7 +444,7 @@ static void a_skipped_step_changes_no_state(void)
     SM_TEST_OK(tiny_open_weighted(&run, test_comm, tiny_config(sets), &means));
     tiny_steps(&run, 1);
     double before = run.session->weighting->states[0].values[0];
-    SM_TEST_OK(sm_trainer_step_from(run.trainer, next_spoiled, &run, 0, &done));
+    SM_TEST_OK(sm_trainer_step_from(run.trainer, tiny_next_spoiled, &run, 0, &done));
     expect_no_weights(&run);
     CU_ASSERT(run.trainer->skipped == 1);
     CU_ASSERT(isfinite(before) && run.session->weighting->states[0].values[0] == before);
@@ -472,7 +455,7 @@ static void a_skipped_step_changes_no_state(void)
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         SM_TEST_OK(tiny_open_weighted(&run, test_comm, tiny_config(sets), &kinds[k]));
         tiny_steps(&run, 1);
-        SM_TEST_OK(sm_trainer_step_from(run.trainer, next_spoiled, &run, 0, &done));
+        SM_TEST_OK(sm_trainer_step_from(run.trainer, tiny_next_spoiled, &run, 0, &done));
         expect_no_weights(&run);
         for (int i = 0; i < TINY_TASKS; i++) {
             CU_ASSERT(isnan(run.trainer->weights.slope[i]));
@@ -519,7 +502,7 @@ static void a_skipped_step_is_blamed_on_what_was_not_finite(void)
         }
         int64_t position = run.trainer->position;
         broken = "";
-        SM_TEST_OK(sm_trainer_step_from(run.trainer, next_spoiled, &run, 0, &done));
+        SM_TEST_OK(sm_trainer_step_from(run.trainer, tiny_next_spoiled, &run, 0, &done));
         expect_described(&run, position,
                          "the loss of task 'semantic' is nan, the loss of task 'instance' is nan, the loss of task "
                          "'depth' is nan");

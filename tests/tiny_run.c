@@ -3,6 +3,7 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/data/scenes_dataset.h>
 
+#include <math.h>
 #include <string.h>
 
 char *tiny_dataset(void)
@@ -132,6 +133,23 @@ void tiny_steps(tiny_run *run, int count)
         SM_TEST_OK(sm_trainer_step(run->trainer, run->loader, 0, &done));
         CU_ASSERT(!done);
     }
+}
+
+sm_status tiny_next_spoiled(void *user, const sm_batch **batch)
+{
+    static sm_batch spoiled;
+    static float image[3 * 64 * 96 * 8];
+    sm_status status = sm_loader_next(((tiny_run *)user)->loader, batch);
+    if (status == SM_OK && *batch && (*batch)->count_local > 0) {
+        size_t numbers = 3 * (size_t)(*batch)->count_local * (size_t)(*batch)->height * (size_t)(*batch)->width;
+        CU_ASSERT_FATAL(numbers <= sizeof image / sizeof *image);
+        memcpy(image, (*batch)->input, numbers * sizeof *image);
+        image[7] = NAN;
+        spoiled = **batch;
+        spoiled.input = image;
+        *batch = &spoiled;
+    }
+    return status;
 }
 
 size_t tiny_parameter_floats(const tiny_run *run)

@@ -55,6 +55,9 @@ void tiny_close(tiny_run *run);
 /** Collective over the run's ranks. */
 void tiny_steps(tiny_run *run, int count);
 
+/** A sm_batch_next of a tiny_run: the loader's next batch, in which one number of this rank's first image is NaN. */
+sm_status tiny_next_spoiled(void *user, const sm_batch **batch);
+
 size_t tiny_parameter_floats(const tiny_run *run);
 
 size_t tiny_buffer_floats(const tiny_run *run);
