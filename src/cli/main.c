@@ -1,23 +1,20 @@
-#define _XOPEN_SOURCE 700
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/version.h>
 #include <sigmatic/comm/comm.h>
 #include <sigmatic/comm/stall.h>
-#include <sigmatic/io/file.h>
 #include <sigmatic/io/h5.h>
+#include <sigmatic/io/shared_folder.h>
 #include <sigmatic/tensor/gemm.h>
 #include <sigmatic/train/init.h>
 
 #include "cli/command.h"
 #include "cli/help_form.h"
 
-#include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const command_row commands[] = {
     {"train", command_train, "train a network as a config file says"},
@@ -41,34 +38,13 @@ static const char summary[] =
     "3 stalled or lost rank; 75 "
     "pre-empted.";
 
-/* Where configs/, jobs/, analysis/ and pages lie: beside bin/ of an installation, or above build/NAME/ of the sources.
- * \return freed with free(); NULL: the program stands alone */
-static char *shared_folder(void)
-{
-    static const char *const places[] = {"../share/sigmatic", "../.."};
-    char program[PATH_MAX], *found = NULL;
-    ssize_t bytes = readlink("/proc/self/exe", program, sizeof program - 1);
-    program[bytes > 0 ? bytes : 0] = '\0';
-    char *slash = strrchr(program, '/');
-    for (size_t i = 0; slash && i < sizeof places / sizeof *places && !found; i++) {
-        char *page = sm_format("%.*s/%s/configs/README.md", (int)(slash - program), program, places[i]);
-        if (sm_file_exists(page)) {
-            *strrchr(page, '/') = '\0';
-            *strrchr(page, '/') = '\0';
-            found = realpath(page, NULL);
-        }
-        sm_free(page);
-    }
-    return found;
-}
-
 static void print_version(void)
 {
-    char *folder = shared_folder();
+    char *folder = sm_shared_folder();
     printf("sigmatic %s\nMPI: %s\nHDF5: %s\nBLIS: %s\n", SM_VERSION, sm_comm_library_version(), sm_h5_library_version(),
            sm_blis_version());
     printf("configs/, jobs/, analysis/, include/: %s\n", folder ? folder : "not beside this program");
-    free(folder);
+    sm_free(folder);
 }
 
 /* The help of the program and all its commands. */

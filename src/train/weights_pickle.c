@@ -1,42 +1,18 @@
-#define _XOPEN_SOURCE 700
 #include <sigmatic/base/memory.h>
-#include <sigmatic/io/file.h>
+#include <sigmatic/io/shared_folder.h>
 
 #include "train/weights_pickle.h"
 
-#include <limits.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-/* \return the folder of the running program, freed with sm_free(); NULL where the system does not say */
-static char *program_folder(void)
-{
-    char path[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (length <= 0) {
-        return NULL;
-    }
-    path[length] = '\0';
-    *strrchr(path, '/') = '\0';
-    return sm_strdup(path);
-}
-
-/* \return where the script is: beside an installed program, or in the tree that the program was built in; else its name in the
- * sources. Freed with sm_free() */
+/* \return where the script is, by its name in the sources if it is not beside the program; freed with sm_free() */
 static char *find_script(void)
 {
-    static const char *const places[] = {"../share/sigmatic/analysis", "../../analysis"};
-    static const char name[] = "pth_to_safetensors.py";
-    char *folder = program_folder(), *found = NULL;
-    for (size_t i = 0; folder && !found && i < sizeof places / sizeof *places; i++) {
-        char resolved[PATH_MAX], *path = sm_format("%s/%s/%s", folder, places[i], name);
-        found = realpath(path, resolved) ? sm_strdup(resolved) : NULL;
-        sm_free(path);
-    }
+    static const char name[] = "analysis/pth_to_safetensors.py";
+    char *folder = sm_shared_folder(), *path = sm_format("%s%s%s", folder ? folder : "", folder ? "/" : "", name);
     sm_free(folder);
-    return found ? found : sm_format("analysis/%s", name);
+    return path;
 }
 
 /* \return the length of a path without the ending of its name */
