@@ -255,16 +255,26 @@ static void what_is_written_is_read_standardised_and_described(void)
     sm_free(path);
 }
 
+static void expect_second_sample_refused(const char *path, const char *why)
+{
+    sm_dataset *dataset = NULL;
+    sm_sample sample;
+    SM_TEST_OK(sm_dataset_open(&path, 1, "train", &dataset));
+    sm_sample_storage *storage = sm_sample_storage_new(dataset);
+    SM_TEST_OK(sm_dataset_read(dataset, 0, storage, &sample));
+    CU_ASSERT_EQUAL(sm_dataset_read(dataset, 1, storage, &sample), SM_ERR_INPUT);
+    SM_TEST_MESSAGE(why);
+    sm_sample_storage_free(storage);
+    sm_dataset_close(dataset);
+}
+
 /* Another byte of a feature. */
 static void damage_is_found(void)
 {
     sm_target target = real_target("y");
     char *path = write_table("damaged.h5", &target);
-    const char *paths[] = {path};
-    sm_dataset *dataset = NULL;
     sm_h5 *file = NULL;
     uint64_t offset = 0;
-    sm_sample sample;
     SM_TEST_OK(sm_h5_open(path, &file));
     SM_TEST_OK(sm_h5_locate(file, "/train/features", SM_H5_FLOAT, 2, (size_t[]){ROWS, WIDE}, &offset));
     sm_h5_close(file);
@@ -275,13 +285,7 @@ static void damage_is_found(void)
         fclose(bytes);
     }
     sm_comm_barrier(test_comm);
-    SM_TEST_OK(sm_dataset_open(paths, 1, "train", &dataset));
-    sm_sample_storage *storage = sm_sample_storage_new(dataset);
-    SM_TEST_OK(sm_dataset_read(dataset, 0, storage, &sample));
-    CU_ASSERT_EQUAL(sm_dataset_read(dataset, 1, storage, &sample), SM_ERR_INPUT);
-    SM_TEST_MESSAGE("/train/features of sample 1 ('b') is damaged");
-    sm_sample_storage_free(storage);
-    sm_dataset_close(dataset);
+    expect_second_sample_refused(path, "/train/features of sample 1 ('b') is damaged");
     sm_free(path);
 }
 
@@ -404,10 +408,7 @@ static void tasks_that_were_to_be_left_out_are_refused(void)
 static void infinite_features_are_refused_by_name(void)
 {
     char *bare = sm_format("%s/bare.h5", sm_test_folder());
-    const char *paths[] = {bare};
-    sm_dataset *dataset = NULL;
     sm_h5 *file = NULL;
-    sm_sample sample;
     if (sm_comm_rank(test_comm) == 0) { /* without checksums, which nothing else would pass */
         const float features[2] = {1, INFINITY};
         const char *const columns[] = {"u"};
@@ -419,13 +420,7 @@ static void infinite_features_are_refused_by_name(void)
         SM_TEST_OK(sm_h5_close(file));
     }
     sm_comm_barrier(test_comm);
-    SM_TEST_OK(sm_dataset_open(paths, 1, "train", &dataset));
-    sm_sample_storage *storage = sm_sample_storage_new(dataset);
-    SM_TEST_OK(sm_dataset_read(dataset, 0, storage, &sample));
-    CU_ASSERT_EQUAL(sm_dataset_read(dataset, 1, storage, &sample), SM_ERR_INPUT);
-    SM_TEST_MESSAGE("holds inf as feature 0 ('u')");
-    sm_sample_storage_free(storage);
-    sm_dataset_close(dataset);
+    expect_second_sample_refused(bare, "holds inf as feature 0 ('u')");
     sm_free(bare);
 }
 
