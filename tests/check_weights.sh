@@ -252,7 +252,7 @@ write("others.safetensors", {"stages.0.weight": np.ones((3, 3), "f4")})
 write("mean.safetensors", resnet(), mean="[a, b]", std="[1, 1, 1]")
 raw("over.safetensors", b"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[2,6]}}", b"123456")'
 expect "a .pth" refuse "net.pth: .*python3 '$analysis/pth_to_safetensors.py' 'net.pth' 'net.safetensors'$" net.pth
-mkdir -p installed/bin installed/share/sigmatic/analysis elsewhere && cp "$program" installed/bin && cp "$program" elsewhere && touch installed/share/sigmatic/analysis/pth_to_safetensors.py
+mkdir -p installed/bin installed/share/sigmatic/configs elsewhere && cp "$program" installed/bin && cp "$program" elsewhere && touch installed/share/sigmatic/configs/README.md
 program=installed/bin/sigmatic expect "a .pth, installed" check 2 "python3 '$PWD/installed/share/sigmatic/analysis/pth_to_safetensors.py' 'net.pth'" weights info net.pth
 program=elsewhere/sigmatic expect "a .pth, no script there" check 2 "python3 'analysis/pth_to_safetensors.py' 'net.pth'" weights info net.pth
 expect "a pickle of protocol 5" refuse "pth_to_safetensors.py' 'new.pt' 'new.safetensors'" new.pt
