@@ -102,6 +102,12 @@ $(BUILD)/libtest.a: $(call OBJECT,$(TESTLIB_SOURCES))
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/libtest.a $(BUILD)/libsigmatic.a
 	$(call SAY,LINK $@)
 	$(Q)$(CC) $(SM_CFLAGS) $(CFLAGS) $^ $(LDFLAGS) $(CUNIT_LIBS) $(SM_LIBS) -o $@
+
+# What makes file operations go wrong (tests/faults/preload.c): without MPI, as launchers and shells have to carry it too.
+FAULTS_LIBRARY := $(BUILD)/tests/libfaults.so
+$(FAULTS_LIBRARY): $(call OBJECT,$(wildcard tests/faults/*.c))
+	$(call SAY,LINK $@)
+	$(Q)$(firstword $(WRAPPED)) -shared $^ $(LDFLAGS) -ldl -o $@
 .SECONDARY:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
@@ -131,7 +137,7 @@ check: ## set up and run every test
 	@$(call setup,check plot)
 	@tests/report.sh $(AGAIN) --keep-going check-fast check-layers check-program
 
-check-fast: $(TESTS) $(BUILD)/sigmatic ## run the CUnit tests without set-up; T=name picks one
+check-fast: $(TESTS) $(BUILD)/sigmatic $(FAULTS_LIBRARY) ## run the CUnit tests without set-up; T=name picks one
 	@PYTHON=$(PYTHON) tests/run.sh $(BUILD)/tests "$(T)"
 
 check-layers: ## include directions between the layers
@@ -141,7 +147,7 @@ check-layers: ## include directions between the layers
 check-program: all $(BUILD)/tests/test_stall ## bad input, what is printed where, stopping, stalling, memory, the same bits on other ranks, analysis/
 	@$(AGAIN) --keep-going --output-sync=target -j$(shell nproc) $(PROGRAM_CHECKS:%=check-%) check-stall
 
-$(PROGRAM_CHECKS:%=check-%): check-%: all
+$(PROGRAM_CHECKS:%=check-%): check-%: all $(FAULTS_LIBRARY)
 	@PYTHON=$(PYTHON) tests/check_$*.sh $(BUILD)/sigmatic
 
 check-stall: $(BUILD)/tests/test_stall $(BUILD)/sigmatic
@@ -205,7 +211,7 @@ check-fuzz-run:
 	@CLANG="$(FUZZ_CC)" tests/check_fuzz.sh $(BUILD)/fuzz/fuzz $(FUZZ_SECONDS) $(T)
 
 # ---- sources as tools see them -----------------------------------------------------------------------------------
-FORMATTED = $(wildcard src/*/*.[ch] include/sigmatic/*/*.h tests/*.[ch] tests/fuzz/*.[ch] tests/examples/*.[ch])
+FORMATTED = $(wildcard src/*/*.[ch] include/sigmatic/*/*.h tests/*.[ch] tests/fuzz/*.[ch] tests/faults/*.[ch] tests/examples/*.[ch])
 COMPILED  = $(sort $(LIBRARY_SOURCES) $(PROGRAM_SOURCES) $(TEST_SOURCES) $(TESTLIB_SOURCES))
 LINTED    = $(filter src/%,$(COMPILED))
 
