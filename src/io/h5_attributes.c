@@ -113,6 +113,33 @@ static int is_wanted(wanted what, hid_t type)
     return class == H5T_INTEGER || class == H5T_ENUM || (what == NUMBERS && class == H5T_FLOAT);
 }
 
+/* Attributes are stored whole: one that claims more than the file has is damaged, and never becomes a request for memory. */
+static sm_status check_size(const sm_h5 *file, const char *attribute, const sm_h5_array *array)
+{
+    hsize_t file_bytes = 0;
+    char found[SM_H5_DESCRIPTION_BYTES];
+    H5Fget_filesize(file->id, &file_bytes);
+    return file->is_in_memory || array->count <= file_bytes / H5Tget_size(array->type)
+               ? SM_OK
+               : sm_fail(SM_ERR_INPUT, "%s: %s: damaged: found %s, more than the file has", file->path, attribute,
+                         sm_h5_describe(array->type, array->rank, array->shape, found));
+}
+
+sm_status sm_h5_open_attribute(const sm_h5 *file, const char *object, const char *name, sm_h5_array *array)
+{
+    label attribute = label_of(object, name);
+    *array = (sm_h5_array){0};
+    if (!sm_h5_has_attribute(file, object, name)) {
+        return sm_fail(SM_ERR_INPUT, "%s: %s is missing", file->path, attribute.text);
+    }
+    hid_t id = H5Aopen_by_name(file->id, object, name, H5P_DEFAULT, H5P_DEFAULT);
+    if (id < 0) {
+        return sm_h5_fail(file, SM_ERR_INPUT, attribute.text, "cannot be read");
+    }
+    sm_status status = sm_h5_array_new(file, attribute.text, id, 1, array);
+    return status == SM_OK ? check_size(file, attribute.text, array) : status;
+}
+
 /* Opens an attribute of the wanted class; with `single` of one element. */
 static sm_status open_attribute(const sm_h5 *file, const char *object, const char *name, wanted what, int single,
                                 sm_h5_array *array)
@@ -123,11 +150,7 @@ static sm_status open_attribute(const sm_h5 *file, const char *object, const cha
         return sm_fail(SM_ERR_INPUT, "%s: %s is missing, expected %s%s", file->path, attribute.text,
                        single ? "" : "a list: each ", wanted_names[what]);
     }
-    hid_t id = H5Aopen_by_name(file->id, object, name, H5P_DEFAULT, H5P_DEFAULT);
-    if (id < 0) {
-        return sm_h5_fail(file, SM_ERR_INPUT, attribute.text, "cannot be read");
-    }
-    sm_status status = sm_h5_array_new(file, attribute.text, id, 1, array);
+    sm_status status = sm_h5_open_attribute(file, object, name, array);
     if (status == SM_OK && (!is_wanted(what, array->type) || (single && array->count != 1))) {
         char found[SM_H5_DESCRIPTION_BYTES];
         status = sm_fail(SM_ERR_INPUT, "%s: %s: expected %s%s, found %s", file->path, attribute.text,

@@ -67,6 +67,10 @@ sm_status sm_h5_array_new(const sm_h5 *file, const char *object, hid_t id, int i
  * \param [out] array  zeroed on failure, or to be freed all the same */
 sm_status sm_h5_open_dataset(const sm_h5 *file, const char *object, sm_h5_array *array);
 
+/** Opens an attribute whose values can be what is stored: no larger than the file.
+ * \param [out] array  zeroed on failure, or to be freed all the same */
+sm_status sm_h5_open_attribute(const sm_h5 *file, const char *object, const char *name, sm_h5_array *array);
+
 /** Closes everything; a zeroed struct is fine. */
 void sm_h5_array_free(sm_h5_array *array);
 
