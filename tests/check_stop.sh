@@ -172,12 +172,47 @@ stop_in_evaluation() { # RANKS
     expect "in-evaluation: ends with the bits of an undisturbed run" "$python" compare.py unhurried hurried 6
 }
 
+# One rank of two, whose other comes SECONDS later: it waits for MPI to start.
+start_halfway() { # SECONDS
+    $MPIRUN -n 1 "$program" train tiny.ini --set run.folder=halfway : \
+        -n 1 sh -c 'sleep "$2"; exec "$0" train "$1" --set run.folder=halfway' "$program" tiny.ini "$1" >log 2>&1 </dev/null &
+    launched=$!
+    for _ in $(seq 400); do
+        first=$(processes "$$" | head -n 1)
+        [ -n "$first" ] && listens "$first" && return 0
+        sleep 0.02
+    done
+    return 1
+}
+listens() { # PROCESS: it handles USR1 (bit 9)
+    local caught
+    caught=$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$1/status" 2>/dev/null)
+    [ $((0x${caught:-0} >> 9 & 1)) -eq 1 ]
+}
+signals_while_starting() {
+    expect "halfway: it listens before MPI is there" start_halfway 2
+    kill -s USR1 "$first"
+    ended
+    expect "halfway: USR1 while MPI starts is a wish to stop" code_is 75
+    expect "halfway: and said" grep -q 'asked to stop before step 1: nothing new to save' log
+    expect "twice: it listens" start_halfway 50
+    kill -s TERM "$first"
+    sleep 0.2
+    expect "twice: the same signal on two ways is one" kill -s TERM "$first"
+    sleep 1.3
+    expect "twice: it waits" kill -s TERM "$first"
+    ended
+    expect "twice: a second TERM ends it at once" code_is 143
+    expect "twice: and it says so" grep -q 'asked to stop again: leaving without a checkpoint' log
+}
+
 "$program" data scenes tiny.h5 --train 13 --validation 5 --height 64 --width 96 >log 2>&1 || { cat log; exit 1; }
 for ranks in 1 2; do
     (run $ranks whole$ranks) >log 2>&1 </dev/null
     code=$?
     expect "undisturbed run on $ranks" code_is 0
 done
+signals_while_starting
 stop_and_go_on term-one 2 TERM one
 stop_and_go_on usr1-mpirun 2 USR1 launcher
 stop_and_go_on int-alone 1 INT launcher

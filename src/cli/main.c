@@ -7,6 +7,7 @@
 #include <sigmatic/io/shared_folder.h>
 #include <sigmatic/tensor/gemm.h>
 #include <sigmatic/train/init.h>
+#include <sigmatic/train/stop_signal.h>
 
 #include "cli/command.h"
 #include "cli/help_form.h"
@@ -90,8 +91,20 @@ static void return_freed_memory(void)
 #endif
 }
 
+static int trains(int argc, char **argv)
+{
+    int is_training = argc > 1 && strcmp(argv[1], "train") == 0;
+    for (int i = 2; i < argc; i++) {
+        is_training = is_training && strcmp(argv[i], "--dry-run") != 0;
+    }
+    return is_training;
+}
+
 int main(int argc, char **argv)
 {
+    if (trains(argc, argv)) {
+        sm_stop_signal_install(); /* before all else: a signal that comes while MPI starts is a wish, too */
+    }
     return_freed_memory();
     command_context context = {.comm = sm_init(&argc, &argv)};
     sm_status status = dispatch(&context, argc, argv);

@@ -36,6 +36,14 @@ const sm_key_text sm_key_texts[] = {
     {run, "epochs",
      "The length of the run in passes over the training samples. With --resume it may grow, as steps may.",
      "run.steps, schedule.kind"},
+    {run, "time_limit",
+     "The time that a start of the run may take, as Slurm's --time: minutes, "
+     "minutes:seconds, hours:minutes:seconds, days-hours, days-hours:minutes, days-hours:minutes:seconds. It stops "
+     "early enough to write a checkpoint in that time, by the longest step and checkpoint so far, with exit code 75 "
+     "and "
+     "the status pre-empted; --resume auto goes on. The time that Slurm leaves to the job (SLURM_JOB_END_TIME) counts "
+     "as well, also where this is empty.",
+     "run.steps"},
     {run, "precision",
      "How the products of convolutions may round, in the words of PyTorch's set_float32_matmul_precision. highest is "
      "float32 throughout. high allows errors up to 5e-6: Winograd's F(4x4), and floats made of two bfloat16 numbers. "

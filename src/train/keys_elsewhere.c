@@ -24,6 +24,7 @@ const sm_key sm_keys_elsewhere[] = {
     ELSEWHERE("run", "epochs", "max_epochs|max_epoch|num_epochs|n_epochs|nepochs|num_train_epochs|total_epochs", NULL),
     ELSEWHERE("run", "steps",
               "max_steps|num_steps|iterations|iters|max_iters|max_iter|num_iters|total_iters|num_iterations", NULL),
+    ELSEWHERE("run", "time_limit", "max_time|wall_time|walltime|max_hours", "as Slurm writes it, 12:00:00"),
     ELSEWHERE(
         "run", "precision",
         "amp|use_amp|fp16|bf16|mixed_precision|autocast|amp_dtype|dtype|matmul_precision|float32_matmul_precision",

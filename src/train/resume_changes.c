@@ -34,6 +34,7 @@ static const struct {
     {"run", "folder", SILENT, NULL},
     {"run", "tasks", SILENT, NULL},
     {"run", "progress_seconds", SILENT, NULL},
+    {"run", "time_limit", SILENT, NULL},
     {"model", "pretrained", SAID, "not read again: the checkpoint holds what was learnt since"},
     {"model", "freeze", SAID, "what was frozen and no longer is begins without momentum"},
     {"data", "train", SILENT, NULL},

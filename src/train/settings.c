@@ -8,6 +8,8 @@
 #include <sigmatic/train/settings.h>
 #include <sigmatic/weighting/weighting.h>
 
+#include "train/time_limit.h"
+
 #include <assert.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -23,6 +25,9 @@ const sm_key sm_run_keys[] = {
     {run, "batch", SM_KEY_INTEGER, "8", 1, 1e6, NULL, "images", "of one step over all ranks"},
     {run, "steps", SM_KEY_INTEGER, "0", 0, 1e12, NULL, NULL, "length of the run; 0 = by epochs"},
     {run, "epochs", SM_KEY_INTEGER, "0", 0, 1e9, NULL, NULL, "length of the run if steps = 0"},
+    {run, "time_limit", SM_KEY_TEXT, "", 0, 0, NULL, NULL,
+     "of one start, as Slurm's --time (90, 12:00:00, 2-00): it ends within that with a checkpoint and exit code 75; "
+     "empty = what Slurm gives the job, if anything"},
     {run, "precision", SM_KEY_CHOICE, "highest", 0, 0, "highest|high|bf16", NULL,
      "of convolutions: float throughout; errors up to 5e-6 allowed (Winograd F(4x4), floats as two bfloat16 parts); "
      "factors, and the maps between convolutions, in bfloat16"},
@@ -350,6 +355,12 @@ sm_status sm_settings_read(const sm_config *config, sm_settings *settings)
     };
     if (settings->steps == 0 && settings->epochs == 0) {
         return sm_config_fail(config, run, "steps", "either steps or epochs must say how long to train");
+    }
+    const char *limit = sm_config_text_of(config, run, "time_limit");
+    if (*limit && !sm_time_limit_parse(limit, &settings->time_limit_seconds)) {
+        return sm_config_fail(config, run, "time_limit",
+                              "expected a span of time above 0 as Slurm writes it: minutes, minutes:seconds, "
+                              "hours:minutes:seconds, days-hours, days-hours:minutes or days-hours:minutes:seconds");
     }
     if (settings->evaluate_batch == 0) {
         settings->evaluate_batch = settings->batch;

@@ -2,6 +2,7 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/nearest.h>
 #include <sigmatic/base/plural.h>
+#include <sigmatic/base/timer.h>
 #include <sigmatic/comm/stall.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/train/stop_signal.h>
@@ -129,8 +130,14 @@ done:
 sm_status sm_train(const sm_config *config, sm_comm *comm, const sm_train_options *options, int *started)
 {
     sm_status status = SM_OK;
-    sm_training t = {
-        .config = config, .comm = comm, .options = options, .evaluated_step = -1, .saved_step = -1, .best_metric = NAN};
+    sm_training t = {.config = config,
+                     .comm = comm,
+                     .options = options,
+                     .evaluated_step = -1,
+                     .saved_step = -1,
+                     .best_metric = NAN,
+                     .called_seconds = sm_seconds(),
+                     .time_limit = {.end_seconds = INFINITY}};
     *started = 0;
     sm_comm_set_stall_limit(sm_config_real(config, "distributed", "stall_seconds"));
     if (!options->dry_run) {

@@ -326,6 +326,10 @@ static void start_watching(sm_training *t)
         t->trace = t->trainer->trace = sm_trace_new(t->options->trace_first, t->options->trace_last);
     }
     sm_comm_set_stall_report(report_stall, t);
+    if (sm_training_is_root(t)) {
+        sm_time_limit_start(&t->time_limit, t->called_seconds, t->session->settings.time_limit_seconds,
+                            t->memory.checkpoint);
+    }
 }
 
 sm_status sm_training_start(sm_training *t)

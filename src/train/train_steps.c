@@ -29,12 +29,14 @@ static sm_status save(sm_training *t, int best)
     sm_status status = SM_OK;
     char *path = sm_run_folder_checkpoint(t->folder, t->trainer->step),
          *best_path = sm_run_folder_file(t->folder, "checkpoints/best.h5");
+    double begin = sm_seconds();
     sm_comm_set_phase("checkpoint", t->trainer->step, -1);
     sm_status own = sm_training_is_root(t) ? sm_run_log_sync(t->log) : SM_OK;
     SM_TRY(sm_checkpoint_save(t->trainer, path, best ? best_path : NULL, sm_dataset_fingerprint(t->train),
                               t->best_metric));
     t->saved_step = t->trainer->step;
     status = prune(t, own);
+    sm_time_limit_note_save(&t->time_limit, sm_seconds() - begin);
 done:
     sm_free(path);
     sm_free(best_path);
@@ -53,9 +55,17 @@ static sm_status save_before_failing(sm_training *t, sm_status status)
     return saved == SM_OK ? status : saved;
 }
 
+/* As rank 0, which keeps the time, sees it. Collective. */
+static const char *why_stopped(const sm_training *t)
+{
+    int is_deadline = sm_stop_signal_is_deadline();
+    sm_comm_broadcast(t->comm, &is_deadline, sizeof is_deadline, 0);
+    return is_deadline ? "the time limit is reached" : "asked to stop";
+}
+
 static sm_status stop(sm_training *t, const char *when)
 {
-    sm_fail(SM_PREEMPTED, "asked to stop%s: checkpoint of step %lld is written, continue with --resume auto", when,
+    sm_fail(SM_PREEMPTED, "%s%s: checkpoint of step %lld is written, continue with --resume auto", why_stopped(t), when,
             (long long)t->trainer->step);
     return save_before_failing(t, SM_PREEMPTED);
 }
@@ -153,7 +163,9 @@ static sm_status make_step(sm_training *t)
     int done;
     int64_t step = t->trainer->step, position = t->trainer->position;
     int must_stop = sm_stop_signal_seen() || t->logged != SM_OK;
+    double begin = sm_seconds();
     sm_status status = sm_trainer_step(t->trainer, t->loader, must_stop, &done);
+    sm_time_limit_note_step(&t->time_limit, sm_seconds() - begin);
     if (status == SM_OK || status == SM_ERR_NUMERIC) {
         keep_step(t, position);
     }
@@ -211,9 +223,8 @@ static sm_status check_stop(sm_training *t)
     int64_t stop = sm_stop_signal_seen();
     sm_comm_max_int64(t->comm, &stop, 1);
     return stop == 0 ? SM_OK
-                     : sm_fail(SM_PREEMPTED,
-                               "asked to stop before step %lld: nothing new to save, continue with --resume auto",
-                               (long long)t->trainer->step + 1);
+                     : sm_fail(SM_PREEMPTED, "%s before step %lld: nothing new to save, continue with --resume auto",
+                               why_stopped(t), (long long)t->trainer->step + 1);
 }
 
 /* On the rank that holds most. */

@@ -15,6 +15,7 @@
 #include "train/best.h"
 #include "train/progress.h"
 #include "train/run_folder.h"
+#include "train/time_limit.h"
 
 /** Everything of one run; what is there is freed by its maker's counterpart in train.c. */
 typedef struct sm_training {
@@ -42,6 +43,8 @@ typedef struct sm_training {
     sm_progress *progress;
     double begin_seconds, earlier_seconds; /**< clock at the first step; what earlier starts took */
     int64_t first_step;                    /**< steps made by earlier starts */
+    double called_seconds;                 /**< clock when sm_train() was called */
+    sm_time_limit time_limit;              /**< rank 0 */
     /* trained */
     int64_t evaluated_step, saved_step;  /**< last ones; -1: none */
     int64_t judged_step, judged_applied; /**< steps and applied steps when it was last asked whether the run learns */

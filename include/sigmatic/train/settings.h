@@ -21,6 +21,7 @@ typedef struct sm_settings {
     int batch;                 /**< global */
     int64_t steps, epochs;     /**< one of them is 0 until the dataset is known */
     int64_t evaluate_interval; /**< steps; 0 = at the end only */
+    double time_limit_seconds; /**< of one start; 0 = none */
     int evaluate_batch;        /**< global; 0 = batch */
     int evaluate_instances;    /**< 1: evaluations of the training decode instances, too */
     double progress_seconds;   /**< between plain lines */
