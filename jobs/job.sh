@@ -6,11 +6,13 @@
 #   step COMMAND...            runs a command, passes signals on, sets `code`; 75 after a signal is a checkpoint
 #   on_ranks [RANKS NODES]     sets `launch`, what goes before a program that runs on all ranks, or on some
 #   job_end                    ends the job with `code`; after 75 it queues itself again
-#   train ARGUMENT...          a step that trains, after pre-emption from where the run stopped
+#   train ARGUMENT...          a step that trains, after pre-emption from where the run stopped; failures.sh says when it starts
+#                              again after a failure
 #
 # shellcheck disable=SC2034,SC2154  # files that read each other's variables
 . "$jobs/common.sh"
-readonly PREEMPTED=75 KILLED_BY_USR1=138
+. "$jobs/failures.sh"
+readonly PREEMPTED=75 TIME_IS_UP=76 KILLED_BY_USR1=138
 
 # ---- being asked to stop ----------------------------------------------------------------------------------------------
 # Whatever the moment, the answer is a checkpoint and exit code 75. bash runs a trap only between foreground commands: the
@@ -63,20 +65,21 @@ on_ranks() {
     local count=${1:-$ranks} on=${2:-$nodes} some=()
     case $launcher in
     local)
-        launch=("${MPIRUN:-mpirun}" --quiet -n "$count")
+        launch=("${MPIRUN:-mpirun}" --quiet -n "$count" "${only[@]}")
         read -r -a some <<<"$LOCAL_FLAGS"
         launch+=("${some[@]}")
         ;;
     srun)
         [ $# -eq 0 ] || some=(-N "$on" -n "$count" --ntasks-per-node="$((count / on))")
         # -K1: a rank that dies takes the others with it instead of leaving them waiting
-        launch=(srun --mpi=pmix -K1 -c "$threads" "${some[@]}")
+        launch=(srun --mpi=pmix -K1 -c "$threads" "${some[@]}" "${only[@]}")
         if [ "$bound" = yes ]; then
             launch+=("--cpu-bind=verbose,cores")
         fi
         ;;
     mpirun)
-        launch=(mpirun -n "$count" --map-by "ppr:$(((count + on - 1) / on)):node:PE=$threads" --bind-to core --report-bindings)
+        launch=(mpirun -n "$count" "${only[@]}" --map-by "ppr:$(((count + on - 1) / on)):node:PE=$threads" --bind-to core
+            --report-bindings)
         ;;
     *)
         [ $# -eq 0 ] || return 1
@@ -87,9 +90,27 @@ on_ranks() {
 
 begin_local() {
     ranks=$RANKS nodes=1 threads=$THREADS restarts=${SIGMATIC_RESTARTS:-0} launcher=local bound=given
+    most_failures=${MOST_FAILURES:-0}
+    if [ -n "${HOSTS:-}" ]; then
+        use_hosts $HOSTS
+        find_nodes || exit 1
+    fi
+}
+
+# The program ends in time for its checkpoint if it knows when the job ends. Older Slurms do not say so to jobs.
+find_end() {
+    local end
+    [ -z "${SLURM_JOB_END_TIME:-}" ] || return 0
+    end=$(squeue -h -j "$SLURM_JOB_ID" -o %e 2>/dev/null) && end=$(date -d "$end" +%s 2>/dev/null) && export SLURM_JOB_END_TIME=$end
 }
 
 begin_slurm() {
+    most_failures=${MOST_FAILURES:-3}
+    find_end
+    # mpirun finds out within seconds that a node is gone; by itself it waits for minutes
+    export OMPI_MCA_oob_tcp_keepalive_time=${OMPI_MCA_oob_tcp_keepalive_time:-5}
+    export OMPI_MCA_oob_tcp_keepalive_intvl=${OMPI_MCA_oob_tcp_keepalive_intvl:-2}
+    export OMPI_MCA_oob_tcp_keepalive_probes=${OMPI_MCA_oob_tcp_keepalive_probes:-5}
     restarts=${SLURM_RESTART_COUNT:-0}
     ranks=${SLURM_NTASKS:-1} nodes=${SLURM_JOB_NUM_NODES:-1} threads=${SLURM_CPUS_PER_TASK:-1} bound=yes
     export SRUN_CPUS_PER_TASK=$threads # Slurm 22.05 to 23.02: srun no longer inherits -c
@@ -133,7 +154,10 @@ job_begin() {
 # ---- the end: again? ---------------------------------------------------------------------------------------------------
 job_end() {
     trap '' USR1 TERM
-    [ -z "${SIGMATIC_LOCAL:-}" ] || exit "$code" # local.sh starts it again
+    if [ -n "${SIGMATIC_LOCAL:-}" ]; then # local.sh starts it again, unless its own time is up
+        [ "$code" -ne $PREEMPTED ] || [ -n "$asked" ] || ! time_is_up || exit $TIME_IS_UP
+        exit "$code"
+    fi
     echo "==== $(date '+%F %T')  exit code $code${asked:+ after being asked to stop}"
     [ "$code" -eq $PREEMPTED ] || exit "$code"
     if [ "$restarts" -ge "${MAX_RESTARTS:-100}" ]; then
@@ -146,26 +170,47 @@ job_end() {
     exit $PREEMPTED
 }
 
-# A run goes on where it stopped; what an option says of its first start no longer holds then.
-train() {
-    local given=("$@") skip=''
-    if [ "$restarts" -gt 0 ]; then
-        set --
-        for argument in "${given[@]}"; do
-            if [ -n "$skip" ]; then
-                skip=
-            elif [ "$argument" = --resume ]; then
-                skip=yes
-            elif [[ $argument != --overwrite && $argument != --resume=* ]]; then
-                set -- "$@" "$argument"
-            fi
-        done
-        set -- "$@" --resume auto
-    fi
+# A run goes on where it stopped; what an option says of its first start no longer holds then. A checkpoint that it was to begin
+# from does, as long as the run has none of its own.
+resumed() { # ARGUMENT... of the first start; sets `arguments`
+    local argument skip='' kept=()
+    find_folder
+    [ -z "$(newest)" ] || kept=(--resume auto)
+    arguments=()
+    for argument in "$@"; do
+        if [ -n "$skip" ]; then
+            skip=
+            [ ${#kept[@]} -gt 0 ] || kept=(--resume "$argument")
+        elif [ "$argument" = --resume ]; then
+            skip=yes
+        elif [[ $argument == --resume=* ]]; then
+            [ ${#kept[@]} -gt 0 ] || kept=("$argument")
+        elif [ "$argument" != --overwrite ]; then
+            arguments+=("$argument")
+        fi
+    done
+    [ ${#kept[@]} -gt 0 ] || kept=(--resume auto)
+    arguments+=("${kept[@]}")
+}
+
+start_training() {
     if [ -z "${SIGMATIC_LOCAL:-}" ]; then
         echo "command: $program train $*"
         "$program" train "$@" --print-config | sed "s|^|    |"
         echo "===="
     fi
     step "${launch[@]}" "$program" train "$@"
+}
+
+train() {
+    local arguments=("$@")
+    run_arguments=("$@")
+    [ "$restarts" -eq 0 ] || resumed "$@"
+    while :; do
+        before_start
+        start_training "${arguments[@]}"
+        believe_status
+        fails_again || break
+        has_begun && resumed "$@"
+    done
 }

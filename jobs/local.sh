@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Runs a job on this machine, without Slurm: trains, and goes on from the checkpoint whenever the run was pre-empted (75).
+# jobs/supervise.sh goes on after failures as well.
 #
 #     RANKS=2 THREADS=4 jobs/local.sh CONFIG [--set SECTION.KEY=VALUE]... [--resume auto] [--overwrite]
 #     jobs/local.sh jobs/array.sbatch CONFIG LIST [--folder FOLDER] [--set SECTION.KEY=VALUE]...
@@ -8,13 +9,14 @@
 # Of an array it runs what is not done yet, as many runs at a time as fit on the cores, each on cores of its own; what a run
 # says goes to logs/LIST-NUMBER.out.
 # USR1 makes a run write a checkpoint and start again; TERM or Ctrl-C writes a checkpoint and stops with 75, a second one
-# ends the run at once. Any other exit code of the program is this script's (of an array: 1 if a run failed).
+# ends the run at once; at the end of run.time_limit it stops with 75, too. Any other exit code of the program is this script's
+# (of an array: 1 if a run failed).
 #
 # Environment: RANKS (1), THREADS a rank (cores / ranks; 1 for an array), AT_ONCE (runs of an array: as many as fit),
 #              MAX_RESTARTS (100), SIGMATIC (build/current/sigmatic), SIGMATIC_SITE (site.sh),
 #              MPIRUN (mpirun), MPIRUN_FLAGS (instead of binding every rank to its own cores)
 set -u
-readonly PREEMPTED=75 KILLED_BY_USR1=138
+readonly PREEMPTED=75 TIME_IS_UP=76 KILLED_BY_USR1=138
 jobs=$(cd "$(dirname "$0")" && pwd)
 . "$jobs/common.sh"
 
@@ -45,12 +47,21 @@ if [ "$(id -u)" -eq 0 ]; then
 fi
 if [ -n "${MPIRUN_FLAGS+given}" ]; then
     LOCAL_FLAGS=$MPIRUN_FLAGS
+elif [ -n "${HOSTS:-}" ] && [ $((RANKS * THREADS)) -le "$cores" ]; then # RANKS on each of hosts like this one
+    LOCAL_FLAGS="--map-by ppr:$RANKS:node:PE=$THREADS --bind-to core"
+    export OMP_PLACES=cores OMP_PROC_BIND=close
+elif [ -n "${HOSTS:-}" ]; then
+    LOCAL_FLAGS="--map-by ppr:$RANKS:node --oversubscribe --bind-to none"
+    export OMP_PROC_BIND=false
 elif [ -z "$is_array" ] && [ $((RANKS * THREADS)) -le "$cores" ]; then
     LOCAL_FLAGS="--map-by slot:PE=$THREADS --bind-to core"
     export OMP_PLACES=cores OMP_PROC_BIND=close
 else # what local_array.sh keeps the runs apart by, mpirun does not see
     LOCAL_FLAGS='--oversubscribe --bind-to none'
     export OMP_PROC_BIND=false
+fi
+if [ -n "${HOSTS:-}" ]; then # what this environment says, they must be told
+    LOCAL_FLAGS+=" -x OMP_NUM_THREADS -x OMP_PROC_BIND -x BLIS_NUM_THREADS${OMP_PLACES:+ -x OMP_PLACES}"
 fi
 export LOCAL_FLAGS
 
@@ -84,6 +95,7 @@ while :; do
         code=$?
     done
     [ -n "$asked" ] && [ "$code" -eq $KILLED_BY_USR1 ] && code=$PREEMPTED # asked before it could listen
+    [ "$code" -ne $TIME_IS_UP ] || { code=$PREEMPTED && break; }
     [ "$code" -eq $PREEMPTED ] && [ -z "$stop" ] || break
     if [ "$restarts" -ge "${MAX_RESTARTS:-100}" ]; then
         echo "not started again: $restarts restarts so far, MAX_RESTARTS=${MAX_RESTARTS:-100}" >&2

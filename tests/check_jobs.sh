@@ -8,7 +8,8 @@ export SIGMATIC
 SIGMATIC=$(realpath "$1")
 jobs=$(realpath "$here/../jobs")
 export OMP_WAIT_POLICY=passive # other tests are at work on these cores
-unset SLURM_JOB_ID SLURM_SUBMIT_DIR SIGMATIC_SITE SIGMATIC_JOBS LAUNCHER RANKS THREADS AT_ONCE MAX_RESTARTS OMP_NUM_THREADS
+unset SLURM_JOB_ID SLURM_SUBMIT_DIR SIGMATIC_SITE SIGMATIC_JOBS LAUNCHER RANKS THREADS AT_ONCE MAX_RESTARTS OMP_NUM_THREADS \
+    MOST_FAILURES FAST_SECONDS HOSTS REACH FEWER_RANKS
 child=
 clean_up() { [ -z "$child" ] || kill "$child" 2>/dev/null; }
 cd "$scratch" || exit 1
@@ -185,6 +186,67 @@ ends() {
 expect 'runs that fail at the same time' ends
 expect 'each is named with its own exit code' same "$(grep 'failed with' err | sort -V)" \
     "$(for run in {1..8}; do echo "run $run: failed with exit code $((run + 8)): logs/ends-$run.out"; done)"
+
+# ---- failures -----------------------------------------------------------------------------------------------------------
+# In place of program and mpirun: a start does what the next line of `acts` says (exit code, whether it writes a checkpoint, status),
+# and notes with what it was called.
+cat >bin/acts <<'SH'
+#!/bin/sh
+case $* in *--print-config*) printf '[run]\nfolder = acted\n[data]\nfolder = wrong\n' && exit ;; esac
+echo "$*" >>started
+read -r code checkpoint status <acts
+sed -i 1d acts
+mkdir -p acted/checkpoints
+[ "$checkpoint" = - ] || echo >"acted/checkpoints/$checkpoint"
+[ "$status" = - ] || { echo "$status" >new && mv new acted/status; }
+exit "$code"
+SH
+printf '#!/bin/sh\necho "$*" >>launched\nwhile [ "$1" != "$PWD/bin/acts" ]; do shift; done\nexec "$@"\n' >bin/launch
+printf '#!/bin/sh\n! grep -qx "$1" gone\n' >bin/reach
+chmod +x bin/*
+supervised() { # ACTS ARGUMENT of supervise.sh...
+    printf "$1" >acts
+    shift
+    rm -rf acted started launched
+    RESTART_SECONDS=0 SIGMATIC=$PWD/bin/acts MPIRUN=$PWD/bin/launch REACH=$PWD/bin/reach "$jobs/supervise.sh" tiny.ini "$@" >out 2>err
+}
+starts() { same "$(cut -d' ' -f3- started)" "$(printf '%s\n' "$@")"; } # what follows `train tiny.ini`
+killed='137 step-1.h5 running\n'
+expect 'a run that was killed goes on' code_is 0 supervised "${killed}0 step-2.h5 done\n" --overwrite
+expect 'from its checkpoint, which is not overwritten' starts --overwrite '--resume auto'
+expect 'of three fast failures the last is the end, a lost rank' code_is 3 supervised "$killed$killed$killed$killed" --set run.seed=2
+expect 'it was started three times' starts '--set run.seed=2' '--set run.seed=2 --resume auto' '--set run.seed=2 --resume auto'
+expect 'that is said' grep -q '^given up: 3 failures in a row' err
+MOST_FAILURES=2 expect 'or of as many as one likes' code_is 3 supervised "$killed$killed$killed"
+expect 'a wrong config is not tried twice' code_is 2 supervised '2 - -\n0 - done\n'
+expect 'nor is one that is wrong later' code_is 2 supervised "${killed}2 - failed: wrong\n0 - done\n"
+export FAST_SECONDS=0
+expect 'failures with a new checkpoint each do not count' code_is 0 supervised "$(for i in 1 2 3 4; do
+    printf '%s' "137 step-$i.h5 running\n"
+done)0 step-9.h5 done\n"
+expect 'without one they do' code_is 3 supervised "$killed$(printf '137 - running\\n%.0s' 1 2 3 4)"
+expect 'it was started four times, the first failure with one' same "$(wc -l <started)" 4
+MAX_RESTARTS=2 expect 'restarts have an end' code_is 3 supervised "$killed$(printf '137 step-%s.h5 running\\n' 2 3 4 5 | tr -d '\n')"
+expect 'a checkpoint to begin from stays that until there is an own one' code_is 0 supervised \
+    "137 - running\n137 step-1.h5 running\n0 step-2.h5 done\n" --resume other.h5
+expect 'then that is taken' starts '--resume other.h5' '--resume other.h5' '--resume auto'
+expect 'before it has begun, nothing changes' code_is 0 supervised "1 - -\n0 step-1.h5 done\n" --overwrite
+expect 'it is the same start' starts --overwrite --overwrite
+MOST_FAILURES=1 expect 'a lost exit code: stalled' code_is 3 supervised '1 - failed: stalled: waited\n'
+MOST_FAILURES=1 expect 'a lost exit code: done' code_is 0 supervised '137 - done\n'
+MOST_FAILURES=1 expect 'a lost exit code: failed' code_is 1 supervised '255 - failed: disk full\n'
+expect 'a lost exit code: pre-empted, which starts it again' code_is 0 supervised '1 step-1.h5 pre-empted: asked\n0 - done\n'
+expect 'the end of its own time does not' code_is 75 supervised '75 step-1.h5 pre-empted: the time limit is reached\n0 - done\n'
+export HOSTS='h1 h2' RANKS=2 THREADS=1
+: >gone
+expect 'a run on two hosts' code_is 0 supervised "${killed}0 - done\n"
+expect 'has its ranks on both' same "$(grep -c -- '-n 4 -H h1:2,h2:2 ' launched)" 2
+echo h2 >gone
+expect 'a host is gone: nothing is started on fewer' code_is 1 supervised "${killed}0 - done\n"
+expect 'that is said' grep -qx 'of h1 h2 only h1 can be reached; FEWER_RANKS=yes would go on there' err
+FEWER_RANKS=yes expect 'where it may, it is' code_is 0 supervised "${killed}0 - done\n"
+expect 'on the other one alone' same "$(grep -c -- '-n 2 -H h1:2 ' launched)" 2
+unset HOSTS RANKS THREADS FAST_SECONDS
 
 # ---- evaluation, scaling ---------------------------------------------------------------------------------------------------
 evaluate() { "$jobs/local.sh" "$jobs/evaluate.sbatch" "$@" >log 2>&1; }
