@@ -4,10 +4,11 @@
     analysis/weighting_cost.py CONFIG [--methods a,b,...] [--tasks 8] [--steps 12] [--rounds 3] [--ranks 1]
         [--set SECTION.KEY=VALUE]... [--program build/current/sigmatic]
 
-Runs of a few steps, by turns, so that what else the machine does meets all alike; without evaluations. Time is the median of
-the run log's step_seconds after the first two, of each run, and of these the least; memory is the most that a rank had
-resident. --tasks adds tasks of the kind depth to the config until there are so many. Needs a machine with nothing else to
-do: on a busy one the spread between rounds, the last column, says what the figures are worth. Prints a Markdown table.
+Runs of a few steps without evaluations, `uncertainty` before and after each of the others. Time is the median of the run log's
+step_seconds after the first two; a ratio is to the mean of both neighbours, so that a machine that becomes slower in between
+does little harm. Of the rounds' ratios the table has the median and the range. Memory is the most that a rank had resident.
+--tasks adds tasks of the kind depth to the config until there are so many. Wants a machine with nothing else to do; the range
+says what the figures are worth. Prints a Markdown table.
 """
 
 import argparse
@@ -40,8 +41,9 @@ def more_tasks(config, count):
     return [f"task.{name}.{setting}" for name in added for setting in ("kind=depth", "target=disparity")]
 
 
-def measure(options, method, folder):
-    """Seconds a step, and MiB; None, None if the run is refused, with its last line printed."""
+def measure(options, method, parent):
+    """Seconds a step, and MiB; None if the run is refused, with its last line printed."""
+    folder = os.path.join(tempfile.mkdtemp(dir=parent), "run")
     settings = [f"weighting.method={method}", f"run.folder={folder}", f"run.steps={options.steps}", "run.epochs=0",
                 "data.validation_split=", *more_tasks(options.config, options.tasks), *options.set]
     command = [options.program, "train", options.config]
@@ -52,7 +54,7 @@ def measure(options, method, folder):
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         print(f"{method}: {done.stderr.strip().splitlines()[-1]}")
-        return None, None
+        return None
     run = common.Run(folder)
     memory = re.search(r"memory of a rank: (\d+) MiB", done.stdout + done.stderr)
     return float(numpy.median(run.timing["step_seconds"][2:])), float(memory.group(1))
@@ -70,22 +72,24 @@ def main():
     parser.add_argument("--program", default="build/current/sigmatic", help="%(default)s")
     options = parser.parse_args()
     methods = options.methods.split(",") if options.methods else methods_of(options.program)
-    methods = ["uncertainty", *(method for method in methods if method != "uncertainty")]
-    seconds, memory = {method: [] for method in methods}, {}
+    ratios, memory = {method: [] for method in methods if method != "uncertainty"}, {}
     with tempfile.TemporaryDirectory() as folder:
-        for i in range(options.rounds):
-            for method in list(seconds):
-                time, memory[method] = measure(options, method, os.path.join(folder, f"{method}-{i}"))
-                if time is None:
-                    del seconds[method]
-                else:
-                    seconds[method].append(time)
-    base = min(seconds["uncertainty"])
-    print("| `method` | ms a step | of `uncertainty`'s | MiB | rounds apart by |")
-    print("|---|---|---|---|---|")
-    for method, times in seconds.items():
-        print(f"| `{method}` | {1e3 * min(times):.1f} | {min(times) / base:.2f} | {memory[method]:.0f} | "
-              f"{100 * (max(times) / min(times) - 1):.0f} % |")
+        for _ in range(options.rounds):
+            before = measure(options, "uncertainty", folder)
+            if not before:
+                raise SystemExit("nothing is measured: the others are compared to `uncertainty`, which does not run")
+            for method in list(ratios):
+                found, after = measure(options, method, folder), measure(options, "uncertainty", folder)
+                if found:
+                    ratios[method].append(2 * found[0] / (before[0] + after[0]))
+                    memory[method] = found[1]
+                before = after
+    print("| `method` | time of a step | range | MiB |")
+    print("|---|---|---|---|")
+    print(f"| `uncertainty` | 1 | ({1e3 * before[0]:.0f} ms) | {before[1]:.0f} |")
+    for method in memory:
+        ordered = sorted(ratios[method])
+        print(f"| `{method}` | {numpy.median(ordered):.2f} | {ordered[0]:.2f} to {ordered[-1]:.2f} | {memory[method]:.0f} |")
 
 
 if __name__ == "__main__":
