@@ -52,6 +52,8 @@ OBJECT = $(patsubst %.c,$(BUILD)/%.o,$(1))
 # What the test programs share.
 TESTLIB_SOURCES := $(filter-out $(TEST_SOURCES),$(wildcard tests/*.c))
 TESTS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SOURCES))
+# those whose name contains a word of T; without T all
+WANTED_TESTS = $(if $(strip $(T)),$(foreach test,$(TESTS),$(if $(strip $(foreach word,$(T),$(findstring $(word),$(notdir $(test))))),$(test))),$(TESTS))
 
 # tests/check_NAME.sh PROGRAM, for every name but those that have a target of their own
 PROGRAM_CHECKS := $(filter-out layers stall hosts slurm mpich aarch64 fuzz,$(patsubst tests/check_%.sh,%,$(wildcard tests/check_*.sh)))
@@ -137,7 +139,7 @@ check: ## set up and run every test
 	@$(call setup,check plot)
 	@tests/report.sh $(AGAIN) --keep-going check-fast check-layers check-program
 
-check-fast: $(TESTS) $(BUILD)/sigmatic $(FAULTS_LIBRARY) ## run the CUnit tests without set-up; T=name picks one
+check-fast: $(WANTED_TESTS) $(BUILD)/sigmatic $(FAULTS_LIBRARY) ## run the CUnit tests without set-up; T=name picks some
 	@PYTHON=$(PYTHON) tests/run.sh $(BUILD)/tests "$(T)"
 
 check-layers: ## include directions between the layers

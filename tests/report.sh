@@ -42,7 +42,7 @@ report_end() {
     skipped=$(grep -c '^skipped ' "$SIGMATIC_SUMMARY")
     if [ -n "$outer_summary" ]; then
         cat "$SIGMATIC_SUMMARY" >>"$outer_summary"
-        echo "$report_name: $passed passed, $failed failed, $skipped skipped"
+        echo "$report_name: $passed passed, $failed failed, $skipped skipped in $SECONDS s"
     else
         grep -E '^(failed|skipped) ' "$SIGMATIC_SUMMARY" | sort
         echo "$passed passed, $failed failed, $skipped skipped"

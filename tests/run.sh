@@ -13,7 +13,7 @@ export SIGMATIC_PROGRAM=$(dirname "$folder")/sigmatic SIGMATIC_TESTS=$here
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1
 outputs=$(mktemp -d "${TMPDIR:-/tmp}/sigmatic-outputs.XXXXXX") || exit 1
 
-# What it prints and reports appears at its end, in one piece.
+# What it prints and reports appears at its end, in one piece, with its time if that is worth a word.
 run() {
     local name=$1 ranks=$2 begin=$SECONDS outer=$SIGMATIC_SUMMARY code
     local SIGMATIC_SUMMARY=$outputs/$name.$ranks.summary output=$outputs/$name.$ranks
@@ -27,6 +27,7 @@ run() {
     elif [ ! -s "$SIGMATIC_SUMMARY" ]; then
         failed "$name on $ranks rank(s) reported no test"
     fi
+    [ $((SECONDS - begin)) -lt 5 ] || echo "$name on $ranks rank(s): $((SECONDS - begin)) s" >>"$output"
     flock "$outputs" cat "$output"
     cat "$SIGMATIC_SUMMARY" >>"$outer"
 }
