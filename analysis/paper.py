@@ -151,9 +151,9 @@ def choose(folder, words):
     if any(rate not in choices["rates"] for rate in rates) or any(name not in choices for name in wanted):
         content = digest(folder)
         choices["rates"] = {**paper_results.choose_rates(content["runs"]), **choices["rates"]}
-        for name in wanted:
-            rows = paper_results.rows_of({**content, "choices": {"rates": choices["rates"]}})
-            choices.setdefault(name, (paper_results.choose_best if name == "best" else paper_results.choose_final)(rows))
+        rows = lambda: paper_results.rows_of({**content, "choices": choices})
+        for name in sorted(wanted, reverse=True):  # the final weights first: runs with them are no trials of hand-tuning
+            choices.setdefault(name, (paper_results.choose_best if name == "best" else paper_results.choose_final)(rows()))
     lacking = [f"RATE_{rate}" for rate in rates if rate not in choices["rates"]] + [name for name in wanted if not choices.get(name)]
     if lacking:
         raise SystemExit(f"{folder}: no run is done from which to choose {lacking[0]}")

@@ -133,9 +133,8 @@ def draw_trials(rows):
     for i, value in enumerate(reached):
         axes.axhline(value, color=LEARNED, linewidth=0.7, alpha=0.6, label="one run of uncertainty, each seed" if i == 0 else None)
     if reached:
-        saved = results.trials_saved(expected, numpy.mean(reached))
         axes.axhline(numpy.mean(reached), color=LEARNED, linewidth=1.8, label="their mean")
-        axes.set_title(f"Sigma saves {saved} trials" if saved else f"Sigma saves more than {len(expected)} trials")
+    axes.set_title(results.worth(rows))
     axes.set(xlabel="k, trials of hand-tuning", ylabel="Delta_m on test, %")
     axes.legend()
     return figure

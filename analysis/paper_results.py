@@ -268,6 +268,19 @@ def paired_gains(rows, label, task):
             for seed, run in sorted(rows.get(label, {}).items()) if seed in alone]
 
 
+def gains_over_alone(rows, label):
+    """Delta_m less that of the runs of each task alone with the same seed, one a seed: what is said of these runs is judged by
+    pairs, as their mean is a draw of seeds too. The mean over seeds is that of Delta_m."""
+    baselines, found = baselines_of(all_runs(rows), "test"), []
+    for seed, run in sorted(rows.get(label, {}).items()):
+        alone = [rows.get(f"{task} alone", {}).get(seed) for task in run["tasks"]]
+        if all(alone):
+            apart = [gain(task, metric_of(run, task, "test"), baselines[task]) - gain(task, metric_of(one, task, "test"), baselines[task])
+                     for task, one in zip(run["tasks"], alone)]
+            found.append(float(numpy.mean(apart)))
+    return found
+
+
 CLOSE = 0.1  # of log-variances: sigma within 5 %
 
 
@@ -308,15 +321,15 @@ def claims_of(rows):
                difference(rows, "uncertainty", "equal")),
         judged("uncertainty beats the best hand-tuned weights (Delta_m)",
                f"{paper_delta('uncertainty') - paper_delta('best hand-tuned'):+.1f}", difference(rows, "uncertainty", BEST)),
-        judged(f"uncertainty beats {alone} (Delta_m)", f"{paper_delta('uncertainty'):+.1f}", deltas(rows, "uncertainty").values()),
+        judged(f"uncertainty beats {alone} (Delta_m)", f"{paper_delta('uncertainty'):+.1f}", gains_over_alone(rows, "uncertainty")),
     ]
     for task in TASKS:
         paper = gain(task, PAPER_TABLE["uncertainty"][task], PAPER_TABLE[f"{task} alone"][task])
         claims.append(judged(f"uncertainty beats {task} alone (gain)", f"{paper:+.1f}", paired_gains(rows, "uncertainty", task)))
-    claims.append(judged(f"equal weights beat {alone} (Delta_m)", f"{paper_delta('equal'):+.1f}", deltas(rows, "equal").values()))
+    claims.append(judged(f"equal weights beat {alone} (Delta_m)", f"{paper_delta('equal'):+.1f}", gains_over_alone(rows, "equal")))
     for pair in (("semantic", "instance"), ("semantic", "depth"), ("instance", "depth")):
         label = "uncertainty: " + " + ".join(pair)
-        claims.append(judged(f"{label} beats each alone (Delta_m)", f"{paper_delta(label):+.1f}", deltas(rows, label).values()))
+        claims.append(judged(f"{label} beats each alone (Delta_m)", f"{paper_delta(label):+.1f}", gains_over_alone(rows, label)))
     claims += [
         judged("learning the weights beats fixing them at their final values (Delta_m)", "-",
                difference(rows, "uncertainty", CONTROL)),
@@ -345,13 +358,25 @@ def expected_best(validation, test):
 
 
 def trials_of(rows):
-    """(expected best of k trials on test, Delta_m, k = 1 ..)"""
-    trials = hand_tuned(rows)
-    val, test = (baselines_of(all_runs(rows), split) for split in ("val", "test"))
-    return expected_best([delta_m(run, val, "val") for run in trials], [delta_m(run, test, "test") for run in trials])
+    """(expected best of k trials on test, Delta_m, k = 1 ..), of those that were measured"""
+    baselines = {split: baselines_of(all_runs(rows), split) for split in ("val", "test")}
+    trials = [[delta_m(run, baselines[split], split) for split in baselines] for run in hand_tuned(rows)]
+    trials = numpy.array([trial for trial in trials if numpy.isfinite(trial).all()]).reshape(-1, 2)
+    return expected_best(*trials.T)
 
 
 def trials_saved(expected, reached):
     """How many trials it takes to expect `reached`; None: more than there were."""
     enough = numpy.nonzero(expected >= reached)[0]
     return int(enough[0]) + 1 if len(enough) else None
+
+
+def worth(rows):
+    """In words: how much of hand-tuning one run of uncertainty is worth; "" where either is missing."""
+    expected, reached = trials_of(rows), list(deltas(rows, "uncertainty").values())
+    if not len(expected) or not reached:
+        return ""
+    saved = trials_saved(expected, numpy.mean(reached))
+    return "One run of uncertainty is worth " + (f"more than all {len(expected)} trials" if saved is None else
+                                                 "no more than one trial" if saved == 1 else f"{saved} trials") + " of hand-tuning"
+

