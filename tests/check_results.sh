@@ -96,12 +96,17 @@ assert list(result["data_wait_seconds"]) == ["least", "median", "most"]
 assert result["communication_wait_seconds"]["least"] <= result["step_seconds"], "waits of evaluations count as of steps"
 for name, likelihood in ("semantic", "categorical"), ("depth", "laplace"):
     task = result["tasks"][name]
-    assert task["likelihood"] == likelihood and task["sigma_meaning"]
+    assert task["likelihood"] == likelihood
+    assert (task.get("sigma_meaning"), task.get("sigma_unit")) == ((None, None) if name == "semantic" else ("Laplace scale b", "px"))
     assert all(task[key] > 0 for key in ("loss", "weight", "sigma", "sigma_at_minimum")), task
     assert task["log_variance"] is not None
 evaluation = result["evaluations"]["val"]
 assert evaluation["step"] == 4 and evaluation["evaluations"] == 2
-assert evaluation["tasks"]["depth"]["error_metres"]["unit"] == "m"'
+assert evaluation["tasks"]["depth"]["error_metres"]["unit"] == "m"
+depth = evaluation["calibration"]["depth"]
+# The mean absolute error is the L1 loss, and a Laplace distribution scale; no step was made since.
+assert abs(depth["loss"] / evaluation["tasks"]["depth"]["error_pixels"]["value"] - 1) < 1e-6 and depth["residual_scale"] == depth["loss"], depth
+assert abs(depth["ratio"] * depth["residual_scale"] / depth["sigma"] - 1) < 1e-12, depth'
 expect "train --dry-run --json" run_ranks train tiny.ini --dry-run --json
 expect "train --dry-run --json: the object" json '
 assert (result["height_pixels"], result["width_pixels"], result["ranks"]) == (32, 32, 2)

@@ -15,7 +15,7 @@ enum { HEIGHT = 64, WIDTH = 96 };
 /* ---- the same numbers on any number of ranks ---- */
 
 typedef struct measured {
-    double values[TINY_VALUES], *class_values;
+    double values[TINY_VALUES], losses[TINY_TASKS], *class_values;
     int count, class_count;
 } measured;
 
@@ -33,7 +33,8 @@ static measured measure(sm_comm *comm, const sm_evaluator_options *options, cons
     found.class_count = sm_evaluator_class_value_count(evaluator);
     found.class_values = sm_alloc_zeroed(((size_t)found.class_count + 1) * sizeof(double));
     CU_ASSERT_FATAL(found.count <= TINY_VALUES);
-    SM_TEST_OK(sm_evaluator_run(evaluator, &(sm_evaluation){.class_values = found.class_values}, found.values));
+    SM_TEST_OK(sm_evaluator_run(evaluator, &(sm_evaluation){.class_values = found.class_values, .losses = found.losses},
+                                found.values));
     sm_evaluator_free(evaluator);
     sm_session_free(session);
     sm_dataset_close(dataset);
@@ -62,6 +63,7 @@ static void compare_with_one_rank(const sm_evaluator_options *options, const cha
         CU_ASSERT(alone.count == together.count && alone.class_count == together.class_count && alone.class_count > 0);
         compare_values(together.values, alone.values, alone.count);
         compare_values(together.class_values, alone.class_values, alone.class_count);
+        compare_values(together.losses, alone.losses, TINY_TASKS);
     }
     sm_free(alone.class_values);
     sm_free(together.class_values);
@@ -137,6 +139,42 @@ static void predictions_that_are_no_numbers_are_not_measured(void)
     sm_session_free(session);
     sm_dataset_close(dataset);
     sm_config_free(config);
+}
+
+/* ---- losses ---- */
+
+/* A step over the whole split, normalised by running statistics, sees the losses that an evaluation of the split finds: at
+ * the learned temperature, by class weights, over valid items only. Those of each pixel's own uncertainty are not found. */
+static void losses_are_those_of_a_step_over_the_split(void)
+{
+    static const char *const sets[] = {"data.validation_split=train",
+                                       "run.batch=13",
+                                       "run.evaluate_batch=5",
+                                       "data.flip=no",
+                                       "distributed.batch_norm=frozen",
+                                       "task.semantic.likelihood=categorical_scaled",
+                                       "task.semantic.log_variance=1",
+                                       "task.instance.loss=huber",
+                                       "task.depth.uncertainty=per_pixel",
+                                       NULL};
+    tiny_run run;
+    double values[TINY_VALUES], losses[TINY_TASKS] = {0};
+    sm_calibration found[TINY_TASKS];
+    tiny_open(&run, test_comm, tiny_config(sets));
+    SM_TEST_OK(sm_evaluator_run(run.evaluator, &(sm_evaluation){.losses = losses}, values));
+    sm_calibrate(run.session, NULL, losses, found);
+    tiny_steps(&run, 1);
+    const double *expected = run.trainer->record.task_loss;
+    for (int t = 0; t < 2; t++) { /* networks of another batch may round in another order */
+        SM_TEST_AT_MOST(fabs(losses[t] - expected[t]), 1e-5 * expected[t]);
+    }
+    CU_ASSERT(isnan(losses[2]) && isnan(found[2].residual_scale) && isnan(found[2].ratio));
+    CU_ASSERT(fabs(found[0].sigma - exp(0.5)) < 1e-6 && isnan(found[0].residual_scale));
+    const sm_loss_shape shape = {2, 1};
+    CU_ASSERT(found[1].sigma == 1 && found[1].residual_scale > 1); /* vectors of pixels, still predicted as 0 */
+    SM_TEST_AT_MOST(fabs(sm_likelihood_find("huber")->slope(losses[1], 0, 2 * log(found[1].residual_scale), shape)),
+                    1e-9);
+    tiny_close(&run);
 }
 
 /* ---- instances that are found ---- */
@@ -610,6 +648,7 @@ int main(int argc, char **argv)
     SM_TEST(any_number_of_ranks_measures_views_alike);
     SM_TEST(ranks_without_samples_measure_alike);
     SM_TEST(predictions_that_are_no_numbers_are_not_measured);
+    SM_TEST(losses_are_those_of_a_step_over_the_split);
     SM_TEST(found_instances_of_all_ranks_count);
     SM_TEST(views_are_put_together_by_definition);
     SM_TEST(evaluations_average_what_predictions_say);

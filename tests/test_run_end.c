@@ -533,8 +533,13 @@ static void evaluations_on_another_split_stay(void)
         sm_h5 *file = open_in("splits", "run.h5");
         size_t bytes;
         double *errors = read_numbers(file, "/evaluations/val/depth/error_pixels", &bytes);
+        double *scales = read_numbers(file, "/calibration/val/depth/residual_scale", &bytes);
         CU_ASSERT(bytes == 2 * sizeof *errors && errors[0] > 0 && errors[1] > 0);
+        for (int i = 0; i < 2; i++) { /* a Laplace scale is the mean absolute error */
+            SM_TEST_AT_MOST(fabs(scales[i] - errors[i]), 1e-6 * errors[i]);
+        }
         sm_free(errors);
+        sm_free(scales);
         sm_h5_close(file);
     }
     sm_comm_barrier(test_comm);

@@ -177,8 +177,37 @@ done:
 /* What an evaluation found. */
 typedef struct eval_results {
     int height, width;
-    double *values, *trivial, *class_values;
+    double *values, *trivial, *class_values, *losses;
 } eval_results;
+
+/* What is learned of each task beside what the evaluated split says of it. */
+typedef struct sigma_rows {
+    sm_loss_row *rows;
+    sm_calibration *calibrations;
+    int count;
+} sigma_rows;
+
+static sigma_rows compare_sigmas(const sm_session *session, const double *losses)
+{
+    size_t count = (size_t)session->task_count;
+    sigma_rows all = {sm_alloc_zeroed(count * sizeof *all.rows), sm_alloc(count * sizeof *all.calibrations),
+                      session->task_count};
+    sm_calibrate(session, NULL, losses, all.calibrations);
+    for (int t = 0; t < all.count; t++) {
+        const sm_weighted_task *task = &session->weighting->tasks[t];
+        all.rows[t] = (sm_loss_row){.task = task->name,
+                                    .likelihood = task->likelihood,
+                                    .shape = task->shape,
+                                    .unit = sm_task_unit(session->tasks[t])};
+    }
+    return all;
+}
+
+static void free_sigmas(sigma_rows *all)
+{
+    sm_free(all->rows);
+    sm_free(all->calibrations);
+}
 
 static void set_json(const eval_options *options, const sm_evaluator *evaluator, const sm_session *session,
                      const sm_dataset *dataset, const eval_results *r, sm_json *json)
@@ -205,6 +234,9 @@ static void set_json(const eval_options *options, const sm_evaluator *evaluator,
     }
     sm_evaluator_set_json(evaluator, r->values, r->trivial, sm_json_set_object(json, "tasks"));
     sm_evaluator_set_json_classes(evaluator, r->class_values, sm_json_set_object(json, "classes"));
+    sigma_rows sigmas = compare_sigmas(session, r->losses);
+    sm_report_set_calibrations(sm_json_set_object(json, "calibration"), sigmas.rows, sigmas.calibrations, sigmas.count);
+    free_sigmas(&sigmas);
 }
 
 static sm_status print_results(const eval_options *options, const sm_evaluator *evaluator, const sm_session *session,
@@ -218,6 +250,9 @@ static sm_status print_results(const eval_options *options, const sm_evaluator *
                       sm_plural(samples, "sample", "samples"), views);
         sm_evaluator_report(evaluator, r->values, r->trivial);
         sm_evaluator_report_classes(evaluator, r->class_values);
+        sigma_rows sigmas = compare_sigmas(session, r->losses);
+        sm_report_calibrations(sigmas.rows, sigmas.calibrations, sigmas.count);
+        free_sigmas(&sigmas);
         sm_free(views);
         return SM_OK;
     }
@@ -235,10 +270,12 @@ static sm_status run(const eval_options *options, sm_evaluator *evaluator, const
     size_t bytes = (size_t)sm_evaluator_value_count(evaluator) * sizeof(double);
     r->values = sm_alloc(bytes);
     r->class_values = sm_alloc(((size_t)sm_evaluator_class_value_count(evaluator) + 1) * sizeof(double));
+    r->losses = sm_alloc((size_t)session->task_count * sizeof(double));
     SM_TRY(sm_evaluator_run(evaluator,
                             &(sm_evaluation){.predictions = options->predictions,
                                              .prediction_count = options->prediction_count,
-                                             .class_values = r->class_values},
+                                             .class_values = r->class_values,
+                                             .losses = r->losses},
                             r->values));
     if (options->trivial) {
         r->trivial = sm_alloc(bytes);
@@ -304,6 +341,7 @@ static sm_status evaluate(sm_comm *comm, const eval_options *options, const sm_c
 done:
     sm_free(results.values);
     sm_free(results.class_values);
+    sm_free(results.losses);
     sm_free(results.trivial);
     sm_evaluator_free(evaluator);
     sm_session_free(session);

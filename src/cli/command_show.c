@@ -80,7 +80,6 @@ static void print_tables(const show_view *view)
     printf("\n");
     sm_loss_row *rows = show_loss_rows(view);
     sm_report_losses(rows, (int)view->task_count);
-    sm_free(rows);
     printf("\n");
     print_curve("total", "loss", &view->loss);
     for (size_t i = 0; i < view->task_count; i++) {
@@ -95,8 +94,10 @@ static void print_tables(const show_view *view)
             printf("\n%s after step %lld (%zu %s)\n", e->split, (long long)e->step, e->count,
                    sm_plural((int64_t)e->count, "evaluation", "evaluations"));
             sm_report_metrics(e->rows, e->row_count, 0);
+            sm_report_calibrations(rows, e->calibrations, (int)view->task_count);
         }
     }
+    sm_free(rows);
 }
 
 /* ---- JSON ---- */
@@ -114,8 +115,24 @@ static void set_waits(sm_json *json, const show_view *view)
     }
 }
 
+static void set_evaluations(sm_json *json, const show_view *view, const sm_loss_row *losses)
+{
+    for (size_t i = 0; view->evaluations && i < view->split_count; i++) {
+        const show_evaluation *e = &view->evaluations[i];
+        if (e->count > 0) {
+            sm_json *split = sm_json_set_object(json, e->split);
+            sm_json_set_integer(split, "step", e->step);
+            sm_json_set_integer(split, "evaluations", (int64_t)e->count);
+            sm_report_set_metrics(sm_json_set_object(split, "tasks"), e->rows, e->row_count, 0);
+            sm_report_set_calibrations(sm_json_set_object(split, "calibration"), losses, e->calibrations,
+                                       (int)view->task_count);
+        }
+    }
+}
+
 static void set_view(sm_json *json, const show_view *view)
 {
+    sm_loss_row *rows = view->rows > 0 ? show_loss_rows(view) : NULL;
     sm_json_set_text(json, "run", view->path);
     sm_json_set_text(json, "status", view->status);
     sm_json_set_integer(json, "steps", (int64_t)view->rows);
@@ -125,20 +142,10 @@ static void set_view(sm_json *json, const show_view *view)
         sm_json_set_real(json, "images_per_second", view->images_per_second);
         set_waits(json, view);
         sm_json_set_real(json, "loss", show_last_mean(&view->loss));
-        sm_loss_row *rows = show_loss_rows(view);
         sm_report_set_losses(sm_json_set_object(json, "tasks"), rows, (int)view->task_count);
-        sm_free(rows);
     }
-    sm_json *evaluations = sm_json_set_object(json, "evaluations");
-    for (size_t i = 0; view->evaluations && i < view->split_count; i++) {
-        const show_evaluation *e = &view->evaluations[i];
-        if (e->count > 0) {
-            sm_json *split = sm_json_set_object(evaluations, e->split);
-            sm_json_set_integer(split, "step", e->step);
-            sm_json_set_integer(split, "evaluations", (int64_t)e->count);
-            sm_report_set_metrics(sm_json_set_object(split, "tasks"), e->rows, e->row_count, 0);
-        }
-    }
+    set_evaluations(sm_json_set_object(json, "evaluations"), view, rows);
+    sm_free(rows);
 }
 
 /* \param problems  why logs cannot be read, one a view; NULL: all were read */

@@ -73,6 +73,7 @@ static sm_status read_task(const sm_h5 *file, const char *task, size_t rows, sho
     if (sm_h5_has_attribute(file, object, "likelihood")) { /* not where no sigma is learned */
         SM_TRY(read_text(file, task, "likelihood", &likelihood));
     }
+    SM_TRY(read_text(file, task, "unit", &curves->unit));
     SM_TRY(sm_h5_read_attribute_int64(file, object, "dimensions", &dimensions));
     if (sm_h5_has_attribute(file, object, "delta")) { /* of a Huber loss only */
         SM_TRY(sm_h5_read_attribute_double(file, object, "delta", &delta));
@@ -80,6 +81,7 @@ static sm_status read_task(const sm_h5 *file, const char *task, size_t rows, sho
     curves->row = (sm_loss_row){.task = task,
                                 .likelihood = likelihood ? sm_likelihood_find(likelihood) : NULL,
                                 .shape = {(int)dimensions, delta},
+                                .unit = curves->unit,
                                 .loss = show_last_mean(&curves->loss),
                                 .weight = weight.values[rows - 1],
                                 .log_variance = log_variance.values[rows - 1],
@@ -159,6 +161,30 @@ done:
     return status;
 }
 
+/* Older versions wrote none; a live log may not have the last ones yet. */
+static sm_status read_calibration(const sm_h5 *file, const char *task, const show_evaluation *e, sm_calibration *out)
+{
+    sm_status status = SM_OK;
+    double numbers[SM_CALIBRATION_NUMBERS];
+    char *object = NULL;
+    for (int i = 0; i < SM_CALIBRATION_NUMBERS; i++) {
+        sm_h5_info info = {.count = 0};
+        sm_free(object);
+        object = sm_format("/calibration/%s/%s/%s", e->split, task, sm_calibration_names[i]);
+        numbers[i] = NAN;
+        if (sm_h5_has_dataset(file, object)) {
+            SM_TRY(sm_h5_query(file, object, &info));
+        }
+        if (info.count >= e->count) {
+            SM_TRY(sm_h5_read_rows(file, object, SM_H5_DOUBLE, e->count - 1, 1, 1, &numbers[i]));
+        }
+    }
+    *out = (sm_calibration){numbers[0], numbers[1], numbers[2], numbers[3]};
+done:
+    sm_free(object);
+    return status;
+}
+
 static sm_status read_evaluation(const sm_h5 *file, const show_view *view, show_evaluation *e)
 {
     sm_status status = SM_OK;
@@ -172,8 +198,10 @@ static sm_status read_evaluation(const sm_h5 *file, const show_view *view, show_
     SM_TRY(sm_h5_read_rows(file, object, SM_H5_INT64, e->count - 1, 1, 1, &e->step));
     e->names = sm_alloc_zeroed(view->task_count * sizeof *e->names);
     e->units = sm_alloc_zeroed(view->task_count * sizeof *e->units);
+    e->calibrations = sm_alloc_zeroed(view->task_count * sizeof *e->calibrations);
     for (size_t i = 0; i < view->task_count; i++) {
         SM_TRY(read_metrics(file, view->tasks[i], e, &e->names[i], &e->units[i]));
+        SM_TRY(read_calibration(file, view->tasks[i], e, &e->calibrations[i]));
     }
 done:
     sm_free(object);
@@ -372,6 +400,7 @@ void show_view_clear(show_view *view)
     for (size_t i = 0; view->curves && i < view->task_count; i++) {
         sm_free(view->curves[i].loss.values);
         sm_free(view->curves[i].sigma.values);
+        sm_free(view->curves[i].unit);
     }
     for (size_t i = 0; view->evaluations && i < view->split_count; i++) {
         show_evaluation *e = &view->evaluations[i];
@@ -382,6 +411,7 @@ void show_view_clear(show_view *view)
         sm_free(e->names);
         sm_free(e->units);
         sm_free(e->rows);
+        sm_free(e->calibrations);
     }
     sm_free(view->path);
     sm_free(view->config);

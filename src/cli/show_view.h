@@ -12,6 +12,7 @@ typedef struct show_series {
 
 typedef struct show_task {
     sm_loss_row row;
+    char *unit;         /**< of the loss */
     double mean_weight; /**< of the last rows; row.weight is the last one's */
     show_series loss, sigma;
 } show_task;
@@ -23,8 +24,9 @@ typedef struct show_evaluation {
     size_t count;        /**< evaluations so far; 0: none yet */
     sm_metric_row *rows; /**< those of a task in the order of its kind */
     int row_count;
-    char ***names; /**< of the metrics, a list a task */
-    char **units;  /**< of what is predicted, one a task */
+    char ***names;                /**< of the metrics, a list a task */
+    char **units;                 /**< of what is predicted, one a task */
+    sm_calibration *calibrations; /**< one a task; NaN what the log does not have */
 } show_evaluation;
 
 enum { SHOW_DATA, SHOW_OTHER_RANKS, SHOW_WAITS };

@@ -113,6 +113,7 @@ int sm_evaluator_class_value_count(const sm_evaluator *e)
 
 static void add_metrics(sm_evaluator *e, const sm_batch *batch, const float *const *logits, const float *const *fixed)
 {
+    sm_evaluator_metrics_count_valid(&e->metrics, batch);
     for (int n = 0; n < batch->count_local; n++) {
         for (int t = 0; t < e->session->task_count; t++) {
             const sm_task *task = e->session->tasks[t];
@@ -197,7 +198,7 @@ sm_status sm_evaluator_run(sm_evaluator *e, const sm_evaluation *evaluation, dou
                                      e->loader.input.width, &predictions));
     }
     sm_evaluator_views_bind(&e->views, e->session, evaluation->parameters);
-    sm_evaluator_metrics_begin(&e->metrics);
+    sm_evaluator_metrics_begin(&e->metrics, evaluation->losses != NULL);
     e->loader.keep_pixels = evaluation->predictions != NULL && !e->loader.input.kind->is_table;
     status = sm_loader_new(&e->loader, &loader);
     if (status == SM_OK && !evaluation->fixed) {
@@ -206,6 +207,9 @@ sm_status sm_evaluator_run(sm_evaluator *e, const sm_evaluation *evaluation, dou
     status = run_batches(e, evaluation, loader, predictions, status);
     SM_TRY(sm_comm_agree(e->session->comm, status));
     sm_evaluator_metrics_find(&e->metrics, values, evaluation->class_values);
+    if (evaluation->losses) {
+        sm_evaluator_metrics_find_losses(&e->metrics, evaluation->losses);
+    }
     warn_of_nans(e);
 done:
     sm_evaluator_views_end(&e->views);

@@ -151,6 +151,10 @@ void sm_evaluator_metrics_init(sm_evaluator_metrics *m, const sm_session *sessio
             add_joint(m, t, instances);
         }
     }
+    m->first_valid = m->count_count;
+    m->first_loss = m->sum_count;
+    m->count_count += tasks;
+    m->sum_count += tasks;
     make_sums(m);
 }
 
@@ -171,8 +175,9 @@ void sm_evaluator_metrics_free(sm_evaluator_metrics *m)
 
 /* ---- adding ---- */
 
-void sm_evaluator_metrics_begin(sm_evaluator_metrics *m)
+void sm_evaluator_metrics_begin(sm_evaluator_metrics *m, int with_losses)
 {
+    m->with_losses = with_losses;
     memset(m->counts, 0, (m->count_count + (size_t)m->session->task_count) * sizeof *m->counts);
     memset(m->sums, 0, m->sum_count * sizeof *m->sums); /* of a rank without samples */
     for (int p = 0; p < m->part_count; p++) {
@@ -180,6 +185,13 @@ void sm_evaluator_metrics_begin(sm_evaluator_metrics *m)
     }
     sm_sum_tree_begin(&m->tree, sm_dataset_count(m->dataset));
     m->position = m->blocks[sm_comm_rank(m->session->comm)];
+}
+
+void sm_evaluator_metrics_count_valid(sm_evaluator_metrics *m, const sm_batch *batch)
+{
+    for (int t = 0; t < m->session->task_count; t++) {
+        m->counts[m->first_valid + (size_t)t] += batch->valid[t];
+    }
 }
 
 /* \return what sample n of a batch trains on, of a task or of ids of instances */
@@ -224,6 +236,20 @@ static void add_joint_sample(sm_evaluator_metrics *m, sm_metric_part *part, cons
     part->records = numbers.records;
 }
 
+static void add_own_sample(sm_evaluator_metrics *m, const sm_metric_part *part, const sm_batch *batch, int n,
+                           const float *logits, double *sums)
+{
+    const sm_task *task = m->session->tasks[part->task];
+    const void *target = target_at(m, batch, n, part->task);
+    size_t items = sm_batch_items(batch, task->target->scope, 1);
+    task->kind->metric_add(task, items, logits, target, batch->metres_pixels[n], m->counts + part->first_count,
+                           sums + part->first_sum);
+    if (m->with_losses && !task->is_heteroscedastic) {
+        sums[m->first_loss + (size_t)part->task] =
+            sm_task_loss(task, items, logits, target, NULL, 1, m->session->settings.threads).loss;
+    }
+}
+
 static void add_sums_of_sample(sm_evaluator_metrics *m)
 {
     size_t count = m->sum_count;
@@ -244,13 +270,10 @@ void sm_evaluator_metrics_add(sm_evaluator_metrics *m, const sm_batch *batch, in
     m->predicted_task = -1;
     for (int p = 0; p < m->part_count; p++) {
         sm_metric_part *part = &m->parts[p];
-        const sm_task *task = m->session->tasks[part->task];
         if (part->is_measured && part->joint) {
             add_joint_sample(m, part, batch, n, predictions, sums);
         } else if (part->is_measured) {
-            task->kind->metric_add(task, sm_batch_items(batch, task->target->scope, 1), predictions[part->task],
-                                   target_at(m, batch, n, part->task), batch->metres_pixels[n],
-                                   m->counts + part->first_count, sums + part->first_sum);
+            add_own_sample(m, part, batch, n, predictions[part->task], sums);
         }
     }
     add_sums_of_sample(m);
@@ -355,5 +378,17 @@ void sm_evaluator_metrics_find(sm_evaluator_metrics *m, double *values, double *
         values += part->row_count;
         int class_rows = sm_metric_part_class_rows(m, part, &rows, &classes);
         class_values = class_values && class_rows > 0 ? class_values + class_rows * classes->count : class_values;
+    }
+}
+
+void sm_evaluator_metrics_find_losses(const sm_evaluator_metrics *m, double *losses)
+{
+    for (int p = 0; p < m->part_count; p++) {
+        const sm_metric_part *part = &m->parts[p];
+        int64_t valid = m->counts[m->first_valid + (size_t)part->task];
+        if (!part->joint) {
+            int is_known = part->is_measured && valid > 0 && !m->session->tasks[part->task]->is_heteroscedastic;
+            losses[part->task] = is_known ? m->sums[m->first_loss + (size_t)part->task] / (double)valid : NAN;
+        }
     }
 }

@@ -28,6 +28,9 @@ typedef struct sm_evaluator_metrics {
     sm_target_builder *builders; /**< what a loader delivers: the tasks' targets, then ids of instances */
     int builder_count;
     size_t count_count, sum_count;
+    size_t first_valid,
+        first_loss;       /**< one a task among counts and sums: its valid items, and the sum of their losses */
+    int with_losses;      /**< these are wanted */
     int64_t *counts;      /**< count_count, then `nan_samples` */
     int64_t *nan_samples; /**< one a task: samples with predictions that are no numbers. Not owned */
     double *sums;         /**< rows: the places of the stack of `tree`, the order in which samples are added */
@@ -48,7 +51,11 @@ void sm_evaluator_metrics_init(sm_evaluator_metrics *metrics, const sm_session *
 /** Legal after zeros. Not collective. */
 void sm_evaluator_metrics_free(sm_evaluator_metrics *metrics);
 
-void sm_evaluator_metrics_begin(sm_evaluator_metrics *metrics);
+/** \param with_losses  1: sm_evaluator_metrics_find_losses() follows */
+void sm_evaluator_metrics_begin(sm_evaluator_metrics *metrics, int with_losses);
+
+/** Counts what losses are averaged over. Once a batch. */
+void sm_evaluator_metrics_count_valid(sm_evaluator_metrics *metrics, const sm_batch *batch);
 
 /** Adds sample n of a batch. \param predictions  one a task, of this sample alone: (items, channels) */
 void sm_evaluator_metrics_add(sm_evaluator_metrics *metrics, const sm_batch *batch, int n,
@@ -61,6 +68,9 @@ void sm_evaluator_metrics_count_nans(sm_evaluator_metrics *metrics, const sm_bat
 /** Collective. What reads a task with predictions that are no numbers is not measured: NaN, for a class or a distance that
  * it does not mean would hide them. The same on every rank: \param [out] values  value_count \param [out] class_values  class_value_count, or NULL */
 void sm_evaluator_metrics_find(sm_evaluator_metrics *metrics, double *values, double *class_values);
+
+/** After sm_evaluator_metrics_find(). \param [out] losses  sm_evaluation.losses */
+void sm_evaluator_metrics_find_losses(const sm_evaluator_metrics *metrics, double *losses);
 
 /** \return 1 if a part is not measured because predictions that it reads are no numbers, once sums are found. */
 int sm_metric_part_reads_nan(const sm_evaluator_metrics *metrics, const sm_metric_part *part);

@@ -26,7 +26,8 @@ sm_progress *sm_progress_new(const sm_session *session, int64_t steps, int64_t f
     progress->rows = sm_alloc((size_t)session->task_count * sizeof *progress->rows);
     for (int i = 0; i < session->task_count; i++) {
         const sm_weighted_task *task = &session->weighting->tasks[i];
-        progress->rows[i] = (sm_loss_row){task->name, task->likelihood, task->shape, NAN, NAN, NAN, NAN};
+        const char *unit = sm_task_unit(session->tasks[i]);
+        progress->rows[i] = (sm_loss_row){task->name, task->likelihood, task->shape, unit, NAN, NAN, NAN, NAN};
     }
     return progress;
 }
@@ -109,6 +110,11 @@ void sm_progress_step(sm_progress *progress, const sm_step_record *record)
         snprintf(line + used, sizeof line - (size_t)used, "  %.1f images/s  ETA %s", record->images_per_second, eta);
     }
     sm_log_progress(final, "%s", line);
+}
+
+void sm_progress_calibration(const sm_progress *progress, const sm_calibration *calibrations)
+{
+    sm_report_calibrations(progress->rows, calibrations, progress->session->task_count);
 }
 
 void sm_progress_summary(const sm_progress *progress)

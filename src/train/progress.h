@@ -14,6 +14,9 @@ void sm_progress_free(sm_progress *progress);
 /** Shows the step if it is time to. */
 void sm_progress_step(sm_progress *progress, const sm_step_record *record);
 
+/** Prints each learned sigma beside the residual scale of an evaluation (report.h). \param calibrations  one a task */
+void sm_progress_calibration(const sm_progress *progress, const sm_calibration *calibrations);
+
 /** Prints each task's smoothed loss with its last weight, s and sigma (report.h). */
 void sm_progress_summary(const sm_progress *progress);
 

@@ -1,4 +1,5 @@
 #include <sigmatic/base/log.h>
+#include <sigmatic/base/memory.h>
 #include <sigmatic/train/report.h>
 
 #include <math.h>
@@ -74,16 +75,34 @@ static double sigma_at_minimum(const sm_loss_row *row)
     return likelihood && !isnan(row->sigma) ? likelihood->sigma(likelihood->minimiser(row->loss, row->shape)) : NAN;
 }
 
+/* \return "Laplace scale b, px"; freed with sm_free() */
+static char *meaning_of(const sm_loss_row *row)
+{
+    const sm_likelihood *likelihood = row->likelihood;
+    if (!likelihood || isnan(row->sigma)) {
+        return sm_strdup("");
+    }
+    if (!*likelihood->meaning) {
+        return sm_strdup("a weight only");
+    }
+    const char *unit = sm_likelihood_unit(likelihood, row->unit);
+    return sm_format("%s%s%s", likelihood->meaning, *unit ? ", " : "", unit);
+}
+
 void sm_report_losses(const sm_loss_row *rows, int count)
 {
-    static const char format[] = "%-14s  %-19s  %10s  %10s  %10s  %10s  %10s  %10s";
-    sm_log_result(format, "task", "likelihood", "loss", "weight", "s", "sigma", "at minimum", "ratio");
+    static const char format[] = "%-14s  %-19s  %10s  %10s  %10s  %10s  %10s  %10s%s%s";
+    sm_log_result(format, "task", "likelihood", "loss", "weight", "s", "sigma", "at minimum", "ratio", "  ",
+                  "sigma is");
     for (int i = 0; i < count; i++) {
         const sm_loss_row *row = &rows[i];
         double best = sigma_at_minimum(row);
+        char *meaning = meaning_of(row);
         sm_log_result(format, row->task, row->likelihood && !isnan(row->sigma) ? row->likelihood->name : "-",
                       number(row->loss).text, number(row->weight).text, number(row->log_variance).text,
-                      number(row->sigma).text, number(best).text, number(row->sigma / best).text);
+                      number(row->sigma).text, number(best).text, number(row->sigma / best).text, *meaning ? "  " : "",
+                      meaning);
+        sm_free(meaning);
     }
 }
 
@@ -96,6 +115,7 @@ void sm_report_set_losses(sm_json *tasks, const sm_loss_row *rows, int count)
             sm_json_set_text(task, "likelihood", row->likelihood->name);
             if (*row->likelihood->meaning) {
                 sm_json_set_text(task, "sigma_meaning", row->likelihood->meaning);
+                sm_json_set_text(task, "sigma_unit", sm_likelihood_unit(row->likelihood, row->unit));
             }
         }
         sm_json_set_real(task, "loss", row->loss);
@@ -103,5 +123,39 @@ void sm_report_set_losses(sm_json *tasks, const sm_loss_row *rows, int count)
         sm_json_set_real(task, "log_variance", row->log_variance);
         sm_json_set_real(task, "sigma", row->sigma);
         sm_json_set_real(task, "sigma_at_minimum", sigma_at_minimum(row));
+    }
+}
+
+/* ---- sigmas beside residuals ---- */
+
+void sm_report_calibrations(const sm_loss_row *losses, const sm_calibration *calibrations, int count)
+{
+    static const char format[] = "%-14s  %10s  %14s  %10s  %10s%s%s";
+    int printed = 0;
+    for (int i = 0; i < count; i++) {
+        const sm_calibration *c = &calibrations[i];
+        if (isnan(c->residual_scale)) {
+            continue;
+        }
+        if (printed++ == 0) {
+            sm_log_result(format, "task", "sigma", "residual scale", "ratio", "loss", "  ", "sigma is");
+        }
+        sm_loss_row row = losses[i];
+        row.sigma = c->sigma; /* before the first step there is no other */
+        char *meaning = meaning_of(&row);
+        sm_log_result(format, row.task, number(c->sigma).text, number(c->residual_scale).text, number(c->ratio).text,
+                      number(c->loss).text, *meaning ? "  " : "", meaning);
+        sm_free(meaning);
+    }
+}
+
+void sm_report_set_calibrations(sm_json *tasks, const sm_loss_row *losses, const sm_calibration *calibrations,
+                                int count)
+{
+    for (int i = 0; i < count; i++) {
+        sm_json *task = sm_json_set_object(tasks, losses[i].task);
+        for (int n = 0; n < SM_CALIBRATION_NUMBERS; n++) {
+            sm_json_set_real(task, sm_calibration_names[n], sm_calibration_number(&calibrations[i], n));
+        }
     }
 }

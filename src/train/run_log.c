@@ -84,6 +84,17 @@ static void write_states(const sm_weighting *weighting, sm_run_column *columns, 
     }
 }
 
+static void name_calibration_columns(sm_run_log *log, const char *split)
+{
+    for (int task = 0; task < log->session->task_count; task++) {
+        for (int i = 0; i < SM_CALIBRATION_NUMBERS; i++) {
+            sm_run_column *c = sm_run_table_add(&log->evaluations, SM_H5_DOUBLE);
+            snprintf(c->path, sizeof c->path, "/calibration/%s/%s/%s", split, log->session->tasks[task]->name,
+                     sm_calibration_names[i]);
+        }
+    }
+}
+
 static void name_columns(sm_run_log *log, const char *split)
 {
     const sm_session *session = log->session;
@@ -110,6 +121,7 @@ static void name_columns(sm_run_log *log, const char *split)
             snprintf(c->path, sizeof c->path, "/evaluations/%s/%s/%s", split, session->tasks[task]->name, m->name);
         }
     }
+    name_calibration_columns(log, split);
 }
 
 static sm_status append(sm_h5 *file, const sm_run_column *c, size_t count)
@@ -212,6 +224,8 @@ static sm_status write_attributes(sm_h5 *file, const sm_session *session, const 
         snprintf(group, sizeof group, "/tasks/%s", task->name);
         if (weighted->likelihood && *weighted->likelihood->meaning) {
             SM_TRY(sm_h5_write_attribute_text(file, group, "meaning", weighted->likelihood->meaning));
+            SM_TRY(sm_h5_write_attribute_text(file, group, "sigma_unit",
+                                              sm_likelihood_unit(weighted->likelihood, sm_task_unit(task))));
         }
         SM_TRY(sm_h5_write_attribute_text(file, group, "unit", sm_task_unit(task)));
         SM_TRY(sm_h5_write_attribute_int64(file, group, "dimensions", weighted->shape.dimensions));
@@ -426,15 +440,20 @@ sm_status sm_run_log_step(sm_run_log *log, const sm_step_record *r)
     return end_row(log, &log->steps);
 }
 
-sm_status sm_run_log_evaluation(sm_run_log *log, int64_t step, const double *values)
+sm_status sm_run_log_evaluation(sm_run_log *log, int64_t step, const double *values, const sm_calibration *calibrations)
 {
     sm_run_table *t = &log->evaluations;
+    int calibrated = log->session->task_count * SM_CALIBRATION_NUMBERS, metrics_end = t->count - calibrated;
     if (t->count == 0) {
         return SM_OK;
     }
     t->columns[0].rows[t->waiting] = (double)step;
-    for (int i = 1; i < t->count; i++) {
+    for (int i = 1; i < metrics_end; i++) {
         t->columns[i].rows[t->waiting] = values[i - 1];
+    }
+    for (int i = 0; i < calibrated; i++) {
+        t->columns[metrics_end + i].rows[t->waiting] =
+            sm_calibration_number(&calibrations[i / SM_CALIBRATION_NUMBERS], i % SM_CALIBRATION_NUMBERS);
     }
     return end_row(log, t);
 }

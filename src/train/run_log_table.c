@@ -68,18 +68,16 @@ done:
     return status;
 }
 
-/* The columns of a group of evaluations as they stand in a file. */
-static sm_status list_evaluations(const sm_h5 *file, const char *split, sm_run_table *t)
+/* The columns of the tasks in one group, of numbers of evaluations, as they stand in a file. */
+static sm_status list_numbers(const sm_h5 *file, const char *what, const char *split, sm_run_table *t)
 {
     sm_status status = SM_OK;
     char group[160], **tasks = NULL, **metrics = NULL;
     size_t task_count = 0, count = 0;
-    snprintf(group, sizeof group, "/evaluations/%s", split);
-    sm_run_column *step = sm_run_table_add(t, SM_H5_INT64);
-    snprintf(step->path, sizeof step->path, "%s/step", group);
-    SM_TRY(sm_h5_list(file, group, &tasks, &task_count));
+    snprintf(group, sizeof group, "/%s/%s", what, split);
+    SM_TRY(sm_h5_has_group(file, group) ? sm_h5_list(file, group, &tasks, &task_count) : SM_OK);
     for (size_t i = 0; i < task_count; i++) {
-        snprintf(group, sizeof group, "/evaluations/%s/%s", split, tasks[i]);
+        snprintf(group, sizeof group, "/%s/%s/%s", what, split, tasks[i]);
         if (sm_h5_has_group(file, group)) {
             sm_free(metrics);
             metrics = NULL;
@@ -93,6 +91,17 @@ static sm_status list_evaluations(const sm_h5 *file, const char *split, sm_run_t
 done:
     sm_free(metrics);
     sm_free(tasks);
+    return status;
+}
+
+static sm_status list_evaluations(const sm_h5 *file, const char *split, sm_run_table *t)
+{
+    sm_status status = SM_OK;
+    sm_run_column *step = sm_run_table_add(t, SM_H5_INT64);
+    snprintf(step->path, sizeof step->path, "/evaluations/%s/step", split);
+    SM_TRY(list_numbers(file, "evaluations", split, t));
+    SM_TRY(list_numbers(file, "calibration", split, t));
+done:
     return status;
 }
 

@@ -99,6 +99,8 @@ static void release(sm_training *t)
     sm_best_clear(&t->best);
     sm_free(t->builders);
     sm_free(t->values);
+    sm_free(t->losses);
+    sm_free(t->calibrations);
     sm_free(t->skipped);
 }
 

@@ -68,6 +68,8 @@ static sm_status make_engines(sm_training *t)
         const sm_evaluator_options how = {.instances = settings->evaluate_instances};
         SM_TRY(sm_evaluator_new(t->session, t->validation, &whole, &how, &t->evaluator));
         t->values = sm_alloc_zeroed((size_t)sm_evaluator_value_count(t->evaluator) * sizeof *t->values);
+        t->losses = sm_alloc_zeroed((size_t)t->session->task_count * sizeof *t->losses);
+        t->calibrations = sm_alloc_zeroed((size_t)t->session->task_count * sizeof *t->calibrations);
     }
     sm_memory_table_fill(t->trainer, &t->loader_options, t->evaluator, &t->memory);
 done:

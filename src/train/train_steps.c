@@ -102,7 +102,7 @@ static sm_status keep_evaluation(sm_training *t)
         }
     }
     if (sm_training_is_root(t)) {
-        status = sm_run_log_evaluation(t->log, t->trainer->step, t->values);
+        status = sm_run_log_evaluation(t->log, t->trainer->step, t->values, t->calibrations);
     }
     SM_TRY(sm_comm_agree(t->comm, status));
     t->evaluated_step = t->trainer->step;
@@ -114,7 +114,8 @@ static sm_status evaluate(sm_training *t)
 {
     sm_status status = SM_OK;
     double begin = sm_seconds();
-    const sm_evaluation evaluation = {.parameters = t->trainer->update->average, .stop = sm_stop_signal_seen};
+    const sm_evaluation evaluation = {
+        .parameters = t->trainer->update->average, .losses = t->losses, .stop = sm_stop_signal_seen};
     if (t->evaluated_step == t->trainer->step || (!t->evaluator && t->trainer->step < t->steps)) {
         return SM_OK;
     }
@@ -133,6 +134,8 @@ static sm_status evaluate(sm_training *t)
         sm_log_result("evaluation after step %lld (%lld %s, %.1f s)", (long long)t->trainer->step, (long long)samples,
                       sm_plural(samples, "sample", "samples"), sm_seconds() - begin);
         sm_evaluator_report(t->evaluator, t->values, NULL);
+        sm_calibrate(t->session, evaluation.parameters, t->losses, t->calibrations);
+        sm_progress_calibration(t->progress, t->calibrations);
         status = keep_evaluation(t);
     }
     return status;

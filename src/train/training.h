@@ -31,6 +31,8 @@ typedef struct sm_training {
     sm_trainer *trainer;
     sm_evaluator *evaluator; /**< NULL: no validation */
     double *values;          /**< of the last evaluation */
+    double *losses;          /**< of each task in it */
+    sm_calibration *calibrations;
     sm_memory_table memory;
     int64_t steps; /**< of the whole run */
     /* started */

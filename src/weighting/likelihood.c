@@ -268,27 +268,32 @@ static double fisher_minimiser(double loss, sm_loss_shape shape)
     return loss < 1 ? find_root(fisher_slope, loss, shape, log(loss), -log(3 * (1 - loss))) : NAN;
 }
 
+/* Of `categorical`, `paper_l1` and `revised_uncertainty` no distribution has the sigma: it is a weight. */
 const sm_likelihood sm_likelihoods[] = {
-    {"categorical", "cross_entropy|binary_cross_entropy", "root of the temperature", categorical_term, exponential,
-     categorical_slope, categorical_minimiser, root, 0},
-    {"categorical_scaled", "cross_entropy|binary_cross_entropy", "root of the softmax temperature", scaled_term, one,
-     scaled_slope, no_minimiser, root, 1},
-    {"gaussian", "l2", "standard deviation", gaussian_term, half_exponential, gaussian_slope, gaussian_minimiser, root,
+    {"categorical", "cross_entropy|binary_cross_entropy", "", "", categorical_term, exponential, categorical_slope,
+     categorical_minimiser, root, 0},
+    {"categorical_scaled", "cross_entropy|binary_cross_entropy", "root of the softmax temperature", "", scaled_term,
+     one, scaled_slope, no_minimiser, root, 1},
+    {"gaussian", "l2", "standard deviation", NULL, gaussian_term, half_exponential, gaussian_slope, gaussian_minimiser,
+     root, 0},
+    {"laplace", "l1", "Laplace scale b", NULL, laplace_term, root_exponential, laplace_slope, laplace_minimiser, root,
      0},
-    {"laplace", "l1", "Laplace scale b", laplace_term, root_exponential, laplace_slope, laplace_minimiser, root, 0},
-    {"paper_l1", "l1", "root of the mean absolute error", paper_l1_term, half_exponential, paper_l1_slope,
-     paper_l1_minimiser, root, 0},
-    {"huber", "huber", "standard deviation within delta", huber_term, exponential, huber_slope, huber_minimiser, root,
-     0},
-    {"von_mises_fisher", "cosine", "angle in radians, along each of two axes", fisher_term, exponential, fisher_slope,
+    {"paper_l1", "l1", "", "", paper_l1_term, half_exponential, paper_l1_slope, paper_l1_minimiser, root, 0},
+    {"huber", "huber", "standard deviation within delta", NULL, huber_term, exponential, huber_slope, huber_minimiser,
+     root, 0},
+    {"von_mises_fisher", "cosine", "angle along each of two axes", "rad", fisher_term, exponential, fisher_slope,
      fisher_minimiser, root, 0},
-    {"per_pixel", "per_pixel", "geometric mean of the pixels' sigma", scaled_term, one, no_slope, no_minimiser, root,
-     0},
-    {"revised_uncertainty", "", "root of the revised variance", revised_term, half_exponential, revised_slope,
-     revised_minimiser, root, 0},
-    {"imtl_l", "", "", imtl_term, scale, imtl_slope, imtl_minimiser, no_sigma, 0},
+    {"per_pixel", "per_pixel", "geometric mean of the pixels' sigma", NULL, scaled_term, one, no_slope, no_minimiser,
+     root, 0},
+    {"revised_uncertainty", "", "", "", revised_term, half_exponential, revised_slope, revised_minimiser, root, 0},
+    {"imtl_l", "", "", "", imtl_term, scale, imtl_slope, imtl_minimiser, no_sigma, 0},
     {0},
 };
+
+const char *sm_likelihood_unit(const sm_likelihood *likelihood, const char *loss_unit)
+{
+    return likelihood->unit ? likelihood->unit : loss_unit;
+}
 
 const sm_likelihood *sm_likelihood_find(const char *name)
 {

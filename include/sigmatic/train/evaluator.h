@@ -53,6 +53,8 @@ typedef struct sm_evaluation {
     const char *predictions; /**< file to write (include/README.md, Predictions), or NULL; on failure it is not there */
     int64_t prediction_count; /**< samples in it, the first ones of the split */
     double *class_values;     /**< out: sm_evaluator_class_value_count() doubles, or NULL */
+    double *losses; /**< out: of each task the loss that it is trained by, summed over its components, averaged over the
+                       split's valid items; NaN: without labels, or of a task with uncertainties of each item. Or NULL */
     int (*stop)(void); /**< about once a second: was this rank asked to stop? Set on all ranks or none; NULL = never */
 } sm_evaluation;
 

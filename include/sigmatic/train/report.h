@@ -6,6 +6,7 @@
 
 #include <sigmatic/io/json.h>
 #include <sigmatic/task/task.h>
+#include <sigmatic/train/calibration.h>
 #include <sigmatic/weighting/weighting.h>
 
 #ifdef __cplusplus
@@ -33,15 +34,25 @@ typedef struct sm_loss_row {
     const char *task;
     const sm_likelihood *likelihood; /**< NULL: not known to this version */
     sm_loss_shape shape;
-    double loss; /**< smoothed */
+    const char *unit; /**< of the loss */
+    double loss;      /**< smoothed */
     double weight, log_variance, sigma;
 } sm_loss_row;
 
-/** Prints a line a task, with the sigma that minimises the objective at its loss. */
+/** Prints a line a task, with the sigma that minimises the objective at its loss, and what sigma is. */
 void sm_report_losses(const sm_loss_row *rows, int count);
 
-/** Sets {TASK: {"likelihood", "sigma_meaning", "loss", "weight", "log_variance", "sigma", "sigma_at_minimum"}}. */
+/** Sets {TASK: {"likelihood", "sigma_meaning", "sigma_unit", "loss", "weight", "log_variance", "sigma",
+ * "sigma_at_minimum"}}. */
 void sm_report_set_losses(sm_json *tasks, const sm_loss_row *rows, int count);
+
+/** Prints a line a task that has a sigma to compare: the learned one and the residual scale of the split. Nothing if no task has.
+ * \param losses  one a task, as `calibrations`: names, likelihoods and units */
+void sm_report_calibrations(const sm_loss_row *losses, const sm_calibration *calibrations, int count);
+
+/** Sets {TASK: {"loss", "sigma", "residual_scale", "ratio"}}. */
+void sm_report_set_calibrations(sm_json *tasks, const sm_loss_row *losses, const sm_calibration *calibrations,
+                                int count);
 
 #ifdef __cplusplus
 }

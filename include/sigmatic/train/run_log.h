@@ -5,6 +5,7 @@
 #ifndef SIGMATIC_TRAIN_RUN_LOG_H
 #define SIGMATIC_TRAIN_RUN_LOG_H
 
+#include <sigmatic/train/calibration.h>
 #include <sigmatic/train/session.h>
 #include <sigmatic/train/step_record.h>
 
@@ -46,8 +47,11 @@ sm_status sm_run_log_begin(sm_run_log *log);
 /** Adds a row; written out every few seconds. */
 sm_status sm_run_log_step(sm_run_log *log, const sm_step_record *record);
 
-/** Adds an evaluation; written out every few seconds. \param values  all metrics of task 0, then of task 1, ... */
-sm_status sm_run_log_evaluation(sm_run_log *log, int64_t step, const double *values);
+/** Adds an evaluation; written out every few seconds.
+ * \param values        all metrics of task 0, then of task 1, ...
+ * \param calibrations  one a task */
+sm_status sm_run_log_evaluation(sm_run_log *log, int64_t step, const double *values,
+                                const sm_calibration *calibrations);
 
 /** Writes out what waits, and waits until all of the file is on the disk. */
 sm_status sm_run_log_sync(sm_run_log *log);

@@ -20,7 +20,8 @@ typedef struct sm_likelihood {
     const char *
         name; /**< "categorical", "categorical_scaled", "gaussian", "laplace", "paper_l1", "huber", "von_mises_fisher"; "per_pixel" of tasks whose loss knows a log-variance of each item */
     const char *losses;  /**< losses it fits, joined by |: "cross_entropy|binary_cross_entropy" */
-    const char *meaning; /**< what sigma is: "standard deviation", "Laplace scale b", "softmax temperature", ... */
+    const char *meaning; /**< what sigma is: "standard deviation", "Laplace scale b", ...; "": a weight, no more */
+    const char *unit;    /**< of sigma: NULL = the loss's own, "px"; "rad"; "": none */
     double (*term)(double loss, double s, sm_loss_shape shape);
     double (*weight)(double s);                                                     /**< d term / d L */
     double (*slope)(double loss, double loss_slope, double s, sm_loss_shape shape); /**< d term / d s */
@@ -33,6 +34,8 @@ typedef struct sm_likelihood {
 } sm_likelihood;
 
 extern const sm_likelihood sm_likelihoods[]; /**< ends with a NULL name */
+/** \return the unit of sigma, "" without one. \param loss_unit  of the task's loss */
+const char *sm_likelihood_unit(const sm_likelihood *likelihood, const char *loss_unit);
 /** \return NULL if there is none of that name. */
 const sm_likelihood *sm_likelihood_find(const char *name);
 /** \return the first that fits one loss of real values alone, which is its exact negative log-likelihood; NULL if there is none. */
