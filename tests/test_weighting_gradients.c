@@ -34,6 +34,11 @@ static sm_weighting *make(const char *method, int tasks, const char *keys)
     sm_weighting *weighting = NULL;
     char *set = sm_format("weighting.method=%s", method), *rest = sm_strdup(keys);
     SM_TEST_OK(sm_config_set(config, set));
+    for (int i = 0; i < tasks; i++) {
+        char *section = sm_format("task.%s.kind=regression", names[i]);
+        SM_TEST_OK(sm_config_set(config, section));
+        sm_free(section);
+    }
     for (char *key = strtok(rest, ";"); key; key = strtok(NULL, ";")) {
         SM_TEST_OK(sm_config_set(config, key));
     }

@@ -194,7 +194,7 @@ static sigma_rows compare_sigmas(const sm_session *session, const double *losses
                       session->task_count};
     sm_calibrate(session, NULL, losses, all.calibrations);
     for (int t = 0; t < all.count; t++) {
-        const sm_weighted_task *task = &session->weighting->tasks[t];
+        const sm_weighted_task *task = &session->weighting->members[t].task;
         all.rows[t] = (sm_loss_row){.task = task->name,
                                     .likelihood = task->likelihood,
                                     .shape = task->shape,

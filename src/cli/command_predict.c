@@ -355,7 +355,7 @@ static double learned_sigma(const predict_networks *networks, int t)
     double sum = 0;
     for (int i = 0; i < networks->count; i++) {
         const sm_session *session = networks->sessions[i];
-        const sm_likelihood *likelihood = session->weighting->tasks[t].likelihood;
+        const sm_likelihood *likelihood = session->weighting->members[t].task.likelihood;
         const float *s = sm_session_log_variance(session, t);
         int has_one = likelihood && s && !session->tasks[t]->is_heteroscedastic;
         sum += has_one ? likelihood->sigma(*s) : NAN;
@@ -372,7 +372,7 @@ static void print_sigmas(const predict_job *job)
         const char *unit = sm_task_is_regression(task) ? sm_task_unit(task) : "";
         if (!isnan(sigma)) {
             sm_log_result("%s: learned sigma %.4g%s%s (%s%s)", task->name, sigma, *unit ? " " : "", unit,
-                          session->weighting->tasks[t].likelihood->meaning,
+                          session->weighting->members[t].task.likelihood->meaning,
                           job->networks.count > 1 ? "; mean of the networks" : "");
         }
     }

@@ -68,14 +68,30 @@ static int combines_gradients(const char *method)
     return 0;
 }
 
+/* \return groups of tasks; where there are none, tasks */
+static size_t count_weighed(const show_view *view)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < view->task_count; i++) {
+        size_t first = 0;
+        const char *group = view->curves[i].group;
+        while (group && first < i && strcmp(view->curves[first].group, group) != 0) {
+            first++;
+        }
+        count += !group || first == i;
+    }
+    return count;
+}
+
 /* Weights that nothing has learned are not called so. */
 static void print_origin(const show_view *view, const char *method)
 {
     if (strcmp(method, FIXED) == 0) {
         printf("; %s with its own weights: its weighting is fixed already, nothing was learned.\n", view->path);
     } else if (strcmp(method, "equal") == 0) {
-        printf("; %s with the weights of its weighting, equal: 1/%zu for each of %zu tasks, nothing was learned.\n",
-               view->path, view->task_count, view->task_count);
+        size_t weighed = count_weighed(view);
+        printf("; %s with the weights of its weighting, equal: 1/%zu for each of %zu %s, nothing was learned.\n",
+               view->path, weighed, weighed, weighed < view->task_count ? "groups of tasks" : "tasks");
     } else {
         printf("; %s with the weights that its weighting, %s, came to: means of the last 50 steps, up to step %lld.\n",
                view->path, method, (long long)view->step);
@@ -89,7 +105,7 @@ static void print_origin(const show_view *view, const char *method)
 /* Keys of the run's weighting, and those that are given anew. */
 static int is_replaced(const sm_config_entry *setting, int is_task)
 {
-    static const char *const of_task[] = {"weight", "likelihood", "log_variance"};
+    static const char *const of_task[] = {"weight", "likelihood", "log_variance", "group", "group_weight"};
     int found = strcmp(setting->section, "weighting") == 0;
     for (size_t i = 0; is_task && i < sizeof of_task / sizeof *of_task; i++) {
         found = found || strcmp(setting->key, of_task[i]) == 0;

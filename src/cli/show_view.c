@@ -62,7 +62,7 @@ static sm_status read_task(const sm_h5 *file, const char *task, size_t rows, sho
         {"loss", &curves->loss}, {"sigma", &curves->sigma}, {"weight", &weight}, {"log_variance", &log_variance}};
     char *likelihood = NULL, *object = NULL;
     int64_t dimensions;
-    double delta = 0;
+    double delta = 0, group_weight = 1;
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
         sm_free(object);
         object = sm_format("/tasks/%s/%s", task, columns[i].name);
@@ -78,14 +78,20 @@ static sm_status read_task(const sm_h5 *file, const char *task, size_t rows, sho
     if (sm_h5_has_attribute(file, object, "delta")) { /* of a Huber loss only */
         SM_TRY(sm_h5_read_attribute_double(file, object, "delta", &delta));
     }
+    if (sm_h5_has_attribute(file, object, "group")) { /* where tasks are weighed in groups */
+        SM_TRY(read_text(file, task, "group", &curves->group));
+        SM_TRY(sm_h5_read_attribute_double(file, object, "group_weight", &group_weight));
+    }
     curves->row = (sm_loss_row){.task = task,
                                 .likelihood = likelihood ? sm_likelihood_find(likelihood) : NULL,
-                                .shape = {(int)dimensions, delta},
+                                .shape = {(double)dimensions, delta},
                                 .unit = curves->unit,
                                 .loss = show_last_mean(&curves->loss),
                                 .weight = weight.values[rows - 1],
                                 .log_variance = log_variance.values[rows - 1],
-                                .sigma = curves->sigma.values[rows - 1]};
+                                .sigma = curves->sigma.values[rows - 1],
+                                .group = curves->group,
+                                .group_weight = group_weight};
     curves->mean_weight = show_last_mean(&weight);
 done:
     sm_free(weight.values);
@@ -401,6 +407,7 @@ void show_view_clear(show_view *view)
         sm_free(view->curves[i].loss.values);
         sm_free(view->curves[i].sigma.values);
         sm_free(view->curves[i].unit);
+        sm_free(view->curves[i].group);
     }
     for (size_t i = 0; view->evaluations && i < view->split_count; i++) {
         show_evaluation *e = &view->evaluations[i];

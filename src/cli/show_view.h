@@ -13,6 +13,7 @@ typedef struct show_series {
 typedef struct show_task {
     sm_loss_row row;
     char *unit;         /**< of the loss */
+    char *group;        /**< row.group */
     double mean_weight; /**< of the last rows; row.weight is the last one's */
     show_series loss, sigma;
 } show_task;

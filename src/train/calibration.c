@@ -19,7 +19,7 @@ void sm_calibrate(const sm_session *session, const float *parameters, const doub
 {
     const float *evaluated = parameters ? parameters : session->values;
     for (int t = 0; t < session->task_count; t++) {
-        const sm_weighted_task *task = &session->weighting->tasks[t];
+        const sm_weighted_task *task = &session->weighting->members[t].task;
         out[t] = (sm_calibration){losses[t], NAN, NAN, NAN};
         if (session->log_variances && !session->tasks[t]->is_heteroscedastic) {
             out[t].sigma = task->likelihood->sigma(log_variance_of(session, evaluated, t));

@@ -368,7 +368,18 @@ const sm_key_text sm_key_texts[] = {
      "fits "
      "with an L1 loss.",
      "task.NAME.loss, task.NAME.uncertainty"},
-    {task, "weight", "The constant factor of the task's loss.", "weighting.method"},
+    {task, "weight", "The constant factor of the task's loss; one for all tasks of a group.", "weighting.method"},
+    {task, "group",
+     "A name of your choice: tasks that have the same are weighed as one, whose loss is the sum of theirs, each times "
+     "its group_weight. They get one learned log-variance, weight or coefficient, whatever the method. Empty, a task "
+     "is "
+     "a group of its own, called as the task is.",
+     "task.NAME.group_weight, weighting.method"},
+    {task, "group_weight",
+     "The factor of the task's loss within its group: its weight is this times the group's. Of a learned log-variance "
+     "it "
+     "says how often the task's residuals count.",
+     "task.NAME.group, task.NAME.weight"},
 
     {weighting, NULL, "How the losses of the tasks become the one number that is minimised.", NULL},
     {weighting, "method",

@@ -377,7 +377,7 @@ static double mean_sigma(const sm_predictor *p, int t, const sm_geometry *geomet
     double sum = 0;
     for (int m = 0; m < p->member_count; m++) {
         const sm_session *session = p->members[m].session;
-        const sm_likelihood *likelihood = session->weighting->tasks[t].likelihood;
+        const sm_likelihood *likelihood = session->weighting->members[t].task.likelihood;
         const float *s = sm_session_log_variance(session, t);
         sum += likelihood && s ? likelihood->sigma(*s) : NAN;
     }

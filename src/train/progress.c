@@ -25,9 +25,18 @@ sm_progress *sm_progress_new(const sm_session *session, int64_t steps, int64_t f
         (sm_progress){.session = session, .steps = steps, .first_step = first_step, .begin_seconds = sm_seconds()};
     progress->rows = sm_alloc((size_t)session->task_count * sizeof *progress->rows);
     for (int i = 0; i < session->task_count; i++) {
-        const sm_weighted_task *task = &session->weighting->tasks[i];
-        const char *unit = sm_task_unit(session->tasks[i]);
-        progress->rows[i] = (sm_loss_row){task->name, task->likelihood, task->shape, unit, NAN, NAN, NAN, NAN};
+        const sm_weighting *weighting = session->weighting;
+        const sm_weighted_member *member = &weighting->members[i];
+        progress->rows[i] = (sm_loss_row){.task = member->task.name,
+                                          .likelihood = member->task.likelihood,
+                                          .shape = member->task.shape,
+                                          .unit = sm_task_unit(session->tasks[i]),
+                                          .loss = NAN,
+                                          .weight = NAN,
+                                          .log_variance = NAN,
+                                          .sigma = NAN,
+                                          .group = weighting->sums ? weighting->tasks[member->group].name : NULL,
+                                          .group_weight = member->weight};
     }
     return progress;
 }

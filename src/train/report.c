@@ -68,11 +68,45 @@ void sm_report_set_metrics(sm_json *tasks, const sm_metric_row *rows, int count,
 
 /* ---- losses and sigmas ---- */
 
+static int share_sigma(const sm_loss_row *a, const sm_loss_row *b)
+{
+    return a == b || (a->group && b->group && strcmp(a->group, b->group) == 0);
+}
+
 /* \return NaN also where no sigma is learned. */
-static double sigma_at_minimum(const sm_loss_row *row)
+static double sigma_at_minimum(const sm_loss_row *rows, int count, const sm_loss_row *row)
 {
     const sm_likelihood *likelihood = row->likelihood;
-    return likelihood && !isnan(row->sigma) ? likelihood->sigma(likelihood->minimiser(row->loss, row->shape)) : NAN;
+    sm_loss_shape shape = {0, row->shape.delta};
+    double loss = 0, weight = 0;
+    if (!likelihood || isnan(row->sigma) || isnan(row->loss)) {
+        return NAN;
+    }
+    for (const sm_loss_row *other = rows; other < rows + count; other++) {
+        double own = other->group ? other->group_weight : 1;
+        if (share_sigma(other, row) && !isnan(other->loss)) {
+            loss += own * other->loss;
+            weight += own;
+            shape.dimensions += own * other->shape.dimensions;
+        }
+    }
+    shape.dimensions /= weight;
+    return likelihood->sigma(sm_likelihood_minimiser_of_group(likelihood, loss, weight, shape));
+}
+
+/* \return a cell of a line where tasks have groups, else nothing; freed with sm_free() */
+static char *group_cell(const sm_loss_row *row)
+{
+    char *text = NULL;
+    if (row->group && row->group_weight != 1) {
+        sm_append_text(&text, "", "%.6g ", row->group_weight);
+    }
+    if (row->group) {
+        sm_append_text(&text, "", "%s", row->group);
+    }
+    char *padded = text ? sm_format("  %-14s", text) : sm_strdup("");
+    sm_free(text);
+    return padded;
 }
 
 /* \return "Laplace scale b, px"; freed with sm_free() */
@@ -91,18 +125,20 @@ static char *meaning_of(const sm_loss_row *row)
 
 void sm_report_losses(const sm_loss_row *rows, int count)
 {
-    static const char format[] = "%-14s  %-19s  %10s  %10s  %10s  %10s  %10s  %10s%s%s";
-    sm_log_result(format, "task", "likelihood", "loss", "weight", "s", "sigma", "at minimum", "ratio", "  ",
+    static const char format[] = "%-14s  %-19s  %10s  %10s  %10s  %10s  %10s  %10s%s%s%s";
+    const char *group_head = count > 0 && rows[0].group ? "  group         " : "";
+    sm_log_result(format, "task", "likelihood", "loss", "weight", "s", "sigma", "at minimum", "ratio", group_head, "  ",
                   "sigma is");
     for (int i = 0; i < count; i++) {
         const sm_loss_row *row = &rows[i];
-        double best = sigma_at_minimum(row);
-        char *meaning = meaning_of(row);
+        double best = sigma_at_minimum(rows, count, row);
+        char *meaning = meaning_of(row), *group = group_cell(row);
         sm_log_result(format, row->task, row->likelihood && !isnan(row->sigma) ? row->likelihood->name : "-",
                       number(row->loss).text, number(row->weight).text, number(row->log_variance).text,
-                      number(row->sigma).text, number(best).text, number(row->sigma / best).text, *meaning ? "  " : "",
-                      meaning);
+                      number(row->sigma).text, number(best).text, number(row->sigma / best).text, group,
+                      *meaning ? "  " : "", meaning);
         sm_free(meaning);
+        sm_free(group);
     }
 }
 
@@ -122,7 +158,11 @@ void sm_report_set_losses(sm_json *tasks, const sm_loss_row *rows, int count)
         sm_json_set_real(task, "weight", row->weight);
         sm_json_set_real(task, "log_variance", row->log_variance);
         sm_json_set_real(task, "sigma", row->sigma);
-        sm_json_set_real(task, "sigma_at_minimum", sigma_at_minimum(row));
+        sm_json_set_real(task, "sigma_at_minimum", sigma_at_minimum(rows, count, row));
+        if (row->group) {
+            sm_json_set_text(task, "group", row->group);
+            sm_json_set_real(task, "group_weight", row->group_weight);
+        }
     }
 }
 

@@ -30,6 +30,7 @@ static const struct {
     {"model", "hidden", REFUSED, NULL},
     {"model", "head_hidden", REFUSED, NULL},
     {TASKS, "kind", REFUSED, NULL},
+    {TASKS, "group", REFUSED, NULL},
     {"run", "batch", SAID, "samples go on where they stopped, steps are counted on, learning rates are not scaled"},
     {"run", "folder", SILENT, NULL},
     {"run", "tasks", SILENT, NULL},
@@ -81,6 +82,16 @@ typedef struct changes {
     size_t count;
 } changes;
 
+/* \return what the key was before; NULL: nothing that can be compared. Before there was a key for it, each task was a group of
+ * its own. */
+static const sm_config_entry *value_before(const changes *found, const sm_config_entry *new)
+{
+    static const sm_config_entry alone = {.section = TASKS, .key = "group", .value = ""};
+    const sm_config_entry *old = sm_config_entry_find(found->old, found->old_count, new->section, new->key);
+    int is_later = !old && sm_config_entry_find(found->old, found->old_count, new->section, NULL);
+    return is_later && is_of_task(new) && strcmp(new->key, alone.key) == 0 ? &alone : old;
+}
+
 /* \param wanted  the meaning of the keys that are looked for; those that only one of the two has are none \return freed with free_changes() */
 static changes find_changes(const char *before, const sm_config *now, meaning wanted)
 {
@@ -90,8 +101,7 @@ static changes find_changes(const char *before, const sm_config *now, meaning wa
     found.new = sm_config_entries(text, &found.new_count);
     found.items = sm_alloc((found.new_count + 1) * sizeof *found.items);
     for (size_t i = 0; i < found.new_count; i++) {
-        const sm_config_entry *new = &found.new[i],
-                              *old = sm_config_entry_find(found.old, found.old_count, new->section, new->key);
+        const sm_config_entry *new = &found.new[i], *old = value_before(&found, new);
         if (meaning_of(new) == wanted && old && strcmp(old->value, new->value) != 0) {
             found.items[found.count++] = (change){old, new};
         }
@@ -138,10 +148,11 @@ sm_status sm_resume_refuse_changes(const char *checkpoint, const char *before, c
     changes refused = find_changes(before, now, REFUSED);
     if (refused.count > 0) {
         const sm_config_entry *new = refused.items[0].new;
+        const char *was = refused.items[0].old->value;
         status = sm_fail(SM_ERR_INPUT,
                          "%s was trained with %s.%s = %s, the config says %s: that cannot change within a run; "
                          "keep it, or begin a run in another folder with the checkpoint as model.pretrained",
-                         checkpoint, new->section, new->key, refused.items[0].old->value, new->value);
+                         checkpoint, new->section, new->key, *was ? was : "empty", *new->value ? new->value : "empty");
     } else {
         status = refuse_tasks(checkpoint, &refused);
     }

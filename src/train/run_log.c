@@ -56,7 +56,7 @@ enum {
     TASK_COLUMNS = sizeof task_columns / sizeof *task_columns
 };
 
-/* What a weighting keeps of each task; its other states say nothing to a reader. */
+/* What a weighting keeps of each task, or group of tasks; its other states say nothing to a reader. */
 static int is_logged(const sm_weighting *weighting, const sm_weighting_state *state)
 {
     return state->count == (size_t)weighting->count;
@@ -184,7 +184,8 @@ static sm_status each_description(description_function function, sm_h5 *file, co
     SM_TRY(function(file, &d));
     for (int i = 0; i < session->task_count; i++) {
         const sm_task *task = session->tasks[i];
-        const sm_likelihood *likelihood = session->weighting->tasks[i].likelihood; /* NULL: nothing is learned of it */
+        const sm_likelihood *likelihood =
+            session->weighting->members[i].task.likelihood; /* NULL: nothing is learned of it */
         const char *const texts[][2] = {
             {"kind", task->kind->name}, {"loss", task->loss}, {"likelihood", likelihood ? likelihood->name : NULL}};
         snprintf(d.group, sizeof d.group, "/tasks/%s", task->name);
@@ -219,7 +220,8 @@ static sm_status write_attributes(sm_h5 *file, const sm_session *session, const 
     SM_TRY(each_description(write_description, file, session));
     for (int i = 0; i < session->task_count; i++) {
         const sm_task *task = session->tasks[i];
-        const sm_weighted_task *weighted = &session->weighting->tasks[i];
+        const sm_weighted_member *member = &session->weighting->members[i];
+        const sm_weighted_task *weighted = &member->task;
         char group[160];
         snprintf(group, sizeof group, "/tasks/%s", task->name);
         if (weighted->likelihood && *weighted->likelihood->meaning) {
@@ -228,9 +230,14 @@ static sm_status write_attributes(sm_h5 *file, const sm_session *session, const 
                                               sm_likelihood_unit(weighted->likelihood, sm_task_unit(task))));
         }
         SM_TRY(sm_h5_write_attribute_text(file, group, "unit", sm_task_unit(task)));
-        SM_TRY(sm_h5_write_attribute_int64(file, group, "dimensions", weighted->shape.dimensions));
+        SM_TRY(sm_h5_write_attribute_int64(file, group, "dimensions", (int64_t)weighted->shape.dimensions));
         if (weighted->shape.delta > 0) {
             SM_TRY(sm_h5_write_attribute_double(file, group, "delta", weighted->shape.delta));
+        }
+        if (session->weighting->sums) {
+            const char *name = session->weighting->tasks[member->group].name;
+            SM_TRY(sm_h5_write_attribute_text(file, group, "group", name));
+            SM_TRY(sm_h5_write_attribute_double(file, group, "group_weight", member->weight));
         }
     }
 done:

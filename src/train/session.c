@@ -84,16 +84,37 @@ done:
 
 static void add_log_variances(sm_session *session)
 {
+    const sm_weighting *weighting = session->weighting;
     session->log_variances = sm_alloc((size_t)session->task_count * sizeof *session->log_variances);
     for (int i = 0; i < session->task_count; i++) {
         sm_slice slice = {.dimensions = 1,
                           .shape = {1},
                           .task = i,
                           .log_variance = 1,
-                          .initial_mean = (float)session->weighting->log_variances->initial[i]};
+                          .initial_mean = (float)weighting->log_variances->initial[weighting->members[i].group]};
         snprintf(slice.name, sizeof slice.name, "log_variance.%s", session->tasks[i]->name);
         session->log_variances[i] = sm_parameters_add(session->parameters, &slice);
     }
+}
+
+/* The log-variances of a group stay equal only if they learn alike. */
+static sm_status check_groups(const sm_session *session)
+{
+    const sm_weighted_member *members = session->weighting->members;
+    const sm_slice *slices = session->parameters->parameters.items;
+    for (int i = 0; session->log_variances && i < session->task_count; i++) {
+        for (int j = 0; j < i; j++) {
+            const sm_slice *a = &slices[session->log_variances[j]], *b = &slices[session->log_variances[i]];
+            int frozen = a->frozen != b->frozen, scaled = a->learning_rate_scale != b->learning_rate_scale;
+            if (members[i].group == members[j].group && (frozen || scaled)) {
+                return sm_config_fail(session->config, "model", frozen ? "freeze" : "learning_rate_scales",
+                                      "of %s and %s, which tasks of one group share, it meets one: expected both or "
+                                      "neither",
+                                      a->name, b->name);
+            }
+        }
+    }
+    return SM_OK;
 }
 
 /* Adds the slices: first those of the network (a throw-away graph), then the log-variances, which so come first in backward order. */
@@ -112,6 +133,7 @@ static sm_status make_parameters(sm_session *session)
         add_log_variances(session);
     }
     SM_TRY(sm_network_apply_patterns(session->config, session->parameters));
+    SM_TRY(check_groups(session));
     sm_parameters_finish(session->parameters);
 done:
     sm_graph_free(graph);
@@ -444,7 +466,7 @@ float *sm_session_log_variance(const sm_session *session, int task)
 
 double sm_session_logit_scale(const sm_session *session, const float *parameters, int task)
 {
-    const sm_likelihood *likelihood = session->weighting->tasks[task].likelihood;
+    const sm_likelihood *likelihood = session->weighting->members[task].task.likelihood;
     if (!session->log_variances || !likelihood->scales_logits) {
         return 1;
     }

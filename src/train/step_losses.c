@@ -67,7 +67,7 @@ void sm_step_losses_begin(sm_step_losses *losses)
 static double inverse_temperature(const sm_step_losses *losses, int task)
 {
     const sm_weighting *weighting = losses->session->weighting;
-    int scaled = weighting->log_variances && weighting->tasks[task].likelihood->scales_logits;
+    int scaled = weighting->log_variances && weighting->members[task].task.likelihood->scales_logits;
     return scaled ? exp(-losses->log_variance[task]) : 1;
 }
 

@@ -30,7 +30,7 @@ void sm_step_record_tasks(sm_step_record *record, const sm_step_losses *losses, 
     const sm_weighting *weighting = losses->session->weighting;
     int learned = weighting->log_variances != NULL;
     record->loss = weights->total;
-    for (int i = 0; i < weighting->count; i++) {
+    for (int i = 0; i < weighting->member_count; i++) {
         int active = losses->active[i];
         record->task_loss[i] = active ? losses->loss[i] : NAN;
         record->weight[i] = active ? coefficient[i] : NAN;
@@ -40,7 +40,7 @@ void sm_step_record_tasks(sm_step_record *record, const sm_step_losses *losses, 
             continue;
         }
         record->log_variance[i] = learned ? losses->log_variance[i] : NAN;
-        record->sigma[i] = learned ? weighting->tasks[i].likelihood->sigma(losses->log_variance[i]) : NAN;
+        record->sigma[i] = learned ? weighting->members[i].task.likelihood->sigma(losses->log_variance[i]) : NAN;
     }
 }
 

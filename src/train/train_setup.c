@@ -76,6 +76,17 @@ done:
     return sm_comm_agree(t->comm, status);
 }
 
+/* A misspelt name would make a group of its own. */
+static void report_groups(const sm_weighting *weighting)
+{
+    char *groups = sm_weighting_describe_groups(weighting);
+    if (groups) {
+        sm_log_info("%s weighs %d %s of tasks: %s", weighting->kind->name, weighting->count,
+                    sm_plural(weighting->count, "group", "groups"), groups);
+    }
+    sm_free(groups);
+}
+
 sm_status sm_training_set_up(sm_training *t)
 {
     sm_status status = SM_OK;
@@ -84,6 +95,7 @@ sm_status sm_training_set_up(sm_training *t)
     SM_TRY(sm_freezing_check(t->session));
     if (sm_training_is_root(t)) {
         sm_freezing_report(t->session);
+        report_groups(t->session->weighting);
     }
     SM_TRY(make_engines(t));
 done:

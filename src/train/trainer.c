@@ -419,7 +419,7 @@ static void look_again(sm_trainer *trainer, const sm_batch *batch)
     sm_step_losses_again(trainer->losses, engine, batch, trainer->sums, trainer->loss_after);
     sm_weighting_step step = describe(trainer, batch);
     step.loss = trainer->loss_after;
-    session->weighting->kind->learn_from_update(session->weighting, &step);
+    sm_weighting_learn_from_update(session->weighting, &step);
 }
 
 /* ---- the step ---- */

@@ -106,12 +106,14 @@ static void find_slices(sm_update *update, const int *active)
     const sm_log_variances *learned = session->weighting->log_variances;
     for (int i = 0; i < slices->count; i++) {
         const sm_slice *slice = &slices->items[i];
-        int is_active = !slice->frozen && (slice->task < 0 || active[slice->task]);
+        int trains = slice->log_variance ? sm_weighting_group_is_active(session->weighting, active, slice->task)
+                                         : slice->task < 0 || active[slice->task];
         double scale = slice->log_variance ? learned->learning_rate_scale : 1;
         size_t begin = slice->offset > update->own_begin ? slice->offset : update->own_begin;
         size_t end = slice->offset + slice->count < update->own_end ? slice->offset + slice->count : update->own_end;
-        update->slices[i] = (sm_slice_update){begin, begin < end ? end - begin : 0,
-                                              (float)scale * slice->learning_rate_scale, slice->decay, is_active};
+        update->slices[i] =
+            (sm_slice_update){begin, begin < end ? end - begin : 0, (float)scale * slice->learning_rate_scale,
+                              slice->decay, trains && !slice->frozen};
     }
 }
 

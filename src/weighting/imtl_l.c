@@ -1,7 +1,8 @@
 /* total = sum of exp(s_k) L_k - s_k with learned s_k: the loss balance of Liu, Li, Kuang, Xue, Chen, Yang, Liao, Zhang,
  * "Towards Impartial Multi-task Learning" (ICLR 2021), section 3.2, without its gradient balance. At the minimum over s_k,
  * -log L_k, every scaled loss is 1. s_k is learned as a log-variance is, but is the logarithm of a scale: there is no
- * sigma. The term is a row of the table of likelihoods (likelihood.c), for any loss. */
+ * sigma. The term is a row of the table of likelihoods (likelihood.c), for any loss, also for
+ * the sum of the losses of a group of tasks, which gets one scale. */
 #include <sigmatic/weighting/weighting.h>
 
 static sm_status make(sm_weighting *weighting, const sm_config *config)

@@ -305,6 +305,12 @@ const sm_likelihood *sm_likelihood_find(const char *name)
     return NULL;
 }
 
+double sm_likelihood_minimiser_of_group(const sm_likelihood *likelihood, double loss, double weight,
+                                        sm_loss_shape shape)
+{
+    return likelihood->minimiser(*likelihood->losses ? loss / weight : loss, shape);
+}
+
 const sm_likelihood *sm_likelihood_of_loss(const char *loss)
 {
     const sm_likelihood *likelihood = sm_likelihoods;

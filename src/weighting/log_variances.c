@@ -2,6 +2,8 @@
 
 #include <sigmatic/base/memory.h>
 
+#include "weighting/groups.h"
+
 #include <math.h>
 
 static const char section[] = "weighting";
@@ -26,7 +28,7 @@ static sm_status check_bounds(const sm_weighting *weighting, const sm_config *co
     }
     for (int i = 0; i < weighting->count; i++) {
         if (s->initial[i] < s->lower || s->initial[i] > s->upper) {
-            char *task = sm_format("task.%s", weighting->tasks[i].name);
+            char *task = sm_group_section(weighting, i);
             sm_status status =
                 sm_config_fail(config, task, "log_variance", "expected a number in [%g, %g] (weighting.lower, upper)",
                                s->lower, s->upper);
@@ -53,11 +55,14 @@ void sm_weighting_by_likelihoods(sm_weighting *weighting, const sm_weighting_ste
     for (int i = 0; i < weighting->count; i++) {
         if (step->active[i]) {
             const sm_likelihood *likelihood = weighting->tasks[i].likelihood;
-            double loss = step->loss[i], s = step->log_variance[i];
+            int is_density = *likelihood->losses != '\0';
+            double many = step->group_weight && is_density ? step->group_weight[i] : 1;
+            double loss = step->loss[i] / many, s = step->log_variance[i];
             sm_loss_shape shape = weighting->tasks[i].shape;
-            out->total += likelihood->term(loss, s, shape);
+            shape.dimensions = step->dimensions ? step->dimensions[i] : shape.dimensions;
+            out->total += many * likelihood->term(loss, s, shape);
             out->weight[i] = likelihood->weight(s);
-            out->slope[i] = likelihood->slope(loss, step->loss_slope[i], s, shape);
+            out->slope[i] = many * likelihood->slope(loss, step->loss_slope[i] / many, s, shape);
         }
     }
 }

@@ -1,6 +1,10 @@
 /* total = sum of the tasks' negative log-likelihoods, each a term in its loss L_k and its learned log-variance s_k, as
  * exp(-s) L / 2 + s/2: Kendall, Gal, Cipolla, "Multi-Task Learning Using Uncertainty to Weigh Losses" (CVPR 2018),
- * equations 5 to 10. The terms are a table of their own (likelihood.c). The s are parameters of the network. */
+ * equations 5 to 10. The terms are a table of their own (likelihood.c). The s are parameters of the network.
+ *
+ * Tasks of one group have one s, and the total its joint -log likelihood: the sum of their terms, each counted
+ * group_weight times. So sigma is the scale of the residuals of all of them, and they need the same likelihood: a
+ * standard deviation and a scale b, or a temperature, are not one number. */
 #include <sigmatic/base/memory.h>
 
 #include <sigmatic/weighting/weighting.h>
@@ -69,8 +73,8 @@ static sm_status make(sm_weighting *weighting, const sm_config *config)
 {
     sm_status status = SM_OK;
     char *task = NULL;
-    for (int i = 0; i < weighting->count; i++) {
-        sm_weighted_task *weighted = &weighting->tasks[i];
+    for (int i = 0; i < weighting->member_count; i++) {
+        sm_weighted_task *weighted = &weighting->members[i].task;
         sm_free(task);
         task = sm_format("task.%s", weighted->name);
         SM_TRY(read_likelihood(config, task, weighted->loss, &weighted->likelihood));

@@ -1,6 +1,7 @@
 /* total = sum of log L_k, weight_k = 1 / L_k: a Laplace's -log likelihood L / b + log b with the scale at its minimiser
  * b = L, up to a constant. Kirchdorfer, Elich, Kutsche, Stuckenschmidt, Schott, Koehler, "Analytical Uncertainty-Based Loss
- * Weighting in Multi-Task Learning" (GCPR 2024), UW-O. What `uncertainty` goes to, at once and in each step anew. */
+ * Weighting in Multi-Task Learning" (GCPR 2024), UW-O. What `uncertainty` goes to, at once and in each step anew. A
+ * group of tasks is one loss, the sum of theirs, and counts as one whatever its tasks are: there is no sigma to report. */
 #include "weighting/positive_losses.h"
 
 static void weigh(sm_weighting *weighting, const sm_weighting_step *step, sm_weights *out)

@@ -2,7 +2,10 @@
 #include <sigmatic/io/choices.h>
 #include <sigmatic/weighting/weighting.h>
 
+#include "weighting/groups.h"
 #include "weighting/log_variances.h"
+
+#include <math.h>
 
 #include <string.h>
 
@@ -15,6 +18,10 @@ const sm_key sm_weighting_keys[] = {
      "how the losses of the tasks become one"},
     {"weighting", "gradients", SM_KEY_CHOICE, "auto", 0, 0, "auto|representation|parameters", NULL,
      "where weightings that need gradients of single tasks take them; auto = as the method's authors"},
+    {"task.NAME", "group", SM_KEY_TEXT, "", 0, 0, NULL, NULL,
+     "tasks of the same group are weighed as one; empty = a group of its own"},
+    {"task.NAME", "group_weight", SM_KEY_REAL, "1", 1e-6, INFINITY, NULL, NULL,
+     "factor of the task's loss in the loss of its group"},
     {0},
 };
 
@@ -74,18 +81,16 @@ sm_status sm_weighting_new(const sm_config *config, int count, const char *const
     *out = NULL;
     weighting->kind = sm_weighting_kinds[sm_config_choice(config, "weighting", "method")];
     weighting->needs = choose_needs(weighting->kind, config);
-    weighting->count = count;
-    weighting->tasks = sm_alloc_zeroed((size_t)count * sizeof *weighting->tasks);
-    for (int i = 0; i < count; i++) {
-        weighting->tasks[i] =
-            (sm_weighted_task){.name = sm_strdup(names[i]), .loss = loss_names[i], .shape = shapes[i]};
-    }
+    SM_TRY(sm_groups_read(weighting, config, count, names, loss_names, shapes));
+    SM_TRY(sm_groups_check_keys(weighting, config, weighting->kind->keys));
     if (weighting->kind->learns_log_variances) {
+        SM_TRY(sm_groups_check_keys(weighting, config, sm_log_variances_keys));
         SM_TRY(sm_log_variances_read(weighting, config));
     }
     if (weighting->kind->make) {
         SM_TRY(weighting->kind->make(weighting, config));
     }
+    SM_TRY(sm_groups_settle(weighting, config));
     *out = weighting;
     weighting = NULL;
 done:
@@ -96,13 +101,10 @@ done:
 void sm_weighting_free(sm_weighting *weighting)
 {
     if (weighting) {
-        for (int i = 0; i < weighting->count; i++) {
-            sm_free(weighting->tasks[i].name);
-        }
+        sm_groups_free(weighting);
         for (int i = 0; i < weighting->state_count; i++) {
             sm_free(weighting->states[i].values);
         }
-        sm_free(weighting->tasks);
         if (weighting->log_variances) {
             sm_free(weighting->log_variances->initial);
             sm_free(weighting->log_variances);
@@ -112,7 +114,7 @@ void sm_weighting_free(sm_weighting *weighting)
     }
 }
 
-void sm_weighting_weigh(sm_weighting *weighting, const sm_weighting_step *step, sm_weights *out)
+static void weigh(sm_weighting *weighting, const sm_weighting_step *step, sm_weights *out)
 {
     out->total = 0;
     memset(out->weight, 0, (size_t)weighting->count * sizeof *out->weight);
@@ -120,8 +122,23 @@ void sm_weighting_weigh(sm_weighting *weighting, const sm_weighting_step *step, 
     weighting->kind->weigh(weighting, step, out);
 }
 
-void sm_weighting_combine(sm_weighting *weighting, const sm_weighting_step *step, const sm_weights *weights,
-                          double *coefficient)
+void sm_weighting_weigh(sm_weighting *weighting, const sm_weighting_step *step, sm_weights *out)
+{
+    if (!weighting->sums) {
+        weigh(weighting, step, out);
+        return;
+    }
+    sm_weights *of_groups = &weighting->sums->out;
+    weigh(weighting, sm_groups_sum(weighting, step), of_groups);
+    out->total = of_groups->total;
+    sm_groups_hand_out(weighting, step, of_groups->weight, out->weight);
+    for (int i = 0; i < weighting->member_count; i++) {
+        out->slope[i] = of_groups->slope[weighting->members[i].group];
+    }
+}
+
+static void combine(sm_weighting *weighting, const sm_weighting_step *step, const sm_weights *weights,
+                    double *coefficient)
 {
     size_t bytes = (size_t)weighting->count * sizeof *coefficient;
     if (weighting->kind->combine) {
@@ -130,4 +147,21 @@ void sm_weighting_combine(sm_weighting *weighting, const sm_weighting_step *step
     } else {
         memcpy(coefficient, weights->weight, bytes);
     }
+}
+
+void sm_weighting_combine(sm_weighting *weighting, const sm_weighting_step *step, const sm_weights *weights,
+                          double *coefficient)
+{
+    if (!weighting->sums) {
+        combine(weighting, step, weights, coefficient);
+        return;
+    }
+    sm_group_sums *sums = weighting->sums;
+    combine(weighting, sm_groups_sum(weighting, step), &sums->out, sums->coefficient);
+    sm_groups_hand_out(weighting, step, sums->coefficient, coefficient);
+}
+
+void sm_weighting_learn_from_update(sm_weighting *weighting, const sm_weighting_step *step)
+{
+    weighting->kind->learn_from_update(weighting, weighting->sums ? sm_groups_sum(weighting, step) : step);
 }

@@ -37,13 +37,16 @@ typedef struct sm_loss_row {
     const char *unit; /**< of the loss */
     double loss;      /**< smoothed */
     double weight, log_variance, sigma;
+    const char *group; /**< of tasks that are weighed as one; NULL: every task by itself */
+    double group_weight;
 } sm_loss_row;
 
-/** Prints a line a task, with the sigma that minimises the objective at its loss, and what sigma is. */
+/** Prints a line a task, with the sigma that minimises the objective at its loss, or at those of its group, and what sigma is.
+ * \param rows  all of a run */
 void sm_report_losses(const sm_loss_row *rows, int count);
 
 /** Sets {TASK: {"likelihood", "sigma_meaning", "sigma_unit", "loss", "weight", "log_variance", "sigma",
- * "sigma_at_minimum"}}. */
+ * "sigma_at_minimum", "group", "group_weight"}}, the last two only where tasks are weighed in groups. */
 void sm_report_set_losses(sm_json *tasks, const sm_loss_row *rows, int count);
 
 /** Prints a line a task that has a sigma to compare: the learned one and the residual scale of the split. Nothing if no task has.

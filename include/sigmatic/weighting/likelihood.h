@@ -10,8 +10,9 @@ extern "C" {
 
 /** What a likelihood has to know of its loss. */
 typedef struct sm_loss_shape {
-    int dimensions; /**< D: components of a regression, labels of a binary cross-entropy; 1 for a cross-entropy */
-    double delta;   /**< of a Huber loss; else 0 */
+    double dimensions; /**< D: components of a regression, labels of a binary cross-entropy; 1 for a cross-entropy. Of a
+                          group of tasks their mean */
+    double delta;      /**< of a Huber loss; else 0 */
 } sm_loss_shape;
 
 /** One row of the table in configs/tasks.md: the objective term of a task as a function of its loss and its s.
@@ -38,6 +39,10 @@ extern const sm_likelihood sm_likelihoods[]; /**< ends with a NULL name */
 const char *sm_likelihood_unit(const sm_likelihood *likelihood, const char *loss_unit);
 /** \return NULL if there is none of that name. */
 const sm_likelihood *sm_likelihood_find(const char *name);
+/** \return s where the slope of a group vanishes at its loss L = sum w_i L_i, W = sum w_i (sm_weighting_by_likelihoods());
+ * NaN as `minimiser` */
+double sm_likelihood_minimiser_of_group(const sm_likelihood *likelihood, double loss, double weight,
+                                        sm_loss_shape shape);
 /** \return the first that fits one loss of real values alone, which is its exact negative log-likelihood; NULL if there is none. */
 const sm_likelihood *sm_likelihood_of_loss(const char *loss);
 

@@ -2,7 +2,14 @@
  * How the losses of the tasks become one: a table of weightings, a file each (src/weighting/), that others extend.
  *
  * A weighting sees numbers that are the same on every rank: global losses and, if it asks for them, dot products of the
- * tasks' gradients. Nothing here communicates. */
+ * tasks' gradients. Nothing here communicates.
+ *
+ * What is weighed are groups of tasks (keys `group` and `group_weight` of [task.NAME]); without the keys each task is one.
+ * Over the active tasks i of a group g, with w_i = group_weight:
+ *
+ *     L_g = sum w_i L_i,   G_gh = sum w_i w_j g_i g_j,   weight_i = w_i weight_g,   coefficient_i = w_i coefficient_g
+ *
+ * A group is active if one of its tasks is. A row of the table knows nothing of this: to it a group is a task. */
 #ifndef SIGMATIC_WEIGHTING_WEIGHTING_H
 #define SIGMATIC_WEIGHTING_WEIGHTING_H
 
@@ -25,8 +32,8 @@ typedef enum sm_weighting_needs {
     SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS /**< of each task's loss in the shared parameters: K passes backward */
 } sm_weighting_needs;
 
-/** What a step tells its weighting. Arrays have one entry a task; an inactive task (no valid pixel in the global batch)
- * has entries without meaning. */
+/** What a step tells its weighting. Arrays have one entry a task, for a row of the table one a group; an inactive one (no
+ * valid pixel in the global batch) has entries without meaning. */
 typedef struct sm_weighting_step {
     const int *active;
     const double *loss;
@@ -37,9 +44,12 @@ typedef struct sm_weighting_step {
     int64_t step;  /**< number of the step in the run, from 1; skipped ones count */
     int64_t epoch; /**< that its batch belongs to, from 0 */
     uint64_t seed; /**< of the run: with `step` it names random numbers, the same on every rank and after resuming */
+    /** Of groups, for likelihoods: W = sum of w_i over the active tasks, and D as the mean of theirs by w_i. NULL: every
+     * group is one task of the weight 1. */
+    const double *group_weight, *dimensions;
 } sm_weighting_step;
 
-/** What it answers: arrays of one entry a task, zero when asked. */
+/** What it answers: arrays of one entry a task, for a row of the table one a group, zero when asked. */
 typedef struct sm_weights {
     double total;
     double *weight; /**< d total / d L; 0 for an inactive task. What the task's own parameters learn by */
@@ -67,7 +77,7 @@ typedef struct sm_weighting_kind {
      * by the updated parameters, which costs a second forward. Not called for a skipped step. NULL: there is none. Only of
      * a weighting that needs losses. */
     void (*learn_from_update)(sm_weighting *weighting, const sm_weighting_step *step);
-    int learns_log_variances; /**< an s a task, by the slopes that `weigh` fills in; before `make`, `log_variances` are
+    int learns_log_variances; /**< an s a group, by the slopes that `weigh` fills in; before `make`, `log_variances` are
                                  read from their keys */
 } sm_weighting_kind;
 
@@ -80,13 +90,20 @@ extern const sm_weighting_kind *sm_weighting_kinds[];
  * \return SM_ERR_USAGE if there is one of that name, it does not weigh, or the table is full */
 sm_status sm_weighting_register(const sm_weighting_kind *kind);
 
-/** A task as a weighting sees it. */
+/** What is weighed: a task, or a group of tasks. */
 typedef struct sm_weighted_task {
     char *name;
-    const char *loss; /**< "cross_entropy", "l1", ...; not owned */
+    const char *loss; /**< "cross_entropy", "l1", ...; "" of a group of several; not owned */
     sm_loss_shape shape;
     const sm_likelihood *likelihood; /**< that its log-variance is of; NULL: it has none */
 } sm_weighted_task;
+
+/** A task of the run, in a group. */
+typedef struct sm_weighted_member {
+    sm_weighted_task task; /**< its likelihood is its group's */
+    int group;             /**< index of that */
+    double weight;         /**< w */
+} sm_weighted_member;
 
 /** Numbers that a weighting carries from step to step: saved with a checkpoint as /weighting/<name>, restored to the
  * bit. */
@@ -96,13 +113,13 @@ typedef struct sm_weighting_state {
     size_t count;
 } sm_weighting_state;
 
-/** How log-variances are learned: as parameters of the network, one a task. Of weightings that learn another number in
- * their stead, this is s. */
+/** How log-variances are learned: as parameters of the network, one a task; those of a group are equal, for they begin so
+ * and learn by the same slope. Of weightings that learn another number in their stead, this is s. */
 typedef struct sm_log_variances {
     double learning_rate_scale; /**< relative to the network's */
     double gradient_limit;      /**< |d total/ds| is limited to this; 0 = none */
     double lower, upper;        /**< projection of s */
-    double *initial;            /**< one a task; freed with the weighting, as this struct */
+    double *initial;            /**< one a group; freed with the weighting, as this struct */
 } sm_log_variances;
 
 /** Their keys; ends with a NULL section. They count with the kinds that learn log-variances. */
@@ -114,8 +131,11 @@ enum { SM_WEIGHTING_STATES_MAX = 4 };
 struct sm_weighting {
     const sm_weighting_kind *kind;
     sm_weighting_needs needs;
-    int count; /**< K */
-    sm_weighted_task *tasks;
+    int count;               /**< K, of groups */
+    sm_weighted_task *tasks; /**< K, what is weighed, in the order of the first task of each */
+    int member_count;        /**< of tasks of the run */
+    sm_weighted_member *members;
+    struct sm_group_sums *sums;      /**< room for a step's; NULL: every task is a group of its own */
     sm_log_variances *log_variances; /**< NULL: none are learned, there are none */
     sm_weighting_state states[SM_WEIGHTING_STATES_MAX];
     int state_count;
@@ -139,22 +159,39 @@ void sm_weighting_free(sm_weighting *weighting);
 /** For `make`: adds a state array. \return its numbers, zero, the weighting's */
 double *sm_weighting_add_state(sm_weighting *weighting, const char *name, size_t count);
 
-/** For `make`: \return the value of a key of each [task.NAME], one a task, freed with sm_free(). */
+/** For `make`: \return the value of a key of each [task.NAME], which the tasks of a group share, one a group; freed with
+ * sm_free(). */
 double *sm_weighting_task_reals(const sm_weighting *weighting, const sm_config *config, const char *key);
 
 /** A `make`, or a part of it, of weightings whose formula only makes sense of losses that are never negative.
  * \return SM_ERR_CONFIG naming the task whose loss, a log-likelihood of each pixel, may be */
 sm_status sm_weighting_refuse_negative_losses(sm_weighting *weighting, const sm_config *config);
 
-/** For `weigh` of weightings that learn log-variances: each task by its likelihood. */
+/** For `weigh` of weightings that learn log-variances: each task by its likelihood. The tasks of a group share one s, so its
+ * term is that of all their residuals together: with a term(L, s, D) that is linear in L and D,
+ *
+ *     sum w_i term(L_i, s, D_i) = W term(L_g / W, s, mean of the D_i)
+ *
+ * at whose minimum the residuals of all, counted w_i times, have the scale sigma. A row that is no density of a loss
+ * (`losses` is empty) takes L_g for one loss: term(L_g, s). */
 void sm_weighting_by_likelihoods(sm_weighting *weighting, const sm_weighting_step *step, sm_weights *out);
 
-/** Computes total, weights and slopes of one step. An inactive task adds nothing. */
+/** \return 1 if a task of the group that this task is in is active: then what the group learns, it learns in this step */
+int sm_weighting_group_is_active(const sm_weighting *weighting, const int *active, int task);
+
+/** \return "geometry (depth, 0.5 normals), semantic": the groups with their tasks and these' weights, freed with sm_free();
+ * NULL if every task is a group of its own */
+char *sm_weighting_describe_groups(const sm_weighting *weighting);
+
+/** Computes total, weights and slopes of one step. An inactive task adds nothing; the slope of its s is its group's. */
 void sm_weighting_weigh(sm_weighting *weighting, const sm_weighting_step *step, sm_weights *out);
 
 /** Computes the coefficients of the tasks' gradients, after sm_weighting_weigh() of the same step. */
 void sm_weighting_combine(sm_weighting *weighting, const sm_weighting_step *step, const sm_weights *weights,
                           double *coefficient);
+
+/** Of a weighting that learns from updates: what it asks for, as sm_weighting_kind.learn_from_update() says. */
+void sm_weighting_learn_from_update(sm_weighting *weighting, const sm_weighting_step *step);
 
 /** A step begins: what becomes of the states from here on can be undone. */
 void sm_weighting_begin_step(sm_weighting *weighting);
