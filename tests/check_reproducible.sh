@@ -85,7 +85,7 @@ compare_all() { # NAME RUNS OPTIONS...: RUNS are RANKSxTHREADS, the first is wha
 "$program" data scenes tiny.h5 --train 21 --validation 5 --height 64 --width 96 >log 2>&1 || { cat log; exit 1; }
 compare_all eight "1x1 1x2 2x1 3x1 4x2 8x1"
 compare_all seven "1x1 2x2 3x1 4x1 8x1" --set run.batch=7 --set optimizer.kind=adamw --set model.dropout=0
-compare_all frozen "1x2 3x1" --set distributed.batch_norm=frozen
+compare_all frozen "1x2 3x1" --set distributed.batch_norm=frozen --set weighting.method=upgrad
 # Resumed on other ranks, the run ends alike.
 expect "leaves a checkpoint on 3 ranks" train 3 moved --set checkpoint.interval=3
 expect "goes on from it with 2" train 2 moved --resume moved/checkpoints/step-00000003.h5

@@ -517,14 +517,15 @@ static void precision_and_recomputation_do_not_matter(void)
     tiny_close(&b);
 }
 
-/* PCGrad's draws as well. */
+/* PCGrad's draws as well, and on other threads. */
 static void reproducible_gives_the_same_bits_on_any_ranks(void)
 {
-    static const char *const sets[] = {"weighting.method=pcgrad", "weighting.gradients=representation",
-                                       "distributed.reproducible=true", NULL};
+    static const char *const sets[] = {"weighting.method=pcgrad", "distributed.reproducible=true", NULL};
+    static const char *const threads[] = {"weighting.method=pcgrad", "distributed.reproducible=true",
+                                          "distributed.threads=3", NULL};
     tiny_run many, one;
     tiny_open(&many, test_comm, tiny_config(sets));
-    tiny_open(&one, sm_comm_self(), tiny_config(sets));
+    tiny_open(&one, sm_comm_self(), tiny_config(threads));
     tiny_steps(&many, 2);
     tiny_steps(&one, 2);
     CU_ASSERT(tiny_same_bits(many.session->values, one.session->values, tiny_parameter_floats(&one)));
@@ -601,7 +602,6 @@ static void what_a_method_cannot_do_is_refused_by_name(void)
     for (int m = 0; m < METHODS; m += METHODS - 1) { /* the check is of all alike */
         char *method = sm_format("weighting.method=%s", methods[m].name);
         refuses(method, "distributed.micro_batches=2", NULL, "micro_batches");
-        refuses(method, "distributed.reproducible=true", "weighting.gradients=parameters", "gradients");
         sm_free(method);
     }
     refuses("weighting.method=gradnorm", "task.depth.uncertainty=per_pixel", NULL, "uncertainty");

@@ -222,9 +222,53 @@ static int copies_of_sums(const sm_update *update)
                                                     : sm_comm_size(update->session->comm);
 }
 
+/* Of one block of the flat arrays, in the order of the parameters. \param ranges  how many in `ranges` are the shared ones */
+static void multiply_block(const sm_task_gradients *tasks, int block, int ranges)
+{
+    const sm_update *update = tasks->update;
+    size_t floats = update->session->parameters->parameters.floats, k = (size_t)task_count(tasks);
+    size_t begin = sm_flat_block_begin(floats, block), end = sm_flat_block_begin(floats, block + 1);
+    double *products = update->products + (size_t)block * k * k;
+    memset(products, 0, k * k * sizeof *products);
+    for (int r = 0; r < ranges; r++) {
+        size_t first = tasks->ranges[r].begin > begin ? tasks->ranges[r].begin : begin;
+        size_t last = tasks->ranges[r].end < end ? tasks->ranges[r].end : end;
+        for (size_t i = 0; first < last && i < k; i++) {
+            for (size_t j = 0; j <= i; j++) {
+                products[i * k + j] += dot_float(last - first, tasks->parameters[i] + (first - update->own_begin),
+                                                 tasks->parameters[j] + (first - update->own_begin));
+            }
+        }
+    }
+}
+
+/* Blocks are the same on any number of ranks, whoever multiplies them. Nobody writes them again before a sum over all ranks. */
+static void add_blocks(sm_task_gradients *tasks)
+{
+    const sm_update *update = tasks->update;
+    size_t pairs = (size_t)task_count(tasks) * (size_t)task_count(tasks);
+    int count = own_ranges(tasks, -1);
+#pragma omp parallel for num_threads(update->session->settings.threads) schedule(static)
+    for (int block = update->own_first_block; block < update->own_last_block; block++) {
+        multiply_block(tasks, block, count);
+    }
+    sm_session_wait_for_node(update->session);
+    memset(tasks->gram, 0, pairs * sizeof *tasks->gram);
+    for (size_t block = 0; block < SM_FLAT_BLOCKS; block++) {
+        for (size_t p = 0; p < pairs; p++) {
+            tasks->gram[p] += update->products[block * pairs + p];
+        }
+    }
+    mirror(task_count(tasks), tasks->gram);
+}
+
 void sm_task_gradients_measure_parameters(sm_task_gradients *tasks)
 {
     const sm_update *update = tasks->update;
+    if (update->products) {
+        add_blocks(tasks);
+        return;
+    }
     int k = task_count(tasks), count = own_ranges(tasks, -1);
     memset(tasks->gram, 0, (size_t)k * (size_t)k * sizeof *tasks->gram);
     for (int i = 0; i < k; i++) {

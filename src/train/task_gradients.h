@@ -3,7 +3,8 @@
  *
  * At the shared representation each sample lives on one rank: dot products of samples add up. For shared parameters the
  * gradients are summed over ranks first, one task after the other; each rank keeps its own part of them, and the dot
- * products of the parts add up. Either way one small message makes the (K, K) matrix global.
+ * products of the parts add up. Either way one small message makes the (K, K) matrix global; but in sums whose bits do not
+ * depend on the ranks, those of parameters are of fixed blocks, which all ranks of a node read and add in one order.
  *
  * Losses go backward with the weight 1: what a weight changes is done once it is known. */
 #ifndef SIGMATIC_TRAIN_TASK_GRADIENTS_H
@@ -39,7 +40,7 @@ size_t sm_task_gradients_bytes(const sm_task_gradients *tasks);
 void sm_task_gradients_measure_shared(sm_task_gradients *tasks, const sm_engine *engine);
 
 /** Keeps the own part of what sums->finish() left: one task's gradients of the shared parameters. Those of the heads come
- * with task 0, the first; with the others they travel as zeros. Not collective. */
+ * with task 0, the first; what travels in their place with the others is not read. Not collective. */
 void sm_task_gradients_keep(sm_task_gradients *tasks, int task);
 /** Dot products of the K that were kept. Collective. */
 void sm_task_gradients_measure_parameters(sm_task_gradients *tasks);

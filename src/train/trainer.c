@@ -15,8 +15,7 @@
 
 enum { MOST_SKIPPED_IN_A_ROW = 100 };
 
-/* Losses of the whole batch, and gradients of single tasks, are there before backward if the batch is in one piece. What
- * a rank keeps of gradients of parameters depends on how many ranks there are. */
+/* Losses of the whole batch, and gradients of single tasks, are there before backward if the batch is in one piece. */
 static sm_status check_weighting(const sm_session *session)
 {
     const sm_weighting_kind *kind = session->weighting->kind;
@@ -27,13 +26,6 @@ static sm_status check_weighting(const sm_session *session)
     if (session->settings.micro_batches > 1 && needs >= SM_WEIGHTING_NEEDS_LOSSES) {
         return sm_config_fail(session->config, "distributed", "micro_batches",
                               "the weighting '%s' needs the losses of the whole batch before backward: expected 1",
-                              name);
-    }
-    if (session->settings.reproducible && needs == SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS) {
-        return sm_config_fail(session->config, "distributed", "reproducible",
-                              "the weighting '%s' needs dot products of gradients of parameters, whose order of "
-                              "additions depends on the number of ranks: expected false, or weighting.gradients = "
-                              "representation",
                               name);
     }
     return SM_OK;

@@ -10,6 +10,13 @@ static size_t parameter_floats(const sm_update *update)
     return update->session->parameters->parameters.floats;
 }
 
+static size_t count_products(const sm_session *session)
+{
+    size_t tasks = (size_t)session->task_count;
+    int wanted = session->settings.reproducible && session->weighting->needs == SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS;
+    return wanted ? SM_FLAT_BLOCKS * tasks * tasks : 0;
+}
+
 /* One allocation, so that all of it can be shared or nothing is; then the parameters are not either, for the own part of
  * the one has to be that of the other. */
 static void make_state(sm_update *update)
@@ -17,14 +24,16 @@ static void make_state(sm_update *update)
     sm_session *session = update->session;
     int has_average = update->optimizer->ema_decay > 0, states = update->optimizer->kind->state_count;
     size_t floats = parameter_floats(update), flats = (size_t)(states + has_average);
+    size_t products = count_products(session);
     int shares = sm_node_memory_is_shared(session->shared);
     update->shared = sm_node_memory_new(shares ? session->comm : sm_comm_self(),
-                                        flats * floats * sizeof(float) + SM_FLAT_BLOCKS * sizeof(double));
+                                        flats * floats * sizeof(float) + (SM_FLAT_BLOCKS + products) * sizeof(double));
     if (shares && !sm_node_memory_is_shared(update->shared)) {
         sm_session_stop_sharing(session);
     }
     update->squares = sm_node_memory_base(update->shared);
-    float *flat = (float *)(void *)(update->squares + SM_FLAT_BLOCKS);
+    update->products = products > 0 ? update->squares + SM_FLAT_BLOCKS : NULL;
+    float *flat = (float *)(void *)(update->squares + SM_FLAT_BLOCKS + products);
     for (int i = 0; i < states; i++) {
         update->state[i] = flat + (size_t)i * floats;
     }

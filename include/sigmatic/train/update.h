@@ -17,7 +17,7 @@ extern "C" {
 typedef struct sm_update {
     sm_session *session; /**< not owned */
     sm_optimizer *optimizer;
-    sm_node_memory *shared; /**< of `state`, `average` and the squares of the gradients */
+    sm_node_memory *shared; /**< of `state`, `average`, and squares and products of gradients */
     /* checkpointed; flat arrays in the layout of the parameters */
     float *state[SM_OPTIMIZER_STATES_MAX];
     float *average;   /**< exponential moving average of the parameters; NULL = none */
@@ -28,6 +28,9 @@ typedef struct sm_update {
     /* of one step */
     sm_slice_update *slices; /**< one a slice, in the order of the slices: what of it lies in the own part */
     double *squares;         /**< of the gradients, SM_FLAT_BLOCKS */
+    double
+        *products; /**< of gradients of the K tasks, (SM_FLAT_BLOCKS, K, K), of which each rank of the node writes its
+                                own blocks; NULL: nobody asks for the same bits on any number of ranks */
 } sm_update;
 
 /** Makes the state, zero, and begins the moving average with the parameters. May call sm_session_stop_sharing(): own
