@@ -260,7 +260,7 @@ static sm_status inform(const options *o)
     sm_weights_file *weights = NULL;
     SM_TRY(sm_weights_file_open(o->path, &weights));
     if (o->verify && strcmp(weights->kind, "checkpoint") == 0) {
-        SM_TRY(sm_checkpoint_verify(o->path));
+        SM_TRY(sm_checkpoint_verify(o->path, 0));
     }
     SM_TRY(o->json ? print_json(weights) : print_table(weights));
     if (o->verify && !o->json) {

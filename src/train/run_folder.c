@@ -276,7 +276,7 @@ static sm_status verify(sm_run_folder *folder, const step_file *file)
         }
     }
     char *path = sm_format("%s/%s", folder->checkpoints, file->name);
-    sm_status status = sm_checkpoint_verify(path);
+    sm_status status = sm_checkpoint_verify(path, 1);
     remember(folder, file->name, status == SM_OK);
     sm_free(path);
     return status;
@@ -374,7 +374,7 @@ static char *best_of(const sm_run_folder *folder)
 static sm_status fall_back(sm_status status, const char *best)
 {
     char *why = sm_strdup(sm_error_message());
-    if (sm_checkpoint_verify(best) == SM_OK) {
+    if (sm_checkpoint_verify(best, 1) == SM_OK) {
         sm_log_warning("%s: taking the best, %s", why, best);
         status = SM_OK;
     } else {

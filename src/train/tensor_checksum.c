@@ -2,6 +2,8 @@
 
 #include <sigmatic/base/checksum.h>
 
+#include <string.h>
+
 static const char ATTRIBUTE[] = "crc32c";
 
 sm_status sm_tensor_write_checksum(sm_h5 *file, const char *object, const void *values, size_t bytes)
@@ -23,4 +25,17 @@ sm_status sm_tensor_check(const sm_h5 *file, const char *object, const void *val
     }
 done:
     return status;
+}
+
+/* A number with all bits of its exponent set is infinite or none. Without a branch, so that many are looked at at once. */
+int sm_tensor_is_finite(const float *values, size_t count)
+{
+    const uint32_t exponent = 0x7f800000;
+    uint32_t broken = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, values + i, sizeof bits);
+        broken |= (bits & exponent) == exponent;
+    }
+    return !broken;
 }

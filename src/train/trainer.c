@@ -65,6 +65,22 @@ done:
     return status;
 }
 
+sm_trainer_position sm_trainer_where(const sm_trainer *trainer)
+{
+    return (sm_trainer_position){trainer->step, trainer->epoch, trainer->position, trainer->skipped,
+                                 trainer->skipped_in_a_row};
+}
+
+void sm_trainer_go_to(sm_trainer *trainer, const sm_trainer_position *position)
+{
+    trainer->step = position->step;
+    trainer->epoch = position->epoch;
+    trainer->position = position->samples;
+    trainer->skipped = position->skipped;
+    trainer->skipped_in_a_row = position->skipped_in_a_row;
+    trainer->applied = *position;
+}
+
 void sm_trainer_set_steps(sm_trainer *trainer, int64_t steps)
 {
     trainer->schedule->steps = steps > 0 ? steps : 1;
@@ -496,6 +512,7 @@ sm_status sm_trainer_step_from(sm_trainer *trainer, sm_batch_next next, void *us
     }
     trainer->epoch = batch->epoch;
     trainer->position = batch->position + batch->count_global;
+    trainer->applied = applied ? sm_trainer_where(trainer) : trainer->applied;
     fill_record(trainer, batch, applied, learning_rate, norm, sm_seconds() - begin);
     sm_trace_add(trainer->trace, SM_TRACE_STEP, begin, sm_seconds(), "step %lld", (long long)trainer->step);
     if (session->settings.check_interval > 0 && trainer->step % session->settings.check_interval == 0) {

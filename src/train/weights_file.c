@@ -2,7 +2,7 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/data/data_description.h>
 #include <sigmatic/io/file.h>
-#include <sigmatic/io/h5.h>
+#include <sigmatic/io/h5_checksums.h>
 #include <sigmatic/io/safetensors.h>
 #include <sigmatic/train/run_checkpoint.h>
 #include <sigmatic/train/weights_file.h>
@@ -160,6 +160,7 @@ static sm_status open_checkpoint(sm_weights_file *weights)
     weights->kind = "checkpoint";
     weights->source->group = "/model";
     weights->is_average = sm_h5_has_group(file, AVERAGE);
+    SM_TRY(sm_h5_check_checksums(file, NULL));
     SM_TRY(sm_h5_read_attribute_text(file, "/", "config", &weights->config));
     if (sm_h5_has_group(file, "/data")) {
         SM_TRY(sm_data_description_read(file, "/data", &data));

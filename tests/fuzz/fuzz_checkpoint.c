@@ -72,7 +72,7 @@ static void read_data(const char *path)
 
 static void verify(const char *path)
 {
-    (void)sm_checkpoint_verify(path);
+    (void)sm_checkpoint_verify(path, 0);
 }
 
 static void load_pretrained(const char *path)

@@ -1,7 +1,8 @@
 /** \file
  * Checkpoints: parameters, running statistics, log-variances, optimiser state, average and position of a run. Layout in include/README.md.
  *
- * Written by rank 0: built in memory, then temporary file, fsync, rename, so that a file of that name is always whole; each tensor carries a CRC-32C that is verified on load. */
+ * Written by rank 0: built in memory, then temporary file, fsync, rename, so that a file of that name is always whole; each tensor carries a CRC-32C, and the root one of each
+ * attribute (io/h5_checksums.h), that are verified whenever it is read. Files of version 1, which have none for attributes, are read as they are. */
 #ifndef SIGMATIC_TRAIN_CHECKPOINT_H
 #define SIGMATIC_TRAIN_CHECKPOINT_H
 
@@ -19,8 +20,9 @@ typedef struct sm_checkpoint_info {
     double best_metric; /**< NaN: none yet */
 } sm_checkpoint_info;
 
-/** Writes `path`, and the same as `best_path` unless NULL. Collective: rank 0 writes, the others wait.
- * \return SM_ERR_WRITE or SM_ERR_IO naming the path, the same on every rank; a file of that name stays as it was */
+/** Writes `best_path` unless NULL, then the same as `path`. Collective: rank 0 writes, the others wait.
+ * \return the same on every rank: SM_ERR_WRITE or SM_ERR_IO naming the path, SM_ERR_NUMERIC naming a tensor that is not finite throughout; a file of
+ * that name stays as it was */
 sm_status sm_checkpoint_save(const sm_trainer *trainer, const char *path, const char *best_path,
                              const char *fingerprint, double best_metric);
 
@@ -48,9 +50,11 @@ sm_status sm_checkpoint_task_channels(const char *path, const char *task, int *c
  * another model's, or the position that no run writes. What was loaded before a failure stays */
 sm_status sm_checkpoint_load(sm_session *session, sm_trainer *trainer, const char *path, int use_average);
 
-/** Tells whether a checkpoint is whole: reads every tensor of ours that has a checksum. What others put into the file does not count. Not collective.
- * \return SM_ERR_INPUT naming what is damaged; SM_ERR_IO if it cannot be opened */
-sm_status sm_checkpoint_verify(const char *path);
+/** Tells whether a checkpoint is whole: attributes, and every tensor of ours that has a checksum, are read. What others put into the file does not count.
+ * Memory and time are bounded by the size of the file. Not collective.
+ * \param must_be_finite  1: so that a run can go on from it
+ * \return SM_ERR_INPUT naming what is damaged or not finite; SM_ERR_IO if it cannot be opened */
+sm_status sm_checkpoint_verify(const char *path, int must_be_finite);
 
 #ifdef __cplusplus
 }

@@ -19,6 +19,15 @@
 extern "C" {
 #endif
 
+/** Where a run stands. */
+typedef struct sm_trainer_position {
+    int64_t step;    /**< attempted steps */
+    int64_t epoch;   /**< of the last step */
+    int64_t samples; /**< seen */
+    int64_t skipped; /**< steps with non-finite numbers */
+    int64_t skipped_in_a_row;
+} sm_trainer_position;
+
 typedef struct sm_trainer {
     sm_session *session; /**< not owned */
     sm_engine *engine;   /**< the network with backward */
@@ -30,6 +39,8 @@ typedef struct sm_trainer {
     int64_t position; /**< samples seen */
     int64_t skipped;  /**< steps with non-finite numbers */
     int64_t skipped_in_a_row;
+    sm_trainer_position
+        applied; /**< after the last step that was not skipped, or where the run began: what it has learnt is that of there */
     /* of the last step */
     sm_step_record record;
     int stop_requested; /**< some rank was asked to stop */
@@ -52,6 +63,10 @@ sm_status sm_trainer_new(sm_session *session, int out_height, int out_width, int
                          sm_trainer **out);
 /** NULL is legal. Collective. */
 void sm_trainer_free(sm_trainer *trainer);
+
+/** Not collective, but on all ranks alike. */
+sm_trainer_position sm_trainer_where(const sm_trainer *trainer);
+void sm_trainer_go_to(sm_trainer *trainer, const sm_trainer_position *position);
 
 /** Lets the schedule span another number of steps of the whole run, at least 1. Not collective, but on all ranks alike. */
 void sm_trainer_set_steps(sm_trainer *trainer, int64_t steps);
