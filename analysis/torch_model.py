@@ -222,10 +222,11 @@ def read_hdf5(path):
     import h5py
     try:
         with h5py.File(path) as file:
-            kind = file.attrs.get("format", "nothing")
+            texts = {key: value.decode() if isinstance(value, bytes) else value for key, value in file.attrs.items()}
+            kind = texts.get("format", "nothing")
             if kind != "sigmatic-weights":
                 raise SystemExit(f"{path}: its attribute format is {kind}: {EXPORT}")
-            return {name: file[name][()] for name in file}, {key: value for key, value in file.attrs.items()}
+            return {name: file[name][()] for name in file}, texts
     except (OSError, RuntimeError, KeyError) as error:
         raise SystemExit(f"{path}: damaged HDF5: {error}")
 

@@ -87,7 +87,7 @@ with h5py.File("flat.h5", "r+") as file:
 shutil.copy("good.h5", "renamed.h5")
 with h5py.File("renamed.h5", "r+") as file:
     names = list(file["val/semantic"].attrs["class_names"])
-    file["val/semantic"].attrs["class_names"] = ["lane"] + names[1:]
+    file["val/semantic"].attrs["class_names"] = [b"lane"] + names[1:]
 shutil.copy("good.h5", "coloured.h5")
 with h5py.File("coloured.h5", "r+") as file:
     file.attrs["mean"] = [0.5, 0.5, 0.5]

@@ -104,7 +104,7 @@ for name, shape in ("rgb", (50, 70)), ("grey", (33, 20)), ("deep", (40, 40)), ("
         assert (logits.argmax(-1) == classes).all()
         p = np.exp(logits - logits.max(-1, keepdims=True)); p /= p.sum(-1, keepdims=True)
         assert abs(-(p * np.log(p)).sum(-1) - semantic["entropy"][()]).max() < 1e-5
-        assert semantic.attrs["class_names"][0] == "road" and file["tasks/depth"].attrs["unit"] == "px"
+        assert semantic.attrs["class_names"][0] == b"road" and file["tasks/depth"].attrs["unit"] == b"px"
 '
 expect "another number of ranks" run_ranks 0 3 predict $best photos --output three --format $all --uncertainty
 expect "writes the same bytes" same_files one three
@@ -172,7 +172,7 @@ import h5py, shutil
 shutil.copy("run/checkpoints/step-00000003.h5", "lava.h5")
 with h5py.File("lava.h5", "a") as file:
     names = list(file["data/semantic"].attrs["class_names"])
-    file["data/semantic"].attrs["class_names"] = ["lava"] + names[1:]
+    file["data/semantic"].attrs["class_names"] = [b"lava"] + names[1:]
 '
 for format in cityscapes cityscapes-instances; do
     expect "$format of them" run 2 predict lava.h5 photos --output failed --format overlay,$format
@@ -381,7 +381,7 @@ expect "each number has its unit" python '
 import h5py
 with h5py.File("log_out/hdf5/rgb.h5") as file:
     depth = file["tasks/depth"]
-    assert depth.attrs["unit"] == "m" and depth.attrs["sigma_unit"] == "log m" and "variance" in depth, dict(depth.attrs)
+    assert depth.attrs["unit"] == b"m" and depth.attrs["sigma_unit"] == b"log m" and "variance" in depth, dict(depth.attrs)
 '
 expect "a blank behind a comma" run 2 predict $best photos --format "npy," --output none
 expect "is what the message says" says "joined by commas without blanks"

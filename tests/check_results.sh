@@ -131,7 +131,7 @@ every_class() { # what has a number and what has a dash
     "$python" - <<'PYTHON'
 import h5py
 with h5py.File("tiny.h5") as file:
-    names, found = list(file["val/semantic"].attrs["class_names"]), set(file["val/semantic"][()].ravel())
+    names, found = [name.decode() for name in file["val/semantic"].attrs["class_names"]], set(file["val/semantic"][()].ravel())
 lines = {line[16:36].strip(): line[36:].split() for line in open("out") if line.startswith("semantic") and " %" not in line}
 assert set(names) == set(lines), lines
 absent = [name for id, name in enumerate(names) if id not in found]

@@ -430,7 +430,7 @@ for name, (h, w) in {"even": (32, 48), "odd": (45, 61)}.items():
     expect "torch_model.py, a kind of another's" python '
 import shutil
 shutil.copy("kinds_out.h5", "own.h5")
-with h5py.File("own.h5", "a") as f: f.attrs["tasks"] = f.attrs["tasks"].replace("log_metres", "other")'
+with h5py.File("own.h5", "a") as f: f.attrs["tasks"] = f.attrs["tasks"].replace(b"log_metres", b"other")'
     expect "torch_model.py, what it cannot decode" refuses "own.h5: task 'depth': the decoding 'other' of its kind 'depth' is not known" "$torch" "$analysis/torch_model.py" own.h5 even.png
     expect "export of the last parameters" run 0 weights export $kinds last.safetensors --no-average
     expect "torch_model.py on other weights" refuses "differ by more than rounding" "$torch" "$analysis/torch_model.py" last.safetensors even.png --compare predictions
@@ -484,15 +484,15 @@ expect("^cut0.safetensors: truncated safetensors: [0-9]+ bytes of header announc
 expect("^twice.safetensors: damaged safetensors: ", torch_model, "twice.safetensors")
 expect("^cut.h5: damaged HDF5: ", torch_model, "cut.h5")
 expect("^changed.h5: the backbone 'vgg16' is not known here, but resnet18, ", torch_model,
-       tasks(lambda f: f.attrs.modify("network", f.attrs["network"].replace("resnet50", "vgg16"))))
+       tasks(lambda f: f.attrs.modify("network", f.attrs["network"].replace(b"resnet50", b"vgg16"))))
 expect("^changed.h5: no network can be built as it says: KeyError: 'width'$", torch_model,
-       tasks(lambda f: f.attrs.modify("network", f.attrs["network"].replace("width", "breadth"))))
+       tasks(lambda f: f.attrs.modify("network", f.attrs["network"].replace(b"width", b"breadth"))))
 def drop(f): del f["backbone.layer4.0.bn1.weight"]
 expect("^changed.h5: .* not those of the network that it describes: 'backbone.layer4.0.bn1.weight' is missing$", torch_model, tasks(drop))
 def add(f): f["fc.weight"] = np.ones(3, "f4")
 expect("^changed.h5: .*: 'fc.weight' has no place in it$", torch_model, tasks(add))
 expect("'backbone.conv1.weight' is \(4, 3, 7, 7\), \(16, 3, 7, 7\) expected$", torch_model,
-       tasks(lambda f: f.attrs.modify("network", f.attrs["network"].replace("0.0625", "0.25"))))
+       tasks(lambda f: f.attrs.modify("network", f.attrs["network"].replace(b"0.0625", b"0.25"))))
 expect("^done: toy.safetensors: mlp, hidden layers of 8\n  backbone +16 parameters\n  decoders.y1 +9 parameters\n", torch_model, "toy.safetensors")
 expect("^toy.safetensors: a network of tables", torch_model, "toy.safetensors", "even.png")
 expect("--output and --compare want images", torch_model, "kinds.safetensors", "--output", "torch")

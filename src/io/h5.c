@@ -228,14 +228,6 @@ const char *sm_h5_describe_ours(sm_h5_type type, int rank, const size_t *shape, 
     return out;
 }
 
-hid_t sm_h5_new_text_type(void)
-{
-    hid_t type = H5Tcopy(H5T_C_S1);
-    H5Tset_size(type, H5T_VARIABLE);
-    H5Tset_cset(type, H5T_CSET_UTF8);
-    return type;
-}
-
 /* ---- arrays: attributes and datasets ------------------------------------------------------------------------------ */
 
 sm_status sm_h5_array_new(const sm_h5 *file, const char *object, hid_t id, int is_attribute, sm_h5_array *array)
@@ -285,58 +277,6 @@ herr_t sm_h5_array_read(const sm_h5_array *array, hid_t memory_type, void *data)
     }
     return array->is_attribute ? H5Aread(array->id, memory_type, data)
                                : H5Dread(array->id, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data);
-}
-
-static sm_status read_variable_texts(const sm_h5 *file, const char *object, const sm_h5_array *array, char ***texts)
-{
-    sm_status status = SM_OK;
-    char **found = sm_alloc_zeroed(array->count * sizeof *found);
-    if (sm_h5_array_read(array, array->type, found) < 0) {
-        status = sm_h5_fail(file, SM_ERR_INPUT, object, "cannot be read");
-    } else {
-        const char **present = sm_alloc(array->count * sizeof *present);
-        for (size_t i = 0; i < array->count; i++) {
-            present[i] = found[i] ? found[i] : "";
-        }
-        *texts = sm_strings_pack(present, array->count);
-        sm_free(present);
-    }
-    for (size_t i = 0; i < array->count; i++) {
-        if (found[i]) {
-            H5free_memory(found[i]);
-        }
-    }
-    sm_free(found);
-    return status;
-}
-
-static sm_status read_fixed_texts(const sm_h5 *file, const char *object, const sm_h5_array *array, char ***texts)
-{
-    sm_status status = SM_OK;
-    /* One byte longer than in the file, so that HDF5 puts a zero behind the longest; whatever the padding there. */
-    size_t bytes = H5Tget_size(array->type) + 1;
-    hid_t type = H5Tcopy(H5T_C_S1);
-    H5Tset_size(type, bytes);
-    H5Tset_cset(type, H5Tget_cset(array->type)); /* HDF5 does not convert between character sets */
-    char *found = sm_alloc_zeroed(array->count * bytes);
-    if (sm_h5_array_read(array, type, found) < 0) {
-        status = sm_h5_fail(file, SM_ERR_INPUT, object, "cannot be read");
-    } else {
-        const char **starts = sm_alloc(array->count * sizeof *starts);
-        for (size_t i = 0; i < array->count; i++) {
-            starts[i] = found + i * bytes;
-        }
-        *texts = sm_strings_pack(starts, array->count);
-        sm_free(starts);
-    }
-    sm_free(found);
-    H5Tclose(type);
-    return status;
-}
-
-sm_status sm_h5_array_read_texts(const sm_h5 *file, const char *object, const sm_h5_array *array, char ***texts)
-{
-    return (H5Tis_variable_str(array->type) > 0 ? read_variable_texts : read_fixed_texts)(file, object, array, texts);
 }
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
@@ -421,6 +361,7 @@ sm_status sm_h5_create(const char *path, sm_h5_format format, sm_h5 **out)
         status = sm_h5_fail(&(sm_h5){.path = (char *)path}, SM_ERR_IO, NULL, "cannot be created");
     } else {
         *out = new_file(path, id);
+        (*out)->has_long_attributes = format == SM_H5_LATEST;
     }
     H5Pclose(access);
     return status;
@@ -438,6 +379,7 @@ sm_status sm_h5_create_in_memory(const char *name, sm_h5_format format, sm_h5 **
     } else {
         *out = new_file(name, id);
         (*out)->is_in_memory = 1;
+        (*out)->has_long_attributes = format == SM_H5_LATEST;
     }
     H5Pclose(access);
     return status;

@@ -78,9 +78,9 @@ sm_status sm_h5_write_attribute_int64s(sm_h5 *file, const char *object, const ch
 static sm_status write_texts(sm_h5 *file, const char *object, const char *name, const char *const *texts, int rank,
                              size_t count)
 {
-    hid_t type = sm_h5_new_text_type();
-    sm_status status = write_attribute(file, object, name, type, rank, count, texts);
-    H5Tclose(type);
+    sm_h5_text_array array = sm_h5_texts_to_write(file, 1, texts, count);
+    sm_status status = write_attribute(file, object, name, array.type, rank, count, array.data);
+    sm_h5_text_array_free(&array);
     return status;
 }
 

@@ -72,9 +72,9 @@ sm_status sm_h5_write(sm_h5 *file, const char *object, sm_h5_type type, int rank
 sm_status sm_h5_write_texts(sm_h5 *file, const char *object, const char *const *texts, size_t count)
 {
     SM_H5_LOCKED;
-    hid_t type = sm_h5_new_text_type();
-    sm_status status = write_whole(file, object, type, 1, &count, texts);
-    H5Tclose(type);
+    sm_h5_text_array array = sm_h5_texts_to_write(file, 0, texts, count);
+    sm_status status = write_whole(file, object, array.type, 1, &count, array.data);
+    sm_h5_text_array_free(&array);
     return status;
 }
 
@@ -206,7 +206,10 @@ static sm_status check_bytes(const sm_h5 *file, const char *object, const sm_h5_
         (stored < file_bytes ? stored : file_bytes) *
             (H5Pget_layout(properties) == H5D_CHUNKED && H5Pget_nfilters(properties) > 0 ? DEFLATE_MOST : 1) +
         UNWRITTEN_BYTES;
-    if (__builtin_mul_overflow(array->count, H5Tget_size(array->type), &bytes) || bytes > most) {
+    /* A row is a sample, a step or a name, of which something else is kept in memory. */
+    int has_rows_without_bytes = array->rank > 0 && array->shape[0] > file_bytes + UNWRITTEN_BYTES;
+    if (has_rows_without_bytes || __builtin_mul_overflow(array->count, H5Tget_size(array->type), &bytes) ||
+        bytes > most) {
         char found[SM_H5_DESCRIPTION_BYTES];
         return sm_fail(SM_ERR_INPUT,
                        "%s: %s: found %s, but only %llu bytes are stored (in a file of %llu): damaged, or "

@@ -17,8 +17,9 @@ struct sm_h5 {
     char *path;
     hid_t id;
     int is_in_memory;
-    sm_status failed; /* the first failed write; nothing is written after it */
-    char *failure;    /* its message */
+    int has_long_attributes; /* made in a format that takes attributes above 64 KiB */
+    sm_status failed;        /* the first failed write; nothing is written after it */
+    char *failure;           /* its message */
 };
 
 /** Fails with "<path>: <object>: <what> (<HDF5's innermost reason>)". To be called before any further HDF5 call. */
@@ -43,9 +44,6 @@ const char *sm_h5_describe(hid_t type, int rank, const hsize_t *shape, char out[
 
 /** The same for one of our types. \return out */
 const char *sm_h5_describe_ours(sm_h5_type type, int rank, const size_t *shape, char out[SM_H5_DESCRIPTION_BYTES]);
-
-/** \return a new type: UTF-8 text of variable length. */
-hid_t sm_h5_new_text_type(void);
 
 /** \return new properties of what is created (H5P_DATASET_CREATE ...) without the time of it: the same contents are the same
  * bytes. */
@@ -77,7 +75,20 @@ void sm_h5_array_free(sm_h5_array *array);
 /** Reads all elements as `memory_type`. \return HDF5's result */
 herr_t sm_h5_array_read(const sm_h5_array *array, hid_t memory_type, void *data);
 
-/** Reads strings of fixed or variable length into one block. `array->type` must be of class H5T_STRING. */
+/** Texts as HDF5 writes them: UTF-8, in elements as long as the longest; of an attribute that would be too long for the
+ * file's format, of variable length. */
+typedef struct sm_h5_text_array {
+    hid_t type;
+    const void *data;
+    void *owned; /* what `data` points to, or NULL */
+} sm_h5_text_array;
+
+/** \param texts  stay where they are until the array is freed */
+sm_h5_text_array sm_h5_texts_to_write(const sm_h5 *file, int is_attribute, const char *const *texts, size_t count);
+void sm_h5_text_array_free(sm_h5_text_array *array);
+
+/** Reads strings of fixed or variable length into one block; neither a damaged one nor a wrong size makes it read beyond
+ * what there is, or take more memory than a small multiple of the file. `array->type` must be of class H5T_STRING. */
 sm_status sm_h5_array_read_texts(const sm_h5 *file, const char *object, const sm_h5_array *array, char ***texts);
 
 #endif

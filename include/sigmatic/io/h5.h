@@ -103,7 +103,7 @@ sm_status sm_h5_list(const sm_h5 *file, const char *group, char ***names, size_t
 /** \} */
 
 /** \name Attributes of a group or dataset ("/": the file)
- * Writing replaces. Text is UTF-8 of variable length, str in h5py. Reading takes what h5py and others write as well: fixed-length strings, any integer for int64 and bool, any number for double, one-element arrays for single values. */
+ * Writing replaces. Text is UTF-8 of fixed length, bytes in h5py (above 60,000 bytes in a file of the earliest format, whose headers take no more, of variable length). Reading takes texts of either kind, any integer for int64 and bool, any number for double, one-element arrays for single values. */
 /** \{ */
 int sm_h5_has_attribute(const sm_h5 *file, const char *object, const char *name);
 
@@ -157,7 +157,7 @@ sm_status sm_h5_read_rows(const sm_h5 *file, const char *object, sm_h5_type type
 /** Rows along dimension 0 that are stored together, so that reading one unpacks all; 1 of a dataset that is not in chunks. */
 sm_status sm_h5_chunk_rows(const sm_h5 *file, const char *object, size_t *rows);
 
-/** A 1-D dataset of UTF-8 strings. */
+/** A 1-D dataset of UTF-8 strings, as long in the file as the longest. */
 sm_status sm_h5_write_texts(sm_h5 *file, const char *object, const char *const *texts, size_t count);
 
 /** \param [out] texts  `count` strings in one block: one sm_free(texts) frees them all */
