@@ -187,7 +187,7 @@ expect "takes its names and its camera" is_there samples/metres/depth/val_000002
 expect "a sample without a camera" python '
 import h5py, shutil
 shutil.copy("away.h5", "partly.h5")
-with h5py.File("partly.h5", "a") as file: file["val/fx_pixels"][1] = float("nan")
+with h5py.File("partly.h5", "a") as file: del file["val/fx_pixels_crc32c"]; file["val/fx_pixels"][1] = float("nan")
 '
 expect "is one of three that fails" run 1 predict $best partly.h5 --split val --output partly --format metres
 expect "is named" holds err "val_000001: task 'depth' predicts disparities"

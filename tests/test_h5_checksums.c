@@ -123,13 +123,14 @@ static void another_shape(hid_t file)
 /* No line of it is wrong; the last one is of other lines. */
 static void one_line_less(hid_t file)
 {
-    char *text = NULL;
+    static char text[1 << 16];
     hid_t id = H5Aopen(file, "attribute_crc32c", H5P_DEFAULT), type = H5Aget_type(id);
-    H5Aread(id, type, &text);
+    CU_ASSERT_FATAL(H5Tget_size(type) < sizeof text);
+    H5Aread(id, type, text);
     H5Aclose(id);
     const char *rest = strchr(text, '\n') + 1;
-    set(file, "/", "attribute_crc32c", type, 0, &rest);
-    H5free_memory(text);
+    H5Tset_size(type, strlen(rest));
+    set(file, "/", "attribute_crc32c", type, 0, rest);
     H5Tclose(type);
 }
 
@@ -185,12 +186,12 @@ static void what_others_add_does_not_count(void)
     CU_ASSERT(has == 0);
 }
 
-/* Texts of variable length lie where HDF5 has no checksum in any format. */
+/* In a file of the earliest format, of which HDF5 has no checksums. */
 static void a_flipped_bit_of_a_text_is_noticed(void)
 {
     char *data = NULL, *place = NULL;
     size_t bytes = 0;
-    write_file(SM_H5_LATEST);
+    write_file(SM_H5_EARLIEST);
     SM_TEST_OK(sm_file_read(path, (void **)&data, &bytes));
     for (size_t i = 0; i + sizeof RATES <= bytes && !place; i++) {
         place = memcmp(data + i, RATES, sizeof RATES - 1) == 0 ? data + i : NULL;

@@ -24,19 +24,30 @@
 
 enum { SPARK_COLUMNS = 48 };
 
+static const char *const bars[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+enum { BARS = sizeof bars / sizeof *bars };
+
+/* From the lowest to the highest finite number, of which the difference need not be one. */
+static const char *bar_of(double value, double low, double high)
+{
+    if (isnan(value)) {
+        return " ";
+    }
+    double height = value <= low ? 0 : value >= high ? 1 : (value / 2 - low / 2) / (high / 2 - low / 2);
+    return bars[(int)(height * (BARS - 1) + 0.5)];
+}
+
 static void print_sparkline(const show_series *s)
 {
-    static const char *const bars[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
     double columns[SPARK_COLUMNS], low = INFINITY, high = -INFINITY;
     size_t count = s->count < SPARK_COLUMNS ? s->count : SPARK_COLUMNS;
     for (size_t i = 0; i < count; i++) {
         columns[i] = show_mean(s, s->count * i / count, s->count * (i + 1) / count);
-        low = columns[i] < low ? columns[i] : low;
-        high = columns[i] > high ? columns[i] : high;
+        low = isfinite(columns[i]) && columns[i] < low ? columns[i] : low;
+        high = isfinite(columns[i]) && columns[i] > high ? columns[i] : high;
     }
     for (size_t i = 0; i < count; i++) {
-        double height = high > low ? (columns[i] - low) / (high - low) : 0;
-        fputs(isnan(columns[i]) ? " " : bars[(int)(height * 7 + 0.5)], stdout);
+        fputs(bar_of(columns[i], low, high), stdout);
     }
     printf("  %.4g .. %.4g\n", low, high);
 }

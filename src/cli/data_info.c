@@ -58,10 +58,20 @@ static void print_input(const sm_input *input)
     printf("%s", !input->names ? "" : input->channels > FEATURES_NAMED ? ", ...)" : ")");
 }
 
+static void print_unprotected(const sm_dataset *split)
+{
+    const char *names[SM_TARGETS_MAX + 1];
+    int count = sm_dataset_without_checksums(split, names);
+    for (int i = 0; i < count; i++) {
+        printf("%s%s", i == 0 ? "  without checksums: " : ", ", names[i]);
+    }
+    printf("%s", count > 0 ? "\n" : "");
+}
+
 static void print_report(const file_report *report, int verified)
 {
     printf("%s: %zu %s%s\n", report->path, report->split_count,
-           sm_plural((int64_t)report->split_count, "split", "splits"), verified ? ", every sample read and sound" : "");
+           sm_plural((int64_t)report->split_count, "split", "splits"), verified ? ", all of it read and sound" : "");
     for (size_t i = 0; i < report->split_count; i++) {
         const sm_dataset *split = report->splits[i];
         const sm_input *input = sm_dataset_input(split);
@@ -75,6 +85,7 @@ static void print_report(const file_report *report, int verified)
         for (int t = 0; t < count; t++) {
             print_target(targets[t]);
         }
+        print_unprotected(split);
     }
     warnings_print(&report->warnings);
 }
@@ -122,6 +133,12 @@ static void set_split(sm_json *json, const char *name, const sm_dataset *split)
         sm_json_set_text(json, "checksum", sm_dataset_fingerprint(split));
     } else {
         sm_json_set_real(json, "checksum", NAN); /* null */
+    }
+    const char *names_without[SM_TARGETS_MAX + 1];
+    int without = sm_dataset_without_checksums(split, names_without);
+    sm_json *unprotected = sm_json_set_array(json, "without_checksums");
+    for (int i = 0; i < without; i++) {
+        sm_json_set_text(unprotected, NULL, names_without[i]);
     }
     sm_json *array = sm_json_set_array(json, "targets");
     for (int t = 0; t < count; t++) {
@@ -205,7 +222,7 @@ sm_status data_info(command_context *context, int argc, char **argv)
     int help, as_json = 0, verified = 0;
     const argument table[] = {
         {"FILE", ARGUMENT_POSITIONAL, &path, NULL, "dataset file"},
-        {"verify", ARGUMENT_FLAG, &verified, NULL, "read every sample, verify checksums and values; ranks share it"},
+        {"verify", ARGUMENT_FLAG, &verified, NULL, "read all of it, verify checksums and values; ranks share it"},
         {"json", ARGUMENT_FLAG, &as_json, NULL, "print one JSON object instead of a text (include/README.md, JSON)"},
         {0}};
     SM_TRY(command_arguments(

@@ -138,11 +138,40 @@ static sm_status check_left_out(warning_list *list, const sm_h5 *file)
     return status;
 }
 
+/* \return 1 if a name is one of the list */
+static int is_among(const char *name, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* A group of a file that is no split was meant as one. */
+static sm_status check_groups(warning_list *list, const sm_h5 *file, const char *const *splits, size_t split_count)
+{
+    char **names = NULL;
+    size_t count = 0;
+    sm_status status = sm_h5_list(file, "/", &names, &count);
+    for (size_t i = 0; status == SM_OK && i < count; i++) {
+        char *object = sm_format("/%s", names[i]);
+        if (!is_among(names[i], splits, split_count) && sm_h5_has_group(file, object)) {
+            warnings_add(list, sm_format("%s is no split: it has neither an array 'image' nor one 'features'", object));
+        }
+        sm_free(object);
+    }
+    sm_free(names);
+    return status;
+}
+
 sm_status warnings_of_file(warning_list *list, const sm_h5 *file, const char *const *names,
                            const sm_dataset *const *splits, size_t split_count)
 {
     sm_status status = SM_OK;
     SM_TRY(check_left_out(list, file));
+    SM_TRY(check_groups(list, file, names, split_count));
     if (split_count > 0) {
         check_statistics(list, file, sm_dataset_input(splits[0]));
     }

@@ -273,19 +273,32 @@ const sm_input *sm_dataset_input(const sm_dataset *dataset)
     return &dataset->input;
 }
 
-int sm_dataset_has_checksums(const sm_dataset *dataset)
+int sm_dataset_without_checksums(const sm_dataset *dataset, const char *names[SM_TARGETS_MAX + 1])
 {
+    int count = 0, has_input = 1;
     for (int p = 0; p < dataset->part_count; p++) {
-        const file_part *part = &dataset->parts[p];
-        int has = part->input_array.checksums != NULL;
-        for (int t = 0; t < part->target_count; t++) {
-            has = has && part->targets[t].array.checksums;
+        has_input &= dataset->parts[p].input_array.checksums != NULL;
+    }
+    if (!has_input) {
+        names[count++] = dataset->input.kind->name;
+    }
+    for (int t = 0; t < dataset->target_count; t++) {
+        int has = 1;
+        for (int p = 0; p < dataset->part_count; p++) {
+            const stored_target *stored = find_target(&dataset->parts[p], dataset->targets[t]->name);
+            has &= !stored || stored->array.checksums;
         }
         if (!has) {
-            return 0;
+            names[count++] = dataset->targets[t]->name;
         }
     }
-    return 1;
+    return count;
+}
+
+int sm_dataset_has_checksums(const sm_dataset *dataset)
+{
+    const char *names[SM_TARGETS_MAX + 1];
+    return sm_dataset_without_checksums(dataset, names) == 0;
 }
 
 static file_part *part_of(const sm_dataset *dataset, int64_t index)

@@ -2,10 +2,12 @@
 #include "data/dataset_format.h"
 #include "data/dataset_private.h"
 
+#include <sigmatic/base/checksum.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/plural.h>
 #include <sigmatic/data/target_picture.h>
 #include <sigmatic/io/h5.h>
+#include <sigmatic/io/h5_checksums.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -28,7 +30,9 @@ static sm_status check_format(const sm_h5 *file)
     if (version < SM_DATASET_OLDEST_VERSION || version > SM_DATASET_VERSION) {
         status = sm_fail(SM_ERR_INPUT, "%s: attribute 'format_version' is %lld, expected %d to %d", sm_h5_path(file),
                          (long long)version, SM_DATASET_OLDEST_VERSION, SM_DATASET_VERSION);
+        goto done;
     }
+    SM_TRY(sm_h5_check_checksums(file, NULL));
 done:
     sm_free(format);
     return status;
@@ -36,29 +40,40 @@ done:
 
 /* ---- splits and their input -------------------------------------------------------------------------------------- */
 
-/* \return the kind of input that a split has; NULL: it is no split. */
-static const sm_input_kind *input_kind_of(const sm_h5 *file, const char *split)
+/* \param [out] found  the kind of input that a split has; NULL: it is no split. */
+static sm_status find_input_kind(const sm_h5 *file, const char *split, const sm_input_kind **found)
 {
+    sm_status status = SM_OK;
     char object[SM_OBJECT_BYTES];
-    for (const sm_input_kind *kind = sm_input_kinds; kind->name; kind++) {
-        if (sm_h5_has_dataset(file, sm_array_object(object, split, kind->name, ""))) {
-            return kind;
-        }
+    *found = NULL;
+    for (const sm_input_kind *kind = sm_input_kinds; kind->name && !*found; kind++) {
+        int has;
+        SM_TRY(sm_h5_find_dataset(file, sm_array_object(object, split, kind->name, ""), &has));
+        *found = has ? kind : NULL;
     }
-    return NULL;
+done:
+    return status;
 }
 
 /* Keeps the splits of a list of groups, in place. */
 static sm_status list_splits(const sm_h5 *file, char ***names, size_t *count)
 {
-    sm_status status = sm_h5_list(file, "/", names, count);
-    size_t kept = 0;
-    for (size_t i = 0; status == SM_OK && i < *count; i++) {
-        if (input_kind_of(file, (*names)[i])) {
+    sm_status status = SM_OK;
+    size_t kept = 0, all = 0;
+    SM_TRY(sm_h5_list(file, "/", names, &all));
+    for (size_t i = 0; i < all; i++) {
+        char object[SM_OBJECT_BYTES];
+        const sm_input_kind *kind;
+        int is_dataset;
+        snprintf(object, sizeof object, "/%s", (*names)[i]);
+        SM_TRY(sm_h5_find_dataset(file, object, &is_dataset)); /* it can be opened */
+        SM_TRY(find_input_kind(file, (*names)[i], &kind));
+        if (kind) {
             (*names)[kept++] = (*names)[i];
         }
     }
     *count = kept;
+done:
     return status;
 }
 
@@ -201,6 +216,24 @@ static sm_status read_feature_names(const sm_h5 *file, const char *object, file_
     }
     part->input.names = (const char *const *)part->feature_names;
 done:
+    return status;
+}
+
+/* What is optional must not seem absent where it is damaged. */
+static sm_status check_arrays(const sm_h5 *file, const char *split)
+{
+    sm_status status = SM_OK;
+    char object[SM_OBJECT_BYTES], **names = NULL;
+    size_t count = 0;
+    int has;
+    sm_array_object(object, split, "", "");
+    object[strlen(object) - 1] = '\0';
+    SM_TRY(sm_h5_list(file, object, &names, &count));
+    for (size_t i = 0; i < count; i++) {
+        SM_TRY(sm_h5_find_dataset(file, sm_array_object(object, split, names[i], ""), &has));
+    }
+done:
+    sm_free(names);
     return status;
 }
 
@@ -574,6 +607,39 @@ done:
 
 /* ---- the rest ---------------------------------------------------------------------------------------------------- */
 
+/* Compares each sample's values, as they are stored, with their checksums, where there are some. */
+static sm_status check_facts(const sm_h5 *file, const char *split, const char *name, const file_part *part)
+{
+    sm_status status = SM_OK;
+    char object[SM_OBJECT_BYTES], checked[SM_OBJECT_BYTES];
+    sm_h5_info info;
+    size_t count = (size_t)part->count;
+    uint8_t *values = NULL;
+    uint32_t *checksums = NULL;
+    sm_array_object(object, split, name, "");
+    sm_array_object(checked, split, name, "_crc32c");
+    if (!sm_h5_has_dataset(file, object) || !sm_h5_has_dataset(file, checked)) {
+        return SM_OK;
+    }
+    SM_TRY(sm_h5_query(file, object, &info));
+    size_t bytes = info.count / count * sm_h5_type_bytes(info.type);
+    values = sm_alloc(count * bytes + 1);
+    checksums = sm_alloc(count * sizeof *checksums);
+    SM_TRY(sm_h5_read(file, object, info.type, info.rank, info.shape, values));
+    SM_TRY(sm_h5_read(file, checked, SM_H5_U32, 1, &count, checksums));
+    for (size_t i = 0; i < count; i++) {
+        uint32_t found = sm_crc32c(0, values + i * bytes, bytes);
+        if (found != checksums[i]) {
+            SM_TRY(sm_fail(SM_ERR_INPUT, "%s: %s of sample %zu is damaged: CRC32C %08x, %08x expected", part->path,
+                           object, i, found, checksums[i]));
+        }
+    }
+done:
+    sm_free(values);
+    sm_free(checksums);
+    return status;
+}
+
 /* A dataset of `count` doubles; NULL if the file has none. */
 static sm_status read_optional_doubles(const sm_h5 *file, const char *object, int64_t count, double **out)
 {
@@ -609,6 +675,7 @@ done:
 static sm_status read_sample_facts(const sm_h5 *file, const char *split, file_part *part)
 {
     sm_status status = SM_OK;
+    static const char *const facts[] = {"original_size", "baseline_metres", "fx_pixels"};
     char object[SM_OBJECT_BYTES];
     if (sm_h5_has_dataset(file, sm_array_object(object, split, "name", ""))) {
         size_t count;
@@ -626,6 +693,9 @@ static sm_status read_sample_facts(const sm_h5 *file, const char *split, file_pa
     SM_TRY(read_optional_doubles(file, object, part->count, &part->baseline_metres));
     sm_array_object(object, split, "fx_pixels", "");
     SM_TRY(read_optional_doubles(file, object, part->count, &part->fx_pixels));
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
+        SM_TRY(check_facts(file, split, facts[i], part)); /* now that they have the shape of facts */
+    }
 done:
     return status;
 }
@@ -646,11 +716,12 @@ sm_status sm_file_part_open(const char *path, const char *split, file_part *part
     part->path = sm_strdup(path);
     SM_TRY(sm_h5_open(path, &file));
     SM_TRY(check_format(file));
-    part->input.kind = input_kind_of(file, split);
+    SM_TRY(find_input_kind(file, split, &part->input.kind));
     if (!part->input.kind) {
         status = fail_no_split(file, split);
         goto done;
     }
+    SM_TRY(check_arrays(file, split));
     SM_TRY(read_input(file, split, part));
     SM_TRY(read_statistics(file, part));
     SM_TRY(read_targets(file, split, part));

@@ -7,6 +7,7 @@
 #include <sigmatic/data/dataset_writer.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/io/h5.h>
+#include <sigmatic/io/h5_checksums.h>
 
 #include <assert.h>
 #include <stdio.h>
@@ -17,7 +18,8 @@ typedef struct split_places {
     int64_t count;
     uint64_t input, input_checksum;
     uint64_t target[SM_TARGETS_MAX], target_checksum[SM_TARGETS_MAX];
-    uint64_t original_size, baseline_metres, fx_pixels;
+    uint64_t original_size, original_size_checksum;
+    uint64_t baseline_metres, baseline_checksum, fx_pixels, fx_checksum;
 } split_places;
 
 struct sm_dataset_writer {
@@ -170,13 +172,10 @@ static sm_status create_split(sm_h5 *file, const sm_dataset_spec *spec, const sm
         SM_TRY(create_target(file, spec, split, &spec->targets[t]));
     }
     SM_TRY(sm_h5_write_texts(file, sm_array_object(object, split->name, "name", ""), split->names, count));
-    sm_array_object(object, split->name, "original_size", "");
-    SM_TRY(input_of(spec)->is_table ? SM_OK : sm_h5_create_contiguous(file, object, SM_H5_INT32, 2, pairs, NULL));
+    SM_TRY(input_of(spec)->is_table ? SM_OK : create_array(file, split, "original_size", SM_H5_INT32, 2, pairs));
     if (spec->has_camera) {
-        sm_array_object(object, split->name, "baseline_metres", "");
-        SM_TRY(sm_h5_create_contiguous(file, object, SM_H5_DOUBLE, 1, &count, NULL));
-        sm_array_object(object, split->name, "fx_pixels", "");
-        SM_TRY(sm_h5_create_contiguous(file, object, SM_H5_DOUBLE, 1, &count, NULL));
+        SM_TRY(create_array(file, split, "baseline_metres", SM_H5_DOUBLE, 1, &count));
+        SM_TRY(create_array(file, split, "fx_pixels", SM_H5_DOUBLE, 1, &count));
     }
 done:
     return status;
@@ -206,6 +205,23 @@ done:
     return status;
 }
 
+/* Attributes are in headers, of which HDF5 keeps checksums in this format; but none of those that are too long for one, as
+ * the names of many features are. */
+static sm_status protect_names(sm_h5 *file, const sm_dataset_spec *spec)
+{
+    size_t count = spec->feature_names ? (size_t)spec->split_count : 0;
+    char **objects = sm_alloc((count + 1) * sizeof *objects);
+    for (size_t s = 0; s < count; s++) {
+        objects[s] = sm_format("/%s/%s", spec->splits[s].name, input_of(spec)->name);
+    }
+    sm_status status = count > 0 ? sm_h5_write_checksums(file, (const char *const *)objects, count) : SM_OK;
+    for (size_t s = 0; s < count; s++) {
+        sm_free(objects[s]);
+    }
+    sm_free(objects);
+    return status;
+}
+
 /* Under another name until all its space is there: what bears the name of an unfinished dataset is one. */
 static sm_status create_file(const char *path, const sm_dataset_spec *spec)
 {
@@ -217,6 +233,7 @@ static sm_status create_file(const char *path, const sm_dataset_spec *spec)
     for (int s = 0; s < spec->split_count; s++) {
         SM_TRY(create_split(file, spec, &spec->splits[s]));
     }
+    SM_TRY(protect_names(file, spec));
 done:
     closed = sm_h5_close(file);
     status = status == SM_OK ? closed : status;
@@ -246,7 +263,6 @@ static sm_status locate_split(const sm_h5 *file, const sm_dataset_spec *spec, co
                               split_places *places)
 {
     sm_status status = SM_OK;
-    char object[SM_OBJECT_BYTES];
     size_t count = (size_t)split->count, pairs[2] = {count, 2}, shape[4];
     int rank = input_shape(spec, split->count, shape);
     places->count = split->count;
@@ -258,14 +274,15 @@ static sm_status locate_split(const sm_h5 *file, const sm_dataset_spec *spec, co
         SM_TRY(locate_array(file, split, target->name, sm_target_h5_type(target), rank, shape, &places->target[t],
                             &places->target_checksum[t]));
     }
-    sm_array_object(object, split->name, "original_size", "");
-    SM_TRY(input_of(spec)->is_table ? SM_OK
-                                    : sm_h5_locate(file, object, SM_H5_INT32, 2, pairs, &places->original_size));
+    if (!input_of(spec)->is_table) {
+        SM_TRY(locate_array(file, split, "original_size", SM_H5_INT32, 2, pairs, &places->original_size,
+                            &places->original_size_checksum));
+    }
     if (spec->has_camera) {
-        sm_array_object(object, split->name, "baseline_metres", "");
-        SM_TRY(sm_h5_locate(file, object, SM_H5_DOUBLE, 1, &count, &places->baseline_metres));
-        sm_array_object(object, split->name, "fx_pixels", "");
-        SM_TRY(sm_h5_locate(file, object, SM_H5_DOUBLE, 1, &count, &places->fx_pixels));
+        SM_TRY(locate_array(file, split, "baseline_metres", SM_H5_DOUBLE, 1, &count, &places->baseline_metres,
+                            &places->baseline_checksum));
+        SM_TRY(
+            locate_array(file, split, "fx_pixels", SM_H5_DOUBLE, 1, &count, &places->fx_pixels, &places->fx_checksum));
     }
 done:
     return status;
@@ -363,12 +380,12 @@ sm_status sm_dataset_writer_put(sm_dataset_writer *writer, int split, int64_t in
     }
     int32_t size[2] = {sample->original_height, sample->original_width};
     if (!writer->input->is_table) {
-        SM_TRY(sm_file_pwrite(writer->file, size, sizeof size, places->original_size + i * sizeof size));
+        SM_TRY(put_array(writer, size, sizeof size, i, places->original_size, places->original_size_checksum));
     }
     if (writer->has_camera) {
         double baseline = sample->baseline_metres, fx = sample->fx_pixels;
-        SM_TRY(sm_file_pwrite(writer->file, &baseline, sizeof baseline, places->baseline_metres + i * sizeof baseline));
-        SM_TRY(sm_file_pwrite(writer->file, &fx, sizeof fx, places->fx_pixels + i * sizeof fx));
+        SM_TRY(put_array(writer, &baseline, sizeof baseline, i, places->baseline_metres, places->baseline_checksum));
+        SM_TRY(put_array(writer, &fx, sizeof fx, i, places->fx_pixels, places->fx_checksum));
     }
 done:
     return status;
@@ -402,32 +419,33 @@ void sm_dataset_writer_discard(const char *path)
 
 /* One array's part of a sample. */
 typedef struct piece {
-    uint64_t place, checksum; /* checksum 0: none is stored */
+    uint64_t place, checksum;
     size_t bytes;
 } piece;
 
 enum { PIECES_MAX = SM_TARGETS_MAX + 4 };
 
+static piece piece_of(uint64_t array, uint64_t checksums, size_t bytes, int64_t index)
+{
+    uint64_t i = (uint64_t)index;
+    return (piece){array + i * bytes, checksums + i * sizeof(uint32_t), bytes};
+}
+
 static int list_pieces(const sm_dataset_writer *writer, int split, int64_t index, piece pieces[PIECES_MAX])
 {
-    const split_places *places = &writer->splits[split];
-    uint64_t i = (uint64_t)index;
+    const split_places *p = &writer->splits[split];
     int count = 0;
-    size_t bytes = input_bytes(writer);
-    pieces[count++] = (piece){places->input + i * bytes, places->input_checksum + i * sizeof(uint32_t), bytes};
+    pieces[count++] = piece_of(p->input, p->input_checksum, input_bytes(writer), index);
     for (int t = 0; t < writer->target_count; t++) {
-        bytes = sm_target_sample_bytes(writer->targets[t], writer->height, writer->width);
-        pieces[count++] =
-            (piece){places->target[t] + i * bytes, places->target_checksum[t] + i * sizeof(uint32_t), bytes};
+        size_t bytes = sm_target_sample_bytes(writer->targets[t], writer->height, writer->width);
+        pieces[count++] = piece_of(p->target[t], p->target_checksum[t], bytes, index);
     }
     if (!writer->input->is_table) {
-        bytes = 2 * sizeof(int32_t);
-        pieces[count++] = (piece){places->original_size + i * bytes, 0, bytes};
+        pieces[count++] = piece_of(p->original_size, p->original_size_checksum, 2 * sizeof(int32_t), index);
     }
     if (writer->has_camera) {
-        bytes = sizeof(double);
-        pieces[count++] = (piece){places->baseline_metres + i * bytes, 0, bytes};
-        pieces[count++] = (piece){places->fx_pixels + i * bytes, 0, bytes};
+        pieces[count++] = piece_of(p->baseline_metres, p->baseline_checksum, sizeof(double), index);
+        pieces[count++] = piece_of(p->fx_pixels, p->fx_checksum, sizeof(double), index);
     }
     return count;
 }
@@ -452,16 +470,11 @@ sm_status sm_dataset_writer_digest(sm_dataset_writer *writer, int split, int64_t
     uint32_t checksums[PIECES_MAX];
     int count = list_pieces(writer, split, index, pieces);
     for (int p = 0; p < count; p++) {
-        if (verify || pieces[p].checksum == 0) {
-            SM_TRY(read_piece(writer, &pieces[p], &checksums[p]));
-        }
-        if (pieces[p].checksum > 0) {
-            uint32_t stored;
-            SM_TRY(sm_file_pread(writer->file, &stored, sizeof stored, pieces[p].checksum));
-            if (verify && stored != checksums[p]) {
-                SM_TRY(sm_fail(SM_ERR_INPUT, "sample %lld is not whole", (long long)index));
-            }
-            checksums[p] = stored;
+        uint32_t found;
+        SM_TRY(sm_file_pread(writer->file, &checksums[p], sizeof checksums[p], pieces[p].checksum));
+        SM_TRY(verify ? read_piece(writer, &pieces[p], &found) : SM_OK);
+        if (verify && found != checksums[p]) {
+            SM_TRY(sm_fail(SM_ERR_INPUT, "sample %lld is not whole", (long long)index));
         }
     }
     *digest = sm_crc32c(0, checksums, (size_t)count * sizeof *checksums);
@@ -480,9 +493,7 @@ sm_status sm_dataset_writer_copy(sm_dataset_writer *from, int from_split, int64_
         uint32_t checksum;
         SM_TRY(read_piece(from, &source[p], &checksum));
         SM_TRY(sm_file_pwrite(to->file, from->workspace, target[p].bytes, target[p].place));
-        if (target[p].checksum > 0) {
-            SM_TRY(sm_file_pwrite(to->file, &checksum, sizeof checksum, target[p].checksum));
-        }
+        SM_TRY(sm_file_pwrite(to->file, &checksum, sizeof checksum, target[p].checksum));
     }
 done:
     return status;

@@ -51,25 +51,38 @@ int sm_config_begins_section(const sm_config *config, size_t i)
 
 sm_config_entry *sm_config_find(const sm_config *config, const char *section, const char *key)
 {
-    for (size_t i = 0; i < config->entry_count; i++) {
-        sm_config_entry *e = &config->entries[i];
-        if (strcmp(e->section, section) == 0 && strcmp(e->key->name, key) == 0) {
-            return e;
+    for (size_t i = 0; i < config->entry_count; i += config->entries[i].in_section) {
+        sm_config_entry *entries = &config->entries[i];
+        for (size_t k = 0; strcmp(entries->section, section) == 0 && k < entries->in_section; k++) {
+            if (strcmp(entries[k].key->name, key) == 0) {
+                return &entries[k];
+            }
         }
     }
     return NULL;
 }
 
+static sm_config_entry *add_entry(sm_config *config)
+{
+    if (config->entry_count == config->entry_capacity) {
+        config->entry_capacity = config->entry_capacity ? 2 * config->entry_capacity : 256;
+        config->entries = sm_realloc(config->entries, config->entry_capacity * sizeof *config->entries);
+    }
+    return &config->entries[config->entry_count++];
+}
+
 void sm_config_add_section(sm_config *config, const char *section)
 {
+    size_t first = config->entry_count;
     for (size_t i = 0; i < config->key_count; i++) {
         const sm_key *key = config->keys[i];
         if (!sm_config_section_matches(key->section, section)) {
             continue;
         }
-        assert(!sm_config_find(config, section, key->name) && "a key declared twice");
-        config->entries = sm_realloc(config->entries, (config->entry_count + 1) * sizeof *config->entries);
-        sm_config_entry *e = &config->entries[config->entry_count++];
+        for (size_t k = first; k < config->entry_count; k++) {
+            assert(strcmp(config->entries[k].key->name, key->name) != 0 && "a key declared twice");
+        }
+        sm_config_entry *e = add_entry(config);
         *e = (sm_config_entry){.section = sm_strdup(section), .key = key};
         if (key->fallback) {
             sm_config_reason why;
@@ -77,6 +90,9 @@ void sm_config_add_section(sm_config *config, const char *section)
             assert(!allowed && "a default that its own row refuses");
             (void)allowed;
         }
+    }
+    for (size_t i = first; i < config->entry_count; i++) {
+        config->entries[i].in_section = config->entry_count - first;
     }
 }
 

@@ -25,8 +25,9 @@ typedef struct sm_config_value {
 } sm_config_value;
 
 typedef struct sm_config_entry {
-    char *section; /* as in the file: "task.semantic" */
-    char *begun;   /* of an instance: where its section stands first, "file:line" or "--set" */
+    char *section;     /* as in the file: "task.semantic" */
+    char *begun;       /* of an instance: where its section stands first, "file:line" or "--set" */
+    size_t in_section; /* entries of this section, which follow one another */
     const sm_key *key;
     sm_config_value value;
 } sm_config_entry;
@@ -39,7 +40,7 @@ struct sm_config {
     const sm_key **elsewhere; /* rows of SM_KEY_ELSEWHERE */
     size_t elsewhere_count;
     sm_config_entry *entries; /* by section in the order of their first mention, instances behind all others */
-    size_t entry_count;
+    size_t entry_count, entry_capacity;
     char **instances; /* full names of the sections made from templates; those of one template side by side, in order */
     size_t instance_count;
     int files;                         /* given numbers so far */

@@ -466,6 +466,36 @@ int sm_h5_has_group(const sm_h5 *file, const char *object)
     return kind_of(file, object) == H5I_GROUP;
 }
 
+/* Every group above it is there, and it is linked in the last one? */
+static int is_linked(const sm_h5 *file, const char *object)
+{
+    char *path = sm_strdup(object);
+    int is = 1;
+    for (char *end = strchr(path + 1, '/'); is; end = strchr(end + 1, '/')) {
+        if (end) {
+            *end = '\0';
+        }
+        is = H5Lexists(file->id, path, H5P_DEFAULT) > 0;
+        if (!end) {
+            break;
+        }
+        *end = '/';
+    }
+    sm_free(path);
+    return is;
+}
+
+sm_status sm_h5_find_dataset(const sm_h5 *file, const char *object, int *has)
+{
+    SM_H5_LOCKED;
+    int is = is_linked(file, object);
+    H5I_type_t kind = kind_of(file, object);
+    *has = kind == H5I_DATASET;
+    return kind == H5I_BADID && is
+               ? sm_h5_fail(file, SM_ERR_INPUT, object, "cannot be opened: damaged, or a link that leads nowhere")
+               : SM_OK;
+}
+
 sm_status sm_h5_make_group(sm_h5 *file, const char *group)
 {
     SM_H5_LOCKED;

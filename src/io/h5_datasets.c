@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <string.h>
 
+static const char TEXTS_CHECKSUM[] = "crc32c"; /* an attribute */
+
 /* ---- making ------------------------------------------------------------------------------------------------------ */
 
 /* A new dataset; `largest` NULL: it does not grow. Takes the creation properties over. */
@@ -75,7 +77,9 @@ sm_status sm_h5_write_texts(sm_h5 *file, const char *object, const char *const *
     sm_h5_text_array array = sm_h5_texts_to_write(file, 0, texts, count);
     sm_status status = write_whole(file, object, array.type, 1, &count, array.data);
     sm_h5_text_array_free(&array);
-    return status;
+    return status == SM_OK
+               ? sm_h5_write_attribute_int64(file, object, TEXTS_CHECKSUM, sm_h5_texts_checksum(texts, count))
+               : status;
 }
 
 sm_status sm_h5_create_contiguous(sm_h5 *file, const char *object, sm_h5_type type, int rank, const size_t *shape,
@@ -369,22 +373,44 @@ done:
     return status;
 }
 
+static sm_status check_texts(const sm_h5 *file, const char *object, const char *const *texts, size_t count)
+{
+    sm_status status = SM_OK;
+    int64_t expected = 0;
+    if (!sm_h5_has_attribute(file, object, TEXTS_CHECKSUM)) {
+        return SM_OK;
+    }
+    SM_TRY(sm_h5_read_attribute_int64(file, object, TEXTS_CHECKSUM, &expected));
+    uint32_t found = sm_h5_texts_checksum(texts, count);
+    if (found != expected) {
+        status = sm_fail(SM_ERR_INPUT, "%s: %s is damaged: CRC32C %08x, %08x expected", file->path, object, found,
+                         (unsigned)expected);
+    }
+done:
+    return status;
+}
+
 sm_status sm_h5_read_texts(const sm_h5 *file, const char *object, char ***texts, size_t *count)
 {
     SM_H5_LOCKED;
     sm_status status = SM_OK;
     sm_h5_array array;
+    char **found = NULL;
 
     SM_TRY(sm_h5_open_dataset(file, object, &array));
     if (array.rank != 1 || H5Tget_class(array.type) != H5T_STRING) {
-        char found[SM_H5_DESCRIPTION_BYTES];
+        char is[SM_H5_DESCRIPTION_BYTES];
         status = sm_fail(SM_ERR_INPUT, "%s: %s: expected a list of texts, found %s", file->path, object,
-                         sm_h5_describe(array.type, array.rank, array.shape, found));
+                         sm_h5_describe(array.type, array.rank, array.shape, is));
         goto done;
     }
-    SM_TRY(sm_h5_array_read_texts(file, object, &array, texts));
+    SM_TRY(sm_h5_array_read_texts(file, object, &array, &found));
+    SM_TRY(check_texts(file, object, (const char *const *)found, array.count));
+    *texts = found;
     *count = array.count;
+    found = NULL;
 done:
+    sm_free(found);
     sm_h5_array_free(&array);
     return status;
 }

@@ -87,6 +87,9 @@ typedef struct sm_h5_text_array {
 sm_h5_text_array sm_h5_texts_to_write(const sm_h5 *file, int is_attribute, const char *const *texts, size_t count);
 void sm_h5_text_array_free(sm_h5_text_array *array);
 
+/** \return the CRC-32C of texts, each with a zero behind it. */
+uint32_t sm_h5_texts_checksum(const char *const *texts, size_t count);
+
 /** Reads strings of fixed or variable length into one block; neither a damaged one nor a wrong size makes it read beyond
  * what there is, or take more memory than a small multiple of the file. `array->type` must be of class H5T_STRING. */
 sm_status sm_h5_array_read_texts(const sm_h5 *file, const char *object, const sm_h5_array *array, char ***texts);

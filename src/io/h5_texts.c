@@ -9,6 +9,7 @@
 
 #include "io/string_list.h"
 
+#include <sigmatic/base/checksum.h>
 #include <sigmatic/base/memory.h>
 
 #include <errno.h>
@@ -48,6 +49,15 @@ sm_h5_text_array sm_h5_texts_to_write(const sm_h5 *file, int is_attribute, const
         memcpy(fixed + i * bytes, texts[i], strlen(texts[i]));
     }
     return (sm_h5_text_array){new_type(bytes), fixed, fixed};
+}
+
+uint32_t sm_h5_texts_checksum(const char *const *texts, size_t count)
+{
+    uint32_t crc = 0;
+    for (size_t i = 0; i < count; i++) {
+        crc = sm_crc32c(crc, texts[i], strlen(texts[i]) + 1);
+    }
+    return crc;
 }
 
 void sm_h5_text_array_free(sm_h5_text_array *array)

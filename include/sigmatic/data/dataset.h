@@ -59,6 +59,10 @@ const sm_input *sm_dataset_input(const sm_dataset *dataset);
 /** \return 1 if every file carries checksums. */
 int sm_dataset_has_checksums(const sm_dataset *dataset);
 
+/** \param [out] names  of the arrays that any file has without checksums, input first; SM_TARGETS_MAX + 1 at most, owned by the dataset
+ * \return how many */
+int sm_dataset_without_checksums(const sm_dataset *dataset, const char *names[SM_TARGETS_MAX + 1]);
+
 /** Finds a short text that tells two datasets apart: "2975x128x256 semantic,disparity 1a2b3c4d+5e6f7a8b". The first is the CRC-32C of names, sizes, counts, targets, classes and the files' checksums;
  * the second that of what else decides what is learnt (statistics of the input, camera, how targets are read) and of all arrays without checksums, which are read whole for it. Paths do not matter. One process that needs it is enough.
  * \return SM_ERR_IO, SM_ERR_INPUT (truncated) */

@@ -97,6 +97,11 @@ sm_status sm_h5_make_group(sm_h5 *file, const char *group);
 int sm_h5_has_dataset(const sm_h5 *file, const char *object);
 int sm_h5_has_group(const sm_h5 *file, const char *object);
 
+/** Tells what is not there from what is damaged.
+ * \param [out] has  1 if there is a dataset of that path, 0 if there is nothing, or another kind of object
+ * \return SM_ERR_INPUT if there is something that cannot be opened: damaged, or a link that leads nowhere */
+sm_status sm_h5_find_dataset(const sm_h5 *file, const char *object, int *has);
+
 /** Names in a group, sorted by byte value.
  * \param [out] names  `count` strings in one block: one sm_free(names) frees them all */
 sm_status sm_h5_list(const sm_h5 *file, const char *group, char ***names, size_t *count);
@@ -157,7 +162,7 @@ sm_status sm_h5_read_rows(const sm_h5 *file, const char *object, sm_h5_type type
 /** Rows along dimension 0 that are stored together, so that reading one unpacks all; 1 of a dataset that is not in chunks. */
 sm_status sm_h5_chunk_rows(const sm_h5 *file, const char *object, size_t *rows);
 
-/** A 1-D dataset of UTF-8 strings, as long in the file as the longest. */
+/** A 1-D dataset of UTF-8 strings, as long in the file as the longest. Its attribute `crc32c` is the CRC-32C of them, each with a zero behind it, which reading compares where it is there. */
 sm_status sm_h5_write_texts(sm_h5 *file, const char *object, const char *const *texts, size_t count);
 
 /** \param [out] texts  `count` strings in one block: one sm_free(texts) frees them all */
