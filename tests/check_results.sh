@@ -29,9 +29,11 @@ best=run/checkpoints/best.h5
 # ---- which stream ----
 
 expect "scenes" run 0 data scenes tiny.h5 --train 4 --validation 2 --height 32 --width 32
-expect "train on two ranks" run_ranks train tiny.ini
+expect "train on two ranks" run_ranks train tiny.ini --set weighting.diagnose_interval=2 --set weighting.upper=0.001
 expect "train: evaluations on standard output, once" count out '^semantic +miou +[0-9.]+ +%' 2
 expect "train: losses and sigmas on standard output" holds out '^depth +laplace '
+expect "train: sigmas beside the residuals of the split, after each evaluation" count out '^depth +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+  Laplace scale b, px$' 2
+expect "train: s at its bound is told once" count err "warning: .*task 'semantic': s stands at its bound, weighting.upper = 0.001" 1
 expect "train: progress is no result" lacks out '^step [0-9]'
 expect "train: progress on standard error" holds err '^step 4/4 '
 expect "train: no table on standard error" lacks err miou
@@ -106,7 +108,13 @@ assert evaluation["tasks"]["depth"]["error_metres"]["unit"] == "m"
 depth = evaluation["calibration"]["depth"]
 # The mean absolute error is the L1 loss, and a Laplace distribution scale; no step was made since.
 assert abs(depth["loss"] / evaluation["tasks"]["depth"]["error_pixels"]["value"] - 1) < 1e-6 and depth["residual_scale"] == depth["loss"], depth
-assert abs(depth["ratio"] * depth["residual_scale"] / depth["sigma"] - 1) < 1e-12, depth'
+assert abs(depth["ratio"] * depth["residual_scale"] / depth["sigma"] - 1) < 1e-12, depth
+gradients = result["gradients"]
+assert abs(sum(task["share"] for task in gradients.values()) - 1) < 1e-9 and all(task["norm"] > 0 for task in gradients.values())
+assert gradients["depth"]["cosines"]["semantic"] == gradients["semantic"]["cosines"]["depth"] and gradients["depth"]["cosines"]["depth"] == 1
+bound = [trap for trap in result["warnings"] if trap["trap"] == "bound"]
+assert [trap["task"] for trap in bound] == ["semantic"] and bound[0]["severity"] == "warning", result["warnings"]
+assert "weighting.upper = 0.001" in bound[0]["text"], bound'
 expect "train --dry-run --json" run_ranks train tiny.ini --dry-run --json
 expect "train --dry-run --json: the object" json '
 assert (result["height_pixels"], result["width_pixels"], result["ranks"]) == (32, 32, 2)
@@ -120,6 +128,8 @@ assert first["kind"] == "conv2d" and first["forward"] and first["backward_weight
 assert memory["total_bytes"] == sum(memory["owners"].values()) and memory["image_bytes"] > 0'
 expect "train --json alone" run 2 train tiny.ini --json
 expect "show: one table" run_ranks show run/run.h5
+expect "show: what was measured of the gradients" holds out '^task +length +share, % +semantic +depth$'
+expect "show: s at its bound" count out "^warning: task 'semantic': s stands at its bound" 1
 metrics_of() { awk '/^task +metric/ {reads = 1; next} /^task/ {reads = 0} reads {print $1, $2}' "$1"; }
 same_order() {
     metrics_of out >shown
@@ -132,7 +142,7 @@ every_class() { # what has a number and what has a dash
 import h5py
 with h5py.File("tiny.h5") as file:
     names, found = [name.decode() for name in file["val/semantic"].attrs["class_names"]], set(file["val/semantic"][()].ravel())
-lines = {line[16:36].strip(): line[36:].split() for line in open("out") if line.startswith("semantic") and " %" not in line}
+lines = {line[16:36].strip(): line[36:].split() for line in open("out") if line.startswith("semantic") and " %" not in line and "a weight only" not in line}
 assert set(names) == set(lines), lines
 absent = [name for id, name in enumerate(names) if id not in found]
 assert absent and all(lines[name][0] in ("-", "0") for name in absent), (absent, lines) # 0: only predicted

@@ -15,6 +15,8 @@
 #include "cli/show_compare.h"
 #include "cli/show_fixed.h"
 #include "cli/show_folder.h"
+#include "cli/show_gradients.h"
+#include "cli/show_traps.h"
 #include "cli/show_view.h"
 
 #include <math.h>
@@ -99,6 +101,7 @@ static void print_tables(const show_view *view)
             print_curve("", "sigma", &view->curves[i].sigma);
         }
     }
+    show_gradients_print(view);
     for (size_t i = 0; i < view->split_count; i++) {
         const show_evaluation *e = &view->evaluations[i];
         if (e->count > 0) {
@@ -109,6 +112,7 @@ static void print_tables(const show_view *view)
         }
     }
     sm_free(rows);
+    show_traps_print(view);
 }
 
 /* ---- JSON ---- */
@@ -154,6 +158,8 @@ static void set_view(sm_json *json, const show_view *view)
         set_waits(json, view);
         sm_json_set_real(json, "loss", show_last_mean(&view->loss));
         sm_report_set_losses(sm_json_set_object(json, "tasks"), rows, (int)view->task_count);
+        show_gradients_set_json(sm_json_set_object(json, "gradients"), view);
+        show_traps_set_json(sm_json_set_array(json, "warnings"), view);
     }
     set_evaluations(sm_json_set_object(json, "evaluations"), view, rows);
     sm_free(rows);

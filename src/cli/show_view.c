@@ -5,6 +5,8 @@
 #include <sigmatic/io/file.h>
 #include <sigmatic/io/h5.h>
 
+#include "cli/show_gradients.h"
+
 #include <limits.h>
 #include <math.h>
 #include <string.h>
@@ -51,7 +53,19 @@ static void exchange(char **a, char **b)
     *b = c;
 }
 
-static sm_status read_task(const sm_h5 *file, const char *task, size_t rows, show_task *curves)
+/* Of the first step with a loss, where the log has the run's beginning. */
+static void find_first(show_task *curves, const show_series *weight, int is_whole)
+{
+    size_t i = 0;
+    while (i < curves->loss.count && !isfinite(curves->loss.values[i])) {
+        i++;
+    }
+    int is_known = is_whole && i < curves->loss.count;
+    curves->first_loss = is_known ? curves->loss.values[i] : NAN;
+    curves->first_weight = is_known ? weight->values[i] : NAN;
+}
+
+static sm_status read_task(const sm_h5 *file, const char *task, size_t rows, int is_whole, show_task *curves)
 {
     sm_status status = SM_OK;
     show_series weight = {0}, log_variance = {0};
@@ -74,6 +88,7 @@ static sm_status read_task(const sm_h5 *file, const char *task, size_t rows, sho
         SM_TRY(read_text(file, task, "likelihood", &likelihood));
     }
     SM_TRY(read_text(file, task, "unit", &curves->unit));
+    SM_TRY(read_text(file, task, "loss", &curves->loss_name));
     SM_TRY(sm_h5_read_attribute_int64(file, object, "dimensions", &dimensions));
     if (sm_h5_has_attribute(file, object, "delta")) { /* of a Huber loss only */
         SM_TRY(sm_h5_read_attribute_double(file, object, "delta", &delta));
@@ -93,6 +108,7 @@ static sm_status read_task(const sm_h5 *file, const char *task, size_t rows, sho
                                 .group = curves->group,
                                 .group_weight = group_weight};
     curves->mean_weight = show_last_mean(&weight);
+    find_first(curves, &weight, is_whole);
 done:
     sm_free(weight.values);
     sm_free(log_variance.values);
@@ -265,6 +281,7 @@ static sm_status read_steps(const sm_h5 *file, show_view *view)
     SM_TRY(read_series(file, "/steps/seconds", view->rows, &seconds));
     SM_TRY(read_series(file, "/steps/loss", view->rows, &view->loss));
     SM_TRY(read_series(file, "/steps/images_per_second", view->rows, &speed));
+    SM_TRY(sm_h5_read_rows(file, "/steps/step", SM_H5_INT64, 0, 1, 1, &view->first_step));
     SM_TRY(sm_h5_read_rows(file, "/steps/step", SM_H5_INT64, view->rows - 1, 1, 1, &view->step));
     SM_TRY(sm_h5_read_rows(file, "/steps/applied", SM_H5_INT64, 0, view->rows, 1, applied));
     for (size_t i = 0; i < view->rows; i++) {
@@ -389,8 +406,9 @@ sm_status show_view_read(const char *path, show_view *view)
     SM_TRY(read_waits(file, view));
     view->curves = sm_alloc_zeroed(view->task_count * sizeof *view->curves);
     for (size_t i = 0; i < view->task_count; i++) {
-        SM_TRY(read_task(file, view->tasks[i], view->rows, &view->curves[i]));
+        SM_TRY(read_task(file, view->tasks[i], view->rows, view->first_step == 1, &view->curves[i]));
     }
+    SM_TRY(show_gradients_read(file, view));
     SM_TRY(read_evaluations(file, view));
 done:
     if (status != SM_OK) {
@@ -408,6 +426,7 @@ void show_view_clear(show_view *view)
         sm_free(view->curves[i].sigma.values);
         sm_free(view->curves[i].unit);
         sm_free(view->curves[i].group);
+        sm_free(view->curves[i].loss_name);
     }
     for (size_t i = 0; view->evaluations && i < view->split_count; i++) {
         show_evaluation *e = &view->evaluations[i];
@@ -425,6 +444,7 @@ void show_view_clear(show_view *view)
     sm_free(view->status);
     sm_free(view->evaluations);
     sm_free(view->curves);
+    sm_free(view->cosines);
     sm_free(view->loss.values);
     sm_free(view->tasks);
     sm_free(view->splits);

@@ -12,8 +12,11 @@ typedef struct show_series {
 
 typedef struct show_task {
     sm_loss_row row;
-    char *unit;         /**< of the loss */
-    char *group;        /**< row.group */
+    char *loss_name, *unit;          /**< of the loss */
+    char *group;                     /**< row.group */
+    double first_loss, first_weight; /**< of the run's first step with a loss; NaN: the log begins later */
+    /** Of the gradient at the shared representation (show_gradients.h); NaN: not measured. */
+    double gradient_norm, gradient_share;
     double mean_weight; /**< of the last rows; row.weight is the last one's */
     show_series loss, sigma;
 } show_task;
@@ -46,7 +49,9 @@ typedef struct show_view {
     int64_t skipped;
     double step_seconds, wait_seconds[SHOW_WAITS][SHOW_WAITING_RANKS]; /**< NaN: not logged */
     show_series loss;
+    int64_t first_step;           /**< of the log's first row */
     show_task *curves;            /**< task_count */
+    double *cosines;              /**< (task_count, task_count) of gradients; NaN: not measured */
     show_evaluation *evaluations; /**< split_count */
 } show_view;
 

@@ -393,6 +393,13 @@ const sm_key_text sm_key_texts[] = {
      "task. "
      "auto is what the method's authors take: representation for gradnorm, mgda and imtl_g, parameters for the others.",
      "weighting.method, distributed.reproducible"},
+    {weighting, "diagnose_interval",
+     "Every so many steps the gradients of the single tasks at the shared representation are measured, of the global "
+     "batch: each one's length, its share of the weighted whole, the cosines between them. run.h5 keeps them, show "
+     "prints them. The training stays the same to the last bit. Such a step takes a forward and a pass through each "
+     "head "
+     "more, about 1.5 times its time; a weighting that looks at these gradients anyway has them for nothing.",
+     "weighting.method"},
     {weighting, "gradnorm_alpha",
      "The strength of the pull towards a common rate of learning: how much longer the gradient of a task gets whose "
      "loss "

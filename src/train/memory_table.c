@@ -4,6 +4,7 @@
 #include <sigmatic/train/memory_table.h>
 
 #include "train/evaluator_private.h"
+#include "train/gradient_diagnosis.h"
 #include "train/task_gradients.h"
 
 static void add_row(sm_memory_table *table, const char *name, size_t bytes)
@@ -53,6 +54,7 @@ static void add_engines(sm_memory_table *table, const sm_trainer *trainer, const
     add_row(table, "workspace of all threads", workspace);
     add_row(table, "partial sums", sm_plan_region_bytes(plan, SM_REGION_PARTIALS));
     add_row(table, "evaluation, beyond these", evaluation > training ? evaluation - training : 0);
+    add_row(table, "diagnosis, beyond these", sm_gradient_diagnosis_bytes(trainer->diagnosis, training));
 }
 
 void sm_memory_table_fill(const sm_trainer *trainer, const sm_loader_options *loader, const sm_evaluator *evaluator,

@@ -2,6 +2,7 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/timer.h>
 #include <sigmatic/train/report.h>
+#include <sigmatic/train/traps.h>
 
 #include "train/progress.h"
 
@@ -16,7 +17,42 @@ struct sm_progress {
     int64_t steps, first_step;
     double begin_seconds, shown_seconds;
     sm_loss_row *rows; /* one a task: the loss smoothed, NaN before the first; the rest of the last step */
+    double loss;       /* the total, smoothed */
+    sm_trap_task *tasks;
+    int64_t step;
+    char *said; /* (traps, tasks + 1): those that have been told */
 };
+
+static int trap_count(void)
+{
+    int count = 0;
+    while (sm_traps[count].name) {
+        count++;
+    }
+    return count;
+}
+
+/* What a run that goes on began with is not known. */
+static sm_trap_task trap_task(const sm_session *session, int task)
+{
+    const sm_weighted_member *member = &session->weighting->members[task];
+    const sm_weighted_task *weighted = &member->task;
+    const sm_log_variances *learned = session->weighting->log_variances;
+    int has_s = learned && !session->tasks[task]->is_heteroscedastic;
+    return (sm_trap_task){.name = weighted->name,
+                          .likelihood = weighted->likelihood,
+                          .of_loss = sm_likelihood_of_loss(weighted->loss),
+                          .shape = weighted->shape,
+                          .unit = sm_task_unit(session->tasks[task]),
+                          .first_loss = NAN,
+                          .loss = NAN,
+                          .first_weight = NAN,
+                          .weight = NAN,
+                          .initial = has_s ? learned->initial[member->group] : NAN,
+                          .log_variance = NAN,
+                          .best = NAN,
+                          .share = NAN};
+}
 
 sm_progress *sm_progress_new(const sm_session *session, int64_t steps, int64_t first_step)
 {
@@ -24,6 +60,9 @@ sm_progress *sm_progress_new(const sm_session *session, int64_t steps, int64_t f
     *progress =
         (sm_progress){.session = session, .steps = steps, .first_step = first_step, .begin_seconds = sm_seconds()};
     progress->rows = sm_alloc((size_t)session->task_count * sizeof *progress->rows);
+    progress->tasks = sm_alloc((size_t)session->task_count * sizeof *progress->tasks);
+    progress->said = sm_alloc_zeroed((size_t)trap_count() * ((size_t)session->task_count + 1));
+    progress->loss = NAN;
     for (int i = 0; i < session->task_count; i++) {
         const sm_weighting *weighting = session->weighting;
         const sm_weighted_member *member = &weighting->members[i];
@@ -37,6 +76,7 @@ sm_progress *sm_progress_new(const sm_session *session, int64_t steps, int64_t f
                                           .sigma = NAN,
                                           .group = weighting->sums ? weighting->tasks[member->group].name : NULL,
                                           .group_weight = member->weight};
+        progress->tasks[i] = trap_task(session, i);
     }
     return progress;
 }
@@ -45,22 +85,44 @@ void sm_progress_free(sm_progress *progress)
 {
     if (progress) {
         sm_free(progress->rows);
+        sm_free(progress->tasks);
+        sm_free(progress->said);
         sm_free(progress);
     }
 }
 
+static void smooth(double *mean, double value)
+{
+    if (isfinite(value)) {
+        *mean = isnan(*mean) ? value : *mean + (value - *mean) / SMOOTHING_STEPS;
+    }
+}
+
+static void remember_for_traps(sm_progress *progress, const sm_step_record *record, int task)
+{
+    const sm_loss_row *row = &progress->rows[task];
+    sm_trap_task *t = &progress->tasks[task];
+    if (progress->first_step == 0 && isnan(t->first_loss) && isfinite(record->task_loss[task])) {
+        t->first_loss = record->task_loss[task];
+        t->first_weight = record->weight[task];
+    }
+    t->loss = row->loss;
+    t->weight = row->weight;
+    t->log_variance = isnan(t->initial) ? NAN : row->log_variance;
+    t->share = sm_trap_mean_share(t->share, record->gradient_share[task]);
+}
+
 static void remember(sm_progress *progress, const sm_step_record *record)
 {
+    progress->step = record->step;
+    smooth(&progress->loss, record->loss);
     for (int i = 0; i < progress->session->task_count; i++) {
         sm_loss_row *row = &progress->rows[i];
-        double loss = record->task_loss[i];
-        if (isfinite(loss)) {
-            double *mean = &row->loss;
-            *mean = isnan(*mean) ? loss : *mean + (loss - *mean) / SMOOTHING_STEPS;
-        }
+        smooth(&row->loss, record->task_loss[i]);
         row->weight = record->weight[i];
         row->log_variance = record->log_variance[i];
         row->sigma = record->sigma[i];
+        remember_for_traps(progress, record, i);
     }
 }
 
@@ -119,6 +181,36 @@ void sm_progress_step(sm_progress *progress, const sm_step_record *record)
         snprintf(line + used, sizeof line - (size_t)used, "  %.1f images/s  ETA %s", record->images_per_second, eta);
     }
     sm_log_progress(final, "%s", line);
+}
+
+static void tell(void *user, const sm_trap *trap, int task, const char *text)
+{
+    sm_progress *progress = user;
+    char *said = &progress->said[(trap - sm_traps) * (progress->session->task_count + 1) + task + 1];
+    if (!*said && trap->is_note) {
+        sm_log_info("note: %s", text);
+    } else if (!*said) {
+        sm_log_warning("%s", text);
+    }
+    *said = 1;
+}
+
+void sm_progress_warn(sm_progress *progress)
+{
+    const sm_log_variances *learned = progress->session->weighting->log_variances;
+    int count = progress->session->task_count;
+    for (int i = 0; i < count; i++) {
+        progress->tasks[i].best = sm_report_minimiser(progress->rows, count, i);
+    }
+    const sm_trap_run run = {.step = progress->step,
+                             .steps = progress->steps,
+                             .loss = progress->loss,
+                             .lower = learned ? learned->lower : NAN,
+                             .upper = learned ? learned->upper : NAN,
+                             .learning_rate_scale = learned ? learned->learning_rate_scale : NAN,
+                             .tasks = progress->tasks,
+                             .task_count = count};
+    sm_traps_find(&run, tell, progress);
 }
 
 void sm_progress_calibration(const sm_progress *progress, const sm_calibration *calibrations)

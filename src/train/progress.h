@@ -17,6 +17,10 @@ void sm_progress_step(sm_progress *progress, const sm_step_record *record);
 /** Prints each learned sigma beside the residual scale of an evaluation (report.h). \param calibrations  one a task */
 void sm_progress_calibration(const sm_progress *progress, const sm_calibration *calibrations);
 
+/** Warns of the traps that the run is in (traps.h), of each once. Of a run that goes on those that need its beginning are
+ * not found. */
+void sm_progress_warn(sm_progress *progress);
+
 /** Prints each task's smoothed loss with its last weight, s and sigma (report.h). */
 void sm_progress_summary(const sm_progress *progress);
 

@@ -73,13 +73,13 @@ static int share_sigma(const sm_loss_row *a, const sm_loss_row *b)
     return a == b || (a->group && b->group && strcmp(a->group, b->group) == 0);
 }
 
-/* \return NaN also where no sigma is learned. */
-static double sigma_at_minimum(const sm_loss_row *rows, int count, const sm_loss_row *row)
+double sm_report_minimiser(const sm_loss_row *rows, int count, int index)
 {
+    const sm_loss_row *row = &rows[index];
     const sm_likelihood *likelihood = row->likelihood;
     sm_loss_shape shape = {0, row->shape.delta};
     double loss = 0, weight = 0;
-    if (!likelihood || isnan(row->sigma) || isnan(row->loss)) {
+    if (!likelihood || isnan(row->log_variance) || isnan(row->loss)) {
         return NAN;
     }
     for (const sm_loss_row *other = rows; other < rows + count; other++) {
@@ -91,7 +91,14 @@ static double sigma_at_minimum(const sm_loss_row *rows, int count, const sm_loss
         }
     }
     shape.dimensions /= weight;
-    return likelihood->sigma(sm_likelihood_minimiser_of_group(likelihood, loss, weight, shape));
+    return sm_likelihood_minimiser_of_group(likelihood, loss, weight, shape);
+}
+
+/* \return NaN also where no sigma is learned. */
+static double sigma_at_minimum(const sm_loss_row *rows, int count, int index)
+{
+    double best = sm_report_minimiser(rows, count, index);
+    return isnan(best) ? NAN : rows[index].likelihood->sigma(best);
 }
 
 /* \return a cell of a line where tasks have groups, else nothing; freed with sm_free() */
@@ -131,7 +138,7 @@ void sm_report_losses(const sm_loss_row *rows, int count)
                   "sigma is");
     for (int i = 0; i < count; i++) {
         const sm_loss_row *row = &rows[i];
-        double best = sigma_at_minimum(rows, count, row);
+        double best = sigma_at_minimum(rows, count, i);
         char *meaning = meaning_of(row), *group = group_cell(row);
         sm_log_result(format, row->task, row->likelihood && !isnan(row->sigma) ? row->likelihood->name : "-",
                       number(row->loss).text, number(row->weight).text, number(row->log_variance).text,
@@ -158,7 +165,7 @@ void sm_report_set_losses(sm_json *tasks, const sm_loss_row *rows, int count)
         sm_json_set_real(task, "weight", row->weight);
         sm_json_set_real(task, "log_variance", row->log_variance);
         sm_json_set_real(task, "sigma", row->sigma);
-        sm_json_set_real(task, "sigma_at_minimum", sigma_at_minimum(rows, count, row));
+        sm_json_set_real(task, "sigma_at_minimum", sigma_at_minimum(rows, count, i));
         if (row->group) {
             sm_json_set_text(task, "group", row->group);
             sm_json_set_real(task, "group_weight", row->group_weight);

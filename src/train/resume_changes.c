@@ -24,6 +24,7 @@ static const struct {
     const char *words; /* behind what is said; NULL: nothing */
 } rules[] = {
     {"weighting", "method", REFUSED, NULL},
+    {"weighting", "diagnose_interval", SAID, "no step depends on it; with 0 the log loses what was measured"},
     {"model", "backbone", REFUSED, NULL},
     {"model", "width", REFUSED, NULL},
     {"model", "project", REFUSED, NULL},

@@ -74,7 +74,44 @@ static void name_state_columns(sm_run_log *log)
     }
 }
 
-static void write_states(const sm_weighting *weighting, sm_run_column *columns, int row)
+/* Measured of each task, and of each pair. */
+static const char *const diagnosis_columns[] = {"gradient_norm", "gradient_share"};
+enum { DIAGNOSIS_COLUMNS = sizeof diagnosis_columns / sizeof *diagnosis_columns };
+
+static void name_diagnosis_columns(sm_run_log *log)
+{
+    const sm_session *session = log->session;
+    int tasks = session->settings.diagnose_interval > 0 ? session->task_count : 0;
+    for (int task = 0; task < tasks; task++) {
+        for (int i = 0; i < DIAGNOSIS_COLUMNS; i++) {
+            sm_run_column *c = sm_run_table_add(&log->steps, SM_H5_DOUBLE);
+            snprintf(c->path, sizeof c->path, "/tasks/%s/%s", session->tasks[task]->name, diagnosis_columns[i]);
+        }
+        for (int other = task + 1; other < tasks; other++) {
+            sm_run_column *c = sm_run_table_add(&log->steps, SM_H5_DOUBLE);
+            snprintf(c->path, sizeof c->path, "/gradient_cosines/%s/%s", session->tasks[task]->name,
+                     session->tasks[other]->name);
+        }
+    }
+}
+
+/* \param columns  the last ones of the table */
+static void write_diagnosis(const sm_session *session, const sm_step_record *r, sm_run_column *columns, int row)
+{
+    const double *const values[DIAGNOSIS_COLUMNS] = {r->task_gradient_norm, r->gradient_share};
+    int tasks = session->settings.diagnose_interval > 0 ? session->task_count : 0;
+    for (int task = 0; task < tasks; task++) {
+        for (int i = 0; i < DIAGNOSIS_COLUMNS; i++) {
+            (columns++)->rows[row] = values[i][task];
+        }
+        for (int other = task + 1; other < tasks; other++) {
+            (columns++)->rows[row] = r->gradient_cosine[task * tasks + other];
+        }
+    }
+}
+
+/* \return the first column behind those of the states */
+static sm_run_column *write_states(const sm_weighting *weighting, sm_run_column *columns, int row)
 {
     for (int i = 0; i < weighting->state_count; i++) {
         const sm_weighting_state *state = &weighting->states[i];
@@ -82,6 +119,7 @@ static void write_states(const sm_weighting *weighting, sm_run_column *columns, 
             (columns++)->rows[row] = state->values[task];
         }
     }
+    return columns;
 }
 
 static void name_calibration_columns(sm_run_log *log, const char *split)
@@ -109,6 +147,7 @@ static void name_columns(sm_run_log *log, const char *split)
         }
     }
     name_state_columns(log);
+    name_diagnosis_columns(log);
     if (!split) {
         return;
     }
@@ -442,8 +481,9 @@ sm_status sm_run_log_step(sm_run_log *log, const sm_step_record *r)
             log->steps.columns[STEP_COLUMNS + task * TASK_COLUMNS + i].rows[row] = task_values[i][task];
         }
     }
-    write_states(log->session->weighting, log->steps.columns + STEP_COLUMNS + log->session->task_count * TASK_COLUMNS,
-                 row);
+    sm_run_column *behind = write_states(
+        log->session->weighting, log->steps.columns + STEP_COLUMNS + log->session->task_count * TASK_COLUMNS, row);
+    write_diagnosis(log->session, r, behind, row);
     return end_row(log, &log->steps);
 }
 

@@ -339,7 +339,8 @@ void sm_session_free(sm_session *session)
     sm_free(session);
 }
 
-/* Regions of the session's memory, in their order there. */
+/* Regions of the session's memory, in their order there; the last one is at its end, where all engines that make sums make
+ * them in one place. */
 static const sm_region session_regions[] = {SM_REGION_PREPARED, SM_REGION_ACTIVATIONS, SM_REGION_WORKSPACE,
                                             SM_REGION_PARTIALS};
 enum { SESSION_REGIONS = sizeof session_regions / sizeof *session_regions, REGION_ALIGNMENT = 4096 };
@@ -383,12 +384,13 @@ sm_status sm_engine_new(sm_session *session, int height, int width, int capacity
     sm_status status = SM_OK;
     sm_engine *engine = sm_alloc_zeroed(sizeof *engine);
     const sm_settings *settings = &session->settings;
-    sm_weighting_needs needs = session->weighting->needs;
+    sm_weighting_needs needs =
+        training == SM_ENGINE_TASK_GRADIENTS ? SM_WEIGHTING_NEEDS_SHARED_GRADIENTS : session->weighting->needs;
     engine->height = height;
     engine->width = width;
     engine->options =
         (sm_plan_options){.capacity = capacity,
-                          .training = training,
+                          .training = training != SM_ENGINE_INFERENCE,
                           .threads = settings->threads,
                           .batch_norm = settings->batch_norm,
                           .precision = settings->precision,
@@ -430,10 +432,11 @@ void sm_engine_bind(sm_session *session, sm_engine *engine)
     if (!session->memory) {
         session->memory = sm_alloc(session->memory_bytes);
     }
-    char *next = session->memory;
+    char *next = session->memory, *end = session->memory + session->memory_bytes;
     for (int i = 0; i < SESSION_REGIONS; i++) {
-        engine->run.base[session_regions[i]] = next;
-        next += sm_round_up(sm_plan_region_bytes(engine->plan, session_regions[i]), REGION_ALIGNMENT);
+        size_t bytes = sm_round_up(sm_plan_region_bytes(engine->plan, session_regions[i]), REGION_ALIGNMENT);
+        engine->run.base[session_regions[i]] = i + 1 < SESSION_REGIONS ? next : end - bytes;
+        next += bytes;
     }
     engine->run.base[SM_REGION_PARAMETERS] = (char *)session->values;
     engine->run.base[SM_REGION_BUFFERS] = (char *)session->buffers;

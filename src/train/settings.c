@@ -348,6 +348,7 @@ sm_status sm_settings_read(const sm_config *config, sm_settings *settings)
                       .compress = sm_config_bool(config, distributed, "compress"),
                       .thread = sm_config_bool(config, distributed, "reduction_thread")},
         .stall_seconds = sm_config_real(config, distributed, "stall_seconds"),
+        .diagnose_interval = sm_config_integer(config, "weighting", "diagnose_interval"),
         .check_interval = sm_config_integer(config, distributed, "check_interval"),
         .checkpoint_interval = sm_config_integer(config, checkpoint, "interval"),
         .keep_last = (int)sm_config_integer(config, checkpoint, "keep_last"),

@@ -9,16 +9,21 @@
 void sm_step_record_begin(sm_step_record *record, const sm_session *session)
 {
     size_t tasks = (size_t)session->task_count;
-    double **const arrays[] = {&record->task_loss, &record->weight, &record->log_variance, &record->sigma};
+    double **const arrays[] = {&record->task_loss,          &record->weight,
+                               &record->log_variance,       &record->sigma,
+                               &record->task_gradient_norm, &record->gradient_share};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
         *arrays[i] = sm_alloc_zeroed(tasks * sizeof(double));
     }
+    record->gradient_cosine = sm_alloc_zeroed(tasks * tasks * sizeof(double));
     record->waits = sm_alloc_zeroed(4 * (size_t)sm_comm_size(session->comm) * sizeof *record->waits);
 }
 
 void sm_step_record_end(sm_step_record *record)
 {
-    double *const arrays[] = {record->task_loss, record->weight, record->log_variance, record->sigma, record->waits};
+    double *const arrays[] = {
+        record->task_loss,          record->weight,         record->log_variance,    record->sigma,
+        record->task_gradient_norm, record->gradient_share, record->gradient_cosine, record->waits};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
         sm_free(arrays[i]);
     }

@@ -15,10 +15,10 @@ static int task_count(const sm_task_gradients *tasks)
     return tasks->update->session->task_count;
 }
 
-sm_task_gradients *sm_task_gradients_new(const sm_update *update, sm_batch_sums *sums, int capacity)
+sm_task_gradients *sm_task_gradients_new(const sm_update *update, sm_batch_sums *sums, int capacity,
+                                         sm_weighting_needs needs)
 {
     const sm_session *session = update->session;
-    sm_weighting_needs needs = session->weighting->needs;
     size_t count = (size_t)session->task_count, slices = (size_t)session->parameters->parameters.count;
     size_t rows = sums->kind->samples_a_row ? (size_t)capacity : 1, own = update->own_end - update->own_begin;
     if (needs < SM_WEIGHTING_NEEDS_SHARED_GRADIENTS) {

@@ -28,8 +28,9 @@ typedef struct sm_task_gradients {
 } sm_task_gradients;
 
 /** \param capacity  most samples of this rank in a run of the plan
- * \return NULL if the session's weighting needs none; freed with sm_task_gradients_free(). Not collective */
-sm_task_gradients *sm_task_gradients_new(const sm_update *update, sm_batch_sums *sums, int capacity);
+ * \param needs     which; \return NULL if it is none of them; freed with sm_task_gradients_free(). Not collective */
+sm_task_gradients *sm_task_gradients_new(const sm_update *update, sm_batch_sums *sums, int capacity,
+                                         sm_weighting_needs needs);
 /** NULL is legal. */
 void sm_task_gradients_free(sm_task_gradients *tasks);
 

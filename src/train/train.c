@@ -37,6 +37,7 @@ static void summarise(const sm_training *t)
     }
     if (t->first_step < t->steps) {
         sm_progress_summary(t->progress);
+        sm_progress_warn(t->progress);
     }
 }
 

@@ -136,6 +136,9 @@ static sm_status evaluate(sm_training *t)
         sm_evaluator_report(t->evaluator, t->values, NULL);
         sm_calibrate(t->session, evaluation.parameters, t->losses, t->calibrations);
         sm_progress_calibration(t->progress, t->calibrations);
+        if (sm_training_is_root(t)) {
+            sm_progress_warn(t->progress);
+        }
         status = keep_evaluation(t);
     }
     return status;

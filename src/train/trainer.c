@@ -5,6 +5,7 @@
 #include <sigmatic/train/trainer.h>
 
 #include "train/batch_sums.h"
+#include "train/gradient_diagnosis.h"
 #include "train/step_losses.h"
 #include "train/step_record_private.h"
 #include "train/task_gradients.h"
@@ -51,7 +52,9 @@ sm_status sm_trainer_new(sm_session *session, int out_height, int out_width, int
     parts = sm_update_parts(trainer->update);
     trainer->sums = summing->make(session, parts);
     trainer->losses = sm_step_losses_new(session, summing, capacity);
-    trainer->tasks = sm_task_gradients_new(trainer->update, trainer->sums, capacity);
+    trainer->tasks = sm_task_gradients_new(trainer->update, trainer->sums, capacity, session->weighting->needs);
+    SM_TRY(sm_gradient_diagnosis_new(trainer->update, trainer->sums, out_height, out_width, capacity,
+                                     &trainer->diagnosis));
     trainer->buffers_before = sm_alloc(session->parameters->buffers.floats * sizeof(float));
     trainer->loss_after = session->weighting->kind->learn_from_update ? sm_alloc_zeroed(tasks * sizeof(double)) : NULL;
     trainer->weights.weight = sm_alloc_zeroed(tasks * sizeof(double));
@@ -91,7 +94,8 @@ void sm_trainer_free(sm_trainer *trainer)
     if (!trainer) {
         return;
     }
-    sm_task_gradients_free(trainer->tasks); /* refers to sums and update */
+    sm_gradient_diagnosis_free(trainer->diagnosis); /* as the next refers to sums and update */
+    sm_task_gradients_free(trainer->tasks);
     if (trainer->sums) {
         trainer->sums->kind->free(trainer->sums);
     }
@@ -111,6 +115,7 @@ void sm_trainer_bind(sm_trainer *trainer)
 {
     sm_engine_bind(trainer->session, trainer->engine);
     trainer->sums->kind->bind(trainer->sums, trainer->engine);
+    sm_gradient_diagnosis_bind(trainer->diagnosis);
 }
 
 const sm_reduction *sm_trainer_reduction(const sm_trainer *trainer)
@@ -302,7 +307,7 @@ static void backward_shared(sm_trainer *trainer, const double *coefficients)
 
 /* Each head alone, then what is shared: once, or for gradients of parameters once a task.
  * \return 0 if some number is not finite: nothing that was summed is to be used */
-static int backward_by_task(sm_trainer *trainer, const sm_batch *batch)
+static int backward_by_task(sm_trainer *trainer, const sm_batch *batch, int diagnoses)
 {
     sm_engine *engine = trainer->engine;
     sm_task_gradients *tasks = trainer->tasks;
@@ -314,6 +319,9 @@ static int backward_by_task(sm_trainer *trainer, const sm_batch *batch)
     sm_step_losses_seed(trainer->losses, engine, batch, tasks->ones);
     for (int i = 0; i < count; i++) {
         sm_plan_backward_task(engine->plan, &engine->run, i);
+    }
+    if (diagnoses) {
+        sm_gradient_diagnosis_add(trainer->diagnosis, engine, trainer->losses, batch);
     }
     if (tasks->parameters) {
         for (int i = 0; i < count; i++) {
@@ -354,12 +362,17 @@ static sm_status run_micro_batches(sm_trainer *trainer, const batch_source *sour
 {
     sm_status status = SM_OK;
     sm_engine *engine = trainer->engine;
+    int diagnoses = sm_gradient_diagnosis_begin(trainer->diagnosis, trainer->step);
     *samples = 0;
     sm_plan_prepare(engine->plan, &engine->run);
     for (;;) {
         int is_last = (*batch)->micro_batch + 1 == (*batch)->micro_batches;
         set_run(trainer, *batch, micro_batch_samples(trainer, *batch));
         *samples += (*batch)->count_local;
+        if (diagnoses && !trainer->tasks) {
+            sm_gradient_diagnosis_add(trainer->diagnosis, engine, trainer->losses, *batch);
+            sm_plan_prepare(engine->plan, &engine->run);
+        }
         sm_comm_set_phase("forward", trainer->step, (*batch)->micro_batch);
         sm_plan_forward(engine->plan, &engine->run);
         sm_step_losses_add(trainer->losses, engine, *batch);
@@ -368,7 +381,8 @@ static sm_status run_micro_batches(sm_trainer *trainer, const batch_source *sour
             trainer->stop_requested |= stop;
         }
         sm_comm_set_phase("backward", trainer->step, (*batch)->micro_batch);
-        *applied = trainer->tasks ? backward_by_task(trainer, *batch) : backward_at_once(trainer, *batch, is_last);
+        *applied =
+            trainer->tasks ? backward_by_task(trainer, *batch, diagnoses) : backward_at_once(trainer, *batch, is_last);
         if (is_last) {
             break;
         }
@@ -472,8 +486,9 @@ static void fill_record(sm_trainer *trainer, const sm_batch *batch, int applied,
     record->gradient_norm = norm;
     record->step_seconds = seconds;
     record->images_per_second = (double)batch->count_global / seconds;
-    sm_step_record_tasks(record, trainer->losses, &trainer->weights,
-                         trainer->tasks ? trainer->tasks->coefficient : trainer->weights.weight);
+    const double *coefficient = trainer->tasks ? trainer->tasks->coefficient : trainer->weights.weight;
+    sm_step_record_tasks(record, trainer->losses, &trainer->weights, coefficient);
+    sm_gradient_diagnosis_record(trainer->diagnosis, trainer->losses, coefficient, record);
     sm_step_record_waits(record, trainer->session->comm, batch->wait_seconds);
 }
 

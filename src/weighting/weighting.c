@@ -18,6 +18,8 @@ const sm_key sm_weighting_keys[] = {
      "how the losses of the tasks become one"},
     {"weighting", "gradients", SM_KEY_CHOICE, "auto", 0, 0, "auto|representation|parameters", NULL,
      "where weightings that need gradients of single tasks take them; auto = as the method's authors"},
+    {"weighting", "diagnose_interval", SM_KEY_INTEGER, "0", 0, 1e12, NULL, "steps",
+     "between measurements of each task's part of the gradient; 0 = none"},
     {"task.NAME", "group", SM_KEY_TEXT, "", 0, 0, NULL, NULL,
      "tasks of the same group are weighed as one; empty = a group of its own"},
     {"task.NAME", "group_weight", SM_KEY_REAL, "1", 1e-6, INFINITY, NULL, NULL,

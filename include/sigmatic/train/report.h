@@ -45,6 +45,10 @@ typedef struct sm_loss_row {
  * \param rows  all of a run */
 void sm_report_losses(const sm_loss_row *rows, int count);
 
+/** \return s at which the objective is least at a task's loss, or at those of its group; NaN: none is learned, or not in closed form
+ * \param rows  all of a run */
+double sm_report_minimiser(const sm_loss_row *rows, int count, int row);
+
 /** Sets {TASK: {"likelihood", "sigma_meaning", "sigma_unit", "loss", "weight", "log_variance", "sigma",
  * "sigma_at_minimum", "group", "group_weight"}}, the last two only where tasks are weighed in groups. */
 void sm_report_set_losses(sm_json *tasks, const sm_loss_row *rows, int count);

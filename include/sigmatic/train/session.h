@@ -88,11 +88,18 @@ void sm_session_broadcast_network(sm_session *session);
  * on all ranks or none. */
 void sm_session_stop_sharing(sm_session *session);
 
-/** Builds graph and plan for (height, width) inputs, with the passes backward that the weighting needs. Before any engine of
+/** What an engine runs. */
+enum {
+    SM_ENGINE_INFERENCE,
+    SM_ENGINE_TRAINING,      /**< with the passes backward that the weighting needs */
+    SM_ENGINE_TASK_GRADIENTS /**< with those that give gradients of single tasks, whatever it needs */
+};
+
+/** Builds graph and plan for (height, width) inputs. Before any engine of
  * the session is bound: they share memory, made for the largest.
  *
  * \param capacity   most samples of one run on this rank
- * \param training   1: with backward
+ * \param training   SM_ENGINE_INFERENCE, ...
  * \param [out] out  freed with sm_engine_free(), before the session
  * \return SM_ERR_CONFIG of a network or a plan that cannot be, the same on every rank. Not collective */
 sm_status sm_engine_new(sm_session *session, int height, int width, int capacity, int training, sm_engine **out);

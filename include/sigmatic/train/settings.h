@@ -34,6 +34,7 @@ typedef struct sm_settings {
     const char *conv2d_algorithm;   /**< NULL = the cheapest */
     sm_reduction_options reduction; /**< of the gradients */
     double stall_seconds;           /**< longest wait for other ranks; 0 = no limit */
+    int64_t diagnose_interval;      /**< steps between measurements of the tasks' gradients; 0 = none */
     int64_t check_interval;         /**< steps between comparisons of the parameters over ranks; 0 = never */
     int64_t checkpoint_interval;    /**< steps; 0 = at the end and when asked to stop */
     int keep_last;

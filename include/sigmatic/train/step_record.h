@@ -19,6 +19,8 @@ typedef struct sm_step_record {
     double step_seconds;
     double data_wait[3], communication_wait[3]; /**< seconds of the step: least, median and most over the ranks */
     double *task_loss, *weight, *log_variance, *sigma; /**< as used in the step */
+    double *task_gradient_norm, *gradient_share;       /**< at the shared representation, where they were measured */
+    double *gradient_cosine;                           /**< (tasks, tasks) */
     double *waits; /**< the trainer's: 2 a rank, for data and for other ranks; and room to gather them */
 } sm_step_record;
 

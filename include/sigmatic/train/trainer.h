@@ -48,7 +48,8 @@ typedef struct sm_trainer {
     sm_schedule *schedule;
     struct sm_batch_sums *sums;
     struct sm_step_losses *losses;
-    struct sm_task_gradients *tasks; /**< NULL: the weighting needs none */
+    struct sm_task_gradients *tasks;         /**< NULL: the weighting needs none */
+    struct sm_gradient_diagnosis *diagnosis; /**< NULL: nothing is measured */
     sm_weights weights;
     double *loss_after;    /**< losses of the batch by the parameters that the step left; NULL: nobody asks */
     float *buffers_before; /**< running statistics before the step, to put back */
