@@ -52,6 +52,8 @@ MINIMISERS = {
     "paper_l1": lambda loss, dimensions: numpy.sqrt(loss),
     "revised_uncertainty": lambda loss, dimensions: numpy.sqrt((loss + numpy.sqrt(loss * (loss + 8))) / 4),
 }
+# Where the tasks of a group are one loss, not observations of one distribution.
+REGULARISED_ONCE = "revised_uncertainty",
 # Likelihoods whose loss is of another kind than the loss's name says: such losses compare with each other only.
 OWN_LOSS = "categorical_scaled", "per_pixel"
 
@@ -138,13 +140,14 @@ class Task:
         self.kind, self.loss_name, self.unit = attribute("kind"), attribute("loss"), attribute("unit")
         self.likelihood, self.meaning = attribute("likelihood"), attribute("meaning")
         self.dimensions = int(group.attrs.get("dimensions", 1))
+        self.group, self.group_weight = attribute("group"), float(group.attrs.get("group_weight", 1))  # "": it is weighed by itself
         self.loss, self.weight, self.log_variance, self.sigma = (
             group[name][:rows] for name in ("loss", "weight", "log_variance", "sigma"))
 
-    def minimiser(self, loss):
+    def minimiser(self, loss, dimensions=None):
         """sigma that minimises the objective at `loss`; NaN where there is no closed form, or no sigma."""
         formula = MINIMISERS.get(self.likelihood)
-        return formula(loss, self.dimensions) if formula else loss * numpy.nan
+        return formula(loss, self.dimensions if dimensions is None else dimensions) if formula else loss * numpy.nan
 
     @property
     def loss_scale(self):
@@ -196,6 +199,21 @@ class Run:
 
     def __len__(self):
         return len(self.steps["step"])
+
+    def minimiser(self, name, smoothed):
+        """sigma that minimises the objective at what `smoothed` makes of a task's losses, or of those of all tasks of its group, which
+        share it (configs/weightings.md); NaN where there is no closed form, or no sigma."""
+        task = self.tasks[name]
+        group = [other for other in self.tasks.values() if task.group and other.group == task.group]
+        if not group:
+            return task.minimiser(smoothed(task.loss))
+        losses = numpy.array([smoothed(other.loss) for other in group])
+        counts = numpy.where(numpy.isfinite(losses).T, [other.group_weight for other in group], 0.0).T
+        with numpy.errstate(invalid="ignore"):
+            of_one = 1 if task.likelihood in REGULARISED_ONCE else counts.sum(0)
+            loss = (counts * numpy.nan_to_num(losses)).sum(0) / of_one
+            dimensions = (counts.T * [other.dimensions for other in group]).T.sum(0) / counts.sum(0)
+        return task.minimiser(loss, dimensions)
 
     @property
     def step(self):

@@ -103,7 +103,7 @@ def draw_sigma(axes, curve, way, options, metric):
 
 
 def minimiser(run, name, window):
-    return run.tasks[name].minimiser(common.smooth(run.tasks[name].loss, window))
+    return run.minimiser(name, lambda loss: common.smooth(loss, window))
 
 
 def draw_scale(axes, curve, way, options, metric):
@@ -301,7 +301,7 @@ def sigma_cells(run, name, window):
         return f"learns no sigma: its weighting is {weighting_of(run)}"
     if not learns(run, name):
         return "no sigma yet: no step with a valid pixel"
-    sigma, best = last_of(task.sigma), task.minimiser(common.trailing_mean(task.loss, window))
+    sigma, best = last_of(task.sigma), run.minimiser(name, lambda loss: common.trailing_mean(loss, window))
     return (f"{cell(last_of(task.log_variance), 8, 3)} {cell(sigma, 9)} {cell(best, 9)} "
             f"{cell(sigma / best if best else numpy.nan, 6, 3)}  {task.likelihood}")
 

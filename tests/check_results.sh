@@ -127,6 +127,25 @@ first = network["ops"][0]
 assert first["kind"] == "conv2d" and first["forward"] and first["backward_weight"], first
 assert memory["total_bytes"] == sum(memory["owners"].values()) and memory["image_bytes"] > 0'
 expect "train --json alone" run 2 train tiny.ini --json
+grouped=(--set run.folder=grouped --set run.evaluate_interval=0 --set weighting.method=revised_uncertainty
+    --set task.semantic.group=both --set task.depth.group=both --set task.depth.group_weight=0.5)
+expect "train tasks in a group" run_ranks train tiny.ini "${grouped[@]}"
+expect "train tasks in a group: it says so" count err 'revised_uncertainty weighs 1 group of tasks: both \(semantic, 0\.5 depth\)' 1
+expect "train tasks in a group: the table says so" holds out '^depth .* 0\.5 both'
+expect "show --json of it" run 0 show grouped/run.h5 --json
+PYTHONPATH=$here/../analysis expect "show --json of it: one sigma, and the scripts find its minimum" json '
+import common
+tasks, read = result["tasks"], common.Run("grouped")
+assert tasks["semantic"]["sigma"] == tasks["depth"]["sigma"] and tasks["depth"]["weight"] == 0.5 * tasks["semantic"]["weight"]
+assert (tasks["depth"]["group"], tasks["depth"]["group_weight"]) == ("both", 0.5)
+loss = tasks["semantic"]["loss"] + 0.5 * tasks["depth"]["loss"]
+minimum = ((loss + (loss * (loss + 8)) ** 0.5) / 4) ** 0.5
+for name in tasks:
+    found = tasks[name]["sigma_at_minimum"], read.minimiser(name, lambda losses: losses.mean())
+    assert all(abs(value / minimum - 1) < 1e-9 for value in found), (found, minimum)'
+expect "show --as-fixed of it" run 0 show grouped/run.h5 --as-fixed
+expect "show --as-fixed of it: a weight for each task" count out '^weight = ' 2
+expect "show --as-fixed of it: no groups" lacks out '^group'
 expect "show: one table" run_ranks show run/run.h5
 expect "show: what was measured of the gradients" holds out '^task +length +share, % +semantic +depth$'
 expect "show: s at its bound" count out "^warning: task 'semantic': s stands at its bound" 1
