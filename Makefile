@@ -56,13 +56,13 @@ TESTS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SOURCES))
 WANTED_TESTS = $(if $(strip $(T)),$(foreach test,$(TESTS),$(if $(strip $(foreach word,$(T),$(findstring $(word),$(notdir $(test))))),$(test))),$(TESTS))
 
 # tests/check_NAME.sh PROGRAM, for every name but those that have a target of their own
-PROGRAM_CHECKS := $(filter-out layers stall hosts slurm mpich aarch64 fuzz,$(patsubst tests/check_%.sh,%,$(wildcard tests/check_*.sh)))
+PROGRAM_CHECKS := $(filter-out layers stall hosts slurm mpich aarch64 fuzz faults,$(patsubst tests/check_%.sh,%,$(wildcard tests/check_*.sh)))
 
 PYTHON ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import h5py, numpy, matplotlib' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := all
 .PHONY: all help demo demo-run paper paper-run check check-fast check-layers check-program $(PROGRAM_CHECKS:%=check-%) check-stall check-hosts check-hosts-run \
-        check-slurm check-sanitizers check-fuzz check-fuzz-run check-mpich check-aarch64 bench bench-run lint lint-cppcheck lint-format lint-tidy format compile-commands reference install uninstall prefix-is-absolute dist clean
+        check-slurm check-faults check-faults-run check-sanitizers check-fuzz check-fuzz-run check-mpich check-aarch64 bench bench-run lint lint-cppcheck lint-format lint-tidy format compile-commands reference install uninstall prefix-is-absolute dist clean
 
 all: $(BUILD)/sigmatic $(BUILD)/libsigmatic.so ## build the program and the library
 	@mkdir -p build && ln -sfn $(notdir $(BUILD)) build/current
@@ -166,6 +166,13 @@ check-slurm: ## submit, pre-empt, requeue and finish a job under a real Slurm
 	@$(call try_setup,slurm plot)
 	@$(AGAIN) all
 	@tests/check_slurm.sh
+
+check-faults: ## kills, signals, failing disks and damaged files at chosen moments; FAULTS=full, kills or soak, CELL='...' repeats one
+	@$(call try_setup,plot)
+	@$(AGAIN) check-faults-run
+
+check-faults-run: all $(FAULTS_LIBRARY)
+	@PYTHON=$(PYTHON) tests/check_faults.sh $(BUILD)/sigmatic $(if $(CELL),'$(CELL)')
 
 check-sanitizers: ## the unit tests under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer
 	@$(call setup,check plot)

@@ -201,21 +201,25 @@ static int is_first_time(void)
     return file >= 0;
 }
 
-static void run_command(void)
+static void run_command(long number)
 {
     extern char **environ;
     const char *const arguments[] = {"sh", "-c", plan.command, NULL};
-    char **clean = NULL;
+    char told[64];
     size_t count = 0, kept = 0;
     pid_t child;
     while (environ[count]) {
         count++;
     }
-    clean = calloc(count + 1, sizeof *clean);
+    char **clean = calloc(count + 2, sizeof *clean);
     for (size_t i = 0; clean && i < count; i++) {
         if (strncmp(environ[i], "LD_PRELOAD=", 11) != 0) {
             clean[kept++] = environ[i];
         }
+    }
+    snprintf(told, sizeof told, "FAULT_NUMBER=%ld", number);
+    if (clean) {
+        clean[kept] = told;
     }
     if (!clean || posix_spawn(&child, "/bin/sh", NULL, NULL, (char *const *)arguments, clean) != 0 ||
         waitpid(child, NULL, 0) != child) {
@@ -230,7 +234,10 @@ static int is_its_turn(operation what, long number)
     if (plan.at == 0 || number < plan.at) {
         return 0;
     }
-    if (!plan.error) {
+    if (plan.command) {
+        return (plan.length == 0 || number < plan.at + plan.length) && (number > plan.at || is_first_time());
+    }
+    if (plan.signal) {
         return number == plan.at && is_first_time();
     }
     int needs_space = plan.error == ENOSPC || plan.error == EDQUOT;
@@ -242,10 +249,10 @@ static int is_its_turn(operation what, long number)
 }
 
 /* \return the error with which the operation fails, 0: it is to be made */
-static int go_wrong(void)
+static int go_wrong(long number)
 {
     if (plan.command) {
-        run_command();
+        run_command(number);
     } else if (plan.signal) {
         kill(plan.to_parent ? getppid() : getpid(), plan.signal);
     }
@@ -263,7 +270,7 @@ int fault_before(operation what, int descriptor, const char *path, size_t bytes,
         if (goes_wrong && plan.is_half && half && bytes > 1) {
             *half = 1;
         } else if (goes_wrong) {
-            error = go_wrong();
+            error = go_wrong(number);
         }
     }
     errno = error ? error : kept;
@@ -276,6 +283,6 @@ void fault_after_half(void)
         plan.is_half = 0;
         plan.length += plan.length > 0;
     } else {
-        go_wrong();
+        go_wrong(plan.at);
     }
 }

@@ -7,10 +7,10 @@
  *   FAULT_DO          what then happens: a signal (KILL, SEGV, ABRT, STOP, TERM, INT, USR1), which the process gets before the
  *                     operation, or an error that the operation fails with (EIO, ENOSPC, EDQUOT, EROFS, ENOENT), or "run"
  *   FAULT_TO          "parent": the signal goes to the process that started this one, which is the launcher on one host
- *   FAULT_FOR         how many operations fail so, from the N-th on (1; 0: all). Those that cannot fail with this error are left
- *                     out: a full disk lets a file be removed
+ *   FAULT_FOR         how many operations fail so or are run for, from the N-th on (1; 0: all). Those that cannot fail with this
+ *                     error are left out: a full disk lets a file be removed
  *   FAULT_HALF        "yes": a write is half made before it goes wrong
- *   FAULT_RUN         a command for the shell: it is waited for, then the operation is made
+ *   FAULT_RUN         a command for the shell: it is waited for, then the operation is made; $FAULT_NUMBER is the operation's
  *   FAULT_ONCE        a file: the fault comes about only if it is not there yet, and makes it (for runs that are started again)
  *   FAULT_LOG         a file to which each operation that counts adds a line:
  *                     rank, process, number, seconds of the monotonic clock, operation, path, bytes; and "*" if it goes wrong
