@@ -71,6 +71,44 @@ expect "a stop in eval" stops 1 evaluation writes eval run/checkpoints/best.h5 -
     --prediction-count 400 --set run.evaluate_batch=2
 TMPDIR=$scratch expect "a stop in bench" stops 1 "[a-z]*" steps bench --step --steps 1000000 --backbone resnet18 \
     --multiplier 0.0625 --height 64 --width 64
+# ---- ranks that end without a word ----
+start_two() { # OPTION of train...: a training of two ranks that makes steps
+    rm -f pid0 pid1
+    $MPIRUN -n 2 sh rank.sh "$sigmatic" train tiny.ini --set run.steps=1000000 --set run.progress_seconds=0 "$@" >"$scratch/log" 2>&1 &
+    launcher=$!
+    for _ in $(seq 600); do
+        grep -q '^step 2/' "$scratch/log" && return 0
+        kill -0 "$launcher" 2>/dev/null || return 1
+        sleep 0.05
+    done
+    return 1
+}
+loses() { # RANK: within half a minute, a message and a status that name it
+    local begin=$SECONDS
+    wait "$launcher"
+    [ $? -ne 0 ] && [ $((SECONDS - begin)) -lt 30 ] && grep "error: .*lost: rank $1 has ended .*waited" "$scratch/log" &&
+        grep "^failed: lost: rank $1 has ended" run/status
+}
+expect "a training to lose a rank of" start_two --overwrite
+kill -SEGV "$(cat pid0)"
+expect "the first rank crashes" loses 0
+expect "a training to lose another rank of" start_two --overwrite
+segments=$(sed -n 's|.* \(/dev/shm/[^ ]*\).*|\1|p' "/proc/$(cat pid0)/maps" | sort -u)
+kill -KILL "$(cat pid1)"
+expect "the other one is killed" loses 1
+expect "a training to kill as a whole" start_two --overwrite
+segments+=" $(sed -n 's|.* \(/dev/shm/[^ ]*\).*|\1|p' "/proc/$(cat pid0)/maps" | sort -u)"
+kill -KILL "$launcher" "$(cat pid0)" "$(cat pid1)"
+wait "$launcher" 2>/dev/null
+expect "nothing stays in /dev/shm" test -z "$(ls $segments 2>/dev/null)" -a -n "${segments// /}"
+space=$(stat -L -c %i /proc/self/ns/pid)
+sh -c 'echo $$ >dead'
+left=/dev/shm/sigmatic-$space-$(cat dead)-0-0 live=/dev/shm/sigmatic-$space-$$-0-0 other=/dev/shm/sigmatic-1-$(cat dead)-0-0
+touch "$left" "$live" "$other"
+"$sigmatic" --version >/dev/null
+expect "what an ended process left there is removed by the next start, nothing else" test ! -e "$left" -a -e "$live" -a -e "$other"
+rm -f "$left" "$live" "$other"
+
 expect "a rank that never starts" stalls "waited .* for MPI to start" \
     -n 1 "$sigmatic" --version : -n 1 sh -c 'sleep 30; exec "$0" --version' "$sigmatic"
 report_end

@@ -143,6 +143,7 @@ kill_and_go_on() { # NAME RANKS: as a lost node does
     kill -s KILL "$(processes "$$" | tail -n 1)"
     ended
     expect "$name: is no success" test "$code" -ne 0
+    expect "$name: status file" status_is "$name" 'failed: lost: rank 1 has ended'
     expect "$name: its log can be read" "$program" show "$name/run.h5" >shown 2>&1
     resume "$ranks" "$name"
     expect "$name: goes on to its end" code_is 0

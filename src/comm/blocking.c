@@ -3,38 +3,30 @@
 
 #include <sigmatic/base/timer.h>
 
+#include "comm/nap.h"
+
 #include <assert.h>
 #include <pthread.h>
 #include <signal.h>
-#include <time.h>
 
 static const sm_blocking_watch *watch;
 
 static struct {
-    int depth, runs, must_end;
+    int depth, runs;
     double begin_seconds;
     pthread_t thread;
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
-} blocked = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    sm_nap nap;
+} blocked;
 
+/* Where the clock stands still, the naps count. */
 static void *look_again_and_again(void *unused)
 {
-    enum { PERIOD_NANOSECONDS = 250000000, SECOND_NANOSECONDS = 1000000000 };
+    const double period_seconds = 0.25;
     (void)unused;
-    pthread_mutex_lock(&blocked.mutex);
-    while (!blocked.must_end) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += PERIOD_NANOSECONDS;
-        until.tv_sec += until.tv_nsec / SECOND_NANOSECONDS;
-        until.tv_nsec %= SECOND_NANOSECONDS;
-        pthread_cond_timedwait(&blocked.changed, &blocked.mutex, &until);
-        if (!blocked.must_end) {
-            watch->check(sm_seconds() - blocked.begin_seconds);
-        }
+    for (double slept = period_seconds; !sm_nap_for(&blocked.nap, period_seconds); slept += period_seconds) {
+        double waited = sm_seconds() - blocked.begin_seconds;
+        watch->check(waited > slept ? waited : slept);
     }
-    pthread_mutex_unlock(&blocked.mutex);
     return NULL;
 }
 
@@ -51,11 +43,14 @@ void sm_blocking_begin(const char *what)
         return;
     }
     watch->begin(what);
-    blocked.must_end = 0;
     blocked.begin_seconds = sm_seconds();
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the main thread */
-    blocked.runs = pthread_create(&blocked.thread, NULL, look_again_and_again, NULL) == 0;
+    blocked.runs = sm_nap_begin(&blocked.nap);
+    if (blocked.runs && pthread_create(&blocked.thread, NULL, look_again_and_again, NULL) != 0) {
+        sm_nap_end(&blocked.nap);
+        blocked.runs = 0;
+    }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
@@ -66,11 +61,9 @@ void sm_blocking_end(void)
         return;
     }
     if (blocked.runs) {
-        pthread_mutex_lock(&blocked.mutex);
-        blocked.must_end = 1;
-        pthread_cond_signal(&blocked.changed);
-        pthread_mutex_unlock(&blocked.mutex);
+        sm_nap_wake(&blocked.nap);
         pthread_join(blocked.thread, NULL);
+        sm_nap_end(&blocked.nap);
         blocked.runs = 0;
     }
     watch->end();

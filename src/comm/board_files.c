@@ -5,6 +5,8 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/timer.h>
 
+#include "comm/nap.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
@@ -17,13 +19,12 @@
 /* The thread that copies the board. */
 static struct {
     pthread_t thread;
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
+    sm_nap nap;
     const sm_board *board;
     double interval_seconds;
     char *folder, *path;
-    int runs, must_end;
-} copier = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+    int runs;
+} copier;
 
 static double wall_seconds(void)
 {
@@ -57,17 +58,9 @@ static void write_board(const char *path, const sm_board *board)
 static void *copy_again_and_again(void *unused)
 {
     (void)unused;
-    pthread_mutex_lock(&copier.mutex);
-    while (!copier.must_end) {
+    do {
         write_board(copier.path, copier.board);
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        double next = (double)until.tv_nsec * 1e-9 + copier.interval_seconds;
-        until.tv_sec += (time_t)next;
-        until.tv_nsec = (long)((next - (double)(time_t)next) * 1e9);
-        pthread_cond_timedwait(&copier.changed, &copier.mutex, &until);
-    }
-    pthread_mutex_unlock(&copier.mutex);
+    } while (!sm_nap_for(&copier.nap, copier.interval_seconds));
     return NULL;
 }
 
@@ -83,22 +76,21 @@ void sm_board_files_start(const char *folder, const sm_board *board, double inte
     copier.path = sm_format("%s/node-%d", folder, board->ranks[0]);
     copier.board = board;
     copier.interval_seconds = interval_seconds;
-    copier.must_end = 0;
-    pthread_cond_init(&copier.changed, NULL);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the main thread */
-    copier.runs = pthread_create(&copier.thread, NULL, copy_again_and_again, NULL) == 0;
+    copier.runs = sm_nap_begin(&copier.nap);
+    if (copier.runs && pthread_create(&copier.thread, NULL, copy_again_and_again, NULL) != 0) {
+        sm_nap_end(&copier.nap);
+        copier.runs = 0;
+    }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 void sm_board_files_stop(void)
 {
     if (copier.runs) {
-        pthread_mutex_lock(&copier.mutex);
-        copier.must_end = 1;
-        pthread_cond_signal(&copier.changed);
-        pthread_mutex_unlock(&copier.mutex);
+        sm_nap_wake(&copier.nap);
         pthread_join(copier.thread, NULL);
-        pthread_cond_destroy(&copier.changed);
+        sm_nap_end(&copier.nap);
         copier.runs = 0;
         unlink(copier.path);
         rmdir(copier.folder); /* the last one succeeds */

@@ -4,6 +4,7 @@
 #include <sigmatic/comm/comm.h>
 
 #include "comm/comm_private.h"
+#include "comm/litter.h"
 #include "comm/meeting.h"
 #include "comm/stall_private.h"
 #include "comm/wait.h"
@@ -51,6 +52,9 @@ void sm_comm_begin(int *argc, char ***argv)
     self = (sm_comm){.handle = MPI_COMM_SELF, .size = 1};
     sm_log_set_rank(world.rank, world.size);
     find_nodes(&world);
+    if (sm_mpi_is_ours()) { /* a program that has MPI for itself may let more processes join */
+        sm_litter_begin(&world.node);
+    }
     sm_wait_begin(world.node.size);
     sm_stall_begin(&world);
 }
@@ -62,6 +66,7 @@ void sm_comm_end(void)
     world.meeting = NULL;
     sm_stall_end();
     sm_node_free(&world.node);
+    sm_litter_end();
     sm_mpi_end();
 }
 

@@ -89,6 +89,11 @@ void sm_mpi_begin(int *argc, char ***argv)
     sm_abort_set_handler(abort_all);
 }
 
+int sm_mpi_is_ours(void)
+{
+    return is_ours;
+}
+
 void sm_mpi_end(void)
 {
     sm_abort_set_handler(NULL);

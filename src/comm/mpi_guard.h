@@ -13,6 +13,9 @@ enum { SM_EXIT_STALLED = 3 };
 /** Starts MPI; from now on sm_abort() ends all ranks. Collective over all ranks of the job. */
 void sm_mpi_begin(int *argc, char ***argv);
 
+/** \return 1 if sm_mpi_begin() has started MPI, and not the program that uses Sigmatic */
+int sm_mpi_is_ours(void);
+
 /** Ends MPI. Collective over all ranks of the job. */
 void sm_mpi_end(void);
 

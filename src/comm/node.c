@@ -8,13 +8,14 @@
 
 #include "comm/node.h"
 
+#include "comm/litter.h"
+
 #include <assert.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 /* ---- which ranks share memory ---- */
@@ -87,11 +88,10 @@ static segment_name new_name(void)
 {
     static int made;
     segment_name name;
-    struct timespec now;
+    char *text = sm_litter_name(made++);
     memset(&name, 0, sizeof name);
-    clock_gettime(CLOCK_REALTIME, &now);
-    snprintf(name.text, sizeof name.text, "/sigmatic-%ld-%d-%ld", (long)getpid(), made++,
-             now.tv_nsec ^ (now.tv_sec << 20));
+    snprintf(name.text, sizeof name.text, "%s", text);
+    sm_free(text);
     return name;
 }
 

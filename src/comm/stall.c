@@ -8,6 +8,7 @@
 #include "comm/board_files.h"
 #include "comm/comm_private.h"
 #include "comm/mpi_guard.h"
+#include "comm/process.h"
 #include "comm/stall_private.h"
 
 #include <stdarg.h>
@@ -29,7 +30,11 @@ static struct {
     char *folder;
     void (*report)(void *user, const char *message);
     void *report_user;
-} stall;
+    int neighbour; /* place on the board of the next rank, which this one watches; -1: none */
+    sm_process neighbour_process;
+    double neighbour_look_seconds; /* of the next look */
+    int neighbour_is_gone;         /* at the last look */
+} stall = {.neighbour = -1};
 
 /* ---- the limit of the environment ---- */
 
@@ -104,6 +109,17 @@ static void gather_hosts(const sm_comm *world)
                  "MPI_Allgather");
 }
 
+/* Each rank watches the next one of its node, the last one the first. */
+static void find_neighbour(const sm_node *node)
+{
+    sm_process own = sm_process_own(), *all = sm_alloc((size_t)node->size * sizeof *all);
+    sm_check_mpi(MPI_Allgather(&own, sizeof own, MPI_BYTE, all, sizeof own, MPI_BYTE, node->comm), "MPI_Allgather");
+    int next = (node->rank + 1) % node->size;
+    stall.neighbour = next != node->rank && sm_process_is_alive(&all[next]) ? next : -1;
+    stall.neighbour_process = all[next];
+    sm_free(all);
+}
+
 void sm_stall_begin(const sm_comm *world)
 {
     const sm_node *node = &world->node;
@@ -121,6 +137,7 @@ void sm_stall_begin(const sm_comm *world)
     } else {
         stall.board.place[node->rank] = sm_alloc_zeroed(sm_board_place_bytes());
     }
+    find_neighbour(node);
     sm_blocking_end();
     stall.world = world;
     sm_comm_set_phase("start", 0, -1);
@@ -171,6 +188,7 @@ void sm_stall_end(void)
     sm_free(stall.board.place);
     sm_free(stall.board.ranks);
     sm_free(stall.hosts);
+    stall.neighbour = -1;
     stall.world = NULL;
 }
 
@@ -335,15 +353,13 @@ static void diagnose(message *m, const sm_board_sighting *seen, double waited, d
 /* ---- the end ---- */
 
 /* One rank a node speaks; the others give it time to do so. */
-_Noreturn static void end_stalled_run(const sm_board_sighting *seen, double waited, double now)
+_Noreturn static void end_run(const char *why)
 {
     sm_board_place *place = stall.board.place[0] ? stall.board.place[0] : stall.board.place[stall.world->node.rank];
     if (sm_board_claim(place)) {
-        message m = {.length = 0};
-        diagnose(&m, seen, waited, now);
-        sm_log_error("%s", m.text);
+        sm_log_error("%s", why);
         if (stall.report) {
-            stall.report(stall.report_user, m.text);
+            stall.report(stall.report_user, why);
         }
     } else {
         struct timespec patience = {2, 0};
@@ -375,9 +391,52 @@ void sm_stall_check(double waited, double now)
     look_at_all(seen, now);
     stall.look_again_seconds = last_sign_of_life(seen) + stall.limit_seconds;
     if (now >= stall.look_again_seconds) {
-        end_stalled_run(seen, waited, now);
+        message m = {.length = 0};
+        diagnose(&m, seen, waited, now);
+        end_run(m.text);
     }
     sm_free(seen);
+}
+
+/* ---- a rank that has ended ---- */
+
+static void describe_lost(message *m, double waited)
+{
+    int rank = stall.board.ranks[stall.neighbour];
+    sm_board_entry last = {.phase = ""};
+    if (stall.board.place[stall.neighbour]) {
+        sm_board_read(stall.board.place[stall.neighbour], &last);
+    }
+    add(m, "lost: rank %d", rank);
+    if (several_hosts()) {
+        add(m, " on %s", stall.hosts[rank]);
+    }
+    add(m, " has ended (process %lld: killed, out of memory or crashed)", (long long)stall.neighbour_process.id);
+    if (*last.phase) {
+        add(m, ", last seen in ");
+        add_phase(m, &last);
+    }
+    add(m, "; waited ");
+    add_age(m, waited);
+    add(m, " for ");
+    add_waiting(m, &stall.own);
+}
+
+/* Gone at two looks: what it left behind may have been its part of what is waited for. */
+void sm_stall_check_neighbour(double waited, double now)
+{
+    const double first_seconds = 0.1, period_seconds = 0.25;
+    if (stall.neighbour < 0 || waited < first_seconds || now < stall.neighbour_look_seconds) {
+        return;
+    }
+    int was_gone = stall.neighbour_is_gone;
+    stall.neighbour_look_seconds = now + period_seconds;
+    stall.neighbour_is_gone = !sm_process_is_alive(&stall.neighbour_process);
+    if (was_gone && stall.neighbour_is_gone) {
+        message m = {.length = 0};
+        describe_lost(&m, waited);
+        end_run(m.text);
+    }
 }
 
 /* ---- blocking calls of MPI ---- */

@@ -30,4 +30,8 @@ void sm_stall_show_wait(const sm_wait_reason *reason, double since_seconds);
 /** Ends all ranks with a diagnosis if a wait of so long is a stall. */
 void sm_stall_check(double waited_seconds, double now_seconds);
 
+/** Ends all ranks with a diagnosis if the next rank of this node has ended: whoever waits would wait for ever. Main thread, between the first
+ * and the last message of a run. */
+void sm_stall_check_neighbour(double waited_seconds, double now_seconds);
+
 #endif

@@ -56,15 +56,18 @@ void sm_poller_remove(void (*poll)(void *user), void *user)
     }
 }
 
-/* Between two looks at what is waited for. */
-static void leave_core(double waited)
+/* Between two looks at what is waited for. \return how long it slept at least */
+static double leave_core(double waited, unsigned polls)
 {
+    enum { MANY_POLLS = 1 << 22 }; /* they take longer than a clock that works would leave at nap_after_seconds */
     if (waited > yield_after_seconds) {
         sched_yield(); /* the rank waited for may want this core */
     }
-    if (waited > nap_after_seconds) {
-        nanosleep(&nap, NULL);
+    if (waited <= nap_after_seconds && polls < MANY_POLLS) {
+        return 0;
     }
+    nanosleep(&nap, NULL);
+    return 1e-9 * (double)nap.tv_nsec;
 }
 
 void sm_wait(int (*finished)(void *user), void *user, const sm_wait_reason *reason)
@@ -73,14 +76,15 @@ void sm_wait(int (*finished)(void *user), void *user, const sm_wait_reason *reas
     if (finished(user)) {
         return;
     }
-    double begin = sm_seconds();
+    double begin = sm_seconds(), slept = 0; /* where the clock stands still, the sleep counts */
     int is_shown = 0;
     for (unsigned polls = 1; !finished(user); polls++) {
         if (polls % POLLS_PER_CLOCK != 0) {
             continue;
         }
         double waited = sm_seconds() - begin;
-        leave_core(waited);
+        waited = waited > slept ? waited : slept;
+        slept += leave_core(waited, polls);
         for (int i = 0; i < poller_count; i++) {
             pollers[i].poll(pollers[i].user);
         }
@@ -89,6 +93,7 @@ void sm_wait(int (*finished)(void *user), void *user, const sm_wait_reason *reas
             is_shown = 1;
         }
         sm_stall_check(waited, begin + waited);
+        sm_stall_check_neighbour(waited, begin + waited);
     }
     waited_seconds += sm_seconds() - begin;
     if (is_shown) {

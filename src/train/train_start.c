@@ -211,13 +211,11 @@ done:
     return status;
 }
 
-/* The last words of a run that a lost or stuck rank has ended. */
+/* The last words of a run that a lost or stuck rank has ended: of any rank, for it may be the first one that is gone. */
 static void report_stall(void *user, const char *message)
 {
     const sm_training *t = user;
-    if (sm_training_is_root(t)) {
-        sm_run_folder_write_status(t->folder, "failed", message);
-    }
+    sm_run_folder_write_status(t->folder, "failed", message);
 }
 
 static void announce(const sm_training *t)
