@@ -6,6 +6,7 @@
 #include <sigmatic/train/run_checkpoint.h>
 #include <sigmatic/train/run_log.h>
 
+#include "train/folder_lock.h"
 #include "train/run_folder.h"
 
 #include <stdio.h>
@@ -29,7 +30,7 @@ typedef struct verdict {
 struct sm_run_folder {
     const char *path;
     char *checkpoints; /* the folder of them */
-    sm_file *lock;
+    sm_folder_lock *lock;
     verdict *verdicts;
     size_t verdict_count;
 };
@@ -45,7 +46,7 @@ sm_run_folder *sm_run_folder_new(const char *path)
 void sm_run_folder_free(sm_run_folder *folder)
 {
     if (folder) {
-        sm_file_close(folder->lock);
+        sm_folder_lock_free(folder->lock);
         sm_free(folder->verdicts);
         sm_free(folder->checkpoints);
         sm_free(folder);
@@ -121,19 +122,55 @@ int sm_run_folder_holds_run(const sm_run_folder *folder)
     return holds;
 }
 
+/* What a kill in the middle of writing the status or the lock leaves: its name, the process, "tmp". */
+static int is_temporary(const char *name)
+{
+    static const char *const files[] = {"status.", ".lock."};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        size_t length = strlen(files[i]),
+               digits = strncmp(name, files[i], length) == 0 ? strspn(name + length, "0123456789") : 0;
+        if (digits > 0 && strcmp(name + length + digits, ".tmp") == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* By the one who has the lock, for whom it does no harm if they stay. */
+static void remove_temporary(const sm_run_folder *folder)
+{
+    char **names = NULL;
+    size_t count = 0;
+    if (sm_folder_list(folder->path, &names, &count) == SM_OK) {
+        for (size_t i = 0; i < count; i++) {
+            char *path = is_temporary(names[i]) ? sm_run_folder_file(folder, names[i]) : NULL;
+            if (path) {
+                sm_remove_tree(path);
+            }
+            sm_free(path);
+        }
+        sm_free(names);
+    }
+}
+
 sm_status sm_run_folder_lock(sm_run_folder *folder)
 {
+    const double beat_seconds = 10;
     sm_status status = SM_OK;
-    char *path = sm_run_folder_file(folder, ".lock");
+    char *path = sm_run_folder_file(folder, ".lock"), *why = NULL;
     if (folder->lock) {
         goto done;
     }
     SM_TRY(sm_make_folders(folder->path));
-    status = sm_file_lock(path, &folder->lock);
+    status = sm_folder_lock_take(path, beat_seconds, &folder->lock);
     if (status == SM_ERR_USAGE) {
-        sm_fail(status, "run folder %s is in use: another run is going on in it", folder->path);
+        why = sm_strdup(sm_error_message());
+        sm_fail(status, "run folder %s is in use: another run is going on in it (%s)", folder->path, why);
     }
+    SM_TRY(status);
+    remove_temporary(folder);
 done:
+    sm_free(why);
     sm_free(path);
     return status;
 }

@@ -27,8 +27,8 @@ char *sm_run_folder_checkpoint(const sm_run_folder *folder, int64_t step);
 /** \return 1 if it holds a run: a log with a step, or a checkpoint. What a start that failed left (a status, an empty log or folder) is none. */
 int sm_run_folder_holds_run(const sm_run_folder *folder);
 
-/** Makes the folder and takes it, until sm_run_folder_free(); once taken it stays so.
- * \return SM_ERR_USAGE if another run is going on in it: it would take its files from under this one */
+/** Makes the folder and takes it, until sm_run_folder_free(); once taken it stays so. Temporary files of a process that was killed go.
+ * \return SM_ERR_USAGE if another run is going on in it, on whatever host (folder_lock.h): it would take its files from under this one */
 sm_status sm_run_folder_lock(sm_run_folder *folder);
 
 /** Makes the folders of this run. The status "running" is left to the caller, once the log stands.

@@ -81,10 +81,11 @@ static double longer(double a, double b)
     return a > b ? a : b;
 }
 
-/* A step that has begun does not know of it yet, and the next one tells all ranks; a checkpoint may take longer than the last one did, and ending takes a moment. */
+/* A step that has begun does not know of it yet, and the next one tells all ranks; a checkpoint may be under way before the last one,
+ * either may take longer than those so far, and ending takes a moment. */
 static double reserve(const sm_time_limit *limit)
 {
-    const double leaving_seconds = 3, steps = 2.5, saves = 1.5;
+    const double leaving_seconds = 3, steps = 2.5, saves = 2.5;
     return leaving_seconds + steps * limit->step_seconds + saves * limit->save_seconds;
 }
 
