@@ -84,15 +84,15 @@ wait_for_restart() { # SECONDS, or until a signal comes
 # ---- nodes that are gone -------------------------------------------------------------------------------------------------
 # Sets ranks, nodes, only and launch for the nodes that are left. Fails if there are fewer of them and that is not allowed.
 find_nodes() {
-    local all=() up=() each=$((ranks / nodes)) node
+    local all=() up=() left='' node
     if [ "$launcher" = local ]; then
         [ -n "${HOSTS:-}" ] || return 0
         read -r -a all <<<"$HOSTS"
-    elif [ "$nodes" -gt 1 ]; then
-        mapfile -t all < <(scontrol show hostnames "${SLURM_JOB_NODELIST:-}")
     else
-        return 0
+        mapfile -t all < <(scontrol show hostnames "${SLURM_JOB_NODELIST:-}")
+        left=$(squeue -h -j "${SLURM_JOB_ID:-0}" -o %N 2>/dev/null) # the job has lost those that went down meanwhile
     fi
+    [ ${#all[@]} -gt 1 ] || return 0
     for node in "${all[@]}"; do
         ! is_up "$node" || up+=("$node")
     done
@@ -112,7 +112,8 @@ is_up() { # NODE
     if [ "$launcher" = local ]; then
         [ "$1" = "$(hostname)" ] || ${REACH:-ssh -o BatchMode=yes -o ConnectTimeout=10} "$1" true </dev/null >/dev/null 2>&1
     else
-        [[ $(sinfo -h -N -n "$1" -o %t | head -n 1) =~ ^(alloc|mix|idle|comp|resv)[^*]*$ ]]
+        scontrol show hostnames "$left" | grep -qx -- "$1" &&
+            [[ $(sinfo -h -N -n "$1" -o %t | head -n 1) =~ ^(alloc|mix|idle|comp|resv)[^*]*$ ]]
     fi
 }
 

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Runs jobs/*.sbatch under a real Slurm of two nodes on this machine. A training job is pre-empted, queues itself again, goes
-# on from its checkpoint and ends after the right number of steps; a wrong config is not queued again. Of an array of four
-# runs one is killed and another loses its node: the list handed in again runs the killed one alone, and all of them end.
+# on from its checkpoint and ends after the right number of steps; a wrong config is not queued again. A job whose time is over
+# queues itself again, one that is cancelled does not; one that loses a rank goes on, and one that may on fewer nodes, too.
+# Of an array of four runs one is killed and another loses its node: the list handed in again runs the killed one alone, and
+# all of them end.
 #
 #     tests/check_slurm.sh [PROGRAM]        (build/current/sigmatic; needs root; nothing is left running)
 #
@@ -152,6 +154,7 @@ field() { scontrol show job "$1" -o | tr ' ' '\n' | sed -n "s/^$2=//p" | head -1
 state_is() { [ "$(field "$1" JobState)" = "$2" ]; }
 ended() { case $(field "$1" JobState) in COMPLETED | FAILED | CANCELLED | TIMEOUT | NODE_FAIL) ;; *) return 1 ;; esac; }
 log_of() { cat "logs/sigmatic-$1.out" 2>/dev/null; }
+has_restarted() { [ "$(field "$1" Restarts)" -ge 1 ]; }
 is_at_start() { log_of "$1" | grep -q "job $1, start $2,"; } # the script listens from before this line on
 is_training() { log_of "$1" | grep -q "^step [0-9]*/"; }
 expect() { # what, found, expected
@@ -207,10 +210,23 @@ scancel --batch --signal=USR1 "$job"
 wait_for 60 "job $job is queued for the third time" state_is "$job" PENDING
 say 'pre-empted while starting: queued again'
 
+# Its time is over long before its steps; the signal is one that means nothing, and Slurm sends no other before it kills.
+limited=$(sbatch --parsable -n 1 -c 1 --time=1 --signal=B:URG@1 "$top/jobs/train.sbatch" small.ini --set run.folder=limited \
+    --set run.steps=10000000 --set run.evaluate_interval=0) || fail 'sbatch'
+jobs+=("$limited")
 wrong=$(sbatch --parsable -N 1 --ntasks-per-node=1 -c 1 "$top/jobs/train.sbatch" small.ini --set run.stpes=5 --set run.folder=other) || fail 'sbatch'
 jobs+=("$wrong")
 by_mpirun=$(LAUNCHER=mpirun sbatch --parsable -N 2 --ntasks-per-node=1 -c 1 "$top/jobs/train.sbatch" small.ini --set run.folder=mpirun --set run.steps=5) || fail 'sbatch'
 jobs+=("$by_mpirun")
+wait_for 120 "job $limited is queued again" has_restarted "$limited"
+expect 'why a run stopped whose job has no more time' "$(cut -d, -f1 limited/status | sed 's/of step [0-9]*/of step N/')" \
+    'pre-empted: the time limit is reached: checkpoint of step N is written'
+log_of "$limited" | grep -q 'time limit of the Slurm job: 0:0[01]:[0-9]* left' || fail 'the run does not say how much time is left'
+wait_for 60 "job $limited starts again" is_at_start "$limited" 2
+scancel "$limited"
+wait_for 30 "job $limited is cancelled" state_is "$limited" CANCELLED
+say 'cancelled: not queued again'
+
 wait_for 300 "job $job ends" ended "$job"
 expect 'state of the job' "$(field "$job" JobState)" COMPLETED
 expect 'exit code' "$(field "$job" ExitCode)" 0:0
@@ -232,21 +248,42 @@ expect 'state of a job with a wrong key' "$(field "$wrong" JobState)" FAILED
 expect 'its exit code' "$(field "$wrong" ExitCode)" 2:0
 expect 'its restarts' "$(field "$wrong" Restarts)" 0
 
-# ---- an array -----------------------------------------------------------------------------------------------------------
-submit() { "$top/jobs/submit.sh" --parsable "$@" 2>said; }
-process_of() { # FOLDER: the rank that trains there
+# ---- ranks and nodes that are lost ----------------------------------------------------------------------------------------
+process_of() { # FOLDER: the ranks that train there
     local process
-    for process in $(pgrep -f -- "run.folder=\"$1\""); do
+    for process in $(pgrep -f -- "run.folder=\"*$1\"*( |\$)"); do
         [ "$(readlink "/proc/$process/exe")" != "$program" ] || echo "$process"
     done
 }
-run_trains() { grep -q '^step [0-9]*/' "logs/sweep-$1.out" 2>/dev/null && [ -n "$(process_of "$2")" ]; } # TASK FOLDER
-task_of() { squeue -h -r -j "$1" -o '%K %A' | sed -n "s/^$2 //p"; } # ARRAY NUMBER: each task is a job with a number of its own
-rows_of() { # FOLDER: the steps in its log, if each is there once
+steps_of() { # FOLDER: the steps in its log, if each is there once
     HDF5_USE_FILE_LOCKING=FALSE "$python" -c 'import sys, h5py
 step = list(h5py.File(sys.argv[1], "r")["steps/step"])
 print(len(step) if step == list(range(1, len(step) + 1)) else step)' "$1/run.h5"
 }
+says() { log_of "$1" | grep -q "$2"; }
+lossy=(--no-kill -N 2 --ntasks-per-node=1 -c 1 --time=10 "$top/jobs/train.sbatch" small.ini --set run.folder=lossy
+    --set run.steps=150 --set checkpoint.interval=10 --set distributed.threads=1)
+lossy=$(FEWER_RANKS=yes RESTART_SECONDS=1 sbatch --parsable "${lossy[@]}") || fail 'sbatch'
+jobs+=("$lossy")
+wait_for 90 "job $lossy has a checkpoint" ls lossy/checkpoints/step-*.h5
+kill -9 "$(process_of lossy | tail -n 1)"
+wait_for 90 'the run starts again in its job' says "$lossy" 'start 2, from the newest checkpoint, on 2 ranks'
+wait_for 90 'it goes on from a checkpoint' says "$lossy" 'resuming from lossy/checkpoints/step-'
+wait_for 60 'on two ranks' eval '[ "$(process_of lossy | wc -l)" -eq 2 ]'
+scontrol update nodename=n2 state=down reason=check
+wait_for 120 'the run starts again on the node that is left' says "$lossy" 'start 3, from the newest checkpoint, on 1 ranks'
+wait_for 200 "job $lossy ends" ended "$lossy"
+expect 'state of the job that lost a rank and a node' "$(field "$lossy" JobState)" COMPLETED
+expect 'its restarts by Slurm' "$(field "$lossy" Restarts)" 0
+expect 'its status' "$(cat lossy/status)" done
+expect 'its steps, each once' "$(steps_of lossy)" 150
+wait_for 60 'two nodes again' eval '! sinfo -h -o %t | grep -q down'
+
+# ---- an array -----------------------------------------------------------------------------------------------------------
+submit() { "$top/jobs/submit.sh" --parsable "$@" 2>said; }
+export MOST_FAILURES=0 # a run that is killed stays so
+run_trains() { grep -q '^step [0-9]*/' "logs/sweep-$1.out" 2>/dev/null && [ -n "$(process_of "$2")" ]; } # TASK FOLDER
+task_of() { squeue -h -r -j "$1" -o '%K %A' | sed -n "s/^$2 //p"; } # ARRAY NUMBER: each task is a job with a number of its own
 
 printf 'run.seed=1\nrun.stpes=5\nrun.seed=\n' >bad.txt
 submit "$top/jobs/array.sbatch" small.ini bad.txt && fail 'a list with bad lines is handed in'
@@ -282,8 +319,8 @@ expect 'its restarts' "$(field "$moved" Restarts)" 1
 wait_for 120 'the killed run ends' ended "$again"
 wait_for 60 'the array ends' no_jobs
 expect 'runs of the array that are done' "$(cat runs/sweep/*/status | tr '\n' ' ')" 'done done done done '
-expect 'steps of the killed run, each once' "$(rows_of "$killed_run")" $long
-expect 'steps of the run that moved, each once' "$(rows_of "$moved_run")" $long
+expect 'steps of the killed run, each once' "$(steps_of "$killed_run")" $long
+expect 'steps of the run that moved, each once' "$(steps_of "$moved_run")" $long
 submit "$top/jobs/array.sbatch" small.ini sweep.txt "${one_thread[@]}"
 expect 'what is left of the list' "$(sed 's/.*: //' said)" '4 done, 0 to run'
 
