@@ -100,6 +100,8 @@ def compare(one, other):
 whole, stopped, steps = sys.argv[1], sys.argv[2], int(sys.argv[3])
 name = f"checkpoints/step-{steps:08d}.h5"
 compare(f"{whole}/{name}", f"{stopped}/{name}")
+if "checkpoint" in sys.argv[4:]:
+    sys.exit()
 compare(f"{whole}/run.h5", f"{stopped}/run.h5")
 rows = datasets(f"{stopped}/run.h5")["steps/step"]
 if not numpy.array_equal(rows, numpy.arange(1, steps + 1)):
@@ -148,6 +150,33 @@ kill_and_go_on() { # NAME RANKS: as a lost node does
     resume "$ranks" "$name"
     expect "$name: goes on to its end" code_is 0
     expect "$name: ends with the bits of an undisturbed run" same "whole$ranks" "$name"
+}
+
+# While five look at it again and again, and its folder is copied.
+watched_and_copied() {
+    local readers=() reader original
+    expect "watched: starts" launch 1 watched
+    original=$launched
+    for reader in 1 2 3 4 5; do
+        (while kill -0 "$original" 2>/dev/null; do
+            "$program" show watched/run.h5 --json >"shown$reader" 2>&1 || cp "shown$reader" "unread$reader"
+        done) &
+        readers+=($!)
+    done
+    for _ in $(seq 400); do
+        [ ! -e watched/checkpoints/step-00000030.h5 ] || break
+        sleep 0.05
+    done
+    cp -r watched copied
+    (run 1 copied --resume auto) >copied.log 2>&1 </dev/null
+    code=$?
+    expect "copied: goes on while the original does" code_is 0
+    ended
+    expect "watched: ends" code_is 0
+    wait "${readers[@]}"
+    expect "watched: each look saw a whole log" test -z "$(cat unread* 2>/dev/null)"
+    expect "watched: has the bits of one that nobody watched" same whole1 watched
+    expect "copied: has them too" "$python" compare.py whole1 copied "$STEPS" checkpoint
 }
 
 # In an evaluation: it is not waited for, and made up for later.
@@ -217,6 +246,7 @@ signals_while_starting
 stop_and_go_on term-one 2 TERM one
 stop_and_go_on usr1-mpirun 2 USR1 launcher
 stop_and_go_on int-alone 1 INT launcher
+watched_and_copied
 "$program" data scenes long.h5 --train 1 --validation 1500 --height 64 --width 96 >log 2>&1 || cat log
 stop_in_evaluation 2
 kill_and_go_on killed 2
