@@ -160,6 +160,10 @@ job_end() {
     fi
     echo "==== $(date '+%F %T')  exit code $code${asked:+ after being asked to stop}"
     [ "$code" -eq $PREEMPTED ] || exit "$code"
+    if scontrol show job "$SLURM_JOB_ID" -o 2>/dev/null | grep -q 'JobState=CANCELLED'; then # it sends TERM as well
+        echo 'not queued again: cancelled'
+        exit $PREEMPTED
+    fi
     if [ "$restarts" -ge "${MAX_RESTARTS:-100}" ]; then
         echo "not queued again: $restarts restarts so far, MAX_RESTARTS=${MAX_RESTARTS:-100}"
         exit $PREEMPTED

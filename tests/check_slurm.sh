@@ -224,8 +224,9 @@ expect 'why a run stopped whose job has no more time' "$(cut -d, -f1 limited/sta
 log_of "$limited" | grep -q 'time limit of the Slurm job: 0:0[01]:[0-9]* left' || fail 'the run does not say how much time is left'
 wait_for 60 "job $limited starts again" is_at_start "$limited" 2
 scancel "$limited"
-wait_for 30 "job $limited is cancelled" state_is "$limited" CANCELLED
-say 'cancelled: not queued again'
+wait_for 60 "job $limited ends" ended "$limited"
+sleep 3
+expect 'state of a job that is cancelled' "$(field "$limited" JobState)" CANCELLED
 
 wait_for 300 "job $job ends" ended "$job"
 expect 'state of the job' "$(field "$job" JobState)" COMPLETED
