@@ -1,5 +1,5 @@
 #define _POSIX_C_SOURCE 200809L
-#include "comm/nap.h"
+#include <sigmatic/base/nap.h>
 
 #include <fcntl.h>
 #include <poll.h>

@@ -1,5 +1,5 @@
 #define _POSIX_C_SOURCE 200809L
-#include "comm/process.h"
+#include <sigmatic/base/process.h>
 
 #include <stdio.h>
 #include <string.h>

@@ -1,9 +1,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "comm/blocking.h"
 
+#include <sigmatic/base/nap.h>
 #include <sigmatic/base/timer.h>
-
-#include "comm/nap.h"
 
 #include <assert.h>
 #include <pthread.h>

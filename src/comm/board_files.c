@@ -3,9 +3,8 @@
 
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/nap.h>
 #include <sigmatic/base/timer.h>
-
-#include "comm/nap.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,7 +12,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 /* The thread that copies the board. */
@@ -26,21 +24,21 @@ static struct {
     int runs;
 } copier;
 
-static double wall_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
+/* What this process has seen of each node's file, by the node's first rank. Hosts have clocks of their own: a file is as old as its number has
+ * stayed the same by the clock of the one who reads it again and again. */
+static struct {
+    unsigned long long number;
+    double since_seconds; /* 0: not seen yet */
+} * seen_files;
 
 /* ---- writing ---- */
 
-static void write_board(const char *path, const sm_board *board)
+static void write_board(const char *path, const sm_board *board, unsigned long long number)
 {
     char *temporary = sm_format("%s.new", path);
     FILE *file = fopen(temporary, "w");
     if (file) {
-        fprintf(file, "written %.3f\n", wall_seconds());
+        fprintf(file, "written %llu\n", number);
         for (int i = 0; i < board->count; i++) {
             sm_board_entry entry;
             if (board->place[i]) {
@@ -57,9 +55,10 @@ static void write_board(const char *path, const sm_board *board)
 
 static void *copy_again_and_again(void *unused)
 {
+    unsigned long long number = 0;
     (void)unused;
     do {
-        write_board(copier.path, copier.board);
+        write_board(copier.path, copier.board, ++number);
     } while (!sm_nap_for(&copier.nap, copier.interval_seconds));
     return NULL;
 }
@@ -95,6 +94,8 @@ void sm_board_files_stop(void)
         unlink(copier.path);
         rmdir(copier.folder); /* the last one succeeds */
     }
+    sm_free(seen_files);
+    seen_files = NULL;
     sm_free(copier.folder);
     sm_free(copier.path);
     copier.folder = copier.path = NULL;
@@ -102,19 +103,22 @@ void sm_board_files_stop(void)
 
 /* ---- reading ---- */
 
-static void read_file(const char *path, sm_board_sighting *seen, int ranks, double now)
+static void read_file(const char *path, int node, sm_board_sighting *seen, int ranks, double now)
 {
     char line[256];
-    double written = 0;
     FILE *file = fopen(path, "r");
     while (file && fgets(line, sizeof line, file)) {
         int rank;
+        unsigned long long number;
         sm_board_entry entry;
-        if (sscanf(line, "written %lf", &written) == 1) {
+        if (sscanf(line, "written %llu", &number) == 1) {
+            if (seen_files[node].since_seconds == 0 || seen_files[node].number != number) {
+                seen_files[node].number = number;
+                seen_files[node].since_seconds = now;
+            }
             continue;
         }
-        double age = wall_seconds() - written;
-        age = age > 0 ? age : 0;
+        double age = now - seen_files[node].since_seconds;
         if (sm_board_parse(line, &rank, &entry, now, age) && rank >= 0 && rank < ranks &&
             seen[rank].heard_seconds == 0) {
             seen[rank] = (sm_board_sighting){entry, now - age};
@@ -128,10 +132,13 @@ static void read_file(const char *path, sm_board_sighting *seen, int ranks, doub
 void sm_board_files_read(const char *folder, sm_board_sighting *seen, int ranks, double now)
 {
     DIR *files = opendir(folder);
+    seen_files = seen_files ? seen_files : sm_alloc_zeroed((size_t)ranks * sizeof *seen_files);
     for (const struct dirent *item; files && (item = readdir(files));) {
-        if (strncmp(item->d_name, "node-", 5) == 0 && !strchr(item->d_name, '.')) {
+        int node, length = 0;
+        if (sscanf(item->d_name, "node-%d%n", &node, &length) == 1 && !item->d_name[length] && node >= 0 &&
+            node < ranks) {
             char *path = sm_format("%s/%s", folder, item->d_name);
-            read_file(path, seen, ranks, now);
+            read_file(path, node, seen, ranks, now);
             sm_free(path);
         }
     }

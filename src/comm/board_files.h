@@ -15,7 +15,8 @@ void sm_board_files_start(const char *folder, const sm_board *board, double inte
 /** Ends the thread and removes its file, and the folder with the last one. Nothing to do is legal. */
 void sm_board_files_stop(void);
 
-/** Reads the files of all nodes.
+/** Reads the files of all nodes. They have no times, but numbers that rise: how old a file is shows only to one who has read it before, so call
+ * it every now and then while it matters.
  * \param [in,out] seen  by rank, `ranks` of them; those that nothing was heard of so far are filled in */
 void sm_board_files_read(const char *folder, sm_board_sighting *seen, int ranks, double now_seconds);
 

@@ -1,6 +1,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/process.h>
 #include <sigmatic/base/timer.h>
 #include <sigmatic/comm/stall.h>
 
@@ -8,7 +9,6 @@
 #include "comm/board_files.h"
 #include "comm/comm_private.h"
 #include "comm/mpi_guard.h"
-#include "comm/process.h"
 #include "comm/stall_private.h"
 
 #include <stdarg.h>
@@ -384,13 +384,16 @@ static double last_sign_of_life(const sm_board_sighting *seen)
  * advances, nothing stands still. */
 void sm_stall_check(double waited, double now)
 {
-    if (stall.limit_seconds <= 0 || waited <= stall.limit_seconds || now < stall.look_again_seconds) {
+    int has_files = stall.folder && stall.world->node.count > 1;
+    double limit = stall.limit_seconds, first = has_files ? limit / 4 : limit, period = limit / 8;
+    if (limit <= 0 || waited <= first || now < stall.look_again_seconds) {
         return;
     }
     sm_board_sighting *seen = sm_alloc_zeroed((size_t)stall.world->size * sizeof *seen);
     look_at_all(seen, now);
-    stall.look_again_seconds = last_sign_of_life(seen) + stall.limit_seconds;
-    if (now >= stall.look_again_seconds) {
+    double end = last_sign_of_life(seen) + limit;
+    stall.look_again_seconds = end > now && (!has_files || end < now + period) ? end : now + period;
+    if (waited > limit && now >= end) {
         message m = {.length = 0};
         diagnose(&m, seen, waited, now);
         end_run(m.text);

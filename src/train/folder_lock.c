@@ -4,8 +4,8 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 
-#include "comm/nap.h"
-#include "comm/process.h"
+#include <sigmatic/base/nap.h>
+#include <sigmatic/base/process.h>
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,11 @@
 /** \file
  * The sleep of a thread that another one can wake. Its length is a span: no clock that jumps or stands still matters. */
-#ifndef SIGMATIC_COMM_NAP_H
-#define SIGMATIC_COMM_NAP_H
+#ifndef SIGMATIC_BASE_NAP_H
+#define SIGMATIC_BASE_NAP_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 typedef struct sm_nap {
     int ends[2]; /**< of a pipe */
@@ -18,4 +22,7 @@ void sm_nap_wake(const sm_nap *nap);
 
 void sm_nap_end(const sm_nap *nap);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -1,9 +1,13 @@
 /** \file
- * Whether the process of another rank of this node still lives. */
-#ifndef SIGMATIC_COMM_PROCESS_H
-#define SIGMATIC_COMM_PROCESS_H
+ * Whether a process of this machine still lives. */
+#ifndef SIGMATIC_BASE_PROCESS_H
+#define SIGMATIC_BASE_PROCESS_H
 
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /** A process, told apart from a later one of the same number by its start. */
 typedef struct sm_process {
@@ -18,4 +22,7 @@ sm_process sm_process_own(void);
  * the system tells nothing (no Linux): whoever was never seen alive is not known to have ended */
 int sm_process_is_alive(const sm_process *process);
 
+#ifdef __cplusplus
+}
+#endif
 #endif
