@@ -25,7 +25,9 @@ import numpy
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
-COLOURS = ("#2563a8", "#d1602b", "#2f8f5b", "#8a4fa3", "#b8901f", "#c23b5e", "#3a9ca6", "#6b6b6b")
+# Told apart by people who do not see all colours (after M. Okabe and K. Ito, "Color Universal Design", 2008; its yellow is too
+# faint on white), neighbours by their lightness too.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b6b6b", "#882255")
 INK, FAINT = "#22262b", "#9aa1a9"
 
 # Of every metric: what a table or an axis calls it, and whether more is better. A task's first one here is what training
@@ -54,15 +56,17 @@ MINIMISERS = {
 }
 # Where the tasks of a group are one loss, not observations of one distribution.
 REGULARISED_ONCE = "revised_uncertainty",
+# Likelihoods of no distribution that sigma is a parameter of. All that it does is to weigh the loss by:
+WEIGHS_BY = {"categorical": "1/sigma²", "paper_l1": "1/(2 sigma²)", "revised_uncertainty": "1/(2 sigma²)"}
 # Likelihoods whose loss is of another kind than the loss's name says: such losses compare with each other only.
 OWN_LOSS = "categorical_scaled", "per_pixel"
 
 
 def colours(count):
-    """Of as many curves: the usual ones, or, where they are too few, a scale from blue to red."""
+    """Of as many curves: the usual ones, or, where they are too few, a scale from dark to light."""
     if count <= len(COLOURS):
         return list(COLOURS[:count])
-    return [matplotlib.colors.to_hex(matplotlib.colormaps["turbo"](0.05 + 0.9 * i / (count - 1))) for i in range(count)]
+    return [matplotlib.colors.to_hex(matplotlib.colormaps["viridis"](0.9 * i / (count - 1))) for i in range(count)]
 
 
 def set_style():
@@ -132,17 +136,22 @@ def metrics_in_order(names):
 # ---- runs ----------------------------------------------------------------------------------------------------------
 
 class Task:
-    """Of a run: loss, weight, log_variance (or another learnt s), sigma, one a step (NaN: absent); kind, loss_name,
-    likelihood, meaning (of sigma; "" where none is learnt), unit (of loss and metrics), dimensions."""
+    """Of a run: loss, weight, log_variance (or another learnt s), sigma, gradient_norm, gradient_share (of the unweighted and
+    the weighted loss's gradient at the shared representation), one a step (NaN: absent, or not measured); kind, loss_name,
+    likelihood, meaning and sigma_unit (of sigma; "" where it is no scale of anything), unit (of metrics), dimensions."""
 
     def __init__(self, group, rows):
         attribute = lambda name, absent="": text(group.attrs.get(name, absent))
         self.kind, self.loss_name, self.unit = attribute("kind"), attribute("loss"), attribute("unit")
-        self.likelihood, self.meaning = attribute("likelihood"), attribute("meaning")
+        self.likelihood = attribute("likelihood")
+        self.meaning = "" if self.likelihood in WEIGHS_BY else attribute("meaning")  # older logs have one there too
+        self.sigma_unit = attribute("sigma_unit", self.unit if self.likelihood in ("gaussian", "laplace", "huber") else "") if self.meaning else ""
         self.dimensions = int(group.attrs.get("dimensions", 1))
         self.group, self.group_weight = attribute("group"), float(group.attrs.get("group_weight", 1))  # "": it is weighed by itself
         self.loss, self.weight, self.log_variance, self.sigma = (
             group[name][:rows] for name in ("loss", "weight", "log_variance", "sigma"))
+        self.gradient_norm, self.gradient_share = (
+            group[name][:rows] if name in group else numpy.full(rows, numpy.nan) for name in ("gradient_norm", "gradient_share"))
 
     def minimiser(self, loss, dimensions=None):
         """sigma that minimises the objective at `loss`; NaN where there is no closed form, or no sigma."""
@@ -150,21 +159,37 @@ class Task:
         return formula(loss, self.dimensions if dimensions is None else dimensions) if formula else loss * numpy.nan
 
     @property
+    def sigma_is(self):
+        """In words, with its unit: "Laplace scale b, px"; "" where none is learnt."""
+        if self.likelihood in WEIGHS_BY:
+            return f"no scale, weighs by {WEIGHS_BY[self.likelihood]}"
+        return ", ".join(filter(None, (self.meaning, self.sigma_unit)))
+
+    @property
+    def loss_unit(self):
+        return f"{self.unit}²" if self.loss_name == "l2" and self.unit else self.unit
+
+    @property
     def loss_scale(self):
         """Losses compare where this is equal."""
         return self.loss_name, self.unit, self.likelihood if self.likelihood in OWN_LOSS else ""
 
 
-Evaluation = collections.namedtuple("Evaluation", "step metrics")
-Evaluation.__doc__ = "Of a split: step, one an evaluation; metrics {task: {metric: values}}, those measured at least once."
+Evaluation = collections.namedtuple("Evaluation", "step metrics calibration", defaults=({},))
+Evaluation.__doc__ = """Of a split: step, one an evaluation; metrics {task: {metric: values}}, those measured at least once; calibration
+{task: {name: values}} of CALIBRATION, likewise."""
+# Of a task on a split: the loss that it trains on, sigma, the sigma that minimises the objective at this loss (which is the scale
+# of residuals that sigma was not learned from, where sigma is one), and sigma's ratio to that: below 1 it is too sure.
+CALIBRATION = "loss", "sigma", "residual_scale", "ratio"
 
 
 class Run:
     """A run log, with the rows that every column has: `path` is run.h5 or the folder that holds it.
 
     steps {column: values} of /steps (step, epoch, seconds, loss, learning_rate, ...), timing {column: values}, tasks
-    {name: Task}, evaluations {split: Evaluation}, config {section: {key: text}} and config_text, attributes (versions,
-    host, world_size, threads, ...), status ("done", "running", ...; "" without the file) and why."""
+    {name: Task}, evaluations {split: Evaluation}, cosines {(task, other): values} between the gradients of their losses where
+    the run measured them, config {section: {key: text}} and config_text, attributes (versions, host, world_size, threads, ...),
+    status ("done", "running", ...; "" without the file) and why."""
 
     def __init__(self, path, label=None):
         self.path = os.path.join(path, "run.h5") if os.path.isdir(path) else path
@@ -181,21 +206,25 @@ class Run:
         self.attributes = {name: text(value) for name, value in file.attrs.items()}
         self.config_text = self.attributes.pop("config", "")
         self.config = parse_config(self.config_text)
-        columns = [*file["steps"].values(), *file.get("timing", {}).values(),
+        cosines = {(task, other): column for task, others in file.get("gradient_cosines", {}).items() for other, column in others.items()}
+        columns = [*file["steps"].values(), *file.get("timing", {}).values(), *cosines.values(),
                    *(column for task in file["tasks"].values() for column in task.values())]
         rows = min(len(column) for column in columns)  # of a live file some columns may be ahead
         self.steps = {name: column[:rows] for name, column in file["steps"].items()}
         self.timing = {name: column[:rows] for name, column in file.get("timing", {}).items()}
         self.tasks = {name: Task(file["tasks"][name], rows) for name in in_order(file["tasks"])}
-        self.evaluations = {name: self._evaluation(group) for name, group in file.get("evaluations", {}).items()}
+        self.cosines = {pair: column[:rows] for pair, column in cosines.items()}
+        calibrations = file.get("calibration", {})
+        self.evaluations = {name: self._evaluation(group, calibrations.get(name, {})) for name, group in file.get("evaluations", {}).items()}
 
-    def _evaluation(self, group):
-        columns = {task: {metric: group[task][metric] for metric in metrics_in_order(group[task])}
+    def _evaluation(self, group, calibration):
+        metrics = {task: {metric: group[task][metric] for metric in metrics_in_order(group[task])}
                    for task in self.tasks if task in group}
-        rows = min([len(group["step"]), *(len(column) for task in columns.values() for column in task.values())])
-        measured = {task: {metric: column[:rows] for metric, column in metrics.items()
-                           if numpy.isfinite(column[:rows]).any()} for task, metrics in columns.items()}
-        return Evaluation(group["step"][:rows], measured)
+        calibration = {task: {name: calibration[task][name] for name in CALIBRATION} for task in self.tasks if task in calibration}
+        rows = min([len(group["step"]), *(len(column) for columns in (metrics, calibration) for task in columns.values() for column in task.values())])
+        measured = lambda columns: {task: {name: column[:rows] for name, column in of_task.items() if numpy.isfinite(column[:rows]).any()}
+                                    for task, of_task in columns.items()}
+        return Evaluation(group["step"][:rows], measured(metrics), measured(calibration))
 
     def __len__(self):
         return len(self.steps["step"])
@@ -223,6 +252,24 @@ class Run:
         """{(task, metric): value} of the last evaluation of each split."""
         return {(task, metric): values[-1] for evaluation in self.evaluations.values()
                 for task, metrics in evaluation.metrics.items() for metric, values in metrics.items() if len(values)}
+
+    def calibration(self, task, name):
+        """(steps, values) of one of CALIBRATION, of the first split that has it; empty where none does."""
+        for evaluation in self.evaluations.values():
+            if name in evaluation.calibration.get(task, {}):
+                return evaluation.step, evaluation.calibration[task][name]
+        return numpy.array([], int), numpy.array([])
+
+    def last_cosines(self):
+        """A matrix over the tasks: means of the last tenth of what was measured, NaN where nothing was; 1 on the diagonal."""
+        places = {name: i for i, name in enumerate(self.tasks)}
+        matrix = numpy.where(numpy.eye(len(places)) > 0, 1.0, numpy.nan)
+        for (task, other), values in self.cosines.items():
+            if task in places and other in places:
+                measured = values[numpy.isfinite(values)]
+                mean = trailing_mean(measured, -(-len(measured) // 10))
+                matrix[places[task], places[other]] = matrix[places[other], places[task]] = mean
+        return matrix
 
     def axis(self, unit, steps=None):
         """The steps (or some of them: `steps`) in another unit: "step", "epoch" (with its fraction) or one of SECONDS."""

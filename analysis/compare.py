@@ -10,7 +10,9 @@ what changes no result, as the folder) are one row: mean ± standard deviation o
 evaluation, and of every task's training loss (mean of the last tenth of the steps; where the rows' losses are of one
 kind). A row is named by keys that tell rows apart, the weighting before others (a note names others that
 differ), or by --labels. --metrics shows some
-of these only: miou, depth:error_pixels, loss, delta_m; --sort puts the rows that are best by one of them first.
+of these only: miou, depth:error_pixels, loss, delta_m, and what no table has unasked: sigma, calibration (sigma over the one
+that minimises the objective on held-out data; below 1: too sure), gradient_share (in % of all tasks', at the shared
+representation); --sort puts the rows that are best by one of them first.
 
 Differences are those of pairs with the same seed, which means the same initial weights and order of samples, from the
 row --reference (the first). One marked * is larger than the standard deviation of that row: than what the choice of a
@@ -48,6 +50,8 @@ Row = collections.namedtuple("Row", "label runs")
 Column = collections.namedtuple("Column", "task metric heading higher")
 DELTA = Column("", "delta_m", "Delta_m, %", True)
 TRAINING_LOSS = "training loss"
+# Columns that are shown where --metrics names them: {name: what a heading calls it}
+ON_REQUEST = {"sigma": "sigma", "calibration": "sigma / minimiser, held-out", "gradient_share": "share of the gradient, %"}
 EXIT_LEFT_OUT = 3
 
 
@@ -164,6 +168,9 @@ def finals_of(run):
     finals = {}
     for name, task in run.tasks.items():
         finals[name, TRAINING_LOSS] = common.trailing_mean(task.loss, last)
+        finals[name, "sigma"] = common.trailing_mean(task.sigma, last)
+        finals[name, "calibration"] = common.trailing_mean(run.calibration(name, "ratio")[1], 1)
+        finals[name, "gradient_share"] = 100 * common.trailing_mean(task.gradient_share, last)
         finals.update({key: value for key, value in metrics.items() if key[0] == name})
     return finals
 
@@ -182,7 +189,13 @@ def columns_of(rows):
         for metric in common.metrics_in_order(metrics):
             heading = f"{task}: {common.metric_label(metric, holders[0].unit)}"
             columns.append(Column(task, metric, heading, common.METRICS.get(metric, (None, None))[1]))
+        columns += [Column(task, name, f"{task}: {words}", None) for name, words in ON_REQUEST.items()]
     return columns
+
+
+def usual(columns):
+    """Without those that have to be asked for."""
+    return [column for column in columns if column.metric not in ON_REQUEST]
 
 
 def chosen(columns, names, option):
@@ -442,7 +455,7 @@ def report(rows, form, lines=None, delta="first", metrics=None, sort=None, left_
     values = values_of(rows, columns, delta)
     if sort:
         rows = sorted_rows(rows, [*columns, DELTA], values, sort)
-    shown = chosen([*columns, DELTA], metrics, "--metrics") if metrics else [*columns, DELTA]
+    shown = chosen([*columns, DELTA], metrics, "--metrics") if metrics else [*usual(columns), DELTA]
     if metrics and not any((row.label, column) in values for row in rows for column in shown):
         lacks_delta = delta_notes(rows) or ["Delta_m is of runs of several tasks, and of each task alone."]
         raise SystemExit(f"--metrics: no row has {' or '.join(metrics)}" + (f": {' '.join(lacks_delta)}" if DELTA in shown else ""))

@@ -9,10 +9,13 @@ RUN is run.h5, the folder of a run, or a folder with runs at any depth. Without 
 it, into a folder a run below FOLDER.
 
 csv: steps.csv has a line a step: the columns of /steps and /timing, and TASK/loss, TASK/weight, TASK/log_variance and
-TASK/sigma of each task; evaluations.csv a line an evaluation: split, step, and TASK/METRIC. What is absent is empty.
+TASK/sigma of each task, of runs that measured gradients also TASK/gradient_norm, TASK/gradient_share and
+gradient_cosines/TASK/OTHER; evaluations.csv a line an evaluation: split, step, TASK/METRIC, and TASK/calibration/NAME: loss,
+sigma, the residuals' scale and sigma's ratio to it. What is absent is empty.
 
 summary: one table of all runs, runs.csv in FOLDER (here): a line a run with its folder, status, seed, steps, the settings in
-which the runs differ, the last and the best value of each TASK/METRIC, and each task's last weight and sigma. Runs that
+which the runs differ, the last and the best value of each TASK/METRIC, and each task's last weight and sigma, and sigma's
+calibration ratio on held-out data (TASK/calibration). Runs that
 cannot be read have a line too. For pandas, R, a spreadsheet: which of forty runs to look at.
 
 tensorboard: event files in FOLDER/tensorboard, by tensorboardX of PyPI (pip install tensorboardX), with the run's own
@@ -31,22 +34,27 @@ import sys
 import time
 
 import common  # before numpy: it says what is missing
+import plot_sigma
 import script
 
 import numpy
 
 TASK_COLUMNS = "loss", "weight", "log_variance", "sigma"
+DIAGNOSES = "gradient_norm", "gradient_share"
 
 
 def step_columns(run):
     """{name: values} of all that has a row a step."""
-    tasks = {f"{name}/{column}": getattr(task, column) for name, task in run.tasks.items() for column in TASK_COLUMNS}
+    columns = TASK_COLUMNS + (DIAGNOSES if run.cosines or plot_sigma.is_diagnosed(run) else ())
+    tasks = {f"{name}/{column}": getattr(task, column) for name, task in run.tasks.items() for column in columns}
+    tasks.update({f"gradient_cosines/{task}/{other}": values for (task, other), values in run.cosines.items()})
     names = ["step", "epoch", *(name for name in run.steps if name not in ("step", "epoch"))]
     return {**{name: run.steps[name] for name in names if name in run.steps}, **run.timing, **tasks}
 
 
 def evaluation_columns(evaluation):
-    return {f"{task}/{metric}": values for task, metrics in evaluation.metrics.items() for metric, values in metrics.items()}
+    metrics = {f"{task}/{metric}": values for task, metrics in evaluation.metrics.items() for metric, values in metrics.items()}
+    return {**metrics, **{f"{task}/calibration/{name}": values for task, columns in evaluation.calibration.items() for name, values in columns.items()}}
 
 
 # ---- CSV -------------------------------------------------------------------------------------------------------------
@@ -106,6 +114,7 @@ def summary_of(run, apart):
             for metric, values in evaluation.metrics.get(name, {}).items():
                 line.update({f"{prefix}{name}/{metric}": values[-1], f"{prefix}{name}/{metric} best": best_of(values, metric)})
         line.update({f"{name}/{column}": common.trailing_mean(getattr(task, column), 1) for column in ("weight", "sigma")})
+        line[f"{name}/calibration"] = common.trailing_mean(run.calibration(name, "ratio")[1], 1)
     return line
 
 

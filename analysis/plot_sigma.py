@@ -4,10 +4,13 @@
     analysis/plot_sigma.py RUN... [-o sigma.png|.svg|.pdf] [--x step|epoch|hours] [--smooth 50] [--bands] [--together]
         [--labels a,b]
 
-RUN is run.h5, the folder of a run, or a folder with runs. A column a task: sigma with the closed-form minimiser at the
-smoothed loss (the gap is how far sigma lags behind), the unweighted loss, the weight, and a metric of the evaluations;
-below, the total loss, which may well be negative. Where runs measure a task's loss or sigma in different ways (pixels
-or metres, L1 or cross-entropy), each way has a column of its own.
+RUN is run.h5, the folder of a run, or a folder with runs. A column a task: sigma, and what it is of the task's likelihood,
+with the closed-form minimiser at the smoothed loss (the gap is how far sigma lags behind) and, at each evaluation, the
+minimiser at the loss on held-out data; sigma over both (1: calibrated, below: surer than the residuals allow); the
+unweighted loss, the weight, and a metric of the evaluations; below, the total loss, which may well be negative. Where runs
+measure a task's loss or sigma in different ways (pixels or metres, L1 or cross-entropy), each way has a column of its own.
+Of runs with weighting.diagnose_interval, also each task's share of the gradient at the shared representation, and the cosines
+between the tasks' gradients there (means of the last tenth of those measured; negative: one task's step undoes the other's).
 
 --bands draws runs that differ in nothing but the seed as their mean and a band, ± their standard deviation.
 --together draws all tasks' sigmas on one axis instead, a colour a task, and each task's weight beside them.
@@ -28,17 +31,19 @@ import numpy
 
 AXES = "step", "epoch", "hours"
 DASHES = (0, (4, 2))
+HELD_OUT = {"marker": "o", "markersize": 4.5, "markerfacecolor": "white", "linestyle": "none", "markeredgewidth": 1.2}
+MOST_COLUMNS, MOST_MATRICES = 4, 3  # side by side
 STYLES = "-", DASHES, ":", "-."
 
 # What is drawn as one: a run, or the runs of some seeds. `runs` share their tasks and ways of measuring.
 Curve = collections.namedtuple("Curve", "label runs colour")
 # A column of panels: a task, as `runs` measure it.
-Way = collections.namedtuple("Way", "task loss_scale meaning")
+Way = collections.namedtuple("Way", "task loss_scale sigma_is")
 
 
 def way_of(run, name):
     task = run.tasks[name]
-    return Way(name, task.loss_scale, task.meaning)
+    return Way(name, task.loss_scale, task.sigma_is)
 
 
 def ways_of(runs):
@@ -46,10 +51,10 @@ def ways_of(runs):
     ways = {}
     for name in common.in_order(list(dict.fromkeys(name for run in runs for name in run.tasks))):
         holders = [run for run in runs if name in run.tasks]
-        for run in sorted(holders, key=lambda run: not run.tasks[name].meaning):
+        for run in sorted(holders, key=lambda run: not run.tasks[name].sigma_is):
             way = way_of(run, name)
             alike = [other for other in ways if other.task == name and other.loss_scale == way.loss_scale]
-            ways.setdefault(alike[0] if alike and not way.meaning else way, []).append(run)
+            ways.setdefault(alike[0] if alike and not way.sigma_is else way, []).append(run)
     return ways
 
 
@@ -59,7 +64,7 @@ def title_of(way, ways):
     loss, unit, _ = way.loss_scale
     apart = ", ".join(word for word in (loss, unit) if word)
     alike = [other for other in ways if other.task == way.task and other.loss_scale == way.loss_scale]
-    return f"{way.task} ({apart}{'; ' + way.meaning if len(alike) > 1 else ''})"
+    return f"{way.task} ({apart}{'; ' + way.sigma_is if len(alike) > 1 else ''})"
 
 
 def metric_of(runs, task):
@@ -100,6 +105,20 @@ def draw_sigma(axes, curve, way, options, metric):
     if numpy.isfinite(curve.runs[0].tasks[way.task].sigma).any():
         plot(axes, curve, options.x, lambda run: (run.axis(options.x), minimiser(run, way.task, options.smooth)),
              linestyle=DASHES, linewidth=1.0, alpha=0.8)
+        plot(axes, curve, options.x, lambda run: held_out(run, way.task, "residual_scale", options.x), **HELD_OUT)
+
+
+def draw_ratio(axes, curve, way, options, metric):
+    if learns(curve.runs[0], way.task):
+        plot(axes, curve, options.x, lambda run: (run.axis(options.x), run.tasks[way.task].sigma / minimiser(run, way.task, options.smooth)))
+        plot(axes, curve, options.x, lambda run: held_out(run, way.task, "ratio", options.x), **HELD_OUT)
+        if axes.lines:
+            axes.axhline(1, color=FAINT, linewidth=0.8)
+
+
+def held_out(run, task, name, unit):
+    steps, values = run.calibration(task, name)
+    return run.axis(unit, steps), values
 
 
 def minimiser(run, name, window):
@@ -123,6 +142,14 @@ def draw_weight(axes, curve, way, options, metric):
     plot(axes, curve, options.x, lambda run: (run.axis(options.x), run.tasks[way.task].weight))
 
 
+def draw_share(axes, curve, way, options, metric):
+    def series(run):
+        share = 100 * run.tasks[way.task].gradient_share
+        measured = numpy.isfinite(share)
+        return run.axis(options.x)[measured], share[measured]
+    plot(axes, curve, options.x, series)
+
+
 def draw_metric(axes, curve, way, options, metric):
     plot(axes, curve, options.x, lambda run: evaluated(run, way.task, metric, options.x), marker="o", markersize=3.5,
          linewidth=1.2)
@@ -137,16 +164,23 @@ def evaluated(run, task, metric, unit):
 
 WEIGHT = "weight of the gradient"
 SCALE = "s, log of the loss's scale"
-PANELS = {"sigma": draw_sigma, "scale": draw_scale, "loss": draw_loss, "weight": draw_weight, "metric": draw_metric}
+RATIO = "sigma / minimiser"
+SHARE = "share of the gradient, %"
+PANELS = {"sigma": draw_sigma, "ratio": draw_ratio, "scale": draw_scale, "loss": draw_loss, "weight": draw_weight, "share": draw_share,
+          "metric": draw_metric}
+LINEAR = "metric", "scale"
+EMPTY = {"sigma": "no sigma is learned", "ratio": "no minimiser is known", "scale": "no scale is learned"}
 
 
-def label_of(panel, way, unit, metric):
+def label_of(panel, way, task, metric):
     """Of the vertical axis."""
-    return {"sigma": f"sigma\n{way.meaning}" if way.meaning else "sigma",
+    return {"sigma": f"sigma\n{way.sigma_is}" if way.sigma_is else "sigma",
+            "ratio": f"{RATIO}\nbelow 1: too sure",
             "scale": SCALE,
-            "loss": f"loss, {unit}" if unit else "loss",
+            "loss": f"loss, {task.loss_unit}" if task.loss_unit else "loss",
             "weight": WEIGHT,
-            "metric": common.metric_label(metric, unit) if metric else ""}[panel]
+            "share": f"{SHARE}\nat the shared representation",
+            "metric": common.metric_label(metric, task.unit) if metric else ""}[panel]
 
 
 def draw_total(axes, curves, options):
@@ -164,8 +198,24 @@ def draw_total(axes, curves, options):
         axes.set_ylim(low - margin, high + margin)
         if low < 0:
             axes.axhline(0, color=FAINT, linewidth=0.8)
+    sign = ", below 0 as is normal: it holds log sigma" if (totals < 0).any() else ""
     objectives = {(weighting_of(run), tuple(way_of(run, name) for name in run.tasks)) for curve in curves for run in curve.runs}
-    axes.set(title="total loss" + (", of objectives whose values do not compare" if len(objectives) > 1 else ""), xlabel=options.x)
+    axes.set(title="total loss" + sign + (", of objectives whose values do not compare" if len(objectives) > 1 else ""), xlabel=options.x)
+
+
+def draw_cosines(axes, run, label):
+    """A matrix over the run's tasks."""
+    matrix, names = run.last_cosines(), list(run.tasks)
+    axes.imshow(numpy.where(numpy.eye(len(names)) > 0, numpy.nan, matrix), cmap="RdBu", vmin=-1, vmax=1, aspect=0.6)
+    for (i, j), cosine in numpy.ndenumerate(matrix):
+        if i != j:
+            axes.text(j, i, f"{cosine:+.2f}" if numpy.isfinite(cosine) else "-", ha="center", va="center", fontsize=7,
+                      color="white" if abs(cosine) > 0.6 else common.INK)
+    axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(names)), names)
+    axes.grid(False)
+    axes.set_anchor("W")
+    axes.set_title(f"cosines of the tasks' gradients{label}")
 
 
 # ---- figures --------------------------------------------------------------------------------------------------------
@@ -189,6 +239,16 @@ def learns_scale(run, task=None):
     return any(numpy.isfinite(run.tasks[name].log_variance).any() and not learns(run, name) for name in ([task] if task else run.tasks))
 
 
+def is_calibrated(run):
+    """Whether it measured sigma beside held-out data."""
+    return any("ratio" in columns for evaluation in run.evaluations.values() for columns in evaluation.calibration.values())
+
+
+def is_diagnosed(run):
+    """Whether it measured the tasks' gradients."""
+    return any(numpy.isfinite(task.gradient_share).any() for task in run.tasks.values())
+
+
 def weighting_of(run):
     return run.attributes.get("weighting") or run.config.get("weighting", {}).get("method", "unknown")
 
@@ -196,35 +256,46 @@ def weighting_of(run):
 def draw(curves, options):
     runs = [run for curve in curves for run in curve.runs]
     ways = ways_of(runs)
-    shown = {"sigma": any(map(learns, runs)), "scale": any(map(learns_scale, runs)), "metric": any(run.last_metrics() for run in runs)}
+    shown = {"sigma": any(map(learns, runs)), "ratio": any(map(is_calibrated, runs)), "scale": any(map(learns_scale, runs)),
+             "share": any(map(is_diagnosed, runs)), "metric": any(run.last_metrics() for run in runs)}
     panels = [panel for panel in PANELS if shown.get(panel, True)]
     last = max(run.axis(options.x)[-1] for run in runs)
     handles = handles_of(curves, options)
+    matrices = [curve for curve in curves if curve.runs[0].cosines][:MOST_MATRICES]
+    blocks = -(-len(ways) // MOST_COLUMNS)  # of columns, one below the other
+    columns = -(-len(ways) // blocks)
     common.set_style()
-    width = max(3.6 * len(ways), 6)
-    heights = [common.legend_height(width, handles)] + [2.1] * (len(panels) + 1)
+    width = max(3.6 * columns, 6, 4.8 * len(matrices))
+    heights = [common.legend_height(width, handles)] + [2.1] * (blocks * len(panels) + 1)
+    if matrices:
+        heights.append(1.2 + 0.36 * max(len(curve.runs[0].tasks) for curve in matrices))
     figure = pyplot.figure(figsize=(width, sum(heights) + 0.2), layout="constrained")
-    grid = figure.add_gridspec(len(panels) + 2, len(ways), height_ratios=heights)
+    grid = figure.add_gridspec(len(heights), columns, height_ratios=heights)
     common.legend(figure, grid[0, :], handles)
     for c, (way, holders) in enumerate(ways.items()):
         metric = metric_of(holders, way.task)
         for r, panel in enumerate(panels):
-            axes = figure.add_subplot(grid[r + 1, c])
+            axes = figure.add_subplot(grid[c // columns * len(panels) + r + 1, c % columns])
             for curve in curves:
                 if any(run in holders for run in curve.runs):
                     PANELS[panel](axes, curve, way, options, metric)
-            if panel not in ("metric", "scale"):
+            if panel not in LINEAR:
                 common.log_scale(axes)
-            axes.set_ylabel(label_of(panel, way, holders[0].tasks[way.task].unit, metric), fontsize=8)
+            axes.set_ylabel(label_of(panel, way, holders[0].tasks[way.task], metric), fontsize=8)
             axes.set_xlim(-0.02 * last, 1.02 * last)
             if not axes.lines:
-                axes.text(0.5, 0.5, {"sigma": "no sigma is learned", "scale": "no scale is learned"}.get(panel, "not measured"),
-                          transform=axes.transAxes, ha="center", color=FAINT)
+                axes.text(0.5, 0.5, EMPTY.get(panel, "not measured"), transform=axes.transAxes, ha="center", color=FAINT)
             if r == 0:
                 axes.set_title(textwrap.fill(title_of(way, ways), 40))
-    axes = figure.add_subplot(grid[len(panels) + 1, :])
+            if panel == panels[-1]:
+                axes.set_xlabel(options.x)
+    axes = figure.add_subplot(grid[blocks * len(panels) + 1, :])
     draw_total(axes, curves, options)
     axes.set_xlim(-0.01 * last, 1.01 * last)
+    if matrices:
+        place = grid[len(heights) - 1, :].subgridspec(1, len(matrices))
+        for i, curve in enumerate(matrices):
+            draw_cosines(figure.add_subplot(place[0, i]), curve.runs[0], f", {curve.runs[0].label}" if len(runs) > 1 else "")
     common.save(figure, options.output)
 
 
@@ -236,19 +307,19 @@ def handles_of(curves, options):
     handles = [line([], [], color=curve.colour, label=curve.label + words(curve)) for curve in curves]
     smoothed = f" smoothed over {options.smooth} steps" if options.smooth > 1 else ""
     if any(learns(run) for curve in curves for run in curve.runs):
-        handles.append(line([], [], color=FAINT, linestyle=DASHES, linewidth=1.0, label=f"minimiser at the loss{smoothed}"))
+        handles.append(line([], [], color=FAINT, linestyle=DASHES, linewidth=1.0, label=f"minimiser at the training loss{smoothed}"))
+    if any(is_calibrated(run) for curve in curves for run in curve.runs):
+        handles.append(line([], [], color=FAINT, label="minimiser at the loss on held-out data; sigma over it", **HELD_OUT))
     return handles
 
 
 def draw_together(curves, options):
     """sigma of all tasks on one axis, and their weights on another; a run has a style of line, a task a colour."""
     names = common.in_order(list(dict.fromkeys(name for curve in curves for name in curve.runs[0].tasks)))
-    colours = {name: common.COLOURS[i % len(common.COLOURS)] for i, name in enumerate(names)}
+    colours = dict(zip(names, common.colours(len(names))))
     line = pyplot.Line2D
     holders = {name: [curve.runs[0].tasks[name] for curve in curves if name in curve.runs[0].tasks] for name in names}
-    with_unit = lambda task: f"{task.meaning}, {task.unit}"
-    meanings = {name: {with_unit(task) if len({other.unit for other in tasks}) > 1 else task.meaning for task in tasks if task.meaning}
-                for name, tasks in holders.items()}
+    meanings = {name: {task.sigma_is for task in tasks if task.sigma_is} for name, tasks in holders.items()}
     nothing = lambda name: "a scale" if any(learns_scale(curve.runs[0], name) for curve in curves if name in curve.runs[0].tasks) else "no sigma is learned"
     handles = [line([], [], color=colours[name], label=f"{name}: {'; '.join(sorted(meanings[name])) or nothing(name)}") for name in names]
     if len(curves) > 1:
@@ -276,11 +347,14 @@ def draw_together(curves, options):
 
 
 def print_table(runs, window):
-    width = max(len(run.label) for run in runs)
-    print(f"{'run':{width}}  {'task':12} {'step':>8} {'weight':>9} {'s':>8} {'sigma':>9} {'minimiser':>9} {'ratio':>6}  likelihood")
+    width, task_width = max(len(run.label) for run in runs), max(4, *(len(name) for run in runs for name in run.tasks))
+    held_out = any(map(is_calibrated, runs))
+    print(f"{'run':{width}}  {'task':{task_width}} {'step':>8} {'weight':>9} {'s':>8} {'sigma':>9} {'minimiser':>9} {'ratio':>6} "
+          + (f"{'held-out':>9} {'ratio':>6} " if held_out else "") + " likelihood: what sigma is")
     for run in runs:
         for name, task in run.tasks.items():
-            print(f"{run.label:{width}}  {name:12} {run.step[-1]:8d} {cell(last_of(task.weight), 9)} {sigma_cells(run, name, window)}".rstrip())
+            print(f"{run.label:{width}}  {name:{task_width}} {run.step[-1]:8d} {cell(last_of(task.weight), 9)} "
+                  f"{sigma_cells(run, name, window, held_out)}".rstrip())
 
 
 def last_of(values):
@@ -292,18 +366,25 @@ def cell(value, width, digits=4):
     return f"{value:{width}.{digits}f}" if numpy.isfinite(value) else f"{'-':>{width}}"
 
 
-def sigma_cells(run, name, window):
-    """Or in words why there is none."""
+def lag(run, name, window):
+    """(minimiser at the mean of the last training losses, sigma over it)"""
+    best = run.minimiser(name, lambda loss: common.trailing_mean(loss, window))
+    return best, last_of(run.tasks[name].sigma) / best if best else numpy.nan
+
+
+def sigma_cells(run, name, window, held_out):
+    """Or in words why there is none. \\param held_out  whether there are columns of held-out data"""
     task = run.tasks[name]
     if learns_scale(run, name):
         return f"{cell(last_of(task.log_variance), 8, 3)}  s is the log of a scale, no log-variance: the weighting is {weighting_of(run)}"
-    if not task.meaning:
+    if not task.sigma_is:
         return f"learns no sigma: its weighting is {weighting_of(run)}"
     if not learns(run, name):
         return "no sigma yet: no step with a valid pixel"
-    sigma, best = last_of(task.sigma), run.minimiser(name, lambda loss: common.trailing_mean(loss, window))
-    return (f"{cell(last_of(task.log_variance), 8, 3)} {cell(sigma, 9)} {cell(best, 9)} "
-            f"{cell(sigma / best if best else numpy.nan, 6, 3)}  {task.likelihood}")
+    best, ratio = lag(run, name, window)
+    beside = [last_of(run.calibration(name, column)[1]) for column in ("residual_scale", "ratio")]
+    return (f"{cell(last_of(task.log_variance), 8, 3)} {cell(last_of(task.sigma), 9)} {cell(best, 9)} {cell(ratio, 6, 3)} "
+            + (f"{cell(beside[0], 9)} {cell(beside[1], 6, 3)} " if held_out else "") + f" {task.likelihood}: {task.sigma_is}")
 
 
 def main():

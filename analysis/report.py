@@ -2,12 +2,17 @@
 """Writes one HTML page about one or more runs that needs nothing but a browser: no other file, no network.
 
     analysis/report.py RUN... [-o report.html] [--labels a,b] [--x step|epoch|hours] [--smooth 50]
-        [--predictions PRED.h5]... [--evaluation EVAL.json]... [--library FOLDER]
+        [--predictions PRED.h5]... [--evaluation EVAL.json]... [--library FOLDER] [--program SIGMATIC]
 
-RUN is run.h5, the folder of a run, or a folder with runs. The page has how far each run came, its metrics, curves that
-can be zoomed (drag: zoom, shift and drag: move, double click: back; all move together) and hidden run by run, with several
+RUN is run.h5, the folder of a run, or a folder with runs. The page has how far each run came, warnings of what often goes
+wrong, its metrics, what each sigma is and how it stands to held-out data, each task's share of the gradient and the cosines
+between the tasks' gradients (of runs with weighting.diagnose_interval), curves that can be zoomed (drag: zoom, shift and drag:
+move, double click: back; all move together) and hidden run by run, with several
 runs the table of compare.py, where the time of a step goes, how far apart ranks are, the environment and the configuration.
 Of more than 2000 steps a curve shows means (of n runs, of more than 2000 / n, but 300). Works on a run that is going on.
+
+The warnings are those of `sigmatic show`: --program names the program, else it is $SIGMATIC, that of this folder's build or
+installation, or found in $PATH.
 
 The table of classes is of `sigmatic eval CHECKPOINT --json >FILE`, the pictures of `sigmatic eval CHECKPOINT
 --predictions FILE`: they are taken from eval.json and predictions.h5 in a run's folder, or as given.
@@ -25,6 +30,8 @@ import importlib.util
 import io
 import json
 import os
+import shutil
+import subprocess
 
 import common  # before numpy: it says what is missing
 import compare
@@ -35,6 +42,8 @@ import script
 import numpy
 
 MOST_POINTS, LEAST_POINTS = 2000, 300  # of a curve; of many runs fewer
+MOST_PAIRS = 6  # of tasks, with a chart of their gradients' cosines; the table has all
+MINIMISER, HELD_OUT = "minimiser at the training loss", "minimiser at the loss on held-out data"
 FEW = 3  # runs that stand side by side in a table; more are its lines
 TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "report.html")
 
@@ -81,7 +90,8 @@ def thinned(x, y, most):
 
 
 # Of a chart; `run`: its place among the runs
-Line = collections.namedtuple("Line", "run x y dashed", defaults=(False,))
+# (`dashed`, `points`: how it is drawn; `words`: what it is beside its run, if not what the chart is of)
+Line = collections.namedtuple("Line", "run x y dashed points words", defaults=(False, False, ""))
 
 
 def chart(group, title, unit, axis, lines, log=False, points=False):
@@ -95,31 +105,46 @@ def chart(group, title, unit, axis, lines, log=False, points=False):
         y = numpy.full(len(x), numpy.nan)
         y[numpy.searchsorted(x, line.x)] = line.y
         plain = [float(f"{value:.6g}") if numpy.isfinite(value) and (value > 0 or not log) else None for value in y]
-        series.append({"run": line.run, "y": plain, "dashed": line.dashed})
-    return {"group": group, "title": title, "unit": unit, "axis": axis, "log": log, "points": points, "series": series,
+        series.append({"run": line.run, "y": plain, "dashed": line.dashed, "points": points or line.points, "words": line.words})
+    return {"group": group, "title": title, "unit": unit, "axis": axis, "log": log, "series": series,
             "x": [float(f"{value:.8g}") for value in x]}
 
 
 def charts_of(runs, axis, window):
     most = max(LEAST_POINTS, MOST_POINTS // len(runs))
-    line = lambda run, y, dashed=False: Line(runs.index(run), *thinned(run.axis(axis), y, most), dashed)
+    line = lambda run, y, dashed=False, words="": Line(runs.index(run), *thinned(run.axis(axis), y, most), dashed, False, words)
+    held_out = lambda run, name, what: Line(runs.index(run), *plot_sigma.held_out(run, name, what, axis), points=True,
+                                           words="at the loss on held-out data" if what == "ratio" else HELD_OUT)
+    measured = lambda run, y: Line(runs.index(run), *thinned(run.axis(axis)[numpy.isfinite(y)], y[numpy.isfinite(y)], most))
     smooth = lambda y: common.smooth(y, window)
-    charts = [chart("all tasks", "total loss", "", axis, [line(run, smooth(run.steps["loss"])) for run in runs])]
+    charts = [chart("all tasks", "total loss", "below 0 is normal where log sigma is part of it", axis,
+                    [line(run, smooth(run.steps["loss"])) for run in runs])]
     ways = plot_sigma.ways_of(runs)
     for way, holders in ways.items():
         name, title = way.task, plot_sigma.title_of(way, ways)
         unit = holders[0].tasks[name].unit
         learned = [run for run in holders if plot_sigma.learns(run, name)]
-        best = [line(run, plot_sigma.minimiser(run, name, window), True) for run in learned]
+        best = {run: plot_sigma.minimiser(run, name, window) for run in learned}
+        calibrated = [run for run in learned if numpy.isfinite(run.calibration(name, "ratio")[1]).any()]
+        ratios = [line(run, run.tasks[name].sigma / best[run]) for run in calibrated] + [held_out(run, name, "ratio") for run in calibrated]
         charts += [
-            chart(title, "sigma", way.meaning, axis, [line(run, run.tasks[name].sigma) for run in learned] + best, log=True),
+            chart(title, "sigma", way.sigma_is, axis, [line(run, run.tasks[name].sigma) for run in learned]
+                  + [line(run, best[run], True, MINIMISER) for run in learned]
+                  + [held_out(run, name, "residual_scale") for run in calibrated], log=True),
+            chart(title, plot_sigma.RATIO, "1: calibrated, below: too sure", axis, ratios, log=True),
             chart(title, "s", "log of the loss's scale", axis,
                   [line(run, run.tasks[name].log_variance) for run in holders if plot_sigma.learns_scale(run, name)]),
-            chart(title, "loss", unit, axis, [line(run, smooth(run.tasks[name].loss)) for run in holders]),
-            chart(title, "weight", "of the task's gradient", axis, [line(run, run.tasks[name].weight) for run in holders], log=True)]
+            chart(title, "loss", holders[0].tasks[name].loss_unit, axis, [line(run, smooth(run.tasks[name].loss)) for run in holders]),
+            chart(title, "weight", "of the task's gradient", axis, [line(run, run.tasks[name].weight) for run in holders], log=True),
+            chart(title, plot_sigma.SHARE, "", axis,
+                  [measured(run, 100 * run.tasks[name].gradient_share) for run in holders], log=True)]
         for metric in common.metrics_in_order({metric for run in holders for task, metric in run.last_metrics() if task == name}):
             lines = [Line(runs.index(run), *plot_sigma.evaluated(run, name, metric, axis)) for run in holders]
             charts.append(chart(title, common.metric_label(metric, unit), "", axis, lines, points=True))
+    pairs = list(dict.fromkeys(pair for run in runs for pair in run.cosines))
+    for task, other in pairs if len(pairs) <= MOST_PAIRS else []:
+        charts.append(chart("cosines between the tasks' gradients", f"{task} and {other}", "below 0: they pull against each other", axis,
+                            [measured(run, run.cosines[task, other]) for run in runs if (task, other) in run.cosines]))
     for column, label in (("learning_rate", "learning rate"), ("gradient_norm", "norm of the gradient"), ("images_per_second", "images a second")):
         charts.append(chart("training", label, "", axis, [line(run, run.steps[column]) for run in runs], log=column == "gradient_norm"))
     for column, label in (("data_wait_seconds_max", "most wait for data"), ("communication_wait_seconds_max", "most wait for other ranks")):
@@ -205,6 +230,83 @@ def metrics_section(runs):
     return section("Metrics", *(parts or [note("This training evaluates nothing.")]))
 
 
+def program_of(given=None):
+    """The program whose `show` says what to warn of; None where there is none."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    beside = [os.path.join(here, *way) for way in (("..", "build", "current", "sigmatic"), ("..", "..", "..", "bin", "sigmatic"))]
+    return next((found for one in ([given] if given else [os.environ.get("SIGMATIC"), *beside, "sigmatic"])
+                 for found in [one and shutil.which(one)] if found), None)
+
+
+def warnings_of(run, program):
+    """[{trap, task, severity, text}] of `sigmatic show`; None where it says nothing of this kind."""
+    try:
+        said = subprocess.run([program, "show", run.path, "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=120, check=True).stdout
+        found = json.loads(said).get("warnings")
+        return [one for one in found if isinstance(one, dict) and "text" in one] if isinstance(found, list) else None
+    except (OSError, ValueError, AttributeError, subprocess.SubprocessError):
+        return None
+
+
+def warnings_section(runs, given=None):
+    program = program_of(given)
+    if not program:
+        return section("Warnings", note(f"Not known: no program {given or 'sigmatic'} here. sigmatic show RUN says them."))
+    found = [(run, warnings_of(run, program)) for run in runs]
+    if all(warnings is None for _, warnings in found):
+        return section("Warnings", note(f"Not known: {program} show says nothing of them."))
+    rows = [[run.label, one.get("severity", ""), one.get("task") or "", one["text"]] for run, warnings in found for one in warnings or []]
+    rows.sort(key=lambda row: row[1] == "note")
+    silent = [run.label for run, warnings in found if warnings is None]
+    return section("Warnings", table(["run", "", "task", ""], rows, (1, 2, 3)) if rows else note("None."),
+                   note("Not known of " + ", ".join(silent) + ".") if silent else "")
+
+
+def sigma_section(runs, window):
+    """What each sigma is, and how it stands to the losses."""
+    rows = []
+    for run in runs:
+        last = max(1, len(run) // 10)
+        for name, task in run.tasks.items():
+            best, ratio = plot_sigma.lag(run, name, window) if plot_sigma.learns(run, name) else (numpy.nan, numpy.nan)
+            beside = [plot_sigma.last_of(run.calibration(name, what)[1]) for what in ("residual_scale", "ratio")]
+            what = task.sigma_is or ("s is the log of a scale of the loss" if plot_sigma.learns_scale(run, name) else "none is learned")
+            rows.append([name, run.label, task.likelihood or "-", what,
+                         *map(number, (plot_sigma.last_of(task.sigma), best, ratio, *beside, plot_sigma.last_of(task.weight))),
+                         percent(common.trailing_mean(task.gradient_share, last), 1)])
+    order = common.in_order(list(dict.fromkeys(row[0] for row in rows)))
+    rows.sort(key=lambda row: order.index(row[0]))
+    headings = ["task", "run", "likelihood", "what sigma is", "sigma", "minimiser", "ratio", "held-out", "ratio", "weight", "share of gradient"]
+    kept = [i for i, _ in enumerate(headings) if i < 4 or any(row[i] != "-" for row in rows)]
+    words = ["At the end. Minimiser: the sigma that minimises the objective at the training loss; the ratio of sigma to it is far from 1 where "
+             "sigma lags behind. "]
+    if any(map(plot_sigma.is_calibrated, runs)):
+        words.append("Held-out: the same at the loss on data that it was not trained on, which is the scale of the residuals there; a ratio "
+                     "below 1 says that sigma is surer than these allow. ")
+    words.append("The weight is the factor of the task's loss in what the network descends. A total loss below 0 is normal: log sigma is part of it.")
+    return section("Sigma", table([headings[i] for i in kept], [[row[i] for i in kept] for row in rows], (1, 2, 3)), note("".join(words)),
+                   *cosine_tables(runs))
+
+
+def cosine_tables(runs):
+    """Of each run that measured them, coloured."""
+    parts = []
+    for run in runs:
+        if not run.cosines:
+            continue
+        names, cell = list(run.tasks), lambda cosine: "-" if not numpy.isfinite(cosine) else f"{cosine:+.2f}"
+        colour = lambda cosine: "" if not numpy.isfinite(cosine) else (
+            f' style="background:{"rgba(213,94,0" if cosine < 0 else "rgba(0,114,178"},{0.5 * min(abs(cosine), 1):.2f})"')
+        lines = "".join(f"<tr><td>{html.escape(name)}</td>" + "".join(
+            "<td></td>" if i == j else f"<td{colour(cosine)}>{cell(cosine)}</td>" for j, cosine in enumerate(row)) + "</tr>"
+            for i, (name, row) in enumerate(zip(names, run.last_cosines())))
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in ["", *names])
+        parts.append(f"<h3>{html.escape(f'cosines between the gradients of the tasks, {run.label}')}</h3>"
+                     f"<div class=scroll><table class=cosines><tr>{head}</tr>{lines}</table></div>")
+    return [*parts, note("At the shared representation, of the losses without their weights; means of the last tenth of those measured. Below 0 "
+                         "two tasks pull against each other: a step that one gains by costs the other.")] if parts else []
+
+
 def comparison_section(runs):
     """Of several runs: as compare.py makes it, or why not."""
     try:
@@ -213,7 +315,7 @@ def comparison_section(runs):
         if not kept:
             raise SystemExit("no run is finished")
         rows = compare.make_rows(kept)
-        columns = [*compare.columns_of(rows), compare.DELTA]
+        columns = [*compare.usual(compare.columns_of(rows)), compare.DELTA]
         values = compare.values_of(rows, columns)
         tables = compare.tables_of(rows, columns, values)
         if len(rows) <= FEW:
@@ -256,7 +358,7 @@ def picture(figure, words):
     return f'<img alt="{html.escape(words)}" src="data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}">'
 
 
-SHARES = (("computing", "#2563a8"), ("waiting for data", "#b8901f"), ("waiting for other ranks", "#c23b5e"))
+SHARES = tuple(zip(("computing", "waiting for data", "waiting for other ranks"), (common.COLOURS[i] for i in (0, 4, 1))))
 
 
 def shares_of(run):
@@ -363,14 +465,16 @@ def script_data(value):
     return json.dumps(value, separators=(",", ":")).replace("</", "<\\/")
 
 
-def page(runs, axis="step", window=50, predictions=(), evaluations=(), library=None):
+def page(runs, axis="step", window=50, predictions=(), evaluations=(), library=None, program=None):
     """The whole page. \\param predictions, evaluations  paths; empty: what stands in the runs' folders"""
     code, style = find_library(library)
     axis = common.readable_axis(axis, runs)
-    charts = charts_of(runs, axis, max(1, min(window, max(len(run) for run in runs) // 10)))
+    window = max(1, min(window, max(len(run) for run in runs) // 10))
+    charts = charts_of(runs, axis, window)
     colours = common.colours(len(runs))
     title = "Sigmatic: " + ", ".join(run.label for run in runs[:6]) + (", ..." if len(runs) > 6 else "")
-    body = [f"<h1>{html.escape(title)}</h1>", note(f"{datetime.datetime.now():%Y-%m-%d %H:%M}"), runs_section(runs), metrics_section(runs)]
+    body = [f"<h1>{html.escape(title)}</h1>", note(f"{datetime.datetime.now():%Y-%m-%d %H:%M}"), runs_section(runs), warnings_section(runs, program),
+            metrics_section(runs), sigma_section(runs, window)]
     if len(runs) > 1:
         body.append(comparison_section(runs))
     body += [section("Curves", note("Drag to zoom, with shift to move, double click for the whole; all charts follow."
@@ -402,9 +506,11 @@ def main():
     parser.add_argument("--predictions", action="append", default=[], metavar="PRED.h5")
     parser.add_argument("--evaluation", action="append", default=[], metavar="EVAL.json")
     parser.add_argument("--library", metavar="FOLDER", help="with dygraph.min.js")
+    parser.add_argument("--program", metavar="SIGMATIC", help="whose show says the warnings")
     options = parser.parse_args()
     runs = common.open_runs(options.runs, options.labels)
-    common.write_text(options.output, page(runs, options.x, options.smooth, options.predictions, options.evaluation, options.library))
+    common.write_text(options.output, page(runs, options.x, options.smooth, options.predictions, options.evaluation, options.library,
+                                            options.program))
     print(f"wrote {options.output}")
 
 

@@ -15,6 +15,7 @@ import traceback
 sys.path.insert(0, sys.argv[1])
 import common  # before h5py: it says how files are locked
 import compare
+import export
 import plot_sigma
 import report
 import show_predictions
@@ -56,12 +57,31 @@ def make_run(name, seed, method="equal", tasks=("semantic", "depth"), miou=50.0,
                                likelihood=kind.get("likelihood", "laplace"), meaning=kind.get("meaning", "scale"))
             group["loss"], group["weight"] = seed + 1.0 / row, 1.0 + 0 * row
             sigma = kind.get("sigma", seed + 0.01 * row) + 0 * row
+            if "sigma_unit" in kind:
+                group.attrs["sigma_unit"] = kind["sigma_unit"]
             group["sigma"], group["log_variance"] = sigma, kind["s"] + 0 * row if "s" in kind else 2 * numpy.log(sigma)
         file["evaluations/val/step"] = [steps // 2, steps]
         for task, metric, value in (("semantic", "miou", miou), ("depth", "error_pixels", error)):
             if task in tasks:
                 file[f"evaluations/val/{task}/{metric}"] = [0.0, value]
+        if kind.get("diagnosed"):
+            diagnose(file, tasks, steps)
     return folder
+
+
+RATIOS = {"semantic": [numpy.nan, 0.5], "depth": [2.0, 0.8]}
+
+
+def diagnose(file, tasks, steps):
+    """What newer logs have: sigma beside held-out data at each evaluation, and the tasks' gradients at every tenth step."""
+    measured = numpy.where(numpy.arange(1, steps + 1) % 10 == 0, 1.0, numpy.nan)
+    for i, task in enumerate(tasks):
+        group = file[f"tasks/{task}"]
+        for name, values in {"loss": [4.0, 3.0], "sigma": [1.0, 1.0], "residual_scale": 1 / numpy.array(RATIOS[task]), "ratio": RATIOS[task]}.items():
+            file[f"calibration/val/{task}/{name}"] = values
+        group["gradient_norm"], group["gradient_share"] = measured * (i + 1), measured * (i + 1) / sum(range(1, len(tasks) + 1))
+        for other in tasks[i + 1:]:
+            file[f"gradient_cosines/{task}/{other}"] = measured * -0.01 * numpy.arange(1, steps + 1)
 
 
 def refusal(function, *arguments, **options):
@@ -362,6 +382,88 @@ def a_learnt_scale_is_drawn():
     assert [[series["run"] for series in one["series"]] for one in charts] == [[1], [1]], charts
 
 
+def sigma_is_said_in_words():
+    said = lambda **kind: common.Run(make_run("says", 1, "uncertainty", **kind)).tasks["depth"].sigma_is
+    assert said(meaning="Laplace scale b", sigma_unit="mm") == "Laplace scale b, mm"
+    assert said(meaning="Laplace scale b") == "Laplace scale b, px"  # an older log
+    assert said(likelihood="categorical_scaled", meaning="root of the softmax temperature", sigma_unit="") == "root of the softmax temperature"
+    for old in "root of the temperature", "":  # no temperature, whatever older logs call it
+        assert said(likelihood="categorical", meaning=old) == "no scale, weighs by 1/sigma²"
+    assert said(likelihood="paper_l1", meaning="") == "no scale, weighs by 1/(2 sigma²)"
+    assert said(likelihood="", meaning="", sigma=numpy.nan) == "" == said(likelihood="imtl_l", meaning="", sigma=numpy.nan)
+
+
+def held_out_residuals_stand_beside_sigma():
+    run, old = (common.Run(make_run(f"held-{diagnosed}", 1, "uncertainty", diagnosed=diagnosed)) for diagnosed in (True, False))
+    steps, ratios = run.calibration("depth", "ratio")
+    assert list(steps) == [STEPS // 2, STEPS] and list(ratios) == [2.0, 0.8] and len(old.calibration("depth", "ratio")[1]) == 0
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        plot_sigma.print_table([run], 1)
+        plot_sigma.print_table([old], 1)
+    heading, semantic, depth, without, *_ = said.getvalue().splitlines()
+    assert depth.split()[8:10] == ["1.2500", "0.800"] and "held-out" in heading and "held-out" not in without, said.getvalue()
+    charts = {one["group"]: one for one in report.charts_of([run, old], "step", 1) if one["title"] == plot_sigma.RATIO}
+    curve, circles = charts["depth"]["series"]  # not of the old one
+    assert [(x, y) for x, y in zip(charts["depth"]["x"], circles["y"]) if y is not None] == [(20, 2.0), (40, 0.8)] and circles["points"], circles
+    close(curve["y"][9], float(f"{(1 + 0.1) / (1 + 0.1):.6g}"))  # sigma 1 + 0.01 i over a loss of 1 + 1 / i at i = 10
+    page = report.sigma_section([run, old], 1)
+    assert "<td>1.25</td><td>0.8</td>" in page and "held-out" not in report.sigma_section([old], 1) and "scale, px" in page, page
+    lines = list(csv.DictReader(io.StringIO(compare.report(compare.make_rows([run]), "csv", metrics=["calibration", "gradient_share"]))))
+    found = {line["metric"]: float(line["mean"]) for line in lines if line["task"] == "depth"}
+    assert found["calibration"] == 0.8 and len(found) == 2, lines
+    close(found["gradient_share"], 200 / 3)
+    assert "calibration" not in compare.report(compare.make_rows([run]), "csv")
+    evaluations = list(csv.DictReader(io.StringIO(export.evaluations_csv(run))))
+    assert [line["semantic/calibration/ratio"] for line in evaluations] == ["", "0.5"] and evaluations[0]["depth/calibration/loss"] == "4.0"
+    assert "calibration" not in export.evaluations_csv(old) and "cosines" not in export.steps_csv(old) and "gradient_share" not in export.steps_csv(old)
+
+
+def gradients_are_shown_where_they_were_measured():
+    run, old = (common.Run(make_run(f"pulls-{diagnosed}", 1, "uncertainty", diagnosed=diagnosed)) for diagnosed in (True, False))
+    numpy.testing.assert_allclose(run.last_cosines(), [[1, -0.4], [-0.4, 1]], rtol=1e-12)  # the last tenth of four: one
+    rows = list(csv.DictReader(io.StringIO(export.steps_csv(run))))
+    assert (rows[9]["gradient_cosines/semantic/depth"], rows[9]["depth/gradient_norm"], rows[8]["depth/gradient_share"]) == ("-0.1", "2.0", "")
+    page = report.sigma_section([run, old], 1)
+    assert page.count("<h3>cosines") == 1 and page.count(">-0.40<") == 2 and "66.7 %" in page, page
+    assert "cosines" not in report.sigma_section([old], 1) and "share of gradient" not in report.sigma_section([old], 1)
+    share = [one for one in report.charts_of([old, run], "step", 1) if one["title"] == plot_sigma.SHARE and one["group"] == "depth"]
+    assert share[0]["x"] == [10, 20, 30, 40] and [series["run"] for series in share[0]["series"]] == [1], share
+    options = argparse.Namespace(smooth=1, x="step", output=os.path.join(SCRATCH, "cosines.svg"))
+    with fonts_as_text():
+        for runs, is_there in (([run, old], True), ([old], False)):
+            plot_sigma.draw(plot_sigma.curves_of(runs, False), options)
+            with open(options.output, encoding="utf-8") as file:
+                drawn = file.read()
+            for words in "cosines of the tasks", plot_sigma.SHARE, plot_sigma.RATIO, "held-out data":
+                assert (words in drawn) == is_there, (words, runs)
+
+
+def many_tasks_stand_in_rows():
+    tasks = ("semantic", "depth", *(f"task number {i}" for i in range(6)))
+    options = argparse.Namespace(smooth=1, x="step", output=os.path.join(SCRATCH, "many.svg"))
+    plot_sigma.draw(plot_sigma.curves_of([common.Run(make_run("eight", 1, "uncertainty", tasks=tasks))], False), options)
+    with open(options.output, encoding="utf-8") as file:
+        width, height = map(float, re.search(r'width="([0-9.]+)pt" height="([0-9.]+)pt"', file.read()).groups())
+    assert width < 15.5 * 72 and height > width, (width, height)
+
+
+def warnings_are_those_of_the_program():
+    run = common.Run(make_run("warned", 1))
+    def program(answer):
+        path = os.path.join(SCRATCH, "sigmatic")
+        with open(path, "w") as file:
+            file.write(f"#!/bin/sh\n[ \"$1 $3\" = 'show --json' ] && [ -f \"$2\" ] || exit 2\ncat <<'END'\n{answer}\nEND\n")
+        os.chmod(path, 0o755)
+        return path
+    page = report.warnings_section([run], program('{"warnings": [{"trap": "b", "task": null, "severity": "note", "text": "1 < 2"},'
+                                                  '{"trap": "a", "task": "depth", "severity": "warning", "text": "at its clamp"}]}'))
+    assert page.index("at its clamp") < page.index("1 &lt; 2") and "<td class=text>depth</td>" in page, page
+    assert "None." in report.warnings_section([run], program('{"warnings": []}'))
+    for answer in "{}", "[]", "", '{"warnings": 3}':
+        assert "says nothing of them" in report.warnings_section([run], program(answer)), answer
+    assert "no program /none" in report.warnings_section([run], "/none")
+
+
 def labels_stay_beside_their_panel():
     for count in (2, 9, 25):
         axes = common.pyplot.figure().add_subplot()
@@ -486,7 +588,9 @@ def main():
 TESTS = [means_deviations_and_pairs_are_numpys, a_difference_is_marked_where_it_exceeds_what_seeds_do,
          delta_m_is_the_mean_relative_gain_over_single_tasks, what_differs_in_more_than_the_seed_is_not_averaged,
          what_is_no_sample_of_its_row_is_left_out_and_said, a_key_of_a_task_is_named_with_it,
-         what_changes_no_result_makes_no_rows, a_run_that_is_named_has_to_be_one, a_learnt_scale_is_drawn, labels_stay_beside_their_panel, why_there_is_no_delta_m,
+         what_changes_no_result_makes_no_rows, a_run_that_is_named_has_to_be_one, a_learnt_scale_is_drawn, sigma_is_said_in_words,
+         held_out_residuals_stand_beside_sigma, gradients_are_shown_where_they_were_measured, many_tasks_stand_in_rows,
+         warnings_are_those_of_the_program, labels_stay_beside_their_panel, why_there_is_no_delta_m,
          metrics_are_chosen_and_rows_sorted, runs_without_sigma_say_so, nothing_joins_units,
          durations_have_a_unit_that_suits_them, a_page_of_many_runs_stays_readable,
          rows_are_named_by_the_keys_that_tell_them_apart, losses_of_other_kinds_are_not_compared, every_format_has_the_same_cells, metrics_are_the_programs,

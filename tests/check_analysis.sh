@@ -118,7 +118,7 @@ if [ -f /usr/share/javascript/dygraphs/dygraph.min.js ] || "$python" -c 'import 
     expect "report.py" report
     holds_every_section() {
         local title
-        for title in Runs Metrics Comparison Curves Classes Predictions "Where the time goes" Stragglers Environment Configuration; do
+        for title in Runs Warnings Metrics Sigma Comparison Curves Classes Predictions "Where the time goes" Stragglers Environment Configuration; do
             grep -q "<h2>$title</h2>" "$scratch/report.html" || { echo "no $title"; return 1; }
         done
         grep -q 'method=equal' "$scratch/report.html" && grep -q '<td>traffic sign</td>' "$scratch/report.html"
