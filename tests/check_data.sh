@@ -97,6 +97,11 @@ def empty(file):
     del file["val/image"]
     file["val/image"] = image
 write("empty.h5", empty)
+write("no_split.h5", lambda file: file.move("val/image", "val/images"))
+def lose(file):
+    del file["val/image"]
+    file["val/image"] = h5py.SoftLink("/nowhere")
+write("lost.h5", lose)
 write("two_damaged.h5", lambda file: (at("train/disparity", -1, (1, 4, 5))(file), at("train/disparity", -2, (0, 4, 5))(file)))
 PYTHON
 
@@ -116,7 +121,10 @@ assert (split["samples"], split["input"], split["height_pixels"], split["has_che
 assert split["checksum"] is None
 assert split["targets"][0]["classes"] == [{"name": "road", "thing": False}, {"name": "car", "thing": True}]'
 expect "info --verify" run 0 data info sound.h5 --verify --json
-expect "info --verify: says so" json 'assert result["verified"] is True'
+expect "info --verify: says so" json '
+assert result["verified"] is True
+assert result["splits"][1]["without_checksums"] == ["image", "semantic", "instance", "disparity", "depth"]'
+expect "info tells of a group that is no split" sh -c "'$program' data info no_split.h5 | grep -q '^warning: /val is no split: '"
 
 refuses() { # FILE PATTERN: info --verify and check, on one and on three ranks
     local command
@@ -127,6 +135,7 @@ refuses() { # FILE PATTERN: info --verify and check, on one and on three ranks
     done
 }
 expect "an infinite disparity" refuses infinite.h5 '/train/disparity of sample 1 .*inf'
+expect "a split that cannot be opened" refuses lost.h5 '/val/image: cannot be opened: damaged, or a link that leads nowhere'
 expect "a split without samples" refuses empty.h5 '/val/image holds no sample; .*leave an empty one out'
 expect "a negative disparity" refuses negative.h5 '/train/disparity of sample 1 .*-1'
 expect "a class outside of the table" refuses outside.h5 "/val/semantic of sample 1 .*2"

@@ -49,15 +49,19 @@ void *sm_alloc_zeroed(size_t bytes)
     return memset(sm_alloc(bytes), 0, bytes);
 }
 
+/* A list that grows by one item at a time is copied a few times only: each copy has room for half as much again. */
 void *sm_realloc(void *memory, size_t bytes)
 {
-    void *grown = sm_alloc(bytes);
+    size_t had = memory ? header_of(memory)->bytes : 0;
+    if (memory && bytes <= had && bytes >= had / 2) {
+        return memory;
+    }
+    void *other = sm_alloc(memory && bytes > had && bytes < had + had / 2 ? had + had / 2 : bytes);
     if (memory) {
-        size_t kept = header_of(memory)->bytes < bytes ? header_of(memory)->bytes : bytes;
-        memcpy(grown, memory, kept);
+        memcpy(other, memory, had < bytes ? had : bytes);
         sm_free(memory);
     }
-    return grown;
+    return other;
 }
 
 char *sm_strdup(const char *text)

@@ -466,34 +466,84 @@ int sm_h5_has_group(const sm_h5 *file, const char *object)
     return kind_of(file, object) == H5I_GROUP;
 }
 
-/* Every group above it is there, and it is linked in the last one? */
-static int is_linked(const sm_h5 *file, const char *object)
+/* \param [out] has  1 if there is a group of this path in which names can be looked up */
+static sm_status find_parent(const sm_h5 *file, const char *group, int *has)
 {
+    H5I_type_t kind = kind_of(file, group);
+    *has = kind == H5I_GROUP;
+    return kind == H5I_BADID ? sm_h5_fail(file, SM_ERR_INPUT, group, "the group cannot be opened: damaged") : SM_OK;
+}
+
+/* \param [out] is  1 if every group above it is there, and it is linked in the last one */
+static sm_status find_link(const sm_h5 *file, const char *object, int *is)
+{
+    sm_status status = SM_OK;
     char *path = sm_strdup(object);
-    int is = 1;
-    for (char *end = strchr(path + 1, '/'); is; end = strchr(end + 1, '/')) {
+    *is = 1;
+    for (char *end = strchr(path + 1, '/'); *is; end = strchr(end + 1, '/')) {
         if (end) {
             *end = '\0';
         }
-        is = H5Lexists(file->id, path, H5P_DEFAULT) > 0;
+        htri_t found = H5Lexists(file->id, path, H5P_DEFAULT);
+        if (found < 0) {
+            SM_TRY(sm_h5_fail(file, SM_ERR_INPUT, path, "its group cannot be read: damaged"));
+        }
+        *is = found > 0;
         if (!end) {
             break;
         }
+        SM_TRY(*is ? find_parent(file, path, is) : SM_OK);
         *end = '/';
     }
+done:
     sm_free(path);
-    return is;
+    return status;
 }
 
 sm_status sm_h5_find_dataset(const sm_h5 *file, const char *object, int *has)
 {
     SM_H5_LOCKED;
-    int is = is_linked(file, object);
-    H5I_type_t kind = kind_of(file, object);
+    sm_status status = SM_OK;
+    int is = 0;
+    SM_TRY(find_link(file, object, &is));
+    H5I_type_t kind = is ? kind_of(file, object) : H5I_GROUP;
     *has = kind == H5I_DATASET;
-    return kind == H5I_BADID && is
-               ? sm_h5_fail(file, SM_ERR_INPUT, object, "cannot be opened: damaged, or a link that leads nowhere")
-               : SM_OK;
+    if (kind == H5I_BADID) {
+        status = sm_h5_fail(file, SM_ERR_INPUT, object, "cannot be opened: damaged, or a link that leads nowhere");
+    }
+done:
+    return status;
+}
+
+typedef struct visit {
+    char last[512];
+} visit;
+
+static herr_t keep_name(hid_t id, const char *name, const H5O_info_t *info, void *user)
+{
+    (void)id;
+    (void)info;
+    visit *v = user;
+    snprintf(v->last, sizeof v->last, "%s", name);
+    return 0;
+}
+
+sm_status sm_h5_check_objects(const sm_h5 *file)
+{
+    SM_H5_LOCKED;
+    visit v = {""};
+#if H5_VERSION_GE(1, 12, 0)
+    herr_t result = H5Ovisit3(file->id, H5_INDEX_NAME, H5_ITER_NATIVE, keep_name, &v, H5O_INFO_BASIC);
+#else
+    herr_t result = H5Ovisit2(file->id, H5_INDEX_NAME, H5_ITER_NATIVE, keep_name, &v, H5O_INFO_BASIC);
+#endif
+    if (result < 0) {
+        char *what = sm_format("damaged: what comes behind the object '%s' cannot be opened", v.last);
+        sm_status status = sm_h5_fail(file, SM_ERR_INPUT, NULL, what);
+        sm_free(what);
+        return status;
+    }
+    return SM_OK;
 }
 
 sm_status sm_h5_make_group(sm_h5 *file, const char *group)

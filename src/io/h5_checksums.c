@@ -239,6 +239,7 @@ sm_status sm_h5_check_checksums(const sm_h5 *file, int *has_checksums)
     sm_status status = SM_OK;
     char *lines = NULL, *rest = NULL;
     int has = sm_h5_has_attribute(file, "/", ATTRIBUTE);
+    SM_TRY(sm_h5_check_objects(file));
     if (has) {
         SM_TRY(sm_h5_read_attribute_text(file, "/", ATTRIBUTE, &lines));
     }

@@ -61,6 +61,9 @@ typedef struct sm_h5_array {
 /** Fills type, space, rank, shape and count from `id`; takes `id` over. */
 sm_status sm_h5_array_new(const sm_h5 *file, const char *object, hid_t id, int is_attribute, sm_h5_array *array);
 
+/** Opens every object that is linked, once: what is damaged must not seem absent. */
+sm_status sm_h5_check_objects(const sm_h5 *file);
+
 /** Opens a dataset with a shape that can be what is stored; refuses what lies in other files.
  * \param [out] array  zeroed on failure, or to be freed all the same */
 sm_status sm_h5_open_dataset(const sm_h5 *file, const char *object, sm_h5_array *array);

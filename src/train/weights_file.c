@@ -160,7 +160,6 @@ static sm_status open_checkpoint(sm_weights_file *weights)
     weights->kind = "checkpoint";
     weights->source->group = "/model";
     weights->is_average = sm_h5_has_group(file, AVERAGE);
-    SM_TRY(sm_h5_check_checksums(file, NULL));
     SM_TRY(sm_h5_read_attribute_text(file, "/", "config", &weights->config));
     if (sm_h5_has_group(file, "/data")) {
         SM_TRY(sm_data_description_read(file, "/data", &data));
@@ -170,6 +169,23 @@ static sm_status open_checkpoint(sm_weights_file *weights)
     }
 done:
     sm_data_description_free(data);
+    return status;
+}
+
+/* Of what `weights export` wrote; files of others say none. */
+static sm_status check_version(const sm_h5 *file)
+{
+    enum { VERSION = 1 };
+    sm_status status = SM_OK;
+    int64_t version = VERSION;
+    if (sm_h5_has_attribute(file, "/", "format_version")) {
+        SM_TRY(sm_h5_read_attribute_int64(file, "/", "format_version", &version));
+    }
+    if (version != VERSION) {
+        status = sm_fail(SM_ERR_INPUT, "%s: attribute 'format_version' is %lld, expected %d", sm_h5_path(file),
+                         (long long)version, VERSION);
+    }
+done:
     return status;
 }
 
@@ -191,6 +207,7 @@ static sm_status open_h5(sm_weights_file *weights)
     sm_status status = SM_OK;
     char *format = NULL;
     SM_TRY(sm_h5_open(weights->path, &weights->source->h5));
+    SM_TRY(sm_h5_check_checksums(weights->source->h5, NULL));
     if (sm_h5_has_attribute(weights->source->h5, "/", "format")) {
         SM_TRY(sm_h5_read_attribute_text(weights->source->h5, "/", "format", &format));
     }
@@ -200,6 +217,7 @@ static sm_status open_h5(sm_weights_file *weights)
         SM_TRY(sm_fail(SM_ERR_INPUT, "%s: is a '%s', expected weights: a '%s', a state_dict in HDF5, or safetensors",
                        weights->path, format, CHECKPOINT));
     } else {
+        SM_TRY(format && strcmp(format, "sigmatic-weights") == 0 ? check_version(weights->source->h5) : SM_OK);
         SM_TRY(open_state_dict(weights));
     }
     SM_TRY(list_h5(weights));

@@ -20,7 +20,7 @@ extern "C" {
  * \return SM_ERR_WRITE, SM_ERR_INPUT */
 sm_status sm_h5_write_checksums(sm_h5 *file, const char *const *objects, size_t count);
 
-/** Compares all that has a checksum with it.
+/** Opens all that is linked in the file, and compares all that has a checksum with it.
  * \param [out] has_checksums  0: the file has none, and all of it counts as good; may be NULL
  * \return SM_ERR_INPUT naming object and attribute that is missing, damaged, or was changed since */
 sm_status sm_h5_check_checksums(const sm_h5 *file, int *has_checksums);
