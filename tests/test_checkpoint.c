@@ -2,7 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 /* One checkpoint file: what it is believed, what it holds, and what others made of it. A perceptron, so that a file is small. */
 #include "golden.h"
-#include "tiny_run.h"
+#include "perceptron.h"
 
 #include <sigmatic/base/checksum.h>
 #include <sigmatic/base/memory.h>
@@ -13,23 +13,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-/* The configuration that tests/golden/checkpoint_version1.h5 was written by, on the dataset in mlp.h5. */
-static sm_config *perceptron(void)
-{
-    sm_config *config = sm_config_new(sm_all_keys());
-    char *data = golden_path("mlp.h5");
-    char *text = sm_format("[run]\nbatch = 4\nsteps = 6\nseed = 7\n[model]\nbackbone = mlp\nhidden = 3\n"
-                           "[data]\ntrain = %s\n[task.y]\nkind = regression\ntarget = y\nloss = l2\n"
-                           "[task.c]\nkind = classification\ntarget = c\n"
-                           "[optimizer]\nkind = adamw\nlearning_rate = 1e-2\nema_decay = 0.9\n",
-                           data);
-    SM_TEST_OK(sm_config_read_text(config, "perceptron", text));
-    SM_TEST_OK(sm_settings_check(config));
-    sm_free(text);
-    sm_free(data);
-    return config;
-}
 
 static int is_root(void)
 {
@@ -55,7 +38,7 @@ static void save(fixture *f)
 static void open_fixture(fixture *f)
 {
     f->path = in_folder("checkpoint.h5");
-    tiny_open(&f->run, test_comm, perceptron());
+    tiny_open(&f->run, test_comm, perceptron_config(NULL));
     tiny_steps(&f->run, 2);
     save(f);
 }
@@ -73,7 +56,7 @@ static void version_1_loads_as_before(void)
     char *path = golden_path("checkpoint_version1.h5");
     sm_checkpoint_info info;
     tiny_run run;
-    tiny_open(&run, test_comm, perceptron());
+    tiny_open(&run, test_comm, perceptron_config(NULL));
     SM_TEST_OK(sm_checkpoint_load(run.session, run.trainer, path, 0));
     CU_ASSERT(run.trainer->step == 6 && run.trainer->position == 22 && run.trainer->epoch == 1);
     SM_TEST_OK(sm_checkpoint_read_info(path, &info));
@@ -185,20 +168,15 @@ static void flip_in_text(const char *path, const char *text, size_t at)
     sm_comm_barrier(test_comm);
 }
 
-/* HDF5 notices none of these. */
 static void a_flipped_bit_of_a_text_is_noticed(void)
 {
-    static const struct {
-        const char *text, *culprit;
-    } cases[] = {{"hidden = 3", "/: attribute 'config' is damaged"},
-                 {"fingerprint", "/: attribute 'dataset' is damaged"},
-                 {"\t/data\t", "/: attribute 'attribute_crc32c' is damaged"}};
+    static const char *const texts[] = {"hidden = 3", "fingerprint", "\t/data\t"};
     fixture f;
     open_fixture(&f);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        for (size_t at = 0; at < strlen(cases[i].text); at += 3) {
-            flip_in_text(f.path, cases[i].text, at);
-            expect_refused(&f, cases[i].culprit);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        for (size_t at = 0; at < strlen(texts[i]); at += 3) {
+            flip_in_text(f.path, texts[i], at);
+            expect_refused(&f, "checkpoint.h5: ");
             save(&f);
         }
     }

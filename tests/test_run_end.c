@@ -209,18 +209,26 @@ static void a_run_that_learns_no_more_fails(void)
     SM_TEST_MESSAGE("the last 2 steps were skipped");
     expect_status_file("stuck", "failed");
     expect_counts("stuck", "/evaluations/val/step", 2, 2, 1);
-    CU_ASSERT(exists_in("stuck", "checkpoints/step-00000004.h5"));
+    CU_ASSERT(exists_in("stuck", "checkpoints/step-00000001.h5")); /* that of the last step that was not skipped */
+    CU_ASSERT(!exists_in("stuck", "checkpoints/step-00000004.h5"));
 }
 
-/* What came before many skipped steps is kept. */
-static void too_many_skipped_steps_end_a_run_with_a_checkpoint(void)
+/* What was learnt before a run goes wrong stays, whatever is saved later, and at most the last step that was applied takes
+ * a place beside it. */
+static void too_many_skipped_steps_push_out_no_checkpoint(void)
 {
-    static const char *const sets[] = {"run.steps=300", "data.validation_split=", THROWN, NULL};
-    CU_ASSERT(train("many", NULL, sets) == SM_ERR_NUMERIC);
+    static const char *const good[] = {"run.steps=4", "data.validation_split=", "checkpoint.interval=1", NULL};
+    static const char *const thrown[] = {"run.steps=300", "data.validation_split=", "checkpoint.interval=2", THROWN,
+                                         NULL};
+    SM_TEST_OK(train("many", NULL, good));
+    CU_ASSERT(train("many", "auto", thrown) == SM_ERR_NUMERIC);
     SM_TEST_MESSAGE("100 steps in a row");
     SM_TEST_MESSAGE("its samples");
-    CU_ASSERT(exists_in("many", "checkpoints/step-00000101.h5"));
-    expect_counts("many", "/steps/step", 1, 1, 101);
+    CU_ASSERT(exists_in("many", "checkpoints/step-00000003.h5"));
+    CU_ASSERT(exists_in("many", "checkpoints/step-00000004.h5"));
+    CU_ASSERT(!exists_in("many", "checkpoints/step-00000006.h5"));
+    CU_ASSERT(!exists_in("many", "checkpoints/step-00000105.h5"));
+    expect_counts("many", "/steps/step", 1, 1, 105);
 }
 
 /* ---- the log ---- */
@@ -670,7 +678,7 @@ int main(int argc, char **argv)
     SM_TEST(a_rank_that_fails_ends_an_evaluation_on_all);
     SM_TEST(a_run_that_learns_nothing_fails);
     SM_TEST(a_run_that_learns_no_more_fails);
-    SM_TEST(too_many_skipped_steps_end_a_run_with_a_checkpoint);
+    SM_TEST(too_many_skipped_steps_push_out_no_checkpoint);
     SM_TEST(a_damaged_log_is_set_aside);
     SM_TEST(no_damage_of_the_log_stops_a_run);
     SM_TEST(a_log_that_cannot_begin_leaves_no_running_status);

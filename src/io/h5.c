@@ -385,30 +385,32 @@ sm_status sm_h5_create_in_memory(const char *name, sm_h5_format format, sm_h5 **
     return status;
 }
 
-static sm_status find_image(sm_h5 *file, void ***memory, size_t *bytes)
+/* After a flush the core driver's memory is the file. H5Fget_file_image() would copy it, and in 1.10 breaks the checksum of
+ * its superblock by clearing a mark inside; it only tells the size here. */
+sm_status sm_h5_image(sm_h5 *file, const void **image, size_t *bytes)
 {
     SM_H5_LOCKED;
+    void **memory = NULL;
+    assert(file->is_in_memory);
     sm_status status = sm_h5_flush(file);
     if (status != SM_OK) {
         return status;
     }
     ssize_t found = H5Fget_file_image(file->id, NULL, 0);
-    if (found <= 0 || H5Fget_vfd_handle(file->id, H5P_DEFAULT, (void **)memory) < 0) {
+    if (found <= 0 || H5Fget_vfd_handle(file->id, H5P_DEFAULT, (void **)&memory) < 0) {
         return sm_h5_fail_write(file, NULL, "its contents cannot be had");
     }
+    *image = *memory;
     *bytes = (size_t)found;
     return SM_OK;
 }
 
-/* After a flush the core driver's memory is the file. H5Fget_file_image() would copy it, and in 1.10 breaks the checksum of
- * its superblock by clearing a mark inside; it only tells the size here. */
 sm_status sm_h5_write_image(sm_h5 *file, const char *path)
 {
-    assert(file->is_in_memory);
-    void **memory = NULL;
+    const void *image = NULL;
     size_t bytes = 0;
-    sm_status status = find_image(file, &memory, &bytes);
-    return status == SM_OK ? sm_file_write_atomic(path, *memory, bytes) : status;
+    sm_status status = sm_h5_image(file, &image, &bytes);
+    return status == SM_OK ? sm_file_write_atomic(path, image, bytes) : status;
 }
 
 sm_status sm_h5_flush(sm_h5 *file)

@@ -132,12 +132,21 @@ const sm_key_text sm_key_texts[] = {
 
     {checkpoint, NULL, "What is kept of a run, to go on with it and to use it.", NULL},
     {checkpoint, "interval",
-     "Steps between checkpoints; 0 writes one at the end, when the run is asked to stop, and with a best evaluation. "
-     "What a crash costs is the time since the last one.",
-     "checkpoint.keep_last"},
+     "Steps between checkpoints; 0 writes them by time. What a crash costs is the time since the last one. They are "
+     "written while training goes on; where steps are skipped for numbers that are not finite, not before the next "
+     "that is not.",
+     "checkpoint.minutes, checkpoint.keep_last"},
+    {checkpoint, "minutes",
+     "Minutes between checkpoints where checkpoint.interval is 0. There is always one at the end, when the run is "
+     "asked to stop, and with a best evaluation; with 0 there are only these.",
+     "checkpoint.interval"},
     {checkpoint, "keep_last",
-     "How many of the latest checkpoints stay; older ones are deleted. best.h5 is not counted.",
-     "checkpoint.keep_best"},
+     "How many of the latest checkpoints stay; older ones are deleted, once the new one is on the disk. Those that "
+     "checkpoint.keep_every keeps, and best.h5, are not counted.",
+     "checkpoint.keep_every, checkpoint.keep_best"},
+    {checkpoint, "keep_every",
+     "The first checkpoint at or after each multiple of so many steps is never deleted; 0 keeps none but the latest.",
+     "checkpoint.keep_last"},
     {checkpoint, "keep_best", "checkpoints/best.h5 holds the network of the best evaluation so far.",
      "checkpoint.best, run.evaluate_interval, optimizer.ema_decay"},
     {checkpoint, "best",

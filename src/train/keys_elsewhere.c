@@ -60,6 +60,9 @@ const sm_key sm_keys_elsewhere[] = {
               "save_interval|save_every|save_freq|save_steps|checkpoint_interval|ckpt_interval|checkpoint_every|"
               "every_n_train_steps|.every|.freq",
               "in steps"),
+    ELSEWHERE("checkpoint", "minutes", "train_time_interval|save_interval_minutes|checkpoint_minutes|save_minutes",
+              "in minutes"),
+    ELSEWHERE("checkpoint", "keep_every", "keep_checkpoint_every|keep_interval_updates|save_every_n|keep_period", NULL),
     ELSEWHERE("checkpoint", "keep_last",
               "save_total_limit|keep_checkpoints|max_keep_ckpts|keep_checkpoint_max|checkpoint_hist|save_top_k", NULL),
     ELSEWHERE("checkpoint", "keep_best", "save_best|load_best_model_at_end|early_stopping|patience",

@@ -329,19 +329,54 @@ int sm_run_folder_has_checkpoint(sm_run_folder *folder, int64_t step)
     return is_whole;
 }
 
+/* \return the path of best.h5; NULL: there is none */
+static char *best_of(const sm_run_folder *folder)
+{
+    char *best = sm_format("%s/best.h5", folder->checkpoints);
+    if (!sm_file_exists(best)) {
+        sm_free(best);
+        best = NULL;
+    }
+    return best;
+}
+
+static int64_t step_in(const char *path)
+{
+    sm_checkpoint_info info;
+    int64_t step = sm_checkpoint_read_info(path, &info) == SM_OK ? info.step : -1;
+    sm_checkpoint_info_free(&info);
+    return step;
+}
+
+/* Where others are damaged or gone, best.h5 may be newer than what is left. */
+static void prefer_best(const sm_run_folder *folder, int64_t step, char **path)
+{
+    char *best = best_of(folder);
+    if (best && step_in(best) > step && sm_checkpoint_verify(best, 1) == SM_OK) {
+        sm_log_warning("taking the best, %s: no other checkpoint that can be read is as new", best);
+        sm_free(*path);
+        *path = best;
+        best = NULL;
+    }
+    sm_free(best);
+}
+
 sm_status sm_run_folder_latest(sm_run_folder *folder, char **path)
 {
     sm_status status = SM_OK;
     step_file *files = NULL;
-    size_t count = 0;
+    size_t count = 0, i;
     *path = NULL;
     SM_TRY(list_steps(folder, &files, &count));
-    for (size_t i = count; i-- > 0 && !*path;) {
-        if (verify(folder, &files[i]) == SM_OK) {
-            *path = sm_format("%s/%s", folder->checkpoints, files[i].name);
+    for (i = count; i > 0 && !*path; i--) {
+        if (verify(folder, &files[i - 1]) == SM_OK) {
+            *path = sm_format("%s/%s", folder->checkpoints, files[i - 1].name);
         } else {
             sm_log_warning("passing over a checkpoint: %s", sm_error_message());
         }
+    }
+    if (!*path || i + 1 < count) {
+        prefer_best(folder, *path ? files[i].step : -1, path);
     }
     if (count > 0 && !*path) {
         SM_TRY(sm_fail(SM_ERR_INPUT, "%s: of %zu %s none can be read", folder->checkpoints, count,
@@ -352,30 +387,90 @@ done:
     return status;
 }
 
-sm_status sm_run_folder_prune(sm_run_folder *folder, int64_t step, int keep)
+void sm_run_folder_note_whole(sm_run_folder *folder, int64_t step)
+{
+    char name[NAME_BYTES];
+    name_step(name, step);
+    remember(folder, name, 1);
+}
+
+sm_status sm_run_folder_remove_unfinished(const sm_run_folder *folder)
+{
+    return remove_checkpoints(folder, is_unfinished);
+}
+
+/* \return 1 if it is the first of its span of `every` steps, the first span aside, which begins with nothing learnt */
+static int stays_for_ever(const step_file *files, size_t i, int64_t every)
+{
+    int64_t span = every > 0 ? files[i].step / every : 0;
+    return span > 0 && (i == 0 || files[i - 1].step / every < span);
+}
+
+/* \return paths of files among the checkpoints, in one block */
+static char **paths_of(const sm_run_folder *folder, const char *const *names, size_t count)
+{
+    size_t path_bytes = strlen(folder->checkpoints) + 1 + NAME_BYTES;
+    char **paths = sm_alloc(count * (sizeof *paths + path_bytes) + 1);
+    char *text = (char *)(paths + count);
+    for (size_t i = 0; i < count; i++) {
+        paths[i] = text + i * path_bytes;
+        snprintf(paths[i], path_bytes, "%s/%s", folder->checkpoints, names[i]);
+    }
+    return paths;
+}
+
+/* What stays for ever is not read for that. */
+static size_t find_outdated(sm_run_folder *folder, const step_file *files, size_t count, int64_t step, int keep,
+                            int64_t every, const char **outdated)
+{
+    char own[NAME_BYTES];
+    int whole = 1; /* that of `step` */
+    size_t found = 0;
+    name_step(own, step);
+    for (size_t i = count; i-- > 0;) {
+        int is_own = strcmp(files[i].name, own) == 0;
+        if (files[i].step > step || (!is_own && whole >= keep && !stays_for_ever(files, i, every))) {
+            outdated[found++] = files[i].name;
+            forget(folder, files[i].name);
+        } else if (!is_own && whole < keep) {
+            whole += verify(folder, &files[i]) == SM_OK;
+        }
+    }
+    return found;
+}
+
+sm_status sm_run_folder_outdated(sm_run_folder *folder, int64_t step, int keep, int64_t every, char ***paths,
+                                 size_t *count)
 {
     sm_status status = SM_OK;
     step_file *files = NULL;
+    const char **names = NULL;
+    size_t found = 0;
+    *paths = NULL;
+    *count = 0;
+    SM_TRY(list_steps(folder, &files, &found));
+    names = sm_alloc((found + 1) * sizeof *names);
+    *count = find_outdated(folder, files, found, step, keep, every, names);
+    *paths = paths_of(folder, names, *count);
+done:
+    sm_free(names);
+    sm_free(files);
+    return status;
+}
+
+sm_status sm_run_folder_prune(sm_run_folder *folder, int64_t step, int keep, int64_t every)
+{
+    sm_status status = SM_OK;
+    char **paths = NULL;
     size_t count = 0;
-    int whole = 0;
-    char written[NAME_BYTES], *path = NULL;
-    name_step(written, step);
-    remember(folder, written, 1);
-    SM_TRY(remove_checkpoints(folder, is_unfinished));
-    SM_TRY(list_steps(folder, &files, &count));
-    for (size_t i = count; i-- > 0;) {
-        if (files[i].step > step || whole >= keep) {
-            sm_free(path);
-            path = sm_format("%s/%s", folder->checkpoints, files[i].name);
-            SM_TRY(sm_remove_tree(path));
-            forget(folder, files[i].name);
-        } else if (verify(folder, &files[i]) == SM_OK) {
-            whole++;
-        }
+    sm_run_folder_note_whole(folder, step);
+    SM_TRY(sm_run_folder_remove_unfinished(folder));
+    SM_TRY(sm_run_folder_outdated(folder, step, keep, every, &paths, &count));
+    for (size_t i = 0; i < count; i++) {
+        SM_TRY(sm_remove_tree(paths[i]));
     }
 done:
-    sm_free(path);
-    sm_free(files);
+    sm_free(paths);
     return status;
 }
 
@@ -396,31 +491,6 @@ static sm_run_folder *named_folder(char *path, int is_inside)
     return folder;
 }
 
-/* \return the path of best.h5; NULL: there is none */
-static char *best_of(const sm_run_folder *folder)
-{
-    char *best = sm_format("%s/best.h5", folder->checkpoints);
-    if (!sm_file_exists(best)) {
-        sm_free(best);
-        best = NULL;
-    }
-    return best;
-}
-
-/* Where none of a step is whole: best.h5, if that is. \return the old status, with its message, if it is not either */
-static sm_status fall_back(sm_status status, const char *best)
-{
-    char *why = sm_strdup(sm_error_message());
-    if (sm_checkpoint_verify(best, 1) == SM_OK) {
-        sm_log_warning("%s: taking the best, %s", why, best);
-        status = SM_OK;
-    } else {
-        sm_fail(status, "%s", why);
-    }
-    sm_free(why);
-    return status;
-}
-
 /* \param is_best_first  0: best.h5 only where there is no other that is whole */
 static sm_status find_checkpoint(const char *path, int is_best_first, char **checkpoint)
 {
@@ -431,9 +501,6 @@ static sm_status find_checkpoint(const char *path, int is_best_first, char **che
         sm_run_folder *folder = named_folder(own, is_inside);
         char *best = best_of(folder);
         status = best && is_best_first ? SM_OK : sm_run_folder_latest(folder, checkpoint);
-        if (status == SM_ERR_INPUT && best) {
-            status = fall_back(status, best);
-        }
         if (status == SM_OK && !*checkpoint) {
             *checkpoint = best;
             best = NULL;

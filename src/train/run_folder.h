@@ -45,14 +45,26 @@ void sm_run_folder_tell_failed_start(sm_run_folder *folder, const char *why);
 /** \return 1 if the checkpoint of a step is there and whole */
 int sm_run_folder_has_checkpoint(sm_run_folder *folder, int64_t step);
 
-/** Finds the checkpoint of the highest step that is whole (sm_checkpoint_verify); damaged ones are passed over with a warning.
+/** Finds the checkpoint of the highest step to go on from: whole, all numbers finite (sm_checkpoint_verify); others are passed over with a warning, and
+ * then best.h5 counts too.
  * \param [out] path  freed with sm_free(); NULL if there is none
- * \return SM_ERR_INPUT if there are some, but none is whole */
+ * \return SM_ERR_INPUT if there are some, but neither one of them nor best.h5 will do */
 sm_status sm_run_folder_latest(sm_run_folder *folder, char **path);
 
-/** Says that this process has written or loaded the checkpoint of `step`: it is whole, nobody reads it again. Then removes all but the `keep`
- * newest whole ones up to `step`. Later ones are of a run that was taken back to an earlier checkpoint: they would be resumed instead of
- * this one. Damaged ones do not count, but go as soon as `keep` newer ones are whole. What an earlier process wrote is read once. */
-sm_status sm_run_folder_prune(sm_run_folder *folder, int64_t step, int keep);
+/** Says that this process has written or loaded the checkpoint of `step`: it is whole, nobody reads it again. */
+void sm_run_folder_note_whole(sm_run_folder *folder, int64_t step);
+
+/** Removes what a kill in the middle of writing a checkpoint left. */
+sm_status sm_run_folder_remove_unfinished(const sm_run_folder *folder);
+
+/** Lists what goes once the checkpoint of `step` is there: all but the `keep` newest whole ones up to `step`, and but the first at or after each
+ * multiple of `every` steps (0: none). Later ones are of a run that was taken back to an earlier checkpoint: they would be resumed instead of
+ * this one. Damaged ones do not count, but go as soon as `keep` newer ones are whole. What an earlier process wrote is read once.
+ * \param [out] paths  in one block: one sm_free(paths) frees them all */
+sm_status sm_run_folder_outdated(sm_run_folder *folder, int64_t step, int keep, int64_t every, char ***paths,
+                                 size_t *count);
+
+/** Removes them, where the checkpoint of `step` is there. */
+sm_status sm_run_folder_prune(sm_run_folder *folder, int64_t step, int keep, int64_t every);
 
 #endif

@@ -87,6 +87,7 @@ static void tell_failed_start(sm_training *t, sm_status status)
 
 static void release(sm_training *t)
 {
+    sm_saver_free(t->saver);
     sm_run_log_close(t->log); /* of a start that came to nothing */
     sm_run_folder_free(t->folder);
     sm_loader_free(t->loader);

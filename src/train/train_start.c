@@ -345,6 +345,9 @@ sm_status sm_training_start(sm_training *t)
     sm_trainer_bind(t->trainer);
     SM_TRY(open_loader(t));
     SM_TRY(claim_folder(t));
+    if (sm_training_is_root(t)) {
+        t->saver = sm_saver_new(t->trainer, t->folder, sm_dataset_fingerprint(t->train), t->saved_step);
+    }
     start_watching(t);
     t->begin_seconds = sm_seconds();
     announce(t);

@@ -13,43 +13,76 @@
 
 /* ---- saving ---- */
 
-/* \param own  what rank 0 met before: then all is kept */
-static sm_status prune(sm_training *t, sm_status own)
+/* What is written on the way does not wait for steps that may still be skipped: it is of the last one that was not. */
+static sm_trainer_position position_to_save(const sm_training *t)
 {
-    if (sm_training_is_root(t) && own == SM_OK) {
-        own = sm_run_folder_prune(t->folder, t->trainer->step, t->session->settings.keep_last);
-    }
-    return sm_comm_agree(t->comm, own);
+    return t->trainer->step >= t->steps ? sm_trainer_where(t->trainer) : t->trainer->applied;
 }
 
-/* The log reaches the disk first: a checkpoint never knows of steps that a lost machine's log does not. A log that
- * cannot be written does not keep the checkpoint from being. */
-static sm_status save(sm_training *t, int best)
+/* Rank 0 copies, and then writes while training goes on. The log reaches the disk first: a checkpoint never knows of
+ * steps that a lost machine's log does not. A log that cannot be written does not keep the checkpoint from being. */
+static sm_status begin_save(sm_training *t, int best)
+{
+    const sm_trainer_position position = position_to_save(t);
+    if (!best && sm_saver_step(t->saver) == position.step) {
+        return SM_OK;
+    }
+    sm_status logged = sm_run_log_sync(t->log);
+    sm_status begun = sm_saver_begin(t->saver, &position, t->best_metric, best);
+    return begun == SM_OK ? logged : begun;
+}
+
+static void note_time(sm_training *t)
+{
+    if (sm_saver_seconds(t->saver) > 0) {
+        sm_time_limit_note_save(&t->time_limit, sm_saver_seconds(t->saver));
+    }
+}
+
+/* Not collective: where rank 0 meets something, all stop with the next step, and save() says what it was. */
+static void save_if_due(sm_training *t)
+{
+    if (sm_training_is_root(t) && t->saved == SM_OK) {
+        t->saved = sm_saver_look(t->saver);
+        note_time(t);
+        if (t->saved == SM_OK && t->trainer->step < t->steps && sm_saver_is_due(t->saver)) {
+            t->saved = begin_save(t, 0);
+        }
+    }
+}
+
+/* \return when all is on the disk. Collective */
+static sm_status save(sm_training *t)
 {
     sm_status status = SM_OK;
-    char *path = sm_run_folder_checkpoint(t->folder, t->trainer->step),
-         *best_path = sm_run_folder_file(t->folder, "checkpoints/best.h5");
-    double begin = sm_seconds();
-    sm_comm_set_phase("checkpoint", t->trainer->step, -1);
-    sm_status own = sm_training_is_root(t) ? sm_run_log_sync(t->log) : SM_OK;
-    SM_TRY(sm_checkpoint_save(t->trainer, path, best ? best_path : NULL, sm_dataset_fingerprint(t->train),
-                              t->best_metric));
-    t->saved_step = t->trainer->step;
-    status = prune(t, own);
-    sm_time_limit_note_save(&t->time_limit, sm_seconds() - begin);
-done:
-    sm_free(path);
-    sm_free(best_path);
-    return status;
+    if (sm_training_is_root(t)) {
+        status = begin_save(t, 0);
+        status = status == SM_OK ? sm_saver_finish(t->saver) : status;
+        note_time(t);
+    }
+    return sm_comm_agree(t->comm, status);
 }
 
-/* What ends the run loses no step. \return `status` with its message, or what saving met */
+static sm_status prune(const sm_training *t)
+{
+    const sm_settings *settings = &t->session->settings;
+    return sm_comm_agree(
+        t->comm, sm_training_is_root(t)
+                     ? sm_run_folder_prune(t->folder, t->trainer->step, settings->keep_last, settings->keep_every)
+                     : SM_OK);
+}
+
+/* What ends the run loses no step that can be gone on from. \return `status` with its message, or what saving met */
 static sm_status save_before_failing(sm_training *t, sm_status status)
 {
     char *why = sm_strdup(sm_error_message());
-    sm_status saved = t->saved_step == t->trainer->step ? SM_OK : save(t, 0);
+    sm_status saved = save(t);
     if (saved == SM_OK) {
         sm_fail(status, "%s", why);
+    } else if (status == SM_ERR_NUMERIC && saved == SM_ERR_NUMERIC) {
+        char *what = sm_strdup(sm_error_message());
+        sm_fail(status, "%s; %s", why, what);
+        sm_free(what);
     }
     sm_free(why);
     return saved == SM_OK ? status : saved;
@@ -66,7 +99,7 @@ static const char *why_stopped(const sm_training *t)
 static sm_status stop(sm_training *t, const char *when)
 {
     sm_fail(SM_PREEMPTED, "%s%s: checkpoint of step %lld is written, continue with --resume auto", why_stopped(t), when,
-            (long long)t->trainer->step);
+            (long long)position_to_save(t).step);
     return save_before_failing(t, SM_PREEMPTED);
 }
 
@@ -98,7 +131,7 @@ static sm_status keep_evaluation(sm_training *t)
     if (sm_best_is_better(&t->best, score, t->best_metric)) {
         t->best_metric = score;
         if (t->session->settings.keep_best) {
-            SM_TRY(save(t, 1));
+            SM_TRY(sm_comm_agree(t->comm, sm_training_is_root(t) ? begin_save(t, 1) : SM_OK));
         }
     }
     if (sm_training_is_root(t)) {
@@ -168,7 +201,7 @@ static sm_status make_step(sm_training *t)
 {
     int done;
     int64_t step = t->trainer->step, position = t->trainer->position;
-    int must_stop = sm_stop_signal_seen() || t->logged != SM_OK;
+    int must_stop = sm_stop_signal_seen() || t->logged != SM_OK || t->saved != SM_OK;
     double begin = sm_seconds();
     sm_status status = sm_trainer_step(t->trainer, t->loader, must_stop, &done);
     sm_time_limit_note_step(&t->time_limit, sm_seconds() - begin);
@@ -196,8 +229,9 @@ static sm_status pause_between_steps(sm_training *t)
     sm_status status = SM_OK;
     const sm_settings *settings = &t->session->settings;
     int64_t step = t->trainer->step;
-    if (step == t->steps || is_due(settings->checkpoint_interval, step)) {
-        SM_TRY(save(t, 0));
+    save_if_due(t);
+    if (step == t->steps) {
+        SM_TRY(save(t));
     }
     if (t->trainer->stop_requested && step < t->steps) {
         SM_TRY(stop(t, ""));
@@ -215,7 +249,7 @@ static sm_status make_up_for_evaluation(sm_training *t)
     sm_status status = SM_OK;
     int64_t step = t->trainer->step;
     if (step >= t->steps) {
-        SM_TRY(t->saved_step == step ? prune(t, SM_OK) : save(t, 0)); /* saved: a complete one of another folder */
+        SM_TRY(t->saved_step == step ? prune(t) : save(t)); /* saved: a complete one of another folder */
     }
     if (step >= t->steps || (step > 0 && is_due(t->session->settings.evaluate_interval, step))) {
         SM_TRY(evaluate(t));
@@ -252,6 +286,7 @@ sm_status sm_training_run(sm_training *t)
         SM_TRY(pause_between_steps(t));
     }
     SM_TRY(sm_comm_agree(t->comm, t->logged));
+    SM_TRY(sm_comm_agree(t->comm, sm_training_is_root(t) ? sm_saver_finish(t->saver) : SM_OK));
     report_memory(t);
 done:
     return status;

@@ -15,6 +15,7 @@
 #include "train/best.h"
 #include "train/progress.h"
 #include "train/run_folder.h"
+#include "train/saver.h"
 #include "train/time_limit.h"
 
 /** Everything of one run; what is there is freed by its maker's counterpart in train.c. */
@@ -48,7 +49,10 @@ typedef struct sm_training {
     double called_seconds;                 /**< clock when sm_train() was called */
     sm_time_limit time_limit;              /**< rank 0 */
     /* trained */
-    int64_t evaluated_step, saved_step;  /**< last ones; -1: none */
+    int64_t evaluated_step;              /**< the last one; -1: none */
+    int64_t saved_step;                  /**< the run goes on from the folder's own checkpoint of it; -1: it does not */
+    sm_saver *saver;                     /**< rank 0 */
+    sm_status saved;                     /**< rank 0: what writing checkpoints has met */
     int64_t judged_step, judged_applied; /**< steps and applied steps when it was last asked whether the run learns */
     sm_best best;                        /**< what makes an evaluation the best */
     double best_metric;                  /**< the best score so far; NaN: none yet */

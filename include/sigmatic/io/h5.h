@@ -77,6 +77,10 @@ sm_status sm_h5_create_in_memory(const char *name, sm_h5_format format, sm_h5 **
 /** Writes the whole contents of a file made by sm_h5_create_in_memory() to `path`, atomically (sm_file_write_atomic). The file stays open. */
 sm_status sm_h5_write_image(sm_h5 *file, const char *path);
 
+/** What sm_h5_write_image() would write.
+ * \param [out] image  `bytes` bytes; stay, and may be read by any thread, until the file is changed or closed */
+sm_status sm_h5_image(sm_h5 *file, const void **image, size_t *bytes);
+
 /** Hands everything written so far to the system: a plain reader sees it, also after kill -9. */
 sm_status sm_h5_flush(sm_h5 *file);
 

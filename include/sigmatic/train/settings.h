@@ -36,7 +36,9 @@ typedef struct sm_settings {
     double stall_seconds;           /**< longest wait for other ranks; 0 = no limit */
     int64_t diagnose_interval;      /**< steps between measurements of the tasks' gradients; 0 = none */
     int64_t check_interval;         /**< steps between comparisons of the parameters over ranks; 0 = never */
-    int64_t checkpoint_interval;    /**< steps; 0 = at the end and when asked to stop */
+    int64_t checkpoint_interval;    /**< steps; 0 = by time */
+    double checkpoint_minutes;      /**< where the interval is 0; 0 = at the end and when asked to stop */
+    int64_t keep_every;             /**< steps; the first checkpoint at or after each multiple stays; 0 = none */
     int keep_last;
     int keep_best;
 } sm_settings;
