@@ -146,6 +146,16 @@ for name in tasks:
 expect "show --as-fixed of it" run 0 show grouped/run.h5 --as-fixed
 expect "show --as-fixed of it: a weight for each task" count out '^weight = ' 2
 expect "show --as-fixed of it: no groups" lacks out '^group'
+cp run/run.h5 older.h5
+"$python" -c 'import h5py
+with h5py.File("older.h5", "a") as log: del log["calibration"], log["gradient_cosines"], log["tasks/depth/gradient_norm"], log["tasks/semantic/gradient_norm"]'
+expect "show --json: a log of an older version" run 0 show older.h5 --json
+expect "show --json: what it does not have is null" json '
+assert set(result["evaluations"]["val"]["calibration"]["depth"].values()) == {None} and result["gradients"] == {}, result'
+expect "train, targets far from where sigma starts" run_ranks train tiny.ini --set run.folder=scale --set run.steps=1 --set task.depth.log_variance=-10
+expect "train: what starts out of scale is told" count err "warning: .*task 'depth': its targets lie about [0-9.]+ px from 0, where its head starts, and weights start for 0.00674" 1
+expect "show --json, targets far from where sigma starts" run 0 show scale --json
+expect "show: the same" json 'assert [(trap["trap"], trap["task"]) for trap in result["warnings"]] == [("scale", "depth")], result["warnings"]'
 expect "show: one table" run_ranks show run/run.h5
 expect "show: what was measured of the gradients" holds out '^task +length +share, % +semantic +depth$'
 expect "show: s at its bound" count out "^warning: task 'semantic': s stands at its bound" 1

@@ -170,6 +170,12 @@ static void losses_are_those_of_a_step_over_the_split(void)
     }
     CU_ASSERT(isnan(losses[2]) && isnan(found[2].residual_scale) && isnan(found[2].ratio));
     CU_ASSERT(fabs(found[0].sigma - exp(0.5)) < 1e-6 && isnan(found[0].residual_scale));
+    float *average = tiny_copy(run.session->values, tiny_parameter_floats(&run)); /* what is evaluated in their place */
+    average[run.session->parameters->parameters.items[run.session->log_variances[0]].offset] = 2;
+    sm_calibration averaged[TINY_TASKS];
+    sm_calibrate(run.session, average, losses, averaged);
+    CU_ASSERT(fabs(averaged[0].sigma - exp(1)) < 1e-6);
+    sm_free(average);
     const sm_loss_shape shape = {2, 1};
     CU_ASSERT(found[1].sigma == 1 && found[1].residual_scale > 1); /* vectors of pixels, still predicted as 0 */
     SM_TEST_AT_MOST(fabs(sm_likelihood_find("huber")->slope(losses[1], 0, 2 * log(found[1].residual_scale), shape)),
