@@ -21,6 +21,12 @@ const sm_key sm_optimizer_keys[] = {
      "limit of the global L2 norm of the network's gradients; 0 = none"},
     {"optimizer", "ema_decay", SM_KEY_REAL, "0", 0, 1, NULL, NULL,
      "decay of the average of the parameters that is evaluated instead of them; 0 = none is kept"},
+    {"optimizer", "skip_backoff", SM_KEY_REAL, "1", 1e-6, 1, NULL, NULL,
+     "factor of the learning rate from each streak of steps on that were skipped for numbers that are not finite, "
+     "until "
+     "1000 steps later"},
+    {"optimizer", "skip_limit", SM_KEY_INTEGER, "100", 1, 1e9, NULL, "steps",
+     "skipped in a row for numbers that are not finite end the run"},
     {0},
 };
 
@@ -112,6 +118,8 @@ sm_status sm_optimizer_new(const sm_config *config, sm_optimizer **out)
         .epsilon = sm_config_real(config, section, "epsilon"),
         .clip_norm = sm_config_real(config, section, "clip_norm"),
         .ema_decay = sm_config_real(config, section, "ema_decay"),
+        .skip_backoff = sm_config_real(config, section, "skip_backoff"),
+        .skip_limit = sm_config_integer(config, section, "skip_limit"),
     };
     *out = optimizer;
     return SM_OK;

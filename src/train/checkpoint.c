@@ -111,7 +111,9 @@ static sm_status read_position(const sm_h5 *file, sm_trainer_position *position)
     for (int i = 0; i < SM_CHECKPOINT_COUNTS; i++) {
         const char *attribute = sm_checkpoint_counts[i].attribute;
         int64_t *count = sm_checkpoint_count_of(position, i);
-        SM_TRY(sm_h5_read_attribute_int64(file, "/", attribute, count));
+        if (!sm_checkpoint_counts[i].may_lack || sm_h5_has_attribute(file, "/", attribute)) {
+            SM_TRY(sm_h5_read_attribute_int64(file, "/", attribute, count));
+        }
         if (*count < 0) {
             SM_TRY(sm_fail(SM_ERR_INPUT, "%s: / attribute %s: 0 or more expected, %lld found", sm_h5_path(file),
                            attribute, (long long)*count));

@@ -12,11 +12,13 @@ const char sm_checkpoint_format[] = "sigmatic-checkpoint", sm_checkpoint_updates
            sm_checkpoint_data[] = "/data";
 
 const sm_checkpoint_count sm_checkpoint_counts[SM_CHECKPOINT_COUNTS] = {
-    {"step", offsetof(sm_trainer_position, step)},
-    {"epoch", offsetof(sm_trainer_position, epoch)},
-    {"samples_seen", offsetof(sm_trainer_position, samples)},
-    {"skipped", offsetof(sm_trainer_position, skipped)},
-    {"skipped_in_a_row", offsetof(sm_trainer_position, skipped_in_a_row)}};
+    {"step", offsetof(sm_trainer_position, step), 0},
+    {"epoch", offsetof(sm_trainer_position, epoch), 0},
+    {"samples_seen", offsetof(sm_trainer_position, samples), 0},
+    {"skipped", offsetof(sm_trainer_position, skipped), 0},
+    {"skipped_in_a_row", offsetof(sm_trainer_position, skipped_in_a_row), 0},
+    {"backoffs", offsetof(sm_trainer_position, backoffs), 1},
+    {"since_backoff", offsetof(sm_trainer_position, since_backoff), 1}};
 
 /* ---- opening ---- */
 

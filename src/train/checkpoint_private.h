@@ -28,8 +28,9 @@ sm_status sm_checkpoint_build(const sm_trainer *trainer, const sm_trainer_positi
 typedef struct sm_checkpoint_count {
     const char *attribute;
     size_t offset; /**< of an int64_t */
+    int may_lack;  /**< 1: where a file does not say it, it is 0 */
 } sm_checkpoint_count;
-enum { SM_CHECKPOINT_COUNTS = 5 };
+enum { SM_CHECKPOINT_COUNTS = 7 };
 extern const sm_checkpoint_count sm_checkpoint_counts[SM_CHECKPOINT_COUNTS];
 
 static inline int64_t *sm_checkpoint_count_of(sm_trainer_position *position, int i)

@@ -494,6 +494,16 @@ const sm_key_text sm_key_texts[] = {
      "A moving average of the parameters is kept with this decay, such as 0.999, and evaluated in their "
      "place; 0 keeps none. It takes as much memory as the parameters.",
      "checkpoint.keep_best"},
+    {optimizer, "skip_backoff",
+     "A step with a loss or a gradient that is not finite is skipped: nothing changes. With a factor below 1, such as "
+     "0.5, the learning rate is multiplied by it when steps begin to be skipped, and divided by it again after 1000 "
+     "steps that were not. Checkpoints keep how often.",
+     "optimizer.skip_limit, optimizer.clip_norm"},
+    {optimizer, "skip_limit",
+     "So many skipped steps in a row end the run, with the checkpoint of the last step that was not skipped. The "
+     "message "
+     "names the task and, where it can be told, the layer in which the numbers first went wrong.",
+     "optimizer.skip_backoff"},
 
     {schedule, NULL, "How the learning rate changes over the run, i being the step and N the steps of the run.", NULL},
     {schedule, "kind",

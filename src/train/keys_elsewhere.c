@@ -55,6 +55,8 @@ const sm_key sm_keys_elsewhere[] = {
     ELSEWHERE("distributed", "bucket_mib", "bucket_cap_mb|fusion_threshold", NULL),
     ELSEWHERE("distributed", "compress", "fp16_compression|bf16_compress|compression", NULL),
     ELSEWHERE("distributed", "stall_seconds", "timeout|timeout_s|nccl_timeout", NULL),
+    ELSEWHERE("optimizer", "skip_limit", "max_skipped|max_nan_steps|nan_limit|skip_steps_limit", "in steps"),
+    ELSEWHERE("optimizer", "skip_backoff", "backoff_factor|nan_backoff|lr_backoff", NULL),
     ELSEWHERE("checkpoint", NULL, "checkpoints|ckpt|saving|modelcheckpoint|model_checkpoint", NULL),
     ELSEWHERE("checkpoint", "interval",
               "save_interval|save_every|save_freq|save_steps|checkpoint_interval|ckpt_interval|checkpoint_every|"

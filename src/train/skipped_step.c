@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { NAMES_MOST = 16 };
 
@@ -61,6 +62,18 @@ static void add_reason(char **text, const sm_trainer *trainer)
     }
 }
 
+/* "backbone.layer1.0.bn1" of its running mean. */
+static void add_layer(char **text, const sm_trainer *trainer)
+{
+    if (trainer->broken) {
+        const char *end = strrchr(trainer->broken, '.');
+        char *part = sm_format(", first in the layer %.*s",
+                               end ? (int)(end - trainer->broken) : (int)strlen(trainer->broken), trainer->broken);
+        add(text, part);
+        sm_free(part);
+    }
+}
+
 static void add_samples(char **text, const sm_trainer *trainer, const sm_dataset *dataset, int64_t position)
 {
     const sm_settings *settings = &trainer->session->settings;
@@ -82,6 +95,7 @@ char *sm_skipped_step_describe(const sm_trainer *trainer, const sm_dataset *data
 {
     char *text = sm_format("step %lld: ", (long long)trainer->step);
     add_reason(&text, trainer);
+    add_layer(&text, trainer);
     add_samples(&text, trainer, dataset, position);
     return text;
 }

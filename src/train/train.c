@@ -93,6 +93,7 @@ static void release(sm_training *t)
     sm_loader_free(t->loader);
     sm_trace_free(t->trace);
     sm_progress_free(t->progress);
+    sm_loss_spikes_free(t->spikes);
     sm_evaluator_free(t->evaluator);
     sm_trainer_free(t->trainer);
     sm_session_free(t->session);

@@ -319,6 +319,7 @@ static sm_status open_loader(sm_training *t)
 /* What watches the steps from the side: progress, timeline, the guard against lost ranks. */
 static void start_watching(sm_training *t)
 {
+    t->spikes = sm_loss_spikes_new(t->session);
     t->progress = sm_progress_new(t->session, t->steps, t->trainer->step);
     if (t->options->trace) {
         t->trace = t->trainer->trace = sm_trace_new(t->options->trace_first, t->options->trace_last);

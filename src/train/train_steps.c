@@ -192,6 +192,7 @@ static void keep_step(sm_training *t, int64_t position)
         if (!record->applied) {
             sm_log_warning("skipped %s", t->skipped);
         }
+        sm_loss_spikes_note(t->spikes, record);
         sm_progress_step(t->progress, record);
         t->logged = t->logged == SM_OK ? sm_run_log_step(t->log, record) : t->logged;
     }

@@ -1,5 +1,6 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/plural.h>
 #include <sigmatic/base/timer.h>
 #include <sigmatic/comm/stall.h>
 #include <sigmatic/train/trainer.h>
@@ -13,8 +14,6 @@
 #include <assert.h>
 #include <math.h>
 #include <string.h>
-
-enum { MOST_SKIPPED_IN_A_ROW = 100 };
 
 /* Losses of the whole batch, and gradients of single tasks, are there before backward if the batch is in one piece. */
 static sm_status check_weighting(const sm_session *session)
@@ -70,8 +69,9 @@ done:
 
 sm_trainer_position sm_trainer_where(const sm_trainer *trainer)
 {
-    return (sm_trainer_position){trainer->step, trainer->epoch, trainer->position, trainer->skipped,
-                                 trainer->skipped_in_a_row};
+    return (sm_trainer_position){
+        trainer->step,     trainer->epoch,        trainer->position, trainer->skipped, trainer->skipped_in_a_row,
+        trainer->backoffs, trainer->since_backoff};
 }
 
 void sm_trainer_go_to(sm_trainer *trainer, const sm_trainer_position *position)
@@ -81,6 +81,8 @@ void sm_trainer_go_to(sm_trainer *trainer, const sm_trainer_position *position)
     trainer->position = position->samples;
     trainer->skipped = position->skipped;
     trainer->skipped_in_a_row = position->skipped_in_a_row;
+    trainer->backoffs = position->backoffs;
+    trainer->since_backoff = position->since_backoff;
     trainer->applied = *position;
 }
 
@@ -475,6 +477,90 @@ static int update(sm_trainer *trainer, double learning_rate, int64_t samples, in
     return 1;
 }
 
+/* ---- steps that are skipped ---- */
+
+/* A streak of skipped steps makes all that follow smaller; many good ones make them larger again. */
+static void count_skips(sm_trainer *trainer, int applied)
+{
+    trainer->skipped_in_a_row = applied ? 0 : trainer->skipped_in_a_row + 1;
+    trainer->skipped += !applied;
+    if (trainer->update->optimizer->skip_backoff < 1 && trainer->skipped_in_a_row == 1) {
+        trainer->backoffs++;
+        trainer->since_backoff = 0;
+    } else if (trainer->backoffs > 0 && applied && ++trainer->since_backoff == SM_BACKOFF_STEPS) {
+        trainer->backoffs--;
+        trainer->since_backoff = 0;
+    }
+}
+
+static double learning_rate_now(const sm_trainer *trainer)
+{
+    double rate = sm_schedule_at(trainer->schedule, trainer->step);
+    for (int64_t i = 0; i < trainer->backoffs && rate > 0; i++) {
+        rate *= trainer->update->optimizer->skip_backoff;
+    }
+    return rate;
+}
+
+static int is_finite(const float *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!isfinite(values[i])) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* What backward writes first lies first. \return the slice, as the smallest that any rank has found */
+static const char *first_broken_gradient(const sm_trainer *trainer)
+{
+    const sm_slices *slices = &trainer->session->parameters->parameters;
+    const sm_update *update = trainer->update;
+    const char *name = NULL;
+    int64_t first = INT64_MIN; /* of offsets, below zero, so that the most of all ranks is the first */
+    for (int i = 0; i < slices->count; i++) {
+        const sm_slice *slice = &slices->items[i];
+        size_t begin = slice->offset > update->own_begin ? slice->offset : update->own_begin;
+        size_t end = slice->offset + slice->count < update->own_end ? slice->offset + slice->count : update->own_end;
+        if (begin < end && !is_finite(trainer->sums->gradients + begin, end - begin) &&
+            -(int64_t)slice->offset > first) {
+            first = -(int64_t)slice->offset;
+        }
+    }
+    sm_comm_max_int64(trainer->session->comm, &first, 1);
+    for (int i = 0; i < slices->count && first != INT64_MIN; i++) {
+        name = slices->items[i].offset == (size_t)-first ? slices->items[i].name : name;
+    }
+    return name;
+}
+
+/* A batch with an infinity in it moves the running statistics of the layer that meets it there. Those of later layers, too:
+ * the list is in the order of forward. */
+static const char *first_broken_statistic(const sm_trainer *trainer)
+{
+    const sm_slices *buffers = &trainer->session->parameters->buffers;
+    int64_t first = -buffers->count;
+    for (int i = 0; i < buffers->count && first == -buffers->count; i++) {
+        const sm_slice *slice = &buffers->items[i];
+        first = is_finite(trainer->session->buffers + slice->offset, slice->count) ? first : -i;
+    }
+    sm_comm_max_int64(trainer->session->comm, &first, 1);
+    return -first < buffers->count ? buffers->items[-first].name : NULL;
+}
+
+/* \param summed  1: the losses are finite, and gradients there */
+static void skip(sm_trainer *trainer, int summed)
+{
+    sm_session *session = trainer->session;
+    trainer->broken = first_broken_statistic(trainer);
+    if (!trainer->broken && summed) {
+        trainer->broken = first_broken_gradient(trainer);
+    }
+    sm_weighting_undo_step(session->weighting);
+    memcpy(session->buffers, trainer->buffers_before, session->parameters->buffers.floats * sizeof(float));
+}
+
 static void fill_record(sm_trainer *trainer, const sm_batch *batch, int applied, double learning_rate, double norm,
                         double seconds)
 {
@@ -499,9 +585,9 @@ sm_status sm_trainer_step_from(sm_trainer *trainer, sm_batch_next next, void *us
     const batch_source source = {next, user};
     const sm_batch *batch = NULL;
     double begin = sm_seconds(), norm = NAN;
-    double learning_rate = sm_schedule_at(trainer->schedule, trainer->step);
+    double learning_rate = learning_rate_now(trainer);
     int64_t samples;
-    int applied;
+    int applied, summed;
 
     sm_comm_take_waited_seconds(); /* what an evaluation or a checkpoint since the last step waited is not this step's */
     if (trainer->trace) {
@@ -515,15 +601,13 @@ sm_status sm_trainer_step_from(sm_trainer *trainer, sm_batch_next next, void *us
         goto done;
     }
     begin_step(trainer, batch);
-    SM_TRY(run_micro_batches(trainer, &source, stop, &batch, &samples, &applied));
-    applied = applied && update(trainer, learning_rate, samples, batch->count_global, &norm);
-    trainer->skipped_in_a_row = applied ? 0 : trainer->skipped_in_a_row + 1;
-    trainer->skipped += !applied;
+    SM_TRY(run_micro_batches(trainer, &source, stop, &batch, &samples, &summed));
+    applied = summed && update(trainer, learning_rate, samples, batch->count_global, &norm);
+    count_skips(trainer, applied);
     if (applied) {
         look_again(trainer, batch);
     } else {
-        sm_weighting_undo_step(session->weighting);
-        memcpy(session->buffers, trainer->buffers_before, session->parameters->buffers.floats * sizeof(float));
+        skip(trainer, summed);
     }
     trainer->epoch = batch->epoch;
     trainer->position = batch->position + batch->count_global;
@@ -534,9 +618,10 @@ sm_status sm_trainer_step_from(sm_trainer *trainer, sm_batch_next next, void *us
         SM_TRY(sm_comm_checksum_agrees(session->comm, session->values,
                                        session->parameters->parameters.floats * sizeof(float), "parameters"));
     }
-    if (trainer->skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW) {
-        SM_TRY(sm_fail(SM_ERR_NUMERIC, "step %lld: %d steps in a row had non-finite losses or gradients",
-                       (long long)trainer->step, MOST_SKIPPED_IN_A_ROW));
+    if (trainer->skipped_in_a_row >= trainer->update->optimizer->skip_limit) {
+        SM_TRY(sm_fail(SM_ERR_NUMERIC, "step %lld: %lld %s in a row had non-finite losses or gradients",
+                       (long long)trainer->step, (long long)trainer->skipped_in_a_row,
+                       sm_plural(trainer->skipped_in_a_row, "step", "steps")));
     }
 done:
     return status;

@@ -13,6 +13,7 @@
 #include <sigmatic/train/trainer.h>
 
 #include "train/best.h"
+#include "train/loss_spikes.h"
 #include "train/progress.h"
 #include "train/run_folder.h"
 #include "train/saver.h"
@@ -44,6 +45,7 @@ typedef struct sm_training {
     sm_loader *loader;
     sm_trace *trace; /**< NULL: none wanted */
     sm_progress *progress;
+    sm_loss_spikes *spikes;
     double begin_seconds, earlier_seconds; /**< clock at the first step; what earlier starts took */
     int64_t first_step;                    /**< steps made by earlier starts */
     double called_seconds;                 /**< clock when sm_train() was called */

@@ -54,7 +54,9 @@ struct sm_optimizer {
     double weight_decay;
     double beta1, beta2, epsilon; /**< adamw */
     double clip_norm;             /**< global L2 norm of the network's gradients is limited to this; 0 = not */
-    double ema_decay;             /**< decay of the average of the parameters (ema.h); 0 = none is kept */
+    double skip_backoff; /**< factor of the learning rate for each streak of skipped steps (trainer.h); 1 = none */
+    int64_t skip_limit;  /**< steps skipped in a row that end the run */
+    double ema_decay;    /**< decay of the average of the parameters (ema.h); 0 = none is kept */
 };
 
 /** Keys of section [optimizer]; ends with a NULL name. */

@@ -3,7 +3,8 @@
  *
  * The step (global batch B, ranks r): counts of valid pixels summed over ranks; forward; loss sums summed over ranks, so that every rank knows
  * the same losses, weights and slopes d total/d s; backward; gradients summed over ranks (never divided: losses carry the global counts); update.
- * A step with a non-finite loss or gradient is skipped by all ranks and counted; running statistics are put back. */
+ * A step with a non-finite loss or gradient is skipped by all ranks and counted; running statistics are put back.
+ * Learning rate: that of the schedule times skip_backoff^backoffs, where a streak of skipped steps adds 1 and 1000 applied steps take 1 off. */
 #ifndef SIGMATIC_TRAIN_TRAINER_H
 #define SIGMATIC_TRAIN_TRAINER_H
 
@@ -26,7 +27,11 @@ typedef struct sm_trainer_position {
     int64_t samples; /**< seen */
     int64_t skipped; /**< steps with non-finite numbers */
     int64_t skipped_in_a_row;
+    int64_t backoffs;      /**< optimizer.skip_backoff counts so often in the learning rate */
+    int64_t since_backoff; /**< applied steps since it last changed */
 } sm_trainer_position;
+
+enum { SM_BACKOFF_STEPS = 1000 /* applied steps after which one back-off is taken back */ };
 
 typedef struct sm_trainer {
     sm_session *session; /**< not owned */
@@ -39,11 +44,14 @@ typedef struct sm_trainer {
     int64_t position; /**< samples seen */
     int64_t skipped;  /**< steps with non-finite numbers */
     int64_t skipped_in_a_row;
-    sm_trainer_position
-        applied; /**< after the last step that was not skipped, or where the run began: what it has learnt is that of there */
+    int64_t backoffs, since_backoff; /**< as in the position */
+    /** After the last step that was not skipped, or where the run began: what it has learnt is that of there. */
+    sm_trainer_position applied;
     /* of the last step */
     sm_step_record record;
     int stop_requested; /**< some rank was asked to stop */
+    /** Of a skipped step: the tensor in which numbers that are not finite showed first; NULL: in none that can be told. */
+    const char *broken;
     /* the trainer's own */
     sm_schedule *schedule;
     struct sm_batch_sums *sums;
