@@ -170,22 +170,45 @@ static size_t place_of(const sm_slice *slice, size_t tap, size_t taps, size_t i,
     return (taps * together + tap * (inputs - together) + i - together) * outputs + o;
 }
 
+/* What is copied together, so that neither side leaves the cache before all of a line is used. */
+typedef struct reorder_block {
+    size_t first_output, outputs, first_input, inputs;
+} reorder_block;
+
+static void reorder_some(const sm_slice *slice, size_t taps, const reorder_block *b, const float *from, float *to,
+                         int exporting)
+{
+    size_t inputs = (size_t)slice->shape[1];
+    for (size_t tap = 0; tap < taps; tap++) {
+        for (size_t i = b->first_input; i < b->first_input + b->inputs; i++) {
+            size_t memory = place_of(slice, tap, taps, i, b->first_output);
+            for (size_t o = 0; o < b->outputs; o++) {
+                size_t file = ((b->first_output + o) * inputs + i) * taps + tap;
+                to[exporting ? file : memory + o] = from[exporting ? memory + o : file];
+            }
+        }
+    }
+}
+
+static size_t at_most(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Both layouts that differ from the file's are "output channel first" there and "output channel last" here. */
 static void reorder(const sm_slice *slice, const float *from, float *to, int exporting)
 {
+    enum { BLOCK = 16 };
     if (slice->layout == SM_LAYOUT_PLAIN) {
         memcpy(to, from, slice->count * sizeof *to);
         return;
     }
     size_t outputs = (size_t)slice->shape[0], inputs = (size_t)slice->shape[1];
     size_t taps = slice->count / (outputs * inputs);
-    for (size_t o = 0; o < outputs; o++) {
-        for (size_t i = 0; i < inputs; i++) {
-            for (size_t tap = 0; tap < taps; tap++) {
-                size_t file = (o * inputs + i) * taps + tap;
-                size_t memory = place_of(slice, tap, taps, i, o);
-                to[exporting ? file : memory] = from[exporting ? memory : file];
-            }
+    for (size_t o = 0; o < outputs; o += BLOCK) {
+        for (size_t i = 0; i < inputs; i += BLOCK) {
+            const reorder_block block = {o, at_most(BLOCK, outputs - o), i, at_most(BLOCK, inputs - i)};
+            reorder_some(slice, taps, &block, from, to, exporting);
         }
     }
 }
