@@ -200,7 +200,7 @@ FUZZ_CC      ?= clang
 FUZZ_SECONDS ?= 8
 FUZZ_CFLAGS   = -std=c11 -g -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
                 -Iinclude -Isrc $(filter -I% -isystem%,$(MPI_COMMAND)) $(HDF5_CFLAGS) $(IMAGE_CFLAGS) $(TEXT_CFLAGS)
-FUZZ_SOURCES  = $(wildcard tests/fuzz/*.c src/base/*.c src/io/*.c src/data/*.c src/train/checkpoint*.c src/train/pretrained*.c src/train/weights*.c)
+FUZZ_SOURCES  = $(wildcard tests/fuzz/*.c src/base/*.c src/io/*.c src/data/*.c src/train/checkpoint*.c src/train/pretrained*.c src/train/weights*.c src/cli/show_view.c src/cli/show_g*.c)
 MPI_COMMAND   = $(shell $(CC) -show 2>/dev/null)
 
 $(BUILD)/fuzz/%.o: %.c

@@ -178,6 +178,14 @@ assert absent and all(lines[name][0] in ("-", "0") for name in absent), (absent,
 PYTHON
 }
 expect "eval: a row also of a class that does not occur" every_class
+cp run/run.h5 extreme.h5
+"$python" - <<'PYTHON'
+import h5py
+with h5py.File("extreme.h5", "r+") as file:
+    file["tasks/semantic/loss"][:2] = 1e308, -1e308
+PYTHON
+expect "show: numbers of any size" run 0 show extreme.h5
+expect "show: a curve from the least to the greatest" holds out '^semantic +loss +.*-1e\+308 \.\. 1e\+308$'
 expect "show: metrics with their meaning" holds out '^depth +error_metres +[0-9.]+ +m .*capped at 80 m'
 expect "show: --follow and --json exclude each other" run 2 show run/run.h5 --json --follow
 "$python" - <<'PYTHON'

@@ -29,7 +29,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FEW_FLIPS = 40, FEW_CUTS = 30, MOST_FLIPS = 8000, NAME_BYTES = 600 };
+enum { FEW_FLIPS = 30, FEW_CUTS = 20, MOST_FLIPS = 8000, NAME_BYTES = 600 };
 
 /* The run that checkpoints are loaded into. */
 static tiny_run run;
@@ -420,6 +420,37 @@ static void damaged_files_are_refused_by_name(void)
     tiny_close(&run);
 }
 
+/* Of a sample there are also a name, its size and its camera. */
+static void the_facts_of_a_sample_are_protected(void)
+{
+    static const struct {
+        const char *array, *message;
+    } facts[] = {{"original_size", "/train/original_size of sample 0 is damaged"},
+                 {"baseline_metres", "/train/baseline_metres of sample 0 is damaged"},
+                 {"fx_pixels", "/train/fx_pixels of sample 0 is damaged"},
+                 {"name", "/train/name is damaged"}};
+    char path[NAME_BYTES];
+    snprintf(path, sizeof path, "%s/facts.h5", sm_test_folder());
+    for (size_t f = 0; f < sizeof facts / sizeof *facts && sm_comm_rank(test_comm) == 0; f++) {
+        uint32_t crc = 0;
+        uint8_t byte;
+        make_dataset(path);
+        char *object = sm_format("/train/%s", facts[f].array);
+        hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT), dataset = H5Dopen2(file, object, H5P_DEFAULT);
+        off_t offset = (off_t)H5Dget_offset(dataset);
+        H5Dclose(dataset);
+        H5Fclose(file);
+        sm_free(object);
+        int descriptor = open(path, O_RDWR | O_CLOEXEC);
+        CU_ASSERT(pread(descriptor, &byte, 1, offset) == 1);
+        byte ^= 1;
+        CU_ASSERT(pwrite(descriptor, &byte, 1, offset) == 1);
+        close(descriptor);
+        CU_ASSERT(read_dataset(path, &crc) == SM_ERR_INPUT);
+        SM_TEST_MESSAGE(facts[f].message);
+    }
+}
+
 /* tests/golden/dataset_version2.h5 was written when texts had a variable length, by
  * `data scenes --train 1 --validation 1 --height 32 --width 32 --seed 7`. */
 static void a_dataset_of_before_is_as_one_of_today(void)
@@ -487,6 +518,7 @@ int main(int argc, char **argv)
 {
     sm_test_begin(&argc, &argv);
     SM_TEST(damaged_files_are_refused_by_name);
+    SM_TEST(the_facts_of_a_sample_are_protected);
     SM_TEST(files_of_later_versions_are_refused_by_name);
     SM_TEST(a_dataset_of_before_is_as_one_of_today);
     return sm_test_end();

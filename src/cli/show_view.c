@@ -3,7 +3,7 @@
 
 #include <sigmatic/base/memory.h>
 #include <sigmatic/io/file.h>
-#include <sigmatic/io/h5.h>
+#include <sigmatic/io/h5_checksums.h>
 
 #include "cli/show_gradients.h"
 
@@ -36,6 +36,16 @@ double show_mean(const show_series *series, size_t begin, size_t end)
 double show_last_mean(const show_series *series)
 {
     return show_mean(series, series->count > SMOOTHING_ROWS ? series->count - SMOOTHING_ROWS : 0, series->count);
+}
+
+/* Names in a group of which there are never many in a log. */
+static sm_status list_few(const sm_h5 *file, const char *group, char ***names, size_t *count)
+{
+    enum { MOST = 4096 };
+    sm_status status = sm_h5_list(file, group, names, count);
+    return status == SM_OK && *count > MOST ? sm_fail(SM_ERR_INPUT, "%s: %s has %zu objects, expected at most %d",
+                                                      sm_h5_path(file), group, *count, MOST)
+                                            : status;
 }
 
 static sm_status read_text(const sm_h5 *file, const char *task, const char *attribute, char **text)
@@ -163,7 +173,7 @@ static sm_status read_metrics(const sm_h5 *file, const char *task, show_evaluati
     size_t count = 0;
     SM_TRY(read_text(file, task, "kind", &kind));
     SM_TRY(read_text(file, task, "unit", unit));
-    SM_TRY(sm_h5_list(file, group, names, &count));
+    SM_TRY(list_few(file, group, names, &count));
     order_metrics(kind, *names, count);
     e->rows = sm_realloc(e->rows, ((size_t)e->row_count + count) * sizeof *e->rows);
     for (size_t i = 0; i < count; i++) {
@@ -236,7 +246,7 @@ static sm_status read_evaluations(const sm_h5 *file, show_view *view)
     if (!sm_h5_has_group(file, "/evaluations")) {
         return SM_OK;
     }
-    SM_TRY(sm_h5_list(file, "/evaluations", &view->splits, &view->split_count));
+    SM_TRY(list_few(file, "/evaluations", &view->splits, &view->split_count));
     view->evaluations = sm_alloc_zeroed(view->split_count * sizeof *view->evaluations);
     for (size_t i = 0; i < view->split_count; i++) {
         view->evaluations[i].split = view->splits[i];
@@ -329,12 +339,34 @@ static size_t place_of(const char *config, const char *task)
 /* As the config has them: the file's own order is that of the alphabet. */
 static void order_tasks(show_view *view)
 {
-    for (size_t i = 1; i < view->task_count; i++) {
-        for (size_t j = i; j > 0 && place_of(view->config, view->tasks[j]) < place_of(view->config, view->tasks[j - 1]);
-             j--) {
+    size_t *places = sm_alloc((view->task_count + 1) * sizeof *places);
+    for (size_t i = 0; i < view->task_count; i++) {
+        size_t place = places[i] = place_of(view->config, view->tasks[i]);
+        for (size_t j = i; j > 0 && place < places[j - 1]; j--) {
             exchange(&view->tasks[j], &view->tasks[j - 1]);
+            places[j] = places[j - 1];
+            places[j - 1] = place;
         }
     }
+    sm_free(places);
+}
+
+/* Every object can be opened, and the version is known. */
+static sm_status check_log(const sm_h5 *file)
+{
+    enum { VERSION = 1 };
+    sm_status status = SM_OK;
+    int64_t version = VERSION;
+    SM_TRY(sm_h5_check_checksums(file, NULL));
+    if (sm_h5_has_attribute(file, "/", "format_version")) {
+        SM_TRY(sm_h5_read_attribute_int64(file, "/", "format_version", &version));
+    }
+    if (version != VERSION) {
+        status = sm_fail(SM_ERR_INPUT, "%s: attribute 'format_version' is %lld, expected %d", sm_h5_path(file),
+                         (long long)version, VERSION);
+    }
+done:
+    return status;
 }
 
 /* The first line of the file beside the log. */
@@ -393,7 +425,8 @@ sm_status show_view_read(const char *path, show_view *view)
     } else {
         view->config = sm_strdup("");
     }
-    SM_TRY(sm_h5_list(file, "/tasks", &view->tasks, &view->task_count));
+    SM_TRY(check_log(file));
+    SM_TRY(list_few(file, "/tasks", &view->tasks, &view->task_count));
     order_tasks(view);
     SM_TRY(count_rows(file, view));
     if (view->rows > 0) {

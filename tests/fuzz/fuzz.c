@@ -15,9 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static const fuzz_target *const targets[] = {&fuzz_png,   &fuzz_jpeg,       &fuzz_json,        &fuzz_npy,
-                                             &fuzz_csv,   &fuzz_config,     &fuzz_manifest,    &fuzz_dataset,
-                                             &fuzz_nyuv2, &fuzz_checkpoint, &fuzz_safetensors, &fuzz_weights};
+static const fuzz_target *const targets[] = {
+    &fuzz_png,     &fuzz_jpeg,  &fuzz_json,       &fuzz_npy,         &fuzz_csv,     &fuzz_config, &fuzz_manifest,
+    &fuzz_dataset, &fuzz_nyuv2, &fuzz_checkpoint, &fuzz_safetensors, &fuzz_weights, &fuzz_run_log};
 
 static const fuzz_target *target;
 static int descriptor;

@@ -22,7 +22,7 @@ typedef struct fuzz_target {
 } fuzz_target;
 
 extern const fuzz_target fuzz_png, fuzz_jpeg, fuzz_json, fuzz_npy, fuzz_csv, fuzz_config, fuzz_manifest, fuzz_dataset,
-    fuzz_nyuv2, fuzz_checkpoint, fuzz_safetensors, fuzz_weights;
+    fuzz_nyuv2, fuzz_checkpoint, fuzz_safetensors, fuzz_weights, fuzz_run_log;
 
 /** Writes into the file that the target reads next; at position 0 its old contents go. */
 void fuzz_write(const void *data, size_t bytes, size_t position);
