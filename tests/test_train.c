@@ -873,6 +873,29 @@ static void scales_of_stages_scale_their_steps(void)
     tiny_close(&b);
 }
 
+/* Decay would pull sigma towards 1. */
+static void log_variances_do_not_decay(void)
+{
+    static const char *const kinds[] = {"optimizer.kind=sgd", "optimizer.kind=adamw"};
+    for (int k = 0; k < 2; k++) {
+        const char *const plain[] = {kinds[k], "task.depth.log_variance=3", "optimizer.weight_decay=0", NULL};
+        const char *const decayed[] = {kinds[k], "task.depth.log_variance=3", "optimizer.weight_decay=5", NULL};
+        tiny_run a, b;
+        tiny_open(&a, test_comm, tiny_config(plain));
+        tiny_open(&b, test_comm, tiny_config(decayed));
+        tiny_steps(&a, 1);
+        tiny_steps(&b, 1);
+        CU_ASSERT(!tiny_same_bits(a.session->values, b.session->values, tiny_parameter_floats(&a)));
+        for (int task = 0; task < TINY_TASKS; task++) {
+            CU_ASSERT(*sm_session_log_variance(a.session, task) == *sm_session_log_variance(b.session, task));
+        }
+        CU_ASSERT(fabs(*sm_session_log_variance(a.session, 2) - 3) > 1e-3); /* it does learn */
+        sm_comm_barrier(test_comm);
+        tiny_close(&a);
+        tiny_close(&b);
+    }
+}
+
 /* ---- memory ---- */
 
 static float *values_after_steps(const char *const *sets, int evaluates)
@@ -1005,6 +1028,7 @@ int main(int argc, char **argv)
     SM_TEST(frozen_stages_save_their_backward);
     SM_TEST(scales_of_stages_scale_their_steps);
     SM_TEST(recomputing_blocks_makes_the_same_updates);
+    SM_TEST(log_variances_do_not_decay);
     SM_TEST(an_evaluation_between_steps_changes_nothing);
     SM_TEST(the_trivial_predictor_is_the_same_in_bands);
     SM_TEST(any_number_of_ranks_measures_the_same);
