@@ -56,15 +56,19 @@ def is_time(name):
     return name.startswith("timing/") or name in ("steps/seconds", "steps/images_per_second")
 
 
+def table_of(name):
+    """Which rows a column of the log belongs to: "steps", or those of the evaluations of a split."""
+    parts = name.split("/")
+    return f"evaluations/{parts[1]}" if parts[0] in ("evaluations", "calibration") else "steps"
+
+
 def log_rows(columns):
     """Number of rows of the steps' columns, each step once and all columns alike."""
     lengths = {}
     for name, (shape, _, _) in columns.items():
         if len(shape) != 1:
             raise Broken(f"run.h5: {name} has shape {shape}")
-        parts = name.split("/")
-        table = "/".join(parts[:2]) if parts[0] == "evaluations" else "steps"
-        lengths.setdefault(table, {}).setdefault(shape[0], name)
+        lengths.setdefault(table_of(name), {}).setdefault(shape[0], name)
     for table, found in lengths.items():
         if len(found) > 1:
             raise Broken(f"run.h5: columns of {table} have unlike lengths: {found}")
@@ -117,7 +121,7 @@ class Truth:
                 raise Broken(f"run.h5 begins with step {begin + 1}, {first} expected")
             skip = max(first - 1 - begin, 0)
             for name, (_, _, values) in columns.items():
-                if not is_time(name) and not name.startswith("evaluations/"):
+                if not is_time(name) and table_of(name) == "steps":
                     wanted = self.log[name][2][begin + skip:begin + len(steps)]
                     if wanted.tobytes() != values[skip:].tobytes():
                         raise Broken(f"run.h5: {name} has other bits than in the undisturbed run")
@@ -127,9 +131,8 @@ class Truth:
 
     def check_evaluations(self, columns, first):
         for name, (_, _, values) in columns.items():
-            parts = name.split("/")
-            if parts[0] == "evaluations":
-                at = f"{parts[0]}/{parts[1]}/step"
+            if table_of(name) != "steps":
+                at = f"{table_of(name)}/step"
                 steps, wanted_steps, wanted = columns[at][2], self.log[at][2], self.log[name][2]
                 for step, value in zip(steps, values):
                     if step >= first and wanted[wanted_steps == step].tobytes() != value.tobytes():

@@ -193,6 +193,8 @@ def run_each(work, table, jobs):
             table.report.add(row_of(name), str(name), function())
         except Broken as broken:
             table.report.add(row_of(name), str(name), "failed", str(broken), output_of(table, name))
+        except Exception as error:  # a mistake of these programs: the other cells are still tried
+            table.report.add(row_of(name), str(name), "failed", f"{type(error).__name__} in the test: {error}")
 
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         for done in [pool.submit(one, *item) for item in work]:

@@ -6,7 +6,8 @@ import subprocess
 import time
 
 LIMIT_SECONDS = 300   # after which a run counts as hanging, on a crowded machine too
-STALL_SECONDS = 4     # after which ranks give up waiting for one that stopped
+STALL_SECONDS = 6     # after which ranks give up waiting for one, where it is stopped for good
+PATIENT_SECONDS = 200 # where none is: on a crowded machine they have to wait for each other
 
 TOY = """[run]
 batch = 8
@@ -78,16 +79,17 @@ class Setting:
             subprocess.run([self.program, "data", kind, path, *arguments], check=True, stdout=subprocess.DEVNULL,
                            stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
 
-    def command(self, network, ranks, folder, *options):
+    def command(self, network, ranks, folder, stall_seconds, *options):
         launcher = [os.environ.get("MPIRUN", "mpirun"), "-n", str(ranks)] if ranks > 1 else []
         return [*launcher, self.program, "train", str(self.data / f"{network}.ini"), "--set", f"run.folder={folder}",
-                "--set", f"distributed.stall_seconds={STALL_SECONDS}", *options]
+                "--set", f"distributed.stall_seconds={stall_seconds}", *options]
 
 
 class Run:
     """One start of a run. `place` is a folder of its own for what launchers leave; the run folder is place/run."""
 
     def __init__(self, setting, network, ranks, place, *options, fault=None):
+        stops = fault is not None and fault.get("FAULT_DO") == "STOP"
         self.place = pathlib.Path(place)
         self.folder = self.place / "run"
         self.fault_log = self.place / "faults"
@@ -101,8 +103,9 @@ class Run:
         self.output_path = self.place / "output"
         with open(self.output_path, "ab") as output:
             self.process = subprocess.Popen(
-                setting.command(network, ranks, self.folder, *options), env=environment, cwd=self.place,
-                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+                setting.command(network, ranks, self.folder, STALL_SECONDS if stops else PATIENT_SECONDS, *options),
+                env=environment, cwd=self.place, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                start_new_session=True)
         self.session = self.process.pid
 
     def wait(self, seconds=LIMIT_SECONDS):
