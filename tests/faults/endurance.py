@@ -55,9 +55,9 @@ class Kills:
         if orphans := run.orphans():
             run.end()
             raise Broken(f"{len(orphans)} processes go on 30 s after the launcher's end")
-        if code not in (0, 137):
-            raise Broken(f"ends with {code}, not 0 or 137")
-        if code == 137:
+        if code not in (0, 3, 137):
+            raise Broken(f"ends with {code}, not 0, 3 or 137")
+        if code != 0:
             if run.folder.exists():
                 self.truth.check_folder(run.folder)
             return "survived"
