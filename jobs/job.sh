@@ -151,6 +151,14 @@ job_begin() {
     [ -n "${SIGMATIC_LOCAL:-}" ] || preamble
 }
 
+# scancel sends TERM, as pre-emption and the time limit do; Slurm then calls the job COMPLETING for whatever reason.
+is_cancelled() {
+    local job
+    job=$(scontrol show job "$SLURM_JOB_ID" -o 2>/dev/null)
+    [[ $job =~ JobState=(COMPLETING|CANCELLED) && ! $job =~ PreemptTime=[0-9] ]] &&
+        [ "$(date +%s)" -lt "${SLURM_JOB_END_TIME:-9999999999}" ]
+}
+
 # ---- the end: again? ---------------------------------------------------------------------------------------------------
 job_end() {
     trap '' USR1 TERM
@@ -160,7 +168,7 @@ job_end() {
     fi
     echo "==== $(date '+%F %T')  exit code $code${asked:+ after being asked to stop}"
     [ "$code" -eq $PREEMPTED ] || exit "$code"
-    if scontrol show job "$SLURM_JOB_ID" -o 2>/dev/null | grep -q 'JobState=CANCELLED'; then # it sends TERM as well
+    if is_cancelled; then
         echo 'not queued again: cancelled'
         exit $PREEMPTED
     fi

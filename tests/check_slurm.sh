@@ -262,11 +262,12 @@ step = list(h5py.File(sys.argv[1], "r")["steps/step"])
 print(len(step) if step == list(range(1, len(step) + 1)) else step)' "$1/run.h5"
 }
 says() { log_of "$1" | grep -q "$2"; }
+lossy_steps=$((steps * 3 / 8))
 lossy=(--no-kill -N 2 --ntasks-per-node=1 -c 1 --time=10 "$top/jobs/train.sbatch" small.ini --set run.folder=lossy
-    --set run.steps=150 --set checkpoint.interval=10 --set distributed.threads=1)
+    --set run.steps=$lossy_steps --set checkpoint.interval=10 --set distributed.threads=1)
 lossy=$(FEWER_RANKS=yes RESTART_SECONDS=1 sbatch --parsable "${lossy[@]}") || fail 'sbatch'
 jobs+=("$lossy")
-wait_for 90 "job $lossy has a checkpoint" ls lossy/checkpoints/step-*.h5
+wait_for 90 "job $lossy has a checkpoint" eval 'compgen -G "lossy/checkpoints/step-*.h5" >checkpoints'
 kill -9 "$(process_of lossy | tail -n 1)"
 wait_for 90 'the run starts again in its job' says "$lossy" 'start 2, from the newest checkpoint, on 2 ranks'
 wait_for 90 'it goes on from a checkpoint' says "$lossy" 'resuming from lossy/checkpoints/step-'
@@ -277,7 +278,7 @@ wait_for 200 "job $lossy ends" ended "$lossy"
 expect 'state of the job that lost a rank and a node' "$(field "$lossy" JobState)" COMPLETED
 expect 'its restarts by Slurm' "$(field "$lossy" Restarts)" 0
 expect 'its status' "$(cat lossy/status)" done
-expect 'its steps, each once' "$(steps_of lossy)" 150
+expect 'its steps, each once' "$(steps_of lossy)" "$lossy_steps"
 wait_for 60 'two nodes again' eval '! sinfo -h -o %t | grep -q down'
 
 # ---- an array -----------------------------------------------------------------------------------------------------------

@@ -96,6 +96,11 @@ expect "a training to lose another rank of" start_two --overwrite
 segments=$(sed -n 's|.* \(/dev/shm/[^ ]*\).*|\1|p' "/proc/$(cat pid0)/maps" | sort -u)
 kill -KILL "$(cat pid1)"
 expect "the other one is killed" loses 1
+expect "a training to stop the first rank of" start_two --overwrite
+kill -STOP "$(cat pid0)"
+wait "$launcher"
+expect "it ends with 3" test $? -eq 3
+expect "the status is written by another rank" grep "^failed: stalled: .*rank 0" run/status
 expect "a training to kill as a whole" start_two --overwrite
 segments+=" $(sed -n 's|.* \(/dev/shm/[^ ]*\).*|\1|p' "/proc/$(cat pid0)/maps" | sort -u)"
 kill -KILL "$launcher" "$(cat pid0)" "$(cat pid1)"
