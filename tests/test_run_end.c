@@ -3,6 +3,8 @@
 /* How runs end: nothing that was learnt is lost, nothing that was not is praised, and a damaged log stops nobody. */
 #include "whole_run.h"
 
+#include "train/run_journal.h"
+
 #include <sigmatic/base/checksum.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/data/sampler.h>
@@ -291,6 +293,12 @@ static void no_damage_of_the_log_stops_a_run(void)
     sm_free(path);
 }
 
+static int ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), bytes = strlen(end);
+    return length >= bytes && strcmp(text + length - bytes, end) == 0;
+}
+
 static int syncs_of_the_log;
 
 /* What the disk is told: stands in for the C library's. */
@@ -300,20 +308,59 @@ int fsync(int descriptor)
     snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
     ssize_t length = readlink(link, path, sizeof path - 1);
     path[length > 0 ? length : 0] = 0;
-    size_t name = strlen("/run.h5");
-    syncs_of_the_log += length > (ssize_t)name && strcmp(path + length - name, "/run.h5") == 0;
+    syncs_of_the_log += ends_with(path, "/run.h5.partial") || ends_with(path, "/run.journal");
     return (int)syscall(SYS_fsync, descriptor);
 }
 
-static int is_disk_full;
+static int is_disk_full, checkpoints_ahead, checkpoints_seen, seen_before_best;
+static const char *watched;
+
+/* \return the last step of which a row has been written */
+static int64_t last_logged_step(const char *folder)
+{
+    char *journal = path_in(folder, "run.journal");
+    sm_run_table tables[SM_RUN_TABLES] = {0};
+    int64_t start, last = 0;
+    sm_h5_info info;
+    sm_h5 *file = open_in(folder, "run.h5");
+    SM_TEST_OK(sm_h5_query(file, "/steps/step", &info));
+    if (info.count > 0) {
+        SM_TEST_OK(sm_h5_read_rows(file, "/steps/step", SM_H5_INT64, info.count - 1, 1, 1, &last));
+    }
+    sm_h5_close(file);
+    if (sm_file_exists(journal)) {
+        SM_TEST_OK(sm_run_journal_read(journal, &start, tables));
+        const sm_run_table *steps = &tables[SM_RUN_STEPS];
+        last = steps->waiting > 0 ? sm_run_table_step(steps, steps->waiting - 1) : last;
+    }
+    for (int t = 0; t < SM_RUN_TABLES; t++) {
+        sm_run_table_clear(&tables[t]);
+    }
+    sm_free(journal);
+    return last;
+}
+
+/* A checkpoint comes into being. */
+static void look_at_log(const char *to)
+{
+    const char *name = strstr(to, "/step-");
+    if (name) {
+        checkpoints_seen++;
+        checkpoints_ahead += strtoll(name + strlen("/step-"), NULL, 10) > last_logged_step(watched);
+    } else if (ends_with(to, "/best.h5")) {
+        seen_before_best = checkpoints_seen;
+    }
+}
 
 /* A disk without room for a log: stands in for the C library's. */
 int rename(const char *from, const char *to)
 {
-    size_t length = strlen(to), name = strlen("/run.h5");
-    if (is_disk_full && length > name && strcmp(to + length - name, "/run.h5") == 0) {
+    if (is_disk_full && ends_with(to, "/run.h5")) {
         errno = ENOSPC;
         return -1;
+    }
+    if (watched) {
+        look_at_log(to);
     }
     return renameat(AT_FDCWD, from, AT_FDCWD, to);
 }
@@ -336,9 +383,41 @@ static void a_log_that_cannot_begin_leaves_no_running_status(void)
 static void a_checkpoint_takes_the_log_to_the_disk(void)
 {
     static const char *const sets[] = {"run.steps=4", "checkpoint.interval=1", "data.validation_split=", NULL};
-    syncs_of_the_log = 0;
+    syncs_of_the_log = checkpoints_seen = checkpoints_ahead = 0;
+    watched = "synced";
     SM_TEST_OK(train("synced", NULL, sets));
-    CU_ASSERT(syncs_of_the_log == (is_root() ? 4 : 0));
+    watched = NULL;
+    CU_ASSERT(checkpoints_seen == (is_root() ? 4 : 0) && checkpoints_ahead == 0);
+    CU_ASSERT(!is_root() || syncs_of_the_log >= 4);
+}
+
+/* ---- the best checkpoint ---- */
+
+static void a_checkpoint_knows_of_no_best_that_is_not_there(void)
+{
+    static const char *const sets[] = {"run.steps=1", NULL};
+    checkpoints_seen = seen_before_best = 0;
+    watched = "best-first";
+    SM_TEST_OK(train("best-first", NULL, sets)); /* step 1 is saved, evaluated, and saved again as the best */
+    watched = NULL;
+    CU_ASSERT(!is_root() || (checkpoints_seen == 2 && seen_before_best == 1));
+}
+
+static void a_best_that_is_lost_is_found_again(void)
+{
+    static const char *const three[] = {"run.steps=3", NULL}, *const four[] = {"run.steps=4", NULL};
+    static const char *const five[] = {"run.steps=5", NULL};
+    static const char *const said[] = {"the best checkpoint is lost", NULL};
+    SM_TEST_OK(train("best", NULL, three));
+    remove_in("best", "checkpoints/best.h5");
+    SM_TEST_OK(train("best", "auto", four));
+    CU_ASSERT(exists_in("best", "checkpoints/best.h5"));
+    cut_to("best", "checkpoints/best.h5", 2000);
+    SM_TEST_OK(train_saying("best", "auto", five, said));
+    if (is_root()) {
+        CU_ASSERT(best_metric_of("best", "checkpoints/best.h5") ==
+                  best_metric_of("best", "checkpoints/step-00000005.h5"));
+    }
 }
 
 /* ---- a dataset that rank 0 reads to know it again ---- */
@@ -683,6 +762,8 @@ int main(int argc, char **argv)
     SM_TEST(no_damage_of_the_log_stops_a_run);
     SM_TEST(a_log_that_cannot_begin_leaves_no_running_status);
     SM_TEST(a_checkpoint_takes_the_log_to_the_disk);
+    SM_TEST(a_checkpoint_knows_of_no_best_that_is_not_there);
+    SM_TEST(a_best_that_is_lost_is_found_again);
     SM_TEST(the_folder_is_there_before_the_fingerprint_is_found);
     SM_TEST(what_one_rank_cannot_open_nobody_reads);
     SM_TEST(running_statistics_are_news_where_they_are_not_asked_for);

@@ -24,7 +24,7 @@ char *path_in(const char *folder, const char *name);
 /** Not collective. */
 int exists_in(const char *folder, const char *name);
 
-/** \return a line for each file of a run's folder: its name, inode, time of the last change and checksum. Freed with sm_free(). Rank 0. */
+/** \return a line for each file of a run's folder but its lock, which each start takes: its name, inode, time of the last change and checksum. Freed with sm_free(). Rank 0. */
 char *contents_of(const char *folder);
 
 void remove_in(const char *folder, const char *name);

@@ -308,16 +308,13 @@ int sm_h5_is_file(const char *path)
     return sm_file_begins_with(path, "\211HDF\r\n\032\n");
 }
 
-sm_status sm_h5_open(const char *path, sm_h5 **out)
+static sm_status open_file(const char *path, unsigned mode, hid_t access, sm_h5 **out)
 {
-    SM_H5_LOCKED;
     sm_status status = check_readable(path);
     if (status != SM_OK) {
         return status;
     }
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-    H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
-    hid_t id = H5Fopen(path, H5F_ACC_RDONLY, access);
+    hid_t id = H5Fopen(path, mode, access);
     if (id < 0) {
         sm_h5 nameless = {.path = (char *)path};
         sm_h5_fail(&nameless, SM_ERR_INPUT, NULL, "");
@@ -326,6 +323,15 @@ sm_status sm_h5_open(const char *path, sm_h5 **out)
     } else {
         *out = new_file(path, id);
     }
+    return status;
+}
+
+sm_status sm_h5_open(const char *path, sm_h5 **out)
+{
+    SM_H5_LOCKED;
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
+    sm_status status = open_file(path, H5F_ACC_RDONLY, access, out);
     H5Pclose(access);
     return status;
 }
@@ -341,6 +347,15 @@ static hid_t creation_access(sm_h5_format format)
         H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18);
     }
     return access;
+}
+
+sm_status sm_h5_open_append(const char *path, sm_h5 **out)
+{
+    SM_H5_LOCKED;
+    hid_t access = creation_access(SM_H5_LATEST);
+    sm_status status = open_file(path, H5F_ACC_RDWR, access, out);
+    H5Pclose(access);
+    return status;
 }
 
 hid_t sm_h5_timeless(hid_t class)

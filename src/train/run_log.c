@@ -1,190 +1,35 @@
-/* Columns: each dataset has a list of rows in memory that is appended and flushed every few seconds. */
+/* Rows wait in memory until they get into run.h5, in a replacement of the whole file. That costs more the longer the run is: in between
+ * they go to a journal beside it. */
 #define _POSIX_C_SOURCE 200809L
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/timer.h>
 #include <sigmatic/base/version.h>
 #include <sigmatic/io/file.h>
-#include <sigmatic/io/h5.h>
 #include <sigmatic/tensor/gemm.h>
 #include <sigmatic/train/run_log.h>
 
-#include "train/run_log_table.h"
+#include "train/run_journal.h"
+#include "train/run_log_columns.h"
+#include "train/run_log_file.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-static const double FLUSH_SECONDS = 2;
+/* Of the time of the run, replacements take at most a hundredth. */
+static const double FLUSH_SECONDS = 2, PAUSE_PER_REPLACEMENT = 100;
+enum { MOST_WAITING = 1 << 16, MANY_WAITING = MOST_WAITING / 2 };
 
 struct sm_run_log {
-    sm_h5 *file;
-    sm_file *disk; /* the same file, for syncing; NULL: it does not stand in its place yet */
-    char *path, *partial;
-    int is_aside_due; /* what stands at `path` cannot be read */
     const sm_session *session;
-    sm_run_table steps;       /* /steps, /timing, /tasks, /weighting */
-    sm_run_table evaluations; /* /evaluations/<split>; empty without one */
-    double flushed_seconds;
+    char *path, *journal_path, *arithmetic;
+    sm_run_table tables[SM_RUN_TABLES];
+    sm_run_log_file *file;
+    sm_run_journal *journal;             /* NULL: none yet */
+    int is_failing;                      /* since the last replacement something could not be written */
+    double next_flush, next_replacement; /* when they are due */
 };
-
-/* Seconds of the step as a whole, and what ranks waited in it for data and for each other: least, median and most over the ranks. */
-static const struct {
-    const char *path;
-    sm_h5_type type;
-} step_columns[] = {
-    {"/steps/step", SM_H5_INT64},
-    {"/steps/epoch", SM_H5_INT64},
-    {"/steps/applied", SM_H5_INT64},
-    {"/steps/seconds", SM_H5_DOUBLE},
-    {"/steps/learning_rate", SM_H5_DOUBLE},
-    {"/steps/loss", SM_H5_DOUBLE},
-    {"/steps/gradient_norm", SM_H5_DOUBLE},
-    {"/steps/images_per_second", SM_H5_DOUBLE},
-    {"/timing/step_seconds", SM_H5_DOUBLE},
-    {"/timing/data_wait_seconds_min", SM_H5_DOUBLE},
-    {"/timing/data_wait_seconds_median", SM_H5_DOUBLE},
-    {"/timing/data_wait_seconds_max", SM_H5_DOUBLE},
-    {"/timing/communication_wait_seconds_min", SM_H5_DOUBLE},
-    {"/timing/communication_wait_seconds_median", SM_H5_DOUBLE},
-    {"/timing/communication_wait_seconds_max", SM_H5_DOUBLE},
-};
-static const char *const task_columns[] = {"loss", "weight", "log_variance", "sigma"};
-enum {
-    STEP_COLUMNS = sizeof step_columns / sizeof *step_columns,
-    TASK_COLUMNS = sizeof task_columns / sizeof *task_columns
-};
-
-/* What a weighting keeps of each task, or group of tasks; its other states say nothing to a reader. */
-static int is_logged(const sm_weighting *weighting, const sm_weighting_state *state)
-{
-    return state->count == (size_t)weighting->count;
-}
-
-static void name_state_columns(sm_run_log *log)
-{
-    const sm_weighting *weighting = log->session->weighting;
-    for (int i = 0; i < weighting->state_count; i++) {
-        const sm_weighting_state *state = &weighting->states[i];
-        for (int task = 0; is_logged(weighting, state) && task < weighting->count; task++) {
-            sm_run_column *c = sm_run_table_add(&log->steps, SM_H5_DOUBLE);
-            snprintf(c->path, sizeof c->path, "/weighting/%s/%s", state->name, weighting->tasks[task].name);
-        }
-    }
-}
-
-/* Measured of each task, and of each pair. */
-static const char *const diagnosis_columns[] = {"gradient_norm", "gradient_share"};
-enum { DIAGNOSIS_COLUMNS = sizeof diagnosis_columns / sizeof *diagnosis_columns };
-
-static void name_diagnosis_columns(sm_run_log *log)
-{
-    const sm_session *session = log->session;
-    int tasks = session->settings.diagnose_interval > 0 ? session->task_count : 0;
-    for (int task = 0; task < tasks; task++) {
-        for (int i = 0; i < DIAGNOSIS_COLUMNS; i++) {
-            sm_run_column *c = sm_run_table_add(&log->steps, SM_H5_DOUBLE);
-            snprintf(c->path, sizeof c->path, "/tasks/%s/%s", session->tasks[task]->name, diagnosis_columns[i]);
-        }
-        for (int other = task + 1; other < tasks; other++) {
-            sm_run_column *c = sm_run_table_add(&log->steps, SM_H5_DOUBLE);
-            snprintf(c->path, sizeof c->path, "/gradient_cosines/%s/%s", session->tasks[task]->name,
-                     session->tasks[other]->name);
-        }
-    }
-}
-
-/* \param columns  the last ones of the table */
-static void write_diagnosis(const sm_session *session, const sm_step_record *r, sm_run_column *columns, int row)
-{
-    const double *const values[DIAGNOSIS_COLUMNS] = {r->task_gradient_norm, r->gradient_share};
-    int tasks = session->settings.diagnose_interval > 0 ? session->task_count : 0;
-    for (int task = 0; task < tasks; task++) {
-        for (int i = 0; i < DIAGNOSIS_COLUMNS; i++) {
-            (columns++)->rows[row] = values[i][task];
-        }
-        for (int other = task + 1; other < tasks; other++) {
-            (columns++)->rows[row] = r->gradient_cosine[task * tasks + other];
-        }
-    }
-}
-
-/* \return the first column behind those of the states */
-static sm_run_column *write_states(const sm_weighting *weighting, sm_run_column *columns, int row)
-{
-    for (int i = 0; i < weighting->state_count; i++) {
-        const sm_weighting_state *state = &weighting->states[i];
-        for (int task = 0; is_logged(weighting, state) && task < weighting->count; task++) {
-            (columns++)->rows[row] = state->values[task];
-        }
-    }
-    return columns;
-}
-
-static void name_calibration_columns(sm_run_log *log, const char *split)
-{
-    for (int task = 0; task < log->session->task_count; task++) {
-        for (int i = 0; i < SM_CALIBRATION_NUMBERS; i++) {
-            sm_run_column *c = sm_run_table_add(&log->evaluations, SM_H5_DOUBLE);
-            snprintf(c->path, sizeof c->path, "/calibration/%s/%s/%s", split, log->session->tasks[task]->name,
-                     sm_calibration_names[i]);
-        }
-    }
-}
-
-static void name_columns(sm_run_log *log, const char *split)
-{
-    const sm_session *session = log->session;
-    for (int i = 0; i < STEP_COLUMNS; i++) {
-        sm_run_column *c = sm_run_table_add(&log->steps, step_columns[i].type);
-        snprintf(c->path, sizeof c->path, "%s", step_columns[i].path);
-    }
-    for (int task = 0; task < session->task_count; task++) {
-        for (int i = 0; i < TASK_COLUMNS; i++) {
-            sm_run_column *c = sm_run_table_add(&log->steps, SM_H5_DOUBLE);
-            snprintf(c->path, sizeof c->path, "/tasks/%s/%s", session->tasks[task]->name, task_columns[i]);
-        }
-    }
-    name_state_columns(log);
-    name_diagnosis_columns(log);
-    if (!split) {
-        return;
-    }
-    sm_run_column *step = sm_run_table_add(&log->evaluations, SM_H5_INT64);
-    snprintf(step->path, sizeof step->path, "/evaluations/%s/step", split);
-    for (int task = 0; task < session->task_count; task++) {
-        const sm_metric *m;
-        for (int i = 0; (m = sm_task_kind_metric(session->tasks[task]->kind, i)); i++) {
-            sm_run_column *c = sm_run_table_add(&log->evaluations, SM_H5_DOUBLE);
-            snprintf(c->path, sizeof c->path, "/evaluations/%s/%s/%s", split, session->tasks[task]->name, m->name);
-        }
-    }
-    name_calibration_columns(log, split);
-}
-
-static sm_status append(sm_h5 *file, const sm_run_column *c, size_t count)
-{
-    if (c->type == SM_H5_DOUBLE) {
-        return sm_h5_append_rows(file, c->path, SM_H5_DOUBLE, count, c->rows);
-    }
-    int64_t whole[SM_RUN_WAITING_ROWS];
-    for (size_t i = 0; i < count; i++) {
-        whole[i] = (int64_t)c->rows[i];
-    }
-    return sm_h5_append_rows(file, c->path, SM_H5_INT64, count, whole);
-}
-
-static sm_status write_waiting(sm_run_log *log, sm_run_table *t)
-{
-    sm_status status = SM_OK;
-    for (int i = 0; i < t->count && t->waiting > 0; i++) {
-        SM_TRY(append(log->file, &t->columns[i], (size_t)t->waiting));
-    }
-    t->waiting = 0;
-done:
-    return status;
-}
 
 /* What is said of all rows of a log, where it stands in the file and in the config. */
 typedef struct description {
@@ -239,9 +84,11 @@ done:
     return status;
 }
 
-static sm_status write_attributes(sm_h5 *file, const sm_session *session, const char *arithmetic)
+static sm_status write_attributes(sm_h5 *file, const void *user)
 {
     sm_status status = SM_OK;
+    const sm_run_log *log = user;
+    const sm_session *session = log->session;
     char host[256] = "";
     char *config = sm_config_text(session->config);
     gethostname(host, sizeof host - 1);
@@ -252,7 +99,7 @@ static sm_status write_attributes(sm_h5 *file, const sm_session *session, const 
     SM_TRY(sm_h5_write_attribute_text(file, "/", "mpi", sm_comm_library_version()));
     SM_TRY(sm_h5_write_attribute_text(file, "/", "hdf5", sm_h5_library_version()));
     SM_TRY(sm_h5_write_attribute_text(file, "/", "blis", sm_blis_version()));
-    SM_TRY(sm_h5_write_attribute_text(file, "/", "arithmetic", arithmetic));
+    SM_TRY(sm_h5_write_attribute_text(file, "/", "arithmetic", log->arithmetic));
     SM_TRY(sm_h5_write_attribute_text(file, "/", "host", host));
     SM_TRY(sm_h5_write_attribute_int64(file, "/", "world_size", sm_comm_size(session->comm)));
     SM_TRY(sm_h5_write_attribute_int64(file, "/", "threads", session->settings.threads));
@@ -284,94 +131,13 @@ done:
     return status;
 }
 
-/* A log without rows at `path`. */
-static sm_status create(sm_run_log *log, const char *path, const char *arithmetic)
-{
-    sm_status status = SM_OK;
-    SM_TRY(sm_h5_create(path, SM_H5_EARLIEST, &log->file));
-    SM_TRY(sm_run_table_create(log->file, &log->steps));
-    SM_TRY(sm_run_table_create(log->file, &log->evaluations));
-    SM_TRY(write_attributes(log->file, log->session, arithmetic));
-done:
-    return status;
-}
-
-static sm_status copy_old(sm_run_log *log, int64_t resume_step, sm_run_log_kept *kept)
-{
-    sm_status status = SM_OK;
-    sm_h5 *old = NULL;
-    SM_TRY(sm_h5_open(log->path, &old));
-    SM_TRY(sm_run_log_copy(old, log->file, &log->steps, &log->evaluations, resume_step, kept));
-done:
-    sm_h5_close(old);
-    return status;
-}
-
-/* Gives a file that cannot be read another name, beside those that earlier starts put aside. */
-static sm_status set_aside(const char *path)
-{
-    char *aside = NULL;
-    int number = 0;
-    do {
-        sm_free(aside);
-        aside = sm_format("%s.damaged-%d", path, ++number);
-    } while (sm_file_exists(aside));
-    sm_status status = sm_file_rename(path, aside);
-    if (status == SM_OK) {
-        sm_log_warning("the log of earlier steps is now %s, a new one begins", aside);
-    }
-    sm_free(aside);
-    return status;
-}
-
-/* A log that is damaged stops nobody: the checkpoint knows all that is needed to go on. */
-static sm_status continue_old(sm_run_log *log, const char *arithmetic, int64_t resume_step, sm_run_log_kept *kept)
-{
-    sm_status status = copy_old(log, resume_step, kept);
-    if (status == SM_OK || status == SM_ERR_WRITE) {
-        return status;
-    }
-    sm_log_warning("the log of earlier steps cannot be read: %s", sm_error_message());
-    *kept = (sm_run_log_kept){0};
-    log->is_aside_due = 1;
-    SM_TRY(sm_h5_close(log->file));
-    log->file = NULL;
-    SM_TRY(create(log, log->partial, arithmetic));
-done:
-    return status;
-}
-
-/* From here on the new rows are what stands at `path`. */
-static sm_status put_in_place(sm_run_log *log)
-{
-    sm_status status = SM_OK;
-    sm_file *disk = NULL;
-    SM_TRY(sm_h5_flush(log->file));
-    SM_TRY(sm_file_open_write(log->partial, &disk));
-    SM_TRY(sm_file_sync(disk));
-    if (log->is_aside_due) {
-        SM_TRY(set_aside(log->path));
-        log->is_aside_due = 0;
-    }
-    SM_TRY(sm_file_rename(log->partial, log->path));
-    log->disk = disk;
-    disk = NULL;
-done:
-    sm_file_close(disk);
-    return status;
-}
-
-sm_status sm_run_log_begin(sm_run_log *log)
-{
-    return sm_file_exists(log->path) ? SM_OK : put_in_place(log);
-}
-
 int sm_run_log_is_empty(const char *path)
 {
     sm_h5 *file = NULL;
     sm_h5_info info;
-    int is_empty = sm_h5_open(path, &file) == SM_OK && sm_h5_has_dataset(file, step_columns[0].path) &&
-                   sm_h5_query(file, step_columns[0].path, &info) == SM_OK && info.count == 0;
+    static const char steps[] = "/steps/step";
+    int is_empty = sm_h5_open(path, &file) == SM_OK && sm_h5_has_dataset(file, steps) &&
+                   sm_h5_query(file, steps, &info) == SM_OK && info.count == 0;
     sm_h5_close(file);
     return is_empty;
 }
@@ -387,19 +153,19 @@ sm_status sm_run_log_check(const char *path, const sm_session *session)
     return status;
 }
 
-static sm_status release(sm_run_log *log)
+/* ---- writing ---- */
+
+static void release(sm_run_log *log)
 {
-    sm_status status = sm_h5_close(log->file);
-    if (!log->disk) {
-        sm_remove_tree(log->partial);
+    sm_run_log_file_free(log->file);
+    sm_run_journal_close(log->journal);
+    for (int t = 0; t < SM_RUN_TABLES; t++) {
+        sm_run_table_clear(&log->tables[t]);
     }
-    sm_file_close(log->disk);
     sm_free(log->path);
-    sm_free(log->partial);
-    sm_free(log->steps.columns);
-    sm_free(log->evaluations.columns);
+    sm_free(log->journal_path);
+    sm_free(log->arithmetic);
     sm_free(log);
-    return status;
 }
 
 sm_status sm_run_log_open(const char *path, const sm_session *session, const char *arithmetic, const char *split,
@@ -407,17 +173,14 @@ sm_status sm_run_log_open(const char *path, const sm_session *session, const cha
 {
     sm_status status = SM_OK;
     sm_run_log *log = sm_alloc_zeroed(sizeof *log);
-    *kept = (sm_run_log_kept){0};
-    log->path = sm_strdup(path);
-    log->partial = sm_format("%s.partial", path);
+    int stem = (int)(strlen(path) - strlen(".h5"));
     log->session = session;
-    log->flushed_seconds = sm_seconds();
-    name_columns(log, split);
-    SM_TRY(create(log, log->partial, arithmetic));
-    if (resume_step > 0 && sm_file_exists(path)) {
-        SM_TRY(continue_old(log, arithmetic, resume_step, kept));
-    }
-    SM_TRY(sm_h5_flush(log->file));
+    log->path = sm_strdup(path);
+    log->arithmetic = sm_strdup(arithmetic);
+    log->journal_path = sm_format("%.*s.journal", stem, path);
+    sm_run_log_name_columns(session, split, log->tables);
+    SM_TRY(sm_run_log_file_open(path, log->journal_path, log->tables, resume_step, write_attributes, log, kept,
+                                &log->file));
     *out = log;
     log = NULL;
 done:
@@ -427,82 +190,125 @@ done:
     return status;
 }
 
-static sm_status flush(sm_run_log *log)
+/* The journal of rows that have all reached the file, or of an earlier start. */
+static void drop_journal(sm_run_log *log)
+{
+    if (!log->journal) {
+        sm_remove_tree(log->journal_path);
+    } else if (sm_run_journal_empty(log->journal) != SM_OK) { /* what stands there twice is known by its step */
+        sm_log_warning("%s", sm_error_message());
+    }
+}
+
+static sm_status replace(sm_run_log *log)
+{
+    double begin = sm_seconds();
+    sm_status status = sm_run_log_file_replace(log->file);
+    double end = sm_seconds(), pause = PAUSE_PER_REPLACEMENT * (end - begin);
+    log->next_replacement = end + (pause > FLUSH_SECONDS ? pause : FLUSH_SECONDS);
+    if (status == SM_OK) {
+        drop_journal(log);
+        if (log->is_failing) {
+            sm_log_info("the log can be written again, no row is lost");
+        }
+        log->is_failing = 0;
+    }
+    return status;
+}
+
+/* It is made when it is first needed: a short run never has one, nor has one whose file is not there. */
+static sm_status write_journal(sm_run_log *log, int to_disk)
 {
     sm_status status = SM_OK;
-    log->flushed_seconds = sm_seconds();
-    if (!log->disk) {
-        SM_TRY(put_in_place(log));
+    if (!log->journal && sm_run_log_file_is_ours(log->file)) {
+        SM_TRY(sm_run_journal_create(log->journal_path, sm_run_log_file_start(log->file), log->tables, &log->journal));
     }
-    SM_TRY(write_waiting(log, &log->steps));
-    SM_TRY(write_waiting(log, &log->evaluations));
-    SM_TRY(sm_h5_flush(log->file));
+    if (!log->journal) {
+        return SM_ERR_WRITE;
+    }
+    SM_TRY(sm_run_journal_write(log->journal, log->tables));
+    SM_TRY(to_disk ? sm_run_journal_sync(log->journal) : SM_OK);
 done:
     return status;
 }
 
-sm_status sm_run_log_sync(sm_run_log *log)
+/* A log that cannot be written stops no run: its rows wait, and it is tried again. Said once. */
+static void tell_failure(sm_run_log *log)
 {
-    sm_status status = flush(log);
-    return status == SM_OK ? sm_file_sync(log->disk) : status;
+    if (!log->is_failing) {
+        sm_log_warning("the log is behind, its rows wait until it can be written: %s", sm_error_message());
+    }
+    log->is_failing = 1;
 }
 
-static sm_status end_row(sm_run_log *log, sm_run_table *t)
+/* \param to_disk  what the rows are written to reaches the disk
+ * \return SM_OK if they are in the file or in the journal */
+static sm_status flush(sm_run_log *log, int to_disk)
 {
-    t->waiting++;
-    int due = !log->disk || t->waiting == SM_RUN_WAITING_ROWS || sm_seconds() - log->flushed_seconds > FLUSH_SECONDS;
-    return due ? flush(log) : SM_OK;
+    double now = sm_seconds();
+    int replaces = now >= log->next_replacement || log->tables[SM_RUN_STEPS].waiting >= MANY_WAITING;
+    sm_status status = replaces ? replace(log) : write_journal(log, to_disk);
+    log->next_flush = now + FLUSH_SECONDS;
+    if (status != SM_OK) {
+        tell_failure(log);
+        status = replaces ? write_journal(log, to_disk) : to_disk ? replace(log) : status;
+    }
+    return status;
 }
 
-sm_status sm_run_log_step(sm_run_log *log, const sm_step_record *r)
+sm_status sm_run_log_begin(sm_run_log *log)
 {
-    const double values[STEP_COLUMNS] = {(double)r->step,
-                                         (double)r->epoch,
-                                         r->applied,
-                                         r->seconds,
-                                         r->learning_rate,
-                                         r->loss,
-                                         r->gradient_norm,
-                                         r->images_per_second,
-                                         r->step_seconds,
-                                         r->data_wait[0],
-                                         r->data_wait[1],
-                                         r->data_wait[2],
-                                         r->communication_wait[0],
-                                         r->communication_wait[1],
-                                         r->communication_wait[2]};
-    const double *const task_values[TASK_COLUMNS] = {r->task_loss, r->weight, r->log_variance, r->sigma};
-    int row = log->steps.waiting;
-    for (int i = 0; i < STEP_COLUMNS; i++) {
-        log->steps.columns[i].rows[row] = values[i];
+    return sm_file_exists(log->path) ? SM_OK : replace(log);
+}
+
+void sm_run_log_sync(sm_run_log *log)
+{
+    flush(log, 1);
+}
+
+static sm_status end_row(sm_run_log *log, int is_due)
+{
+    if (is_due || sm_seconds() >= log->next_flush) {
+        flush(log, 0);
     }
-    for (int task = 0; task < log->session->task_count; task++) {
-        for (int i = 0; i < TASK_COLUMNS; i++) {
-            log->steps.columns[STEP_COLUMNS + task * TASK_COLUMNS + i].rows[row] = task_values[i][task];
-        }
-    }
-    sm_run_column *behind = write_states(
-        log->session->weighting, log->steps.columns + STEP_COLUMNS + log->session->task_count * TASK_COLUMNS, row);
-    write_diagnosis(log->session, r, behind, row);
-    return end_row(log, &log->steps);
+    return log->tables[SM_RUN_STEPS].waiting < MOST_WAITING ? SM_OK : replace(log);
+}
+
+sm_status sm_run_log_step(sm_run_log *log, const sm_step_record *record)
+{
+    sm_run_log_add_step(log->session, record, &log->tables[SM_RUN_STEPS]);
+    return end_row(log, 0);
 }
 
 sm_status sm_run_log_evaluation(sm_run_log *log, int64_t step, const double *values, const sm_calibration *calibrations)
 {
-    sm_run_table *t = &log->evaluations;
-    int calibrated = log->session->task_count * SM_CALIBRATION_NUMBERS, metrics_end = t->count - calibrated;
+    sm_run_table *t = &log->tables[SM_RUN_EVALUATIONS];
     if (t->count == 0) {
         return SM_OK;
     }
-    t->columns[0].rows[t->waiting] = (double)step;
-    for (int i = 1; i < metrics_end; i++) {
-        t->columns[i].rows[t->waiting] = values[i - 1];
+    sm_run_log_add_evaluation(log->session, step, values, calibrations, t);
+    return end_row(log, 1);
+}
+
+/* Only a file that is complete needs no journal. */
+static sm_status finish(sm_run_log *log)
+{
+    sm_status status = SM_OK;
+    if (!sm_run_log_file_is_ours(log->file) && log->tables[SM_RUN_STEPS].waiting == 0) {
+        return SM_OK; /* nothing has been made */
     }
-    for (int i = 0; i < calibrated; i++) {
-        t->columns[metrics_end + i].rows[t->waiting] =
-            sm_calibration_number(&calibrations[i / SM_CALIBRATION_NUMBERS], i % SM_CALIBRATION_NUMBERS);
+    for (int tries = 0; tries < 2 && (tries == 0 || status != SM_OK); tries++) {
+        status = replace(log);
     }
-    return end_row(log, t);
+    if (status == SM_OK) {
+        sm_remove_tree(log->journal_path);
+    } else {
+        char *why = sm_strdup(sm_error_message());
+        write_journal(log, 1);
+        sm_fail(status, "%s", why);
+        sm_free(why);
+    }
+    return status;
 }
 
 sm_status sm_run_log_close(sm_run_log *log)
@@ -510,7 +316,7 @@ sm_status sm_run_log_close(sm_run_log *log)
     if (!log) {
         return SM_OK;
     }
-    sm_status status = log->disk ? flush(log) : SM_OK; /* else nothing has been made */
-    sm_status closed = release(log);
-    return status != SM_OK ? status : closed;
+    sm_status status = finish(log);
+    release(log);
+    return status;
 }

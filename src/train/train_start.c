@@ -117,6 +117,27 @@ static sm_status read_info(const char *path, sm_checkpoint_info *info)
     return status;
 }
 
+/* What no best.h5 holds is not reached, whatever a checkpoint says: it was removed or damaged, or stands in another folder.
+ * \return the score that the next evaluation is to beat; NaN: any */
+static double find_best_metric(const sm_training *t, double claimed)
+{
+    char *path = sm_run_folder_file(t->folder, "checkpoints/best.h5");
+    sm_checkpoint_info info = {.best_metric = NAN};
+    double held = NAN;
+    if (!t->session->settings.keep_best) {
+        held = claimed;
+    } else if (sm_file_exists(path)) {
+        if (sm_checkpoint_verify(path, 1) == SM_OK && sm_checkpoint_read_info(path, &info) == SM_OK) {
+            held = sm_resume_best_metric(&info, t->config);
+        } else {
+            sm_log_warning("the best checkpoint is lost, the next evaluation is the best: %s", sm_error_message());
+        }
+    }
+    sm_checkpoint_info_free(&info);
+    sm_free(path);
+    return sm_best_is_better(&t->best, claimed, held) ? held : claimed;
+}
+
 /* Where to go on from, what stands there, and that nothing of the config stands against it. */
 static sm_status choose_start(sm_training *t, char *path, size_t path_bytes, sm_checkpoint_info *info)
 {
@@ -125,7 +146,7 @@ static sm_status choose_start(sm_training *t, char *path, size_t path_bytes, sm_
     SM_TRY(find_checkpoint(t, path, path_bytes));
     if (*path) {
         SM_TRY(read_info(path, info));
-        t->best_metric = sm_resume_best_metric(info, t->config);
+        t->best_metric = find_best_metric(t, sm_resume_best_metric(info, t->config));
         SM_TRY(check_order(t, path, info));
         SM_TRY(sm_run_log_check(log, t->session));
         SM_TRY(sm_resume_refuse_changes(path, info->config, t->config));

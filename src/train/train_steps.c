@@ -20,16 +20,15 @@ static sm_trainer_position position_to_save(const sm_training *t)
 }
 
 /* Rank 0 copies, and then writes while training goes on. The log reaches the disk first: a checkpoint never knows of
- * steps that a lost machine's log does not. A log that cannot be written does not keep the checkpoint from being. */
+ * steps that a lost machine's log does not. */
 static sm_status begin_save(sm_training *t, int best)
 {
     const sm_trainer_position position = position_to_save(t);
     if (!best && sm_saver_step(t->saver) == position.step) {
         return SM_OK;
     }
-    sm_status logged = sm_run_log_sync(t->log);
-    sm_status begun = sm_saver_begin(t->saver, &position, t->best_metric, best);
-    return begun == SM_OK ? logged : begun;
+    sm_run_log_sync(t->log);
+    return sm_saver_begin(t->saver, &position, t->best_metric, best);
 }
 
 static void note_time(sm_training *t)

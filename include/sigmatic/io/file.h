@@ -74,6 +74,13 @@ sm_status sm_file_open_read(const char *path, sm_file **out);
 /** Opens an existing regular file to write into (pwrite); contents and size stay. */
 sm_status sm_file_open_write(const char *path, sm_file **out);
 
+/** Makes an empty file to write into and read from, in place of one at `path`. */
+sm_status sm_file_create(const char *path, sm_file **out);
+
+/** Copies the contents of a regular file to `to`, replacing a file there; a file system that can lets both share their blocks. Not atomic, not synced.
+ * \return SM_ERR_IO of `from`; SM_ERR_WRITE of `to`, which may then be there in part */
+sm_status sm_file_copy(const char *from, const char *to);
+
 /** Takes the file as a lock, making it if need be: until sm_file_close(), or the end of the process however it comes, no other process gets it.
  * \return SM_ERR_USAGE if another process has it. Not on file systems that know no locks: there everybody gets it. */
 sm_status sm_file_lock(const char *path, sm_file **out);
@@ -93,6 +100,9 @@ sm_status sm_file_drop_cache(const char *path);
 
 /** Writes exactly `bytes` bytes at position `offset`; disk full and the like are SM_ERR_WRITE. Any thread. */
 sm_status sm_file_pwrite(sm_file *file, const void *data, size_t bytes, uint64_t offset);
+
+/** Gives the file this size: what is behind it is lost. */
+sm_status sm_file_cut(sm_file *file, uint64_t bytes);
 
 /** Waits until what was written is on the disk. */
 sm_status sm_file_sync(sm_file *file);

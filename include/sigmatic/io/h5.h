@@ -67,6 +67,9 @@ size_t sm_h5_type_bytes(sm_h5_type type);
 /** Opens to read. SM_ERR_IO: missing, not permitted; SM_ERR_INPUT: not HDF5, truncated or damaged. */
 sm_status sm_h5_open(const char *path, sm_h5 **out);
 
+/** Opens a file of ours to append rows and write attributes. SM_ERR_IO: missing, not permitted; SM_ERR_INPUT: not HDF5, truncated or damaged. */
+sm_status sm_h5_open_append(const char *path, sm_h5 **out);
+
 /** Creates a file, replacing one at `path`; what is in it carries no times: the same calls make the same bytes. Datasets of 4096 bytes or more start at multiples of 4096. */
 sm_status sm_h5_create(const char *path, sm_h5_format format, sm_h5 **out);
 
