@@ -312,26 +312,30 @@ int fsync(int descriptor)
     return (int)syscall(SYS_fsync, descriptor);
 }
 
-static int is_disk_full, checkpoints_ahead, checkpoints_seen, seen_before_best;
+static int is_disk_full, checkpoints_ahead, checkpoints_seen, seen_before_best, rows_before_best;
 static const char *watched;
 
-/* \return the last step of which a row has been written */
-static int64_t last_logged_step(const char *folder)
+/* \return the last step of which a row of a table has been written; 0: none */
+static int64_t last_logged_step(const char *folder, int table)
 {
+    static const char *const columns[] = {
+        [SM_RUN_STEPS] = "/steps/step", [SM_RUN_EVALUATIONS] = "/evaluations/val/step"};
     char *journal = path_in(folder, "run.journal");
     sm_run_table tables[SM_RUN_TABLES] = {0};
     int64_t start, last = 0;
-    sm_h5_info info;
+    sm_h5_info info = {0};
     sm_h5 *file = open_in(folder, "run.h5");
-    SM_TEST_OK(sm_h5_query(file, "/steps/step", &info));
+    if (sm_h5_has_dataset(file, columns[table])) {
+        SM_TEST_OK(sm_h5_query(file, columns[table], &info));
+    }
     if (info.count > 0) {
-        SM_TEST_OK(sm_h5_read_rows(file, "/steps/step", SM_H5_INT64, info.count - 1, 1, 1, &last));
+        SM_TEST_OK(sm_h5_read_rows(file, columns[table], SM_H5_INT64, info.count - 1, 1, 1, &last));
     }
     sm_h5_close(file);
     if (sm_file_exists(journal)) {
         SM_TEST_OK(sm_run_journal_read(journal, &start, tables));
-        const sm_run_table *steps = &tables[SM_RUN_STEPS];
-        last = steps->waiting > 0 ? sm_run_table_step(steps, steps->waiting - 1) : last;
+        const sm_run_table *rows = &tables[table];
+        last = rows->waiting > 0 ? sm_run_table_step(rows, rows->waiting - 1) : last;
     }
     for (int t = 0; t < SM_RUN_TABLES; t++) {
         sm_run_table_clear(&tables[t]);
@@ -346,9 +350,11 @@ static void look_at_log(const char *to)
     const char *name = strstr(to, "/step-");
     if (name) {
         checkpoints_seen++;
-        checkpoints_ahead += strtoll(name + strlen("/step-"), NULL, 10) > last_logged_step(watched);
+        checkpoints_ahead += strtoll(name + strlen("/step-"), NULL, 10) > last_logged_step(watched, SM_RUN_STEPS);
     } else if (ends_with(to, "/best.h5")) {
+        usleep(200000); /* whoever does not wait goes on */
         seen_before_best = checkpoints_seen;
+        rows_before_best += last_logged_step(watched, SM_RUN_EVALUATIONS) > 0;
     }
 }
 
@@ -393,14 +399,15 @@ static void a_checkpoint_takes_the_log_to_the_disk(void)
 
 /* ---- the best checkpoint ---- */
 
+/* Nor does the log: a row of its evaluation would keep the next start from making it again. */
 static void a_checkpoint_knows_of_no_best_that_is_not_there(void)
 {
     static const char *const sets[] = {"run.steps=1", NULL};
-    checkpoints_seen = seen_before_best = 0;
+    checkpoints_seen = seen_before_best = rows_before_best = 0;
     watched = "best-first";
-    SM_TEST_OK(train("best-first", NULL, sets)); /* step 1 is saved, evaluated, and saved again as the best */
+    SM_TEST_OK(train("best-first", NULL, sets)); /* saved, evaluated, and saved again as the best */
     watched = NULL;
-    CU_ASSERT(!is_root() || (checkpoints_seen == 2 && seen_before_best == 1));
+    CU_ASSERT(!is_root() || (checkpoints_seen == 2 && seen_before_best == 1 && rows_before_best == 0));
 }
 
 static void a_best_that_is_lost_is_found_again(void)

@@ -73,6 +73,11 @@ int64_t sm_saver_step(const sm_saver *saver)
     return saver->saved_step;
 }
 
+int sm_saver_is_writing(const sm_saver *saver)
+{
+    return saver->file != NULL;
+}
+
 double sm_saver_seconds(const sm_saver *saver)
 {
     return saver->took_seconds;

@@ -37,6 +37,9 @@ sm_status sm_saver_begin(sm_saver *saver, const sm_trainer_position *position, d
 /** \return without waiting, what writing has met so far; every failure is the first one again */
 sm_status sm_saver_look(sm_saver *saver);
 
+/** \return 1 until sm_saver_look() or sm_saver_finish() has met the end of what was begun */
+int sm_saver_is_writing(const sm_saver *saver);
+
 /** Waits until all is on the disk. \return what writing met */
 sm_status sm_saver_finish(sm_saver *saver);
 

@@ -19,16 +19,37 @@ static sm_trainer_position position_to_save(const sm_training *t)
     return t->trainer->step >= t->steps ? sm_trainer_where(t->trainer) : t->trainer->applied;
 }
 
+/* Its row comes into the log when its best.h5 is on the disk: without it the evaluation is made again when the run goes on. By rank 0. */
+static sm_status log_evaluation(sm_training *t)
+{
+    if (!t->is_evaluation_due || sm_saver_is_writing(t->saver)) {
+        return SM_OK;
+    }
+    t->is_evaluation_due = 0;
+    return sm_run_log_evaluation(t->log, t->evaluated_step, t->values, t->calibrations);
+}
+
+/* Waits for what is being written. By rank 0. */
+static sm_status finish_saving(sm_training *t)
+{
+    sm_status status = sm_saver_finish(t->saver);
+    return status == SM_OK ? log_evaluation(t) : status;
+}
+
 /* Rank 0 copies, and then writes while training goes on. The log reaches the disk first: a checkpoint never knows of
  * steps that a lost machine's log does not. */
 static sm_status begin_save(sm_training *t, int best)
 {
+    sm_status status = SM_OK;
     const sm_trainer_position position = position_to_save(t);
     if (!best && sm_saver_step(t->saver) == position.step) {
         return SM_OK;
     }
+    SM_TRY(finish_saving(t));
     sm_run_log_sync(t->log);
-    return sm_saver_begin(t->saver, &position, t->best_metric, best);
+    SM_TRY(sm_saver_begin(t->saver, &position, t->best_metric, best));
+done:
+    return status;
 }
 
 static void note_time(sm_training *t)
@@ -43,6 +64,7 @@ static void save_if_due(sm_training *t)
 {
     if (sm_training_is_root(t) && t->saved == SM_OK) {
         t->saved = sm_saver_look(t->saver);
+        t->saved = t->saved == SM_OK ? log_evaluation(t) : t->saved;
         note_time(t);
         if (t->saved == SM_OK && t->trainer->step < t->steps && sm_saver_is_due(t->saver)) {
             t->saved = begin_save(t, 0);
@@ -56,7 +78,7 @@ static sm_status save(sm_training *t)
     sm_status status = SM_OK;
     if (sm_training_is_root(t)) {
         status = begin_save(t, 0);
-        status = status == SM_OK ? sm_saver_finish(t->saver) : status;
+        status = status == SM_OK ? finish_saving(t) : status;
         note_time(t);
     }
     return sm_comm_agree(t->comm, status);
@@ -122,7 +144,6 @@ static sm_status check_that_it_learns(sm_training *t)
     return SM_OK;
 }
 
-/* Its row in the log comes last: without it the evaluation is made again when the run goes on. */
 static sm_status keep_evaluation(sm_training *t)
 {
     sm_status status = SM_OK;
@@ -133,11 +154,12 @@ static sm_status keep_evaluation(sm_training *t)
             SM_TRY(sm_comm_agree(t->comm, sm_training_is_root(t) ? begin_save(t, 1) : SM_OK));
         }
     }
-    if (sm_training_is_root(t)) {
-        status = sm_run_log_evaluation(t->log, t->trainer->step, t->values, t->calibrations);
-    }
-    SM_TRY(sm_comm_agree(t->comm, status));
     t->evaluated_step = t->trainer->step;
+    if (sm_training_is_root(t)) {
+        t->is_evaluation_due = 1;
+        status = log_evaluation(t);
+    }
+    status = sm_comm_agree(t->comm, status);
 done:
     return status;
 }
@@ -151,7 +173,11 @@ static sm_status evaluate(sm_training *t)
     if (t->evaluated_step == t->trainer->step || (!t->evaluator && t->trainer->step < t->steps)) {
         return SM_OK;
     }
-    status = check_that_it_learns(t);
+    status =
+        sm_comm_agree(t->comm, sm_training_is_root(t) ? finish_saving(t) : SM_OK); /* needs the last one's values */
+    if (status == SM_OK) {
+        status = check_that_it_learns(t);
+    }
     if (status == SM_OK && t->evaluator) {
         status = sm_evaluator_run(t->evaluator, &evaluation, t->values);
     }
@@ -286,7 +312,7 @@ sm_status sm_training_run(sm_training *t)
         SM_TRY(pause_between_steps(t));
     }
     SM_TRY(sm_comm_agree(t->comm, t->logged));
-    SM_TRY(sm_comm_agree(t->comm, sm_training_is_root(t) ? sm_saver_finish(t->saver) : SM_OK));
+    SM_TRY(sm_comm_agree(t->comm, sm_training_is_root(t) ? finish_saving(t) : SM_OK));
     report_memory(t);
 done:
     return status;

@@ -52,6 +52,7 @@ typedef struct sm_training {
     sm_time_limit time_limit;              /**< rank 0 */
     /* trained */
     int64_t evaluated_step;              /**< the last one; -1: none */
+    int is_evaluation_due;               /**< rank 0: its row is not in the log yet */
     int64_t saved_step;                  /**< the run goes on from the folder's own checkpoint of it; -1: it does not */
     sm_saver *saver;                     /**< rank 0 */
     sm_status saved;                     /**< rank 0: what writing checkpoints has met */
