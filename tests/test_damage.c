@@ -344,6 +344,33 @@ static void set_byte(int descriptor, size_t at, uint8_t value)
     }
 }
 
+static void flip(const struct kind *kind, const char *path, int descriptor, const uint8_t *bytes, size_t at,
+                 uint8_t bit, uint32_t sound)
+{
+    set_byte(descriptor, at, bytes[at] ^ bit);
+    barrier_if(kind);
+    read_damaged(kind, path, sound, "a bit flipped of byte", at);
+    barrier_if(kind);
+    set_byte(descriptor, at, bytes[at]);
+}
+
+/* Where HDF5 keeps what a group holds, if that is much: a damaged one must not seem empty. */
+static void flip_groups(const struct kind *kind, const char *path, int descriptor, const uint8_t *bytes, size_t count,
+                        uint32_t sound)
+{
+    enum { INSIDE = 30 };
+    static const char *const marks[] = {"FHDB", "BTLF", "BTHD", "FRHP"};
+    for (size_t m = 0; m < sizeof marks / sizeof *marks; m++) {
+        int tried = 0;
+        for (size_t at = 0; at + INSIDE < count && tried < 5; at++) {
+            if (memcmp(bytes + at, marks[m], 4) == 0) {
+                flip(kind, path, descriptor, bytes, at + INSIDE, 1, sound);
+                tried++;
+            }
+        }
+    }
+}
+
 static void flip_bits(const struct kind *kind, const char *path, const uint8_t *bytes, size_t count, uint32_t sound)
 {
     const char *seed = getenv("DAMAGE_SEED");
@@ -352,12 +379,10 @@ static void flip_bits(const struct kind *kind, const char *path, const uint8_t *
     int descriptor = sm_comm_rank(test_comm) == 0 ? open(path, O_RDWR | O_CLOEXEC) : -1;
     for (size_t i = 0; i < flips; i++) {
         size_t at = flips == count ? i : sm_random_u32(&random) % count;
-        uint8_t bit = (uint8_t)(1u << sm_random_u32(&random) % 8);
-        set_byte(descriptor, at, bytes[at] ^ bit);
-        barrier_if(kind);
-        read_damaged(kind, path, sound, "a bit flipped of byte", at);
-        barrier_if(kind);
-        set_byte(descriptor, at, bytes[at]);
+        flip(kind, path, descriptor, bytes, at, (uint8_t)(1u << sm_random_u32(&random) % 8), sound);
+    }
+    if (kind->is_protected) {
+        flip_groups(kind, path, descriptor, bytes, count, sound);
     }
     if (descriptor >= 0) {
         close(descriptor);

@@ -168,9 +168,11 @@ static void no_wrong_byte_of_heap_or_references_is_believed(void)
     H5Fclose(plain);
     for (size_t i = (size_t)offset; i < offset + (size_t)FEW * 16; i++) {
         uint8_t wrong = data[i] ^ flips[i % sizeof flips];
+        size_t before = refused, place = (i - (size_t)offset) % 16;
         CU_ASSERT(pwrite(descriptor, &wrong, 1, (off_t)i) == 1);
         read_all(&refused);
         CU_ASSERT(pwrite(descriptor, &data[i], 1, (off_t)i) == 1);
+        CU_ASSERT(place < 1 || place > 3 || refused > before); /* a length of 256 bytes and more */
     }
     CU_ASSERT(refused > 200);
     close(descriptor);

@@ -282,6 +282,7 @@ static sm_status take_all_texts(heap *h, const reference *references, size_t cou
     for (size_t i = 0, next; i < count; i = next) {
         next = i + 1;
         if (references[i].address == 0) {
+            SM_TRY(references[i].length > 0 ? fail_heap(h, "a text is said to be where none is") : SM_OK);
             h->texts[references[i].text] = sm_strdup("");
             continue;
         }
