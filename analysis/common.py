@@ -420,6 +420,7 @@ def labels_of(paths, given):
 NO_DIFFERENCE = {("run", "folder"), ("run", "seed"), ("run", "tasks"), ("run", "progress_seconds"), ("run", "evaluate_batch"),
                  ("run", "evaluate_interval"), ("run", "evaluate_instances"),
                  ("checkpoint", "interval"), ("checkpoint", "keep_last"), ("checkpoint", "keep_best"), ("checkpoint", "best"),
+                 ("checkpoint", "minutes"), ("checkpoint", "keep_every"), ("run", "time_limit"), ("weighting", "diagnose_interval"),
                  ("data", "prefetch"), ("data", "workers"), ("distributed", "threads"), ("distributed", "recompute"),
                  ("distributed", "bucket_mib"), ("distributed", "reduction_thread"), ("distributed", "stall_seconds"),
                  ("distributed", "check_interval")}

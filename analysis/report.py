@@ -255,11 +255,15 @@ def warnings_section(runs, given=None):
     found = [(run, warnings_of(run, program)) for run in runs]
     if all(warnings is None for _, warnings in found):
         return section("Warnings", note(f"Not known: {program} show says nothing of them."))
-    rows = [[run.label, one.get("severity", ""), one.get("task") or "", one["text"]] for run, warnings in found for one in warnings or []]
-    rows.sort(key=lambda row: row[1] == "note")
+    whose = {}
+    for run, warnings in found:
+        for one in warnings or []:
+            whose.setdefault((one.get("severity") == "note", one["text"]), []).append(run.label)
+    of = lambda labels: f"<b>{html.escape(', '.join(labels))}</b>: " if len(runs) > 1 else ""
+    items = "".join(f"<li{' class=faint' if is_note else ''}>{of(labels)}{html.escape(words)}</li>"
+                    for (is_note, words), labels in sorted(whose.items(), key=lambda item: item[0][0]))
     silent = [run.label for run, warnings in found if warnings is None]
-    return section("Warnings", table(["run", "", "task", ""], rows, (1, 2, 3)) if rows else note("None."),
-                   note("Not known of " + ", ".join(silent) + ".") if silent else "")
+    return section("Warnings", f"<ul>{items}</ul>" if items else note("None."), note("Not known of " + ", ".join(silent) + ".") if silent else "")
 
 
 def sigma_section(runs, window):

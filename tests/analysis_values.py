@@ -241,7 +241,7 @@ def rows_are_named_by_the_keys_that_tell_them_apart():
 
 def what_changes_no_result_makes_no_rows():
     runs = [common.Run(make_run(f"same-{seed}", seed, run=[f"evaluate_interval = {seed}", f"progress_seconds = {seed}"],
-                                checkpoint=[f"best = {'semantic.miou' * (seed > 1)}"])) for seed in (1, 2)]
+                                checkpoint=[f"best = {'semantic.miou' * (seed > 1)}", f"minutes = {seed}"])) for seed in (1, 2)]
     assert len(compare.make_rows(runs)) == 1 and common.settings_of(runs[0]) == common.settings_of(runs[1]), common.settings_of(runs[0])
     assert "checkpoint.best makes no rows" in refusal(compare.make_rows, runs, by=["checkpoint.best"])
 
@@ -457,7 +457,9 @@ def warnings_are_those_of_the_program():
         return path
     page = report.warnings_section([run], program('{"warnings": [{"trap": "b", "task": null, "severity": "note", "text": "1 < 2"},'
                                                   '{"trap": "a", "task": "depth", "severity": "warning", "text": "at its clamp"}]}'))
-    assert page.index("at its clamp") < page.index("1 &lt; 2") and "<td class=text>depth</td>" in page, page
+    assert page.index("<li>at its clamp") < page.index("<li class=faint>1 &lt; 2"), page
+    several = report.warnings_section([run, common.Run(run.path, label="b")], program('{"warnings": [{"text": "slow"}]}'))
+    assert several.count("<li>") == 1 and "<b>warned, b</b>: slow" in several, several
     assert "None." in report.warnings_section([run], program('{"warnings": []}'))
     for answer in "{}", "[]", "", '{"warnings": 3}':
         assert "says nothing of them" in report.warnings_section([run], program(answer)), answer

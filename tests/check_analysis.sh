@@ -27,7 +27,7 @@ kind = instance
 kind = depth
 INI
 expect "scenes" "$program" data scenes "$scratch/tiny.h5" --train 8 --validation 4 --height 64 --width 96
-expect "train" "$program" train "$scratch/tiny.ini"
+expect "train" "$program" train "$scratch/tiny.ini" --set weighting.upper=0.01 --set weighting.diagnose_interval=4
 mkdir "$scratch/again" && cp "$scratch/run/run.h5" "$scratch/again"
 expect "predictions" "$program" eval "$scratch/run/checkpoints/best.h5" --trivial --predictions "$scratch/predictions.h5" --prediction-count 2
 expect "plot_sigma.py" "$python" "$here/../analysis/plot_sigma.py" "$scratch/run/run.h5" "$scratch/run/run.h5" --labels a,b -o "$scratch/sigma.png"
@@ -100,7 +100,7 @@ with h5py.File(sys.argv[1]) as run:
 PY
 
 # ---- report.py: one page, looked at by a browser
-report() { "$python" "$here/../analysis/report.py" "$scratch/run" "$scratch/other" -o "$scratch/report.html" "$@"; }
+report() { "$python" "$here/../analysis/report.py" "$scratch/run" "$scratch/other" -o "$scratch/report.html" --program "$program" "$@"; }
 refuses() { # WORDS COMMAND...
     local words=$1
     shift
@@ -121,6 +121,8 @@ if [ -f /usr/share/javascript/dygraphs/dygraph.min.js ] || "$python" -c 'import 
         for title in Runs Warnings Metrics Sigma Comparison Curves Classes Predictions "Where the time goes" Stragglers Environment Configuration; do
             grep -q "<h2>$title</h2>" "$scratch/report.html" || { echo "no $title"; return 1; }
         done
+        grep -q 's stands at its bound, weighting.upper = 0.01' "$scratch/report.html" && grep -q '<th>held-out</th>' "$scratch/report.html" &&
+            [ "$(grep -o '"title":"semantic and instance"' "$scratch/report.html" | wc -l)" = 1 ] || { echo "nothing of sigma"; return 1; }
         grep -q 'method=equal' "$scratch/report.html" && grep -q '<td>traffic sign</td>' "$scratch/report.html"
     }
     expect "report.html has every section" holds_every_section
@@ -179,7 +181,9 @@ steps, evaluations = (numpy.genfromtxt(f"{folder}/{name}.csv", delimiter=",", na
 with h5py.File(f"{folder}/run.h5") as run:
     for group, prefix in ((run["steps"], ""), (run["timing"], ""), *((task, name + "/") for name, task in run["tasks"].items())):
         for name, column in group.items():
-            assert numpy.array_equal(steps[prefix + name], column[:]), name
+            assert numpy.array_equal(steps[prefix + name], column[:], equal_nan=True), name
+    assert numpy.array_equal(evaluations["depth/calibration/ratio"], run["calibration/val/depth/ratio"][:])
+    assert numpy.array_equal(steps["gradient_cosines/semantic/depth"], run["gradient_cosines/semantic/depth"][:], equal_nan=True)
     assert numpy.array_equal(evaluations["semantic/miou"], run["evaluations/val/semantic/miou"][:]) and list(evaluations["split"]) == ["val"] * 2
 PY
 summary_has_a_line_a_run() {
@@ -350,7 +354,7 @@ expect "show --as-fixed is a config that trains" as_fixed_is_a_config
 mkdir "$scratch/quoted" && cp "$scratch/run/run.h5" "$scratch/quoted"
 "$python" -c 'import h5py, re, sys
 root = h5py.File(sys.argv[1], "a").attrs
-root["config"] = re.sub(r"(?m)^folder = .*$", "folder = \"seed=1\"", root["config"])' "$scratch/quoted/run.h5"
+root["config"] = re.sub(r"(?m)^folder = .*$", "folder = \"seed=1\"", root["config"].decode())' "$scratch/quoted/run.h5"
 quoted_stays_quoted() { shows "$scratch/quoted" --as-fixed | grep -xF 'folder = "seed=1-fixed"'; }
 expect "show --as-fixed of a folder in quotes" quoted_stays_quoted
 what_nothing_learned() { # is not called learned; the user's own weights stay as they are written
