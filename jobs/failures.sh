@@ -67,7 +67,7 @@ fails_again() {
     fi
     find_nodes || return 1
     made_restarts=$((made_restarts + 1))
-    echo "$(date '+%F %T')  exit code $code: start $((restarts + made_restarts + 1)), from the newest checkpoint, on $ranks ranks" >&2
+    echo "$(date '+%F %T')  exit code $code: start $((restarts + made_restarts + 1)), from the newest checkpoint, ranks: $ranks" >&2
     wait_for_restart $((${RESTART_SECONDS:-5} * failures))
     return 0
 }

@@ -269,11 +269,11 @@ lossy=$(FEWER_RANKS=yes RESTART_SECONDS=1 sbatch --parsable "${lossy[@]}") || fa
 jobs+=("$lossy")
 wait_for 90 "job $lossy has a checkpoint" eval 'compgen -G "lossy/checkpoints/step-*.h5" >checkpoints'
 kill -9 "$(process_of lossy | tail -n 1)"
-wait_for 90 'the run starts again in its job' says "$lossy" 'start 2, from the newest checkpoint, on 2 ranks'
+wait_for 90 'the run starts again in its job' says "$lossy" 'start 2, from the newest checkpoint, ranks: 2'
 wait_for 90 'it goes on from a checkpoint' says "$lossy" 'resuming from lossy/checkpoints/step-'
 wait_for 60 'on two ranks' eval '[ "$(process_of lossy | wc -l)" -eq 2 ]'
 scontrol update nodename=n2 state=down reason=check
-wait_for 120 'the run starts again on the node that is left' says "$lossy" 'start 3, from the newest checkpoint, on 1 ranks'
+wait_for 120 'the run starts again on the node that is left' says "$lossy" 'start 3, from the newest checkpoint, ranks: 1'
 wait_for 200 "job $lossy ends" ended "$lossy"
 expect 'state of the job that lost a rank and a node' "$(field "$lossy" JobState)" COMPLETED
 expect 'its restarts by Slurm' "$(field "$lossy" Restarts)" 0

@@ -143,10 +143,12 @@ static void a_host_at_work_is_refused_to(void)
     char *path = path_of("works");
     write_elsewhere(path, 0);
     pid_t other = fork();
-    for (int i = 1; other == 0; i++) {
-        const struct timespec pause = {.tv_nsec = 50000000};
-        write_elsewhere(path, i);
-        nanosleep(&pause, NULL);
+    if (other == 0) {
+        for (int i = 1;; i++) {
+            const struct timespec pause = {.tv_nsec = 50000000};
+            write_elsewhere(path, i);
+            nanosleep(&pause, NULL);
+        }
     }
     CU_ASSERT(try_lock(path) == SM_ERR_USAGE);
     SM_TEST_MESSAGE("process 17 on elsewhere has it");

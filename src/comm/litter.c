@@ -78,7 +78,7 @@ static int list_mapped(char (*names)[NAME_BYTES], int most)
                 is_new = strcmp(names[i], path) != 0;
             }
             if (is_new) {
-                strcpy(names[count++], path);
+                memcpy(names[count++], path, strlen(path) + 1);
             }
         }
     }
