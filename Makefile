@@ -121,12 +121,12 @@ HOURS ?= 3
 try_setup = $(if $(filter yes,$(SETUP)),jobs/setup.sh $(1) || echo 'going on without: what cannot run counts as skipped')
 AGAIN := $(MAKE) --no-print-directory SETUP=no
 
-demo: ## from a fresh machine to sigma curves: runs/demo/sigma.png and predictions.png
+demo: ## from a fresh machine to sigma curves: runs/demo/sigma.png and predictions.png; DEMO='--set run.epochs=1' is quicker
 	@$(call setup,plot)
 	@$(AGAIN) demo-run
 
 demo-run: all
-	@PYTHON=$(PYTHON) jobs/demo.sh $(BUILD)/sigmatic
+	@PYTHON=$(PYTHON) jobs/demo.sh $(BUILD)/sigmatic $(DEMO)
 
 paper: ## the paper's claims put to the test (analysis/paper.md), about HOURS (3) on two cores; a second call goes on
 	@$(call setup,plot)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The whole chain on two ranks: scenes -> training -> evaluation -> pictures. jobs/demo.sh PROGRAM
+# The whole chain on two ranks: scenes -> training -> evaluation -> pictures. jobs/demo.sh PROGRAM [--set SECTION.KEY=VALUE]...
 set -eu
 program=$1
+shift
 folder=runs/demo
 data=data/scenes.h5
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1
@@ -12,7 +13,7 @@ mkdir -p data "$folder"
 say "scenes: $data"
 [ -f "$data" ] || ranks data scenes "$data" --train 1024 --validation 128 --seed 1
 say "training on 2 ranks: configs/demo.ini"
-ranks train configs/demo.ini --overwrite
+ranks train configs/demo.ini --overwrite "$@"
 say "evaluation against the trivial predictor"
 ranks eval "$folder/checkpoints/best.h5" --trivial --predictions "$folder/predictions.h5" --prediction-count 4
 say "overlays of images, without their labels"
