@@ -354,18 +354,20 @@ static void flip(const struct kind *kind, const char *path, int descriptor, cons
     set_byte(descriptor, at, bytes[at]);
 }
 
-/* Where HDF5 keeps what a group holds, if that is much: a damaged one must not seem empty. */
+/* Headers of objects, and where HDF5 keeps what a group holds, if that is much: what is damaged must not seem absent. */
 static void flip_groups(const struct kind *kind, const char *path, int descriptor, const uint8_t *bytes, size_t count,
                         uint32_t sound)
 {
-    enum { INSIDE = 30 };
-    static const char *const marks[] = {"FHDB", "BTLF", "BTHD", "FRHP"};
+    enum { INSIDE = 30, TRIED = 5 };
+    static const char *const marks[] = {"FHDB", "BTLF", "BTHD", "FRHP", "OHDR"};
     for (size_t m = 0; m < sizeof marks / sizeof *marks; m++) {
-        int tried = 0;
-        for (size_t at = 0; at + INSIDE < count && tried < 5; at++) {
-            if (memcmp(bytes + at, marks[m], 4) == 0) {
+        size_t places = 0, place = 0;
+        for (size_t at = 0; at + INSIDE < count; at++) {
+            places += memcmp(bytes + at, marks[m], 4) == 0;
+        }
+        for (size_t at = 0; at + INSIDE < count; at++) {
+            if (memcmp(bytes + at, marks[m], 4) == 0 && place++ % (places / TRIED + 1) == 0) {
                 flip(kind, path, descriptor, bytes, at + INSIDE, 1, sound);
-                tried++;
             }
         }
     }
