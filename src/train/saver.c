@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* SYS_gettid */
+#define _POSIX_C_SOURCE 200809L
 #include "train/saver.h"
 
 #include <sigmatic/base/memory.h>
@@ -13,9 +13,6 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 enum { PATHS_MOST = 2 /* best.h5, then that of the step */ };
 
@@ -110,14 +107,6 @@ done:
     return status;
 }
 
-/* Nobody waits for it while training goes on: it takes what the steps leave of the processors, and all once they stop.
- * Where that is refused, it competes with them. */
-static void give_way(void)
-{
-    enum { NICENESS = 19 };
-    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICENESS);
-}
-
 static void *work(void *user)
 {
     writing *job = user;
@@ -128,19 +117,13 @@ static void *work(void *user)
     return NULL;
 }
 
-static void *work_aside(void *user)
-{
-    give_way();
-    return work(user);
-}
-
 /* Signals are for the main thread. Where no thread is to be had, this one does the work. */
 static void start(sm_saver *saver)
 {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    saver->has_thread = pthread_create(&saver->thread, NULL, work_aside, &saver->job) == 0;
+    saver->has_thread = pthread_create(&saver->thread, NULL, work, &saver->job) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!saver->has_thread) {
         work(&saver->job);
