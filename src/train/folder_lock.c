@@ -126,8 +126,11 @@ static sm_status refuse(const sm_folder_lock *lock, const holder *by)
 static sm_status open_lock(sm_folder_lock *lock, const char *path)
 {
     lock->descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (lock->descriptor < 0) {
+        return sm_fail(SM_ERR_IO, "%s: cannot be made: %s", path, strerror(errno));
+    }
     lock->own.inode = inode_of(lock->descriptor);
-    return lock->descriptor >= 0 ? SM_OK : sm_fail(SM_ERR_IO, "%s: cannot be made: %s", path, strerror(errno));
+    return SM_OK;
 }
 
 /* Some milliseconds: one who only looks (sm_file_is_locked) has it for an instant. \return what keeps it; 0: nothing */
