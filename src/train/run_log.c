@@ -298,6 +298,9 @@ static sm_status finish(sm_run_log *log)
         return SM_OK; /* nothing has been made */
     }
     for (int tries = 0; tries < 2 && (tries == 0 || status != SM_OK); tries++) {
+        if (tries > 0) {
+            tell_failure(log);
+        }
         status = replace(log);
     }
     if (status == SM_OK) {
