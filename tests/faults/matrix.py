@@ -90,6 +90,7 @@ class Matrix:
         if orphans:
             raise Broken(f"{len(orphans)} processes go on 30 s after the launcher's end")
         if not any(wrong for *_, wrong in run.operations()):
+            shutil.rmtree(place, ignore_errors=True)
             return "missed"
         self.check_struck(cell, fault, code, run, truth)
         if fault.undo and (place / fault.undo[0]).exists():
