@@ -320,6 +320,9 @@ sm_status sm_run_log_file_open(const char *path, const char *journal, sm_run_tab
     if (resume_step > 0 && has_left(f) && sm_file_exists(path) && complete_old(f) != SM_OK) {
         sm_log_warning("%s cannot get the rows of %s: %s", path, journal, sm_error_message());
     }
+    if (resume_step > 0 && !has_left(f)) { /* of a start that died when its rows were all in the file */
+        SM_TRY(sm_remove_tree(journal));
+    }
     SM_TRY(build(f));
     tell_gap(f, had_log);
     *kept = f->kept;
