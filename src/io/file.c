@@ -335,16 +335,19 @@ sm_status sm_file_create(const char *path, sm_file **out)
     return open_file(path, O_RDWR, out);
 }
 
-/* Without bytes passing through here, and without taking room where two files may share their blocks. \return bytes copied:
- * less than all where the system knows no such thing, or met what writing plainly will meet again */
-static uint64_t copy_inside_the_system(const sm_file *from, sm_file *to, uint64_t bytes)
+/* Without bytes passing through here, and without taking room where two files may share their blocks.
+ * \param [out] done  bytes copied: less than all where the system knows no such thing
+ * \return SM_ERR_WRITE of a disk that fails; whatever else it meets, writing plainly works or says what it is */
+static sm_status copy_inside_the_system(const sm_file *from, sm_file *to, uint64_t bytes, uint64_t *done)
 {
     off64_t in = 0, out = 0;
     ssize_t now = 1;
     while (now > 0 && (uint64_t)out < bytes) {
         now = copy_file_range(from->descriptor, &in, to->descriptor, &out, bytes - (uint64_t)out, 0);
     }
-    return (uint64_t)out;
+    *done = (uint64_t)out;
+    return now < 0 && errno == EIO ? sm_fail(SM_ERR_WRITE, "%s: cannot be written: %s", to->path, strerror(errno))
+                                   : SM_OK;
 }
 
 static sm_status copy_through_memory(const sm_file *from, sm_file *to, uint64_t begin, uint64_t end)
@@ -369,8 +372,9 @@ sm_status sm_file_copy(const char *from, const char *to)
     sm_file *in = NULL, *out = NULL;
     SM_TRY(sm_file_open_read(from, &in));
     SM_TRY(sm_file_create(to, &out));
-    uint64_t bytes = (uint64_t)in->opened.st_size, done_bytes = copy_inside_the_system(in, out, bytes);
-    status = copy_through_memory(in, out, done_bytes, bytes);
+    uint64_t bytes = (uint64_t)in->opened.st_size, done_bytes = 0;
+    SM_TRY(copy_inside_the_system(in, out, bytes, &done_bytes));
+    SM_TRY(copy_through_memory(in, out, done_bytes, bytes));
 done:
     sm_file_close(in);
     sm_file_close(out);
