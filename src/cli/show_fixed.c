@@ -75,7 +75,7 @@ static size_t count_weighed(const show_view *view)
     for (size_t i = 0; i < view->task_count; i++) {
         size_t first = 0;
         const char *group = view->curves[i].group;
-        while (group && first < i && strcmp(view->curves[first].group, group) != 0) {
+        while (group && first < i && !(view->curves[first].group && strcmp(view->curves[first].group, group) == 0)) {
             first++;
         }
         count += !group || first == i;

@@ -118,17 +118,17 @@ static int by_place(const void *a, const void *b)
                                     : (x->object > y->object) - (x->object < y->object);
 }
 
-/* \param [out] references  array->count, sorted by where they lead to; freed with sm_free() */
+/* \param [out] references  array->count, sorted by where they lead to; freed with sm_free(), after a failure too */
 static sm_status read_references(const sm_h5 *file, const char *object, const sm_h5_array *array, size_t address_bytes,
                                  reference **references)
 {
     size_t bytes = 2 * sizeof(uint32_t) + address_bytes;
     uint8_t *stored = sm_alloc_zeroed(array->count * bytes + 1);
     sm_status status = SM_OK;
+    *references = sm_alloc((array->count + 1) * sizeof **references);
     if (sm_h5_array_read(array, stored_type(address_bytes), stored) < 0) {
         status = sm_h5_fail(file, SM_ERR_INPUT, object, "cannot be read");
     } else {
-        *references = sm_alloc((array->count + 1) * sizeof **references);
         for (size_t i = 0; i < array->count; i++) {
             const uint8_t *at = stored + i * bytes;
             (*references)[i] = (reference){.length = (uint32_t)little_endian(at, sizeof(uint32_t)),

@@ -97,8 +97,9 @@ double sm_report_minimiser(const sm_loss_row *rows, int count, int index)
 /* \return NaN also where no sigma is learned. */
 static double sigma_at_minimum(const sm_loss_row *rows, int count, int index)
 {
+    const sm_likelihood *likelihood = rows[index].likelihood;
     double best = sm_report_minimiser(rows, count, index);
-    return isnan(best) ? NAN : rows[index].likelihood->sigma(best);
+    return !likelihood || isnan(best) ? NAN : likelihood->sigma(best);
 }
 
 /* \return a cell of a line where tasks have groups, else nothing; freed with sm_free() */

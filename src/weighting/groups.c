@@ -37,7 +37,7 @@ static int find_group(sm_weighting *weighting, const char *name)
             return g;
         }
     }
-    weighting->tasks[weighting->count] = (sm_weighted_task){.name = sm_strdup(name)};
+    weighting->tasks[weighting->count] = (sm_weighted_task){.name = sm_strdup(name), .loss = ""};
     return weighting->count++;
 }
 
@@ -187,6 +187,11 @@ done:
     return status;
 }
 
+static const char *name_of(const sm_likelihood *likelihood)
+{
+    return likelihood ? likelihood->name : "none";
+}
+
 /* One s for both: sigma has one meaning only. */
 static sm_status check_likelihoods(const sm_weighting *weighting, const sm_config *config, int first, int other,
                                    const sm_key *key)
@@ -201,8 +206,8 @@ static sm_status check_likelihoods(const sm_weighting *weighting, const sm_confi
                                 "task '%s' has the likelihood %s, task '%s' of the same group '%s' %s: the tasks of a "
                                 "group share one sigma, so they need the same likelihood (keys loss, likelihood and "
                                 "uncertainty)",
-                                b->name, b->likelihood->name, a->name, weighting->tasks[member->group].name,
-                                a->likelihood->name);
+                                b->name, name_of(b->likelihood), a->name, weighting->tasks[member->group].name,
+                                name_of(a->likelihood));
     } else if (b->likelihood && *b->likelihood->losses && a->shape.delta != b->shape.delta) {
         status = sm_config_fail(config, section, "huber_delta",
                                 "expected %g, as task '%s' of the same group '%s' has it: the tasks of a group share "
@@ -315,6 +320,7 @@ char *sm_weighting_describe_groups(const sm_weighting *weighting)
                 sm_append_text(&tasks, ", ", "%.6g %s", member->weight, member->task.name);
             }
         }
+        assert(tasks); /* a group has members */
         if (strcmp(tasks, weighting->tasks[g].name) == 0) {
             sm_append_text(&text, ", ", "%s", tasks);
         } else {
