@@ -436,17 +436,22 @@ static void a_disk_that_stays_full_ends_with_a_whole_log(void)
 
 /* ---- damage ---- */
 
+static int wrong_losses;
+
 static size_t rows_of_start_0(void)
 {
     int64_t steps[MOST_ROWS];
+    double losses[MOST_ROWS];
     size_t kept = 0;
     sm_h5 *file = NULL;
     SM_TEST_OK(sm_h5_open(log_path, &file));
     size_t rows = count_rows(file, "/steps/step");
     CU_ASSERT(rows <= MOST_ROWS);
     SM_TEST_OK(sm_h5_read_rows(file, "/steps/step", SM_H5_INT64, 0, rows, 1, steps));
+    SM_TEST_OK(sm_h5_read_rows(file, "/steps/loss", SM_H5_DOUBLE, 0, rows, 1, losses));
     for (size_t i = 0; i < rows; i++) {
         CU_ASSERT(i == 0 || steps[i] > steps[i - 1]);
+        wrong_losses += losses[i] != mark(steps[i] > left_promised, steps[i]);
         kept += steps[i] <= left_promised;
     }
     CU_ASSERT(rows == kept + RESUMED_STEPS);
@@ -471,7 +476,7 @@ static void a_damaged_journal_costs_no_other_row(void)
     put_back();
     size_t in_file = rows_in_file();
     for (int round = 0; round < sm_test_rounds(10); round++) {
-        size_t at = (size_t)round * left_bytes[1] / 10;
+        size_t at = round < 5 ? (size_t)round * left_bytes[1] / 5 : head_bytes + 8 + 8 * 5; /* the loss of a row */
         unsigned char *wrong = memcpy(sm_alloc(left_bytes[1]), left[1], left_bytes[1]);
         wrong[at] ^= (unsigned char)(1 << round % 8);
         put_back();
@@ -483,6 +488,7 @@ static void a_damaged_journal_costs_no_other_row(void)
         CU_ASSERT(!is_flipped || is_in_head || kept >= (size_t)left_promised - 1);
         sm_free(wrong);
     }
+    CU_ASSERT(wrong_losses == 0);
     expect_no_litter("");
 }
 
