@@ -486,7 +486,7 @@ expect("^cut.h5: damaged HDF5: ", torch_model, "cut.h5")
 expect("^changed.h5: the backbone 'vgg16' is not known here, but resnet18, ", torch_model,
        tasks(lambda f: f.attrs.modify("network", f.attrs["network"].replace(b"resnet50", b"vgg16"))))
 expect("^changed.h5: no network can be built as it says: KeyError: 'width'$", torch_model,
-       tasks(lambda f: f.attrs.modify("network", f.attrs["network"].replace(b"width", b"breadth"))))
+       tasks(lambda f: f.attrs.modify("network", f.attrs["network"].replace(b"width", b"depth"))))
 def drop(f): del f["backbone.layer4.0.bn1.weight"]
 expect("^changed.h5: .* not those of the network that it describes: 'backbone.layer4.0.bn1.weight' is missing$", torch_model, tasks(drop))
 def add(f): f["fc.weight"] = np.ones(3, "f4")
