@@ -2,11 +2,10 @@
 #include "comm/blocking.h"
 
 #include <sigmatic/base/nap.h>
+#include <sigmatic/base/thread.h>
 #include <sigmatic/base/timer.h>
 
 #include <assert.h>
-#include <pthread.h>
-#include <signal.h>
 
 static const sm_blocking_watch *watch;
 
@@ -37,20 +36,16 @@ void sm_blocking_set_watch(const sm_blocking_watch *new_watch)
 
 void sm_blocking_begin(const char *what)
 {
-    sigset_t all, before;
     if (blocked.depth++ > 0 || !watch) {
         return;
     }
     watch->begin(what);
     blocked.begin_seconds = sm_seconds();
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the main thread */
     blocked.runs = sm_nap_begin(&blocked.nap);
-    if (blocked.runs && pthread_create(&blocked.thread, NULL, look_again_and_again, NULL) != 0) {
+    if (blocked.runs && sm_thread_start(&blocked.thread, look_again_and_again, NULL) != 0) {
         sm_nap_end(&blocked.nap);
         blocked.runs = 0;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 void sm_blocking_end(void)

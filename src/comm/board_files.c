@@ -4,12 +4,11 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/nap.h>
+#include <sigmatic/base/thread.h>
 #include <sigmatic/base/timer.h>
 
 #include <dirent.h>
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -69,19 +68,15 @@ void sm_board_files_start(const char *folder, const sm_board *board, double inte
         sm_log_warning("%s: %s; a stall will be diagnosed without the ranks of other nodes", folder, strerror(errno));
         return;
     }
-    sigset_t all, before;
-    sigfillset(&all);
     copier.folder = sm_strdup(folder);
     copier.path = sm_format("%s/node-%d", folder, board->ranks[0]);
     copier.board = board;
     copier.interval_seconds = interval_seconds;
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the main thread */
     copier.runs = sm_nap_begin(&copier.nap);
-    if (copier.runs && pthread_create(&copier.thread, NULL, copy_again_and_again, NULL) != 0) {
+    if (copier.runs && sm_thread_start(&copier.thread, copy_again_and_again, NULL) != 0) {
         sm_nap_end(&copier.nap);
         copier.runs = 0;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 void sm_board_files_stop(void)

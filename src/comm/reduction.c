@@ -5,6 +5,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/thread.h>
 #include <sigmatic/base/timer.h>
 #include <sigmatic/comm/reduction.h>
 
@@ -14,7 +15,6 @@
 #include "comm/wait.h"
 
 #include <assert.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
@@ -382,15 +382,11 @@ static void *help(void *user)
     return NULL;
 }
 
-/* Signals are for the main thread. Without a thread there are still the polls between ops. */
+/* Without a thread there are still the polls between ops. */
 static void start_helper(sm_reduction *r)
 {
-    sigset_t all, before;
-    sigfillset(&all);
     pthread_cond_init(&r->helper.changed, NULL);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    r->helper.runs = pthread_create(&r->helper.thread, NULL, help, r) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    r->helper.runs = sm_thread_start(&r->helper.thread, help, r) == 0;
 }
 
 static void want_helper(sm_reduction *r, int is_wanted)

@@ -2,14 +2,13 @@
  * caller gets a slot when its last sample is done, and gives it back with the next call. */
 #define _POSIX_C_SOURCE 200809L
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/thread.h>
 #include <sigmatic/base/timer.h>
 #include <sigmatic/data/loader.h>
 #include <sigmatic/data/sampler.h>
 
 #include <assert.h>
 #include <math.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -359,20 +358,16 @@ size_t sm_loader_bytes(const sm_loader_options *options)
     return (size_t)slot_count(options) * slot + (size_t)worker_count(options) * worker;
 }
 
-/* Signals are for the main thread: the threads start with all of them blocked. */
 static sm_status start_workers(sm_loader *loader, int count)
 {
     sm_status status = SM_OK;
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     for (int w = 0; w < count; w++) {
         loader_worker *worker = &loader->workers[w];
         worker->loader = loader;
         worker->storage = sm_sample_storage_new_of(loader->options.dataset, wanted_targets(&loader->options));
         worker->workspace = sm_alloc(workspace_floats(&loader->options) * sizeof *worker->workspace);
         loader->worker_count = w + 1;
-        int error = pthread_create(&worker->thread, NULL, work, worker);
+        int error = sm_thread_start(&worker->thread, work, worker);
         if (error != 0) {
             sm_sample_storage_free(worker->storage);
             sm_free(worker->workspace);
@@ -381,7 +376,6 @@ static sm_status start_workers(sm_loader *loader, int count)
             break;
         }
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return status;
 }
 

@@ -3,14 +3,12 @@
 
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
-
 #include <sigmatic/base/nap.h>
 #include <sigmatic/base/process.h>
+#include <sigmatic/base/thread.h>
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -217,14 +215,10 @@ static void *beat(void *user)
 
 static void start_beating(sm_folder_lock *lock)
 {
-    sigset_t all, before;
     if (!sm_nap_begin(&lock->nap)) {
         return;
     }
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the main thread */
-    lock->beats = pthread_create(&lock->thread, NULL, beat, lock) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    lock->beats = sm_thread_start(&lock->thread, beat, lock) == 0;
     if (!lock->beats) {
         sm_nap_end(&lock->nap);
     }

@@ -2,6 +2,7 @@
 #include "train/saver.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/thread.h>
 #include <sigmatic/base/timer.h>
 #include <sigmatic/comm/stall.h>
 #include <sigmatic/io/disk_space.h>
@@ -9,8 +10,6 @@
 
 #include "train/checkpoint_private.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -117,14 +116,10 @@ static void *work(void *user)
     return NULL;
 }
 
-/* Signals are for the main thread. Where no thread is to be had, this one does the work. */
+/* Where no thread is to be had, this one does the work. */
 static void start(sm_saver *saver)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    saver->has_thread = pthread_create(&saver->thread, NULL, work, &saver->job) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    saver->has_thread = sm_thread_start(&saver->thread, work, &saver->job) == 0;
     if (!saver->has_thread) {
         work(&saver->job);
     }
