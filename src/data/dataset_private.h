@@ -1,4 +1,4 @@
-/* The dataset's own struct, shared by opening (dataset_open.c), by asking and reading (dataset.c). */
+/* The dataset's own struct, shared by opening (dataset_open.c, sample_facts.c), by asking and reading (dataset.c). */
 #ifndef DATA_DATASET_PRIVATE_H
 #define DATA_DATASET_PRIVATE_H
 
@@ -59,6 +59,9 @@ struct sm_dataset {
 /* Opens one file. What it has made so far is in `part` after a failure too, for sm_file_part_close(). */
 sm_status sm_file_part_open(const char *path, const char *split, file_part *part);
 void sm_file_part_close(file_part *part);
+
+/* Reads the names, sizes and cameras of a split whose samples are counted. What is not in the file stays NULL. */
+sm_status sm_sample_facts_read(const sm_h5 *file, const char *split, file_part *part);
 
 /* Reads one sample of an array, in host byte order. Any thread. Messages do not name the sample. */
 sm_status sm_stored_array_read(const file_part *part, const stored_array *array, int64_t sample, void *data);

@@ -214,6 +214,22 @@ sm_status sm_h5_read_attribute_int64(const sm_h5 *file, const char *object, cons
     return read_attribute(file, object, name, INTEGERS, H5T_NATIVE_INT64, 1, value, NULL);
 }
 
+sm_status sm_h5_check_version(const sm_h5 *file, int oldest, int newest)
+{
+    static const char name[] = "format_version";
+    sm_status status = SM_OK;
+    int64_t version = 0;
+    SM_TRY(sm_h5_read_attribute_int64(file, "/", name, &version));
+    if (version < oldest || version > newest) {
+        char *expected = oldest == newest ? sm_format("%d", newest) : sm_format("%d to %d", oldest, newest);
+        status = sm_fail(SM_ERR_INPUT, "%s: attribute '%s' is %lld, expected %s", sm_h5_path(file), name,
+                         (long long)version, expected);
+        sm_free(expected);
+    }
+done:
+    return status;
+}
+
 sm_status sm_h5_read_attribute_double(const sm_h5 *file, const char *object, const char *name, double *value)
 {
     SM_H5_LOCKED;

@@ -176,17 +176,7 @@ done:
 static sm_status check_version(const sm_h5 *file)
 {
     enum { VERSION = 1 };
-    sm_status status = SM_OK;
-    int64_t version = VERSION;
-    if (sm_h5_has_attribute(file, "/", "format_version")) {
-        SM_TRY(sm_h5_read_attribute_int64(file, "/", "format_version", &version));
-    }
-    if (version != VERSION) {
-        status = sm_fail(SM_ERR_INPUT, "%s: attribute 'format_version' is %lld, expected %d", sm_h5_path(file),
-                         (long long)version, VERSION);
-    }
-done:
-    return status;
+    return sm_h5_has_attribute(file, "/", "format_version") ? sm_h5_check_version(file, VERSION, VERSION) : SM_OK;
 }
 
 static sm_status open_state_dict(sm_weights_file *weights)

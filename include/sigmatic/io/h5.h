@@ -130,6 +130,8 @@ sm_status sm_h5_write_attribute_texts(sm_h5 *file, const char *object, const cha
                                       size_t count);
 
 sm_status sm_h5_read_attribute_int64(const sm_h5 *file, const char *object, const char *name, int64_t *value);
+/** \return SM_ERR_INPUT naming the root's attribute `format_version` if it is not within these */
+sm_status sm_h5_check_version(const sm_h5 *file, int oldest, int newest);
 sm_status sm_h5_read_attribute_double(const sm_h5 *file, const char *object, const char *name, double *value);
 /** Freed with sm_free(), as are the lists below (texts: one block). Lists may have any number of dimensions: read flat, row-major. */
 sm_status sm_h5_read_attribute_text(const sm_h5 *file, const char *object, const char *name, char **text);
