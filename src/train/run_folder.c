@@ -90,15 +90,17 @@ static int is_step_file(const char *name)
     return length > 0 && name[length] == 0;
 }
 
-/* What a kill in the middle of writing leaves: a checkpoint's name, the process, "tmp". */
+/* \return 1 if what a kill in the middle of writing leaves follows the name of a file: the process, "tmp" */
+static int ends_as_unfinished(const char *end)
+{
+    size_t digits = *end == '.' ? strspn(end + 1, "0123456789") : 0;
+    return digits > 0 && strcmp(end + 1 + digits, ".tmp") == 0;
+}
+
 static int is_unfinished(const char *name)
 {
     size_t length = strncmp(name, "best.h5", 7) == 0 ? 7 : step_prefix(name);
-    if (length == 0 || name[length] != '.') {
-        return 0;
-    }
-    size_t digits = strspn(name + length + 1, "0123456789");
-    return digits > 0 && strcmp(name + length + 1 + digits, ".tmp") == 0;
+    return length > 0 && ends_as_unfinished(name + length);
 }
 
 static int is_ours(const char *name)
@@ -122,14 +124,11 @@ int sm_run_folder_holds_run(const sm_run_folder *folder)
     return holds;
 }
 
-/* What a kill in the middle of writing the status or the lock leaves: its name, the process, "tmp". */
 static int is_temporary(const char *name)
 {
-    static const char *const files[] = {"status.", ".lock."};
+    static const char *const files[] = {"status", ".lock"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        size_t length = strlen(files[i]),
-               digits = strncmp(name, files[i], length) == 0 ? strspn(name + length, "0123456789") : 0;
-        if (digits > 0 && strcmp(name + length + digits, ".tmp") == 0) {
+        if (strncmp(name, files[i], strlen(files[i])) == 0 && ends_as_unfinished(name + strlen(files[i]))) {
             return 1;
         }
     }

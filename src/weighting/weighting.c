@@ -6,7 +6,6 @@
 #include "weighting/log_variances.h"
 
 #include <math.h>
-
 #include <string.h>
 
 enum { MOST_KINDS = 32 };
