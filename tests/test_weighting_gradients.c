@@ -423,17 +423,6 @@ static void updates_do_what_they_are_for(void)
 
 /* ---- in training ---- */
 
-static double parameters_differ(const tiny_run *a, const tiny_run *b)
-{
-    double error = 0, norm = 0;
-    for (size_t i = 0; i < tiny_parameter_floats(a); i++) {
-        double x = a->session->values[i], y = b->session->values[i];
-        error += (x - y) * (x - y);
-        norm += y * y;
-    }
-    return sqrt(error / norm);
-}
-
 /* Roundings in float, of which a step of the network adds some hundred: eps = 6e-8, more in coefficients, which depend on
  * differences of gradients. The second step begins with them, and is compared over the ranks. */
 static void expect_same_as_one_rank(const char *const *sets)
@@ -448,7 +437,7 @@ static void expect_same_as_one_rank(const char *const *sets)
         double a = many.trainer->record.weight[i], b = one.trainer->record.weight[i];
         SM_TEST_AT_MOST(fabs(a - b), 1e-4 * (fabs(b) + 1e-3));
     }
-    SM_TEST_AT_MOST(parameters_differ(&many, &one), 1e-7);
+    SM_TEST_AT_MOST(tiny_parameters_differ(&many, &one), 1e-7);
     sm_comm_barrier(test_comm);
     tiny_steps(&many, 1);
     tiny_same_on_all_ranks(many.session->values, tiny_parameter_floats(&many));

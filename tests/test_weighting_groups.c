@@ -482,17 +482,6 @@ static void a_group_of_fixed_weight_is_its_tasks_weighed_by_hand(void)
     close_both(&a, &b);
 }
 
-static double parameters_differ(const tiny_run *a, const tiny_run *b)
-{
-    double error = 0, norm = 0;
-    for (size_t i = 0; i < tiny_parameter_floats(a); i++) {
-        double x = a->session->values[i], y = b->session->values[i];
-        error += (x - y) * (x - y);
-        norm += y * y;
-    }
-    return sqrt(error / norm);
-}
-
 /* Roundings in float, as in test_weighting_gradients. */
 static void n_ranks_weigh_groups_as_one(void)
 {
@@ -510,7 +499,7 @@ static void n_ranks_weigh_groups_as_one(void)
             SM_TEST_AT_MOST(fabs(weight[i] / of_one[i] - 1), 1e-4);
         }
         CU_ASSERT(many.trainer->record.applied && weight[INSTANCE] == 0.5 * weight[DEPTH]);
-        SM_TEST_AT_MOST(parameters_differ(&many, &one), 1e-7);
+        SM_TEST_AT_MOST(tiny_parameters_differ(&many, &one), 1e-7);
         tiny_same_on_all_ranks(many.session->values, tiny_parameter_floats(&many));
         close_both(&many, &one);
         sm_free(method);

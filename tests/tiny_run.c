@@ -179,3 +179,14 @@ void tiny_same_on_all_ranks(const float *values, size_t count)
     CU_ASSERT(tiny_same_bits(values, root, count));
     sm_free(root);
 }
+
+double tiny_parameters_differ(const tiny_run *a, const tiny_run *b)
+{
+    double error = 0, norm = 0;
+    for (size_t i = 0; i < tiny_parameter_floats(a); i++) {
+        double x = a->session->values[i], y = b->session->values[i];
+        error += (x - y) * (x - y);
+        norm += y * y;
+    }
+    return sqrt(error / norm);
+}

@@ -67,6 +67,9 @@ float *tiny_copy(const float *values, size_t count);
 
 int tiny_same_bits(const float *a, const float *b, size_t count);
 
+/** \return ||a - b|| / ||b|| over the parameters. */
+double tiny_parameters_differ(const tiny_run *a, const tiny_run *b);
+
 /** Asserts that every rank has the bits of rank 0. Collective over all ranks. */
 void tiny_same_on_all_ranks(const float *values, size_t count);
 
