@@ -8,6 +8,7 @@
 
 #include <sigmatic/base/status.h>
 
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct sm_run_folder sm_run_folder;
