@@ -239,11 +239,24 @@ sm_status sm_file_rename(const char *from, const char *to)
     return sync_folder_of(to);
 }
 
+/* What sm_file_is_unfinished() knows. */
+static char *temporary_name(const char *path)
+{
+    return sm_format("%s.%ld.tmp", path, (long)getpid());
+}
+
+int sm_file_is_unfinished(const char *name, size_t length)
+{
+    const char *end = name + length;
+    size_t digits = *end == '.' ? strspn(end + 1, "0123456789") : 0;
+    return digits > 0 && strcmp(end + 1 + digits, ".tmp") == 0;
+}
+
 sm_status sm_file_write_atomic(const char *path, const void *data, size_t bytes)
 {
     sm_status status = SM_OK;
     /* The process number keeps two writers of one path out of each other's temporary file. */
-    char *temporary = sm_format("%s.%ld.tmp", path, (long)getpid());
+    char *temporary = temporary_name(path);
     sm_file file = {.path = temporary, .descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)};
 
     if (file.descriptor < 0) {
@@ -267,7 +280,7 @@ done:
 sm_status sm_file_check_writable(const char *path)
 {
     sm_status status = SM_OK;
-    char *probe = sm_format("%s.%ld.tmp", path, (long)getpid());
+    char *probe = temporary_name(path);
     SM_TRY(sm_make_folder_of(path));
     if (sm_folder_exists(path)) {
         SM_TRY(sm_fail(SM_ERR_IO, "%s: a folder, expected a file", path));

@@ -43,18 +43,11 @@ int sm_run_folder_holds_run(const sm_run_folder *folder)
     return holds;
 }
 
-int sm_run_folder_ends_as_unfinished(const char *end)
-{
-    size_t digits = *end == '.' ? strspn(end + 1, "0123456789") : 0;
-    return digits > 0 && strcmp(end + 1 + digits, ".tmp") == 0;
-}
-
 static int is_temporary(const char *name)
 {
     static const char *const files[] = {"status", ".lock"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        if (strncmp(name, files[i], strlen(files[i])) == 0 &&
-            sm_run_folder_ends_as_unfinished(name + strlen(files[i]))) {
+        if (strncmp(name, files[i], strlen(files[i])) == 0 && sm_file_is_unfinished(name, strlen(files[i]))) {
             return 1;
         }
     }
@@ -97,27 +90,6 @@ sm_status sm_run_folder_lock(sm_run_folder *folder)
 done:
     sm_free(why);
     sm_free(path);
-    return status;
-}
-
-static sm_status remove_file(const sm_run_folder *folder, const char *name)
-{
-    char *path = sm_run_folder_file(folder, name);
-    sm_status status = sm_remove_tree(path);
-    sm_free(path);
-    return status;
-}
-
-sm_status sm_run_folder_claim(const sm_run_folder *folder, int keep)
-{
-    sm_status status = SM_OK;
-    SM_TRY(sm_make_folders(folder->checkpoints));
-    if (!keep) {
-        SM_TRY(remove_file(folder, "run.h5"));
-        SM_TRY(remove_file(folder, "status"));
-        SM_TRY(sm_run_folder_remove_checkpoints(folder));
-    }
-done:
     return status;
 }
 

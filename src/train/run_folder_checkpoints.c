@@ -55,7 +55,7 @@ static int is_step_file(const char *name)
 static int is_unfinished(const char *name)
 {
     size_t length = strncmp(name, "best.h5", 7) == 0 ? 7 : step_prefix(name);
-    return length > 0 && sm_run_folder_ends_as_unfinished(name + length);
+    return length > 0 && sm_file_is_unfinished(name, length);
 }
 
 static int is_ours(const char *name)
@@ -83,9 +83,25 @@ done:
     return status;
 }
 
-sm_status sm_run_folder_remove_checkpoints(const sm_run_folder *folder)
+static sm_status remove_file(const sm_run_folder *folder, const char *name)
 {
-    return remove_checkpoints(folder, is_ours);
+    char *path = sm_run_folder_file(folder, name);
+    sm_status status = sm_remove_tree(path);
+    sm_free(path);
+    return status;
+}
+
+sm_status sm_run_folder_claim(const sm_run_folder *folder, int keep)
+{
+    sm_status status = SM_OK;
+    SM_TRY(sm_make_folders(folder->checkpoints));
+    if (!keep) {
+        SM_TRY(remove_file(folder, "run.h5"));
+        SM_TRY(remove_file(folder, "status"));
+        SM_TRY(remove_checkpoints(folder, is_ours));
+    }
+done:
+    return status;
 }
 
 /* ---- what there is, and what is known of it ---- */

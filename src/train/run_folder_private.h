@@ -21,10 +21,4 @@ struct sm_run_folder {
     size_t verdict_count;
 };
 
-/* \return 1 if what a kill in the middle of writing leaves follows the name of a file: the process, "tmp" */
-int sm_run_folder_ends_as_unfinished(const char *end);
-
-/* Removes all checkpoints, also what a kill left of some. */
-sm_status sm_run_folder_remove_checkpoints(const sm_run_folder *folder);
-
 #endif

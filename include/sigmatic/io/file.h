@@ -50,6 +50,9 @@ sm_status sm_file_read_text(const char *path, char **text);
 /** Writes a file so that `path` holds either the old or the new contents, also after a crash: temporary file in the same folder, fsync, rename, fsync of the folder. On failure (disk full) the temporary file is removed. */
 sm_status sm_file_write_atomic(const char *path, const void *data, size_t bytes);
 
+/** \return 1 if `name` is that of a temporary file which a killed sm_file_write_atomic() left: the first `length` characters of it are the file's own. */
+int sm_file_is_unfinished(const char *name, size_t length);
+
 /** Tells before the work whether sm_file_write_atomic() could write `path`: makes its folder, and a file there that is removed at once. */
 sm_status sm_file_check_writable(const char *path);
 
