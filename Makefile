@@ -145,9 +145,9 @@ check-fast: $(WANTED_TESTS) $(BUILD)/sigmatic $(FAULTS_LIBRARY) ## run the CUnit
 check-layers: ## include directions between the layers
 	@tests/check_layers.sh
 
-# One a core: starting ranks is mostly waiting. What a script says appears at its end, in one piece.
+# One more than there are cores: starting ranks is mostly waiting. What a script says appears at its end, in one piece.
 check-program: all $(BUILD)/tests/test_stall ## bad input, what is printed where, stopping, stalling, memory, the same bits on other ranks, analysis/
-	@$(AGAIN) --keep-going --output-sync=target -j$(shell nproc) $(PROGRAM_CHECKS:%=check-%) check-stall
+	@$(AGAIN) --keep-going --output-sync=target -j$(shell expr $$(nproc) + 1) $(PROGRAM_CHECKS:%=check-%) check-stall
 
 $(PROGRAM_CHECKS:%=check-%): check-%: all $(FAULTS_LIBRARY)
 	@PYTHON=$(PYTHON) tests/check_$*.sh $(BUILD)/sigmatic
@@ -212,7 +212,7 @@ $(BUILD)/fuzz/fuzz: $(FUZZ_SOURCES:%.c=$(BUILD)/fuzz/%.o) $(BUILD)/libsigmatic.a
 	$(call SAY,LINK $@)
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined $^ $(LDFLAGS) $(filter -L% -Wl%,$(MPI_COMMAND)) $(SM_LIBS) $(filter -l%,$(MPI_COMMAND)) -lgomp -o $@
 
-check-fuzz: ## fuzz every reader of files for FUZZ_SECONDS (8) each; T="png csv" picks some
+check-fuzz: ## fuzz every reader of files for FUZZ_SECONDS (8) each, by FUZZ_SEED (1); T="png csv" picks some
 	@$(call try_setup,check fuzz)
 	@$(AGAIN) check-fuzz-run
 

@@ -11,6 +11,6 @@ set -u
 needs_python h5py h5py numpy
 program=$1
 shift
-"$python" "$here/faults/matrix.py" "$program" "$scratch" --form "${FAULTS:-short}" --seed "${FAULTS_SEED:-1}" \
-    --kills "${KILLS:-40}" --minutes "${SOAK_MINUTES:-240}" "$@" || grep -q '^failed ' "$SIGMATIC_SUMMARY" || failed "the matrix"
+"$python" "$here/faults/matrix.py" "$program" "$scratch" "$@" --form "${FAULTS:-short}" --seed "${FAULTS_SEED:-1}" \
+    --kills "${KILLS:-40}" --minutes "${SOAK_MINUTES:-240}" || grep -q '^failed ' "$SIGMATIC_SUMMARY" || failed "the matrix"
 report_end

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes every reader of files for a few seconds, from seeds that the program itself writes, with AddressSanitizer,
 # LeakSanitizer and UndefinedBehaviorSanitizer. check_fuzz.sh PROGRAM [SECONDS] [TARGET...]
+# FUZZ_SEED=2 takes another way through what can be than the seed 1 of the default.
 # What counts as a failure stands in tests/fuzz/fuzz.h. The input that failed stays beside the program, whose argument it can
 # be: SIGMATIC_FUZZ=png build/.../fuzz FILE. CLANG is the compiler; make builds the program.
 set -u
@@ -27,7 +28,7 @@ fuzz() {
     (
         cd "$folder" && export SIGMATIC_FUZZ=$target
         SIGMATIC_FUZZ_SEEDS=$folder/seeds "$program" &&
-            timeout $((seconds + 200)) "$program" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=2048 -max_len=4096 \
+            timeout $((seconds + 200)) "$program" -seed="${FUZZ_SEED:-1}" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=2048 -max_len=4096 \
                 -artifact_prefix="$artifacts" -print_final_stats=1 "$folder/found" "$folder/seeds"
         echo $? >"$folder/code"
     ) >"$folder/log" 2>&1

@@ -122,10 +122,12 @@ class Matrix:
 
 
 def is_to_be_said(cell, fault, run):
-    """Not of a rank that is alone and gone; nor where closing fails of what is on the disk by then."""
+    """Not of a rank that is alone and gone; nor where closing fails of what is on the disk by then, nor where the lock of a
+    run that takes long is not renewed, which the next beat makes up for."""
     if fault.says == matrix.GONE:
         return cell.ranks > 1
-    return any(wrong and operation != "close" for _, _, operation, _, wrong in run.operations())
+    return any(wrong and operation != "close" and (cell.moment == "start" or "/.lock" not in path)
+               for _, _, operation, path, wrong in run.operations())
 
 
 def newest_step(folder):
@@ -238,7 +240,7 @@ def main():
     parser.add_argument("--kills", type=int, default=40)
     parser.add_argument("--minutes", type=float, default=240, help="of the soak")
     parser.add_argument("--seed", type=int, default=1, help="of the positions, the bits that are flipped, the kills")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="cells at a time")
+    parser.add_argument("--jobs", type=int, default=2 * os.cpu_count(), help="cells at a time: they wait more than they work")
     parser.add_argument("--parts", default="cells,damage,states,kills", help="of a form: which of these")
     parser.add_argument("--runs", default="", help="only cells of runs like this regular expression: toy/1>1")
     parser.add_argument("--only", default="", help="only cells like this one: checkpoint.*kill")
