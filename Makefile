@@ -120,9 +120,12 @@ setup = $(if $(filter yes,$(SETUP)),jobs/setup.sh $(1))
 HOURS ?= 3
 try_setup = $(if $(filter yes,$(SETUP)),jobs/setup.sh $(1) || echo 'going on without: what cannot run counts as skipped')
 AGAIN := $(MAKE) --no-print-directory SETUP=no
+# on all cores, where the caller has not said on how many
+PARALLEL = $(AGAIN) $(if $(V),,-s) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 demo: ## from a fresh machine to sigma curves: runs/demo/sigma.png and predictions.png; DEMO='--set run.epochs=1' is quicker
 	@$(call setup,plot)
+	@$(PARALLEL) all
 	@$(AGAIN) demo-run
 
 demo-run: all
@@ -130,6 +133,7 @@ demo-run: all
 
 paper: ## the paper's claims put to the test (analysis/paper.md), about HOURS (3) on two cores; a second call goes on
 	@$(call setup,plot)
+	@$(PARALLEL) all
 	@$(AGAIN) paper-run
 
 paper-run: all
@@ -139,7 +143,8 @@ check: ## set up and run every test
 	@$(call setup,check plot)
 	@tests/report.sh $(AGAIN) --keep-going check-fast check-layers check-program
 
-check-fast: $(WANTED_TESTS) $(BUILD)/sigmatic $(FAULTS_LIBRARY) ## run the CUnit tests without set-up; T=name picks some
+check-fast: ## run the CUnit tests without set-up; T=name picks some
+	@$(PARALLEL) $(WANTED_TESTS) $(BUILD)/sigmatic $(FAULTS_LIBRARY)
 	@PYTHON=$(PYTHON) tests/run.sh $(BUILD)/tests "$(T)"
 
 check-layers: ## include directions between the layers
@@ -157,6 +162,7 @@ check-stall: $(BUILD)/tests/test_stall $(BUILD)/sigmatic
 
 check-hosts: ## train across hosts made of network namespaces, cut a link, see the diagnosis
 	@$(call try_setup,hosts)
+	@$(PARALLEL) all
 	@$(AGAIN) check-hosts-run
 
 check-hosts-run: all
@@ -164,11 +170,12 @@ check-hosts-run: all
 
 check-slurm: ## submit, pre-empt, requeue and finish a job under a real Slurm
 	@$(call try_setup,slurm plot)
-	@$(AGAIN) all
+	@$(PARALLEL) all
 	@tests/check_slurm.sh
 
 check-faults: ## kills, signals, failing disks and damaged files at chosen moments; FAULTS=full, kills or soak, CELL='...' repeats one
 	@$(call try_setup,plot)
+	@$(PARALLEL) all
 	@$(AGAIN) check-faults-run
 
 check-faults-run: all $(FAULTS_LIBRARY)
@@ -188,6 +195,7 @@ check-aarch64: ## cross-build for aarch64, run a part of the tests under qemu
 
 bench: ## compare a training step with PyTorch: runs/bench.md; BENCH=--quick, or other flags of analysis/bench.py
 	@$(call setup,plot torch)
+	@$(PARALLEL) all
 	@$(AGAIN) bench-run
 
 PYTHON_TORCH ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import torch, torchvision' 2>/dev/null && echo $$p && break; done)

@@ -17,7 +17,7 @@ trap 'rm -rf "$work"; report_early_exit' EXIT
 echo 'int LLVMFuzzerTestOneInput(const char *data, unsigned long size) { return size && *data ? 0 : 0; }' >"$work/probe.c"
 $clang -fsanitize=fuzzer,address,undefined "$work/probe.c" -o "$work/probe" 2>/dev/null ||
     skip_all fuzz "no clang with libFuzzer: run jobs/setup.sh fuzz"
-make -C "$top" --no-print-directory SETUP=no "$program" || exit 1
+make -C "$top" --no-print-directory -j"$(nproc)" SETUP=no "$program" || exit 1
 program=$(realpath "$program")
 
 # Reads the seeds, then what it makes of them. Its exit code goes to a file, for it runs in the background.
