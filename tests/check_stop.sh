@@ -47,8 +47,12 @@ run() { # RANKS FOLDER OPTIONS...: a command that replaces this shell, so that i
 launch() { # RANKS FOLDER
     { (run "$1" "$2") >log 2>&1 </dev/null & } 2>/dev/null
     launched=$!
+    says '^step 10/'
+}
+
+says() { # PATTERN: what was launched, now or soon
     for _ in $(seq 400); do
-        grep -q '^step 10/' log && return 0
+        grep -q "$1" log && return 0
         kill -0 "$launched" 2>/dev/null || return 1
         sleep 0.05
     done
@@ -152,6 +156,23 @@ kill_and_go_on() { # NAME RANKS: as a lost node does
     expect "$name: ends with the bits of an undisturbed run" same "whole$ranks" "$name"
 }
 
+# mpirun is killed, and it takes a while until nobody has the folder any more: the supervisor's next start waits.
+launcher_killed() {
+    local slow
+    { RESTART_SECONDS=0 RANKS=2 THREADS=1 MPIRUN_FLAGS='--oversubscribe --bind-to none' SIGMATIC=$program \
+        timeout --foreground $((2 * LIMIT)) "$here/../jobs/supervise.sh" tiny.ini --set run.folder=headless >log 2>&1 & } 2>/dev/null
+    launched=$!
+    expect "headless: starts" says '^step 10/'
+    flock --no-fork headless/.lock sleep 60 & # in place of a rank that is slow to end: has the lock from rank 0's end on
+    slow=$!
+    kill -s KILL "$(ps -o ppid= -p "$(processes "$$" | head -n 1)" | tr -d ' ')"
+    expect "headless: the next start waits" says 'headless/.lock: another process has it: waiting up to 30 s for its end'
+    kill "$slow"
+    ended
+    expect "headless: and goes on to its end" code_is 0
+    expect "headless: ends with the bits of an undisturbed run" same whole2 headless
+}
+
 # While five look at it again and again, and its folder is copied.
 watched_and_copied() {
     local readers=() reader original
@@ -250,4 +271,5 @@ watched_and_copied
 "$program" data scenes long.h5 --train 1 --validation 1500 --height 64 --width 96 >log 2>&1 || cat log
 stop_in_evaluation 2
 kill_and_go_on killed 2
+launcher_killed
 report_end

@@ -39,12 +39,17 @@ static char *path_of(const char *name)
 }
 
 /* Takes a lock and gives it back. */
-static sm_status try_lock(const char *path)
+static sm_status wait_for_lock(const char *path, double patience)
 {
     sm_folder_lock *lock = NULL;
-    sm_status status = sm_folder_lock_take(path, beat, &lock);
+    sm_status status = sm_folder_lock_take(path, beat, patience, &lock);
     sm_folder_lock_free(lock);
     return status;
+}
+
+static sm_status try_lock(const char *path)
+{
+    return wait_for_lock(path, 0);
 }
 
 /* \return a process that has taken the lock and lives until it is killed */
@@ -56,7 +61,7 @@ static pid_t other_process(const char *path)
     pid_t process = fork();
     if (process == 0) {
         sm_folder_lock *lock = NULL;
-        word = sm_folder_lock_take(path, beat, &lock) == SM_OK ? 'y' : 'n';
+        word = sm_folder_lock_take(path, beat, 0, &lock) == SM_OK ? 'y' : 'n';
         word = write(ready[1], &word, 1) == 1 ? word : 'n';
         for (;;) {
             pause();
@@ -105,6 +110,52 @@ static void so_it_is_on_a_file_system_without_locks(void)
     }
 }
 
+static void sleep_for(double seconds)
+{
+    const struct timespec span = {.tv_nsec = (long)(1e9 * seconds)};
+    nanosleep(&span, NULL);
+}
+
+/* \return a process that kills another one after some time */
+static pid_t killer_of(pid_t process, double seconds)
+{
+    pid_t killer = fork();
+    if (killer == 0) {
+        sleep_for(seconds);
+        kill(process, SIGKILL);
+        _exit(0);
+    }
+    return killer;
+}
+
+/* As a rank does whose launcher was killed. */
+static void one_that_is_ending_is_waited_for(void)
+{
+    static const int answers[] = {0, ENOLCK};
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        char *path = path_of("ending");
+        answer = answers[i];
+        pid_t other = other_process(path), killer = killer_of(other, 2 * beat);
+        SM_TEST_OK(wait_for_lock(path, 60));
+        CU_ASSERT(waitpid(killer, NULL, 0) == killer); /* it was not taken before */
+        CU_ASSERT(waitpid(other, NULL, 0) == other);
+        answer = 0;
+        sm_free(path);
+    }
+}
+
+static void but_not_for_ever(void)
+{
+    char *path = path_of("goes-on");
+    pid_t other = other_process(path);
+    char *named = sm_format("process %ld on ", (long)other);
+    CU_ASSERT(wait_for_lock(path, 2 * beat) == SM_ERR_USAGE);
+    SM_TEST_MESSAGE(named);
+    kill_it(other);
+    sm_free(named);
+    sm_free(path);
+}
+
 /* The line of a process of another host, whose number is `count`. */
 static void write_elsewhere(const char *path, int count)
 {
@@ -138,21 +189,38 @@ static void the_lock_that_it_left_is_replaced(void)
     sm_free(path);
 }
 
+/* \return a process that raises the number of another host's line */
+static pid_t host_at_work(const char *path)
+{
+    write_elsewhere(path, 0);
+    pid_t other = fork();
+    for (int i = 1; other == 0; i++) {
+        write_elsewhere(path, i);
+        sleep_for(0.5 * beat);
+    }
+    return other;
+}
+
 static void a_host_at_work_is_refused_to(void)
 {
     char *path = path_of("works");
-    write_elsewhere(path, 0);
-    pid_t other = fork();
-    if (other == 0) {
-        for (int i = 1;; i++) {
-            const struct timespec pause = {.tv_nsec = 50000000};
-            write_elsewhere(path, i);
-            nanosleep(&pause, NULL);
-        }
+    pid_t other = host_at_work(path);
+    for (int i = 0; i < 2; i++) {
+        CU_ASSERT(wait_for_lock(path, i * 2 * beat) == SM_ERR_USAGE);
+        SM_TEST_MESSAGE("process 17 on elsewhere has it");
     }
-    CU_ASSERT(try_lock(path) == SM_ERR_USAGE);
-    SM_TEST_MESSAGE("process 17 on elsewhere has it");
     kill_it(other);
+    sm_free(path);
+}
+
+/* It is killed at work, and nobody gives the lock back. */
+static void one_that_is_ending_there_is_waited_for(void)
+{
+    char *path = path_of("ending-there");
+    pid_t other = host_at_work(path), killer = killer_of(other, 3 * beat);
+    SM_TEST_OK(wait_for_lock(path, 60));
+    CU_ASSERT(waitpid(killer, NULL, WNOHANG) == killer);
+    waitpid(other, NULL, 0);
     sm_free(path);
 }
 
@@ -184,7 +252,7 @@ static void what_a_killed_run_was_writing_goes(void)
         SM_TEST_OK(sm_file_write_atomic(file, "x", 1));
         sm_free(file);
     }
-    SM_TEST_OK(sm_run_folder_lock(folder));
+    SM_TEST_OK(sm_run_folder_lock(folder, 0));
     for (int i = 0; i < 2 + 4; i++) {
         char *file = sm_run_folder_file(folder, i < 2 ? left[i] : others[i - 2]);
         CU_ASSERT(sm_file_exists(file) == (i >= 2));
@@ -207,9 +275,12 @@ int main(int argc, char **argv)
     sm_test_begin(&argc, &argv);
     SM_TEST(one_process_has_it_until_it_dies);
     SM_TEST(so_it_is_on_a_file_system_without_locks);
+    SM_TEST(one_that_is_ending_is_waited_for);
+    SM_TEST(but_not_for_ever);
     SM_TEST(a_host_that_is_gone_is_found_so);
     SM_TEST(the_lock_that_it_left_is_replaced);
     SM_TEST(a_host_at_work_is_refused_to);
+    SM_TEST(one_that_is_ending_there_is_waited_for);
     SM_TEST(a_copy_is_nobodys);
     SM_TEST(what_a_killed_run_was_writing_goes);
     SM_TEST(what_cannot_be_made_is_an_error);

@@ -29,7 +29,7 @@ struct sm_folder_lock {
     char *path;
     int descriptor;
     holder own;
-    double beat_seconds;
+    double beat_seconds, patience_seconds;
     sm_nap nap;
     pthread_t thread;
     int beats; /* the thread runs */
@@ -86,31 +86,10 @@ static int is_same(const holder *a, const holder *b)
            a->inode == b->inode;
 }
 
-/* ---- does it live? ---- */
-
 static void pause_for(double seconds)
 {
     struct timespec span = {(time_t)seconds, (long)(1e9 * (seconds - (double)(time_t)seconds))};
     nanosleep(&span, NULL);
-}
-
-/* \return 1 if a process of another host raises its number */
-static int has_pulse(const sm_folder_lock *lock, const holder *first)
-{
-    enum { LOOKS = 25 };
-    sm_log_info("%s: process %lld on %s had it: looking for %.0f s whether it still works", lock->path,
-                (long long)first->process.id, first->host, 2.5 * lock->beat_seconds);
-    for (int i = 0; i < LOOKS; i++) {
-        holder now;
-        pause_for(2.5 * lock->beat_seconds / LOOKS);
-        if (!read_line(lock->path, &now)) {
-            return 0;
-        }
-        if (now.beat != first->beat || !is_same(&now, first)) {
-            return 1;
-        }
-    }
-    return 0;
 }
 
 static sm_status refuse(const sm_folder_lock *lock, const holder *by)
@@ -120,6 +99,13 @@ static sm_status refuse(const sm_folder_lock *lock, const holder *by)
 }
 
 /* ---- taking it ---- */
+
+/* What looks in a row have found. */
+typedef struct look {
+    holder now;
+    int failed, is_known, is_here;       /* what keeps flock(), 0: nothing; `now` is one; of this host */
+    double waited, silent, most_silence; /* seconds: so far; since the number last rose; after which it is dead */
+} look;
 
 static sm_status open_lock(sm_folder_lock *lock, const char *path)
 {
@@ -173,23 +159,84 @@ static sm_status check_own(const sm_folder_lock *lock)
     return read_line(lock->path, &now) && !is_same(&now, &lock->own) ? refuse(lock, &now) : SM_OK;
 }
 
+/* Another one may have replaced the file since it was opened. */
+static sm_status look_again(sm_folder_lock *lock, look *l)
+{
+    sm_status status = SM_OK;
+    const holder before = l->now;
+    struct stat info;
+    int is_gone = stat(lock->path, &info) != 0 || (unsigned long long)info.st_ino != lock->own.inode;
+    if (lock->descriptor < 0 || l->failed || is_gone) {
+        if (lock->descriptor >= 0) {
+            close(lock->descriptor);
+        }
+        SM_TRY(open_lock(lock, lock->path));
+        l->failed = lock_file(lock->descriptor);
+    }
+    l->is_known = read_line(lock->path, &l->now);
+    l->is_here = l->is_known && strcmp(l->now.host, lock->own.host) == 0;
+    if (!l->is_known || l->now.beat != before.beat || !is_same(&l->now, &before)) {
+        l->silent = 0;
+    }
+done:
+    return status;
+}
+
+/* On one host the system is right; of another one, and without locks, the line. */
+static int is_free(const look *l)
+{
+    if (!l->is_known || l->is_here) {
+        return l->failed != EWOULDBLOCK && !(l->is_known && sm_process_is_alive(&l->now.process));
+    }
+    return l->silent >= l->most_silence;
+}
+
+static void tell_wait(const sm_folder_lock *lock, const look *l)
+{
+    if (l->is_known && !l->is_here) {
+        sm_log_info(
+            "%s: process %lld on %s had it: looking for %.0f s whether it still works, for up to %.0f s whether "
+            "it ends",
+            lock->path, (long long)l->now.process.id, l->now.host, l->most_silence,
+            lock->patience_seconds + l->most_silence);
+    } else if (lock->patience_seconds > 0) {
+        sm_log_info("%s: another process has it: waiting up to %.0f s for its end", lock->path, lock->patience_seconds);
+    }
+}
+
+/* Until nobody works with it, or patience ends: of another host with a sign of life. */
+static sm_status wait_for_it(sm_folder_lock *lock, look *l)
+{
+    sm_status status = SM_OK;
+    const double pause = 0.1 * lock->beat_seconds;
+    l->most_silence = 2.5 * lock->beat_seconds;
+    for (int looks = 0;; looks++) {
+        SM_TRY(look_again(lock, l));
+        if (is_free(l)) {
+            break;
+        }
+        if (looks == 0) {
+            tell_wait(lock, l);
+        }
+        int is_elsewhere = l->is_known && !l->is_here, has_pulse = looks > 0 && l->silent == 0;
+        if (l->waited >= lock->patience_seconds && (!is_elsewhere || has_pulse)) {
+            SM_TRY(refuse(lock, l->is_known ? &l->now : NULL));
+        }
+        pause_for(pause);
+        l->waited += pause;
+        l->silent += pause;
+    }
+done:
+    return status;
+}
+
 static sm_status take(sm_folder_lock *lock)
 {
     sm_status status = SM_OK;
-    holder other;
-    int failed, is_known, is_here;
-    SM_TRY(open_lock(lock, lock->path));
-    failed = lock_file(lock->descriptor);
-    is_known = read_line(lock->path, &other);
-    is_here = is_known && strcmp(other.host, lock->own.host) == 0;
-    if (failed == EWOULDBLOCK && (!is_known || is_here)) {
-        SM_TRY(refuse(lock, is_known ? &other : NULL)); /* on one host the system is right */
-    }
-    if (is_known && (is_here ? sm_process_is_alive(&other.process) : has_pulse(lock, &other))) {
-        SM_TRY(refuse(lock, &other));
-    }
-    SM_TRY(failed == EWOULDBLOCK ? replace_file(lock) : write_line(lock));
-    if (failed) {
+    look l = {0};
+    SM_TRY(wait_for_it(lock, &l));
+    SM_TRY(l.failed == EWOULDBLOCK ? replace_file(lock) : write_line(lock));
+    if (l.failed) {
         SM_TRY(check_own(lock));
     }
 done:
@@ -224,10 +271,14 @@ static void start_beating(sm_folder_lock *lock)
     }
 }
 
-sm_status sm_folder_lock_take(const char *path, double beat_seconds, sm_folder_lock **out)
+sm_status sm_folder_lock_take(const char *path, double beat_seconds, double patience_seconds, sm_folder_lock **out)
 {
     sm_folder_lock *lock = sm_alloc_zeroed(sizeof *lock);
-    *lock = (sm_folder_lock){.path = sm_strdup(path), .beat_seconds = beat_seconds, .own.process = sm_process_own()};
+    *lock = (sm_folder_lock){.path = sm_strdup(path),
+                             .descriptor = -1,
+                             .beat_seconds = beat_seconds,
+                             .patience_seconds = patience_seconds,
+                             .own.process = sm_process_own()};
     if (gethostname(lock->own.host, sizeof lock->own.host - 1) != 0 || !*lock->own.host) {
         strcpy(lock->own.host, "-");
     }

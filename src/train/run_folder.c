@@ -71,7 +71,7 @@ static void remove_temporary(const sm_run_folder *folder)
     }
 }
 
-sm_status sm_run_folder_lock(sm_run_folder *folder)
+sm_status sm_run_folder_lock(sm_run_folder *folder, double patience_seconds)
 {
     const double beat_seconds = 10;
     sm_status status = SM_OK;
@@ -80,7 +80,7 @@ sm_status sm_run_folder_lock(sm_run_folder *folder)
         goto done;
     }
     SM_TRY(sm_make_folders(folder->path));
-    status = sm_folder_lock_take(path, beat_seconds, &folder->lock);
+    status = sm_folder_lock_take(path, beat_seconds, patience_seconds, &folder->lock);
     if (status == SM_ERR_USAGE) {
         why = sm_strdup(sm_error_message());
         sm_fail(status, "run folder %s is in use: another run is going on in it (%s)", folder->path, why);
@@ -124,7 +124,7 @@ static int may_write_status(const sm_run_folder *folder)
 
 void sm_run_folder_tell_failed_start(sm_run_folder *folder, const char *why)
 {
-    if (!sm_run_folder_holds_run(folder) && may_write_status(folder) && sm_run_folder_lock(folder) == SM_OK) {
+    if (!sm_run_folder_holds_run(folder) && may_write_status(folder) && sm_run_folder_lock(folder, 0) == SM_OK) {
         sm_run_folder_write_status(folder, "failed", why);
     }
 }

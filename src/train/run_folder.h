@@ -29,8 +29,9 @@ char *sm_run_folder_checkpoint(const sm_run_folder *folder, int64_t step);
 int sm_run_folder_holds_run(const sm_run_folder *folder);
 
 /** Makes the folder and takes it, until sm_run_folder_free(); once taken it stays so. Temporary files of a process that was killed go.
- * \return SM_ERR_USAGE if another run is going on in it, on whatever host (folder_lock.h): it would take its files from under this one */
-sm_status sm_run_folder_lock(sm_run_folder *folder);
+ * \param patience_seconds  how long a run that goes on in it is waited for (folder_lock.h)
+ * \return SM_ERR_USAGE if another run is going on in it, on whatever host: it would take its files from under this one */
+sm_status sm_run_folder_lock(sm_run_folder *folder, double patience_seconds);
 
 /** Makes the folders of this run. The status "running" is left to the caller, once the log stands.
  * \param keep  0: what an earlier run left is removed */

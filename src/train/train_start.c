@@ -30,9 +30,10 @@ static sm_status refuse_folder(const sm_training *t)
     return SM_OK;
 }
 
-/* Nobody else may write here, nor what the user asked for be impossible. */
+/* Nobody else may write here, nor what the user asked for be impossible. A run whose launcher was killed may still be ending. */
 static sm_status take_folder(sm_training *t)
 {
+    const double patience_seconds = 30;
     sm_status status = SM_OK;
     t->folder = sm_run_folder_new(t->session->settings.folder);
     if (sm_training_is_root(t)) {
@@ -40,7 +41,7 @@ static sm_status take_folder(sm_training *t)
         if (t->options->trace) {
             SM_TRY(sm_file_check_writable(t->options->trace));
         }
-        status = sm_run_folder_lock(t->folder);
+        status = sm_run_folder_lock(t->folder, patience_seconds);
         status = status == SM_ERR_IO ? sm_config_name_key(t->config, "run", "folder", status) : status;
     }
 done:
