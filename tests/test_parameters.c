@@ -105,31 +105,47 @@ static void files_hold_channels_first(void)
     sm_parameters_free(parameters);
 }
 
-/* Of 5 inputs the first 3 lie together, then the other 2. */
-static void inputs_that_belong_together_lie_together(void)
+/* Of the inputs the first `together` lie together, then the others. */
+static void check_split(int outputs, int inputs, int together, int width)
 {
     sm_parameters *parameters = sm_parameters_new();
-    sm_slice split = {
-        .name = "c.weight", .dimensions = 4, .shape = {2, 5, 1, 3}, .layout = SM_LAYOUT_CONV2D, .inputs_together = 3};
+    sm_slice split = {.name = "c.weight",
+                      .dimensions = 4,
+                      .shape = {outputs, inputs, 1, width},
+                      .layout = SM_LAYOUT_CONV2D,
+                      .inputs_together = together};
     sm_parameters_add(parameters, &split);
     sm_parameters_finish(parameters);
     const sm_slice *slice = sm_slices_find(&parameters->parameters, "c.weight");
-    float file[30], flat[32] = {0}, back[30];
-    for (int i = 0; i < 30; i++) {
+    int count = outputs * inputs * width, others = inputs - together, wrong = 0;
+    float *file = sm_alloc((size_t)count * sizeof *file), *back = sm_alloc_zeroed((size_t)count * sizeof *back);
+    float *flat = sm_alloc_zeroed(parameters->parameters.floats * sizeof *flat);
+    for (int i = 0; i < count; i++) {
         file[i] = (float)(1 + i);
     }
     sm_slice_import(slice, file, flat);
-    for (int o = 0; o < 2; o++) {
-        for (int x = 0; x < 3; x++) {
-            for (int i = 0; i < 5; i++) {
-                int place = i < 3 ? (x * 3 + i) * 2 + o : 18 + (x * 2 + i - 3) * 2 + o;
-                CU_ASSERT(flat[place] == file[(o * 5 + i) * 3 + x]);
+    for (int o = 0; o < outputs; o++) {
+        for (int x = 0; x < width; x++) {
+            for (int i = 0; i < inputs; i++) {
+                int place = i < together ? (x * together + i) * outputs + o
+                                         : (width * together + x * others + i - together) * outputs + o;
+                wrong += flat[place] != file[(o * inputs + i) * width + x];
             }
         }
     }
+    CU_ASSERT_EQUAL(wrong, 0);
     sm_slice_export(slice, flat, back);
-    CU_ASSERT(memcmp(back, file, sizeof file) == 0);
+    CU_ASSERT(memcmp(back, file, (size_t)count * sizeof *file) == 0);
+    sm_free(flat);
+    sm_free(back);
+    sm_free(file);
     sm_parameters_free(parameters);
+}
+
+static void inputs_that_belong_together_lie_together(void)
+{
+    check_split(2, 5, 3, 3);
+    check_split(70, 50, 21, 3); /* more than is copied at a time, of outputs and of inputs, and no multiple of that */
 }
 
 static void initial_values_depend_on_seed_and_name_alone(void)

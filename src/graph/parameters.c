@@ -170,22 +170,47 @@ static size_t place_of(const sm_slice *slice, size_t tap, size_t taps, size_t i,
     return (taps * together + tap * (inputs - together) + i - together) * outputs + o;
 }
 
-/* What is copied together, so that neither side leaves the cache before all of a line is used. */
-typedef struct reorder_block {
-    size_t first_output, outputs, first_input, inputs;
-} reorder_block;
+/* What is copied together: outputs, and columns of the file, which are inputs and their taps. It is turned in a piece of memory of its own, so
+ * that both sides are read and written in whole lines of the cache, whatever power of two lies between them. */
+enum { TILE = 64 };
 
-static void reorder_some(const sm_slice *slice, size_t taps, const reorder_block *b, const float *from, float *to,
-                         int exporting)
+typedef struct reorder_tile {
+    size_t first_output, outputs, first_column, columns;
+} reorder_tile;
+
+/* \return where the tile's outputs of one of its columns lie */
+static size_t line_of(const sm_slice *slice, size_t taps, const reorder_tile *t, size_t column)
 {
-    size_t inputs = (size_t)slice->shape[1];
-    for (size_t tap = 0; tap < taps; tap++) {
-        for (size_t i = b->first_input; i < b->first_input + b->inputs; i++) {
-            size_t memory = place_of(slice, tap, taps, i, b->first_output);
-            for (size_t o = 0; o < b->outputs; o++) {
-                size_t file = ((b->first_output + o) * inputs + i) * taps + tap;
-                to[exporting ? file : memory + o] = from[exporting ? memory + o : file];
-            }
+    size_t c = t->first_column + column;
+    return place_of(slice, c % taps, taps, c / taps, t->first_output);
+}
+
+static void export_tile(const sm_slice *slice, size_t taps, const reorder_tile *t, const float *memory, float *file)
+{
+    float turned[TILE][TILE];
+    for (size_t c = 0; c < t->columns; c++) {
+        const float *line = memory + line_of(slice, taps, t, c);
+        for (size_t o = 0; o < t->outputs; o++) {
+            turned[o][c] = line[o];
+        }
+    }
+    for (size_t o = 0; o < t->outputs; o++) {
+        size_t row = (t->first_output + o) * (size_t)slice->shape[1] * taps;
+        memcpy(file + row + t->first_column, turned[o], t->columns * sizeof *file);
+    }
+}
+
+static void import_tile(const sm_slice *slice, size_t taps, const reorder_tile *t, const float *file, float *memory)
+{
+    float turned[TILE][TILE];
+    for (size_t o = 0; o < t->outputs; o++) {
+        size_t row = (t->first_output + o) * (size_t)slice->shape[1] * taps;
+        memcpy(turned[o], file + row + t->first_column, t->columns * sizeof *file);
+    }
+    for (size_t c = 0; c < t->columns; c++) {
+        float *line = memory + line_of(slice, taps, t, c);
+        for (size_t o = 0; o < t->outputs; o++) {
+            line[o] = turned[o][c];
         }
     }
 }
@@ -198,17 +223,16 @@ static size_t at_most(size_t a, size_t b)
 /* Both layouts that differ from the file's are "output channel first" there and "output channel last" here. */
 static void reorder(const sm_slice *slice, const float *from, float *to, int exporting)
 {
-    enum { BLOCK = 16 };
     if (slice->layout == SM_LAYOUT_PLAIN) {
         memcpy(to, from, slice->count * sizeof *to);
         return;
     }
     size_t outputs = (size_t)slice->shape[0], inputs = (size_t)slice->shape[1];
-    size_t taps = slice->count / (outputs * inputs);
-    for (size_t o = 0; o < outputs; o += BLOCK) {
-        for (size_t i = 0; i < inputs; i += BLOCK) {
-            const reorder_block block = {o, at_most(BLOCK, outputs - o), i, at_most(BLOCK, inputs - i)};
-            reorder_some(slice, taps, &block, from, to, exporting);
+    size_t taps = slice->count / (outputs * inputs), columns = inputs * taps;
+    for (size_t o = 0; o < outputs; o += TILE) {
+        for (size_t c = 0; c < columns; c += TILE) {
+            const reorder_tile tile = {o, at_most(TILE, outputs - o), c, at_most(TILE, columns - c)};
+            (exporting ? export_tile : import_tile)(slice, taps, &tile, from, to);
         }
     }
 }
