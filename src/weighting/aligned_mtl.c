@@ -48,17 +48,10 @@ static void choose(sm_weighting *weighting, const sm_weighting_step *step, const
     sm_free(values);
 }
 
-static void combine(sm_weighting *weighting, const sm_weighting_step *step, const sm_weights *weights,
-                    double *coefficient)
-{
-    (void)weights;
-    sm_combine_gradients(weighting, step, choose, coefficient);
-}
-
 const sm_weighting_kind sm_weighting_aligned_mtl = {
     .name = "aligned_mtl",
     .help = "gradients whose principal components have been made equally long (Senushkin et al. 2023)",
     .needs = SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS,
     .weigh = sm_weigh_plainly,
-    .combine = combine,
+    .choose = choose,
 };

@@ -91,13 +91,6 @@ static void choose(sm_weighting *weighting, const sm_weighting_step *step, const
     sm_free(room);
 }
 
-static void combine(sm_weighting *weighting, const sm_weighting_step *step, const sm_weights *weights,
-                    double *coefficient)
-{
-    (void)weights;
-    sm_combine_gradients(weighting, step, choose, coefficient);
-}
-
 const sm_weighting_kind sm_weighting_cagrad = {
     .name = "cagrad",
     .help = "near the mean gradient, what helps the task that it helps least (Liu et al. 2021)",
@@ -105,5 +98,5 @@ const sm_weighting_kind sm_weighting_cagrad = {
     .needs = SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS,
     .make = make,
     .weigh = sm_weigh_plainly,
-    .combine = combine,
+    .choose = choose,
 };

@@ -60,17 +60,10 @@ static void choose(sm_weighting *weighting, const sm_weighting_step *step, const
     }
 }
 
-static void combine(sm_weighting *weighting, const sm_weighting_step *step, const sm_weights *weights,
-                    double *coefficient)
-{
-    (void)weights;
-    sm_combine_gradients(weighting, step, choose, coefficient);
-}
-
 const sm_weighting_kind sm_weighting_imtl_g = {
     .name = "imtl_g",
     .help = "an update with the same projection onto every task's gradient (Liu et al. 2021)",
     .needs = SM_WEIGHTING_NEEDS_SHARED_GRADIENTS,
     .weigh = sm_weigh_plainly,
-    .combine = combine,
+    .choose = choose,
 };

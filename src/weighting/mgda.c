@@ -54,13 +54,6 @@ static void choose(sm_weighting *weighting, const sm_weighting_step *step, const
     sm_free(zero);
 }
 
-static void combine(sm_weighting *weighting, const sm_weighting_step *step, const sm_weights *weights,
-                    double *coefficient)
-{
-    (void)weights;
-    sm_combine_gradients(weighting, step, choose, coefficient);
-}
-
 const sm_weighting_kind sm_weighting_mgda = {
     .name = "mgda",
     .help = "the shortest convex combination of the tasks' gradients (Sener and Koltun 2018)",
@@ -68,5 +61,5 @@ const sm_weighting_kind sm_weighting_mgda = {
     .needs = SM_WEIGHTING_NEEDS_SHARED_GRADIENTS,
     .make = make,
     .weigh = sm_weigh_plainly,
-    .combine = combine,
+    .choose = choose,
 };

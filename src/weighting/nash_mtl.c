@@ -136,13 +136,6 @@ static void shorten(sm_weighting *weighting, const sm_weighting_step *step, cons
     sm_free(b);
 }
 
-static void combine(sm_weighting *weighting, const sm_weighting_step *step, const sm_weights *weights,
-                    double *coefficient)
-{
-    (void)weights;
-    sm_combine_gradients(weighting, step, shorten, coefficient);
-}
-
 const sm_weighting_kind sm_weighting_nash_mtl = {
     .name = "nash_mtl",
     .help = "the coefficients of Nash's bargaining game (Navon et al. 2022)",
@@ -150,5 +143,5 @@ const sm_weighting_kind sm_weighting_nash_mtl = {
     .needs = SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS,
     .make = make,
     .weigh = weigh,
-    .combine = combine,
+    .choose = shorten,
 };

@@ -61,17 +61,10 @@ static void choose(sm_weighting *weighting, const sm_weighting_step *step, const
     sm_free(order);
 }
 
-static void combine(sm_weighting *weighting, const sm_weighting_step *step, const sm_weights *weights,
-                    double *coefficient)
-{
-    (void)weights;
-    sm_combine_gradients(weighting, step, choose, coefficient);
-}
-
 const sm_weighting_kind sm_weighting_pcgrad = {
     .name = "pcgrad",
     .help = "the tasks' gradients without what opposes another's (Yu et al. 2020)",
     .needs = SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS,
     .weigh = sm_weigh_plainly,
-    .combine = combine,
+    .choose = choose,
 };

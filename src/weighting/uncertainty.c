@@ -6,7 +6,7 @@
  * group_weight times. So sigma is the scale of the residuals of all of them, and they need the same likelihood: a
  * standard deviation and a scale b, or a temperature, are not one number. */
 #include <sigmatic/base/memory.h>
-
+#include <sigmatic/io/choices.h>
 #include <sigmatic/weighting/weighting.h>
 
 #include <string.h>
@@ -18,23 +18,11 @@ static const sm_key keys[] = {
     {0},
 };
 
-/* \return whether `word` is one of `words`, which are joined by '|'. */
-static int is_one_of(const char *word, const char *words)
-{
-    size_t length = strlen(word);
-    for (const char *at = words; at; at = strchr(at, '|'), at = at ? at + 1 : NULL) {
-        if (strncmp(at, word, length) == 0 && (at[length] == '|' || at[length] == '\0')) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 /* \return the first row of the table that fits: the maximum-likelihood reading of the loss; NULL if none does. */
 static const sm_likelihood *default_likelihood(const char *loss)
 {
     const sm_likelihood *likelihood = sm_likelihoods;
-    while (likelihood->name && !is_one_of(loss, likelihood->losses)) {
+    while (likelihood->name && !sm_choices_has(likelihood->losses, loss)) {
         likelihood++;
     }
     return likelihood->name ? likelihood : NULL;
@@ -45,7 +33,7 @@ static char *fitting_likelihoods(const char *loss)
 {
     char *names = sm_strdup("auto");
     for (const sm_likelihood *likelihood = sm_likelihoods; likelihood->name; likelihood++) {
-        if (is_one_of(loss, likelihood->losses)) {
+        if (sm_choices_has(likelihood->losses, loss)) {
             char *longer = sm_format("%s, %s", names, likelihood->name);
             sm_free(names);
             names = longer;
@@ -60,7 +48,7 @@ static sm_status read_likelihood(const sm_config *config, const char *task, cons
     sm_status status = SM_OK;
     const char *name = sm_config_text_of(config, task, "likelihood");
     *likelihood = strcmp(name, "auto") == 0 ? default_likelihood(loss) : sm_likelihood_find(name);
-    if (!*likelihood || !is_one_of(loss, (*likelihood)->losses)) {
+    if (!*likelihood || !sm_choices_has((*likelihood)->losses, loss)) {
         char *allowed = fitting_likelihoods(loss);
         status =
             sm_config_fail(config, task, "likelihood", "does not fit the loss %s; expected one of %s", loss, allowed);

@@ -27,17 +27,10 @@ static void choose(sm_weighting *weighting, const sm_weighting_step *step, const
     sm_free(more);
 }
 
-static void combine(sm_weighting *weighting, const sm_weighting_step *step, const sm_weights *weights,
-                    double *coefficient)
-{
-    (void)weights;
-    sm_combine_gradients(weighting, step, choose, coefficient);
-}
-
 const sm_weighting_kind sm_weighting_upgrad = {
     .name = "upgrad",
     .help = "the mean of the tasks' gradients, each projected to where it harms no task (Quinton and Rey 2024)",
     .needs = SM_WEIGHTING_NEEDS_PARAMETER_GRADIENTS,
     .weigh = sm_weigh_plainly,
-    .combine = combine,
+    .choose = choose,
 };

@@ -2,6 +2,7 @@
 #include <sigmatic/io/choices.h>
 #include <sigmatic/weighting/weighting.h>
 
+#include "weighting/by_gradients.h"
 #include "weighting/groups.h"
 #include "weighting/log_variances.h"
 
@@ -141,10 +142,13 @@ void sm_weighting_weigh(sm_weighting *weighting, const sm_weighting_step *step, 
 static void combine(sm_weighting *weighting, const sm_weighting_step *step, const sm_weights *weights,
                     double *coefficient)
 {
+    const sm_weighting_kind *kind = weighting->kind;
     size_t bytes = (size_t)weighting->count * sizeof *coefficient;
-    if (weighting->kind->combine) {
-        memset(coefficient, 0, bytes);
-        weighting->kind->combine(weighting, step, weights, coefficient);
+    memset(coefficient, 0, bytes);
+    if (kind->choose) {
+        sm_combine_gradients(weighting, step, kind->choose, coefficient);
+    } else if (kind->combine) {
+        kind->combine(weighting, step, weights, coefficient);
     } else {
         memcpy(coefficient, weights->weight, bytes);
     }

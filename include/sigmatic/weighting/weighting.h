@@ -49,6 +49,15 @@ typedef struct sm_weighting_step {
     const double *group_weight, *dimensions;
 } sm_weighting_step;
 
+/** The gradients g_i of the tasks that take part in a step: of the active ones those that are not zero. */
+typedef struct sm_task_gram {
+    int count;            /**< n, at least 1 */
+    const int *task;      /**< n: which */
+    const double *cosine; /**< (n, n): g_i g_j / (|g_i| |g_j|), with 1 on the diagonal */
+    const double *length; /**< n: |g_i| over the greatest of them; all above 0 */
+    double greatest;      /**< the greatest |g_i| */
+} sm_task_gram;
+
 /** What it answers: arrays of one entry a task, for a row of the table one a group, zero when asked. */
 typedef struct sm_weights {
     double total;
@@ -73,6 +82,11 @@ typedef struct sm_weighting_kind {
      * the weights themselves. Only of a weighting that needs gradients. */
     void (*combine)(sm_weighting *weighting, const sm_weighting_step *step, const sm_weights *weights,
                     double *coefficient);
+    /** The same, in place of `combine`, for a formula of the tasks that take part, as if there were no others, whose
+     * coefficients are 0: fills in one a task of `gram`, 0 when asked. Where dot products are not finite it is not asked:
+     * coefficients are NaN, so that the step is skipped. */
+    void (*choose)(sm_weighting *weighting, const sm_weighting_step *step, const sm_task_gram *gram,
+                   double *coefficient);
     /** Learns what the step has changed: `step->loss` are the losses of the same batch (same dropout, same normalisation)
      * by the updated parameters, which costs a second forward. Not called for a skipped step. NULL: there is none. Only of
      * a weighting that needs losses. */
