@@ -168,6 +168,14 @@ static void targets_out_of_the_scale_that_a_head_starts_at(void)
     f.tasks[0].loss = 0.005;
     f.tasks[0].log_variance = 2 * log(0.005);
     expect(&f, "scale", 0, WORDS("'depth'", "0.01 px", "counts for little"));
+    make(&f);
+    f.tasks[0].likelihood = sm_likelihood_find("imtl_l"); /* its s is no log-variance: for a loss of 50 it is -log 50 */
+    f.tasks[0].first_loss = f.tasks[0].loss = 50;
+    f.tasks[0].initial = f.tasks[0].log_variance = f.tasks[0].best = -log(50);
+    expect(&f, NULL, -1, NULL);
+    f.tasks[0].initial = f.tasks[0].log_variance = 0;
+    f.tasks[0].best = 0.1;
+    expect(&f, "scale", 0, WORDS("50 px", "start for 1", "outweighs", "task.depth.log_variance = -3.9"));
     f.tasks[0].likelihood = NULL; /* weights that do not learn */
     f.tasks[0].initial = f.tasks[0].log_variance = NAN;
     expect(&f, "scale", 0, WORDS("weigh it"));

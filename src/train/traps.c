@@ -83,6 +83,17 @@ static char *scale_remedy(const sm_trap_task *task, double scale)
                : sm_format("or start s for a scale of %.2g: task.%s.log_variance = %.2g", scale, task->name, best);
 }
 
+/* \return the scale of residuals, as the loss's own likelihood has it, for which weights start */
+static double starting_scale(const sm_trap_task *task)
+{
+    double s = task->initial, sigma = task->likelihood ? task->likelihood->sigma(s) : exp(s / 2);
+    if (isnan(s)) {
+        return 1;
+    }
+    /* without a sigma, s is the logarithm of what the loss is multiplied by to be 1 */
+    return isnan(sigma) ? task->of_loss->sigma(task->of_loss->minimiser(exp(-s), task->shape)) : sigma;
+}
+
 /* A head starts at 0: what it is off by in the first step is the scale of its targets. */
 static char *is_out_of_scale(const sm_trap_run *run, const sm_trap_task *task)
 {
@@ -93,7 +104,7 @@ static char *is_out_of_scale(const sm_trap_run *run, const sm_trap_task *task)
         return NULL;
     }
     double scale = of_loss->sigma(of_loss->minimiser(task->first_loss, task->shape));
-    double start = isnan(task->initial) ? 1 : exp(task->initial / 2);
+    double start = starting_scale(task);
     if (!(scale > MOST * start || scale < start / MOST)) {
         return NULL;
     }
