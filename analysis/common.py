@@ -498,7 +498,8 @@ def label_by(keys, settings):
 # ---- numbers and figures -------------------------------------------------------------------------------------------
 
 def smooth(values, window):
-    """Centred moving mean over `window` rows that leaves NaN out; NaN where nothing is in reach.
+    """Centred moving mean over `window` rows that leaves NaN out; NaN where nothing is in reach, and before the first
+    and after the last number: a task that joins late or leaves early has no loss there.
 
     At the ends it reaches over the rows that there are."""
     values = numpy.asarray(values, float)
@@ -509,7 +510,9 @@ def smooth(values, window):
     half = max(window, 1) // 2
     first, last = numpy.maximum(rows - half, 0), numpy.minimum(rows + half + 1, len(values))
     count = counts[last] - counts[first]
-    return numpy.where(count > 0, (sums[last] - sums[first]) / numpy.maximum(count, 1), numpy.nan)
+    seen = numpy.flatnonzero(valid)
+    inside = (rows >= seen[0]) & (rows <= seen[-1]) if len(seen) else numpy.zeros(len(rows), bool)
+    return numpy.where(inside & (count > 0), (sums[last] - sums[first]) / numpy.maximum(count, 1), numpy.nan)
 
 
 def trailing_mean(values, window):

@@ -394,14 +394,14 @@ def main():
     parser.add_argument("-o", "--output", type=script.output_file(script.PICTURES), default="sigma.png", metavar="FILE", help=".png, .svg or .pdf (%(default)s)")
     parser.add_argument("--x", choices=AXES, default="step", help="the horizontal axis (%(default)s); of short runs hours are minutes or seconds")
     parser.add_argument("--smooth", type=script.whole_number, default=50, metavar="STEPS",
-                        help="window of the means, at most a tenth of the longest run; 1: none (%(default)s)")
+                        help="window of the means, in curves at most a tenth of the longest run; 1: none (%(default)s)")
     parser.add_argument("--bands", action="store_true", help="seeds as mean and band")
     parser.add_argument("--together", action="store_true", help="all tasks' sigmas on one axis")
     options = parser.parse_args()
     runs = common.open_runs(options.runs, options.labels)
     options.x = common.readable_axis(options.x, runs)
-    options.smooth = max(1, min(options.smooth, max(len(run) for run in runs) // 10))
     print_table(runs, options.smooth)
+    options.smooth = max(1, min(options.smooth, max(len(run) for run in runs) // 10))
     (draw_together if options.together else draw)(curves_of(runs, options.bands), options)
 
 

@@ -238,6 +238,8 @@ alike "cluster_max_distance" "cluster_distance, 3 px" -- task.x.kind=instance ta
 "$program" train good.ini --overwrite --dry-run --set task.depth.cluster_distance=3 >out 2>&1
 expect "a key of another kind of task has no effect" \
     grep -q 'warning: .*cluster_distance = 3 has no effect: .*task.depth.kind = instance' out
+"$program" train good.ini --overwrite --dry-run --set task.depth.first_step=1000 >out 2>&1
+expect "a task that begins after the end of the run" grep -q 'warning: task.depth.first_step = 1000: .* never trains' out
 printf 'include = good.ini\n[run]\nepochs = 3\n' >inner.ini
 echo 'include = inner.ini' >outer.ini
 "$program" train outer.ini --overwrite --dry-run >out 2>&1 && "$program" train inner.ini --overwrite --dry-run >own 2>&1

@@ -62,7 +62,7 @@ static int combines_gradients(const char *method)
 {
     for (int i = 0; sm_weighting_kinds[i]; i++) {
         if (strcmp(sm_weighting_kinds[i]->name, method) == 0) {
-            return sm_weighting_kinds[i]->combine != NULL;
+            return sm_weighting_kinds[i]->combine || sm_weighting_kinds[i]->choose;
         }
     }
     return 0;

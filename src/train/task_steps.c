@@ -1,5 +1,6 @@
 #include "train/task_steps.h"
 
+#include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 
 sm_task_steps *sm_task_steps_read(const sm_session *session)
@@ -40,6 +41,18 @@ static int64_t end_of_training(const sm_session *session, const sm_task_steps *a
         }
     }
     return end;
+}
+
+void sm_task_steps_warn(const sm_session *session, int64_t steps)
+{
+    sm_task_steps *all = sm_task_steps_read(session);
+    for (int i = 0; i < session->task_count; i++) {
+        if (all[i].first > steps) {
+            sm_log_warning("task.%s.first_step = %lld: the run ends at step %lld, so that this task never trains",
+                           session->tasks[i]->name, (long long)all[i].first, (long long)steps);
+        }
+    }
+    sm_free(all);
 }
 
 sm_status sm_task_steps_check(const sm_session *session, int64_t steps)

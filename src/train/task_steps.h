@@ -21,6 +21,9 @@ sm_task_steps *sm_task_steps_read(const sm_session *session);
  * \return SM_ERR_CONFIG naming the keys and the steps. Not collective */
 sm_status sm_task_steps_check(const sm_session *session, int64_t steps);
 
+/** Warns of tasks that begin after the end of a run of so many steps. Not collective */
+void sm_task_steps_warn(const sm_session *session, int64_t steps);
+
 static inline int sm_task_trains(const sm_task_steps *steps, int64_t step)
 {
     return steps->first <= step && step <= steps->last;

@@ -57,6 +57,9 @@ static sm_status make_engines(sm_training *t)
     int64_t count = sm_dataset_count(t->train);
     t->steps = settings->steps > 0 ? settings->steps : sm_sampler_steps(count, settings->batch, settings->epochs);
     SM_TRY(sm_task_steps_check(t->session, t->steps));
+    if (sm_comm_rank(t->comm) == 0) {
+        sm_task_steps_warn(t->session, t->steps);
+    }
     describe_loader(t);
     SM_TRY(sm_trainer_new(t->session, t->loader_options.input.height, t->loader_options.input.width,
                           sm_loader_capacity(&t->loader_options), t->steps, &t->trainer));
