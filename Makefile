@@ -101,9 +101,12 @@ $(BUILD)/libtest.a: $(call OBJECT,$(TESTLIB_SOURCES))
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
+# Functions of ours that a test makes fail: a call of NAME is one of __wrap_NAME, which may call __real_NAME.
+WRAPPED_BY_run_end := sm_run_log_step
+
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(BUILD)/libtest.a $(BUILD)/libsigmatic.a
 	$(call SAY,LINK $@)
-	$(Q)$(CC) $(SM_CFLAGS) $(CFLAGS) $^ $(LDFLAGS) $(CUNIT_LIBS) $(SM_LIBS) -o $@
+	$(Q)$(CC) $(SM_CFLAGS) $(CFLAGS) $^ $(WRAPPED_BY_$*:%=-Wl,--wrap=%) $(LDFLAGS) $(CUNIT_LIBS) $(SM_LIBS) -o $@
 
 # What makes file operations go wrong (tests/faults/preload.c): without MPI, as launchers and shells have to carry it too.
 FAULTS_LIBRARY := $(BUILD)/tests/libfaults.so

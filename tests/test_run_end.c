@@ -386,6 +386,51 @@ static void a_log_that_cannot_begin_leaves_no_running_status(void)
     expect_status_file("no-room", "done");
 }
 
+static int64_t step_of_failure; /* 0: none */
+static int is_log_given_up;     /* by then; else its file gets no room any more */
+sm_status real_log_step(sm_run_log *log, const sm_step_record *record) __asm__("__real_sm_run_log_step");
+sm_status log_step(sm_run_log *log, const sm_step_record *record) __asm__("__wrap_sm_run_log_step");
+
+/* Stands in for sm_run_log_step(). */
+sm_status log_step(sm_run_log *log, const sm_step_record *record)
+{
+    sm_status status = real_log_step(log, record);
+    if (record->step != step_of_failure) {
+        return status;
+    }
+    is_disk_full = !is_log_given_up;
+    return is_log_given_up ? sm_fail(SM_ERR_WRITE, "too many rows wait") : status;
+}
+
+/* Whoever is told 75 starts it again, for ever. */
+static void a_log_that_is_given_up_is_no_wish_to_stop(void)
+{
+    static const char *const sets[] = {"run.steps=6", "data.validation_split=", NULL};
+    step_of_failure = 3;
+    is_log_given_up = 1;
+    CU_ASSERT(train("given-up", NULL, sets) == SM_ERR_WRITE);
+    SM_TEST_MESSAGE("too many rows wait");
+    step_of_failure = is_log_given_up = 0;
+    expect_status_file("given-up", "failed: ");
+    CU_ASSERT(exists_in("given-up", "checkpoints/step-00000004.h5"));
+    SM_TEST_OK(train("given-up", "auto", sets));
+    expect_counts("given-up", "/steps/step", 1, 1, 6);
+}
+
+/* Its rows are in the journal, from which the next start takes them: it must not be taken for done. */
+static void a_run_whose_log_is_not_whole_is_not_done(void)
+{
+    static const char *const sets[] = {"run.steps=4", "data.validation_split=", NULL};
+    step_of_failure = 2;
+    CU_ASSERT(train("not-whole", NULL, sets) == SM_ERR_IO);
+    step_of_failure = is_disk_full = 0;
+    expect_status_file("not-whole", "failed: ");
+    CU_ASSERT(exists_in("not-whole", "run.journal"));
+    SM_TEST_OK(train("not-whole", "auto", sets));
+    expect_status_file("not-whole", "done");
+    expect_counts("not-whole", "/steps/step", 1, 1, 4);
+}
+
 static void a_checkpoint_takes_the_log_to_the_disk(void)
 {
     static const char *const sets[] = {"run.steps=4", "checkpoint.interval=1", "data.validation_split=", NULL};
@@ -768,6 +813,8 @@ int main(int argc, char **argv)
     SM_TEST(a_damaged_log_is_set_aside);
     SM_TEST(no_damage_of_the_log_stops_a_run);
     SM_TEST(a_log_that_cannot_begin_leaves_no_running_status);
+    SM_TEST(a_log_that_is_given_up_is_no_wish_to_stop);
+    SM_TEST(a_run_whose_log_is_not_whole_is_not_done);
     SM_TEST(a_checkpoint_takes_the_log_to_the_disk);
     SM_TEST(a_checkpoint_knows_of_no_best_that_is_not_there);
     SM_TEST(a_best_that_is_lost_is_found_again);

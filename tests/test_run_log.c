@@ -169,12 +169,9 @@ static double mark(int start, int64_t step)
     return 1000.0 * start + (double)step;
 }
 
-static sm_status make_step(sm_run_log *log, int start, int64_t step)
+static sm_status log_step(sm_run_log *log, int start, int64_t step)
 {
-    sm_status status = SM_OK;
-    double values[TINY_VALUES], tasks[TINY_TASKS];
-    const sm_calibration calibrations[TINY_TASKS] = {0};
-    clock_seconds += STEP_SECONDS;
+    double tasks[TINY_TASKS];
     for (int i = 0; i < TINY_TASKS; i++) {
         tasks[i] = mark(start, step) + 0.25 * i;
     }
@@ -187,7 +184,16 @@ static sm_status make_step(sm_run_log *log, int start, int64_t step)
                                    .weight = tasks,
                                    .log_variance = tasks,
                                    .sigma = tasks};
-    SM_TRY(sm_run_log_step(log, &record));
+    return sm_run_log_step(log, &record);
+}
+
+static sm_status make_step(sm_run_log *log, int start, int64_t step)
+{
+    sm_status status = SM_OK;
+    double values[TINY_VALUES];
+    const sm_calibration calibrations[TINY_TASKS] = {0};
+    clock_seconds += STEP_SECONDS;
+    SM_TRY(log_step(log, start, step));
     if (step % EVALUATED_EVERY == 0) {
         for (int i = 0; i < TINY_VALUES; i++) {
             values[i] = mark(start, step);
@@ -441,6 +447,32 @@ static void a_disk_that_stays_full_ends_with_a_whole_log(void)
     CU_ASSERT(start_run(1, STEPS, STEPS + 1, NO_FAULT, 0) == SM_OK);
 }
 
+/* Until memory would not do; then they are in the journal or, as here, on the disk as soon as it has room again. */
+static void rows_wait_for_room_up_to_a_bound(void)
+{
+    enum { MOST_WAITING = 1 << 16 };
+    sm_status status = SM_OK;
+    int64_t step = 0;
+    sm_run_log *log = NULL;
+    sm_run_log_kept kept;
+    clear();
+    SM_TEST_OK(sm_run_log_open(log_path, run.session, "", "val", 0, &kept, &log));
+    SM_TEST_OK(sm_run_log_begin(log));
+    clock_seconds = 1000;
+    fault_kind = DISK_IS_FULL;
+    fault_at = shared->operations = 0;
+    is_counted = 1;
+    while (status == SM_OK && step < 2 * MOST_WAITING) {
+        status = log_step(log, 0, ++step);
+    }
+    CU_ASSERT((status == SM_ERR_WRITE || status == SM_ERR_IO) && step == MOST_WAITING);
+    SM_TEST_MESSAGE("the log is given up, 65536 rows of it wait that cannot be written: ");
+    is_counted = 0;
+    clock_seconds = 0;
+    SM_TEST_OK(sm_run_log_close(log));
+    CU_ASSERT(rows_in_file() == MOST_WAITING);
+}
+
 /* ---- damage ---- */
 
 static int wrong_losses;
@@ -541,6 +573,7 @@ int main(int argc, char **argv)
     SM_TEST(a_start_dies_with_rows_in_its_journal);
     SM_TEST(a_fault_at_any_operation_of_the_next_start_costs_no_row);
     SM_TEST(a_disk_that_stays_full_ends_with_a_whole_log);
+    SM_TEST(rows_wait_for_room_up_to_a_bound);
     SM_TEST(a_damaged_journal_costs_no_other_row);
     SM_TEST(damage_of_the_file_never_keeps_a_run_from_going_on);
     SM_TEST(the_run_closes);

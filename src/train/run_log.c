@@ -271,7 +271,15 @@ static sm_status end_row(sm_run_log *log, int is_due)
     if (is_due || sm_seconds() >= log->next_flush) {
         flush(log, 0);
     }
-    return log->tables[SM_RUN_STEPS].waiting < MOST_WAITING ? SM_OK : replace(log);
+    int waiting = log->tables[SM_RUN_STEPS].waiting;
+    sm_status status = waiting < MOST_WAITING ? SM_OK : replace(log);
+    if (status != SM_OK) {
+        char *why = sm_strdup(sm_error_message());
+        write_journal(log, 1); /* where there is room for these rows, but not for the whole file */
+        sm_fail(status, "the log is given up, %d rows of it wait that cannot be written: %s", waiting, why);
+        sm_free(why);
+    }
+    return status;
 }
 
 sm_status sm_run_log_step(sm_run_log *log, const sm_step_record *record)

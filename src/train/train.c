@@ -13,20 +13,34 @@
 #include <math.h>
 #include <string.h>
 
-/* The last words in the folder (rank 0). */
-static sm_status close_folder(sm_training *t, sm_status status)
+/* Closes the log. \return `status` with its message, or why rows are missing of a run that is done: it is not while they are */
+static sm_status close_log(sm_training *t, sm_status status)
 {
-    const char *word = status == SM_OK ? "done" : status == SM_PREEMPTED ? "pre-empted" : "failed";
     char *why = sm_strdup(status == SM_OK ? "" : sm_error_message());
     sm_status closed = sm_run_log_close(t->log);
     t->log = NULL;
+    if (closed != SM_OK && status == SM_OK) {
+        status = closed;
+    } else if (closed != SM_OK) {
+        sm_log_warning("the latest rows of the log could not be written: %s", sm_error_message());
+        sm_fail(status, "%s", why);
+    }
+    sm_free(why);
+    return status;
+}
+
+/* The last words in the folder (rank 0). */
+static sm_status close_folder(sm_training *t, sm_status status)
+{
+    status = close_log(t, status);
+    const char *word = status == SM_OK ? "done" : status == SM_PREEMPTED ? "pre-empted" : "failed";
+    char *why = sm_strdup(status == SM_OK ? "" : sm_error_message());
     sm_status written = sm_run_folder_write_status(t->folder, word, why);
-    closed = closed != SM_OK ? closed : written;
     if (status != SM_OK) {
         sm_fail(status, "%s", why); /* the message of what ended the run, not of closing files */
     }
     sm_free(why);
-    return closed;
+    return status != SM_OK ? status : written;
 }
 
 static void summarise(const sm_training *t)
@@ -101,6 +115,7 @@ static void release(sm_training *t)
     sm_dataset_close(t->validation);
     sm_best_clear(&t->best);
     sm_free(t->builders);
+    sm_free(t->log_failure);
     sm_free(t->values);
     sm_free(t->losses);
     sm_free(t->calibrations);

@@ -19,21 +19,38 @@ static sm_trainer_position position_to_save(const sm_training *t)
     return t->trainer->step >= t->steps ? sm_trainer_where(t->trainer) : t->trainer->applied;
 }
 
-/* Its row comes into the log when its best.h5 is on the disk: without it the evaluation is made again when the run goes on. By rank 0. */
-static sm_status log_evaluation(sm_training *t)
+/* The first failure is what the run ends with, where all ranks agree on stopping. By rank 0. */
+static void note_logged(sm_training *t, sm_status status)
 {
-    if (!t->is_evaluation_due || sm_saver_is_writing(t->saver)) {
-        return SM_OK;
+    if (status != SM_OK && t->logged == SM_OK) {
+        t->logged = status;
+        t->log_failure = sm_strdup(sm_error_message());
     }
-    t->is_evaluation_due = 0;
-    return sm_run_log_evaluation(t->log, t->evaluated_step, t->values, t->calibrations);
+}
+
+/* Collective */
+static sm_status agree_on_log(const sm_training *t)
+{
+    return sm_comm_agree(t->comm, t->logged == SM_OK ? SM_OK : sm_fail(t->logged, "%s", t->log_failure));
+}
+
+/* Its row comes into the log when its best.h5 is on the disk: without it the evaluation is made again when the run goes on. By rank 0. */
+static void log_evaluation(sm_training *t)
+{
+    if (t->is_evaluation_due && !sm_saver_is_writing(t->saver)) {
+        t->is_evaluation_due = 0;
+        note_logged(t, sm_run_log_evaluation(t->log, t->evaluated_step, t->values, t->calibrations));
+    }
 }
 
 /* Waits for what is being written. By rank 0. */
 static sm_status finish_saving(sm_training *t)
 {
     sm_status status = sm_saver_finish(t->saver);
-    return status == SM_OK ? log_evaluation(t) : status;
+    if (status == SM_OK) {
+        log_evaluation(t);
+    }
+    return status;
 }
 
 /* Rank 0 copies, and then writes while training goes on. The log reaches the disk first: a checkpoint never knows of
@@ -64,7 +81,9 @@ static void save_if_due(sm_training *t)
 {
     if (sm_training_is_root(t) && t->saved == SM_OK) {
         t->saved = sm_saver_look(t->saver);
-        t->saved = t->saved == SM_OK ? log_evaluation(t) : t->saved;
+        if (t->saved == SM_OK) {
+            log_evaluation(t);
+        }
         note_time(t);
         if (t->saved == SM_OK && t->trainer->step < t->steps && sm_saver_is_due(t->saver)) {
             t->saved = begin_save(t, 0);
@@ -117,11 +136,15 @@ static const char *why_stopped(const sm_training *t)
     return is_deadline ? "the time limit is reached" : "asked to stop";
 }
 
+/* A log that is given up stops a run too, which is no wish: nobody is to start it again and again. */
 static sm_status stop(sm_training *t, const char *when)
 {
-    sm_fail(SM_PREEMPTED, "%s%s: checkpoint of step %lld is written, continue with --resume auto", why_stopped(t), when,
-            (long long)position_to_save(t).step);
-    return save_before_failing(t, SM_PREEMPTED);
+    sm_status status = agree_on_log(t);
+    if (status == SM_OK) {
+        status = sm_fail(SM_PREEMPTED, "%s%s: checkpoint of step %lld is written, continue with --resume auto",
+                         why_stopped(t), when, (long long)position_to_save(t).step);
+    }
+    return save_before_failing(t, status);
 }
 
 /* ---- evaluating ---- */
@@ -157,9 +180,8 @@ static sm_status keep_evaluation(sm_training *t)
     t->evaluated_step = t->trainer->step;
     if (sm_training_is_root(t)) {
         t->is_evaluation_due = 1;
-        status = log_evaluation(t);
+        log_evaluation(t);
     }
-    status = sm_comm_agree(t->comm, status);
 done:
     return status;
 }
@@ -204,7 +226,7 @@ static sm_status evaluate(sm_training *t)
 
 /* ---- steps ---- */
 
-/* Rank 0 writes; should that fail, the run ends where all ranks agree on stopping. */
+/* Rank 0 writes. */
 static void keep_step(sm_training *t, int64_t position)
 {
     sm_step_record *record = &t->trainer->record;
@@ -219,7 +241,7 @@ static void keep_step(sm_training *t, int64_t position)
         }
         sm_loss_spikes_note(t->spikes, record);
         sm_progress_step(t->progress, record);
-        t->logged = t->logged == SM_OK ? sm_run_log_step(t->log, record) : t->logged;
+        note_logged(t, sm_run_log_step(t->log, record));
     }
 }
 
@@ -311,8 +333,8 @@ sm_status sm_training_run(sm_training *t)
         SM_TRY(make_step(t));
         SM_TRY(pause_between_steps(t));
     }
-    SM_TRY(sm_comm_agree(t->comm, t->logged));
     SM_TRY(sm_comm_agree(t->comm, sm_training_is_root(t) ? finish_saving(t) : SM_OK));
+    SM_TRY(agree_on_log(t));
     report_memory(t);
 done:
     return status;

@@ -59,7 +59,8 @@ typedef struct sm_training {
     int64_t judged_step, judged_applied; /**< steps and applied steps when it was last asked whether the run learns */
     sm_best best;                        /**< what makes an evaluation the best */
     double best_metric;                  /**< the best score so far; NaN: none yet */
-    sm_status logged;                    /**< rank 0: of writing the log */
+    sm_status logged;                    /**< rank 0: of writing the log, the first failure */
+    char *log_failure;                   /**< its message; NULL: none */
     char *skipped;                       /**< why the last skipped step was; NULL: none was */
 } sm_training;
 

@@ -7,7 +7,7 @@
  * checkpoint, which is gone when the run has ended. A start that goes on puts the journal's rows into run.h5 first, each once.
  *
  * What cannot be written waits in memory, with a warning, and is tried again: a full disk costs no row and stops no run unless it is still
- * full at the end, or 65,536 rows wait. */
+ * full at the end, or 65,536 rows wait: then it ends with this error, behind a checkpoint. */
 #ifndef SIGMATIC_TRAIN_RUN_LOG_H
 #define SIGMATIC_TRAIN_RUN_LOG_H
 
@@ -52,7 +52,7 @@ sm_status sm_run_log_open(const char *path, const sm_session *session, const cha
 /** Puts the log at its path unless an old one stands there: a new run shows itself before its first step. */
 sm_status sm_run_log_begin(sm_run_log *log);
 
-/** Adds a row. \return SM_ERR_WRITE, SM_ERR_IO if too many rows wait that cannot be written */
+/** Adds a row. \return SM_ERR_WRITE, SM_ERR_IO if too many rows wait that cannot be written: the caller ends the run, with this for its reason */
 sm_status sm_run_log_step(sm_run_log *log, const sm_step_record *record);
 
 /** Adds an evaluation, and writes what waits.
