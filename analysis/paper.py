@@ -82,7 +82,7 @@ def digest_of(run, stage):
     starts = {float(section(task).get("log_variance", 0)) for task in learned}
     one = {"stage": stage, "name": os.path.basename(run.folder), "tasks": list(run.tasks), "seed": common.seed_of(run),
            "method": run.config["weighting"]["method"], "rate": float(run.config["optimizer"]["learning_rate"]),
-           "steps": len(run), "seconds_step": rounded(numpy.median(numpy.diff(run.steps["seconds"])), 3),
+           "steps": len(run),
            "val": {task: {metric: rounded(values[-1]) for metric, values in metrics.items()}
                    for task, metrics in run.evaluations["val"].metrics.items()} if "val" in run.evaluations else {},
            "test": evaluated(os.path.join(run.folder, "test.json")),

@@ -15,10 +15,9 @@ def values_of(rows, label, task):
 
 
 def rows_table(rows):
-    """Every weighting of several tasks: seeds, metrics, Delta_m, its paired difference from equal, time a step."""
+    """Every weighting of several tasks: seeds, metrics, Delta_m and its paired difference from equal."""
     order = sorted((label for label in rows if len(next(iter(rows[label].values()))["tasks"]) > 1 or "alone" in label),
                    key=lambda label: ("alone" not in label, -numpy.mean(list(deltas(rows, label).values()) or [-math.inf])))
-    usual = [run["seconds_step"] for run in rows.get("uncertainty", {}).values()]
     cells = []
     for label in order:
         runs = rows[label].values()
@@ -26,9 +25,8 @@ def rows_table(rows):
         cells.append([str(len(runs)), *(compare.spread_text(list(values_of(rows, label, task).values()), form)
                                         for task, form in zip(TASKS, (".2f", ".3f", ".4f"))),
                       compare.spread_text(list(deltas(rows, label).values()) if several else [], ".2f", "+"),
-                      compare.spread_text(difference(rows, label, "equal") if several and label != "equal" else [], ".2f", "+"),
-                      f"{numpy.mean([run['seconds_step'] for run in runs]) / numpy.mean(usual):.2f}" if usual else "-"])
-    headings = ["seeds", *HEADINGS.values(), "Delta_m, %", "difference from equal", "time a step"]
+                      compare.spread_text(difference(rows, label, "equal") if several and label != "equal" else [], ".2f", "+")])
+    headings = ["seeds", *HEADINGS.values(), "Delta_m, %", "difference from equal"]
     return compare.Table("", headings, order, cells, set())
 
 
@@ -91,8 +89,7 @@ def report(digest):
                   "else undecided.", *rates_note(choices["rates"]))
     lines += part("Table 1 beside the paper's", paper_table(rows),
                   "The paper's: Tiny Cityscapes, validation, one run. Ours: test split, mean ± standard deviation over seeds.")
-    lines += part("All rows", rows_table(rows), "Sorted by Delta_m. The difference from equal is that of pairs with the same seed; "
-                  "time a step is relative to uncertainty.")
+    lines += part("All rows", rows_table(rows), "Sorted by Delta_m. The difference from equal is that of pairs with the same seed.")
     if words := worth(rows):
         reached = compare.spread_text(list(deltas(rows, "uncertainty").values()), ".2f", "+")
         lines += ["## Trials saved", "", f"{words}: by Delta_m on test, {reached} %.", ""]

@@ -25,7 +25,7 @@ def run_of(tasks, method, seed=1, gain=0.0, weights=None, stage="full", rate=Non
     """Better than alone by `gain` % in each task, on validation one more."""
     values = lambda extra: {task: {METRICS[task]: ALONE[task] * (1 + (gain + extra) / 100 * (1 if task == "semantic" else -1))}
                             for task in tasks}
-    one = {"stage": stage, "name": "x", "tasks": list(tasks), "seed": seed, "method": method, "steps": 100, "seconds_step": 0.2,
+    one = {"stage": stage, "name": "x", "tasks": list(tasks), "seed": seed, "method": method, "steps": 100,
            "val": values(1.0 if len(tasks) > 1 else 0.0), "test": values(0.0), "loss": {task: 1.0 for task in tasks},
            "weight": {task: 1.0 for task in tasks}, "log_variance": {}, **more}
     if weights:
