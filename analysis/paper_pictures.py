@@ -155,7 +155,7 @@ def draw_held_out(rows):
             ends = [min(lines) * 0.95, max(lines) * 1.05]
             axes.plot(ends, ends, color=FAINT, linewidth=1, label="equal")
         axes.set(title=task, xlabel="error on test, px", ylabel="exp(s): loss that sigma says, px")
-    grid[0].legend(fontsize=7)
+        axes.legend(fontsize=7)
     return figure
 
 

@@ -14,6 +14,12 @@ def values_of(rows, label, task):
             and math.isfinite(value := metric_of(run, task, "test"))}
 
 
+def is_comparable(rows, label):
+    """With equal, whose Delta_m is the mean of the same tasks."""
+    tasks = lambda name: [run["tasks"] for run in rows[name].values()][:1]
+    return label != "equal" and "equal" in rows and tasks(label) == tasks("equal")
+
+
 def rows_table(rows):
     """Every weighting of several tasks: seeds, metrics, Delta_m and its paired difference from equal."""
     order = sorted((label for label in rows if len(next(iter(rows[label].values()))["tasks"]) > 1 or "alone" in label),
@@ -25,7 +31,7 @@ def rows_table(rows):
         cells.append([str(len(runs)), *(compare.spread_text(list(values_of(rows, label, task).values()), form)
                                         for task, form in zip(TASKS, (".2f", ".3f", ".4f"))),
                       compare.spread_text(list(deltas(rows, label).values()) if several else [], ".2f", "+"),
-                      compare.spread_text(difference(rows, label, "equal") if several and label != "equal" else [], ".2f", "+")])
+                      compare.spread_text(difference(rows, label, "equal") if is_comparable(rows, label) else [], ".2f", "+")])
     headings = ["seeds", *HEADINGS.values(), "Delta_m, %", "difference from equal"]
     return compare.Table("", headings, order, cells, set())
 
