@@ -28,8 +28,8 @@ fuzz() {
     (
         cd "$folder" && export SIGMATIC_FUZZ=$target
         SIGMATIC_FUZZ_SEEDS=$folder/seeds "$program" &&
-            timeout $((seconds + 200)) "$program" -seed="${FUZZ_SEED:-1}" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=2048 -max_len=4096 \
-                -artifact_prefix="$artifacts" -print_final_stats=1 "$folder/found" "$folder/seeds"
+            timeout $((seconds + 200)) "$program" -seed="${FUZZ_SEED:-1}" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=2048 \
+                -max_len=4096 -artifact_prefix="$artifacts" -print_final_stats=1 "$folder/found" "$folder/seeds"
         echo $? >"$folder/code"
     ) >"$folder/log" 2>&1
 }
