@@ -311,6 +311,7 @@ int sm_h5_is_file(const char *path)
 static sm_status open_file(const char *path, unsigned mode, hid_t access, sm_h5 **out)
 {
     sm_status status = check_readable(path);
+    status = status == SM_OK ? sm_h5_try(path) : status;
     if (status != SM_OK) {
         return status;
     }

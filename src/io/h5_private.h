@@ -31,6 +31,10 @@ sm_status sm_h5_fail_write(sm_h5 *file, const char *object, const char *what);
 /** \return SM_OK, or the file's first failure again. */
 sm_status sm_h5_writable(const sm_h5 *file);
 
+/** Whether HDF5 survives the metadata of a file that has no checksums there: a child opens all objects and attributes first.
+ * \return SM_ERR_INPUT if it crashed or found no end; SM_OK also where no child can be had */
+sm_status sm_h5_try(const char *path);
+
 /** \return HDF5's type for `type` in memory. */
 hid_t sm_h5_native(sm_h5_type type);
 

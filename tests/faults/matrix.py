@@ -244,6 +244,7 @@ def main():
     parser.add_argument("--parts", default="cells,damage,states,kills", help="of a form: which of these")
     parser.add_argument("--runs", default="", help="only cells of runs like this regular expression: toy/1>1")
     parser.add_argument("--only", default="", help="only cells like this one: checkpoint.*kill")
+    parser.add_argument("--share", default="1/1", help="only every N-th cell: 1/N to N/N together are all")
     parser.add_argument("--list", action="store_true", help="print the names of the cells")
     options = parser.parse_args()
     begin, parts = time.monotonic(), options.parts.split(",")
@@ -258,6 +259,8 @@ def main():
     else:
         work = [item for part, make in PARTS.items() if part in parts for item in make(table, options)
                 if re.search(options.only, str(item[0]))]
+        number, shares = map(int, options.share.split("/"))
+        work = work[number - 1::shares]
         if options.list:
             print(*(name for name, _ in work), sep="\n")
             return 0
