@@ -123,11 +123,13 @@ class Matrix:
 
 def is_to_be_said(cell, fault, run):
     """Not of a rank that is alone and gone; nor where closing fails of what is on the disk by then, nor where the lock of a
-    run that takes long is not renewed, which the next beat makes up for."""
+    run that takes long is not renewed, which the next beat makes up for, nor where HDF5 makes a file, which it asks for twice."""
     if fault.says == matrix.GONE:
         return cell.ranks > 1
-    return any(wrong and operation != "close" and (cell.moment == "start" or "/.lock" not in path)
-               for _, _, operation, path, wrong in run.operations())
+    struck = [(operation, path) for _, _, operation, path, wrong in run.operations() if wrong]
+    if len(struck) == 1 and struck[0] == ("open", f"{run.folder}/run.h5.partial"):
+        return False
+    return any(operation != "close" and (cell.moment == "start" or "/.lock" not in path) for operation, path in struck)
 
 
 def newest_step(folder):
