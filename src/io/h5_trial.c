@@ -147,8 +147,8 @@ static sm_status judge(const char *path, const trial *t, int ending)
     } else {
         snprintf(how, sizeof how, "ends the program");
     }
-    return sm_fail(SM_ERR_INPUT, "%s: damaged HDF5 file: HDF5 %s %s behind the object '%s'", path,
-                   sm_h5_library_version(), how, *t->last ? t->last : ".");
+    return sm_fail(SM_ERR_INPUT, "%s: damaged HDF5 file: HDF5 %s behind the object '%s'", path, how,
+                   *t->last ? t->last : ".");
 }
 
 sm_status sm_h5_try(const char *path)
