@@ -127,9 +127,8 @@ static int run_child(const char *path, trial *t, int *ending)
     if (child == 0) {
         try_all(path, t);
     }
-    pid_t ended = child;
     *ending = 0;
-    while (child > 0 && (ended = waitpid(child, ending, 0)) < 0 && errno == EINTR) {
+    while (child > 0 && waitpid(child, ending, 0) < 0 && errno == EINTR) {
     }
     return child > 0;
 }
