@@ -64,7 +64,9 @@ size_t sm_h5_type_bytes(sm_h5_type type);
 /** \name Files */
 /** \{ */
 
-/** Opens to read. SM_ERR_IO: missing, not permitted; SM_ERR_INPUT: not HDF5, truncated or damaged. */
+/** Opens to read. SM_ERR_IO: missing, not permitted; SM_ERR_INPUT: not HDF5, truncated or damaged.
+ * A file whose metadata carry no checksums (of a format before HDF5 1.8, which h5py and MATLAB write) is first opened by a forked child, all
+ * objects and attributes of it: damage on which HDF5 itself crashes, or finds no end, is SM_ERR_INPUT too. */
 sm_status sm_h5_open(const char *path, sm_h5 **out);
 
 /** Opens a file of ours to append rows and write attributes. SM_ERR_IO: missing, not permitted; SM_ERR_INPUT: not HDF5, truncated or damaged. */
