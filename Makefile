@@ -97,7 +97,9 @@ $(BUILD)/sigmatic: $(call OBJECT,$(PROGRAM_SOURCES)) $(BUILD)/libsigmatic.a
 	$(call SAY,LINK $@)
 	$(Q)$(CC) $(SM_CFLAGS) $(CFLAGS) $^ $(LDFLAGS) $(SM_LIBS) -o $@
 
-$(BUILD)/libtest.a: $(call OBJECT,$(TESTLIB_SOURCES))
+# of the program, what reads files that may be damaged
+SHOWING := $(wildcard src/cli/show_view.c src/cli/show_g*.c)
+$(BUILD)/libtest.a: $(call OBJECT,$(TESTLIB_SOURCES) $(SHOWING))
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 

@@ -196,9 +196,11 @@ class Run:
         self.folder = os.path.dirname(os.path.abspath(self.path))
         self.label = label or labels_of([self.path], None)[0]
         self.status, self.why = read_status(self.folder)
+        late = journal_steps(self.path)  # before the log: rows that leave it meanwhile are in there
         with open_checked(self.path, "sigmatic-run") as file:
             try:
                 self._read(file)
+                self._tell_behind(*late)
             except DAMAGES as error:
                 raise SystemExit(f"{self.path}: damaged log of a run: {error.args[0] if error.args else error!r}")
 
@@ -216,6 +218,13 @@ class Run:
         self.cosines = {pair: column[:rows] for pair, column in cosines.items()}
         calibrations = file.get("calibration", {})
         self.evaluations = {name: self._evaluation(group, calibrations.get(name, {})) for name, group in file.get("evaluations", {}).items()}
+
+    def _tell_behind(self, start, steps):
+        """A log is written as a whole, now and then; in between the latest rows stand in a journal."""
+        steps = steps[steps > (self.step[-1] if len(self) else 0)]
+        if len(steps) and start == self.attributes.get("start", start):
+            print(f"{self.path} is {len(steps)} {'step' if len(steps) == 1 else 'steps'} behind the run, which has made {steps[-1]}: "
+                  "sigmatic show has them", file=sys.stderr)
 
     def _evaluation(self, group, calibration):
         metrics = {task: {metric: group[task][metric] for metric in metrics_in_order(group[task])}
@@ -303,6 +312,24 @@ def duration(seconds):
 def readable_axis(unit, runs):
     """"hours" becomes minutes or seconds for runs that are short."""
     return unit_of(max(run.steps["seconds"][-1] for run in runs)) if unit == "hours" else unit
+
+
+def journal_steps(path):
+    """(start, steps) of the rows in the journal beside a log, whose layout is that of src/train/run_journal.h; ("", []) without one."""
+    try:
+        with open(re.sub(r"\.h5$", "", path) + ".journal", "rb") as file:
+            content = file.read()
+    except OSError:
+        return "", numpy.array([], int)
+    magic, bytes_of_text = content[:8], int.from_bytes(content[8:12], sys.byteorder)
+    head, *columns = content[16:16 + bytes_of_text].decode(errors="replace").splitlines() or [""]
+    tables = collections.Counter(column.split(" ")[0] for column in columns)
+    if magic != b"SMJOURN1" or not tables:
+        return "", numpy.array([], int)
+    record = numpy.dtype([("checksum", "u4"), ("table", "u4"), ("values", "f8", max(tables.values()))])
+    whole = content[16 + bytes_of_text:][:(len(content) - 16 - bytes_of_text) // record.itemsize * record.itemsize]
+    rows = numpy.frombuffer(whole, record) if whole else numpy.empty(0, record)
+    return head.removeprefix("start "), rows["values"][rows["table"] == 0][:, 0].astype(int)
 
 
 def read_status(folder):

@@ -419,4 +419,55 @@ goes_on_without() { # a sweep with a run that failed, a torn log and a copy: the
 }
 expect "compare.py goes on without runs that failed and copies, and its exit code says so" goes_on_without
 expect "plot_sigma.py goes on without them" "$python" "$here/../analysis/plot_sigma.py" "$scratch/runs" -o "$scratch/sigma.png"
+
+# ---- a run that was killed a moment ago: its latest steps stand in the journal beside the log ----
+cat >"$scratch/table.ini" <<INI
+[run]
+folder = $scratch/killed
+batch = 8
+steps = 1000000
+[model]
+backbone = mlp
+hidden = 8
+[data]
+train = $scratch/table.h5
+[task.y1]
+kind = regression
+target = y1
+[checkpoint]
+interval = 200
+INI
+"$program" data toy "$scratch/table.h5" --samples 60 --validation 20 >"$scratch/log" 2>&1
+rows_of_log() { "$python" -c 'import h5py, sys; print(len(h5py.File(sys.argv[1])["steps/step"]))' "$scratch/killed/run.h5"; }
+rows_shown() { "$program" show "$scratch/killed" --json | "$python" -c 'import json, sys; print(json.load(sys.stdin)["steps"])'; }
+newest_step() { ls "$scratch/killed/checkpoints" | sed -n 's/^step-0*\([0-9]*\)\.h5$/\1/p' | tail -n 1; }
+kill_with_a_journal() { # now and then the moment is one at which all stands in the log
+    local run
+    for _ in 1 2 3 4 5; do
+        "$program" train "$scratch/table.ini" --overwrite >"$scratch/log" 2>&1 &
+        run=$!
+        for _ in $(seq 200); do
+            [ -n "$(find "$scratch/killed/run.journal" -size +20k 2>/dev/null)" ] && [ -n "$(newest_step)" ] &&
+                [ "$(rows_of_log)" -gt 0 ] && break
+            sleep 0.1
+        done
+        kill -KILL "$run"
+        wait "$run" 2>/dev/null
+        in_log=$(rows_of_log) shown=$(rows_shown)
+        echo "$in_log rows in the log, $shown shown"
+        [ "$shown" -gt "$in_log" ] && [ "$in_log" -gt 0 ] && return
+    done
+    return 1
+}
+expect "show has the steps of a run's journal too" kill_with_a_journal
+expect "it says behind which step the run was killed" grep -q "lost: killed behind step $shown " <("$program" show "$scratch/killed")
+expect "no checkpoint is of a later step" test "$shown" -ge "$(newest_step)"
+expect "scripts say how far the log is behind" grep -qx \
+    "$scratch/killed/run.h5 is $((shown - in_log)) steps behind the run, which has made $shown: sigmatic show has them" \
+    <("$python" "$here/../analysis/plot_sigma.py" "$scratch/killed" -o "$scratch/sigma.png" 2>&1)
+expect "a journal that is damaged" sh -c "head -c 20 '$scratch/killed/run.journal' >'$scratch/cut' && mv '$scratch/cut' '$scratch/killed/run.journal'"
+expect "show has the log's steps then" test "$(rows_shown 2>/dev/null)" = "$in_log"
+expect "and says why" grep -q 'the latest rows are not shown: .*run.journal: not the journal of a run, or its head is damaged' \
+    <("$program" show "$scratch/killed" 2>&1)
+expect "so do scripts" "$python" "$here/../analysis/plot_sigma.py" "$scratch/killed" -o "$scratch/sigma.png"
 report_end

@@ -4,6 +4,7 @@
  *
  * DAMAGE=full tries every byte of every file (of large ones 8,000 places), DAMAGE_SEED other places. */
 #define _XOPEN_SOURCE 700
+#include "damaged_log.h"
 #include "golden.h"
 #include "image_bytes.h"
 #include "npy_bytes.h"
@@ -31,8 +32,15 @@
 
 enum { FEW_FLIPS = 30, FEW_CUTS = 20, MOST_FLIPS = 8000, NAME_BYTES = 600 };
 
-/* The run that checkpoints are loaded into. */
+/* The run that checkpoints are loaded into, and whose logs are damaged. */
 static tiny_run run;
+
+/* Of all that is written here nothing has to outlive the machine: the disk is not waited for. */
+int fsync(int descriptor)
+{
+    (void)descriptor;
+    return 0;
+}
 
 static uint32_t add_text(uint32_t crc, const char *text)
 {
@@ -289,19 +297,26 @@ static const struct kind {
     sm_status (*read)(const char *path, uint32_t *crc);
     int is_protected;  /* 1: nothing else is read from it than was written */
     int is_collective; /* 1: all ranks read it together, else rank 0 alone */
+    int stops_nobody;  /* 1: whatever its damage, reading never fails */
 } kinds[] = {
-    {"dataset.h5", make_dataset, read_dataset, 1, 0},
-    {"dataset_version1.h5", make_old_dataset, read_dataset, 0, 0},
-    {"dataset_version2.h5", make_foreign_dataset, read_dataset, 0, 0},
-    {"resumed.h5", make_checkpoint, resume, 1, 1},
-    {"weights.h5", make_checkpoint, read_weights, 1, 0},
-    {"weights.safetensors", make_safetensors, read_weights, 0, 0},
-    {"array.npy", make_npy, read_npy, 0, 0},
-    {"image.png", make_png, read_image, 0, 0},
-    {"image.jpg", make_jpeg, read_image, 0, 0},
-    {"camera.json", make_json, read_json, 0, 0},
-    {"table.csv", make_csv, read_csv, 0, 0},
-    {"config.ini", make_ini, read_ini, 0, 0},
+    {"dataset.h5", make_dataset, read_dataset, 1, 0, 0},
+    {"dataset_version1.h5", make_old_dataset, read_dataset, 0, 0, 0},
+    {"dataset_version2.h5", make_foreign_dataset, read_dataset, 0, 0, 0},
+    {"resumed.h5", make_checkpoint, resume, 1, 1, 0},
+    {"weights.h5", make_checkpoint, read_weights, 1, 0, 0},
+    {"weights.safetensors", make_safetensors, read_weights, 0, 0, 0},
+    {"array.npy", make_npy, read_npy, 0, 0, 0},
+    {"image.png", make_png, read_image, 0, 0, 0},
+    {"image.jpg", make_jpeg, read_image, 0, 0, 0},
+    {"camera.json", make_json, read_json, 0, 0, 0},
+    {"table.csv", make_csv, read_csv, 0, 0, 0},
+    {"config.ini", make_ini, read_ini, 0, 0, 0},
+    {"resumed_log.h5", damaged_log_make, damaged_log_resume, 1, 0, 1},
+    {"resumed_old_log.h5", damaged_log_make_old, damaged_log_resume, 0, 0, 1},
+    {"resumed_log.journal", damaged_log_make, damaged_log_resume, 1, 0, 1},
+    {"shown_log.h5", damaged_log_make, damaged_log_show, 1, 0, 0},
+    {"shown_old_log.h5", damaged_log_make_old, damaged_log_show, 0, 0, 0},
+    {"shown_log.journal", damaged_log_make, damaged_log_show, 1, 0, 1},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -319,11 +334,12 @@ static void read_damaged(const struct kind *kind, const char *path, uint32_t sou
     sm_status status = kind->read(path, &crc);
     int is_named = status == SM_OK || strstr(sm_error_message(), kind->name) != NULL;
     int is_right = status != SM_OK || !kind->is_protected || crc == sound;
-    int is_bad_input = status == SM_OK || status == SM_ERR_INPUT || status == SM_ERR_IO || status == SM_ERR_CONFIG;
+    int is_bad_input = status == SM_ERR_INPUT || status == SM_ERR_IO || status == SM_ERR_CONFIG;
+    int is_answer = status == SM_OK || (is_bad_input && !kind->stops_nobody);
     int is_clean = sm_memory_held_bytes() == held;
-    CU_ASSERT(is_right && is_bad_input && is_clean);
+    CU_ASSERT(is_right && is_answer && is_clean);
     CU_ASSERT(is_named);
-    if (!is_named || !is_right || !is_bad_input || !is_clean) {
+    if (!is_named || !is_right || !is_answer || !is_clean) {
         printf("%s, %s %zu: status %d, %s%s%s\n", kind->name, what, at, status,
                is_right ? "" : "what is read is not what was written, ", is_clean ? "" : "memory is kept, ",
                status == SM_OK ? "no message" : sm_error_message());
@@ -432,6 +448,7 @@ static void open_run(void)
 {
     tiny_open(&run, test_comm, tiny_config(NULL));
     tiny_steps(&run, 1);
+    damaged_log_use(run.session);
     snprintf(checkpoint_path, sizeof checkpoint_path, "%s/whole.h5", sm_test_folder());
     SM_TEST_OK(sm_checkpoint_save(run.trainer, checkpoint_path, NULL, "fingerprint", 0.5));
 }
@@ -520,9 +537,9 @@ static sm_status read_info(const char *path, uint32_t *crc)
 
 static void files_of_later_versions_are_refused_by_name(void)
 {
-    static const struct kind versioned[] = {{"later_dataset.h5", make_dataset, read_dataset, 1, 0},
-                                            {"later_checkpoint.h5", make_checkpoint, read_info, 1, 0},
-                                            {"later_weights.h5", make_weights, read_weights, 1, 0}};
+    static const struct kind versioned[] = {{"later_dataset.h5", make_dataset, read_dataset, 1, 0, 0},
+                                            {"later_checkpoint.h5", make_checkpoint, read_info, 1, 0, 0},
+                                            {"later_weights.h5", make_weights, read_weights, 1, 0, 0}};
     for (size_t k = 0; k < sizeof versioned / sizeof *versioned && sm_comm_rank(test_comm) == 0; k++) {
         char path[NAME_BYTES];
         uint32_t crc = 0;

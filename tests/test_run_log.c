@@ -419,6 +419,49 @@ static void a_start_dies_with_rows_in_its_journal(void)
     SM_TEST_OK(sm_file_read(journal_path, &left[1], &left_bytes[1]));
 }
 
+static void expect_unchanged(const char *path, const void *wanted, size_t wanted_bytes)
+{
+    void *found = NULL;
+    size_t bytes = 0;
+    SM_TEST_OK(sm_file_read(path, &found, &bytes));
+    CU_ASSERT(bytes == wanted_bytes && memcmp(found, wanted, bytes) == 0);
+    sm_free(found);
+}
+
+/* \return rows of steps that a reader of both files has */
+static size_t rows_to_read(void)
+{
+    sm_h5 *file = NULL;
+    SM_TEST_OK(sm_run_log_read(log_path, &file));
+    size_t rows = expect_rows(file, "/steps/step", "/steps/loss", 1);
+    size_t evaluations = expect_rows(file, "/evaluations/val/step", "/evaluations/val/semantic/miou", EVALUATED_EVERY);
+    CU_ASSERT(evaluations == rows / EVALUATED_EVERY);
+    CU_ASSERT(count_rows(file, "/tasks/depth/sigma") == rows);
+    sm_h5_close(file);
+    return rows;
+}
+
+static void a_reader_has_the_rows_of_the_journal_too(void)
+{
+    put_back();
+    CU_ASSERT(rows_to_read() >= (size_t)left_promised && (int64_t)rows_in_file() < left_promised);
+    expect_unchanged(log_path, left[0], left_bytes[0]);
+    expect_unchanged(journal_path, left[1], left_bytes[1]);
+}
+
+static void a_reader_has_no_rows_of_another_start_s_journal(void)
+{
+    enum { KEPT = 3 };
+    sm_run_log_kept kept;
+    put_back();
+    last_steps[0] = KEPT;
+    clock_seconds = 5000;
+    SM_TEST_OK(make_steps(1, KEPT, KEPT + 1, &kept));
+    clock_seconds = 0;
+    SM_TEST_OK(sm_file_write_atomic(journal_path, left[1], left_bytes[1]));
+    CU_ASSERT(rows_to_read() == KEPT + 1);
+}
+
 static void a_fault_at_any_operation_of_the_next_start_costs_no_row(void)
 {
     int rounds = sm_test_rounds(16);
@@ -571,6 +614,8 @@ int main(int argc, char **argv)
     SM_TEST(a_run_opens);
     SM_TEST(a_fault_at_any_operation_costs_no_row);
     SM_TEST(a_start_dies_with_rows_in_its_journal);
+    SM_TEST(a_reader_has_the_rows_of_the_journal_too);
+    SM_TEST(a_reader_has_no_rows_of_another_start_s_journal);
     SM_TEST(a_fault_at_any_operation_of_the_next_start_costs_no_row);
     SM_TEST(a_disk_that_stays_full_ends_with_a_whole_log);
     SM_TEST(rows_wait_for_room_up_to_a_bound);

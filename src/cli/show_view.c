@@ -4,6 +4,7 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/io/h5_checksums.h>
+#include <sigmatic/train/run_log.h>
 
 #include "cli/show_gradients.h"
 
@@ -406,7 +407,7 @@ sm_status show_view_read(const char *path, show_view *view)
     char *format = NULL;
     *view = (show_view){.path = sm_strdup(path)};
     read_status(view);
-    SM_TRY(sm_h5_open(path, &file));
+    SM_TRY(sm_run_log_read(path, &file));
     SM_TRY(sm_h5_read_attribute_text(file, "/", "format", &format));
     if (strcmp(format, "sigmatic-run") != 0) {
         SM_TRY(sm_fail(

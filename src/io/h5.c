@@ -359,6 +359,39 @@ sm_status sm_h5_open_append(const char *path, sm_h5 **out)
     return status;
 }
 
+/* HDF5 opens an image under no name that a file has: it would be the file. */
+static sm_status open_image(const char *path, const char *name, void *image, size_t bytes, sm_h5 **out)
+{
+    sm_status status = SM_OK;
+    hid_t access = creation_access(SM_H5_LATEST);
+    H5Pset_fapl_core(access, MEMORY_STEP_BYTES, 0);
+    hid_t id = H5Pset_file_image(access, image, bytes) < 0 ? -1 : H5Fopen(name, H5F_ACC_RDWR, access);
+    if (id < 0) {
+        status = sm_h5_fail(&(sm_h5){.path = (char *)path}, SM_ERR_INPUT, NULL, "truncated or damaged HDF5 file");
+    } else {
+        *out = new_file(path, id);
+        (*out)->is_in_memory = 1;
+    }
+    H5Pclose(access);
+    return status;
+}
+
+sm_status sm_h5_open_copy(const char *path, sm_h5 **out)
+{
+    SM_H5_LOCKED;
+    sm_status status = SM_OK;
+    void *image = NULL;
+    size_t bytes;
+    char *name = sm_format("%s, a copy in memory", path);
+    SM_TRY(check_readable(path));
+    SM_TRY(sm_file_read(path, &image, &bytes));
+    status = open_image(path, name, image, bytes, out);
+done:
+    sm_free(image);
+    sm_free(name);
+    return status;
+}
+
 hid_t sm_h5_timeless(hid_t class)
 {
     hid_t properties = H5Pcreate(class);

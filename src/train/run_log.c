@@ -173,11 +173,10 @@ sm_status sm_run_log_open(const char *path, const sm_session *session, const cha
 {
     sm_status status = SM_OK;
     sm_run_log *log = sm_alloc_zeroed(sizeof *log);
-    int stem = (int)(strlen(path) - strlen(".h5"));
     log->session = session;
     log->path = sm_strdup(path);
     log->arithmetic = sm_strdup(arithmetic);
-    log->journal_path = sm_format("%.*s.journal", stem, path);
+    log->journal_path = sm_run_log_file_journal(path);
     sm_run_log_name_columns(session, split, log->tables);
     SM_TRY(sm_run_log_file_open(path, log->journal_path, log->tables, resume_step, write_attributes, log, kept,
                                 &log->file));

@@ -5,6 +5,7 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/io/file.h>
+#include <sigmatic/io/h5_checksums.h>
 
 #include <string.h>
 
@@ -25,15 +26,28 @@ struct sm_run_log_file {
 
 /* ---- what an earlier start has left ---- */
 
-/* \return the number of the start that wrote a log; 0: an older version's, or none that can be read */
+char *sm_run_log_file_journal(const char *path)
+{
+    static const char end[] = ".h5";
+    size_t length = strlen(path), stem = length - strlen(end);
+    int has_end = length > strlen(end) && strcmp(path + stem, end) == 0;
+    return sm_format("%.*s.journal", (int)(has_end ? stem : length), path);
+}
+
+int64_t sm_run_log_file_read_start(const sm_h5 *file)
+{
+    int64_t start = 0;
+    int is_read =
+        sm_h5_has_attribute(file, "/", START) && sm_h5_read_attribute_int64(file, "/", START, &start) == SM_OK;
+    return is_read ? start : 0;
+}
+
+/* Of none, or one that cannot be read: 0. */
 static int64_t read_start(const char *path)
 {
     sm_h5 *file = NULL;
-    int64_t start = 0;
-    if (sm_file_exists(path) && sm_h5_open(path, &file) == SM_OK && sm_h5_has_attribute(file, "/", START) &&
-        sm_h5_read_attribute_int64(file, "/", START, &start) != SM_OK) {
-        start = 0;
-    }
+    int is_open = sm_file_exists(path) && sm_h5_open(path, &file) == SM_OK;
+    int64_t start = is_open ? sm_run_log_file_read_start(file) : 0;
     sm_h5_close(file);
     return start;
 }
@@ -123,15 +137,18 @@ done:
 
 /* ---- the new file ---- */
 
+/* Of the root: HDF5 keeps a long text, the config, where it has no checksum. */
 static sm_status create(const sm_run_log_file *f, sm_h5 **file)
 {
     sm_status status = SM_OK;
+    static const char *const checked[] = {"/"};
     SM_TRY(sm_h5_create(f->partial, SM_H5_LATEST, file));
     for (int t = 0; t < SM_RUN_TABLES; t++) {
         SM_TRY(sm_run_table_create(*file, &f->tables[t]));
     }
     SM_TRY(f->attributes(*file, f->user));
     SM_TRY(sm_h5_write_attribute_int64(*file, "/", START, f->start));
+    SM_TRY(sm_h5_write_checksums(*file, checked, 1));
 done:
     return status;
 }

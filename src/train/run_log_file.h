@@ -37,6 +37,12 @@ int sm_run_log_file_is_ours(const sm_run_log_file *file);
 /** \return which start of the run writes the file, from 1 */
 int64_t sm_run_log_file_start(const sm_run_log_file *file);
 
+/** \return the number of the start that wrote a log; 0: an older version's, or one whose number cannot be read */
+int64_t sm_run_log_file_read_start(const sm_h5 *file);
+
+/** \return the path of the journal beside a log, freed with sm_free() */
+char *sm_run_log_file_journal(const char *path);
+
 /** What never took its place is removed. NULL is legal. */
 void sm_run_log_file_free(sm_run_log_file *file);
 

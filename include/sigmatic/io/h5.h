@@ -72,6 +72,10 @@ sm_status sm_h5_open(const char *path, sm_h5 **out);
 /** Opens a file of ours to append rows and write attributes. SM_ERR_IO: missing, not permitted; SM_ERR_INPUT: not HDF5, truncated or damaged. */
 sm_status sm_h5_open_append(const char *path, sm_h5 **out);
 
+/** Opens a copy in memory of a file of ours, to append rows that are there to be read only: the file itself stays as it is. As
+ * sm_h5_open_append(). */
+sm_status sm_h5_open_copy(const char *path, sm_h5 **out);
+
 /** Creates a file, replacing one at `path`; what is in it carries no times: the same calls make the same bytes. Datasets of 4096 bytes or more start at multiples of 4096. */
 sm_status sm_h5_create(const char *path, sm_h5_format format, sm_h5 **out);
 

@@ -11,6 +11,7 @@
 #ifndef SIGMATIC_TRAIN_RUN_LOG_H
 #define SIGMATIC_TRAIN_RUN_LOG_H
 
+#include <sigmatic/io/h5.h>
 #include <sigmatic/train/calibration.h>
 #include <sigmatic/train/session.h>
 #include <sigmatic/train/step_record.h>
@@ -68,6 +69,13 @@ void sm_run_log_sync(sm_run_log *log);
 /** Puts all rows into the file and closes; what never took the place of an old log is removed. NULL is legal.
  * \return why rows are missing in the file */
 sm_status sm_run_log_close(sm_run_log *log);
+
+/** Opens a log to read, also one that is being written: the rows of run.h5 and, behind them, those that only the journal beside it has,
+ * as the next start would put them there. Neither file is changed. A journal that cannot be read, or whose rows do not fit, is warned of
+ * and left out.
+ * \param [out] out  closed with sm_h5_close(); untouched on failure
+ * \return as sm_h5_open() of run.h5 */
+sm_status sm_run_log_read(const char *path, sm_h5 **out);
 
 /** \return 1 if a log has no step; 0 if it has some, or cannot be read */
 int sm_run_log_is_empty(const char *path);
