@@ -61,7 +61,7 @@ else # what local_array.sh keeps the runs apart by, mpirun does not see
     export OMP_PROC_BIND=false
 fi
 if [ -n "${HOSTS:-}" ]; then # what this environment says, they must be told
-    LOCAL_FLAGS+=" -x OMP_NUM_THREADS -x OMP_PROC_BIND -x BLIS_NUM_THREADS${OMP_PLACES:+ -x OMP_PLACES}"
+    LOCAL_FLAGS+=" -x OMP_NUM_THREADS -x OMP_PROC_BIND -x BLIS_NUM_THREADS${OMP_PLACES:+ -x OMP_PLACES}${SIGMATIC_ISA:+ -x SIGMATIC_ISA}"
 fi
 export LOCAL_FLAGS
 

@@ -24,7 +24,9 @@ function code_of(line,    begin) { # without comments and texts; what is inside 
 function defined(text,    name) {
     if (text !~ /^[a-zA-Z]/ || text ~ /^(static|typedef|extern|struct [a-z_0-9]* \{|enum|union)/)
         return ""
-    if (text ~ /^SM_CLONES static/ || text ~ /;[ \t]*$/ && text ~ /\)[^=]*;[ \t]*$/ && text !~ /=/)
+    if (sub(/^SM_CLONES\([a-z_ ]*, /, "", text)) # of a type, a name, parameters
+        return substr(text, 1, index(text, ",") - 1)
+    if (text ~ /;[ \t]*$/ && text ~ /\)[^=]*;[ \t]*$/ && text !~ /=/)
         return "" # a prototype
     name = text
     sub(/[ \t]*[\[(=;].*/, "", name)

@@ -1,13 +1,11 @@
 #define _XOPEN_SOURCE 700
 #include "harness.h"
 
-#include "ops/bf16_kernel.h"
-#include "ops/microkernel.h"
-
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/random.h>
 #include <sigmatic/base/status.h>
+#include <sigmatic/ops/isa.h>
 #include <sigmatic/train/init.h>
 
 #include <CUnit/Basic.h>
@@ -44,6 +42,8 @@ static char folder[PATH_MAX];
 typedef struct outcome {
     int64_t failed, skipped; /* on how many ranks */
     const char *why;         /* it was skipped, on this rank */
+    const char *set;         /* of instructions, that it runs by; NULL: the one in use */
+    void (*test)(void);
 } outcome;
 
 enum { MOST_TESTS = 256 };
@@ -64,17 +64,12 @@ void sm_test_begin(int *argc, char ***argv)
 {
     test_comm = sm_init(argc, argv);
     program = strrchr((*argv)[0], '/') ? strrchr((*argv)[0], '/') + 1 : (*argv)[0];
+    if (sm_isa_begin() != SM_OK) {
+        sm_abort("%s", sm_error_message());
+    }
     sm_log_set_quiet(1);
     CU_initialize_registry();
     suite = CU_add_suite(program, NULL, NULL);
-}
-
-void sm_test_add(const char *name, void (*test)(void))
-{
-    if (test_count++ >= MOST_TESTS) {
-        sm_abort("more than %d tests in a program", MOST_TESTS);
-    }
-    CU_add_test(suite, name, test);
 }
 
 static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *where)
@@ -108,6 +103,58 @@ static void collect_outcomes(void)
         sm_comm_sum_int64(test_comm, counts, 2);
         outcomes[i].failed = counts[0];
         outcomes[i].skipped = counts[1];
+    }
+}
+
+static void run_test(void)
+{
+    const outcome *one = outcome_of(CU_get_current_test());
+    if (!one->set || sm_test_has(one->set)) {
+        sm_isa_select(one->set); /* a test before this one may have ended early, in its own */
+        one->test();
+        sm_isa_select(NULL);
+    }
+}
+
+static void add(const char *name, const char *set, void (*test)(void))
+{
+    if (test_count >= MOST_TESTS) {
+        sm_abort("more than %d tests in a program", MOST_TESTS);
+    }
+    outcomes[test_count++] = (outcome){.set = set, .test = test};
+    CU_add_test(suite, name, run_test);
+}
+
+void sm_test_add(const char *name, void (*test)(void))
+{
+    add(name, NULL, test);
+}
+
+static int has_set(const char *word)
+{
+    int found = sm_isa_select(word);
+    sm_isa_select(NULL);
+    return found;
+}
+
+static void nothing(void)
+{
+}
+
+/* What a processor lacks is one skipped test, not as many as there could be. */
+void sm_test_add_by_sets(const char *name, void (*test)(void))
+{
+    static const char *const sets[] = {"amx", "avx512bf16", "avx512", "avx2", "blis", "plain"};
+    enum { SETS = sizeof sets / sizeof *sets };
+    static int is_named[SETS];
+    for (int i = 0; i < SETS; i++) {
+        int has = has_set(sets[i]);
+        char *full = sm_format("%s_by_%s", has ? name : "kernels", sets[i]);
+        if (has || !is_named[i]) {
+            add(full, sets[i], has ? test : nothing);
+        }
+        is_named[i] = 1;
+        sm_free(full);
     }
 }
 
@@ -165,18 +212,6 @@ int sm_test_end(void)
 
 /* ---- what a machine may lack -------------------------------------------------------------------------------------- */
 
-static int has_kernel(const char *word)
-{
-    int found = sm_microkernel_select(word);
-    sm_microkernel_select(NULL);
-    return found;
-}
-
-static int has_bf16_kernel(const char *word)
-{
-    return sm_bf16_kernel_find(word) != NULL;
-}
-
 static int has_h5py(const char *word)
 {
     (void)word;
@@ -188,10 +223,12 @@ static const struct {
     int (*has)(const char *word);
     const char *why;
 } needs[] = {
-    {"amx", has_bf16_kernel, "this processor has no AMX with bfloat16, or the system does not allow it"},
-    {"avx512bf16", has_bf16_kernel, "this processor has no AVX-512 with bfloat16"},
-    {"avx512", has_kernel, "this processor has no AVX-512"},
-    {"avx2", has_kernel, "this processor has no AVX2 with FMA"},
+    {"amx", has_set, "this processor has no AMX with bfloat16, or the system does not allow it"},
+    {"avx512bf16", has_set, "this processor has no AVX-512 with bfloat16"},
+    {"avx512", has_set, "this processor has no AVX-512"},
+    {"avx2", has_set, "this processor has no AVX2 with FMA"},
+    {"blis", has_set, "the tile of BLIS's micro-kernel is too large"},
+    {"plain", has_set, ""},
     {"h5py", has_h5py, "no Python with h5py and numpy"},
 };
 

@@ -22,11 +22,16 @@ void sm_test_begin(int *argc, char ***argv);
 void sm_test_add(const char *name, void (*test)(void));
 #define SM_TEST(function) sm_test_add(#function, function)
 
+/** The same for a test of kernels: once by each instruction set that this CPU has (ops/isa.h), whatever SIGMATIC_ISA says, and
+ * named for it, test_by_avx2; each that it lacks counts as one skipped test of the program. */
+#define SM_TEST_BY_SETS(function) sm_test_add_by_sets(#function, function)
+void sm_test_add_by_sets(const char *name, void (*test)(void));
+
 /** Runs the tests and reports each, on stdout and in the file $SIGMATIC_SUMMARY (see report.sh); every rank returns the
  * same: 0 only if no assertion failed on any rank, and at least one ran or a test was skipped. */
 int sm_test_end(void);
 
-/** Leaves the running test, counted as skipped, where this machine lacks `word`: amx, avx512bf16, avx512, avx2, h5py. Every
+/** Leaves the running test, counted as skipped, where this machine lacks `word`: an instruction set, h5py. Every
  * rank must come to the same answer. A word of $SIGMATIC_REQUIRE fails the test instead. */
 #define SM_TEST_NEEDS(word)                                                                                            \
     do {                                                                                                               \

@@ -1,6 +1,7 @@
 /* ranks: 1 */
 #include "harness.h"
 
+#include <sigmatic/base/clones.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/random.h>
 #include <sigmatic/base/status.h>
@@ -92,6 +93,30 @@ static void a_nan_is_the_worst_error(void)
     CU_ASSERT(isnan(sm_test_relative_error(numbers, one_less, 3)));
 }
 
+static SM_CLONES(float, multiply_add, (float a, float b, float c), (a, b, c))
+{
+    return a * b + c;
+}
+
+/* (1 + 2^-12)^2 = 1 + 2^-11 + 2^-24, the last term of which a rounded product loses: AVX2's CPUs do not round it. */
+static void loops_use_the_vectors_that_they_may(void)
+{
+    sm_vectors before = sm_vectors_in_use;
+    const volatile float a = 1 + 0x1p-12f, c = -1 - 0x1p-11f;
+    for (int most = SM_VECTORS_PLAIN; most <= SM_VECTORS_AVX512; most++) {
+        sm_vectors_limit((sm_vectors)most);
+        CU_ASSERT((int)sm_vectors_in_use <= most && sm_vectors_in_use <= sm_vectors_of_cpu());
+#ifdef __x86_64__
+        CU_ASSERT_EQUAL(multiply_add(a, a, c), sm_vectors_in_use == SM_VECTORS_PLAIN ? 0 : 0x1p-24f);
+#else
+        SM_TEST_AT_MOST(fabs(multiply_add(a, a, c)), 0x1p-24);
+#endif
+    }
+    sm_vectors_limit(SM_VECTORS_AVX512);
+    CU_ASSERT_EQUAL(sm_vectors_in_use, sm_vectors_of_cpu());
+    sm_vectors_limit(before);
+}
+
 int main(int argc, char **argv)
 {
     sm_test_begin(&argc, &argv);
@@ -101,5 +126,6 @@ int main(int argc, char **argv)
     SM_TEST(memory_is_aligned_counted_and_kept_by_realloc);
     SM_TEST(a_message_may_quote_the_last_one);
     SM_TEST(a_nan_is_the_worst_error);
+    SM_TEST(loops_use_the_vectors_that_they_may);
     return sm_test_end();
 }

@@ -345,13 +345,13 @@ static void concatenation(void)
 int main(int argc, char **argv)
 {
     sm_test_begin(&argc, &argv);
-    SM_TEST(every_number_survives);
-    SM_TEST(numbers_between_go_to_the_nearest);
-    SM_TEST(relu_and_sums);
-    SM_TEST(batch_norm_forward);
-    SM_TEST(batch_norm_backward);
-    SM_TEST(max_pool);
-    SM_TEST(pooled_vectors_are_floats);
-    SM_TEST(concatenation);
+    SM_TEST_BY_SETS(every_number_survives);
+    SM_TEST_BY_SETS(numbers_between_go_to_the_nearest);
+    SM_TEST_BY_SETS(relu_and_sums);
+    SM_TEST_BY_SETS(batch_norm_forward);
+    SM_TEST_BY_SETS(batch_norm_backward);
+    SM_TEST_BY_SETS(max_pool);
+    SM_TEST_BY_SETS(pooled_vectors_are_floats);
+    SM_TEST_BY_SETS(concatenation);
     return sm_test_end();
 }

@@ -330,11 +330,11 @@ int main(int argc, char **argv)
 {
     sm_test_begin(&argc, &argv);
     SM_TEST(golden_file_opens);
-    SM_TEST(conv2d_is_pytorchs_by_every_algorithm);
-    SM_TEST(batch_norm_is_pytorchs);
-    SM_TEST(max_pool_is_pytorchs);
-    SM_TEST(resize_is_pytorchs);
-    SM_TEST(small_ops_are_pytorchs);
+    SM_TEST_BY_SETS(conv2d_is_pytorchs_by_every_algorithm);
+    SM_TEST_BY_SETS(batch_norm_is_pytorchs);
+    SM_TEST_BY_SETS(max_pool_is_pytorchs);
+    SM_TEST_BY_SETS(resize_is_pytorchs);
+    SM_TEST_BY_SETS(small_ops_are_pytorchs);
     int failed = sm_test_end();
     (void)sm_h5_close(file);
     return failed;

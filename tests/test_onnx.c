@@ -293,14 +293,14 @@ static void list_of_left_out_cases_is_true(void)
 int main(int argc, char **argv)
 {
     sm_test_begin(&argc, &argv);
-    SM_TEST(convolutions);
-    SM_TEST(max_pooling);
-    SM_TEST(batch_normalisation);
-    SM_TEST(global_average_pooling);
-    SM_TEST(rectified_linear_units);
-    SM_TEST(matrix_products);
-    SM_TEST(bilinear_resizing);
-    SM_TEST(list_of_left_out_cases_is_true);
+    SM_TEST_BY_SETS(convolutions);
+    SM_TEST_BY_SETS(max_pooling);
+    SM_TEST_BY_SETS(batch_normalisation);
+    SM_TEST_BY_SETS(global_average_pooling);
+    SM_TEST_BY_SETS(rectified_linear_units);
+    SM_TEST_BY_SETS(matrix_products);
+    SM_TEST_BY_SETS(bilinear_resizing);
+    SM_TEST_BY_SETS(list_of_left_out_cases_is_true);
     int failed = sm_test_end();
     (void)sm_h5_close(file);
     return failed;

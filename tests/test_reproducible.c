@@ -7,9 +7,9 @@
 #include <sigmatic/data/sampler.h>
 #include <sigmatic/io/h5.h>
 #include <sigmatic/ops/conv2d.h>
+#include <sigmatic/ops/isa.h>
 
 #include "ops/bf16_kernel.h"
-#include "ops/microkernel.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -310,8 +310,7 @@ static int depends_on_batch(const sm_conv2d_algorithm *algorithm, const sm_conv2
     return bad;
 }
 
-/* By kernels of that name; a bf16 kernel "" is the best that this processor has. */
-static void convolutions_do_not_depend_on_batch_or_threads(const char *kernel, const char *bf16_kernel)
+static void convolutions_do_not_depend_on_batch_or_threads(void)
 {
     enum { BATCH = 5 };
     static const int shapes[][8] = {/* height width in out kernel stride pad dilation */
@@ -320,8 +319,7 @@ static void convolutions_do_not_depend_on_batch_or_threads(const char *kernel, c
                                     {11, 15, 3, 16, 7, 2, 3, 1},  {9, 8, 19, 40, 3, 2, 1, 1},
                                     {6, 7, 70, 48, 3, 1, 12, 12}, {26, 22, 20, 48, 3, 1, 1, 1}};
     const size_t count = (size_t)sm_test_rounds(sizeof shapes / sizeof *shapes);
-    CU_ASSERT_FATAL(sm_microkernel_select(kernel));
-    sm_bf16_kernel_select(sm_bf16_kernel_find(bf16_kernel));
+    sm_bf16_kernel_allow_slow(1);
     for (size_t i = 0; i < count; i++) {
         const int *n = shapes[i];
         sm_conv2d_shape s = sm_conv2d_square(n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7]);
@@ -333,39 +331,14 @@ static void convolutions_do_not_depend_on_batch_or_threads(const char *kernel, c
                     int bad = runs && depends_on_batch(a, &s, (sm_conv2d_pass)pass, &data, BATCH);
                     CU_ASSERT(!bad);
                     if (bad) {
-                        printf("%s, %s, pass %d, shape %zu, bf16 %d\n", a->name, kernel, pass, i, bf16);
+                        printf("%s, %s, pass %d, shape %zu, bf16 %d\n", a->name, sm_isa_name(), pass, i, bf16);
                     }
                 }
             }
             maps_free(&data);
         }
     }
-    sm_microkernel_select(NULL);
-    sm_bf16_kernel_select(NULL);
-}
-
-static void convolutions_do_not_depend_on_batch_or_threads_by_avx512_and_amx(void)
-{
-    SM_TEST_NEEDS("avx512");
-    SM_TEST_NEEDS("amx");
-    convolutions_do_not_depend_on_batch_or_threads("avx512", "amx");
-}
-
-static void convolutions_do_not_depend_on_batch_or_threads_by_avx2_and_dot_products(void)
-{
-    SM_TEST_NEEDS("avx2");
-    SM_TEST_NEEDS("avx512bf16");
-    convolutions_do_not_depend_on_batch_or_threads("avx2", "avx512bf16");
-}
-
-static void convolutions_do_not_depend_on_batch_or_threads_by_blis_and_plain_bf16(void)
-{
-    convolutions_do_not_depend_on_batch_or_threads("blis", "plain");
-}
-
-static void convolutions_do_not_depend_on_batch_or_threads_by_plain_loops(void)
-{
-    convolutions_do_not_depend_on_batch_or_threads("plain", "");
+    sm_bf16_kernel_allow_slow(0);
 }
 
 /* ---- plans ------------------------------------------------------------------------------------------------------- */
@@ -599,10 +572,7 @@ int main(int argc, char **argv)
         SM_TEST(shares_make_the_naive_tree);
         SM_TEST(any_blocks_make_the_naive_tree);
         SM_TEST(subtrees_are_few);
-        SM_TEST(convolutions_do_not_depend_on_batch_or_threads_by_avx512_and_amx);
-        SM_TEST(convolutions_do_not_depend_on_batch_or_threads_by_avx2_and_dot_products);
-        SM_TEST(convolutions_do_not_depend_on_batch_or_threads_by_blis_and_plain_bf16);
-        SM_TEST(convolutions_do_not_depend_on_batch_or_threads_by_plain_loops);
+        SM_TEST_BY_SETS(convolutions_do_not_depend_on_batch_or_threads);
         SM_TEST(gradients_of_any_blocks_are_the_same_bits);
         SM_TEST(parameters_of_several_ops_are_refused);
         SM_TEST(what_depends_on_ranks_is_refused);

@@ -417,10 +417,10 @@ static void no_pixels_give_nothing(void)
 int main(int argc, char **argv)
 {
     sm_test_begin(&argc, &argv);
-    SM_TEST(cross_entropy_equals_pytorch);
-    SM_TEST(regressions_equal_pytorch);
+    SM_TEST_BY_SETS(cross_entropy_equals_pytorch);
+    SM_TEST_BY_SETS(regressions_equal_pytorch);
     SM_TEST(losses_of_labels_equal_pytorch);
-    SM_TEST(huber_and_cosine_equal_pytorch);
+    SM_TEST_BY_SETS(huber_and_cosine_equal_pytorch);
     SM_TEST(losses_with_own_variances_equal_pytorch);
     SM_TEST(drawn_losses_equal_pytorch);
     SM_TEST(the_noise_is_normal_and_named_by_its_place);
@@ -429,7 +429,7 @@ int main(int argc, char **argv)
     SM_TEST(a_cosine_is_of_the_angle);
     SM_TEST(slope_equals_finite_differences);
     SM_TEST(threads_change_no_bit);
-    SM_TEST(non_finite_logits_show_at_valid_pixels_only);
+    SM_TEST_BY_SETS(non_finite_logits_show_at_valid_pixels_only);
     SM_TEST(no_pixels_give_nothing);
     return sm_test_end();
 }

@@ -3,6 +3,7 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/plural.h>
 #include <sigmatic/io/json.h>
+#include <sigmatic/ops/isa.h>
 
 #include "cli/bench_allreduce.h"
 #include "cli/bench_data.h"
@@ -49,6 +50,7 @@ static sm_status report(bench *b)
     sm_json_set_integer(json, "procs", size);
     sm_json_set_integer(json, "threads", b->session->settings.threads);
     sm_json_set_integer(json, "batch", o->batch);
+    sm_json_set_text(json, "instruction_set", sm_isa_name());
     sm_json_set_real(json, "ms_step", step);
     sm_json_set_real(json, "ms_min", 1e3 * b->seconds[0]);
     sm_json_set_real(json, "ms_image", step / images);
@@ -63,11 +65,11 @@ static sm_status report(bench *b)
     if (o->json) {
         status = sm_json_print(json, stdout);
     } else {
-        printf("%s %s, %d %s x %d %s, batch %lld each: %.1f ms a step, %.1f ms an image, %.2f images/s, "
+        printf("%s %s, %d %s x %d %s, batch %lld each, %s: %.1f ms a step, %.1f ms an image, %.2f images/s, "
                "%.0f GFLOP/s nominal, %.0f MiB\n",
                o->backbone, geometry, size, sm_plural(size, "process", "processes"), b->session->settings.threads,
-               sm_plural(b->session->settings.threads, "thread", "threads"), o->batch, step, step / images,
-               1e3 * images / step, nominal_gflop_per_image(b) * 1e3 * images / step, memory[1]);
+               sm_plural(b->session->settings.threads, "thread", "threads"), o->batch, sm_isa_name(), step,
+               step / images, 1e3 * images / step, nominal_gflop_per_image(b) * 1e3 * images / step, memory[1]);
     }
     sm_json_free(json);
     if (b->layers && !o->json) {

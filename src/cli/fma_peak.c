@@ -1,6 +1,7 @@
 #include "cli/fma_peak.h"
 
 #include <sigmatic/base/timer.h>
+#include <sigmatic/base/vectors.h>
 
 enum { CHAINS = 12 /* enough to hide the latency, few enough for 16 registers */, REPEATS = 1 << 18 };
 
@@ -44,10 +45,10 @@ typedef struct width {
 static width widest(void)
 {
 #if defined(__x86_64__) && defined(__GNUC__)
-    if (__builtin_cpu_supports("avx512f")) {
+    if (sm_vectors_in_use == SM_VECTORS_AVX512) {
         return (width){16, chains_of_16};
     }
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    if (sm_vectors_in_use == SM_VECTORS_AVX2) {
         return (width){8, chains_of_8};
     }
 #endif

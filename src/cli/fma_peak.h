@@ -3,8 +3,8 @@
 #ifndef SIGMATIC_CLI_FMA_PEAK_H
 #define SIGMATIC_CLI_FMA_PEAK_H
 
-/** \return 1e9 additions and multiplications a second of fused multiply-adds in registers, by so many OpenMP threads
- * together; takes some 50 ms. */
+/** \return 1e9 additions and multiplications a second of fused multiply-adds in registers, in the widest vectors of the
+ * instruction set in use, by so many OpenMP threads together; takes some 50 ms. */
 double fma_peak_gflops(int threads);
 
 #endif

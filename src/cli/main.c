@@ -5,6 +5,7 @@
 #include <sigmatic/comm/stall.h>
 #include <sigmatic/io/h5.h>
 #include <sigmatic/io/shared_folder.h>
+#include <sigmatic/ops/isa.h>
 #include <sigmatic/tensor/gemm.h>
 #include <sigmatic/train/init.h>
 #include <sigmatic/train/stop_signal.h>
@@ -35,17 +36,21 @@ static const char summary[] =
     "'sigmatic --help-man' writes a manual page, '--help-bash' a completion; make install puts both in place.\n"
     "Pages and scripts that help texts name (configs/..., analysis/..., include/README.md) lie below share/sigmatic\n"
     "of an installation or in the sources; '--version' says where.\n"
+    "SIGMATIC_ISA=avx2 in the environment computes by that instruction set; '--version' says which there are.\n"
     "Exit codes: 0 done; 1 failed while running; 2 wrong usage, config or input;\n"
     "3 stalled or lost rank; 75 "
     "pre-empted.";
 
 static void print_version(void)
 {
-    char *folder = sm_shared_folder();
+    char *folder = sm_shared_folder(), *sets = sm_isa_supported();
     printf("sigmatic %s\nMPI: %s\nHDF5: %s\nBLIS: %s\n", SM_VERSION, sm_comm_library_version(), sm_h5_library_version(),
            sm_blis_version());
+    printf("instruction set: %s%s%s (this CPU has %s)\n", sm_isa_name(), sm_isa_wanted() ? ", as says " : "",
+           sm_isa_wanted() ? sm_isa_variable : "", sets);
     printf("configs/, jobs/, analysis/, include/: %s\n", folder ? folder : "not beside this program");
     sm_free(folder);
+    sm_free(sets);
 }
 
 /* The help of the program and all its commands. */
@@ -68,10 +73,11 @@ static sm_status print_all_help(const help_form *form, command_context *context)
 static sm_status dispatch(command_context *context, int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "--version") == 0) {
-        if (sm_comm_rank(context->comm) == 0) {
+        sm_status status = sm_comm_agree(context->comm, sm_isa_begin());
+        if (status == SM_OK && sm_comm_rank(context->comm) == 0) {
             print_version();
         }
-        return SM_OK;
+        return status;
     }
     for (int i = 0; argc > 1 && i < 2; i++) {
         static const help_form *const forms[] = {&help_man, &help_bash};

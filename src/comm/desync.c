@@ -9,7 +9,8 @@ enum { LANES = 8 };
 /* Any odd number will do: multiplication by it loses nothing, so that one changed word always shows. */
 static const uint64_t multiplier = 0x9E3779B97F4A7C15u;
 
-SM_CLONES static void absorb(uint64_t *restrict lanes, const char *restrict data, size_t blocks)
+static SM_CLONES(void, absorb, (uint64_t *restrict lanes, const char *restrict data, size_t blocks),
+                 (lanes, data, blocks))
 {
     uint64_t h[LANES], word[LANES];
     memcpy(h, lanes, sizeof h);

@@ -6,7 +6,7 @@
 
 enum { BLOCK = 1024 }; /* the running sum stays in the first-level cache while the sources stream by */
 
-SM_CLONES static void add(float *restrict into, const float *restrict from, size_t count)
+static SM_CLONES(void, add, (float *restrict into, const float *restrict from, size_t count), (into, from, count))
 {
     for (size_t i = 0; i < count; i++) {
         into[i] += from[i];
@@ -36,14 +36,14 @@ void sm_add_in_order(const float *const *from, size_t sources, float *const *to,
     }
 }
 
-SM_CLONES void sm_bf16_from_floats(const float *from, sm_bf16 *to, size_t count)
+SM_CLONES(void, sm_bf16_from_floats, (const float *from, sm_bf16 *to, size_t count), (from, to, count))
 {
     for (size_t i = 0; i < count; i++) {
         to[i] = sm_bf16_of(from[i]);
     }
 }
 
-SM_CLONES void sm_floats_from_bf16(const sm_bf16 *from, float *to, size_t count)
+SM_CLONES(void, sm_floats_from_bf16, (const sm_bf16 *from, float *to, size_t count), (from, to, count))
 {
     for (size_t i = 0; i < count; i++) {
         to[i] = sm_float_of(from[i]);

@@ -157,7 +157,7 @@ void sm_tree_sum_double(sm_tree_sum *sum, double *subtrees, size_t count)
 
 /* ---- floats ---- */
 
-SM_CLONES static void add_floats(float *restrict to, const float *restrict from, size_t count)
+static SM_CLONES(void, add_floats, (float *restrict to, const float *restrict from, size_t count), (to, from, count))
 {
     for (size_t i = 0; i < count; i++) {
         to[i] += from[i];

@@ -163,7 +163,8 @@ static columns plan_columns(const sm_geometry *geometry, int width, float *memor
     return plan;
 }
 
-SM_CLONES static void add_row(float *restrict row, const uint8_t *restrict stored, size_t count, float weight)
+static SM_CLONES(void, add_row, (float *restrict row, const uint8_t *restrict stored, size_t count, float weight),
+                 (row, stored, count, weight))
 {
     for (size_t i = 0; i < count; i++) {
         row[i] += weight * (float)stored[i];

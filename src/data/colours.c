@@ -31,14 +31,15 @@ static inline float grey_of(float r, float g, float b)
     return 0.2989f * r + 0.587f * g + 0.114f * b;
 }
 
-SM_CLONES static void multiply(float *restrict v, int count, float factor, float shift)
+static SM_CLONES(void, multiply, (float *restrict v, int count, float factor, float shift), (v, count, factor, shift))
 {
     for (int i = 0; i < count; i++) {
         v[i] = cut(factor * v[i] + shift);
     }
 }
 
-SM_CLONES static void saturate(float *restrict r, float *restrict g, float *restrict b, int count, float factor)
+static SM_CLONES(void, saturate, (float *restrict r, float *restrict g, float *restrict b, int count, float factor),
+                 (r, g, b, count, factor))
 {
     for (int i = 0; i < count; i++) {
         float shift = (1 - factor) * grey_of(r[i], g[i], b[i]);
@@ -56,7 +57,8 @@ static inline float channel_of(float hue, float greatest, float span)
     return greatest - span * cut(distance);
 }
 
-SM_CLONES static void turn_hue(float *restrict r, float *restrict g, float *restrict b, int count, float sixths)
+static SM_CLONES(void, turn_hue, (float *restrict r, float *restrict g, float *restrict b, int count, float sixths),
+                 (r, g, b, count, sixths))
 {
     for (int i = 0; i < count; i++) {
         float greatest = r[i] > g[i] ? r[i] : g[i], least = r[i] < g[i] ? r[i] : g[i];
@@ -73,7 +75,9 @@ SM_CLONES static void turn_hue(float *restrict r, float *restrict g, float *rest
     }
 }
 
-SM_CLONES static double sum_grey(const float *restrict r, const float *restrict g, const float *restrict b, int count)
+static SM_CLONES(double, sum_grey,
+                 (const float *restrict r, const float *restrict g, const float *restrict b, int count),
+                 (r, g, b, count))
 {
     float sum = 0; /* of one row */
     for (int i = 0; i < count; i++) {

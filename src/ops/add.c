@@ -16,8 +16,9 @@ SM_TYPED void add_loop(sm_dtype type, size_t begin, size_t end, const void *a, c
     }
 }
 
-SM_CLONES static void add_range(sm_dtype type, size_t begin, size_t end, const void *a, const void *b, float floor,
-                                void *output)
+static SM_CLONES(void, add_range,
+                 (sm_dtype type, size_t begin, size_t end, const void *a, const void *b, float floor, void *output),
+                 (type, begin, end, a, b, floor, output))
 {
     SM_WITH_TYPE(type, add_loop, begin, end, a, b, floor, output);
 }

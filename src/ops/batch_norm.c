@@ -68,8 +68,9 @@ SM_TYPED void input_sums(sm_dtype type, const sums_operands *from, size_t begin,
     }
 }
 
-SM_CLONES static void forward_sums(const sums_operands *from, size_t begin, size_t end, int first, int width,
-                                   sums_of_block *sums)
+static SM_CLONES(void, forward_sums,
+                 (const sums_operands *from, size_t begin, size_t end, int first, int width, sums_of_block *sums),
+                 (from, begin, end, first, width, sums))
 {
     SM_WITH_TYPE(from->type, input_sums, from, begin, end, first, width, sums);
 }
@@ -131,8 +132,9 @@ SM_TYPED void gradient_sums(sm_dtype type, const sums_operands *from, size_t beg
     }
 }
 
-SM_CLONES static void backward_sums(const sums_operands *from, size_t begin, size_t end, int first, int width,
-                                    sums_of_block *sums)
+static SM_CLONES(void, backward_sums,
+                 (const sums_operands *from, size_t begin, size_t end, int first, int width, sums_of_block *sums),
+                 (from, begin, end, first, width, sums))
 {
     if (from->grad_masked) {
         SM_WITH_TYPE(from->type, gradient_sums, from, begin, end, first, width, sums, GRADIENT_MASKED_WRITTEN);
@@ -287,8 +289,10 @@ SM_TYPED void apply_loop(sm_dtype type, const apply_slice *slice, size_t rows, c
     }
 }
 
-SM_CLONES static void apply_rows(sm_dtype type, const apply_slice *slice, size_t rows, const void *input,
-                                 const void *residual, int relu, void *output)
+static SM_CLONES(void, apply_rows,
+                 (sm_dtype type, const apply_slice *slice, size_t rows, const void *input, const void *residual,
+                  int relu, void *output),
+                 (type, slice, rows, input, residual, relu, output))
 {
     SM_WITH_TYPE(type, apply_loop, slice, rows, input, residual, relu, output);
 }
@@ -380,8 +384,10 @@ SM_TYPED void gradient_cases(sm_dtype type, const gradient_slice *slice, size_t 
     }
 }
 
-SM_CLONES static void gradient_rows(const gradient_slice *slice, size_t rows, size_t offset,
-                                    const gradient_operands *at, int centred, int masked, int adds)
+static SM_CLONES(void, gradient_rows,
+                 (const gradient_slice *slice, size_t rows, size_t offset, const gradient_operands *at, int centred,
+                  int masked, int adds),
+                 (slice, rows, offset, at, centred, masked, adds))
 {
     SM_WITH_TYPE(at->type, gradient_cases, slice, rows, offset, at, centred, masked, adds);
 }

@@ -1,12 +1,9 @@
-/* The table of kernels, and the one that runs everywhere: numbers rounded to bfloat16, multiplied and added as floats. */
+/* The kernel that runs everywhere: numbers rounded to bfloat16, multiplied and added as floats. */
 #include "ops/bf16_kernel.h"
 #include "ops/typed.h"
 
 #include <sigmatic/base/bf16.h>
 #include <sigmatic/base/clones.h>
-
-#include <stdlib.h>
-#include <string.h>
 
 /* ---- plain loops: what the others compute ------------------------------------------------------------------------ */
 
@@ -91,8 +88,10 @@ static inline void multiply_row(int parts, int row, const sm_bf16_factors *facto
     }
 }
 
-SM_CLONES static void multiply(int parts, int rows, int columns, const sm_bf16_factors *factors, float *const *c,
-                               size_t offset, int accumulate)
+static SM_CLONES(void, multiply,
+                 (int parts, int rows, int columns, const sm_bf16_factors *factors, float *const *c, size_t offset,
+                  int accumulate),
+                 (parts, rows, columns, factors, c, offset, accumulate))
 {
     for (int i = 0; i < rows; i++) {
         float sum[COLUMNS] = {0};
@@ -103,7 +102,8 @@ SM_CLONES static void multiply(int parts, int rows, int columns, const sm_bf16_f
     }
 }
 
-SM_CLONES static void round_row(int columns, const float *restrict from, int accumulate, sm_bf16 *restrict to)
+static SM_CLONES(void, round_row, (int columns, const float *restrict from, int accumulate, sm_bf16 *restrict to),
+                 (columns, from, accumulate, to))
 {
     for (int j = 0; j < columns; j++) {
         to[j] = sm_bf16_of((accumulate ? sm_float_of(to[j]) : 0) + from[j]);
@@ -133,46 +133,3 @@ const sm_bf16_kernel sm_bf16_kernel_plain = {.name = "plain",
                                              .pack_columns = pack_columns,
                                              .multiply = multiply,
                                              .round_rows = round_rows};
-
-/* ---- the table --------------------------------------------------------------------------------------------------- */
-
-/* Fastest first. */
-static const sm_bf16_kernel *const kernels[] = {
-#if defined(__x86_64__) && defined(__GNUC__)
-    &sm_bf16_kernel_amx,
-    &sm_bf16_kernel_avx512bf16,
-#endif
-    &sm_bf16_kernel_plain,
-    NULL,
-};
-
-static const sm_bf16_kernel *selected;
-
-const sm_bf16_kernel *sm_bf16_kernel_get(int parts)
-{
-    if (selected) {
-        return parts <= selected->parts_max ? selected : NULL;
-    }
-    for (const sm_bf16_kernel *const *kernel = kernels; *kernel; kernel++) {
-        int is_slow = parts > 1 && *kernel == &sm_bf16_kernel_plain;
-        if (parts <= (*kernel)->parts_max && !is_slow && (*kernel)->supported()) {
-            return *kernel;
-        }
-    }
-    return NULL;
-}
-
-const sm_bf16_kernel *sm_bf16_kernel_find(const char *name)
-{
-    for (const sm_bf16_kernel *const *kernel = kernels; *kernel; kernel++) {
-        if (strcmp((*kernel)->name, name) == 0 && (*kernel)->supported()) {
-            return *kernel;
-        }
-    }
-    return NULL;
-}
-
-void sm_bf16_kernel_select(const sm_bf16_kernel *kernel)
-{
-    selected = kernel;
-}

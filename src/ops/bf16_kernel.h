@@ -100,16 +100,12 @@ static inline void sm_bf16_kernel_end(const sm_bf16_kernel *kernel)
     }
 }
 
-/** \return the fastest kernel of this CPU for so many parts, or NULL if plain float arithmetic is faster: with several
- * parts that is so wherever there are no matrix registers. One part always has a kernel. */
+/** \return the kernel of the instruction set in use (isa.c) for so many parts, or NULL if plain float arithmetic is faster:
+ * with several parts that is so wherever there are no matrix registers. One part always has a kernel. */
 const sm_bf16_kernel *sm_bf16_kernel_get(int parts);
 
-/** For tests: the kernel of that name ("amx", "avx512bf16", "plain"), NULL if there is none or the CPU cannot run it.
- */
-const sm_bf16_kernel *sm_bf16_kernel_find(const char *name);
-
-/** For tests: makes sm_bf16_kernel_get() return it for any number of parts; NULL takes that back. */
-void sm_bf16_kernel_select(const sm_bf16_kernel *kernel);
+/** For tests: whether it is the one of plain loops where it would be NULL. */
+void sm_bf16_kernel_allow_slow(int allow);
 
 extern const sm_bf16_kernel sm_bf16_kernel_amx, sm_bf16_kernel_avx512bf16, sm_bf16_kernel_plain;
 

@@ -19,7 +19,9 @@ SM_TYPED void slice_loop(sm_dtype type, size_t pixels, int width, size_t stride,
     }
 }
 
-SM_CLONES static void slice_sums(sm_dtype type, size_t pixels, int width, size_t stride, const void *from, double *sums)
+static SM_CLONES(void, slice_sums,
+                 (sm_dtype type, size_t pixels, int width, size_t stride, const void *from, double *sums),
+                 (type, pixels, width, stride, from, sums))
 {
     SM_WITH_TYPE(type, slice_loop, pixels, width, stride, from, sums);
 }

@@ -14,7 +14,7 @@ SM_TYPED void add_loop(sm_dtype type, int channels, const void *restrict from, v
     }
 }
 
-SM_CLONES static void add_row(sm_dtype type, int channels, const void *from, void *to)
+static SM_CLONES(void, add_row, (sm_dtype type, int channels, const void *from, void *to), (type, channels, from, to))
 {
     SM_WITH_TYPE(type, add_loop, channels, from, to);
 }
@@ -26,7 +26,8 @@ SM_TYPED void write_loop(sm_dtype type, int channels, const float *restrict from
     }
 }
 
-SM_CLONES static void write_vector(sm_dtype type, int channels, const float *from, void *to)
+static SM_CLONES(void, write_vector, (sm_dtype type, int channels, const float *from, void *to),
+                 (type, channels, from, to))
 {
     SM_WITH_TYPE(type, write_loop, channels, from, to);
 }

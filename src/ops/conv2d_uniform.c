@@ -50,7 +50,8 @@ static inline void add_scaled(int count, float factor, const float *row, float *
     }
 }
 
-SM_CLONES static void multiply_tap(int ci, int co, const float *image, const float *tap, float *product)
+static SM_CLONES(void, multiply_tap, (int ci, int co, const float *image, const float *tap, float *product),
+                 (ci, co, image, tap, product))
 {
     memset(product, 0, (size_t)co * sizeof *product);
     for (int c = 0; c < ci; c++) {
@@ -86,7 +87,8 @@ static int has_taps_of_last(const sm_conv2d_shape *s, int x)
     return 1;
 }
 
-SM_CLONES static void fill_row(const sm_conv2d_shape *s, int y, const float *products, float *row)
+static SM_CLONES(void, fill_row, (const sm_conv2d_shape *s, int y, const float *products, float *row),
+                 (s, y, products, row))
 {
     int co = s->channels_out;
     for (int x = 0; x < s->out_width; x++, row += co) {
@@ -118,7 +120,9 @@ void sm_conv2d_uniform_forward(const sm_conv2d_shape *s, int batch, const float 
 enum { PIECE = 16 /* channels */ };
 
 /* sums[tap][o] of one image, channels first .. + count, added in double. */
-SM_CLONES static void sum_image(const sm_conv2d_shape *s, const float *grad_output, int first, int count, float *sums)
+static SM_CLONES(void, sum_image,
+                 (const sm_conv2d_shape *s, const float *grad_output, int first, int count, float *sums),
+                 (s, grad_output, first, count, sums))
 {
     int co = s->channels_out;
     for (int tap = 0; tap < taps_of(s); tap++) {
@@ -151,7 +155,7 @@ static void sum_pixels(const sm_conv2d_shape *s, int batch, const float *grad_ou
     }
 }
 
-SM_CLONES static float dot(int count, const float *a, const float *b)
+static SM_CLONES(float, dot, (int count, const float *a, const float *b), (count, a, b))
 {
     enum { LANES = 16 };
     float sums[LANES] = {0};
@@ -187,8 +191,10 @@ void sm_conv2d_uniform_backward_data(const sm_conv2d_shape *s, int batch, const 
     }
 }
 
-SM_CLONES static void add_outer(int batch, int ci, int co, size_t image, const float *vector, const float *sums,
-                                float beta, float *row)
+static SM_CLONES(void, add_outer,
+                 (int batch, int ci, int co, size_t image, const float *vector, const float *sums, float beta,
+                  float *row),
+                 (batch, ci, co, image, vector, sums, beta, row))
 {
     for (int o = 0; o < co; o++) {
         row[o] = beta == 0 ? 0 : beta * row[o];

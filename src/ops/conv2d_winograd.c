@@ -567,7 +567,7 @@ static size_t workspace(const sm_conv2d_shape *s, sm_conv2d_pass pass, int threa
     return threads * thread_floats(&g) * sizeof(float);
 }
 
-#define COLUMNS(M)                                                                                                     \
+#define TABLE_COLUMNS(M)                                                                                               \
     int sm_conv2d_winograd##M##_supports(const sm_conv2d_shape *shape, sm_conv2d_pass pass)                            \
     {                                                                                                                  \
         (void)pass;                                                                                                    \
@@ -592,5 +592,5 @@ static size_t workspace(const sm_conv2d_shape *s, sm_conv2d_pass pass, int threa
     {                                                                                                                  \
         run_winograd(shape, pass, blocking_of(M), operands);                                                           \
     }
-COLUMNS(2)
-COLUMNS(4)
+TABLE_COLUMNS(2)
+TABLE_COLUMNS(4)

@@ -33,8 +33,10 @@ int sm_dropout_keeps(const sm_dropout *dropout, uint32_t sample, size_t element)
 enum { BLOCKS = 64 };
 
 /* sm_philox() for the counters (first_block + lane, c1, c2, c3); draws[4 * lane ..] is the block of a lane. */
-SM_CLONES static void draw_blocks(const uint32_t key[2], uint32_t first_block, uint32_t c1, uint32_t c2, uint32_t c3,
-                                  uint32_t draws[4 * BLOCKS])
+static SM_CLONES(void, draw_blocks,
+                 (const uint32_t key[2], uint32_t first_block, uint32_t c1, uint32_t c2, uint32_t c3,
+                  uint32_t draws[4 * BLOCKS]),
+                 (key, first_block, c1, c2, c3, draws))
 {
     uint32_t a[BLOCKS], b[BLOCKS], c[BLOCKS], d[BLOCKS], k0 = key[0], k1 = key[1];
     for (uint32_t lane = 0; lane < BLOCKS; lane++) {
@@ -62,8 +64,10 @@ SM_CLONES static void draw_blocks(const uint32_t key[2], uint32_t first_block, u
     }
 }
 
-SM_CLONES static void mask(size_t count, const uint32_t *draws, uint32_t threshold, float scale, const float *from,
-                           float beta, float *to)
+static SM_CLONES(void, mask,
+                 (size_t count, const uint32_t *draws, uint32_t threshold, float scale, const float *from, float beta,
+                  float *to),
+                 (count, draws, threshold, scale, from, beta, to))
 {
     for (size_t i = 0; i < count; i++) {
         float value = draws[i] >= threshold ? from[i] * scale : 0.0f;

@@ -20,8 +20,9 @@ SM_TYPED void spread_loop(sm_dtype type, int channels, const float *restrict gra
     }
 }
 
-SM_CLONES static void spread(sm_dtype type, int channels, const float *grad_output, float share, int adds,
-                             void *grad_input)
+static SM_CLONES(void, spread,
+                 (sm_dtype type, int channels, const float *grad_output, float share, int adds, void *grad_input),
+                 (type, channels, grad_output, share, adds, grad_input))
 {
     if (adds) {
         SM_WITH_TYPE(type, spread_loop, channels, grad_output, share, 1, grad_input);

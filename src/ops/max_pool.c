@@ -67,8 +67,9 @@ SM_TYPED void raise_loop(sm_dtype type, int channels, const void *restrict value
     }
 }
 
-SM_CLONES static void raise_to(sm_dtype type, int channels, const void *value, int32_t pixel, void *maximum,
-                               int32_t *index)
+static SM_CLONES(void, raise_to,
+                 (sm_dtype type, int channels, const void *value, int32_t pixel, void *maximum, int32_t *index),
+                 (type, channels, value, pixel, maximum, index))
 {
     if (index) {
         SM_WITH_TYPE(type, raise_loop, channels, value, pixel, maximum, index);
@@ -133,8 +134,10 @@ SM_TYPED void take_loop(sm_dtype type, int channels, const void *restrict grad_o
     }
 }
 
-SM_CLONES static void take_if_winner(sm_dtype type, int channels, const void *grad_output, const int32_t *index,
-                                     int32_t pixel, float *sums)
+static SM_CLONES(void, take_if_winner,
+                 (sm_dtype type, int channels, const void *grad_output, const int32_t *index, int32_t pixel,
+                  float *sums),
+                 (type, channels, grad_output, index, pixel, sums))
 {
     SM_WITH_TYPE(type, take_loop, channels, grad_output, index, pixel, sums);
 }
@@ -146,7 +149,8 @@ SM_TYPED void write_loop(sm_dtype type, int channels, const float *restrict sums
     }
 }
 
-SM_CLONES static void write_sums(sm_dtype type, int channels, const float *sums, void *grad_input)
+static SM_CLONES(void, write_sums, (sm_dtype type, int channels, const float *sums, void *grad_input),
+                 (type, channels, sums, grad_input))
 {
     SM_WITH_TYPE(type, write_loop, channels, sums, grad_input);
 }

@@ -1,10 +1,10 @@
-/* The table of kernels, and the two that run everywhere: BLIS's own micro-kernel and, should its tile not fit our
- * panels, plain loops. */
+/* The kernels, and in full the two that run everywhere: BLIS's own micro-kernel and, should its tile not fit our panels,
+ * plain loops. */
 #include "ops/microkernel.h"
 
+#include <sigmatic/base/vectors.h>
 #include <sigmatic/tensor/gemm.h>
 
-#include <string.h>
 #include <threads.h>
 
 /* ---- plain loops: what all the others compute -------------------------------------------------------------------- */
@@ -56,8 +56,33 @@ static int blis_columns(const sm_gemm_kernel *kernel)
     return kernel->prefers_rows ? kernel->nr : kernel->mr;
 }
 
+/* The transforms of the widest vectors that fit its tile. */
+static const sm_winograd *blis_winograd(void)
+{
+#if defined(__x86_64__) && defined(__GNUC__)
+    sm_vectors vectors = sm_vectors_of_cpu();
+    int columns = blis_columns(sm_gemm_kernel_query());
+    if (vectors >= SM_VECTORS_AVX512 && columns % sm_winograd_avx512->lanes == 0) {
+        return sm_winograd_avx512;
+    }
+    if (vectors >= SM_VECTORS_AVX2 && columns % sm_winograd_avx2->lanes == 0) {
+        return sm_winograd_avx2;
+    }
+#endif
+    return sm_winograd_plain;
+}
+
+static void blis_begin(void)
+{
+    sm_microkernel_blis.tile_rows = blis_rows(sm_gemm_kernel_query());
+    sm_microkernel_blis.tile_columns = blis_columns(sm_gemm_kernel_query());
+    sm_microkernel_blis.winograd = blis_winograd();
+}
+
 static int blis_supported(void)
 {
+    static once_flag once = ONCE_FLAG_INIT;
+    call_once(&once, blis_begin);
     const sm_gemm_kernel *kernel = sm_gemm_kernel_query();
     return kernel->pack_mr == kernel->mr && kernel->pack_nr == kernel->nr && blis_rows(kernel) <= SM_TILE_ROWS_MAX &&
            blis_columns(kernel) <= SM_TILE_COLUMNS_MAX;
@@ -97,7 +122,7 @@ static void blis_multiply(int rows, int columns, int depth, const float *a, size
     }
 }
 
-/* ---- the table --------------------------------------------------------------------------------------------------- */
+/* ---- the four ---------------------------------------------------------------------------------------------------- */
 
 #if defined(__x86_64__) && defined(__GNUC__)
 static int avx512_supported(void)
@@ -110,75 +135,35 @@ static int avx2_supported(void)
 {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
+
+const sm_microkernel sm_microkernel_avx512 = {.name = "avx512",
+                                              .supported = avx512_supported,
+                                              .tile_rows = 14,
+                                              .tile_columns = 32,
+                                              .multiply_block = sm_multiply_block_avx512,
+                                              .multiply_panel = sm_multiply_panel_avx512,
+                                              .winograd = sm_winograd_avx512};
+
+const sm_microkernel sm_microkernel_avx2 = {.name = "avx2",
+                                            .supported = avx2_supported,
+                                            .tile_rows = 6,
+                                            .tile_columns = 16,
+                                            .multiply_block = sm_multiply_block_avx2,
+                                            .multiply_panel = sm_multiply_panel_avx2,
+                                            .winograd = sm_winograd_avx2};
 #endif
 
-/* Best first. The sizes of the BLIS row are filled in on first use. */
-static sm_microkernel kernels[] = {
-#if defined(__x86_64__) && defined(__GNUC__)
-    {.name = "avx512",
-     .supported = avx512_supported,
-     .tile_rows = 14,
-     .tile_columns = 32,
-     .multiply_block = sm_multiply_block_avx512,
-     .multiply_panel = sm_multiply_panel_avx512,
-     .winograd = sm_winograd_avx512},
-    {.name = "avx2",
-     .supported = avx2_supported,
-     .tile_rows = 6,
-     .tile_columns = 16,
-     .multiply_block = sm_multiply_block_avx2,
-     .multiply_panel = sm_multiply_panel_avx2,
-     .winograd = sm_winograd_avx2},
-#endif
-    {.name = "blis",
-     .supported = blis_supported,
-     .multiply_block = blis_multiply,
-     .multiply_panel = blis_multiply,
-     .arrange = blis_arrange,
-     .winograd = sm_winograd_plain},
-    {.name = "plain",
-     .supported = plain_supported,
-     .tile_rows = PLAIN_ROWS,
-     .tile_columns = PLAIN_COLUMNS,
-     .multiply_block = plain_block,
-     .multiply_panel = plain_panel,
-     .winograd = sm_winograd_plain},
-    {.name = NULL},
-};
+sm_microkernel sm_microkernel_blis = {.name = "blis",
+                                      .supported = blis_supported,
+                                      .multiply_block = blis_multiply,
+                                      .multiply_panel = blis_multiply,
+                                      .arrange = blis_arrange,
+                                      .winograd = sm_winograd_plain};
 
-static const sm_microkernel *selected;
-static once_flag chosen = ONCE_FLAG_INIT;
-
-static int select_by_name(const char *name)
-{
-    for (sm_microkernel *kernel = kernels; kernel->name; kernel++) {
-        if ((!name || strcmp(name, kernel->name) == 0) && kernel->supported()) {
-            selected = kernel;
-            return 1;
-        }
-    }
-    return 0;
-}
-
-static void choose(void)
-{
-    for (sm_microkernel *kernel = kernels; kernel->name; kernel++) {
-        if (kernel->supported == blis_supported) {
-            kernel->tile_rows = blis_rows(sm_gemm_kernel_query());
-            kernel->tile_columns = blis_columns(sm_gemm_kernel_query());
-        }
-    }
-    select_by_name(NULL);
-}
-
-const sm_microkernel *sm_microkernel_get(void)
-{
-    call_once(&chosen, choose);
-    return selected;
-}
-
-int sm_microkernel_select(const char *name)
-{
-    call_once(&chosen, choose);
-    return select_by_name(name);
-}
+const sm_microkernel sm_microkernel_plain = {.name = "plain",
+                                             .supported = plain_supported,
+                                             .tile_rows = PLAIN_ROWS,
+                                             .tile_columns = PLAIN_COLUMNS,
+                                             .multiply_block = plain_block,
+                                             .multiply_panel = plain_panel,
+                                             .winograd = sm_winograd_plain};

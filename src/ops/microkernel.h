@@ -40,13 +40,13 @@ typedef struct sm_microkernel {
     const sm_winograd *winograd; /**< transforms by the same instructions: one row a tile size, ends with size 0 */
 } sm_microkernel;
 
-/** \return the kernel in use: the best one that this CPU supports, or the one selected. */
+/** \return the kernel of the instruction set in use (isa.c). */
 const sm_microkernel *sm_microkernel_get(void);
 
-/** For tests: selects a kernel by name ("avx512", "avx2", "blis", "plain"), NULL the best one; not while convolutions
- * run. Whatever was prepared or sized before is void.
- * \return 0 if there is none of that name or the CPU cannot run it. */
-int sm_microkernel_select(const char *name);
+extern const sm_microkernel sm_microkernel_avx512, sm_microkernel_avx2, sm_microkernel_plain;
+
+/** Complete once supported() was asked: its sizes are BLIS's. */
+extern sm_microkernel sm_microkernel_blis;
 
 sm_microkernel_multiply sm_multiply_block_avx512, sm_multiply_panel_avx512;
 sm_microkernel_multiply sm_multiply_block_avx2, sm_multiply_panel_avx2;

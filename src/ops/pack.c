@@ -1,6 +1,7 @@
 #include "ops/pack.h"
 
 #include <sigmatic/base/clones.h>
+#include <sigmatic/base/vectors.h>
 
 enum { SQUARE = 16 };
 
@@ -21,7 +22,7 @@ static void transpose_square_plain(const float *from, size_t from_stride, float 
 static sm_transpose_square *best_square(void)
 {
 #if defined(__x86_64__) && defined(__GNUC__)
-    if (__builtin_cpu_supports("avx512f")) {
+    if (sm_vectors_in_use == SM_VECTORS_AVX512) {
         return sm_transpose_square_avx512;
     }
 #endif
@@ -60,7 +61,8 @@ static inline __attribute__((always_inline)) void split_row(int columns, const f
 }
 
 /* The usual widths are constants, so that their loops become a few vectors. */
-SM_CLONES void sm_split_row(int columns, const float *from, int width, float *to, size_t stride)
+SM_CLONES(void, sm_split_row, (int columns, const float *from, int width, float *to, size_t stride),
+          (columns, from, width, to, stride))
 {
     if (width == 32) {
         split_row(columns, from, 32, to, stride);

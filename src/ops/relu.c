@@ -15,7 +15,8 @@ SM_TYPED void forward_loop(sm_dtype type, size_t begin, size_t end, const void *
     }
 }
 
-SM_CLONES static void forward_range(sm_dtype type, size_t begin, size_t end, const void *input, void *output)
+static SM_CLONES(void, forward_range, (sm_dtype type, size_t begin, size_t end, const void *input, void *output),
+                 (type, begin, end, input, output))
 {
     SM_WITH_TYPE(type, forward_loop, begin, end, input, output);
 }
@@ -30,8 +31,10 @@ SM_TYPED void backward_loop(sm_dtype type, size_t begin, size_t end, const void 
     }
 }
 
-SM_CLONES static void backward_range(sm_dtype type, size_t begin, size_t end, const void *output,
-                                     const void *grad_output, int adds, void *grad_input)
+static SM_CLONES(void, backward_range,
+                 (sm_dtype type, size_t begin, size_t end, const void *output, const void *grad_output, int adds,
+                  void *grad_input),
+                 (type, begin, end, output, grad_output, adds, grad_input))
 {
     if (adds) {
         SM_WITH_TYPE(type, backward_loop, begin, end, output, grad_output, 1, grad_input);

@@ -91,7 +91,8 @@ size_t sm_resize_backward_workspace_bytes(const sm_resize_shape *s)
 
 /* ---- forward ----------------------------------------------------------------------------------------------------- */
 
-SM_CLONES static void mix_rows(size_t count, const float *low, const float *high, float part, float *restrict mixed)
+static SM_CLONES(void, mix_rows, (size_t count, const float *low, const float *high, float part, float *restrict mixed),
+                 (count, low, high, part, mixed))
 {
     for (size_t i = 0; i < count; i++) {
         mixed[i] = (1.0f - part) * low[i] + part * high[i];
@@ -136,7 +137,8 @@ static inline __attribute__((always_inline)) void stretch_few(const axis *x, int
     }
 }
 
-SM_CLONES static void stretch_row(const axis *x, int channels, const float *mixed, float *restrict to)
+static SM_CLONES(void, stretch_row, (const axis *x, int channels, const float *mixed, float *restrict to),
+                 (x, channels, mixed, to))
 {
     if (channels >= 16) {
         stretch(x, 16, channels, mixed, to);
@@ -225,7 +227,8 @@ static inline __attribute__((always_inline)) void gather_many(const axis *x, int
     }
 }
 
-SM_CLONES static void gather_row(const axis *x, int channels, const float *from, float *restrict to)
+static SM_CLONES(void, gather_row, (const axis *x, int channels, const float *from, float *restrict to),
+                 (x, channels, from, to))
 {
     if (channels > 64) {
         gather_many(x, channels, from, to);
@@ -244,7 +247,8 @@ SM_CLONES static void gather_row(const axis *x, int channels, const float *from,
     }
 }
 
-SM_CLONES static void add_scaled_row(size_t count, float weight, const float *restrict from, float *restrict to)
+static SM_CLONES(void, add_scaled_row, (size_t count, float weight, const float *restrict from, float *restrict to),
+                 (count, weight, from, to))
 {
     for (size_t i = 0; i < count; i++) {
         to[i] += weight * from[i];

@@ -28,8 +28,10 @@ SM_TYPED void store_loop(sm_dtype type, size_t begin, size_t count, const float 
     }
 }
 
-SM_CLONES static void sum_block(sm_dtype type, size_t begin, size_t elements, int count, const void *const *sources,
-                                const float *weights, float beta, void *destination)
+static SM_CLONES(void, sum_block,
+                 (sm_dtype type, size_t begin, size_t elements, int count, const void *const *sources,
+                  const float *weights, float beta, void *destination),
+                 (type, begin, elements, count, sources, weights, beta, destination))
 {
     float sums[BLOCK];
     SM_WITH_TYPE(type, load_loop, begin, elements, destination, beta, sums);

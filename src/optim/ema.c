@@ -9,7 +9,8 @@ double sm_ema_decay_at(double decay, int64_t update)
     return fmin(decay, (1 + (double)update) / (10 + (double)update));
 }
 
-SM_CLONES static void ema_loop(size_t count, float rest, float *restrict average, const float *restrict parameters)
+static SM_CLONES(void, ema_loop, (size_t count, float rest, float *restrict average, const float *restrict parameters),
+                 (count, rest, average, parameters))
 {
     for (size_t i = 0; i < count; i++) {
         average[i] += rest * (parameters[i] - average[i]);

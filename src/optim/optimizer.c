@@ -33,9 +33,11 @@ const sm_key sm_optimizer_keys[] = {
 /* In floats: what threads and blocks are cut by. */
 enum { GRAIN = 64, LANES = 16 };
 
-SM_CLONES static void sgd_loop(size_t count, float learning_rate, float momentum, float weight_decay,
-                               float gradient_scale, int nesterov, float *restrict parameters,
-                               const float *restrict gradients, float *restrict velocity)
+static SM_CLONES(void, sgd_loop,
+                 (size_t count, float learning_rate, float momentum, float weight_decay, float gradient_scale,
+                  int nesterov, float *restrict parameters, const float *restrict gradients, float *restrict velocity),
+                 (count, learning_rate, momentum, weight_decay, gradient_scale, nesterov, parameters, gradients,
+                  velocity))
 {
     float direct = nesterov ? 1.0f : 0.0f;
     float carried = nesterov ? momentum : 1.0f;
@@ -58,8 +60,10 @@ typedef struct adamw_constants {
     float shrink, gradient_scale, beta1_rest, beta2, beta2_rest, step_size, root_scale, epsilon;
 } adamw_constants;
 
-SM_CLONES static void adamw_loop(size_t count, const adamw_constants *constants, float *restrict parameters,
-                                 const float *restrict gradients, float *restrict mean, float *restrict square)
+static SM_CLONES(void, adamw_loop,
+                 (size_t count, const adamw_constants *constants, float *restrict parameters,
+                  const float *restrict gradients, float *restrict mean, float *restrict square),
+                 (count, constants, parameters, gradients, mean, square))
 {
     const adamw_constants c = *constants;
     for (size_t i = 0; i < count; i++) {
@@ -176,7 +180,7 @@ void sm_optimizer_step(const sm_optimizer *optimizer, const sm_slice_update *sli
 }
 
 /* Squares of floats are exact in double, so every instruction set gives the same sum. */
-SM_CLONES static double sum_of_squares(size_t count, const float *values)
+static SM_CLONES(double, sum_of_squares, (size_t count, const float *values), (count, values))
 {
     double lane[LANES] = {0};
     size_t whole = count / LANES * LANES;

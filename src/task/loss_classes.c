@@ -44,7 +44,7 @@ static inline float exponential(float z)
     return z < -64 ? 0 : series * power.number;
 }
 
-SM_CLONES void sm_exponentials(size_t count, const float *restrict z, float *restrict out)
+SM_CLONES(void, sm_exponentials, (size_t count, const float *restrict z, float *restrict out), (count, z, out))
 {
     for (size_t i = 0; i < count; i++) {
         out[i] = exponential(z[i]);

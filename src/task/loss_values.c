@@ -16,8 +16,10 @@ static sm_loss_sums l1_forward(const sm_loss_maps *maps, size_t begin, size_t en
     return (sm_loss_sums){sum, 0};
 }
 
-SM_CLONES static void l1_gradient(size_t count, const float *restrict logits, const float *restrict target, float scale,
-                                  float *restrict grad)
+static SM_CLONES(void, l1_gradient,
+                 (size_t count, const float *restrict logits, const float *restrict target, float scale,
+                  float *restrict grad),
+                 (count, logits, target, scale, grad))
 {
     for (size_t i = 0; i < count; i++) {
         float difference = logits[i] - target[i];
@@ -47,8 +49,10 @@ static sm_loss_sums l2_forward(const sm_loss_maps *maps, size_t begin, size_t en
     return (sm_loss_sums){sum, 0};
 }
 
-SM_CLONES static void l2_gradient(size_t count, const float *restrict logits, const float *restrict target, float scale,
-                                  float *restrict grad)
+static SM_CLONES(void, l2_gradient,
+                 (size_t count, const float *restrict logits, const float *restrict target, float scale,
+                  float *restrict grad),
+                 (count, logits, target, scale, grad))
 {
     for (size_t i = 0; i < count; i++) {
         grad[i] = isnan(target[i]) ? 0.0f : 2 * scale * (logits[i] - target[i]);
@@ -77,8 +81,10 @@ static sm_loss_sums huber_forward(const sm_loss_maps *maps, size_t begin, size_t
     return (sm_loss_sums){sum, 0};
 }
 
-SM_CLONES static void huber_gradient(size_t count, const float *restrict logits, const float *restrict target,
-                                     float delta, float scale, float *restrict grad)
+static SM_CLONES(void, huber_gradient,
+                 (size_t count, const float *restrict logits, const float *restrict target, float delta, float scale,
+                  float *restrict grad),
+                 (count, logits, target, delta, scale, grad))
 {
     for (size_t i = 0; i < count; i++) {
         float difference = logits[i] - target[i];

@@ -1,8 +1,12 @@
 #define _POSIX_C_SOURCE 200809L /* blis.h needs pthread_barrier_t */
 
+#include <sigmatic/base/vectors.h>
 #include <sigmatic/tensor/gemm.h>
 
 #include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <threads.h>
 
 /* BLIS's own header defines inline functions that our warnings object to. */
 #pragma GCC diagnostic push
@@ -25,6 +29,39 @@ void sm_gemm(int transpose_a, int transpose_b, int64_t m, int64_t n, int64_t k, 
     /* BLIS's prototypes lack const; it writes C only. */
     bli_sgemm_ex(transpose_a ? BLIS_TRANSPOSE : BLIS_NO_TRANSPOSE, transpose_b ? BLIS_TRANSPOSE : BLIS_NO_TRANSPOSE, m,
                  n, k, &alpha, (float *)a, lda, 1, (float *)b, ldb, 1, &beta, c, ldc, 1, NULL, &runtime);
+}
+
+/* \return what BLIS calls a CPU with such vectors; -1 if it was built without kernels for one */
+static int architecture_with(sm_vectors vectors)
+{
+#ifdef BLIS_CONFIG_ZEN3
+    if (vectors == SM_VECTORS_AVX2 && __builtin_cpu_is("amd")) {
+        return BLIS_ARCH_ZEN3;
+    }
+#endif
+#ifdef BLIS_CONFIG_HASWELL
+    if (vectors == SM_VECTORS_AVX2) {
+        return BLIS_ARCH_HASWELL;
+    }
+#endif
+#ifdef BLIS_CONFIG_GENERIC
+    if (vectors == SM_VECTORS_PLAIN) {
+        return BLIS_ARCH_GENERIC;
+    }
+#endif
+    return -1;
+}
+
+/* BLIS reads this variable when it begins, and other kernels than it then chooses are hidden in it. Older versions
+ * understand numbers only. */
+void sm_gemm_limit(sm_vectors most)
+{
+    int architecture = architecture_with(most);
+    if (most < sm_vectors_of_cpu() && architecture >= 0) {
+        char number[16];
+        snprintf(number, sizeof number, "%d", architecture);
+        setenv("BLIS_ARCH_TYPE", number, 0);
+    }
 }
 
 /* Up to BLIS 0.9 the micro-kernels of level 3 have a table of their own and types for each precision; from 1.0 on,
@@ -72,14 +109,15 @@ static sm_gemm_kernel query(void)
 
 static sm_gemm_kernel the_kernel;
 
-/* Before main, so that threads find it ready. */
-__attribute__((constructor)) static void query_once(void)
+static void query_once(void)
 {
     the_kernel = query();
 }
 
 const sm_gemm_kernel *sm_gemm_kernel_query(void)
 {
+    static once_flag once = ONCE_FLAG_INIT;
+    call_once(&once, query_once);
     return &the_kernel;
 }
 

@@ -1,4 +1,5 @@
 #include <sigmatic/base/memory.h>
+#include <sigmatic/ops/isa.h>
 #include <sigmatic/train/arithmetic.h>
 
 #include <assert.h>
@@ -71,11 +72,16 @@ char *sm_arithmetic_text(const sm_plan *plan, sm_conv2d_precision precision)
     share shares[ALGORITHMS_MAX] = {{0}};
     int count = 0;
     double sum = shares_of(plan, shares, &count);
+    char *chosen = sm_isa_wanted() ? sm_format("%s=%s", sm_isa_variable, sm_isa_name()) : NULL;
     if (count == 0) {
-        return sm_strdup("no convolutions: float32");
+        char *text = sm_format("no convolutions: float32%s%s", chosen ? ", " : "", chosen ? chosen : "");
+        sm_free(chosen);
+        return text;
     }
     char *instructions = instructions_of(shares, count);
-    char *text = sm_format("convolutions (%s, %s):", sm_conv2d_precision_names[precision], instructions);
+    char *text = sm_format("convolutions (%s, %s%s%s):", sm_conv2d_precision_names[precision], instructions,
+                           chosen ? ", " : "", chosen ? chosen : "");
+    sm_free(chosen);
     for (int i = 0; i < count; i++) {
         double percent = 100 * shares[i].macs / sum;
         char *part = sm_format(percent < 1 ? " %s %.1f %%" : " %s %.0f %%", shares[i].algorithm->name, percent);

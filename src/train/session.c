@@ -9,6 +9,7 @@
 
 #include "train/best.h"
 #include "train/freezing.h"
+#include "train/isa_agreement.h"
 #include "train/task_steps.h"
 
 #include <assert.h>
@@ -304,6 +305,7 @@ sm_status sm_session_new_described(const sm_config *config, sm_comm *comm, const
     session->config = config;
     session->comm = comm;
     session->data = sm_data_description_copy(data);
+    SM_TRY(sm_isa_agree(comm));
     SM_TRY(configure(session));
     session->sum_subtrees = most_sum_subtrees(session->settings.batch, sm_comm_size(comm));
     choose_threads(session);

@@ -74,7 +74,7 @@ size_t sm_task_gradients_bytes(const sm_task_gradients *tasks)
 /* ---- dot products ---- */
 
 /* Products of floats are exact in double. */
-SM_CLONES static double dot_float(size_t count, const float *a, const float *b)
+static SM_CLONES(double, dot_float, (size_t count, const float *a, const float *b), (count, a, b))
 {
     double lane[LANES] = {0}, sum = 0;
     size_t whole = count / LANES * LANES;
@@ -92,7 +92,7 @@ SM_CLONES static double dot_float(size_t count, const float *a, const float *b)
     return sum;
 }
 
-SM_CLONES static double dot_bf16(size_t count, const sm_bf16 *a, const sm_bf16 *b)
+static SM_CLONES(double, dot_bf16, (size_t count, const sm_bf16 *a, const sm_bf16 *b), (count, a, b))
 {
     double lane[LANES] = {0}, sum = 0;
     size_t whole = count / LANES * LANES;

@@ -2,7 +2,7 @@
  * The plan: a graph lowered to explicit lists of forward and backward calls, and a map of all memory that they use.
  *
  * Making a plan allocates nothing that a call needs: it says how many bytes each region takes, the caller gives base addresses (which may lie in a shared window).
- * The plan is a pure function of graph, options and CPU.
+ * The plan is a pure function of graph, options, CPU and instruction set (ops/isa.h): made by one set, it is void for another.
  *
  * Gradient contract: the first writer of a gradient overwrites (beta = 0), later writers add; parameters too, unless `accumulate` asks to add to what is there (a later micro-batch). Nothing is ever cleared. */
 #ifndef SIGMATIC_GRAPH_PLAN_H

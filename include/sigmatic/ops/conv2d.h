@@ -4,7 +4,7 @@
  *   output[n,y,x,o] = bias[o] + sum over i,j,c of input[n, y*stride - pad_top + i*dilation, x*stride - pad_left + j*dilation, c] * weight[i,j,c,o]
  *
  * Activations are NHWC, weights [kernel_height][kernel_width][channels_in][channels_out] (files hold O,I,kh,kw), all contiguous, 64-byte aligned.
- * A table of algorithms computes the same function at different speed; the plan picks one a pass from shape and CPU.
+ * A table of algorithms computes the same function at different speed; the plan picks one a pass from shape and instruction set (isa.h).
  * Functions do not allocate, keep no state and use up to `threads` OpenMP threads. Threads split outputs, never sums: the bits do not depend on their number. */
 #ifndef SIGMATIC_OPS_CONV2D_H
 #define SIGMATIC_OPS_CONV2D_H
@@ -93,11 +93,11 @@ extern const sm_conv2d_algorithm sm_conv2d_algorithms[];
 /** \return the algorithm of that name, or NULL. */
 const sm_conv2d_algorithm *sm_conv2d_find(const char *name);
 
-/** \return the instructions that an algorithm multiplies by on this CPU: "avx2", "avx512", "amx", "avx512bf16", "blis"
+/** \return the instructions that an algorithm multiplies by, of the set in use (isa.h): "avx2", "avx512", "amx", "avx512bf16", "blis"
  * (BLIS's own choice) or "plain" (those that the compiler found). */
 const char *sm_conv2d_instructions(const sm_conv2d_algorithm *algorithm);
 
-/** \return the cheapest algorithm that supports this pass; never "reference" unless nothing else can. A pure function of its arguments and the CPU.
+/** \return the cheapest algorithm that supports this pass; never "reference" unless nothing else can. A pure function of its arguments, the CPU and the instruction set in use.
  * \param precision  the worst that is allowed */
 const sm_conv2d_algorithm *sm_conv2d_choose(const sm_conv2d_shape *shape, sm_conv2d_pass pass, int batch,
                                             sm_conv2d_precision precision);

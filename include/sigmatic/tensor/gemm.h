@@ -6,6 +6,8 @@
 #ifndef SIGMATIC_TENSOR_GEMM_H
 #define SIGMATIC_TENSOR_GEMM_H
 
+#include <sigmatic/base/vectors.h>
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +25,10 @@ extern "C" {
  * \param [in,out] c            (m, n), not overlapping a or b */
 void sm_gemm(int transpose_a, int transpose_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
              int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
+
+/** Asks BLIS for kernels that need no wider vectors than `most`, where the CPU has wider ones, this BLIS has such kernels and
+ * BLIS_ARCH_TYPE in the environment does not choose. Before all other calls; later ones change nothing. */
+void sm_gemm_limit(sm_vectors most);
 
 /** BLIS's float micro-kernel for this CPU.
  *

@@ -11,7 +11,8 @@ extern "C" {
 
 /** \return "convolutions (highest, avx2): winograd2 61 %, implicit_gemm 39 %": what `precision` allows, the instruction
  * sets in use, and each algorithm's share of the multiply-adds of the plan's forward and backward passes, the largest
- * first; "no convolutions: float32" of a plan without; freed with sm_free(). */
+ * first; "no convolutions: float32" of a plan without. Where SIGMATIC_ISA chooses, it is said, too: "convolutions (highest,
+ * avx2, SIGMATIC_ISA=avx2): ...". Freed with sm_free(). */
 char *sm_arithmetic_text(const sm_plan *plan, sm_conv2d_precision precision);
 
 #ifdef __cplusplus
