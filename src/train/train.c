@@ -19,11 +19,13 @@ static sm_status close_log(sm_training *t, sm_status status)
     char *why = sm_strdup(status == SM_OK ? "" : sm_error_message());
     sm_status closed = sm_run_log_close(t->log);
     t->log = NULL;
-    if (closed != SM_OK && status == SM_OK) {
+    if (status == SM_OK) {
         status = closed;
-    } else if (closed != SM_OK) {
-        sm_log_warning("the latest rows of the log could not be written: %s", sm_error_message());
-        sm_fail(status, "%s", why);
+    } else {
+        if (closed != SM_OK) {
+            sm_log_warning("the latest rows of the log could not be written: %s", sm_error_message());
+        }
+        sm_fail(status, "%s", why); /* a log that was written at the second try has left its message too */
     }
     sm_free(why);
     return status;

@@ -18,6 +18,7 @@ import time
 import cells as matrix
 import damage
 import endurance
+import full_disk
 import soak
 from holds import Broken, Truth, status_of
 from runs import Run, Setting
@@ -162,6 +163,16 @@ class Report:
                     said = f"{name}: {why}" if why else name
                     file.write(f"{'failed' if result == 'failed' else 'passed'} check_faults.sh: {said}\n".replace("\n", " ").strip() + "\n")
 
+    def skip(self, word, name, why):
+        """What cannot be tried on this machine; a failure if $SIGMATIC_REQUIRE has the word."""
+        if word in os.environ.get("SIGMATIC_REQUIRE", "").split():
+            self.add(name, name, "failed", f"SIGMATIC_REQUIRE has {word}: {why}")
+            return
+        print(f"skipped: {name}: {why}", flush=True)
+        if self.summary:
+            with open(self.summary, "a") as file:
+                file.write(f"skipped check_faults.sh: {name}: {why}\n")
+
     def end(self, seconds):
         print(f"{'':32}  tried  survived  failed  missed")
         total = collections.Counter()
@@ -209,6 +220,8 @@ def run_each(work, table, jobs):
 def named(table, name):
     if name.startswith("damage/"):
         return name, functools.partial(damage.run_damage, table, name)
+    if name.startswith("full/"):
+        return name, functools.partial(full_disk.run_full, table, name)
     cell = matrix.Cell.parse(name)
     return cell, functools.partial(table.run_cell, cell)
 
@@ -230,7 +243,14 @@ def copied_states(table, options):
     return [(cell, functools.partial(damage.resume_copy, table, cell, folder)) for cell, folder in distinct[::step]]
 
 
-PARTS = {"cells": the_cells, "damage": damaged_files, "states": copied_states}
+def full_disks(table, options):
+    if not full_disk.is_possible():
+        table.report.skip("mounts", "full disks", "no small disk can be mounted here")
+        return []
+    return [named(table, name) for name in full_disk.full_cells(table, options.seed, options.form == "full")]
+
+
+PARTS = {"cells": the_cells, "damage": damaged_files, "disks": full_disks, "states": copied_states}
 
 
 def main():
@@ -243,7 +263,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=240, help="of the soak")
     parser.add_argument("--seed", type=int, default=1, help="of the positions, the bits that are flipped, the kills")
     parser.add_argument("--jobs", type=int, default=2 * os.cpu_count(), help="cells at a time: they wait more than they work")
-    parser.add_argument("--parts", default="cells,damage,states,kills", help="of a form: which of these")
+    parser.add_argument("--parts", default="cells,damage,disks,states,kills", help="of a form: which of these")
     parser.add_argument("--runs", default="", help="only cells of runs like this regular expression: toy/1>1")
     parser.add_argument("--only", default="", help="only cells like this one: checkpoint.*kill")
     parser.add_argument("--share", default="1/1", help="only every N-th cell: 1/N to N/N together are all")

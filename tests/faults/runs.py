@@ -86,9 +86,10 @@ class Setting:
 
 
 class Run:
-    """One start of a run. `place` is a folder of its own for what launchers leave; the run folder is place/run."""
+    """One start of a run. `place` is a folder of its own for what launchers leave; the run folder is place/run. `within` is what goes
+    before the command."""
 
-    def __init__(self, setting, network, ranks, place, *options, fault=None):
+    def __init__(self, setting, network, ranks, place, *options, fault=None, within=()):
         stops = fault is not None and fault.get("FAULT_DO") == "STOP"
         self.place = pathlib.Path(place)
         self.folder = self.place / "run"
@@ -103,7 +104,7 @@ class Run:
         self.output_path = self.place / "output"
         with open(self.output_path, "ab") as output:
             self.process = subprocess.Popen(
-                setting.command(network, ranks, self.folder, STALL_SECONDS if stops else PATIENT_SECONDS, *options),
+                [*within, *setting.command(network, ranks, self.folder, STALL_SECONDS if stops else PATIENT_SECONDS, *options)],
                 env=environment, cwd=self.place, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                 start_new_session=True)
         self.session = self.process.pid
