@@ -62,7 +62,7 @@ PYTHON ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import h5py, num
 
 .DEFAULT_GOAL := all
 .PHONY: all help demo demo-run paper paper-run check check-fast check-layers check-program $(PROGRAM_CHECKS:%=check-%) check-stall check-hosts check-hosts-run \
-        check-slurm check-faults check-faults-run check-sanitizers check-fuzz check-fuzz-run check-mpich check-aarch64 bench bench-run lint lint-cppcheck lint-format lint-tidy format compile-commands reference install uninstall prefix-is-absolute dist clean
+        check-slurm check-faults check-faults-run check-sanitizers check-fuzz check-fuzz-run check-mpich check-aarch64 bench bench-run bench-setup lint lint-cppcheck lint-format lint-tidy format compile-commands reference install uninstall prefix-is-absolute dist clean
 
 all: $(BUILD)/sigmatic $(BUILD)/libsigmatic.so ## build the program and the library
 	@mkdir -p build && ln -sfn $(notdir $(BUILD)) build/current
@@ -198,15 +198,19 @@ check-aarch64: ## cross-build for aarch64, run a part of the tests under qemu
 	@$(call try_setup,check cross)
 	@tests/check_aarch64.sh build/aarch64
 
-bench: ## compare a training step with PyTorch: runs/bench.md; BENCH=--quick, or other flags of analysis/bench.py
-	@$(call setup,plot torch)
+# Without any PyTorch Debian's is installed, which is an old one; bench.py says so.
+bench: ## compare a training step with the newest PyTorch found: runs/bench.md; BENCH=--quick, or other flags of analysis/bench.py
+	@$(call setup,plot)
+	@$(if $(filter yes,$(SETUP)),python3 analysis/bench_peer.py >/dev/null 2>&1 || jobs/setup.sh torch)
 	@$(PARALLEL) all
 	@$(AGAIN) bench-run
 
-PYTHON_TORCH ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import torch, torchvision' 2>/dev/null && echo $$p && break; done)
-
 bench-run: all
-	@$(or $(PYTHON_TORCH),python3) analysis/bench.py --program $(BUILD)/sigmatic --output runs/bench.md $(BENCH)
+	@python3 analysis/bench.py --program $(BUILD)/sigmatic --output runs/bench.md $(BENCH)
+
+bench-setup: ## PyPI's current PyTorch for make bench into build/torch: 5 GB there, 3 GB more while it is fetched
+	@$(call try_setup,plot venv)
+	@jobs/setup_torch.sh build/torch
 
 # ---- fuzzing: clang builds what reads files, with its sanitizers; the rest is the library as it is -----------------
 FUZZ_CC      ?= clang

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The same training step in PyTorch, for bench.py to compare with; prints one JSON line.
 
-    analysis/torch_peer.py --backbone resnet18 --batch 2 --threads 2 [--project] [--format channels_last]
+    analysis/torch_peer.py --backbone resnet18 --batch 2 --threads 2 [--project] [--format channels_last] [--compile]
 
 Dilated ResNet, ASPP, three decoders, losses weighed by learned log-variances, SGD with Nesterov momentum, as `sigmatic
 bench --step` trains them. Several processes (RANK and WORLD_SIZE in the environment, --store FILE for them to meet) go
@@ -45,6 +45,7 @@ def arguments():
     parser.add_argument("--steps", type=int, default=7, help="measured steps; the median is reported")
     parser.add_argument("--warmup", type=int, default=2, help="steps before")
     parser.add_argument("--format", default="contiguous", choices=FORMATS, help="memory format of images and weights")
+    parser.add_argument("--compile", action="store_true", help="by torch.compile, in the first step")
     parser.add_argument("--precision", default="float32", choices=("float32", "bf16"),
                         help="bf16: autocast, weights stay float")
     parser.add_argument("--store", help="file through which several processes meet")
@@ -159,14 +160,18 @@ def optimiser_of(network):
     for parameter in network.parameters():
         if parameter is not network.log_variances:
             groups["decayed" if parameter.dim() == 4 else "plain"].append(parameter)
-    return torch.optim.SGD([{"params": groups["decayed"], "weight_decay": 1e-4}, {"params": groups["plain"]},
-                            {"params": [network.log_variances], "lr": 0.025}], lr=0.0025, momentum=0.9, nesterov=True)
+    groups = [{"params": groups["decayed"], "weight_decay": 1e-4}, {"params": groups["plain"]},
+              {"params": [network.log_variances], "lr": 0.025}]
+    settings = {"lr": 0.0025, "momentum": 0.9, "nesterov": True}
+    try:
+        return torch.optim.SGD(groups, **settings, fused=True)
+    except (TypeError, RuntimeError):  # of an older PyTorch, or not on CPUs
+        return torch.optim.SGD(groups, **settings)
 
 
-def milliseconds_of_steps(model, optimiser, images, targets, count):
+def milliseconds_of_steps(model, optimiser, images, targets, count, distributed):
     """([duration of each step], the last loss)"""
     durations, value = [], math.nan
-    distributed = isinstance(model, nn.parallel.DistributedDataParallel)
     for _ in range(count):
         begin = time.perf_counter()
         loss = model(images, targets)
@@ -194,9 +199,11 @@ def main():
         torch.distributed.init_process_group("gloo", init_method=f"file://{os.path.abspath(options.store)}", rank=rank,
                                              world_size=processes)
         model = nn.parallel.DistributedDataParallel(network, gradient_as_bucket_view=True, broadcast_buffers=False)
+    if options.compile:
+        model = torch.compile(model, dynamic=False)
     optimiser = optimiser_of(network)
-    milliseconds_of_steps(model, optimiser, images, targets, options.warmup)
-    durations, loss = milliseconds_of_steps(model, optimiser, images, targets, options.steps)
+    milliseconds_of_steps(model, optimiser, images, targets, options.warmup, processes > 1)
+    durations, loss = milliseconds_of_steps(model, optimiser, images, targets, options.steps, processes > 1)
     if processes > 1:  # the job's step is the slowest process's
         slowest = torch.tensor(durations)
         torch.distributed.all_reduce(slowest, torch.distributed.ReduceOp.MAX)
@@ -207,7 +214,7 @@ def main():
         print(json.dumps({
             "backbone": options.backbone, "size": f"{options.height}x{options.width}", "procs": processes,
             "threads": options.threads, "batch": options.batch, "format": options.format, "precision": options.precision,
-            "ms_step": step,
+            "compiled": options.compile, "fused": bool(optimiser.defaults.get("fused")), "ms_step": step,
             "ms_min": min(durations), "ms_image": step / count, "images_s": 1e3 * count / step,
             "gflops_nominal": gflop * 1e3 * count / step, "loss": loss}))
 

@@ -12,6 +12,7 @@ lint="clang-format clang-tidy cppcheck"
 fuzz="clang libclang-rt-dev"
 cross="gcc-aarch64-linux-gnu qemu-user"
 torch="python3-torch python3-torchvision"
+venv="python3-venv python3-dev g++" # torch.compile builds C++ that includes Python's headers
 hosts="iproute2"
 
 wanted=$build

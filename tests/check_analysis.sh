@@ -405,6 +405,35 @@ name_what_is_missing() { # -S: a Python without any package
 }
 expect "scripts name the packages that a Python lacks" name_what_is_missing
 
+# ---- which PyTorch is compared with, and how: without one
+each_of bench_values.py "$here/../analysis" "$scratch"
+printf '#!/bin/sh\nexec "%s" -S "$@"\n' "$python" >"$scratch/bare_python" && chmod +x "$scratch/bare_python"
+nothing_to_compare_with() {
+    local output
+    output=$(PYTHON_TORCH=$scratch/bare_python "$python" "$here/../analysis/bench.py" --program "$program" --output "$scratch/bench.md") &&
+        [[ $output == "bench: skipped: no PyTorch with torchvision here: 'make bench-setup' "* ]] && [ ! -e "$scratch/bench.md" ] &&
+        refuses "^no PyTorch with torchvision here: 'make bench-setup' " env PYTHON_TORCH="$scratch/bare_python" "$python" "$here/../analysis/bench_peer.py"
+}
+expect "bench.py without PyTorch says how to get it" nothing_to_compare_with
+bench_refuses() { refuses "$1" "$python" "$here/../analysis/bench.py" --program "$program" "${@:2}"; }
+bench_names_what_it_takes() {
+    bench_refuses "variants takes contiguous, channels_last, contiguous.compile, channels_last.compile, with commas" --variants fast &&
+        bench_refuses "layouts 2: processes x threads expected, such as 1x2" --layouts 1x2,2 &&
+        bench_refuses "isa: invalid choice: 'sse' .choose from .*avx2" --isa sse && bench_refuses "warmup takes 1 and more" --warmup 0 &&
+        bench_refuses "absent.jsonl: No such file" --table absent.jsonl && bench_refuses "tiny.ini: not the .jsonl of a bench" --table "$scratch/tiny.ini"
+}
+expect "bench.py says what its flags take" bench_names_what_it_takes
+too_little_room() {
+    mkdir "$scratch/full" && printf '#!/bin/sh\necho Avail\necho 4000000\n' >"$scratch/full/df" && chmod +x "$scratch/full/df" &&
+        PATH=$scratch/full:$PATH refuses "3906 MiB free, .* wanted: nothing was installed" "$here/../jobs/setup_torch.sh" "$scratch/torch" && [ ! -e "$scratch/torch" ]
+}
+expect "setup_torch.sh looks at the room first" too_little_room
+unreachable_index() {
+    refuses "No matching distribution\|no Python that makes virtual environments" env PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= PIP_NO_INDEX=1 \
+        PIP_INDEX_URL=none "$here/../jobs/setup_torch.sh" "$scratch/torch" && [ ! -e "$scratch/torch" ]
+}
+expect "setup_torch.sh leaves no half of an environment" unreachable_index
+
 compare() { "$python" "$here/../analysis/compare.py" "$@"; }
 expect "compare.py on the real run" compare "$scratch/run" --picture "$scratch/curves.png"
 expect "curves.png" is_picture "$scratch/curves.png"
