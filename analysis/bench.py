@@ -143,6 +143,7 @@ def usable_variants(options, peer):
     wanted = options.variants.split(",")
     if not any(variant.endswith(bench_runs.COMPILED) for variant in wanted):
         return wanted, []
+    print("bench: looking whether torch.compile works", file=sys.stderr, flush=True)
     why = bench_peer.why_not_compiled(peer, bench_runs.instruction_set(options))
     if not why:
         return wanted, []
@@ -223,6 +224,7 @@ def main():
         if bench_peer.has_torch(why):
             print(f"bench: not taken: {python}: {why}", file=sys.stderr)
     peer = found[0]
+    print(f"bench: beside PyTorch {peer['torch']} of {peer['executable']}", file=sys.stderr, flush=True)
     bench_peer.warn_unless_current(peer["torch"])
     variants, notes = usable_variants(options, peer)
     os.makedirs(os.path.dirname(os.path.abspath(options.output)), exist_ok=True)

@@ -425,7 +425,7 @@ bench_names_what_it_takes() {
 expect "bench.py says what its flags take" bench_names_what_it_takes
 too_little_room() {
     mkdir "$scratch/full" && printf '#!/bin/sh\necho Avail\necho 4000000\n' >"$scratch/full/df" && chmod +x "$scratch/full/df" &&
-        PATH=$scratch/full:$PATH refuses "3906 MiB free, .* wanted: nothing was installed" "$here/../jobs/setup_torch.sh" "$scratch/torch" && [ ! -e "$scratch/torch" ]
+        PATH=$scratch/full:$PATH PIP_NO_INDEX=1 PIP_FIND_LINKS= refuses "3906 MiB free, .* wanted: nothing was installed" "$here/../jobs/setup_torch.sh" "$scratch/torch" && [ ! -e "$scratch/torch" ]
 }
 expect "setup_torch.sh looks at the room first" too_little_room
 unreachable_index() {
