@@ -29,7 +29,7 @@ import torch, torchvision
 one_dnn = re.search(r"(?:MKL-DNN|oneDNN) v(\\S+)", torch.__config__.show())
 one_dnn = one_dnn[1] if one_dnn and torch.backends.mkldnn.is_available() else None
 if one_dnn:
-    torch.nn.functional.conv2d(torch.ones(1, 16, 8, 8), torch.ones(16, 16, 3, 3))
+    torch.nn.functional.conv2d(torch.ones(2, 64, 32, 32), torch.ones(64, 64, 3, 3))  # smaller ones go without it
 capability = getattr(torch.backends, "cpu", None)
 print(json.dumps({"executable": sys.executable, "python": platform.python_version(), "file": torch.__file__,
                   "torch": torch.__version__, "torchvision": torchvision.__version__, "one_dnn": one_dnn,

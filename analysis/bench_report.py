@@ -130,7 +130,7 @@ def head_lines(head, rows, runs):
              f"Rounds in turn: {rounds_of(head, rows, runs)}; of each run the median of {settings['steps']} steps.{extra}",
              f"{head['cpu']}: {head['instruction_sets']}; {head['cores']} cores, load {head['load']:.1f} at the start, "
              f"{head['system']}, {head['date']}.",
-             f"{', '.join(head['sigmatic'])}. PyTorch {head['torch']} ({head['capability'] or 'unknown'} kernels, {one_dnn}), "
+             f"{'; '.join(head['sigmatic'])}. PyTorch {head['torch']} ({head['capability'] or 'unknown'} kernels, {one_dnn}), "
              f"torchvision {head['torchvision']}, Python {head['python']}."]
     if settings["isa"]:
         lines.insert(2, f"Both sides held to {settings['isa']}: " + ", ".join(

@@ -252,7 +252,7 @@ def the_table_has_the_numbers_of_the_runs():
     text = "\n".join(lines)
     for words in ("A training step at 256x512, 4 images a process. Rounds in turn: 1 to 3 of 3, so far; of each run the median of 7 steps. "
                   "OMP_WAIT_POLICY=passive.", "A CPU: avx2 fma; 2 cores, load 0.5 at the start, Linux 6, 2026-12-01.",
-                  "sigmatic 0.1.0, BLIS: 0.9.0. PyTorch 2.15.0+cpu (AVX2 kernels, oneDNN 3.13.3 for Intel AVX2), torchvision 0.30.0, Python 3.11.2."):
+                  "sigmatic 0.1.0; BLIS: 0.9.0. PyTorch 2.15.0+cpu (AVX2 kernels, oneDNN 3.13.3 for Intel AVX2), torchvision 0.30.0, Python 3.11.2."):
         assert words in lines, (words, text)
     assert "No current peer" not in text
     whole = bench_report.markdown(head, [run for run in runs if run["precision"] != "bf16"])
