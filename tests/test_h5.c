@@ -127,7 +127,7 @@ static void everything_written_is_read_back(void)
             SM_TEST_OK(sm_h5_create(path, format, &file));
             write_everything(file);
         } else {
-            SM_TEST_OK(sm_h5_create_in_memory("memory", format, &file));
+            SM_TEST_OK(sm_h5_create_in_memory("memory", format, NULL, &file));
             write_everything(file);
             SM_TEST_OK(sm_h5_write_image(file, path));
         }
@@ -249,7 +249,7 @@ static void a_flipped_bit_in_metadata_is_noticed(void)
     char *data, *text;
     size_t bytes;
     int found = 0;
-    SM_TEST_OK(sm_h5_create_in_memory("memory", SM_H5_LATEST, &file));
+    SM_TEST_OK(sm_h5_create_in_memory("memory", SM_H5_LATEST, NULL, &file));
     SM_TEST_OK(sm_h5_write_attribute_int64(file, "/", "step", 0x1234567890abcdef));
     SM_TEST_OK(sm_h5_write_image(file, in_folder("flip.h5")));
     SM_TEST_OK(sm_h5_close(file));
@@ -568,7 +568,7 @@ static void a_full_disk_is_a_message_and_the_first_failure_stays(void)
             sm_h5 *file = NULL;
             double rows[1000] = {0};
             char first[512] = "";
-            sm_status status = kind ? sm_h5_create_in_memory("memory", SM_H5_LATEST, &file)
+            sm_status status = kind ? sm_h5_create_in_memory("memory", SM_H5_LATEST, NULL, &file)
                                     : sm_h5_create(in_folder("full.h5"), SM_H5_EARLIEST, &file);
             status = status ? status : sm_h5_create_rows(file, "/loss", SM_H5_DOUBLE, 0, 1000);
             for (int i = 0; i < 100 && status == SM_OK; i++) {
@@ -595,7 +595,7 @@ static void a_full_disk_is_a_message_and_the_first_failure_stays(void)
 static void a_name_taken_twice_is_refused(void)
 {
     sm_h5 *file = NULL;
-    SM_TEST_OK(sm_h5_create_in_memory("memory", SM_H5_EARLIEST, &file));
+    SM_TEST_OK(sm_h5_create_in_memory("memory", SM_H5_EARLIEST, NULL, &file));
     SM_TEST_OK(sm_h5_write(file, "/x", SM_H5_FLOAT, 2, matrix_shape, matrix));
     fails(sm_h5_write(file, "/x", SM_H5_FLOAT, 2, matrix_shape, matrix), SM_ERR_WRITE,
           "memory: /x: the dataset cannot be made (HDF5: ");

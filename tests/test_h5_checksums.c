@@ -24,7 +24,7 @@ static void write_file(sm_h5_format format)
     static const float numbers[6] = {0};
     sm_h5 *file = NULL;
     snprintf(path, sizeof path, "%s/checksums.h5", sm_test_folder());
-    SM_TEST_OK(sm_h5_create_in_memory(path, format, &file));
+    SM_TEST_OK(sm_h5_create_in_memory(path, format, NULL, &file));
     SM_TEST_OK(sm_h5_write_attribute_text(file, "/", "config", RATES));
     SM_TEST_OK(sm_h5_write_attribute_int64(file, "/", "step", 0x1122334455667788));
     SM_TEST_OK(sm_h5_write_attribute_double(file, "/", "best", 0.1));

@@ -118,6 +118,9 @@ static void training_goes_on_while_a_checkpoint_is_written(void)
         atomic_store(&must_wait, 0);
         SM_TEST_OK(sm_saver_finish(f.saver));
         CU_ASSERT(atomic_load(&has_waited) == 1 && sm_saver_seconds(f.saver) > 0);
+        sm_saver_cost cost = sm_saver_cost_of(f.saver);
+        CU_ASSERT(cost.count == 1 && cost.bytes > 2 * floats * sizeof(float));
+        CU_ASSERT(cost.seconds > 0 && cost.seconds < sm_saver_seconds(f.saver)); /* the disk is not waited for */
     }
     sm_comm_barrier(test_comm);
     char *path = path_in("beside", "checkpoints/step-00000002.h5");

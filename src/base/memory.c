@@ -24,14 +24,14 @@ static header *header_of(void *memory)
     return (header *)((char *)memory - sizeof(header));
 }
 
-void *sm_alloc(size_t bytes)
+void *sm_try_alloc(size_t bytes)
 {
     size_t alignment = bytes >= PAGED_FROM_BYTES ? PAGE_BYTES : SM_ALIGNMENT_BYTES;
     size_t block_alignment = bytes >= HUGE_FROM_BYTES ? HUGE_PAGE_BYTES : alignment;
     size_t block_bytes = sm_round_up(bytes + alignment, block_alignment);
     void *block = aligned_alloc(block_alignment, block_bytes);
     if (!block) {
-        sm_abort("out of memory: %zu bytes more wanted, %zu held", bytes, sm_memory_held_bytes());
+        return NULL;
     }
 #ifdef MADV_HUGEPAGE
     if (bytes >= HUGE_FROM_BYTES) { /* fewer misses of the address cache when kernels stream activations; only a wish */
@@ -41,6 +41,15 @@ void *sm_alloc(size_t bytes)
     void *memory = (char *)block + alignment;
     *header_of(memory) = (header){bytes, block};
     atomic_fetch_add(&held_bytes, bytes);
+    return memory;
+}
+
+void *sm_alloc(size_t bytes)
+{
+    void *memory = sm_try_alloc(bytes);
+    if (!memory) {
+        sm_abort("out of memory: %zu bytes more wanted, %zu held", bytes, sm_memory_held_bytes());
+    }
     return memory;
 }
 

@@ -281,14 +281,20 @@ herr_t sm_h5_array_read(const sm_h5_array *array, hid_t memory_type, void *data)
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 
-enum { PAGE_BYTES = 4096, MEMORY_STEP_BYTES = 4 << 20 };
-
-static sm_h5 *new_file(const char *path, hid_t id)
+sm_h5 *sm_h5_new_file(const char *path, hid_t id)
 {
     sm_h5 *file = sm_alloc_zeroed(sizeof *file);
     file->path = sm_strdup(path);
     file->id = id;
     return file;
+}
+
+void sm_h5_free_file(sm_h5 *file)
+{
+    sm_h5_memory_free(&file->own);
+    sm_free(file->path);
+    sm_free(file->failure);
+    sm_free(file);
 }
 
 /* SM_ERR_INPUT or SM_ERR_IO with the reason why HDF5 would not open the file, found before asking it to. */
@@ -322,7 +328,7 @@ static sm_status open_file(const char *path, unsigned mode, hid_t access, sm_h5 
         const char *kind = strstr(sm_error_message(), "truncated") ? "truncated HDF5 file" : "damaged HDF5 file";
         status = sm_h5_fail(&nameless, SM_ERR_INPUT, NULL, kind);
     } else {
-        *out = new_file(path, id);
+        *out = sm_h5_new_file(path, id);
     }
     return status;
 }
@@ -337,11 +343,11 @@ sm_status sm_h5_open(const char *path, sm_h5 **out)
     return status;
 }
 
-static hid_t creation_access(sm_h5_format format)
+hid_t sm_h5_creation_access(sm_h5_format format)
 {
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
-    H5Pset_alignment(access, PAGE_BYTES, PAGE_BYTES);
+    H5Pset_alignment(access, SM_H5_PAGE_BYTES, SM_H5_PAGE_BYTES);
     if (format == SM_H5_LATEST) {
         /* The first format whose headers carry checksums. From V110 on the superblock also marks a file that is open for
          * writing: that of a killed writer, or the bytes of one in memory, could not be opened. */
@@ -353,7 +359,7 @@ static hid_t creation_access(sm_h5_format format)
 sm_status sm_h5_open_append(const char *path, sm_h5 **out)
 {
     SM_H5_LOCKED;
-    hid_t access = creation_access(SM_H5_LATEST);
+    hid_t access = sm_h5_creation_access(SM_H5_LATEST);
     sm_status status = open_file(path, H5F_ACC_RDWR, access, out);
     H5Pclose(access);
     return status;
@@ -363,13 +369,13 @@ sm_status sm_h5_open_append(const char *path, sm_h5 **out)
 static sm_status open_image(const char *path, const char *name, void *image, size_t bytes, sm_h5 **out)
 {
     sm_status status = SM_OK;
-    hid_t access = creation_access(SM_H5_LATEST);
-    H5Pset_fapl_core(access, MEMORY_STEP_BYTES, 0);
+    hid_t access = sm_h5_creation_access(SM_H5_LATEST);
+    H5Pset_fapl_core(access, SM_H5_MEMORY_STEP_BYTES, 0);
     hid_t id = H5Pset_file_image(access, image, bytes) < 0 ? -1 : H5Fopen(name, H5F_ACC_RDWR, access);
     if (id < 0) {
         status = sm_h5_fail(&(sm_h5){.path = (char *)path}, SM_ERR_INPUT, NULL, "truncated or damaged HDF5 file");
     } else {
-        *out = new_file(path, id);
+        *out = sm_h5_new_file(path, id);
         (*out)->is_in_memory = 1;
     }
     H5Pclose(access);
@@ -402,64 +408,18 @@ hid_t sm_h5_timeless(hid_t class)
 sm_status sm_h5_create(const char *path, sm_h5_format format, sm_h5 **out)
 {
     SM_H5_LOCKED;
-    hid_t access = creation_access(format), timeless = sm_h5_timeless(H5P_FILE_CREATE);
+    hid_t access = sm_h5_creation_access(format), timeless = sm_h5_timeless(H5P_FILE_CREATE);
     hid_t id = H5Fcreate(path, H5F_ACC_TRUNC, timeless, access);
     H5Pclose(timeless);
     sm_status status = SM_OK;
     if (id < 0) {
         status = sm_h5_fail(&(sm_h5){.path = (char *)path}, SM_ERR_IO, NULL, "cannot be created");
     } else {
-        *out = new_file(path, id);
+        *out = sm_h5_new_file(path, id);
         (*out)->has_long_attributes = format == SM_H5_LATEST;
     }
     H5Pclose(access);
     return status;
-}
-
-sm_status sm_h5_create_in_memory(const char *name, sm_h5_format format, sm_h5 **out)
-{
-    SM_H5_LOCKED;
-    hid_t access = creation_access(format);
-    H5Pset_fapl_core(access, MEMORY_STEP_BYTES, 0);
-    hid_t id = H5Fcreate(name, H5F_ACC_TRUNC, H5P_DEFAULT, access);
-    sm_status status = SM_OK;
-    if (id < 0) {
-        status = sm_h5_fail(&(sm_h5){.path = (char *)name}, SM_ERR_IO, NULL, "cannot be created in memory");
-    } else {
-        *out = new_file(name, id);
-        (*out)->is_in_memory = 1;
-        (*out)->has_long_attributes = format == SM_H5_LATEST;
-    }
-    H5Pclose(access);
-    return status;
-}
-
-/* After a flush the core driver's memory is the file. H5Fget_file_image() would copy it, and in 1.10 breaks the checksum of
- * its superblock by clearing a mark inside; it only tells the size here. */
-sm_status sm_h5_image(sm_h5 *file, const void **image, size_t *bytes)
-{
-    SM_H5_LOCKED;
-    void **memory = NULL;
-    assert(file->is_in_memory);
-    sm_status status = sm_h5_flush(file);
-    if (status != SM_OK) {
-        return status;
-    }
-    ssize_t found = H5Fget_file_image(file->id, NULL, 0);
-    if (found <= 0 || H5Fget_vfd_handle(file->id, H5P_DEFAULT, (void **)&memory) < 0) {
-        return sm_h5_fail_write(file, NULL, "its contents cannot be had");
-    }
-    *image = *memory;
-    *bytes = (size_t)found;
-    return SM_OK;
-}
-
-sm_status sm_h5_write_image(sm_h5 *file, const char *path)
-{
-    const void *image = NULL;
-    size_t bytes = 0;
-    sm_status status = sm_h5_image(file, &image, &bytes);
-    return status == SM_OK ? sm_file_write_atomic(path, image, bytes) : status;
 }
 
 sm_status sm_h5_flush(sm_h5 *file)
@@ -482,9 +442,7 @@ sm_status sm_h5_close(sm_h5 *file)
         sm_h5_fail_write(file, NULL, "cannot be closed");
     }
     sm_status status = sm_h5_writable(file);
-    sm_free(file->path);
-    sm_free(file->failure);
-    sm_free(file);
+    sm_h5_free_file(file);
     return status;
 }
 

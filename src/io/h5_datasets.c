@@ -71,6 +71,50 @@ sm_status sm_h5_write(sm_h5 *file, const char *object, sm_h5_type type, int rank
     return write_whole(file, object, sm_h5_native(type), rank, shape, data);
 }
 
+/* HDF5 allocates with the first write, be it of one element. That is the last, up to which the memory then reaches.
+ * \return where the first one lies in the file, or HADDR_UNDEF */
+static haddr_t write_last(hid_t id, hid_t type, int rank, const hsize_t *shape, const void *element)
+{
+    static const hsize_t one[SM_H5_MAX_RANK] = {1, 1, 1, 1, 1, 1, 1, 1};
+    hsize_t last[SM_H5_MAX_RANK];
+    for (int i = 0; i < rank; i++) {
+        last[i] = shape[i] - 1;
+    }
+    hid_t space = H5Dget_space(id), memory = H5Screate(H5S_SCALAR);
+    herr_t result = H5Sselect_hyperslab(space, H5S_SELECT_SET, last, NULL, one, NULL);
+    result = result < 0 ? result : H5Dwrite(id, type, memory, space, H5P_DEFAULT, element);
+    haddr_t offset = result < 0 ? HADDR_UNDEF : H5Dget_offset(id);
+    H5Sclose(memory);
+    H5Sclose(space);
+    return offset;
+}
+
+/* The dataset is closed, so that HDF5 holds nothing of it back, before the values are written where HDF5 does not see it. */
+sm_status sm_h5_write_in_place(sm_h5 *file, const char *object, sm_h5_type type, int rank, const size_t *shape,
+                               void **values)
+{
+    SM_H5_LOCKED;
+    static const char zeros[8];
+    hsize_t wide[SM_H5_MAX_RANK];
+    widen(rank, shape, wide);
+    assert(file->memory && rank > 0);
+    sm_status status = sm_h5_writable(file);
+    if (status != SM_OK) {
+        return status;
+    }
+    hid_t id = new_dataset(file, object, sm_h5_native(type), rank, wide, NULL, sm_h5_timeless(H5P_DATASET_CREATE));
+    if (id < 0) {
+        return SM_ERR_WRITE;
+    }
+    haddr_t offset = write_last(id, sm_h5_native(type), rank, wide, zeros);
+    if (offset == HADDR_UNDEF) {
+        status = sm_h5_fail_write(file, object, "cannot be written");
+    }
+    status = close_written(file, object, id, status);
+    *values = (char *)file->memory->block + offset;
+    return status;
+}
+
 sm_status sm_h5_write_texts(sm_h5 *file, const char *object, const char *const *texts, size_t count)
 {
     SM_H5_LOCKED;

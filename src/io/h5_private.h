@@ -17,10 +17,22 @@ struct sm_h5 {
     char *path;
     hid_t id;
     int is_in_memory;
+    sm_h5_memory *memory; /* of one created there: `own` or the caller's; else NULL */
+    sm_h5_memory own;
     int has_long_attributes; /* made in a format that takes attributes above 64 KiB */
     sm_status failed;        /* the first failed write; nothing is written after it */
     char *failure;           /* its message */
 };
+
+/** What a file in memory grows by. */
+enum { SM_H5_MEMORY_STEP_BYTES = 4 << 20 };
+
+/** \return properties of opening to write, to be closed. */
+hid_t sm_h5_creation_access(sm_h5_format format);
+
+/** \return what is open as `id`. */
+sm_h5 *sm_h5_new_file(const char *path, hid_t id);
+void sm_h5_free_file(sm_h5 *file);
 
 /** Fails with "<path>: <object>: <what> (<HDF5's innermost reason>)". To be called before any further HDF5 call. */
 sm_status sm_h5_fail(const sm_h5 *file, sm_status status, const char *object, const char *what);

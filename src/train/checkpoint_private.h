@@ -19,10 +19,11 @@ sm_status sm_checkpoint_open(const char *path, sm_h5 **file);
 
 /** Builds a checkpoint in memory. Not collective: by rank 0, while no rank changes the network.
  * \param path      for messages
- * \param [out] file  closed by the caller
+ * \param [in,out] memory  which it is built in
+ * \param [out] file       closed by the caller
  * \return SM_ERR_NUMERIC naming a tensor that is not finite throughout */
 sm_status sm_checkpoint_build(const sm_trainer *trainer, const sm_trainer_position *position, const char *path,
-                              const char *fingerprint, double best_metric, sm_h5 **file);
+                              const char *fingerprint, double best_metric, sm_h5_memory *memory, sm_h5 **file);
 
 /** Where a run stood: the attributes that say so, and their places in sm_trainer_position. */
 typedef struct sm_checkpoint_count {

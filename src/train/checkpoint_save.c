@@ -6,22 +6,29 @@
 #include "train/checkpoint_private.h"
 #include "train/tensor_checksum.h"
 
+/* Large ones straight into the file's memory; of small ones HDF5 keeps no alignment. */
 static sm_status write_tensor(sm_h5 *file, const char *object, const sm_slice *slice, float *flat)
 {
+    enum { SMALL = SM_H5_PAGE_BYTES / sizeof(float) };
     sm_status status = SM_OK;
     size_t shape[4];
-    float *values = sm_alloc(slice->count * sizeof *values);
+    float small[SMALL];
+    void *values = small;
     for (int d = 0; d < slice->dimensions; d++) {
         shape[d] = (size_t)slice->shape[d];
+    }
+    if (slice->count >= SMALL) {
+        SM_TRY(sm_h5_write_in_place(file, object, SM_H5_FLOAT, slice->dimensions, shape, &values));
     }
     sm_slice_export(slice, flat, values);
     if (!sm_tensor_is_finite(values, slice->count)) {
         SM_TRY(sm_fail(SM_ERR_NUMERIC, "%s has numbers that are not finite: no checkpoint is written of them", object));
     }
-    SM_TRY(sm_h5_write(file, object, SM_H5_FLOAT, slice->dimensions, shape, values));
-    SM_TRY(sm_tensor_write_checksum(file, object, values, slice->count * sizeof *values));
+    if (values == small) {
+        SM_TRY(sm_h5_write(file, object, SM_H5_FLOAT, slice->dimensions, shape, small));
+    }
+    SM_TRY(sm_tensor_write_checksum(file, object, values, slice->count * sizeof(float)));
 done:
-    sm_free(values);
     return status;
 }
 
@@ -63,14 +70,32 @@ done:
     return status;
 }
 
+/* A little more than the file will have: numbers in whole pages, and what HDF5 notes of each tensor. */
+static size_t expected_bytes(const sm_trainer *trainer)
+{
+    enum { NOTES_BYTES = 1 << 10, REST_BYTES = 1 << 20 };
+    const sm_parameters *parameters = trainer->session->parameters;
+    size_t kept = 1 + (size_t)trainer->update->optimizer->kind->state_count + (trainer->update->average != NULL);
+    size_t copies[] = {kept, 1}, bytes = REST_BYTES;
+    const sm_slices *slices[] = {&parameters->parameters, &parameters->buffers};
+    for (int group = 0; group < 2; group++) {
+        for (int i = 0; i < slices[group]->count; i++) {
+            size_t values = slices[group]->items[i].count * sizeof(float);
+            bytes += copies[group] * (NOTES_BYTES + sm_round_up(values, SM_H5_PAGE_BYTES));
+        }
+    }
+    return bytes;
+}
+
 sm_status sm_checkpoint_build(const sm_trainer *trainer, const sm_trainer_position *position, const char *path,
-                              const char *fingerprint, double best_metric, sm_h5 **out)
+                              const char *fingerprint, double best_metric, sm_h5_memory *memory, sm_h5 **out)
 {
     static const char *const checked[] = {"/", sm_checkpoint_data};
     sm_status status = SM_OK;
     sm_h5 *file = NULL;
     size_t slices = (size_t)trainer->session->parameters->parameters.count;
-    SM_TRY(sm_h5_create_in_memory(path, SM_H5_LATEST, &file));
+    sm_h5_memory_reserve(memory, expected_bytes(trainer));
+    SM_TRY(sm_h5_create_in_memory(path, SM_H5_LATEST, memory, &file));
     SM_TRY(write_attributes(file, trainer, *position, fingerprint, best_metric));
     SM_TRY(sm_data_description_write(trainer->session->data, file, sm_checkpoint_data));
     SM_TRY(sm_h5_write_checksums(file, checked, sizeof checked / sizeof *checked));
@@ -91,9 +116,10 @@ sm_status sm_checkpoint_save(const sm_trainer *trainer, const char *path, const 
 {
     sm_status status = SM_OK;
     sm_h5 *file = NULL;
+    sm_h5_memory memory = {0};
     if (sm_comm_rank(trainer->session->comm) == 0) {
         const sm_trainer_position position = sm_trainer_where(trainer);
-        SM_TRY(sm_checkpoint_build(trainer, &position, path, fingerprint, best_metric, &file));
+        SM_TRY(sm_checkpoint_build(trainer, &position, path, fingerprint, best_metric, &memory, &file));
         if (best_path) {
             SM_TRY(sm_h5_write_image(file, best_path));
         }
@@ -101,5 +127,6 @@ sm_status sm_checkpoint_save(const sm_trainer *trainer, const char *path, const 
     }
 done:
     sm_h5_close(file);
+    sm_h5_memory_free(&memory);
     return sm_comm_agree(trainer->session->comm, status);
 }

@@ -99,7 +99,7 @@ void sm_memory_table_print(const sm_memory_table *table, FILE *file)
     if (table->evaluation > 0) {
         fprintf(file, "%-28s %10.2f\n", "more while evaluating", mib(table->evaluation));
     }
-    fprintf(file, "%-28s %10.2f\n", "more while rank 0 saves", mib(table->checkpoint));
+    fprintf(file, "%-28s %10.2f\n", "more once rank 0 has saved", mib(table->checkpoint));
 }
 
 void sm_memory_table_set_json(const sm_memory_table *table, sm_json *json)

@@ -414,7 +414,7 @@ static sm_status write_hdf5(const sm_predicted_image *image, const sm_task_predi
     sm_status status = SM_OK;
     sm_h5 *file = NULL;
     (void)task;
-    SM_TRY(sm_h5_create_in_memory(path, SM_H5_EARLIEST, &file));
+    SM_TRY(sm_h5_create_in_memory(path, SM_H5_EARLIEST, NULL, &file));
     SM_TRY(sm_h5_write_attribute_text(file, "/", "format", "sigmatic-prediction"));
     SM_TRY(sm_h5_write_attribute_int64(file, "/", "format_version", 1));
     SM_TRY(sm_h5_write_attribute_text(file, "/", "name", image->name));

@@ -36,7 +36,9 @@ struct sm_saver {
     int is_due;
     double last_seconds; /* clock when the last one was begun, or the run */
     double took_seconds;
-    sm_h5 *file; /* NULL: nothing is being written */
+    sm_saver_cost cost;
+    sm_h5_memory memory; /* of one after the other: not of what another part of the run has used in between */
+    sm_h5 *file;         /* NULL: nothing is being written */
     writing job;
     pthread_t thread;
     int has_thread;
@@ -59,6 +61,7 @@ void sm_saver_free(sm_saver *saver)
 {
     if (saver) {
         sm_saver_finish(saver);
+        sm_h5_memory_free(&saver->memory);
         sm_free(saver->failure);
         sm_free(saver);
     }
@@ -77,6 +80,16 @@ int sm_saver_is_writing(const sm_saver *saver)
 double sm_saver_seconds(const sm_saver *saver)
 {
     return saver->took_seconds;
+}
+
+sm_saver_cost sm_saver_cost_of(const sm_saver *saver)
+{
+    return saver->cost;
+}
+
+void sm_saver_release_memory(sm_saver *saver)
+{
+    sm_h5_memory_free(&saver->memory);
 }
 
 int sm_saver_is_due(sm_saver *saver)
@@ -184,7 +197,8 @@ static sm_status prepare(sm_saver *saver, const sm_trainer_position *position, d
     job->begin_seconds = sm_seconds();
     job->paths[0] = is_best ? sm_run_folder_file(saver->folder, "checkpoints/best.h5") : NULL;
     job->paths[1] = sm_run_folder_checkpoint(saver->folder, position->step);
-    SM_TRY(sm_checkpoint_build(saver->trainer, position, job->paths[1], saver->fingerprint, best_metric, &saver->file));
+    SM_TRY(sm_checkpoint_build(saver->trainer, position, job->paths[1], saver->fingerprint, best_metric, &saver->memory,
+                               &saver->file));
     SM_TRY(sm_h5_image(saver->file, &job->image, &job->bytes));
     SM_TRY(sm_run_folder_remove_unfinished(saver->folder));
     SM_TRY(check_room(job));
@@ -211,6 +225,13 @@ static void keep_failure(sm_saver *saver, int64_t step, sm_status status)
     sm_free(why);
 }
 
+static void note_cost(sm_saver *saver)
+{
+    saver->cost.count++;
+    saver->cost.bytes = saver->job.bytes;
+    saver->cost.seconds += sm_seconds() - saver->job.begin_seconds;
+}
+
 sm_status sm_saver_begin(sm_saver *saver, const sm_trainer_position *position, double best_metric, int is_best)
 {
     sm_status status = sm_saver_finish(saver);
@@ -223,6 +244,7 @@ sm_status sm_saver_begin(sm_saver *saver, const sm_trainer_position *position, d
         saver->saved_step = position->step;
         saver->is_due = 0;
         saver->last_seconds = saver->job.begin_seconds;
+        note_cost(saver);
         start(saver);
         return SM_OK;
     }

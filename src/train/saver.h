@@ -3,6 +3,7 @@
  *
  * The calling thread copies all of it into memory, as the file that it becomes; a thread of its own only writes that, makes it safe on the disk,
  * renames it and removes what is outdated. One is written at a time.
+ * The memory that it is copied into is kept for the next one. What that costs is in README.md.
  * By rank 0, whose trainer it is; none of it collective. Between sm_saver_begin()'s call and return no rank may change the network. */
 #ifndef SIGMATIC_TRAIN_SAVER_H
 #define SIGMATIC_TRAIN_SAVER_H
@@ -42,6 +43,17 @@ int sm_saver_is_writing(const sm_saver *saver);
 
 /** Waits until all is on the disk. \return what writing met */
 sm_status sm_saver_finish(sm_saver *saver);
+
+/** What checkpoints have cost the training: it stands still while they are copied. */
+typedef struct sm_saver_cost {
+    int64_t count;  /**< of those begun */
+    size_t bytes;   /**< of the last one */
+    double seconds; /**< that training stood still, for all of them */
+} sm_saver_cost;
+sm_saver_cost sm_saver_cost_of(const sm_saver *saver);
+
+/** Gives back the memory that is kept for the next one. After sm_saver_finish(). */
+void sm_saver_release_memory(sm_saver *saver);
 
 /** \return what the last checkpoint that is on the disk took, from its begin to the disk, in seconds */
 double sm_saver_seconds(const sm_saver *saver);

@@ -324,6 +324,17 @@ static void report_memory(const sm_training *t)
     sm_log_info("memory of a rank: %.0f MiB, %.0f planned", mib[0], mib[1]);
 }
 
+/* By rank 0, which has written the last one. */
+static void end_saving(sm_training *t)
+{
+    sm_saver_cost cost = sm_saver_cost_of(t->saver);
+    sm_saver_release_memory(t->saver);
+    if (cost.count > 0) {
+        sm_log_info("checkpoints: %lld of %.1f MiB; training stood still for %.2f s each", (long long)cost.count,
+                    (double)cost.bytes / (1 << 20), cost.seconds / (double)cost.count);
+    }
+}
+
 sm_status sm_training_run(sm_training *t)
 {
     sm_status status = SM_OK;
@@ -335,6 +346,9 @@ sm_status sm_training_run(sm_training *t)
     }
     SM_TRY(sm_comm_agree(t->comm, sm_training_is_root(t) ? finish_saving(t) : SM_OK));
     SM_TRY(agree_on_log(t));
+    if (sm_training_is_root(t)) {
+        end_saving(t);
+    }
     report_memory(t);
 done:
     return status;

@@ -89,7 +89,7 @@ static sm_status write_h5(const char *path, const sm_safetensor_values *tensors,
 {
     sm_status status = SM_OK;
     sm_h5 *file = NULL;
-    SM_TRY(sm_h5_create_in_memory(path, SM_H5_LATEST, &file));
+    SM_TRY(sm_h5_create_in_memory(path, SM_H5_LATEST, NULL, &file));
     SM_TRY(sm_h5_write_attribute_text(file, "/", "format", "sigmatic-weights"));
     SM_TRY(sm_h5_write_attribute_int64(file, "/", "format_version", 1));
     for (size_t i = 0; i < notes->count; i++) {

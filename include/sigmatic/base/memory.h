@@ -15,7 +15,10 @@ enum { SM_ALIGNMENT_BYTES = 64 };
 /** \return `bytes` of memory aligned to 64 bytes (to a page from 1 MiB on), contents undefined, untouched (so that the first thread to write places it). Freed with sm_free(). */
 void *sm_alloc(size_t bytes);
 
-/** The same, zeroed. */
+/** The same, but NULL where there is no memory, for what can be done without. */
+void *sm_try_alloc(size_t bytes);
+
+/** The same as sm_alloc(), zeroed. */
 void *sm_alloc_zeroed(size_t bytes);
 
 /** Grows or shrinks; contents kept up to the smaller size. `memory` may be NULL. */

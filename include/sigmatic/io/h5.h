@@ -39,7 +39,7 @@ typedef enum sm_h5_format {
     SM_H5_LATEST    /**< metadata carry checksums; for files written in one piece */
 } sm_h5_format;
 
-enum { SM_H5_MAX_RANK = 8 };
+enum { SM_H5_MAX_RANK = 8, SM_H5_PAGE_BYTES = 4096 };
 
 /** Shape and type of a dataset. */
 typedef struct sm_h5_info {
@@ -76,12 +76,25 @@ sm_status sm_h5_open_append(const char *path, sm_h5 **out);
  * sm_h5_open_append(). */
 sm_status sm_h5_open_copy(const char *path, sm_h5 **out);
 
-/** Creates a file, replacing one at `path`; what is in it carries no times: the same calls make the same bytes. Datasets of 4096 bytes or more start at multiples of 4096. */
+/** Creates a file, replacing one at `path`; what is in it carries no times: the same calls make the same bytes. Datasets of SM_H5_PAGE_BYTES or more start at multiples of it. */
 sm_status sm_h5_create(const char *path, sm_h5_format format, sm_h5 **out);
 
+/** Memory that files made in memory use one after the other, so that only the first one waits for the system to hand it out. Begins as {0}. */
+typedef struct sm_h5_memory {
+    void *block;
+    size_t bytes;
+} sm_h5_memory;
+
+/** Takes so much at once, where it is not there yet: what a file needs that is about to be made costs less than in pieces. No file may be using it. */
+void sm_h5_memory_reserve(sm_h5_memory *memory, size_t bytes);
+
+/** Gives it back. {0} is legal. */
+void sm_h5_memory_free(sm_h5_memory *memory);
+
 /** Creates a file in memory; sm_h5_write_image() writes it out: a full disk then is a plain error.
- * \param name  for messages */
-sm_status sm_h5_create_in_memory(const char *name, sm_h5_format format, sm_h5 **out);
+ * \param name    for messages
+ * \param memory  used, and made larger, by this file alone until it is closed; NULL: of its own */
+sm_status sm_h5_create_in_memory(const char *name, sm_h5_format format, sm_h5_memory *memory, sm_h5 **out);
 
 /** Writes the whole contents of a file made by sm_h5_create_in_memory() to `path`, atomically (sm_file_write_atomic). The file stays open. */
 sm_status sm_h5_write_image(sm_h5 *file, const char *path);
@@ -192,6 +205,12 @@ sm_status sm_h5_read_cell_texts(const sm_h5 *file, const char *object, char ***t
  * \param [out] offset  of its first byte in the file; a multiple of 4096 if it has 4096 bytes or more; may be NULL */
 sm_status sm_h5_create_contiguous(sm_h5 *file, const char *object, sm_h5_type type, int rank, const size_t *shape,
                                   uint64_t *offset);
+
+/** The same as sm_h5_write(), in a file in memory, whose image the caller then writes the values into: they are copied once.
+ * \param shape  of SM_H5_PAGE_BYTES or more in all, so that they are aligned
+ * \param [out] values  row-major, contents undefined, to be filled before any other call on this file */
+sm_status sm_h5_write_in_place(sm_h5 *file, const char *object, sm_h5_type type, int rank, const size_t *shape,
+                               void **values);
 
 /** Where the bytes of a dataset lie, for sm_file_pread(). SM_ERR_INPUT unless it is contiguous and allocated, of exactly this type, shape and host byte order, and wholly inside the file (else: truncated).
  * \param [out] offset  of its first byte in the file */

@@ -29,7 +29,7 @@ typedef struct sm_memory_table {
     size_t total;      /**< sum of the rows: while steps run, after the first evaluation */
     size_t once;       /**< of `total`, what stands once for all ranks of the node */
     size_t evaluation; /**< more while an evaluation runs: its loader */
-    size_t checkpoint; /**< more while rank 0 writes a checkpoint: the file's image */
+    size_t checkpoint; /**< more on rank 0 from its first checkpoint on: the memory in which they are made */
     size_t image;      /**< of `total`, what one image more on this rank takes */
 } sm_memory_table;
 
