@@ -136,6 +136,9 @@ static void check_split(int outputs, int inputs, int together, int width)
     CU_ASSERT_EQUAL(wrong, 0);
     sm_slice_export(slice, flat, back);
     CU_ASSERT(memcmp(back, file, (size_t)count * sizeof *file) == 0);
+    memset(back, 0, (size_t)count * sizeof *back);
+    sm_slice_export_threads(slice, flat, 3, back);
+    CU_ASSERT(memcmp(back, file, (size_t)count * sizeof *file) == 0);
     sm_free(flat);
     sm_free(back);
     sm_free(file);
@@ -145,6 +148,7 @@ static void check_split(int outputs, int inputs, int together, int width)
 static void inputs_that_belong_together_lie_together(void)
 {
     check_split(2, 5, 3, 3);
+    check_split(135, 130, 21, 3);
     check_split(70, 50, 21, 3); /* more than is copied at a time, of outputs and of inputs, and no multiple of that */
 }
 

@@ -5,6 +5,9 @@
 #include <assert.h>
 #include <fnmatch.h>
 #include <string.h>
+#ifdef __SSE__
+#include <xmmintrin.h>
+#endif
 
 enum { SLICE_ALIGNMENT_FLOATS = SM_ALIGNMENT_BYTES / sizeof(float) };
 
@@ -170,8 +173,8 @@ static size_t place_of(const sm_slice *slice, size_t tap, size_t taps, size_t i,
     return (taps * together + tap * (inputs - together) + i - together) * outputs + o;
 }
 
-/* What is copied together: outputs, and columns of the file, which are inputs and their taps. It is turned in a piece of memory of its own, so
- * that both sides are read and written in whole lines of the cache, whatever power of two lies between them. */
+/* What is copied together: outputs, and columns of the file, which are inputs and their taps; so many that both sides are read and written in
+ * whole lines of the cache. */
 enum { TILE = 64 };
 
 typedef struct reorder_tile {
@@ -185,21 +188,50 @@ static size_t line_of(const sm_slice *slice, size_t taps, const reorder_tile *t,
     return place_of(slice, c % taps, taps, c / taps, t->first_output);
 }
 
-static void export_tile(const sm_slice *slice, size_t taps, const reorder_tile *t, const float *memory, float *file)
+/* outputs[k][j] = columns[j][output + k], j, k < 4; outputs `stride` apart */
+static inline void export_four(const float *const *columns, size_t output, float *outputs, size_t stride)
 {
-    float turned[TILE][TILE];
-    for (size_t c = 0; c < t->columns; c++) {
-        const float *line = memory + line_of(slice, taps, t, c);
-        for (size_t o = 0; o < t->outputs; o++) {
-            turned[o][c] = line[o];
+#ifdef __SSE__
+    __m128 r[4];
+    for (int j = 0; j < 4; j++) {
+        r[j] = _mm_loadu_ps(columns[j] + output);
+    }
+    _MM_TRANSPOSE4_PS(r[0], r[1], r[2], r[3]);
+    for (int k = 0; k < 4; k++) {
+        _mm_storeu_ps(outputs + k * stride, r[k]);
+    }
+#else
+    for (int k = 0; k < 4; k++) {
+        for (int j = 0; j < 4; j++) {
+            outputs[k * stride + j] = columns[j][output + k];
         }
     }
-    for (size_t o = 0; o < t->outputs; o++) {
-        size_t row = (t->first_output + o) * (size_t)slice->shape[1] * taps;
-        memcpy(file + row + t->first_column, turned[o], t->columns * sizeof *file);
+#endif
+}
+
+/* In squares of four, whose lines the file has in a row: half as long again as through a tile turned in memory of its own. */
+static void export_tile(const sm_slice *slice, size_t taps, const reorder_tile *t, const float *memory, float *file)
+{
+    size_t stride = (size_t)slice->shape[1] * taps, fours = t->columns / 4 * 4;
+    const float *columns[TILE];
+    file += t->first_output * stride + t->first_column;
+    for (size_t c = 0; c < t->columns; c++) {
+        columns[c] = memory + line_of(slice, taps, t, c);
+    }
+    for (size_t o = 0; o < t->outputs; o += 4) {
+        size_t begin = t->outputs - o < 4 ? 0 : fours, end = o + 4 < t->outputs ? o + 4 : t->outputs;
+        for (size_t c = 0; c < begin; c += 4) {
+            export_four(columns + c, o, file + o * stride + c, stride);
+        }
+        for (size_t k = o; k < end; k++) {
+            for (size_t c = begin; c < t->columns; c++) {
+                file[k * stride + c] = columns[c][k];
+            }
+        }
     }
 }
 
+/* Turned in a piece of memory of its own, whatever power of two lies between the lines. */
 static void import_tile(const sm_slice *slice, size_t taps, const reorder_tile *t, const float *file, float *memory)
 {
     float turned[TILE][TILE];
@@ -220,8 +252,10 @@ static size_t at_most(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+enum { FEW = 1 << 15 /* floats that one thread has copied before others have begun */ };
+
 /* Both layouts that differ from the file's are "output channel first" there and "output channel last" here. */
-static void reorder(const sm_slice *slice, const float *from, float *to, int exporting)
+static void reorder(const sm_slice *slice, const float *from, int threads, float *to, int exporting)
 {
     if (slice->layout == SM_LAYOUT_PLAIN) {
         memcpy(to, from, slice->count * sizeof *to);
@@ -229,20 +263,26 @@ static void reorder(const sm_slice *slice, const float *from, float *to, int exp
     }
     size_t outputs = (size_t)slice->shape[0], inputs = (size_t)slice->shape[1];
     size_t taps = slice->count / (outputs * inputs), columns = inputs * taps;
-    for (size_t o = 0; o < outputs; o += TILE) {
-        for (size_t c = 0; c < columns; c += TILE) {
-            const reorder_tile tile = {o, at_most(TILE, outputs - o), c, at_most(TILE, columns - c)};
-            (exporting ? export_tile : import_tile)(slice, taps, &tile, from, to);
-        }
+    size_t across = (columns + TILE - 1) / TILE, tiles = (outputs + TILE - 1) / TILE * across;
+#pragma omp parallel for num_threads(threads) if (threads > 1 && slice->count > FEW) schedule(static)
+    for (size_t i = 0; i < tiles; i++) {
+        size_t o = i / across * TILE, c = i % across * TILE;
+        const reorder_tile tile = {o, at_most(TILE, outputs - o), c, at_most(TILE, columns - c)};
+        (exporting ? export_tile : import_tile)(slice, taps, &tile, from, to);
     }
 }
 
 void sm_slice_export(const sm_slice *slice, const float *flat, float *values)
 {
-    reorder(slice, flat + slice->offset, values, 1);
+    sm_slice_export_threads(slice, flat, 1, values);
+}
+
+void sm_slice_export_threads(const sm_slice *slice, const float *flat, int threads, float *values)
+{
+    reorder(slice, flat + slice->offset, threads, values, 1);
 }
 
 void sm_slice_import(const sm_slice *slice, const float *values, float *flat)
 {
-    reorder(slice, values, flat + slice->offset, 0);
+    reorder(slice, values, 1, flat + slice->offset, 0);
 }

@@ -3,7 +3,8 @@
  *
  * The calling thread copies all of it into memory, as the file that it becomes; a thread of its own only writes that, makes it safe on the disk,
  * renames it and removes what is outdated. One is written at a time.
- * The memory that it is copied into is kept for the next one. What that costs is in README.md.
+ * The memory that it is copied into is kept for the next one. Copying the 509 MiB of ResNet-101 with its momentum takes one thread 0.6 s of
+ * processor time where a step of batch 2 with 128x256 images takes it 7.6 s; the first one 1.5 s, of which the system takes 0.9 s for the memory.
  * By rank 0, whose trainer it is; none of it collective. Between sm_saver_begin()'s call and return no rank may change the network. */
 #ifndef SIGMATIC_TRAIN_SAVER_H
 #define SIGMATIC_TRAIN_SAVER_H
