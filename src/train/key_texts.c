@@ -133,8 +133,9 @@ const sm_key_text sm_key_texts[] = {
     {checkpoint, NULL, "What is kept of a run, to go on with it and to use it.", NULL},
     {checkpoint, "interval",
      "Steps between checkpoints; 0 writes them by time. What a crash costs is the time since the last one. They are "
-     "written while training goes on; where steps are skipped for numbers that are not finite, not before the next "
-     "that is not.",
+     "written while training goes on, which only stands still while they are copied into memory: a tenth of a step of "
+     "batch 2 of ResNet-101, as a run says at its end. Where steps are skipped for numbers that are not finite, not "
+     "before the next that is not.",
      "checkpoint.minutes, checkpoint.keep_last"},
     {checkpoint, "minutes",
      "Minutes between checkpoints where checkpoint.interval is 0. There is always one at the end, when the run is "
