@@ -27,6 +27,9 @@ struct sm_h5 {
 /** What a file in memory grows by. */
 enum { SM_H5_MEMORY_STEP_BYTES = 4 << 20 };
 
+/** Of a file that is created with these properties: it is kept in this memory. */
+void sm_h5_memory_set(hid_t access, sm_h5_memory *memory);
+
 /** \return properties of opening to write, to be closed. */
 hid_t sm_h5_creation_access(sm_h5_format format);
 
