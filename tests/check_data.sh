@@ -75,15 +75,15 @@ def repeat(file):
     file["val/image"][1] = file["train/image"][0]
     file["train/image"][1] = file["train/image"][0]
 write("twice.h5", repeat)
-def measure(deviation, unit):
+def measure(deviation, unit, least=100):
     def edit(file):
         for split in "train", "val":
-            file[f"{split}/speed"] = np.float32([100, 100 + 2 * deviation])
+            file[f"{split}/speed"] = np.float32([least, least + 2 * deviation])
             file[f"{split}/speed"].attrs.update(type="real", unit=unit)
     return edit
 write("fast.h5", measure(25, "km/h"))
 write("slow.h5", measure(0.01, ""))
-write("near_one.h5", measure(4, "m"))
+write("near_one.h5", measure(4, "m", 10))
 write("outside.h5", at("val/semantic", 2, (1, 3, 4)))
 write("infinite.h5", at("train/disparity", np.inf, (1, 4, 5)))
 write("negative.h5", at("train/disparity", -1, (1, 4, 5)))
@@ -223,10 +223,10 @@ expect "a class that is not trained on" warns untrained.h5 "class 'car' of seman
 expect "things without instances" warns no_instances.h5 "/train/semantic: no pixel of 'car' has an instance"
 expect "hardly anything valid" warns hardly.h5 '/train/semantic: only 0.781 % of the items are valid' 3
 expect "normals of another length" warns normals.h5 '/val/normal: 1.6 % of the vectors are not 1 long'
-expect "values far from 1" warns fast.h5 '/train/speed: standard deviation 25 km/h; .* scale .* times 0.04 .* log_variance = 6.4'
+expect "values far from 1" warns fast.h5 '/train/speed: its values lie about 125 km/h from 0, .* scale .* times 0.008 .* log_variance = 9.7 with loss = l1, 9.7 with l2'
 expect "values far from 1, on three ranks" run_ranks 3 data check fast.h5 --no-sheet
-expect "values far from 1, on three ranks: the same" holds out 'standard deviation 25 km/h; .* times 0.04 '
-expect "values near their mean" warns slow.h5 '/train/speed: standard deviation 0.01; .* times 1e\+02 .* log_variance = -9.2'
+expect "values far from 1, on three ranks: the same" holds out 'about 125 km/h from 0, .* times 0.008 .* 9.7 with loss = l1'
+expect "values near their mean" warns slow.h5 '/train/speed: standard deviation 0.01 about a mean of 100: .* -9.2'
 expect "values near 1" run 0 data check near_one.h5 --no-sheet
 expect "values near 1: no warning" lacks out warning
 expect "a blank image" warns blank.h5 '/train: 1 image is of one colour'

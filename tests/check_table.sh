@@ -14,6 +14,7 @@ run() { # EXIT-CODE RANKS ARGUMENT...: leaves the streams in `out` and `err`
     found=$?
     [ $found -eq "$code" ] || { echo "exit code $found, $code expected"; cat err; return 1; }
 }
+lacks() { ! grep -E -- "$2" "$1"; }
 holds() { grep -qE -- "$2" "$1" || { echo "$1 lacks '$2'"; cat "$1"; return 1; }; }
 refuses() { # WORDS ARGUMENT...: exit code 2 and one message, on one rank and on two
     local words=$1 ranks
@@ -95,4 +96,45 @@ expect "an evaluation at another size" refuses 'size is for images' eval run --s
 expect "names of a ResNet" refuses 'is for ResNets' weights export run w.safetensors --names resnet
 expect "a backbone of images" refuses 'resnet18 reads images, but the files of data.train have a table' train t.ini --set model.backbone=resnet18 --set run.folder=no
 expect "an output that is there" refuses 'exists; --overwrite' "${import[@]}"
+
+# ---- targets far from 0: what is said before training, and by it ----
+
+awk 'BEGIN { print "x,y,z"
+    for (i = 0; i < 32; i++) print sin(i) "," 200 + 90 * cos(3 * i) "," 300 * sin(5 * i) }' >far.csv
+cat >far.ini <<'INI'
+[run]
+folder = far
+batch = 32
+steps = 1
+[model]
+backbone = mlp
+hidden = 4
+[data]
+train = far.h5
+validation_split =
+[task.y]
+kind = regression
+target = y
+[task.z]
+kind = regression
+target = z
+loss = l2
+INI
+starts() { sed -nE "s/.*task\.($1)\.log_variance = ([-0-9.]+).*/\2/p" err; }
+expect "a table of targets far from 0" run 0 1 data table far.csv far.h5 --targets y,z
+expect "data check advises starts of s" run 0 1 data check far.h5
+expect "... by the loss" holds out "/train/y: .* log_variance = [0-9.]+ with loss = l1, [0-9.]+ with l2"
+y=$(sed -nE 's/.*\/train\/y: .*log_variance = ([0-9.]+) with.*/\1/p' out)
+z=$(sed -nE 's/.*\/train\/z: .*, ([0-9.]+) with l2.*/\1/p' out)
+expect "training from another start" run 0 1 train far.ini
+expect "training advises the same starts" test "$(starts y) $(starts z)" = "$y $z"
+expect "training from there" run 0 1 train far.ini --overwrite --set task.y.log_variance="$y" --set task.z.log_variance="$z"
+expect "... warns of none" lacks err 'from 0, where'
+expect "training of a group" run 0 1 train far.ini --overwrite --set task.z.loss=l1 --set task.y.group=g --set task.z.group=g
+expect "... is told one start" holds err "group 'g': .*task.y.log_variance and task.z.log_variance = "
+expect "... once" test "$(grep -c 'log_variance =' err)" = 1
+both=$(starts z)
+expect "training of a group from there" run 0 1 train far.ini --overwrite --set task.z.loss=l1 --set task.y.group=g --set task.z.group=g \
+    --set task.y.log_variance="$both" --set task.z.log_variance="$both"
+expect "... warns of none" lacks err 'from 0, where'
 report_end

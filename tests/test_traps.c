@@ -17,10 +17,10 @@ typedef struct fixture {
 static void make(fixture *f)
 {
     const sm_likelihood *laplace = sm_likelihood_find("laplace"), *gaussian = sm_likelihood_find("gaussian");
-    f->tasks[0] =
-        (sm_trap_task){"depth", laplace, laplace, {1, 0}, "px", 4, 0.5, 1, 2, 0, 2 * log(0.5), 2 * log(0.5), 0.4};
-    f->tasks[1] =
-        (sm_trap_task){"speed", gaussian, gaussian, {1, 0}, "m/s", 9, 4, 0.5, 0.125, 0, log(4.0), log(4.0), 0.6};
+    f->tasks[0] = (sm_trap_task){"depth", laplace, laplace,      {1, 0},       "px", 4,    0.5, 1,
+                                 2,       0,       2 * log(0.5), 2 * log(0.5), 0.4,  NULL, 1};
+    f->tasks[1] = (sm_trap_task){"speed", gaussian, gaussian, {1, 0},   "m/s", 9,    4, 0.5,
+                                 0.125,   0,        log(4.0), log(4.0), 0.6,   NULL, 1};
     f->run = (sm_trap_run){1000, 1000, 1.5, -20, 20, 10, f->tasks, 2};
 }
 
@@ -175,13 +175,64 @@ static void targets_out_of_the_scale_that_a_head_starts_at(void)
     expect(&f, NULL, -1, NULL);
     f.tasks[0].initial = f.tasks[0].log_variance = 0;
     f.tasks[0].best = 0.1;
-    expect(&f, "scale", 0, WORDS("50 px", "start for 1", "outweighs", "task.depth.log_variance = -3.9"));
+    expect(&f, "scale", 0, WORDS("50 px", "start for 1:", "outweighs", "task.depth.log_variance = -3.9"));
     f.tasks[0].likelihood = NULL; /* weights that do not learn */
     f.tasks[0].initial = f.tasks[0].log_variance = NAN;
     expect(&f, "scale", 0, WORDS("weigh it"));
     f.tasks[0].of_loss = sm_likelihood_of_loss("cosine"); /* an angle has no scale */
     expect(&f, NULL, -1, NULL);
     CU_ASSERT_PTR_NULL(sm_likelihood_of_loss("cross_entropy"));
+}
+
+/* Targets far from 0, or near: where s starts at its minimiser nothing outweighs, whatever sigma is of that s. */
+static void a_start_at_the_minimiser_is_in_scale(void)
+{
+    static const char *const names[] = {"laplace", "paper_l1", "revised_uncertainty", "imtl_l", "huber", "gaussian"};
+    static const double losses[] = {2000, 0.0002};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        for (size_t l = 0; l < sizeof losses / sizeof *losses; l++) {
+            fixture f;
+            make(&f);
+            sm_trap_task *t = &f.tasks[0];
+            t->likelihood = sm_likelihood_find(names[i]);
+            t->of_loss = strcmp(names[i], "huber") == 0 || strcmp(names[i], "gaussian") == 0
+                             ? t->likelihood
+                             : sm_likelihood_find("laplace");
+            t->shape.delta = strcmp(names[i], "huber") == 0 ? 1 : 0;
+            t->first_loss = t->loss = losses[l];
+            t->initial = t->log_variance = t->best = t->likelihood->minimiser(losses[l], t->shape);
+            expect(&f, NULL, -1, NULL);
+            CU_ASSERT(sm_trap_is_far(sm_trap_scale(t->of_loss, losses[l], t->shape), 1));
+        }
+    }
+}
+
+static void tasks_that_share_s_are_told_one_start(void)
+{
+    fixture f;
+    make(&f);
+    f.tasks[1].likelihood = f.tasks[1].of_loss = f.tasks[0].likelihood; /* both Laplace */
+    f.tasks[1].best = f.tasks[1].log_variance = f.tasks[0].log_variance = f.tasks[0].best = 2 * log(2.0);
+    f.tasks[0].group = f.tasks[1].group = "geometry";
+    f.tasks[0].group_weight = 1;
+    f.tasks[1].group_weight = 3;
+    f.tasks[1].shape.dimensions = 2;
+    expect(&f, NULL, -1, NULL);
+    f.tasks[0].first_loss = 100;
+    f.tasks[1].first_loss = 400; /* (100 + 3 * 400) / (1 + 3 * 2) = 186 a component */
+    expect(&f, "scale", 0,
+           WORDS("group 'geometry'", "about 186 px", "task.depth.log_variance and task.speed.log_variance = 10.4"));
+    f.tasks[0].initial = f.tasks[1].initial = 10.5;
+    f.tasks[0].log_variance = f.tasks[1].log_variance = f.tasks[0].best = f.tasks[1].best = 10.5;
+    expect(&f, NULL, -1, NULL);
+    f.tasks[0].first_loss = 0.1; /* which no s mends */
+    expect(&f, "scale", 0, WORDS("task 'depth'", "0.1 px", "group 'geometry'", "task.depth.group_weight"));
+    f.tasks[0].first_loss = 100;
+    f.tasks[0].log_variance = f.tasks[1].log_variance = f.run.upper = 10.5;
+    expect(&f, "bound", 0, WORDS("group 'geometry'", "weighting.upper"));
+    f.run.upper = 20;
+    f.tasks[0].best = f.tasks[1].best = 0;
+    expect(&f, "slow", 0, WORDS("group 'geometry'", "task.depth.log_variance and task.speed.log_variance = 0.0"));
 }
 
 static void a_negative_total_is_said_to_be_normal(void)
@@ -218,6 +269,8 @@ int main(int argc, char **argv)
     SM_TEST(log_variances_that_hardly_move);
     SM_TEST(a_share_of_the_gradient_below_a_percent);
     SM_TEST(targets_out_of_the_scale_that_a_head_starts_at);
+    SM_TEST(a_start_at_the_minimiser_is_in_scale);
+    SM_TEST(tasks_that_share_s_are_told_one_start);
     SM_TEST(a_negative_total_is_said_to_be_normal);
     SM_TEST(shares_are_means_of_what_was_measured);
     return sm_test_end();

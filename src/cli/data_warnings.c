@@ -3,6 +3,7 @@
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/nearest.h>
 #include <sigmatic/base/plural.h>
+#include <sigmatic/train/traps.h>
 
 #include <math.h>
 #include <stdio.h>
@@ -277,24 +278,81 @@ static int has_fixed_unit(const sm_target *target)
            (target->scope == SM_SCOPE_PIXEL && strcmp(target->unit, "m") == 0);
 }
 
-/* Log-variances begin at that of 1. Of what is trained on. */
+/* \return the loss of outputs of 0, where heads begin; NaN of one that is not of each value by itself, or has a parameter */
+static double first_loss(const target_statistics *s, const char *loss)
+{
+    double sum = strcmp(loss, "l1") == 0 ? s->absolutes : NAN;
+    for (int c = 0; strcmp(loss, "l2") == 0 && c < s->target->components; c++) {
+        sum = (c == 0 ? 0 : sum) + s->squares[c];
+    }
+    return sum / (double)s->valid;
+}
+
+/* \return what training says after a first step with each loss: "11.0 with loss = l1, 11.3 with l2"; freed with sm_free() */
+static char *starts_of_s(const target_statistics *s)
+{
+    static const char *const losses[] = {"l1", "l2"};
+    const sm_loss_shape shape = {.dimensions = s->target->components};
+    char *text = NULL;
+    for (size_t i = 0; i < sizeof losses / sizeof *losses; i++) {
+        const sm_likelihood *likelihood = sm_likelihood_of_loss(losses[i]);
+        sm_append_text(&text, ", ", "%.1f with %s%s", likelihood->minimiser(first_loss(s, losses[i]), shape),
+                       i == 0 ? "loss = " : "", losses[i]);
+    }
+    return text;
+}
+
+/* By the same scale as training's warning of the name "scale" (train/traps.h), with the loss that a task of them has by default. */
+static double scale_from_zero(const target_statistics *s)
+{
+    static const char loss[] = "l1";
+    const sm_loss_shape shape = {.dimensions = s->target->components};
+    return sm_trap_scale(sm_likelihood_of_loss(loss), first_loss(s, loss), shape);
+}
+
+/* \return 1 of what is trained on, and has a scale that a person chose */
+static int has_own_scale(const split_statistics *split, const target_statistics *s)
+{
+    return strcmp(split->name, "train") == 0 && s->target->type == SM_TARGET_REAL && !has_fixed_unit(s->target) &&
+           s->valid > 1 && s->least < s->most;
+}
+
+/* Once the mean is learnt, what is left is so little that no start of s is right both then and before. */
+static char *hardly_varies(const split_statistics *split, const target_statistics *s)
+{
+    double deviation = deviation_of_target(s);
+    if (!has_own_scale(split, s) || !sm_trap_is_far(deviation, 1) || !sm_trap_is_far(deviation, scale_from_zero(s)) ||
+        deviation > 1) {
+        return NULL;
+    }
+    return sm_format(
+        "/%s/%s: standard deviation %.3g%s%s about a mean of %.4g: the network has to learn the mean first, "
+        "and a log-variance takes long to get from there to that of the deviation, %.1f. Give differences "
+        "from the mean, in another unit",
+        split->name, s->target->name, deviation, *s->target->unit ? " " : "", s->target->unit, mean_of_target(s),
+        2 * log(deviation));
+}
+
 static char *far_from_one(const split_statistics *split, const target_statistics *s)
 {
-    const double few = 0.1, many = 10;
-    double deviation = deviation_of_target(s); /* not of a constant, whose rounding this may be */
-    if (strcmp(split->name, "train") != 0 || s->target->type != SM_TARGET_REAL || has_fixed_unit(s->target) ||
-        s->valid < 2 || s->least == s->most || (deviation >= few && deviation <= many)) {
+    double from_zero = has_own_scale(split, s) ? scale_from_zero(s) : NAN;
+    char *other = hardly_varies(split, s);
+    if (other || !sm_trap_is_far(from_zero, 1)) {
+        sm_free(other);
         return NULL;
     }
     int is_table = sm_dataset_input(split->dataset)->kind->is_table;
     char *scale = is_table ? sm_strdup("")
-                           : sm_format("the key scale of its description times %.1g brings the values near 1, or ",
-                                       1 / deviation);
-    char *text = sm_format("/%s/%s: standard deviation %.3g%s%s; a log-variance begins at that of 1 and takes long to "
-                           "get there: %sits task begins at log_variance = %.1f",
-                           split->name, s->target->name, deviation, *s->target->unit ? " " : "", s->target->unit, scale,
-                           2 * log(deviation));
+                           : sm_format("The key scale of its description times %.1g brings the values near 1, or ",
+                                       1 / from_zero);
+    char *starts = starts_of_s(s);
+    char *text =
+        sm_format("/%s/%s: its values lie about %.3g%s%s from 0, where a head starts, and weights start for 1. "
+                  "%s%s task with a log-variance of its own begins well at log_variance = %s",
+                  split->name, s->target->name, from_zero, *s->target->unit ? " " : "", s->target->unit, scale,
+                  is_table ? "A" : "a", starts);
     sm_free(scale);
+    sm_free(starts);
     return text;
 }
 
@@ -366,7 +424,7 @@ static char *scale_of_16_bits(const split_statistics *split, const target_statis
 
 static const finding findings[] = {nothing_valid,    hardly_valid,       one_class,        things_without_instances,
                                    constant,         zeros_of_disparity, metres_too_large, normals_not_unit,
-                                   scale_of_16_bits, far_from_one};
+                                   scale_of_16_bits, hardly_varies,      far_from_one};
 
 /* Of the features of a table, by the data of one split. */
 static void check_features(warning_list *list, const split_statistics *split)

@@ -45,7 +45,9 @@ static sm_trap_task task_of(const show_view *view, const sm_loss_row *rows, size
                           .initial = has_s ? number_of(all, section, "log_variance") : NAN,
                           .log_variance = has_s ? curves->row.log_variance : NAN,
                           .best = sm_report_minimiser(rows, (int)view->task_count, (int)task),
-                          .share = curves->gradient_share};
+                          .share = curves->gradient_share,
+                          .group = curves->row.group,
+                          .group_weight = curves->row.group_weight};
     sm_free(section);
     return found;
 }

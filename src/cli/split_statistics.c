@@ -109,6 +109,7 @@ static void count_reals(const float *values, size_t items, target_statistics *s)
         }
         for (int c = 0; c < components; c++) {
             s->sum += values[c];
+            s->absolutes += fabs((double)values[c]);
             s->sums[c] += values[c];
             s->squares[c] += (double)values[c] * values[c];
             s->least = fmin(s->least, values[c]);
@@ -287,6 +288,7 @@ static void join_targets(counter *c)
         sm_comm_sum_int64(c->comm, s->of_class, SM_CLASS_IGNORED + 1);
         sm_comm_sum_int64(c->comm, s->with_instance, SM_CLASS_IGNORED + 1);
         sm_comm_sum_double(c->comm, &s->sum, 1);
+        sm_comm_sum_double(c->comm, &s->absolutes, 1);
         sm_comm_sum_double(c->comm, s->sums, SM_COMPONENTS_MAX);
         sm_comm_sum_double(c->comm, s->squares, SM_COMPONENTS_MAX);
         sm_comm_max_double(c->comm, ends, 2);

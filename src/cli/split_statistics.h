@@ -16,6 +16,7 @@ typedef struct target_statistics {
     int64_t zeros;                               /**< valid items of which all components are 0 */
     int64_t lengths_not_one;                     /**< valid items whose length is not 1 +- 0.01 */
     double sum, least, most;                     /**< of all components of valid items */
+    double absolutes;                            /**< of real values: the sum of their absolute values, likewise */
     double sums[SM_COMPONENTS_MAX], squares[SM_COMPONENTS_MAX]; /**< of each component of valid items, real values */
     double *greatest; /**< of maps of one real value: of each sample, 0 where nothing is valid; NULL of other targets */
     int64_t *levels;  /**< likewise: different values, at most LEVELS_MAX */

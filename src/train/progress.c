@@ -51,7 +51,9 @@ static sm_trap_task trap_task(const sm_session *session, int task)
                           .initial = has_s ? learned->initial[member->group] : NAN,
                           .log_variance = NAN,
                           .best = NAN,
-                          .share = NAN};
+                          .share = NAN,
+                          .group = session->weighting->sums ? session->weighting->tasks[member->group].name : NULL,
+                          .group_weight = member->weight};
 }
 
 sm_progress *sm_progress_new(const sm_session *session, int64_t steps, int64_t first_step)

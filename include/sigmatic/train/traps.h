@@ -24,6 +24,8 @@ typedef struct sm_trap_task {
     double initial, log_variance; /**< s, at first and now; NaN: none is learned */
     double best;                  /**< s where the objective is least at the present losses; NaN: not in closed form */
     double share;                 /**< of the gradient at the shared representation, a mean of the last measurements */
+    const char *group;            /**< of tasks that have one s; NULL: the task has its own */
+    double group_weight;
 } sm_trap_task;
 
 /** A run so far. */
@@ -35,6 +37,13 @@ typedef struct sm_trap_run {
     const sm_trap_task *tasks;
     int task_count;
 } sm_trap_run;
+
+/** How far from 0 targets lie on which an output of 0, where heads begin, has this loss: the scale at which learned weights
+ * start well. \return in the targets' unit; NaN where the loss has no such scale */
+double sm_trap_scale(const sm_likelihood *of_loss, double loss, sm_loss_shape shape);
+
+/** \return 1 if targets lie so far from the scale for which weights start that it is worth a warning */
+int sm_trap_is_far(double scale, double start);
 
 /** One row of the table. Either function returns NULL where all is well, else a sentence freed with sm_free(). */
 typedef struct sm_trap {
