@@ -269,12 +269,28 @@ refuse "foreign.h5" -- train good.ini --overwrite --set data.train=foreign.h5
 refuse "$checkpoint" "sigmatic-checkpoint" -- train good.ini --overwrite --set data.train=$checkpoint
 refuse "'lane'" "'road'" -- train good.ini --overwrite --set data.validation=renamed.h5
 refuse "coloured.h5" "mean 0.5" "good.h5" "0.485" -- train good.ini --overwrite --set data.train=good.h5,coloured.h5
+refuse "'disparty'" "there are: semantic, instance, disparity; did you mean 'disparity'?" -- train good.ini --overwrite --set task.depth.target=disparty
+refuse "'l3'" "l1|l2|huber" "did you mean 'l1'?" -- train good.ini --overwrite --set task.depth.loss=l3
+refuse "'layr1'" "did you mean 'layer1'?" -- train good.ini --overwrite --set model.freeze=layr1
+refuse "'decoders.dept.*'" "did you mean 'decoders.depth.*'?" -- train good.ini --overwrite --set 'model.freeze=decoders.dept.*'
+refuse "'vall'" "did you mean 'val'?" -- train good.ini --overwrite --set data.validation_split=vall
+refuse "'vall'" "did you mean 'val'?" -- eval $checkpoint --split vall
+refuse "'vall'" "did you mean 'val'?" -- predict $checkpoint good.h5 --split vall --output x
+refuse "'resnt'" "did you mean 'resnet'?" -- weights export $checkpoint x.safetensors --names resnt
+refuse "[task.dept]" "'depth'" -- train good.ini --overwrite --set run.tasks=dept
+refuse "'depth.errors_pixels'" "did you mean depth.error_pixels?" -- train good.ini --overwrite --set checkpoint.best=depth.errors_pixels
 refuse "'night'" "train" "val" -- train good.ini --overwrite --set data.train_split=night
 refuse "good.h5" "exists" -- data scenes good.h5
 refuse "16 x 256" "32" -- data scenes x.h5 --height 16
 refuse "--size" "HEIGHTxWIDTH" -- data cityscapes $root x.h5 --size 64
 refuse "--fit" "letterbox" -- data cityscapes $root x.h5 --fit pad
 refuse "aachen_000000_000019" "PNG" -- data cityscapes $root x.h5
+printf 'image,kind,split\nphotos/absent.png,rood,train\n' >classes.csv
+printf '[image]\nsplits = night\n[target.kind]\nkind = class\nnames = road,car\n' >classes.ini
+printf 'image,kind,split\nphotos/absent.png,road,nigth\n' >split.csv
+printf '[target.kind]\nkind = class_map\nnames = road,car\nthing = caar\n' >thing.ini
+refuse "'caar'" "none of the names; did you mean 'car'?" -- data folder classes.csv x.h5 --describe thing.ini
+refuse "'nigth'" "did you mean 'night'?" -- data folder split.csv x.h5 --describe classes.ini
 printf 'image,speed\nphotos/absent.png,1\n' >list.csv; printf '[target.speed]\nkind = number\n' >bad_describe.ini
 refuse "bad_describe.ini:2" "value" -- data folder list.csv x.h5 --describe bad_describe.ini
 refuse "absent_describe.ini" -- data folder list.csv x.h5 --describe absent_describe.ini

@@ -122,6 +122,15 @@ loss = l2
 INI
 starts() { sed -nE "s/.*task\.($1)\.log_variance = ([-0-9.]+).*/\2/p" err; }
 expect "a table of targets far from 0" run 0 1 data table far.csv far.h5 --targets y,z
+expect "... without splits: that is said" holds err 'no splits: all 32 rows are train'
+expect "a table with an error elsewhere" run 2 1 data table far.csv other.h5 --targets y,zz
+expect "... is told of that alone" lacks err 'no splits|32 rows'
+expect "a table whose output is there" run 2 1 data table far.csv far.h5 --targets y,z
+expect "... likewise" lacks err 'no splits|32 rows'
+expect "a column with a comma, under another name" refuses "Quotes stand around the whole of an entry" data table t.csv no.h5 --targets 'outer="width, outer"'
+expect "... as the message says it" run 0 1 data table t.csv comma.h5 --name id --classes kind --targets '"outer=width, outer",mass' --units 'm,"kg, dry"'
+expect "... are the targets" holds err '3 targets'
+expect "units of which one is too many" refuses "expected 2 units, one of each of --targets 'length,mass', .* found 3" data table t.csv no.h5 --targets length,mass --units m,kg,s
 expect "data check advises starts of s" run 0 1 data check far.h5
 expect "... by the loss" holds out "/train/y: .* log_variance = [0-9.]+ with loss = l1, [0-9.]+ with l2"
 y=$(sed -nE 's/.*\/train\/y: .*log_variance = ([0-9.]+) with.*/\1/p' out)

@@ -354,6 +354,7 @@ expect "export, an ending that says nothing" check 2 "x.bin: a name that ends in
 expect "export, what is there" check 2 "kinds.safetensors is there already" weights export $kinds kinds.safetensors
 expect "export, names of nobody" check 2 "sigmatic, resnet or deeplabv3" weights export $kinds y.h5 --names timm
 expect "export, no such decoder" check 2 "no task of that name predicts a class a pixel" weights export $kinds y.h5 --names deeplabv3 --task depth
+expect "export, a decoder of nearly that name" check 2 "did you mean .semantic." weights export $kinds y.h5 --names deeplabv3 --task semantics
 expect "export, no projection" check 2 "no projection" weights export first/checkpoints/step-00000001.h5 y.h5 --names deeplabv3
 expect "back as an export" run 0 train kinds.ini --set run.folder=back --set run.steps=1 --set optimizer.learning_rate=0 \
     --set distributed.batch_norm=frozen --set optimizer.ema_decay=0 --set model.pretrained=kinds_out.h5

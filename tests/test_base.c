@@ -3,6 +3,7 @@
 
 #include <sigmatic/base/clones.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/nearest.h>
 #include <sigmatic/base/random.h>
 #include <sigmatic/base/status.h>
 
@@ -83,6 +84,28 @@ static void a_message_may_quote_the_last_one(void)
 }
 
 /* What the other tests measure with. */
+static void expect_question(const char *wanted, const char *expected)
+{
+    static const char *const words[] = {"price", "size", "x", "", "semantic"};
+    sm_nearest nearest = {.wanted = wanted};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        sm_nearest_consider(&nearest, words[i]);
+    }
+    char *question = sm_nearest_question(&nearest);
+    CU_ASSERT_STRING_EQUAL(question, expected);
+    sm_free(question);
+}
+
+static void a_word_that_is_near_is_asked_for(void)
+{
+    expect_question("prise", "; did you mean 'price'?");
+    expect_question("semantics", "; did you mean 'semantic'?");
+    expect_question("xs", "; did you mean 'x'?");
+    expect_question("y", ""); /* nothing in common */
+    expect_question("weight", "");
+    expect_question("", "");
+}
+
 static void a_nan_is_the_worst_error(void)
 {
     const float numbers[3] = {1, 2, 3}, one_less[3] = {1, NAN, 3.5f};
@@ -125,6 +148,7 @@ int main(int argc, char **argv)
     SM_TEST(bounded_integers_cover_their_range);
     SM_TEST(memory_is_aligned_counted_and_kept_by_realloc);
     SM_TEST(a_message_may_quote_the_last_one);
+    SM_TEST(a_word_that_is_near_is_asked_for);
     SM_TEST(a_nan_is_the_worst_error);
     SM_TEST(loops_use_the_vectors_that_they_may);
     return sm_test_end();

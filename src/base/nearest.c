@@ -1,3 +1,4 @@
+#include <sigmatic/base/memory.h>
 #include <sigmatic/base/nearest.h>
 
 #include <string.h>
@@ -30,9 +31,15 @@ static size_t edit_distance(const char *a, const char *b)
 void sm_nearest_consider(sm_nearest *nearest, const char *candidate)
 {
     size_t distance = edit_distance(nearest->wanted, candidate);
-    size_t near_enough = 1 + strlen(nearest->wanted) / 3;
-    if (distance <= near_enough && (!nearest->best || distance < nearest->distance)) {
+    size_t wanted = strlen(nearest->wanted), length = strlen(candidate), near_enough = 1 + wanted / 3;
+    int has_common = distance < (wanted > length ? wanted : length); /* of one letter any other is one edit away */
+    if (has_common && distance <= near_enough && (!nearest->best || distance < nearest->distance)) {
         nearest->best = candidate;
         nearest->distance = distance;
     }
+}
+
+char *sm_nearest_question(const sm_nearest *nearest)
+{
+    return nearest->best ? sm_format("; did you mean '%s'?", nearest->best) : sm_strdup("");
 }

@@ -2,6 +2,7 @@
 #include "cli/weights_export.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/nearest.h>
 #include <sigmatic/base/plural.h>
 #include <sigmatic/io/file.h>
 #include <sigmatic/io/h5.h>
@@ -34,12 +35,37 @@ enum { STYLES = sizeof styles / sizeof *styles };
 
 static sm_status find_style(const char *word, int *style)
 {
+    sm_nearest nearest = {.wanted = word};
     for (*style = 0; *style < STYLES; ++*style) {
         if (strcmp(styles[*style].word, word) == 0) {
             return SM_OK;
         }
+        sm_nearest_consider(&nearest, styles[*style].word);
     }
-    return sm_fail(SM_ERR_USAGE, "weights export: --names '%s': sigmatic, resnet or deeplabv3 expected", word);
+    char *question = sm_nearest_question(&nearest);
+    sm_status status =
+        sm_fail(SM_ERR_USAGE, "weights export: --names '%s': sigmatic, resnet or deeplabv3 expected%s", word, question);
+    sm_free(question);
+    return status;
+}
+
+static sm_status fail_no_task(const sm_session *session, const char *wanted)
+{
+    sm_nearest nearest = {.wanted = wanted};
+    char *fitting = NULL;
+    for (int t = 0; t < session->task_count; t++) {
+        if (sm_task_maps_classes(session->tasks[t])) {
+            sm_append_text(&fitting, ", ", "%s", session->tasks[t]->name);
+            sm_nearest_consider(&nearest, session->tasks[t]->name);
+        }
+    }
+    char *question = sm_nearest_question(&nearest);
+    sm_status status = sm_fail(
+        SM_ERR_USAGE, "weights export: --task '%s': no task of that name predicts a class a pixel; those that do: %s%s",
+        wanted, fitting ? fitting : "none", question);
+    sm_free(question);
+    sm_free(fitting);
+    return status;
 }
 
 /* Names of one decoder say nothing of whose it is: the task that --task names, or the only one that there is. */
@@ -53,16 +79,12 @@ static sm_status find_task(const sm_session *session, const char *wanted, const 
             fitting++;
         }
     }
-    if (fitting == 1) {
-        return SM_OK;
-    }
-    return wanted
-               ? sm_fail(SM_ERR_USAGE, "weights export: --task '%s': no task of that name predicts a class a pixel",
-                         wanted)
-               : sm_fail(SM_ERR_USAGE,
-                         "weights export: %d tasks predict a class a pixel, and names of DeepLabv3 are of one: name it "
-                         "by --task",
-                         fitting);
+    return fitting == 1 ? SM_OK
+           : wanted     ? fail_no_task(session, wanted)
+                        : sm_fail(SM_ERR_USAGE,
+                                  "weights export: %d tasks predict a class a pixel, and names of DeepLabv3 are of one: "
+                                      "name it by --task",
+                                  fitting);
 }
 
 static sm_status check_deeplab(const sm_session *session, const char *path)

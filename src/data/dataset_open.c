@@ -3,6 +3,7 @@
 #include "data/dataset_private.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/nearest.h>
 #include <sigmatic/base/plural.h>
 #include <sigmatic/io/h5.h>
 #include <sigmatic/io/h5_checksums.h>
@@ -73,14 +74,19 @@ static sm_status fail_no_split(const sm_h5 *file, const char *split)
 {
     char **names = NULL, found[512] = "";
     size_t count = 0;
+    sm_nearest nearest = {.wanted = split};
     sm_status status = list_splits(file, &names, &count);
     for (size_t i = 0; status == SM_OK && i < count; i++) {
+        sm_nearest_consider(&nearest, names[i]);
         size_t used = strlen(found);
         snprintf(found + used, sizeof found - used, "%s%s", i > 0 ? ", " : "", names[i]);
     }
+    char *question = sm_nearest_question(&nearest);
+    status = sm_fail(SM_ERR_INPUT, "%s: no split '%s' (a group with a dataset 'image' or 'features'); there %s: %s%s",
+                     sm_h5_path(file), split, count == 1 ? "is" : "are", count > 0 ? found : "none", question);
+    sm_free(question);
     sm_free(names);
-    return sm_fail(SM_ERR_INPUT, "%s: no split '%s' (a group with a dataset 'image' or 'features'); there %s: %s",
-                   sm_h5_path(file), split, count == 1 ? "is" : "are", count > 0 ? found : "none");
+    return status;
 }
 
 int sm_is_dataset_file(const char *path)

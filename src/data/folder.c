@@ -2,7 +2,6 @@
  * every rank works with the completed text. */
 #include "data/folder.h"
 
-#include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/plural.h>
 #include <sigmatic/io/file.h>
@@ -33,7 +32,7 @@ static sm_status draw_splits(const folder_description *d, folder_samples *sample
     return status;
 }
 
-static sm_status split_samples(const folder_description *d, folder_samples *samples)
+static sm_status split_samples(const folder_description *d, folder_samples *samples, sm_import_list *list)
 {
     int have = 0, are_asked_for = d->fractions[0] > 0;
     for (size_t i = 0; i < samples->count; i++) {
@@ -47,13 +46,13 @@ static sm_status split_samples(const folder_description *d, folder_samples *samp
         return SM_OK;
     }
     if (are_asked_for) {
-        sm_log_info("%s: --split gives train %.4g, val %.4g and test %.4g of %zu %s", d->root, d->fractions[0],
-                    d->fractions[1], d->fractions[2], samples->count,
-                    sm_plural((int64_t)samples->count, "sample", "samples"));
+        sm_import_note(list, sm_format("%s: --split gives train %.4g, val %.4g and test %.4g of %zu %s", d->root,
+                                       d->fractions[0], d->fractions[1], d->fractions[2], samples->count,
+                                       sm_plural((int64_t)samples->count, "sample", "samples")));
         return draw_splits(d, samples);
     }
-    sm_log_info("%s: no splits: all %zu %s train; --split 0.8,0.2 makes train and val", d->root, samples->count,
-                sm_plural((int64_t)samples->count, "sample is", "samples are"));
+    sm_import_note(list, sm_format("%s: no splits: all %zu %s train; --split 0.8,0.2 makes train and val", d->root,
+                                   samples->count, sm_plural((int64_t)samples->count, "sample is", "samples are")));
     for (size_t i = 0; i < samples->count; i++) {
         samples->samples[i].split = sm_strdup(sm_usual_split_names[0]);
     }
@@ -131,7 +130,7 @@ static sm_status list_samples(const char *root, sm_import_list *list)
     folder_samples samples = {.kind_count = d->kind_count};
     (void)root;
     SM_TRY(folder_find_samples(d, &samples));
-    SM_TRY(split_samples(d, &samples));
+    SM_TRY(split_samples(d, &samples, list));
     SM_TRY(check_unique(d, &samples));
     if (d->has_manifest && !sm_import_list_options(list)->skip_bad) {
         SM_TRY(check_first_row(d, &samples.samples[0]));

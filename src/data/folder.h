@@ -194,6 +194,10 @@ sm_status folder_cell_text(const char *source, char **text);
 /** Takes the next of several names, separated by '|' or ';', off a text. \return it, freed by the caller; NULL: none is left */
 char *folder_next_name(const char **text);
 
+/** \return what a message of a name that is no class of the target ends with: "; did you mean 'road'?", or ""; freed with
+ * sm_free() */
+char *folder_ask_for_class(const folder_target *t, const char *name);
+
 /** Without a description: prints on rank 0 what else there is beside the images, as a description to begin with. Some files
  * of each target are looked at. What cannot be read is a warning: no import of images alone needs it. */
 void folder_suggest(const folder_description *description, const folder_samples *samples);

@@ -2,6 +2,7 @@
 #include "data/folder.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/nearest.h>
 #include <sigmatic/base/plural.h>
 
 #include <ctype.h>
@@ -176,6 +177,15 @@ static void read_palette(folder_target *t)
     t->classes.palette = (const uint8_t(*)[3])t->palette;
 }
 
+char *folder_ask_for_class(const folder_target *t, const char *name)
+{
+    sm_nearest nearest = {.wanted = name};
+    for (int c = 0; c < t->classes.count; c++) {
+        sm_nearest_consider(&nearest, t->classes.names[c]);
+    }
+    return sm_nearest_question(&nearest);
+}
+
 static sm_status read_things(const folder_description *d, folder_target *t)
 {
     size_t count;
@@ -188,7 +198,11 @@ static sm_status read_things(const folder_description *d, folder_target *t)
             c++;
         }
         if (c == t->classes.count) {
-            return sm_config_fail(d->config, t->section, "thing", "'%s' is none of the names", things[i]);
+            char *question = folder_ask_for_class(t, things[i]);
+            sm_status status =
+                sm_config_fail(d->config, t->section, "thing", "'%s' is none of the names%s", things[i], question);
+            sm_free(question);
+            return status;
         }
         t->thing[c] = 1;
     }

@@ -2,6 +2,7 @@
 #include "data/folder.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/nearest.h>
 #include <sigmatic/io/file.h>
 
 #include <stdio.h>
@@ -80,16 +81,20 @@ static sm_status fail_split(const folder_description *d, size_t line, const char
 {
     char *words = sm_strdup("");
     sm_split_word split, next;
+    sm_nearest nearest = {.wanted = cell};
     for (size_t i = 0; (split = folder_split_at(d, i)).word; i++) {
+        sm_nearest_consider(&nearest, split.word);
         next = folder_split_at(d, i + 1);
         char *longer = sm_format("%s%s%s", words, i == 0 ? "" : next.word ? ", " : " or ", split.word);
         sm_free(words);
         words = longer;
     }
+    char *question = sm_nearest_question(&nearest);
     char *is = *cell ? sm_format("is '%s'", cell) : sm_strdup("is empty");
     sm_status status =
-        sm_fail(SM_ERR_INPUT, "%s:%zu: column '%s' %s, expected %s; the key splits of [image] allows others", d->root,
-                line, d->split_column, is, words);
+        sm_fail(SM_ERR_INPUT, "%s:%zu: column '%s' %s, expected %s; the key splits of [image] allows others%s", d->root,
+                line, d->split_column, is, words, question);
+    sm_free(question);
     sm_free(is);
     sm_free(words);
     return status;

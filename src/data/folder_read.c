@@ -402,9 +402,11 @@ static sm_status read_class(sm_import *import, int kind, const folder_target *t,
     char *text = NULL;
     SM_TRY(folder_cell_text(source, &text));
     if (!class_of_text(t, text, import->target[kind])) {
-        status =
-            sm_fail(SM_ERR_INPUT, "'%s' is neither a name nor an id of [%s], which has %d %s from '%s' on", text,
-                    t->section, t->classes.count, sm_plural(t->classes.count, "class", "classes"), t->classes.names[0]);
+        char *question = folder_ask_for_class(t, text);
+        status = sm_fail(SM_ERR_INPUT, "'%s' is neither a name nor an id of [%s], which has %d %s from '%s' on%s", text,
+                         t->section, t->classes.count, sm_plural(t->classes.count, "class", "classes"),
+                         t->classes.names[0], question);
+        sm_free(question);
     }
 done:
     sm_free(text);

@@ -28,6 +28,8 @@ typedef struct found {
     size_t total, bytes;
 } found;
 
+enum { NOTES = 4 };
+
 struct sm_import_list {
     const sm_importer *importer;
     const sm_import_options *options;
@@ -37,6 +39,7 @@ struct sm_import_list {
         text; /* of each sample its name, and a path of each kind behind '+' (there is a file) or '-'; each ends in a zero */
     size_t room;
     const char **texts; /* where they begin; once the list is complete */
+    char *notes[NOTES]; /* of rank 0; NULL: none */
 };
 
 /* ---- listing ------------------------------------------------------------------------------------------------------ */
@@ -86,6 +89,16 @@ void sm_import_add(sm_import_list *list, const char *split, const char *name, co
         int is_there = kind->is_text || kind->is_named ? *paths[k] != '\0' : sm_file_exists(paths[k]);
         append(list, is_there ? "+" : "-", paths[k]);
     }
+}
+
+void sm_import_note(sm_import_list *list, char *text)
+{
+    int n = 0;
+    while (list->notes[n]) {
+        n++;
+        assert(n < NOTES && "one of each thing that an importer decides");
+    }
+    list->notes[n] = text;
 }
 
 size_t sm_import_count(const sm_import_list *list)
@@ -576,8 +589,14 @@ sm_status sm_import_dataset(sm_comm *comm, const sm_importer *importer, const sm
     }
     make_import(importer, options, &list, &import);
     SM_TRY(write_dataset(comm, &import));
+    for (int n = 0; n < NOTES && list.notes[n]; n++) {
+        sm_log_info("%s", list.notes[n]);
+    }
 done:
     clear_import(&import);
+    for (int n = 0; n < NOTES; n++) {
+        sm_free(list.notes[n]);
+    }
     sm_free(list.text);
     sm_free(list.texts);
     if (made) {

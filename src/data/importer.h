@@ -22,6 +22,10 @@ sm_status sm_import_folder(const char *path, char ***names, size_t *count);
  * \param paths  of each kind, whether or not there is such a file; the texts of kinds of text; copied, as is all else */
 void sm_import_add(sm_import_list *list, const char *split, const char *name, const char *const *paths);
 
+/** Keeps a line that rank 0 tells once the dataset is written: what was decided for the user, which nobody wants to read
+ * above an error. \param text  taken over, freed with sm_free() */
+void sm_import_note(sm_import_list *list, char *text);
+
 /** \return samples added so far. */
 size_t sm_import_count(const sm_import_list *list);
 

@@ -5,7 +5,6 @@
 #include "data/importer.h"
 #include "data/nyuv2_classes.h"
 
-#include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/plural.h>
 #include <sigmatic/io/file.h>
@@ -165,8 +164,10 @@ static sm_status list_images(const char *root, sm_import_list *list)
     } else {
         sm_nyuv2_official_split(split_of, m.count);
         if (m.count != SM_NYUV2_IMAGES) {
-            sm_log_info("%s: %zu %s, the official split is of %d: all are train; --split FILE says otherwise", root,
-                        m.count, sm_plural((int64_t)m.count, "image", "images"), SM_NYUV2_IMAGES);
+            sm_import_note(list,
+                           sm_format("%s: %zu %s, the official split is of %d: all are train; --split FILE says "
+                                     "otherwise",
+                                     root, m.count, sm_plural((int64_t)m.count, "image", "images"), SM_NYUV2_IMAGES));
         }
     }
     for (int s = 0; s < SM_NYUV2_SPLITS; s++) {

@@ -30,6 +30,7 @@ typedef struct table_import {
     uint32_t checksum;  /* of the text */
     column_role *roles; /* of each column */
     size_t *features;   /* columns */
+    int is_all_train;   /* nothing says which rows are of which split */
     sm_table table;
 } table_import;
 
@@ -86,10 +87,23 @@ done:
 /* A list of names is a line of CSV: one with a comma stands in quotes. \param [out] list  its `names`; freed with sm_csv_free() */
 static sm_status read_list(const char *option, const char *text, sm_csv *list)
 {
-    char *path = sm_format("%s: --%s", command, option);
+    static const char path[] = "", place[] = ":1: "; /* of a line there is no file to name */
     sm_status status = sm_csv_parse(path, text, list);
-    sm_free(path);
-    return status == SM_OK ? SM_OK : sm_fail(SM_ERR_USAGE, "%s", sm_error_message());
+    if (status == SM_OK) {
+        return status;
+    }
+    const char *message = sm_error_message();
+    char *why = sm_strdup(message + (strncmp(message, place, strlen(place)) == 0 ? strlen(place) : 0));
+    status = *text == '\0'
+                 ? sm_fail(SM_ERR_USAGE, "%s: --%s '': expected names between commas, none found", command, option)
+             : strchr(text, '"')
+                 ? sm_fail(SM_ERR_USAGE,
+                           "%s: --%s '%s': %s. Quotes stand around the whole of an entry that has a comma, the new "
+                           "name too: '\"heat=heat, kWh\",mass'",
+                           command, option, text, why)
+                 : sm_fail(SM_ERR_USAGE, "%s: --%s '%s': %s", command, option, text, why);
+    sm_free(why);
+    return status;
 }
 
 static sm_status take_column(table_import *import, const char *option, const char *name, column_role role,
@@ -310,6 +324,37 @@ done:
     return status;
 }
 
+/* Cells of a line of CSV, whose commas in quotes separate nothing. */
+static size_t count_cells(const char *line)
+{
+    size_t cells = 1;
+    int is_quoted = 0;
+    for (; *line; line++) {
+        is_quoted ^= *line == '"';
+        cells += *line == ',' && !is_quoted;
+    }
+    return cells;
+}
+
+/* Units may be alike, which names of columns may not: the header is the line of the targets. */
+static sm_status read_units(const char *targets, const char *text, size_t expected, sm_csv *units)
+{
+    size_t found = count_cells(text);
+    if (found != expected) {
+        return sm_fail(
+            SM_ERR_USAGE,
+            "%s: --units '%s': expected %zu %s, one of each of --targets '%s', in their order and empty where "
+            "there is none; found %zu",
+            command, text, expected, sm_plural((int64_t)expected, "unit", "units"), targets, found);
+    }
+    char *rows = sm_format("%s\n%s\n", targets, text);
+    sm_status status = sm_csv_parse("--units", rows, units);
+    sm_free(rows);
+    return status == SM_OK
+               ? SM_OK
+               : sm_fail(SM_ERR_USAGE, "%s: --units '%s': quotes stand around the whole of a unit", command, text);
+}
+
 static sm_status add_targets(table_import *import, const char *option, const char *text, sm_target_type type,
                              const char *unit_text)
 {
@@ -319,16 +364,7 @@ static sm_status add_targets(table_import *import, const char *option, const cha
         return SM_OK;
     }
     SM_TRY(read_list(option, text, &list));
-    for (size_t i = 0; unit_text && *unit_text && i == 0; i++) {
-        /* units may be alike, which names of columns may not: the header is another line */
-        char *row = sm_format("%s\n%s\n", text, unit_text), *path = sm_format("%s: --units", command);
-        status = sm_csv_parse(path, row, &units);
-        sm_free(row);
-        sm_free(path);
-        SM_TRY(status == SM_OK ? SM_OK
-                               : sm_fail(SM_ERR_USAGE, "%s: --units '%s': expected as many as there are targets, %zu",
-                                         command, unit_text, list.columns));
-    }
+    SM_TRY(unit_text && *unit_text ? read_units(text, unit_text, list.columns, &units) : SM_OK);
     for (size_t i = 0; i < list.columns; i++) {
         SM_TRY(add_target(import, option, list.names[i], type, units.rows > 0 ? sm_csv_cell(&units, 0, i) : NULL));
     }
@@ -448,10 +484,7 @@ static sm_status split_rows(table_import *import, int has_column, size_t column,
     if (options->fractions) {
         return draw_splits(import, group);
     }
-    if (import->is_root) {
-        sm_log_info("%s: no splits: all %zu %s train; --split 0.8,0.2 makes train and val", options->path, table->rows,
-                    sm_plural((int64_t)table->rows, "row is", "rows are"));
-    }
+    import->is_all_train = 1;
     return SM_OK;
 }
 
@@ -482,6 +515,10 @@ done:
 static void report(const table_import *import)
 {
     const sm_table *table = &import->table;
+    if (import->is_all_train) {
+        sm_log_info("%s: no splits: all %zu %s train; --split 0.8,0.2 makes train and val", import->options->path,
+                    table->rows, sm_plural((int64_t)table->rows, "row is", "rows are"));
+    }
     size_t counts[SM_USUAL_SPLITS] = {0};
     for (size_t r = 0; r < table->rows; r++) {
         counts[table->splits[r]]++;
@@ -553,9 +590,6 @@ sm_status sm_table_import(sm_comm *comm, const sm_table_import_options *options)
     char *origin = NULL, *source = sm_format("a table: %s", options->path);
     SM_TRY(read_file(comm, &import));
     SM_TRY(sm_comm_agree(comm, make_table(&import)));
-    if (import.is_root) {
-        report(&import);
-    }
     origin = origin_of(&import);
     const sm_table_job job = {.output = options->output,
                               .source = source,
@@ -563,6 +597,9 @@ sm_status sm_table_import(sm_comm *comm, const sm_table_import_options *options)
                               .overwrite = options->overwrite,
                               .stop = options->stop};
     SM_TRY(sm_table_write(comm, &import.table, &job));
+    if (import.is_root) {
+        report(&import);
+    }
 done:
     sm_free(origin);
     sm_free(source);

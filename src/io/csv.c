@@ -1,9 +1,9 @@
 /* libcsv finds the cells and says nothing of where they are: the file is handed to it line by line, which tells on which
  * line a row began. */
+#include <sigmatic/base/memory.h>
+#include <sigmatic/base/nearest.h>
 #include <sigmatic/base/plural.h>
 #include <sigmatic/io/csv.h>
-
-#include <sigmatic/base/memory.h>
 #include <sigmatic/io/file.h>
 
 #include <csv.h>
@@ -219,14 +219,19 @@ sm_status sm_csv_column(const sm_csv *table, const char *name, size_t *column)
     if (sm_csv_find(table, name, column)) {
         return SM_OK;
     }
-    char *found = sm_strdup("");
-    for (size_t i = 0; i < table->columns && i < NAMES_SHOWN; i++) {
-        char *longer = sm_format("%s%s'%s'", found, i ? ", " : "", table->names[i]);
-        sm_free(found);
-        found = longer;
+    char *found = NULL;
+    sm_nearest nearest = {.wanted = name};
+    for (size_t i = 0; i < table->columns; i++) {
+        sm_nearest_consider(&nearest, table->names[i]);
+        if (i < NAMES_SHOWN) {
+            sm_append_text(&found, ", ", "'%s'", table->names[i]);
+        }
     }
-    sm_status status = sm_fail(SM_ERR_INPUT, "%s: there is no column '%s'; there %s %s%s", table->path, name,
-                               table->columns == 1 ? "is" : "are", found, table->columns > NAMES_SHOWN ? ", ..." : "");
+    char *question = sm_nearest_question(&nearest);
+    sm_status status =
+        sm_fail(SM_ERR_INPUT, "%s: there is no column '%s'; there %s %s%s%s", table->path, name,
+                table->columns == 1 ? "is" : "are", found, table->columns > NAMES_SHOWN ? ", ..." : "", question);
+    sm_free(question);
     sm_free(found);
     return status;
 }

@@ -1,8 +1,10 @@
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/nearest.h>
 #include <sigmatic/io/choices.h>
 #include <sigmatic/model/blocks.h>
 #include <sigmatic/model/network.h>
 #include <sigmatic/model/parts.h>
+#include <sigmatic/model/weight_names.h>
 
 #include <math.h>
 #include <stdlib.h>
@@ -96,6 +98,34 @@ static int apply_pattern(sm_parameters *parameters, const char *pattern, const d
                  : sm_parameters_freeze(parameters, pattern);
 }
 
+/* Parts by their words, and by the patterns that meet all of one. */
+static sm_status fail_no_match(const sm_config *config, const char *key, const char *word,
+                               const sm_parameters *parameters)
+{
+    sm_nearest nearest = {.wanted = word};
+    const sm_slices *slices = &parameters->parameters;
+    char **patterns = sm_alloc(((size_t)slices->count + 1) * sizeof *patterns);
+    for (int i = 0; i < STAGES; i++) {
+        sm_nearest_consider(&nearest, stages[i].word);
+    }
+    for (int i = 0; i < slices->count; i++) {
+        patterns[i] = sm_format("%.*s.*", (int)sm_weight_part_length(slices->items[i].name), slices->items[i].name);
+        sm_nearest_consider(&nearest, patterns[i]);
+    }
+    char *question = sm_nearest_question(&nearest);
+    sm_status status =
+        sm_config_fail(config, section, key,
+                       "'%s' matches no parameter: stem, layer1 to layer4, backbone, aspp, decoders or a "
+                       "pattern of names expected, as decoders.depth.*%s",
+                       word, question);
+    for (int i = 0; i < slices->count; i++) {
+        sm_free(patterns[i]);
+    }
+    sm_free(patterns);
+    sm_free(question);
+    return status;
+}
+
 static sm_status apply_word(const sm_config *config, const char *key, const char *word, const double *scale,
                             sm_parameters *parameters)
 {
@@ -109,11 +139,7 @@ static sm_status apply_word(const sm_config *config, const char *key, const char
     for (int i = 0; stage < STAGES && i < 2 && stages[stage].patterns[i]; i++) {
         matches += apply_pattern(parameters, stages[stage].patterns[i], scale);
     }
-    return matches ? SM_OK
-                   : sm_config_fail(config, section, key,
-                                    "'%s' matches no parameter: stem, layer1 to layer4, backbone, aspp, decoders or a "
-                                    "pattern of names expected, as decoders.depth.*",
-                                    word);
+    return matches ? SM_OK : fail_no_match(config, key, word, parameters);
 }
 
 static sm_status apply_scale(const sm_config *config, const char *pair, sm_parameters *parameters)

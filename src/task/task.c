@@ -4,6 +4,7 @@
 #include "task/loss.h"
 
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/nearest.h>
 
 #include <math.h>
 #include <string.h>
@@ -182,6 +183,18 @@ static char *list_targets(const char *kind, const sm_target *const *targets, int
     return list;
 }
 
+/* \return "; did you mean 'price'?" of those that fit, or ""; freed with sm_free(). \param kind  NULL: all fit */
+static char *ask_for_target(const char *wanted, const char *kind, const sm_target *const *targets, int target_count)
+{
+    sm_nearest nearest = {.wanted = wanted};
+    for (int t = 0; t < target_count; t++) {
+        if (!kind || find_row(kind, targets[t])) {
+            sm_nearest_consider(&nearest, targets[t]->name);
+        }
+    }
+    return sm_nearest_question(&nearest);
+}
+
 /* \param standard  of the kind, NULL: none; of a config that names no target */
 static sm_status fail_no_target(const sm_config *config, const char *section, const sm_task *task, const char *standard,
                                 const sm_target *const *targets, int target_count)
@@ -190,17 +203,19 @@ static sm_status fail_no_target(const sm_config *config, const char *section, co
     const char *wanted = sm_config_text_of(config, section, "target");
     const char *kind = sm_config_text_of(config, section, "kind");
     char *all = list_targets(NULL, targets, target_count), *fitting = list_targets(kind, targets, target_count);
+    char *question = ask_for_target(*wanted ? wanted : task->name, *wanted ? NULL : kind, targets, target_count);
     char *missing = standard ? sm_format("'%s', nor one of the task's name", standard) : sm_strdup("one of its name");
     char *rows = list_rows(kind);
     char *expected = *fitting ? sm_format("expected [%s] target = one of: %s", section, fitting)
                               : sm_format("nor any other of %s; there are: %s", rows, *all ? all : "none");
     sm_status status =
         *wanted
-            ? sm_fail(SM_ERR_INPUT, "task '%s' learns the target '%s', which no dataset file has; there are: %s (%s)",
-                      task->name, wanted, *all ? all : "none", another)
+            ? sm_fail(SM_ERR_INPUT, "task '%s' learns the target '%s', which no dataset file has; there are: %s%s (%s)",
+                      task->name, wanted, *all ? all : "none", question, another)
             : sm_fail(SM_ERR_INPUT,
-                      "task '%s' of kind %s names no target, and no dataset file has %s that fits%s%s (%s)", task->name,
-                      kind, missing, *fitting ? "; " : ", ", expected, another);
+                      "task '%s' of kind %s names no target, and no dataset file has %s that fits%s%s%s (%s)",
+                      task->name, kind, missing, *fitting ? "; " : ", ", expected, question, another);
+    sm_free(question);
     sm_free(all);
     sm_free(fitting);
     sm_free(missing);

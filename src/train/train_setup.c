@@ -1,5 +1,6 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
+#include <sigmatic/base/nearest.h>
 #include <sigmatic/base/plural.h>
 #include <sigmatic/comm/stall.h>
 #include <sigmatic/data/data_options.h>
@@ -79,6 +80,29 @@ done:
     return sm_comm_agree(t->comm, status);
 }
 
+/* A group of one task, of a name that is nearly another's. */
+static void warn_of_lone_groups(const sm_weighting *weighting)
+{
+    for (int g = 0; weighting->sums && g < weighting->count; g++) {
+        const char *group = weighting->tasks[g].name, *task = NULL;
+        sm_nearest nearest = {.wanted = group};
+        int members = 0;
+        for (int i = 0; i < weighting->member_count; i++) {
+            members += weighting->members[i].group == g;
+            task = weighting->members[i].group == g ? weighting->members[i].task.name : task;
+        }
+        for (int other = 0; other < weighting->count; other++) {
+            if (other != g) {
+                sm_nearest_consider(&nearest, weighting->tasks[other].name);
+            }
+        }
+        if (members == 1 && strcmp(group, task) != 0 && nearest.best) {
+            sm_log_warning("task.%s.group = %s: no other task is in this group; did you mean '%s'?", task, group,
+                           nearest.best);
+        }
+    }
+}
+
 /* A misspelt name would make a group of its own. */
 static void report_groups(const sm_weighting *weighting)
 {
@@ -88,6 +112,7 @@ static void report_groups(const sm_weighting *weighting)
                     sm_plural(weighting->count, "group", "groups"), groups);
     }
     sm_free(groups);
+    warn_of_lone_groups(weighting);
 }
 
 sm_status sm_training_set_up(sm_training *t)

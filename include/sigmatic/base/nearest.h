@@ -19,6 +19,9 @@ typedef struct sm_nearest {
 /** \param candidate  kept by reference if it is the nearest so far */
 void sm_nearest_consider(sm_nearest *nearest, const char *candidate);
 
+/** \return what to append to a message: "; did you mean 'depth'?", or "" if nothing is near enough; freed with sm_free() */
+char *sm_nearest_question(const sm_nearest *nearest);
+
 #ifdef __cplusplus
 }
 #endif

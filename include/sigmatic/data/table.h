@@ -18,7 +18,7 @@ typedef struct sm_table_import_options {
     const char *path, *output;
     const char *features;     /**< NULL: all columns that are nothing else */
     const char *targets;      /**< of real values; "NAME=A+B" makes one of two components; NULL: none */
-    const char *units;        /**< of the targets, in their order; fewer leave the last without; NULL: none */
+    const char *units;        /**< of the targets, in their order, as many, "" of one without; NULL: none has one */
     const char *classes;      /**< targets of classes: each text is one; NULL: none */
     const char *name;         /**< of samples; NULL: the row's number, from 1 */
     const char *group;        /**< rows of one text in it go to one split; NULL: each row by itself */
