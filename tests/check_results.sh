@@ -131,9 +131,9 @@ grouped=(--set run.folder=grouped --set run.evaluate_interval=0 --set weighting.
     --set task.semantic.group=both --set task.depth.group=both --set task.depth.group_weight=0.5)
 expect "train tasks in a group" run_ranks train tiny.ini "${grouped[@]}"
 expect "train tasks in a group: it says so" count err 'revised_uncertainty weighs 1 group of tasks: both \(semantic, 0\.5 depth\)' 1
+expect "train tasks in a group: the table says so" holds out '^depth .* 0\.5 both'
 expect "train tasks in a group: of a misspelt name" run 0 train tiny.ini --dry-run "${grouped[@]}" --set task.instance.kind=instance --set task.instance.group=bothh
 expect "... it asks" count err "warning: task.instance.group = bothh: no other task is in this group; did you mean 'both'\?" 1
-expect "train tasks in a group: the table says so" holds out '^depth .* 0\.5 both'
 expect "show --json of it" run 0 show grouped/run.h5 --json
 PYTHONPATH=$here/../analysis expect "show --json of it: one sigma, and the scripts find its minimum" json '
 import common

@@ -760,7 +760,7 @@ static void a_run_that_makes_no_step_leaves_its_log(void)
 static void a_start_that_fails_is_seen(void)
 {
     static const char *const sets[] = {"run.steps=1", NULL};
-    static const char *const wrong[][2] = {{"data.train=absent.h5"}, {"model.pretrained=absent.h5"}, {"run.steps=0"}};
+    static const char *const wrong[][2] = {{"data.train=absent.h5"}, {"model.pretrained=absent.h5"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         const char *const start[] = {"run.steps=1", wrong[i][0], NULL};
         CU_ASSERT(train("unstarted", NULL, start) != SM_OK);
@@ -798,6 +798,15 @@ static void a_failed_start_keeps_to_its_own(void)
     CU_ASSERT(!exists_in("notes", ".lock"));
     CU_ASSERT(train("mistyped", "autp", sets) == SM_ERR_USAGE);
     CU_ASSERT(!exists_in("mistyped", ""));
+    static const char *const refused[] = {"run.steps=0", "task.depth.target=disparty", "model.freeze=layr1",
+                                          "distributed.conv2d_algorithm=fft", "checkpoint.best=depth.loss"};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        const char *const start[] = {"run.steps=1", refused[i], NULL};
+        CU_ASSERT(train("mistyped", NULL, start) == SM_ERR_CONFIG);
+        CU_ASSERT(!exists_in("mistyped", ""));
+        CU_ASSERT(train("mistyped", "auto", start) == SM_ERR_CONFIG);
+        CU_ASSERT(!exists_in("mistyped", ""));
+    }
     sm_free(folder);
 }
 

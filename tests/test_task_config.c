@@ -248,7 +248,7 @@ static void refuses_target(const char *text, const char *found)
 {
     sm_task *task = (sm_task *)1;
     sm_config *config = config_of(text);
-    CU_ASSERT_EQUAL(sm_task_new(config, "x", targets, TARGETS, &task), SM_ERR_INPUT);
+    CU_ASSERT_EQUAL(sm_task_new(config, "x", targets, TARGETS, &task), SM_ERR_CONFIG);
     CU_ASSERT_PTR_NULL(task);
     SM_TEST_MESSAGE("task 'x'");
     SM_TEST_MESSAGE(found);
@@ -271,7 +271,7 @@ static void a_kind_that_no_target_fits_is_told_what_would(void)
 {
     sm_config *config = config_of("[task.x]\nkind = classification\n");
     sm_task *task = NULL;
-    CU_ASSERT_EQUAL(sm_task_new(config, "x", targets, 1, &task), SM_ERR_INPUT);
+    CU_ASSERT_EQUAL(sm_task_new(config, "x", targets, 1, &task), SM_ERR_CONFIG);
     SM_TEST_MESSAGE("has one of its name that fits, nor any other of type 'class', 1 value a sample");
     SM_TEST_MESSAGE("there are: ");
     SM_TEST_MESSAGE(targets[0]->name);

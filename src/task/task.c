@@ -209,12 +209,12 @@ static sm_status fail_no_target(const sm_config *config, const char *section, co
     char *expected = *fitting ? sm_format("expected [%s] target = one of: %s", section, fitting)
                               : sm_format("nor any other of %s; there are: %s", rows, *all ? all : "none");
     sm_status status =
-        *wanted
-            ? sm_fail(SM_ERR_INPUT, "task '%s' learns the target '%s', which no dataset file has; there are: %s%s (%s)",
-                      task->name, wanted, *all ? all : "none", question, another)
-            : sm_fail(SM_ERR_INPUT,
-                      "task '%s' of kind %s names no target, and no dataset file has %s that fits%s%s%s (%s)",
-                      task->name, kind, missing, *fitting ? "; " : ", ", expected, question, another);
+        *wanted ? sm_fail(SM_ERR_CONFIG,
+                          "task '%s' learns the target '%s', which no dataset file has; there are: %s%s (%s)",
+                          task->name, wanted, *all ? all : "none", question, another)
+                : sm_fail(SM_ERR_CONFIG,
+                          "task '%s' of kind %s names no target, and no dataset file has %s that fits%s%s%s (%s)",
+                          task->name, kind, missing, *fitting ? "; " : ", ", expected, question, another);
     sm_free(question);
     sm_free(all);
     sm_free(fitting);
@@ -227,7 +227,7 @@ static sm_status fail_no_target(const sm_config *config, const char *section, co
 static sm_status fail_other_target(const sm_task *task, const char *kind, const sm_target *found)
 {
     char *rows = list_rows(kind);
-    sm_status status = sm_fail(SM_ERR_INPUT,
+    sm_status status = sm_fail(SM_ERR_CONFIG,
                                "task '%s' of kind %s learns '%s': expected a target of %s; but it is of type '%s', %d "
                                "%s a %s, scaling '%s'",
                                task->name, kind, found->name, rows, sm_target_type_names[found->type],
@@ -274,11 +274,12 @@ static sm_status find_target(const sm_config *config, const char *section, const
         return SM_OK;
     }
     if (!found) {
-        return fail_no_target(config, section, task, standard_name, targets, target_count);
+        return sm_config_name_key(config, section, *wanted ? "target" : "kind",
+                                  fail_no_target(config, section, task, standard_name, targets, target_count));
     }
     task->kind = find_row(kind, found);
     if (!task->kind) {
-        return fail_other_target(task, kind, found);
+        return sm_config_name_key(config, section, *wanted ? "target" : "kind", fail_other_target(task, kind, found));
     }
     task->target = sm_target_copy(found);
     return SM_OK;

@@ -89,7 +89,13 @@ static sm_status finish(sm_training *t, sm_status status)
     return status == SM_OK && t->trace ? write_trace(t) : status;
 }
 
-/* A sweep's runs are all to be seen, those too that could not start; not what was mistyped. */
+static int is_refusal(sm_status status)
+{
+    return status == SM_ERR_USAGE || status == SM_ERR_CONFIG;
+}
+
+/* A sweep's runs are all to be seen, those too that could not start for something outside; what was mistyped never was a
+ * run. */
 static void tell_failed_start(sm_training *t, sm_status status)
 {
     char *why = sm_strdup(sm_error_message());
@@ -178,7 +184,7 @@ sm_status sm_train(const sm_config *config, sm_comm *comm, const sm_train_option
     }
     status = finish(&t, status);
 done:
-    if (status != SM_OK && status != SM_ERR_USAGE && !*started && !options->dry_run && sm_training_is_root(&t)) {
+    if (status != SM_OK && !is_refusal(status) && !*started && !options->dry_run && sm_training_is_root(&t)) {
         tell_failed_start(&t, status);
     }
     release(&t);
