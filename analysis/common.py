@@ -474,6 +474,12 @@ def differences(settings):
     return [key for key in keys if key in apart or any(key not in one for one in settings)]
 
 
+def samples_of(runs):
+    """What their samples are called: images, or of tables rows; samples where they differ."""
+    names = {run.attributes.get("samples", "images") for run in runs}
+    return names.pop() if len(names) == 1 else "samples"
+
+
 def seed_of(run):
     return int(run.config.get("run", {}).get("seed", 0))
 

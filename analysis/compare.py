@@ -325,7 +325,7 @@ def number_format(samples):
     deviations = [value for value in map(deviation, samples) if numpy.isfinite(value) and value > 0]
     largest = max((abs(value) for sample in samples for value in sample), default=1) or 1
     decimals = 1 - int(numpy.floor(numpy.log10(min(deviations)))) if deviations else 3 - int(numpy.log10(largest))
-    return f".{min(max(decimals, 0), 6)}f"
+    return f".{max(decimals, 0)}f" if decimals <= 6 else ".3g"
 
 
 def spread_text(values, form, sign=""):

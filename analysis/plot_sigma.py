@@ -349,11 +349,11 @@ def draw_together(curves, options):
 def print_table(runs, window):
     width, task_width = max(len(run.label) for run in runs), max(4, *(len(name) for run in runs for name in run.tasks))
     held_out = any(map(is_calibrated, runs))
-    print(f"{'run':{width}}  {'task':{task_width}} {'step':>8} {'weight':>9} {'s':>8} {'sigma':>9} {'minimiser':>9} {'ratio':>6} "
-          + (f"{'held-out':>9} {'ratio':>6} " if held_out else "") + " likelihood: what sigma is")
+    print(f"{'run':{width}}  {'task':{task_width}} {'step':>8} {'weight':>9} {'s':>9} {'sigma':>9} {'minimiser':>9} {'ratio':>9} "
+          + (f"{'held-out':>9} {'ratio':>9} " if held_out else "") + " likelihood: what sigma is")
     for run in runs:
         for name, task in run.tasks.items():
-            print(f"{run.label:{width}}  {name:{task_width}} {run.step[-1]:8d} {cell(last_of(task.weight), 9)} "
+            print(f"{run.label:{width}}  {name:{task_width}} {run.step[-1]:8d} {cell(last_of(task.weight))} "
                   f"{sigma_cells(run, name, window, held_out)}".rstrip())
 
 
@@ -362,8 +362,9 @@ def last_of(values):
     return values[-1] if len(values) else numpy.nan
 
 
-def cell(value, width, digits=4):
-    return f"{value:{width}.{digits}f}" if numpy.isfinite(value) else f"{'-':>{width}}"
+def cell(value, width=9, digits=4):
+    """With so many significant digits: a weight may be 1e-5."""
+    return f"{value:{width}.{digits}g}" if numpy.isfinite(value) else f"{'-':>{width}}"
 
 
 def lag(run, name, window):
@@ -376,15 +377,15 @@ def sigma_cells(run, name, window, held_out):
     """Or in words why there is none. \\param held_out  whether there are columns of held-out data"""
     task = run.tasks[name]
     if learns_scale(run, name):
-        return f"{cell(last_of(task.log_variance), 8, 3)}  s is the log of a scale, no log-variance: the weighting is {weighting_of(run)}"
+        return f"{cell(last_of(task.log_variance))}  s is the log of a scale, no log-variance: the weighting is {weighting_of(run)}"
     if not task.sigma_is:
         return f"learns no sigma: its weighting is {weighting_of(run)}"
     if not learns(run, name):
         return "no sigma yet: no step with a valid pixel"
     best, ratio = lag(run, name, window)
     beside = [last_of(run.calibration(name, column)[1]) for column in ("residual_scale", "ratio")]
-    return (f"{cell(last_of(task.log_variance), 8, 3)} {cell(last_of(task.sigma), 9)} {cell(best, 9)} {cell(ratio, 6, 3)} "
-            + (f"{cell(beside[0], 9)} {cell(beside[1], 6, 3)} " if held_out else "") + f" {task.likelihood}: {task.sigma_is}")
+    return (f"{cell(last_of(task.log_variance))} {cell(last_of(task.sigma))} {cell(best)} {cell(ratio)} "
+            + (f"{cell(beside[0])} {cell(beside[1])} " if held_out else "") + f" {task.likelihood}: {task.sigma_is}")
 
 
 def main():

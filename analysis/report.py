@@ -145,7 +145,7 @@ def charts_of(runs, axis, window):
     for task, other in pairs if len(pairs) <= MOST_PAIRS else []:
         charts.append(chart("cosines between the tasks' gradients", f"{task} and {other}", "below 0: they pull against each other", axis,
                             [measured(run, run.cosines[task, other]) for run in runs if (task, other) in run.cosines]))
-    for column, label in (("learning_rate", "learning rate"), ("gradient_norm", "norm of the gradient"), ("images_per_second", "images a second")):
+    for column, label in (("learning_rate", "learning rate"), ("gradient_norm", "norm of the gradient"), ("images_per_second", f"{common.samples_of(runs)} a second")):
         charts.append(chart("training", label, "", axis, [line(run, run.steps[column]) for run in runs], log=column == "gradient_norm"))
     for column, label in (("data_wait_seconds_max", "most wait for data"), ("communication_wait_seconds_max", "most wait for other ranks")):
         lines = [line(run, smooth(run.timing[column])) for run in runs if column in run.timing]
@@ -183,7 +183,7 @@ def runs_section(runs):
         rows.append([run.label, status, run.step[-1], number(run.axis("epoch")[-1]), common.duration(run.steps["seconds"][-1]),
                      number(common.trailing_mean(run.steps["images_per_second"], 50)), skipped, run.attributes.get("world_size", "-"),
                      run.attributes.get("threads", "-"), run.attributes.get("weighting", "-"), run.path])
-    headings = "run;status;steps;epochs;time;images/s;steps skipped;ranks;threads;weighting;file".split(";")
+    headings = f"run;status;steps;epochs;time;{common.samples_of(runs)}/s;steps skipped;ranks;threads;weighting;file".split(";")
     return section("Runs", table(headings, rows, (1, 9, 10)))
 
 

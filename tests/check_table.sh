@@ -69,6 +69,19 @@ assert np.allclose(f.attrs['mean'], np.nanmean(x.astype(float), 0)) and np.allcl
 expect "a dry run" run 0 1 train t.ini --dry-run
 expect "a dry run: features" holds out '^training plan, tables of 2 features'
 expect "training" run 0 2 train t.ini
+expect "training: it counts rows" holds err 'step 60/60 .* [0-9.]+ rows/s  ETA 0:00$'
+expect "training with a small sigma" run 0 1 train t.ini --set run.folder=small --set run.epochs=1 --set task.mass.log_variance=-19 --set weighting.learning_rate_scale=0
+expect "... has its digits" holds err 'mass [0-9.]+ \(sigma 7\.49e-05\)  kind'
+expect "show" run 0 1 show run
+expect "show: rows" holds out '^run/run.h5: 60 steps in [0-9]+ s, [0-9.]+ rows/s, 0 skipped$'
+expect "show of a folder of runs" run 0 1 show .
+expect "show of a folder of runs: rows" holds out '^run  +status  +step  +hours  +rows/s '
+expect "show of two runs" run 0 1 show run run
+expect "show of two runs: rows" holds out '^rows/s '
+expect "show --json" run 0 1 show run --json
+expect "show --json: rows" holds out '"samples": *"rows"'
+expect "the loader alone" run 0 1 bench --data --steps 1 --warmup 0 --set data.train=t.h5 --set data.validation_split=
+expect "the loader alone: rows" holds out ' rows/s +CPU ms/row$'
 expect "what images have has no effect, and that is said" run 0 1 train t.ini --dry-run --set data.crop_height=8 --set data.crop_width=8
 expect "... by key" holds err 'crop_height = 8 has no effect: it counts only where model.backbone is not mlp'
 expect "evaluation" run 0 2 eval run --predictions pred.h5 --trivial

@@ -263,11 +263,15 @@ static void print_table(const data_bench *d)
     printf("%d %s x %d %s, ", procs, sm_plural(procs, "process", "processes"), workers,
            sm_plural(workers, "worker", "workers"));
     if (d->task_count == 0) {
-        printf("images alone\n\n");
+        printf("%s alone\n\n", input->kind->samples);
     } else {
         printf("%d %s\n\n", d->task_count, sm_plural(d->task_count, "task", "tasks"));
     }
-    printf("%-46s %10s %13s\n", "", "images/s", "CPU ms/image");
+    char *speed = sm_format("%s/s", input->kind->samples),
+         *busy = sm_format("CPU ms/%s", input->kind->is_table ? "row" : "image");
+    printf("%-46s %10s %13s\n", "", speed, busy);
+    sm_free(speed);
+    sm_free(busy);
     for (int r = 0; r < rows_of(d); r++) {
         print_row(rows[r].label, &d->rows[r]);
     }

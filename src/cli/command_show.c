@@ -84,8 +84,8 @@ static void print_tables(const show_view *view)
         printf("%s: no step yet\n", view->path);
         return;
     }
-    printf("%s: %zu %s in %.0f s, %.1f images/s, %lld skipped\n", view->path, view->rows,
-           sm_plural((int64_t)view->rows, "step", "steps"), view->seconds, view->images_per_second,
+    printf("%s: %zu %s in %.0f s, %.1f %s/s, %lld skipped\n", view->path, view->rows,
+           sm_plural((int64_t)view->rows, "step", "steps"), view->seconds, view->images_per_second, view->samples,
            (long long)view->skipped);
     if (!isnan(view->step_seconds)) {
         print_waits(view);
@@ -155,6 +155,7 @@ static void set_view(sm_json *json, const show_view *view)
         sm_json_set_integer(json, "skipped", view->skipped);
         sm_json_set_real(json, "seconds", view->seconds);
         sm_json_set_real(json, "images_per_second", view->images_per_second);
+        sm_json_set_text(json, "samples", view->samples);
         set_waits(json, view);
         sm_json_set_real(json, "loss", show_last_mean(&view->loss));
         sm_report_set_losses(sm_json_set_object(json, "tasks"), rows, (int)view->task_count);

@@ -69,10 +69,11 @@ static double loss_of(const show_view *view)
 
 static void add_runs(comparison *c)
 {
-    static const struct {
+    char *speed = show_speed_unit(c->views, c->count);
+    const struct {
         const char *name;
         double (*value)(const show_view *view);
-    } rows[] = {{"step", step_of}, {"hours", hours_of}, {"images/s", speed_of}, {"total loss", loss_of}};
+    } rows[] = {{"step", step_of}, {"hours", hours_of}, {speed, speed_of}, {"total loss", loss_of}};
     show_grid_text(&c->grid, "");
     for (int i = 0; i < c->count; i++) {
         char *label = show_label(c->views, c->count, i);
@@ -89,6 +90,7 @@ static void add_runs(comparison *c)
             show_grid_number(&c->grid, c->views[i].rows > 0 ? rows[r].value(&c->views[i]) : NAN, "");
         }
     }
+    sm_free(speed);
 }
 
 /* ---- configurations ---- */

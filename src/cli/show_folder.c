@@ -155,9 +155,10 @@ static char *age_of(const char *path)
                      units[u].unit);
 }
 
-static void add_headings(show_grid *grid, const measure *measures, int count)
+static void add_headings(show_grid *grid, const show_folder *folder, const measure *measures, int count)
 {
-    static const char *const headings[] = {"run", "status", "step", "hours", "images/s", "last written"};
+    char *speed = show_speed_unit(folder->views, folder->count);
+    const char *const headings[] = {"run", "status", "step", "hours", speed, "last written"};
     for (size_t i = 0; i < sizeof headings / sizeof *headings; i++) {
         show_grid_text(grid, headings[i]);
     }
@@ -168,6 +169,7 @@ static void add_headings(show_grid *grid, const measure *measures, int count)
         sm_free(heading);
     }
     grid->columns = grid->count;
+    sm_free(speed);
 }
 
 static void add_line(show_grid *grid, const show_folder *folder, int i, const measure *measures, int count)
@@ -211,7 +213,7 @@ void show_folder_print(const show_folder *folder)
     measure *measures;
     int count = find_measures(folder, &measures);
     show_grid grid = {0};
-    add_headings(&grid, measures, count);
+    add_headings(&grid, folder, measures, count);
     for (int i = 0; i < folder->count; i++) {
         add_line(&grid, folder, i, measures, count);
     }

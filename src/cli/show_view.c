@@ -421,6 +421,11 @@ sm_status show_view_read(const char *path, show_view *view)
     } else {
         view->config = sm_strdup("");
     }
+    if (sm_h5_has_attribute(file, "/", "samples")) { /* not of older versions */
+        SM_TRY(sm_h5_read_attribute_text(file, "/", "samples", &view->samples));
+    } else {
+        view->samples = sm_strdup("images");
+    }
     SM_TRY(check_log(file));
     SM_TRY(list_few(file, "/tasks", &view->tasks, &view->task_count));
     order_tasks(view);
@@ -471,12 +476,24 @@ void show_view_clear(show_view *view)
     sm_free(view->path);
     sm_free(view->config);
     sm_free(view->status);
+    sm_free(view->samples);
     sm_free(view->evaluations);
     sm_free(view->curves);
     sm_free(view->cosines);
     sm_free(view->loss.values);
     sm_free(view->tasks);
     sm_free(view->splits);
+}
+
+char *show_speed_unit(const show_view *views, int count)
+{
+    const char *found = NULL;
+    for (int i = 0; i < count; i++) {
+        if (views[i].rows > 0) {
+            found = !found || strcmp(found, views[i].samples) == 0 ? views[i].samples : "samples";
+        }
+    }
+    return sm_format("%s/s", found ? found : "images");
 }
 
 sm_loss_row *show_loss_rows(const show_view *view)

@@ -38,9 +38,10 @@ enum { SHOW_LEAST, SHOW_MEDIAN, SHOW_MOST, SHOW_WAITING_RANKS };
 
 typedef struct show_view {
     char *path;
-    char *config; /**< resolved text */
-    char *status; /**< "done", "failed: why", ...: of the file beside the log; "" without one. "lost: ..." of
+    char *config;  /**< resolved text */
+    char *status;  /**< "done", "failed: why", ...: of the file beside the log; "" without one. "lost: ..." of
                      a run that is "running" there, while on this host, its own, no process holds its lock */
+    char *samples; /**< "images", or of a table "rows" */
     size_t rows, task_count, split_count;
     char **tasks, **splits;
     /** From here on only of a log with a row. */
@@ -61,6 +62,9 @@ typedef struct show_view {
 sm_status show_view_read(const char *path, show_view *view);
 
 void show_view_clear(show_view *view);
+
+/** \return "images/s" or "rows/s" if all that have rows agree, else "samples/s"; freed with sm_free() */
+char *show_speed_unit(const show_view *views, int count);
 
 /** \return the mean of the finite values of [begin, end); NaN if there are none */
 double show_mean(const show_series *series, size_t begin, size_t end);

@@ -49,7 +49,8 @@ static size_t no_workspace(int stored_height, int stored_width, int height, int 
 }
 
 const sm_input_kind sm_input_kinds[] = {
-    {"image", 0, 3, "R, G, B", sm_imagenet_mean, sm_imagenet_std, image_workspace, prepare_image, recolour_image},
-    {"features", 1, 0, "one a feature", NULL, NULL, no_workspace, prepare_features, NULL},
+    {"image", "images", 0, 3, "R, G, B", sm_imagenet_mean, sm_imagenet_std, image_workspace, prepare_image,
+     recolour_image},
+    {"features", "rows", 1, 0, "one a feature", NULL, NULL, no_workspace, prepare_features, NULL},
     {0},
 };

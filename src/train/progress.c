@@ -138,11 +138,15 @@ static void format_seconds(char out[32], double seconds)
     }
 }
 
-/* As many characters of a diverging loss as of a large one: 2.95e+37. */
+/* As many characters of a diverging loss as of a large one: 2.95e+37; of a small one its digits: 0.00213. */
 static void format_number(char out[32], double value)
 {
-    static const double LARGE = 1e4;
-    snprintf(out, 32, fabs(value) < LARGE || !isfinite(value) ? "%.3f" : "%.2e", sm_shown(value));
+    static const double LARGE = 1e4, SMALL = 0.1;
+    const char *form = !isfinite(value) || value == 0 ? "%.3f"
+                       : fabs(value) >= LARGE         ? "%.2e"
+                       : fabs(value) < SMALL          ? "%.3g"
+                                                      : "%.3f";
+    snprintf(out, 32, form, sm_shown(value));
 }
 
 /* A dash without a valid pixel in this step; that has no weight either. */
@@ -180,7 +184,8 @@ void sm_progress_step(sm_progress *progress, const sm_step_record *record)
         }
     }
     if (used < (int)sizeof line) {
-        snprintf(line + used, sizeof line - (size_t)used, "  %.1f images/s  ETA %s", record->images_per_second, eta);
+        snprintf(line + used, sizeof line - (size_t)used, "  %.1f %s/s  ETA %s", record->images_per_second,
+                 progress->session->data->input.kind->samples, eta);
     }
     sm_log_progress(final, "%s", line);
 }

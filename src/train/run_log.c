@@ -101,6 +101,7 @@ static sm_status write_attributes(sm_h5 *file, const void *user)
     SM_TRY(sm_h5_write_attribute_text(file, "/", "blis", sm_blis_version()));
     SM_TRY(sm_h5_write_attribute_text(file, "/", "arithmetic", log->arithmetic));
     SM_TRY(sm_h5_write_attribute_text(file, "/", "host", host));
+    SM_TRY(sm_h5_write_attribute_text(file, "/", "samples", session->data->input.kind->samples));
     SM_TRY(sm_h5_write_attribute_int64(file, "/", "world_size", sm_comm_size(session->comm)));
     SM_TRY(sm_h5_write_attribute_int64(file, "/", "threads", session->settings.threads));
     SM_TRY(each_description(write_description, file, session));

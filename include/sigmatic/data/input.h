@@ -20,9 +20,10 @@ enum { SM_FEATURES_MAX = 65536 /**< of a table: numbers of a sample */ };
 
 /** One row of the table. A stored input is an array u8 (N,H,W,channels), or that of a table. */
 typedef struct sm_input_kind {
-    const char *name; /**< of the array in its split: "image" */
-    int is_table;     /**< 1: numbers of a sample as a whole, f32 (N,channels); NaN: unknown. Height and width are 1 */
-    int channels;     /**< of a table 0: as many as the file has, 1 .. SM_FEATURES_MAX */
+    const char *name;    /**< of the array in its split: "image" */
+    const char *samples; /**< what people call its samples: "images", "rows" */
+    int is_table; /**< 1: numbers of a sample as a whole, f32 (N,channels); NaN: unknown. Height and width are 1 */
+    int channels; /**< of a table 0: as many as the file has, 1 .. SM_FEATURES_MAX */
     const char *channel_names; /**< for messages: "R, G, B" */
     const double *mean, *std;  /**< of files that give none; channels each, of a table NULL: 0 and 1 */
     /** \return floats of workspace that `prepare` needs for this stored size at any scale >= scale_min (output pixels a
