@@ -153,6 +153,10 @@ def draw_share(axes, curve, way, options, metric):
 def draw_metric(axes, curve, way, options, metric):
     plot(axes, curve, options.x, lambda run: evaluated(run, way.task, metric, options.x), marker="o", markersize=3.5,
          linewidth=1.2)
+    x, lines = on_common_axis(curve, options.x, lambda run: evaluated(run, way.task, metric, options.x))
+    if len(x) == 1 and numpy.isfinite(lines).any():  # evaluated once: no curve, so in figures
+        axes.annotate(f"{numpy.mean(lines):.4g}", (x[0], numpy.mean(lines)), xytext=(-6, 0), textcoords="offset points", ha="right",
+                      va="center", fontsize=8, color=curve.colour)
 
 
 def evaluated(run, task, metric, unit):
@@ -169,6 +173,9 @@ SHARE = "share of the gradient, %"
 PANELS = {"sigma": draw_sigma, "ratio": draw_ratio, "scale": draw_scale, "loss": draw_loss, "weight": draw_weight, "share": draw_share,
           "metric": draw_metric}
 LINEAR = "metric", "scale"
+# What is below 0 in totals that are below 0 (src/train/traps.c says the same in a run's log).
+NEGATIVE = {"uncertainty": "log sigma", "imtl_l": "-s, near the log of the loss", "uw_o": "logs of the losses", "famo": "logs of the losses"}
+PER_PIXEL = "the log sigma of each pixel"
 EMPTY = {"sigma": "no sigma is learned", "ratio": "no minimiser is known", "scale": "no scale is learned"}
 
 
@@ -198,7 +205,8 @@ def draw_total(axes, curves, options):
         axes.set_ylim(low - margin, high + margin)
         if low < 0:
             axes.axhline(0, color=FAINT, linewidth=0.8)
-    sign = ", below 0 as is normal: it holds log sigma" if (totals < 0).any() else ""
+    reasons = {NEGATIVE.get(weighting_of(run), PER_PIXEL) for curve in curves for run in curve.runs if (total(run)[1] < 0).any()}
+    sign = f", below 0 as is normal: it holds {' or '.join(sorted(reasons))}" if reasons else ""
     objectives = {(weighting_of(run), tuple(way_of(run, name) for name in run.tasks)) for curve in curves for run in curve.runs}
     axes.set(title="total loss" + sign + (", of objectives whose values do not compare" if len(objectives) > 1 else ""), xlabel=options.x)
 

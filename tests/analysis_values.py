@@ -46,7 +46,7 @@ def make_run(name, seed, method="equal", tasks=("semantic", "depth"), miou=50.0,
     with h5py.File(os.path.join(folder, "run.h5"), "w") as file:
         file.attrs.update(format="sigmatic-run", format_version=1, config=config_of(seed, method, tasks, rate, kind.get("depth_weight", "1"), kind),
                           version="1", host="here", world_size=2)
-        for column, values in {"step": row, "epoch": (row - 1) // 16, "seconds": 3.6 * row, "loss": 1.0 / row,
+        for column, values in {"step": row, "epoch": (row - 1) // 16, "seconds": 3.6 * row, "loss": kind.get("total", 1.0 / row) + 0 * row,
                                "learning_rate": 0 * row + 0.1, "gradient_norm": 1.0 * row, "images_per_second": 8.0 + 0 * row,
                                "applied": numpy.ones(steps, int)}.items():
             file[f"steps/{column}"] = values
@@ -55,7 +55,7 @@ def make_run(name, seed, method="equal", tasks=("semantic", "depth"), miou=50.0,
             unit = depth_unit if task == "depth" else "nat"
             group.attrs.update(kind=task, loss="l1" if task == "depth" else "cross_entropy", unit=unit, dimensions=1,
                                likelihood=kind.get("likelihood", "laplace"), meaning=kind.get("meaning", "scale"))
-            group["loss"], group["weight"] = seed + 1.0 / row, 1.0 + 0 * row
+            group["loss"], group["weight"] = seed + 1.0 / row, kind.get("task_weight", 1.0) + 0 * row
             sigma = kind.get("sigma", seed + 0.01 * row) + 0 * row
             if "sigma_unit" in kind:
                 group.attrs["sigma_unit"] = kind["sigma_unit"]
@@ -348,7 +348,7 @@ def runs_without_sigma_say_so():
     with contextlib.redirect_stdout(said):
         plot_sigma.print_table([none, learned], 1)
     lines = said.getvalue().splitlines()
-    assert "nan" not in said.getvalue() and lines[1].endswith("1.0000 learns no sigma: its weighting is equal") and "laplace" in lines[3], lines
+    assert "nan" not in said.getvalue() and lines[1].endswith(" 1 learns no sigma: its weighting is equal") and "laplace" in lines[3], lines
     options = argparse.Namespace(smooth=1, x="step", output=os.path.join(SCRATCH, "drawn.svg"))
     with fonts_as_text():
         for draw in (plot_sigma.draw, plot_sigma.draw_together):
@@ -366,7 +366,7 @@ def a_learnt_scale_is_drawn():
     assert [plot_sigma.learns_scale(run) for run in (scale, learned, none)] == [True, False, False]
     with contextlib.redirect_stdout(io.StringIO()) as said:
         plot_sigma.print_table([scale], 1)
-    assert "1.0000   -0.250  s is the log of a scale" in said.getvalue() and "learns no sigma" not in said.getvalue(), said.getvalue()
+    assert "        1     -0.25  s is the log of a scale" in said.getvalue() and "learns no sigma" not in said.getvalue(), said.getvalue()
     options = argparse.Namespace(smooth=1, x="step", output=os.path.join(SCRATCH, "scale.svg"))
     with fonts_as_text():
         for draw in (plot_sigma.draw, plot_sigma.draw_together):
@@ -380,6 +380,46 @@ def a_learnt_scale_is_drawn():
     numpy.testing.assert_array_equal(axes.lines[0].get_ydata(), numpy.full(STEPS, -0.25))
     charts = [one for one in report.charts_of([learned, scale], "step", 1) if one["title"] == "s"]
     assert [[series["run"] for series in one["series"]] for one in charts] == [[1], [1]], charts
+
+
+def small_numbers_keep_their_digits():
+    run = common.Run(make_run("small", 1, "uncertainty", sigma=2.5e-5, task_weight=1.5e-5))
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        plot_sigma.print_table([run], 1)
+    lines = said.getvalue().splitlines()
+    assert lines[2].split()[3:6] == ["1.5e-05", "-21.19", "2.5e-05"] and "0.000" not in lines[2], lines
+    assert len({line.index(word) + len(word) for line, word in zip(lines, ("weight", "1.5e-05", "1.5e-05"))}) == 1, lines
+    assert compare.spread_text([2.5e-9, 3.5e-9], compare.number_format([[2.5e-9, 3.5e-9]])) == "3e-09 ± 7.07e-10"
+
+
+def samples_of_a_table_are_rows():
+    run, other = (common.Run(make_run(name, 1)) for name in ("rows", "not-rows"))
+    run.attributes["samples"] = "rows"
+    assert [common.samples_of(runs) for runs in ([run], [other], [run, other])] == ["rows", "images", "samples"]
+    assert "rows/s" in report.runs_section([run]) and "images/s" in report.runs_section([other])
+    titles = [one["title"] for one in report.charts_of([run], "step", 1)]
+    assert "rows a second" in titles and "images a second" not in titles, titles
+
+
+def a_total_below_0_has_its_weighting_s_reason():
+    options = argparse.Namespace(smooth=1, x="step")
+    for method, reason in ("uncertainty", "log sigma"), ("imtl_l", "-s, near the log of the loss"), ("uw_o", "logs of the losses"), ("equal", "each pixel"):
+        for total in -0.5, 0.5:
+            axes = common.pyplot.figure().add_subplot()
+            plot_sigma.draw_total(axes, plot_sigma.curves_of([common.Run(make_run("below", 1, method, total=total))], False), options)
+            assert (reason in axes.get_title()) == (total < 0) == ("as is normal" in axes.get_title()), axes.get_title()
+
+
+def a_lone_evaluation_has_its_figure():
+    run = common.Run(make_run("lone", 1))
+    options = argparse.Namespace(smooth=1, x="step")
+    for kept, texts in (2, []), (1, ["2"]):
+        run.evaluations["val"] = common.Evaluation(run.evaluations["val"].step[-kept:],
+                                                   {task: {metric: values[-kept:] for metric, values in metrics.items()}
+                                                    for task, metrics in run.evaluations["val"].metrics.items()})
+        axes = common.pyplot.figure().add_subplot()
+        plot_sigma.draw_metric(axes, plot_sigma.curves_of([run], False)[0], plot_sigma.way_of(run, "depth"), options, "error_pixels")
+        assert [text.get_text() for text in axes.texts] == texts, [text.get_text() for text in axes.texts]
 
 
 def sigma_is_said_in_words():
@@ -401,7 +441,7 @@ def held_out_residuals_stand_beside_sigma():
         plot_sigma.print_table([run], 1)
         plot_sigma.print_table([old], 1)
     heading, semantic, depth, without, *_ = said.getvalue().splitlines()
-    assert depth.split()[8:10] == ["1.2500", "0.800"] and "held-out" in heading and "held-out" not in without, said.getvalue()
+    assert depth.split()[8:10] == ["1.25", "0.8"] and "held-out" in heading and "held-out" not in without, said.getvalue()
     charts = {one["group"]: one for one in report.charts_of([run, old], "step", 1) if one["title"] == plot_sigma.RATIO}
     curve, circles = charts["depth"]["series"]  # not of the old one
     assert [(x, y) for x, y in zip(charts["depth"]["x"], circles["y"]) if y is not None] == [(20, 2.0), (40, 0.8)] and circles["points"], circles
@@ -590,7 +630,8 @@ def main():
 TESTS = [means_deviations_and_pairs_are_numpys, a_difference_is_marked_where_it_exceeds_what_seeds_do,
          delta_m_is_the_mean_relative_gain_over_single_tasks, what_differs_in_more_than_the_seed_is_not_averaged,
          what_is_no_sample_of_its_row_is_left_out_and_said, a_key_of_a_task_is_named_with_it,
-         what_changes_no_result_makes_no_rows, a_run_that_is_named_has_to_be_one, a_learnt_scale_is_drawn, sigma_is_said_in_words,
+         what_changes_no_result_makes_no_rows, small_numbers_keep_their_digits, samples_of_a_table_are_rows,
+         a_total_below_0_has_its_weighting_s_reason, a_lone_evaluation_has_its_figure, a_run_that_is_named_has_to_be_one, a_learnt_scale_is_drawn, sigma_is_said_in_words,
          held_out_residuals_stand_beside_sigma, gradients_are_shown_where_they_were_measured, many_tasks_stand_in_rows,
          warnings_are_those_of_the_program, labels_stay_beside_their_panel, why_there_is_no_delta_m,
          metrics_are_chosen_and_rows_sorted, runs_without_sigma_say_so, nothing_joins_units,

@@ -21,7 +21,7 @@ static void make(fixture *f)
                                  2,       0,       2 * log(0.5), 2 * log(0.5), 0.4,  NULL, 1};
     f->tasks[1] = (sm_trap_task){"speed", gaussian, gaussian, {1, 0},   "m/s", 9,    4, 0.5,
                                  0.125,   0,        log(4.0), log(4.0), 0.6,   NULL, 1};
-    f->run = (sm_trap_run){1000, 1000, 1.5, -20, 20, 10, f->tasks, 2};
+    f->run = (sm_trap_run){1000, 1000, 1.5, -20, 20, 10, f->tasks, 2, "uncertainty"};
 }
 
 typedef struct found {
@@ -240,10 +240,22 @@ static void a_negative_total_is_said_to_be_normal(void)
     fixture f;
     make(&f);
     f.run.loss = -0.25;
-    expect(&f, "negative", -1, WORDS("-0.25", "normal"));
-    f.tasks[0].log_variance = f.tasks[1].log_variance = NAN; /* of something else */
+    expect(&f, "negative", -1, WORDS("-0.25", "normal", "log sigma"));
+    f.tasks[0].log_variance = f.tasks[1].log_variance = NAN;
     f.tasks[0].initial = f.tasks[1].initial = NAN;
+    f.run.method = "imtl_l"; /* exp(s) L - s at s = -log L */
+    expect(&f, "negative", -1, WORDS("1 + log L", "below 0.37"));
+    f.run.method = "uw_o";
+    expect(&f, "negative", -1, WORDS("sum of log L"));
+    f.run.method = "famo";
+    expect(&f, "negative", -1, WORDS("mean of log L"));
+    f.run.method = "equal"; /* nobody knows of what */
     expect(&f, NULL, -1, NULL);
+    f.tasks[0].loss = -0.5;
+    expect(&f, "negative", -1, WORDS("an uncertainty of each pixel"));
+    f.run.loss = 0.25;
+    expect(&f, NULL, -1, NULL);
+    SM_TEST_AT_MOST(fabs(sm_likelihood_find("imtl_l")->term(0.36788, -log(0.36788), (sm_loss_shape){1, 0})), 1e-4);
     int notes = 0;
     for (const sm_trap *trap = sm_traps; trap->name; trap++) {
         CU_ASSERT((trap->find != NULL) != (trap->find_in_run != NULL));

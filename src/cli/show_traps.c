@@ -20,6 +20,12 @@ static double number_of(const settings *all, const char *section, const char *ke
     return found ? strtod(found->value, NULL) : NAN;
 }
 
+static const char *text_of(const settings *all, const char *section, const char *key)
+{
+    const sm_config_entry *found = sm_config_entry_find(all->entries, all->count, section, key);
+    return found ? found->value : "";
+}
+
 /* Where the run's length is set in epochs, it is known once it is over. */
 static int64_t steps_of(const show_view *view, const settings *all)
 {
@@ -69,7 +75,8 @@ static void find(const show_view *view, void (*say)(void *user, const sm_trap *t
                              .upper = number_of(&all, "weighting", "upper"),
                              .learning_rate_scale = number_of(&all, "weighting", "learning_rate_scale"),
                              .tasks = tasks,
-                             .task_count = (int)view->task_count};
+                             .task_count = (int)view->task_count,
+                             .method = text_of(&all, "weighting", "method")};
     sm_traps_find(&run, say, user);
     sm_free(all.entries);
     sm_free(tasks);

@@ -431,9 +431,11 @@ const sm_key_text sm_key_texts[] = {
      "of all parameters.",
      "optimizer.clip_norm"},
     {weighting, "nash_interval",
-     "Nash-MTL finds new coefficients in every n-th step and keeps them meanwhile. The gradients of the single tasks "
-     "are "
-     "taken in every step all the same.",
+     "Nash-MTL finds new coefficients in every n-th step and keeps them meanwhile, which makes them steadier. It saves "
+     "no "
+     "backward pass: the gradients of the single tasks are taken in every step, for nash_max_norm. What it saves, a "
+     "system "
+     "of as many equations as there are tasks, takes no time to speak of.",
      NULL},
     {weighting, "learning_rate_scale",
      "The learning rate of the log-variances over that of the network. At 1 and usual rates they may take a thousand "

@@ -216,7 +216,8 @@ void sm_progress_warn(sm_progress *progress)
                              .upper = learned ? learned->upper : NAN,
                              .learning_rate_scale = learned ? learned->learning_rate_scale : NAN,
                              .tasks = progress->tasks,
-                             .task_count = count};
+                             .task_count = count,
+                             .method = progress->session->weighting->kind->name};
     sm_traps_find(&run, tell, progress);
 }
 

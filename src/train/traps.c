@@ -236,17 +236,37 @@ static char *is_out_of_scale(const sm_trap_run *run, const sm_trap_task *task)
     return text;
 }
 
+/* Totals that are no sums of losses times weights, and why they may be below 0. */
+static const struct {
+    const char *method, *why;
+} negative_totals[] = {
+    {"uncertainty", "log sigma is negative where sigma is below 1"},
+    {"imtl_l", "a task's term, exp(s) L - s, is 1 + log L at its minimum, negative where its loss L is below 0.37"},
+    {"uw_o", "it is the sum of log L, negative where a loss L is below 1"},
+    {"famo", "it is a mean of log L, negative where a loss L is below 1"},
+};
+
+/* \return NULL: no weighting of these losses is negative */
+static const char *why_negative(const sm_trap_run *run)
+{
+    for (int i = 0; i < run->task_count; i++) {
+        if (run->tasks[i].loss < 0) {
+            return "the loss of a task with an uncertainty of each pixel is a negative log-likelihood, with its log "
+                   "sigma";
+        }
+    }
+    for (size_t i = 0; i < sizeof negative_totals / sizeof *negative_totals; i++) {
+        if (strcmp(negative_totals[i].method, run->method) == 0) {
+            return negative_totals[i].why;
+        }
+    }
+    return NULL;
+}
+
 static char *is_negative(const sm_trap_run *run)
 {
-    int learned = 0;
-    for (int i = 0; i < run->task_count; i++) {
-        learned |= learns(&run->tasks[i]);
-    }
-    return learned && run->loss < 0
-               ? sm_format("the total loss is below 0 (%.3g), which is normal: log sigma is negative where sigma is "
-                           "below 1",
-                           run->loss)
-               : NULL;
+    const char *why = run->loss < 0 ? why_negative(run) : NULL;
+    return why ? sm_format("the total loss is below 0 (%.3g), which is normal: %s", run->loss, why) : NULL;
 }
 
 const sm_trap sm_traps[] = {

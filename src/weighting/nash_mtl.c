@@ -7,7 +7,8 @@
  * with b_i = alpha_i |g_i| and the cosines C, which is convex and self-concordant, by damped Newton steps; the authors
  * solve a series of convex approximations. There is no minimum where gradients cancel (Pareto stationarity): then, or if
  * some b_i would be above 1000, the last coefficients stay, as where the authors' solver fails. Between the steps
- * 1, 1 + nash_interval, ... they stay too. Heads learn by alpha_i L_i, as in the authors' program. */
+ * 1, 1 + nash_interval, ... they stay too: the solution is saved, not the gradients, by which the update is shortened in
+ * every step (the authors' program takes none then, and shortens what one backward of the weighted sum gives). Heads learn by alpha_i L_i, as in the authors' program. */
 #include "weighting/by_gradients.h"
 #include "weighting/dense.h"
 
@@ -20,7 +21,7 @@ static const sm_key keys[] = {
     {"weighting", "nash_max_norm", SM_KEY_REAL, "1", 0, INFINITY, NULL, NULL,
      "nash_mtl: the gradient of what tasks share is shortened to this norm; 0 = never"},
     {"weighting", "nash_interval", SM_KEY_INTEGER, "1", 1, 1e9, NULL, "steps",
-     "nash_mtl: between two solutions; the coefficients stay meanwhile"},
+     "nash_mtl: between two solutions; the coefficients stay meanwhile, gradients are taken all the same"},
     {0},
 };
 

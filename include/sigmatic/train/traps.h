@@ -36,6 +36,7 @@ typedef struct sm_trap_run {
     double learning_rate_scale;
     const sm_trap_task *tasks;
     int task_count;
+    const char *method; /**< weighting.method; "": not known */
 } sm_trap_run;
 
 /** How far from 0 targets lie on which an output of 0, where heads begin, has this loss: the scale at which learned weights
