@@ -2,7 +2,6 @@
 #include "data/folder.h"
 
 #include <sigmatic/base/memory.h>
-#include <sigmatic/base/nearest.h>
 #include <sigmatic/base/plural.h>
 
 #include <ctype.h>
@@ -175,15 +174,6 @@ static void read_palette(folder_target *t)
         rgb[2] = (uint8_t)(colour >> 16);
     }
     t->classes.palette = (const uint8_t(*)[3])t->palette;
-}
-
-char *folder_ask_for_class(const folder_target *t, const char *name)
-{
-    sm_nearest nearest = {.wanted = name};
-    for (int c = 0; c < t->classes.count; c++) {
-        sm_nearest_consider(&nearest, t->classes.names[c]);
-    }
-    return sm_nearest_question(&nearest);
 }
 
 static sm_status read_things(const folder_description *d, folder_target *t)
