@@ -7,6 +7,7 @@
 #include <sigmatic/base/log.h>
 #include <sigmatic/base/memory.h>
 #include <sigmatic/base/status.h>
+#include <sigmatic/base/thread.h>
 #include <sigmatic/base/timer.h>
 #include <sigmatic/comm/reduction.h>
 #include <sigmatic/comm/stall.h>
@@ -14,6 +15,7 @@
 
 #include "comm/board.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +111,59 @@ static void who_advances_is_waited_for(void)
     sm_comm_barrier(test_comm);
     sm_comm_set_stall_limit(600);
     sm_comm_set_stall_folder(NULL);
+}
+
+/* Entries of which every part says the same number. */
+typedef struct busy_place {
+    sm_board_place *place;
+    atomic_int must_end;
+} busy_place;
+
+static void *write_again_and_again(void *user)
+{
+    busy_place *busy = user;
+    for (int64_t i = 0; !atomic_load(&busy->must_end); i++) {
+        sm_board_entry entry = {.step = i, .detail = i, .bucket = i, .buckets = i, .collectives = (uint64_t)i};
+        memset(entry.phase, 'a' + (int)(i % 26), SM_BOARD_TEXT - 1);
+        memset(entry.waiting, 'a' + (int)(i % 26), SM_BOARD_TEXT - 1);
+        sm_board_write(busy->place, &entry);
+        if (i % 4096 == 0) {
+            sleep_for(1e-6); /* so that a reader on the same core meets no entry that never ends */
+        }
+    }
+    return NULL;
+}
+
+static int is_whole(const sm_board_entry *e)
+{
+    int letter = 'a' + (int)(e->step % 26), wrong = 0;
+    for (int i = 0; i < SM_BOARD_TEXT - 1; i++) {
+        wrong += e->phase[i] != letter || e->waiting[i] != letter;
+    }
+    return !wrong && e->detail == e->step && e->bucket == e->step && e->buckets == e->step &&
+           e->collectives == (uint64_t)e->step;
+}
+
+/* But for the reads while the system takes the writer off its core in the middle of an entry: they give up. */
+static void an_entry_of_the_board_is_read_whole(void)
+{
+    enum { ROUNDS = 200000 };
+    busy_place busy = {.place = sm_alloc_zeroed(sm_board_place_bytes())};
+    pthread_t writer;
+    sm_board_write(busy.place, &(sm_board_entry){.step = 0,
+                                                 .phase = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                                                 .waiting = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"});
+    CU_ASSERT_FATAL(sm_thread_start(&writer, write_again_and_again, &busy) == 0);
+    int broken = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        sm_board_entry entry;
+        sm_board_read(busy.place, &entry);
+        broken += !is_whole(&entry);
+    }
+    atomic_store(&busy.must_end, 1);
+    pthread_join(writer, NULL);
+    SM_TEST_AT_MOST(broken, ROUNDS / 100);
+    sm_free(busy.place);
 }
 
 static void a_line_of_the_board_reads_back(void)
@@ -209,6 +264,7 @@ int main(int argc, char **argv)
     SM_TEST(time_spent_for_a_late_rank_is_counted);
     SM_TEST(a_limit_that_is_kept_does_nothing);
     SM_TEST(who_advances_is_waited_for);
+    SM_TEST(an_entry_of_the_board_is_read_whole);
     SM_TEST(a_line_of_the_board_reads_back);
     return sm_test_end();
 }

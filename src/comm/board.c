@@ -1,14 +1,18 @@
 /* A sequence lock: the number is odd while an entry is being written; a reader that saw an odd or a changed number
- * reads again. */
+ * reads again. What it read meanwhile may be half of one entry, half of another, but nothing worse: C promises that of
+ * atomic words only. */
 #include "comm/board.h"
 
 #include <stdatomic.h>
 #include <string.h>
 
+enum { ENTRY_WORDS = sizeof(sm_board_entry) / sizeof(uint64_t) };
+_Static_assert(sizeof(sm_board_entry) % sizeof(uint64_t) == 0, "an entry is whole words");
+
 struct sm_board_place {
     _Atomic uint64_t sequence;
     _Atomic int claimed;
-    sm_board_entry entry;
+    _Atomic uint64_t words[ENTRY_WORDS]; /* of the entry */
 };
 
 size_t sm_board_place_bytes(void)
@@ -18,24 +22,31 @@ size_t sm_board_place_bytes(void)
 
 void sm_board_write(sm_board_place *place, const sm_board_entry *entry)
 {
-    uint64_t sequence = atomic_load_explicit(&place->sequence, memory_order_relaxed);
+    uint64_t words[ENTRY_WORDS], sequence = atomic_load_explicit(&place->sequence, memory_order_relaxed);
+    memcpy(words, entry, sizeof words);
     atomic_store_explicit(&place->sequence, sequence + 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
-    place->entry = *entry;
+    for (int i = 0; i < ENTRY_WORDS; i++) {
+        atomic_store_explicit(&place->words[i], words[i], memory_order_relaxed);
+    }
     atomic_store_explicit(&place->sequence, sequence + 2, memory_order_release);
 }
 
 void sm_board_read(const sm_board_place *place, sm_board_entry *entry)
 {
     enum { MOST_TRIES = 1000 }; /* a rank stopped while writing must not stop its readers */
-    for (int i = 0; i < MOST_TRIES; i++) {
+    uint64_t words[ENTRY_WORDS];
+    for (int tries = 0; tries < MOST_TRIES; tries++) {
         uint64_t before = atomic_load_explicit(&place->sequence, memory_order_acquire);
-        *entry = place->entry;
+        for (int i = 0; i < ENTRY_WORDS; i++) {
+            words[i] = atomic_load_explicit(&place->words[i], memory_order_relaxed);
+        }
         atomic_thread_fence(memory_order_acquire);
         if (before % 2 == 0 && atomic_load_explicit(&place->sequence, memory_order_relaxed) == before) {
             break;
         }
     }
+    memcpy(entry, words, sizeof words);
     entry->phase[SM_BOARD_TEXT - 1] = entry->waiting[SM_BOARD_TEXT - 1] = 0;
 }
 
