@@ -9,7 +9,7 @@
 
 /** From here to the end of the block this thread alone is inside HDF5; it may be already. The first statement of every
  * function of h5.h that calls HDF5. */
-#define SM_H5_LOCKED __attribute__((cleanup(sm_h5_leave))) const int is_inside = sm_h5_enter()
+#define SM_H5_LOCKED __attribute__((unused, cleanup(sm_h5_leave))) const int is_inside = sm_h5_enter()
 int sm_h5_enter(void);
 void sm_h5_leave(const int *is_inside);
 

@@ -1,7 +1,7 @@
 /* Tiles of 32 x 32 in four of AMX's eight matrix registers; two more hold half a tile's rows each of one part of A, two
  * half its columns each of B. */
 #define _GNU_SOURCE
-#if defined(__AMX_BF16__) && defined(__AVX512F__)
+#if (defined(__AMX_BF16__) || defined(__AMXBF16__)) && defined(__AVX512F__) /* older clang says it in one word */
 #include "ops/bf16_kernel.h"
 #include "ops/vectors_avx512.h"
 
