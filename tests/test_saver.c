@@ -135,6 +135,24 @@ static void training_goes_on_while_a_checkpoint_is_written(void)
     close_fixture(&f);
 }
 
+static void a_look_takes_up_what_is_written(void)
+{
+    fixture f;
+    open_fixture(&f, "looked at", NULL);
+    tiny_steps(&f.run, 1);
+    if (is_root()) {
+        begin(&f, 0);
+        CU_ASSERT(sm_saver_is_writing(f.saver));
+        for (int i = 0; i < 10000 && sm_saver_is_writing(f.saver); i++) {
+            SM_TEST_OK(sm_saver_look(f.saver));
+            sleep_milliseconds(1);
+        }
+        CU_ASSERT(!sm_saver_is_writing(f.saver) && sm_saver_seconds(f.saver) > 0);
+        CU_ASSERT(exists_in("looked at", "checkpoints/step-00000001.h5"));
+    }
+    close_fixture(&f);
+}
+
 static void a_checkpoint_is_due_by_steps(void)
 {
     static const char *const sets[] = {"checkpoint.interval=2", NULL};
@@ -298,6 +316,7 @@ int main(int argc, char **argv)
 {
     sm_test_begin(&argc, &argv);
     SM_TEST(training_goes_on_while_a_checkpoint_is_written);
+    SM_TEST(a_look_takes_up_what_is_written);
     SM_TEST(a_checkpoint_is_due_by_steps);
     SM_TEST(a_checkpoint_is_due_by_time);
     SM_TEST(a_state_that_is_not_finite_stays_away);
