@@ -56,13 +56,13 @@ TESTS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SOURCES))
 WANTED_TESTS = $(if $(strip $(T)),$(foreach test,$(TESTS),$(if $(strip $(foreach word,$(T),$(findstring $(word),$(notdir $(test))))),$(test))),$(TESTS))
 
 # tests/check_NAME.sh PROGRAM, for every name but those that have a target of their own
-PROGRAM_CHECKS := $(filter-out layers stall hosts slurm mpich aarch64 fuzz faults,$(patsubst tests/check_%.sh,%,$(wildcard tests/check_*.sh)))
+PROGRAM_CHECKS := $(filter-out layers stall hosts slurm mpich aarch64 fuzz faults threads valgrind,$(patsubst tests/check_%.sh,%,$(wildcard tests/check_*.sh)))
 
 PYTHON ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import h5py, numpy, matplotlib' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := all
 .PHONY: all help demo demo-run paper paper-run check check-fast check-layers check-program $(PROGRAM_CHECKS:%=check-%) check-stall check-hosts check-hosts-run \
-        check-slurm check-faults check-faults-run check-sanitizers check-fuzz check-fuzz-run check-mpich check-aarch64 bench bench-run bench-setup lint lint-cppcheck lint-format lint-tidy format compile-commands reference install uninstall prefix-is-absolute dist clean
+        check-slurm check-faults check-faults-run check-sanitizers check-threads check-valgrind check-fuzz check-fuzz-run check-mpich check-aarch64 bench bench-run bench-setup lint lint-cppcheck lint-format lint-tidy format compile-commands reference install uninstall prefix-is-absolute dist clean
 
 all: $(BUILD)/sigmatic $(BUILD)/libsigmatic.so ## build the program and the library
 	@mkdir -p build && ln -sfn $(notdir $(BUILD)) build/current
@@ -189,6 +189,14 @@ check-faults-run: all $(FAULTS_LIBRARY)
 check-sanitizers: ## the unit tests under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer
 	@$(call setup,check plot)
 	@LSAN_OPTIONS=print_suppressions=0 SIGMATIC_TEST_SHARE=$${SIGMATIC_TEST_SHARE:-0.1} $(AGAIN) SANITIZER=address,undefined OPTIMIZE=-O1 check-fast
+
+check-threads: ## the unit tests under ThreadSanitizer: races between threads; T=name picks some
+	@$(call try_setup,check threads)
+	@T="$(T)" tests/check_threads.sh
+
+check-valgrind: ## the unit tests on one rank under valgrind: values used before they are set; T=name picks some
+	@$(call try_setup,check plot valgrind)
+	@T="$(T)" PYTHON=$(PYTHON) tests/check_valgrind.sh
 
 check-mpich: ## build against MPICH and serial HDF5 and run a part of the tests
 	@$(call try_setup,check mpich)

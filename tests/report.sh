@@ -9,7 +9,7 @@
 # Or: report.sh COMMAND ARGUMENT...   runs one that counts tests; fails if it does.
 # Every test is a line of the file $SIGMATIC_SUMMARY ("passed NAME", "failed NAME", "skipped NAME: WHY"), to which the CUnit
 # programs (harness.c) write too; a report within a report adds its lines to the outer one at its end.
-words="amx avx512bf16 avx512 avx2 h5py matplotlib torch torchvision dygraphs chromium tensorboardx onnx modules hosts shaping mounts slurm mpich aarch64 fuzz fork"
+words="amx avx512bf16 avx512 avx2 h5py matplotlib torch torchvision dygraphs chromium tensorboardx onnx modules hosts shaping mounts slurm mpich aarch64 fuzz threads valgrind fork"
 
 outer_summary=${SIGMATIC_SUMMARY:-}
 SIGMATIC_SUMMARY=$(mktemp "${TMPDIR:-/tmp}/sigmatic-summary.XXXXXX") || exit 1
