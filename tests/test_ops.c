@@ -659,17 +659,20 @@ static void gemm_kernel_writes_its_tile_only(void)
     CU_ASSERT(kernel == sm_gemm_kernel_query() && kernel->mr > 0 && kernel->nr > 0);
     float *a = numbers((size_t)DEPTH * kernel->pack_mr, 26), *b = numbers((size_t)DEPTH * kernel->pack_nr, 27);
     int stride = kernel->nr + 3;
-    for (int test = 0; test < 2 * kernel->mr * kernel->nr; test++) {
-        int m = test / 2 % kernel->mr + 1, n = test / 2 / kernel->mr + 1, by_rows = test % 2;
+    for (int test = 0; test < 4 * kernel->mr * kernel->nr; test++) {
+        int m = test / 4 % kernel->mr + 1, n = test / 4 / kernel->mr + 1, by_rows = test % 2, adds = test / 2 % 2;
         size_t count = (size_t)(kernel->mr + 2) * stride * 2;
         float *c = not_numbers(count);
+        for (size_t i = 0; adds && i < count; i++) {
+            c[i] = 1;
+        }
         int row = by_rows ? stride : 1, column = by_rows ? 1 : kernel->mr + 2;
-        sm_gemm_kernel_run(kernel, m, n, DEPTH, a, b, c, row, column);
+        sm_gemm_kernel_run(kernel, m, n, DEPTH, a, b, adds, c, row, column);
         double worst = 0.0;
         size_t written = 0;
         for (int i = 0; i < m; i++) {
             for (int j = 0; j < n; j++) {
-                double sum = 0.0;
+                double sum = adds;
                 for (int p = 0; p < DEPTH; p++) {
                     sum += (double)a[p * kernel->pack_mr + i] * (double)b[p * kernel->pack_nr + j];
                 }
@@ -677,7 +680,7 @@ static void gemm_kernel_writes_its_tile_only(void)
             }
         }
         for (size_t i = 0; i < count; i++) {
-            written += !isnan(c[i]);
+            written += !isnan(c[i]) && !(adds && c[i] == 1);
         }
         SM_TEST_AT_MOST(worst, 2e-5); /* as above */
         CU_ASSERT(written == (size_t)m * n);

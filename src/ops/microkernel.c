@@ -88,13 +88,14 @@ static int blis_supported(void)
            blis_columns(kernel) <= SM_TILE_COLUMNS_MAX;
 }
 
-static void blis_arrange(int rows, int depth, const float *a, size_t row_stride, size_t step_stride, float *arranged)
+/* With the rows of a tile and the stride of the steps known while it is compiled, a step is a few loads and stores. */
+static inline __attribute__((always_inline)) void interleave(const int tile_rows, int rows, int depth, const float *a,
+                                                             size_t row_stride, const size_t step_stride,
+                                                             float *restrict out)
 {
-    int tile_rows = blis_rows(sm_gemm_kernel_query());
-    for (int k = 0; k < depth; k++) {
-        float *out = arranged + (size_t)k * tile_rows;
+    for (int k = 0; k < depth; k++, a += step_stride, out += tile_rows) {
         for (int i = 0; i < rows; i++) {
-            out[i] = a[i * row_stride + k * step_stride];
+            out[i] = a[i * row_stride];
         }
         for (int i = rows; i < tile_rows; i++) {
             out[i] = 0;
@@ -102,19 +103,69 @@ static void blis_arrange(int rows, int depth, const float *a, size_t row_stride,
     }
 }
 
-/* BLIS knows no rows scattered in memory, so the tile is computed aside. */
+#define CASE(ROWS)                                                                                                     \
+    case ROWS:                                                                                                         \
+        interleave(ROWS, ROWS, depth, a, row_stride, step_stride, arranged);                                           \
+        break;
+#define OF_ROWS                                                                                                        \
+    switch (rows == tile_rows ? rows : 0) {                                                                            \
+        CASE(4)                                                                                                        \
+        CASE(6)                                                                                                        \
+        CASE(8)                                                                                                        \
+        CASE(12)                                                                                                       \
+        CASE(16)                                                                                                       \
+    default:                                                                                                           \
+        interleave(tile_rows, rows, depth, a, row_stride, step_stride, arranged);                                      \
+    }
+
+static void blis_arrange(int rows, int depth, const float *a, size_t row_stride, size_t step_stride, float *arranged)
+{
+    int tile_rows = blis_rows(sm_gemm_kernel_query());
+    if (step_stride == 1) {
+        step_stride = 1;
+        OF_ROWS
+    } else if (row_stride == 1) {
+        row_stride = 1;
+        OF_ROWS
+    } else {
+        interleave(tile_rows, rows, depth, a, row_stride, step_stride, arranged);
+    }
+}
+
+/* \return floats from each row to the next; 0 if they are not evenly spaced */
+static int64_t spacing(int rows, float *const *c, int64_t columns)
+{
+    int64_t stride = rows > 1 ? c[1] - c[0] : columns;
+    for (int i = 2; i < rows; i++) {
+        stride = c[i] - c[i - 1] == stride ? stride : 0;
+    }
+    return stride;
+}
+
+static void blis_run(int rows, int columns, int depth, const float *a, const float *b, float *c, int64_t stride,
+                     int accumulate)
+{
+    const sm_gemm_kernel *kernel = sm_gemm_kernel_query();
+    if (kernel->prefers_rows) {
+        sm_gemm_kernel_run(kernel, rows, columns, depth, a, b, accumulate, c, stride, 1);
+    } else {
+        sm_gemm_kernel_run(kernel, columns, rows, depth, b, a, accumulate, c, 1, stride);
+    }
+}
+
+/* BLIS knows no rows scattered in memory: tiles of such are computed aside. */
 static void blis_multiply(int rows, int columns, int depth, const float *a, size_t stride, const float *b,
                           float *const *c, size_t offset, int accumulate)
 {
     (void)stride;
-    const sm_gemm_kernel *kernel = sm_gemm_kernel_query();
-    float tile[SM_TILE_ROWS_MAX * SM_TILE_COLUMNS_MAX];
-    int64_t width = blis_columns(kernel);
-    if (kernel->prefers_rows) {
-        sm_gemm_kernel_run(kernel, rows, columns, depth, a, b, tile, width, 1);
-    } else {
-        sm_gemm_kernel_run(kernel, columns, rows, depth, b, a, tile, 1, width);
+    int64_t even = spacing(rows, c, columns);
+    if (even > 0) {
+        blis_run(rows, columns, depth, a, b, c[0] + offset, even, accumulate);
+        return;
     }
+    float tile[SM_TILE_ROWS_MAX * SM_TILE_COLUMNS_MAX];
+    int64_t width = blis_columns(sm_gemm_kernel_query());
+    blis_run(rows, columns, depth, a, b, tile, width, 0);
     for (int i = 0; i < rows; i++) {
         for (int j = 0; j < columns; j++) {
             c[i][offset + j] = (accumulate ? c[i][offset + j] : 0) + tile[i * width + j];

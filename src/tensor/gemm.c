@@ -121,15 +121,15 @@ const sm_gemm_kernel *sm_gemm_kernel_query(void)
     return &the_kernel;
 }
 
-void sm_gemm_kernel_run(const sm_gemm_kernel *kernel, int m, int n, int k, const float *a, const float *b, float *c,
-                        int64_t row_stride, int64_t column_stride)
+void sm_gemm_kernel_run(const sm_gemm_kernel *kernel, int m, int n, int k, const float *a, const float *b,
+                        int accumulate, float *c, int64_t row_stride, int64_t column_stride)
 {
     assert(m >= 1 && m <= kernel->mr && n >= 1 && n <= kernel->nr);
     auxinfo_t auxiliary = {0};
     bli_auxinfo_set_next_a((void *)a, &auxiliary); /* to prefetch: which panels follow is not known here */
     bli_auxinfo_set_next_b((void *)b, &auxiliary);
-    float one = 1.0f, zero = 0.0f;
-    ((kernel_function)kernel->function)(m, n, k, &one, (float *)a, (float *)b, &zero, c, row_stride, column_stride,
+    float one = 1.0f, beta = accumulate ? 1.0f : 0.0f;
+    ((kernel_function)kernel->function)(m, n, k, &one, (float *)a, (float *)b, &beta, c, row_stride, column_stride,
                                         &auxiliary, (cntx_t *)kernel->context);
 }
 

@@ -46,13 +46,14 @@ typedef struct sm_gemm_kernel {
 /** \return the kernel; the same one on every call. */
 const sm_gemm_kernel *sm_gemm_kernel_query(void);
 
-/** C(0..m, 0..n) = A panel * B panel.
+/** C(0..m, 0..n) (+)= A panel * B panel.
  *
- * \param [in]     m, n      1..mr, 1..nr: smaller tiles are written exactly, nothing beside them is touched
- * \param [in]     k         0 and more
- * \param [out]    c         element (i, j) at c[i * row_stride + j * column_stride]; any alignment */
-void sm_gemm_kernel_run(const sm_gemm_kernel *kernel, int m, int n, int k, const float *a, const float *b, float *c,
-                        int64_t row_stride, int64_t column_stride);
+ * \param [in]     m, n        1..mr, 1..nr: smaller tiles are written exactly, nothing beside them is touched
+ * \param [in]     k           0 and more
+ * \param [in]     accumulate  1: adds to what is there; 0: the old C is not read
+ * \param [in,out] c           element (i, j) at c[i * row_stride + j * column_stride]; any alignment */
+void sm_gemm_kernel_run(const sm_gemm_kernel *kernel, int m, int n, int k, const float *a, const float *b,
+                        int accumulate, float *c, int64_t row_stride, int64_t column_stride);
 
 /** \return e.g. "0.9.0". */
 const char *sm_blis_version(void);
