@@ -136,9 +136,6 @@ static void check_split(int outputs, int inputs, int together, int width)
     CU_ASSERT_EQUAL(wrong, 0);
     sm_slice_export(slice, flat, back);
     CU_ASSERT(memcmp(back, file, (size_t)count * sizeof *file) == 0);
-    memset(back, 0, (size_t)count * sizeof *back);
-    sm_slice_export_threads(slice, flat, 3, back);
-    CU_ASSERT(memcmp(back, file, (size_t)count * sizeof *file) == 0);
     sm_free(flat);
     sm_free(back);
     sm_free(file);

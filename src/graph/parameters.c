@@ -252,10 +252,9 @@ static size_t at_most(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-enum { FEW = 1 << 15 /* floats that one thread has copied before others have begun */ };
-
-/* Both layouts that differ from the file's are "output channel first" there and "output channel last" here. */
-static void reorder(const sm_slice *slice, const float *from, int threads, float *to, int exporting)
+/* Both layouts that differ from the file's are "output channel first" there and "output channel last" here. By one thread: two were slower
+ * where the cores are shared, and each tensor is over in a few milliseconds. */
+static void reorder(const sm_slice *slice, const float *from, float *to, int exporting)
 {
     if (slice->layout == SM_LAYOUT_PLAIN) {
         memcpy(to, from, slice->count * sizeof *to);
@@ -263,26 +262,20 @@ static void reorder(const sm_slice *slice, const float *from, int threads, float
     }
     size_t outputs = (size_t)slice->shape[0], inputs = (size_t)slice->shape[1];
     size_t taps = slice->count / (outputs * inputs), columns = inputs * taps;
-    size_t across = (columns + TILE - 1) / TILE, tiles = (outputs + TILE - 1) / TILE * across;
-#pragma omp parallel for num_threads(threads) if (threads > 1 && slice->count > FEW) schedule(static)
-    for (size_t i = 0; i < tiles; i++) {
-        size_t o = i / across * TILE, c = i % across * TILE;
-        const reorder_tile tile = {o, at_most(TILE, outputs - o), c, at_most(TILE, columns - c)};
-        (exporting ? export_tile : import_tile)(slice, taps, &tile, from, to);
+    for (size_t o = 0; o < outputs; o += TILE) {
+        for (size_t c = 0; c < columns; c += TILE) {
+            const reorder_tile tile = {o, at_most(TILE, outputs - o), c, at_most(TILE, columns - c)};
+            (exporting ? export_tile : import_tile)(slice, taps, &tile, from, to);
+        }
     }
 }
 
 void sm_slice_export(const sm_slice *slice, const float *flat, float *values)
 {
-    sm_slice_export_threads(slice, flat, 1, values);
-}
-
-void sm_slice_export_threads(const sm_slice *slice, const float *flat, int threads, float *values)
-{
-    reorder(slice, flat + slice->offset, threads, values, 1);
+    reorder(slice, flat + slice->offset, values, 1);
 }
 
 void sm_slice_import(const sm_slice *slice, const float *values, float *flat)
 {
-    reorder(slice, values, 1, flat + slice->offset, 0);
+    reorder(slice, values, flat + slice->offset, 0);
 }

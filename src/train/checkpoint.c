@@ -9,12 +9,11 @@
 
 /* ---- one tensor ---- */
 
-static sm_status read_tensor(sm_h5 *file, const char *object, const sm_slice *slice, int threads, float *flat)
+static sm_status read_tensor(sm_h5 *file, const char *object, const sm_slice *slice, float *flat)
 {
     sm_status status = SM_OK;
     size_t shape[4];
     float *values = sm_alloc(slice->count * sizeof *values);
-    (void)threads;
     for (int d = 0; d < slice->dimensions; d++) {
         shape[d] = (size_t)slice->shape[d];
     }
@@ -47,11 +46,10 @@ static sm_status no_such_tensor(const sm_h5 *file, const char *object, const sm_
 }
 
 /* A tensor that is missing or has another shape is another network's; one that cannot be read later on is damaged. */
-static sm_status match_one(sm_h5 *file, const char *object, const sm_slice *slice, int threads, float *flat)
+static sm_status match_one(sm_h5 *file, const char *object, const sm_slice *slice, float *flat)
 {
     sm_status status = SM_OK;
     sm_h5_info info;
-    (void)threads;
     (void)flat;
     if (!sm_h5_has_dataset(file, object)) {
         SM_TRY(no_such_tensor(file, object, slice));

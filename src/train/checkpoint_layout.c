@@ -70,14 +70,14 @@ static void object_of(char out[SM_CHECKPOINT_OBJECT_BYTES], const char *group, c
 }
 
 static sm_status each_tensor(sm_checkpoint_tensor function, sm_h5 *file, const char *group, const sm_slices *slices,
-                             int threads, float *flat)
+                             float *flat)
 {
     sm_status status = SM_OK;
     for (int i = 0; i < slices->count; i++) {
         char object[SM_CHECKPOINT_OBJECT_BYTES];
         sm_comm_set_phase("checkpoint, tensor", 0, i);
         object_of(object, group, &slices->items[i]);
-        SM_TRY(function(file, object, &slices->items[i], threads, flat));
+        SM_TRY(function(file, object, &slices->items[i], flat));
     }
 done:
     return status;
@@ -86,10 +86,8 @@ done:
 sm_status sm_checkpoint_network(sm_checkpoint_tensor function, sm_h5 *file, sm_session *session)
 {
     sm_status status = SM_OK;
-    SM_TRY(each_tensor(function, file, "/model", &session->parameters->parameters, session->settings.threads,
-                       session->values));
-    SM_TRY(each_tensor(function, file, "/model", &session->parameters->buffers, session->settings.threads,
-                       session->buffers));
+    SM_TRY(each_tensor(function, file, "/model", &session->parameters->parameters, session->values));
+    SM_TRY(each_tensor(function, file, "/model", &session->parameters->buffers, session->buffers));
 done:
     return status;
 }
@@ -97,17 +95,16 @@ done:
 sm_status sm_checkpoint_optimizer(sm_checkpoint_tensor function, sm_h5 *file, const sm_trainer *trainer)
 {
     sm_status status = SM_OK;
-    const sm_session *session = trainer->session;
     const sm_optimizer_kind *kind = trainer->update->optimizer->kind;
     for (int i = 0; i < kind->state_count; i++) {
         char group[64];
         snprintf(group, sizeof group, "/optimizer/%s", kind->state_names[i]);
-        SM_TRY(each_tensor(function, file, group, &session->parameters->parameters, session->settings.threads,
-                           trainer->update->state[i]));
+        SM_TRY(
+            each_tensor(function, file, group, &trainer->session->parameters->parameters, trainer->update->state[i]));
     }
     if (trainer->update->average) {
-        SM_TRY(each_tensor(function, file, "/ema", &session->parameters->parameters, session->settings.threads,
-                           trainer->update->average));
+        SM_TRY(
+            each_tensor(function, file, "/ema", &trainer->session->parameters->parameters, trainer->update->average));
     }
 done:
     return status;
@@ -115,9 +112,9 @@ done:
 
 sm_status sm_checkpoint_average(sm_checkpoint_tensor function, sm_h5 *file, sm_session *session)
 {
-    return sm_h5_has_group(file, "/ema") ? each_tensor(function, file, "/ema", &session->parameters->parameters,
-                                                       session->settings.threads, session->values)
-                                         : SM_OK;
+    return sm_h5_has_group(file, "/ema")
+               ? each_tensor(function, file, "/ema", &session->parameters->parameters, session->values)
+               : SM_OK;
 }
 
 sm_status sm_checkpoint_weighting(sm_checkpoint_state function, sm_h5 *file, const sm_weighting *weighting)

@@ -39,9 +39,8 @@ static inline int64_t *sm_checkpoint_count_of(sm_trainer_position *position, int
     return (int64_t *)(void *)((char *)position + sm_checkpoint_counts[i].offset);
 }
 
-/** What is done with one tensor, which lies in `flat` as the slice says, by so many threads. */
-typedef sm_status (*sm_checkpoint_tensor)(sm_h5 *file, const char *object, const sm_slice *slice, int threads,
-                                          float *flat);
+/** What is done with one tensor, which lies in `flat` as the slice says. */
+typedef sm_status (*sm_checkpoint_tensor)(sm_h5 *file, const char *object, const sm_slice *slice, float *flat);
 
 /** Parameters and running statistics of a network. */
 sm_status sm_checkpoint_network(sm_checkpoint_tensor function, sm_h5 *file, sm_session *session);

@@ -7,7 +7,7 @@
 #include "train/tensor_checksum.h"
 
 /* Large ones straight into the file's memory; of small ones HDF5 keeps no alignment. */
-static sm_status write_tensor(sm_h5 *file, const char *object, const sm_slice *slice, int threads, float *flat)
+static sm_status write_tensor(sm_h5 *file, const char *object, const sm_slice *slice, float *flat)
 {
     enum { SMALL = SM_H5_PAGE_BYTES / sizeof(float) };
     sm_status status = SM_OK;
@@ -20,7 +20,7 @@ static sm_status write_tensor(sm_h5 *file, const char *object, const sm_slice *s
     if (slice->count >= SMALL) {
         SM_TRY(sm_h5_write_in_place(file, object, SM_H5_FLOAT, slice->dimensions, shape, &values));
     }
-    sm_slice_export_threads(slice, flat, threads, values);
+    sm_slice_export(slice, flat, values);
     if (!sm_tensor_is_finite(values, slice->count)) {
         SM_TRY(sm_fail(SM_ERR_NUMERIC, "%s has numbers that are not finite: no checkpoint is written of them", object));
     }

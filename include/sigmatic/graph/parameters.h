@@ -88,9 +88,8 @@ int sm_slices_of_task(const sm_slices *slices, int task, sm_range *ranges);
 /** Fills a flat array with initial values, a function of (seed, name) only. */
 void sm_slices_initialise(const sm_slices *slices, uint64_t seed, float *flat);
 
-/** Copies one slice out of a flat array in the file's order, or into it. `values`: slice->count floats. By one thread, or so many. */
+/** Copies one slice out of a flat array in the file's order, or into it. `values`: slice->count floats. */
 void sm_slice_export(const sm_slice *slice, const float *flat, float *values);
-void sm_slice_export_threads(const sm_slice *slice, const float *flat, int threads, float *values);
 void sm_slice_import(const sm_slice *slice, const float *values, float *flat);
 
 #ifdef __cplusplus
