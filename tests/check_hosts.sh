@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains across two hosts made of network namespaces on this machine: sees that a reduction hides behind backward on a
 # shaped link; then cuts the link in the middle of a run: the ranks must say who is missing and end within seconds,
-# instead of hanging. check_hosts.sh PROGRAM
+# instead of hanging; and what jobs/supervise.sh makes of it. check_hosts.sh PROGRAM
 # A rank that hangs behind a sound link ends the job with 3 (tests/test_stall.c); behind a cut one mpirun loses the other
 # host's daemon as well, and leaves with a code of its own: 205.
 # Needs root and iproute2; where namespaces are not allowed it says so and counts as skipped.
@@ -103,7 +103,7 @@ for _ in $(seq 100); do
 done
 grep -q "^step" "$scratch/log"
 verdict $? "the run to be cut starts"
-ip -n "${tag}switch" link set port2 down
+hosts_cut 2
 begin=$SECONDS
 for _ in $(seq 120); do
     kill -0 "$job" 2>/dev/null || break
@@ -121,5 +121,60 @@ else
     verdict $? "exit code 3, or mpirun's 205, expected after the cut"
     grep -q "stalled: waited .* rank 1 on ${tag}2" "$scratch/log"
     verdict $? "the message names rank 1"
+fi
+
+# ---- a node goes away in the middle, under jobs/supervise.sh -----------------------------------------------------------
+jobs=$(realpath "$here/../jobs")
+hosts_join 2
+sed -e 's/^steps.*/steps = 150/; s/^stall_seconds.*/&\nreproducible = true/' -e '/^progress/d' "$scratch/hosts.ini" >"$scratch/node.ini"
+printf '[checkpoint]\ninterval = 5\n' >>"$scratch/node.ini"
+supervise_and_cut() { # FOLDER ENVIRONMENT...: sets code; the second host is gone once there is a checkpoint
+    local folder=$1
+    shift
+    hosts_do "env HOSTS='${tag}1 ${tag}2' RANKS=1 THREADS=1 REACH=$host_folder/reach.sh RESTART_SECONDS=0 \
+        SIGMATIC=$program $* $jobs/supervise.sh node.ini --set run.folder=$folder" >"$scratch/log" 2>&1 &
+    job=$!
+    for _ in $(seq 300); do
+        [ -n "$(find "$scratch/$folder/checkpoints" -name 'step-*.h5' 2>/dev/null)" ] && break
+        sleep 0.1
+    done
+    hosts_cut 2
+    wait "$job"
+    code=$?
+    job=
+}
+begin=$SECONDS
+supervise_and_cut refused
+test "$code" -eq 3
+verdict $? "a node that is gone ends the run with 3, not $code"
+grep -qx "of ${tag}1 ${tag}2 only ${tag}1 can be reached; FEWER_RANKS=yes would go on there" "$scratch/log"
+verdict $? "and what would go on is said"
+hosts_join 2
+supervise_and_cut fewer FEWER_RANKS=yes
+test "$code" -eq 0 || grep -v '^step' "$scratch/log" | head -n 20
+test "$code" -eq 0
+verdict $? "with leave it goes on without the node, and ends with 0, not $code"
+grep -q 'exit code 3: start 2, from the newest checkpoint, ranks: 1$' "$scratch/log"
+verdict $? "on one rank, from the newest checkpoint"
+grep -qx done "$scratch/fewer/status"
+verdict $? "its status is done"
+echo "check_hosts: supervise.sh without a node: $((SECONDS - begin)) s"
+if "$python" -c 'import h5py' 2>/dev/null; then
+    (cd "$scratch" && "$program" train node.ini --set run.folder=whole) >"$scratch/log" 2>&1
+    verdict $? "the same on one rank throughout"
+    expect "to the same bits" "$python" - "$scratch" <<'PY'
+import sys, h5py, numpy
+def numbers(path, group):
+    found = {}
+    with h5py.File(f"{sys.argv[1]}/{path}") as file:
+        file[group].visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return found
+for path, group in ("checkpoints/step-00000150.h5", "model"), ("run.h5", "tasks"):
+    found, wanted = (numbers(f"{run}/{path}", group) for run in ("fewer", "whole"))
+    assert found.keys() == wanted.keys() and len(found) > 4, (path, found.keys())
+    assert all(numpy.array_equal(found[name], wanted[name], equal_nan=True) for name in wanted), path
+PY
+else
+    skip h5py "the run that lost a node ends with the bits of one that did not" "no Python with h5py"
 fi
 report_end

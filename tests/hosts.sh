@@ -2,6 +2,9 @@
 #   hosts_up FOLDER COUNT  names $tag""1 ... on 10.77.0.0/24; fails with the reason in FOLDER/setup
 #   hosts_shape RATE       every link in both directions, as tc says it ("100mbit"); "none" = as fast as it goes
 #   hosts_run RANKS_PER_HOST HOSTS PROGRAM ARGUMENTS...
+#   hosts_do COMMAND       a command for the shell, on the first host, with an environment in which mpirun reaches the others
+#   hosts_cut HOST, hosts_join HOST  by number: its link goes down; it comes back, with nothing that ran there
+#   $host_folder/reach.sh HOST       succeeds if the host answers, as `ssh HOST true` would
 #   hosts_down             ends what runs there and takes all away
 tag=sm$$ # names of namespaces are this shell's own
 
@@ -39,7 +42,23 @@ shift
 exec nsenter --net=/run/netns/\$host unshare --uts --mount -- \
     bash -c 'hostname "\$1"; mount --bind $host_folder/hosts /etc/hosts; exec bash -c "\$2"' _ "\$host" "\$*"
 AGENT
-    chmod +x "$host_folder/agent.sh"
+    # A host that is there refuses what nobody listens to; one behind a cut link is silent.
+    cat >"$host_folder/reach.sh" <<'REACH'
+#!/usr/bin/env bash
+timeout 2 bash -c 'exec 3<>"/dev/tcp/$0/9"' "$1" 2>/dev/null
+[ $? -ne 124 ]
+REACH
+    chmod +x "$host_folder/agent.sh" "$host_folder/reach.sh"
+    host_environment="OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_plm=rsh \
+        OMPI_MCA_plm_rsh_agent=$host_folder/agent.sh OMPI_MCA_plm_rsh_no_tree_spawn=1 OMPI_MCA_btl=self,vader,tcp \
+        OMPI_MCA_btl_tcp_if_include=eth0 OMPI_MCA_oob_tcp_if_include=eth0 OMPI_MCA_oob_tcp_keepalive_time=2 \
+        OMPI_MCA_oob_tcp_keepalive_intvl=1 OMPI_MCA_oob_tcp_keepalive_probes=2"
+}
+
+hosts_cut() { ip -n "${tag}switch" link set "port$1" down; }
+hosts_join() { # as a node does that has started anew
+    ip netns pids "$tag$1" | xargs -r kill -KILL 2>/dev/null
+    ip -n "${tag}switch" link set "port$1" up
 }
 
 # Both ends: as with a real switch, what several hosts send to one at a time queues before its port.
@@ -55,17 +74,15 @@ hosts_shape() {
     done
 }
 
-# Started from the first host. Run as root, whatever Open MPI thinks of it.
+# Run as root, whatever Open MPI thinks of it.
+hosts_do() { "$host_folder/agent.sh" "${tag}1" "cd $host_folder && export $host_environment && $*"; }
+
 hosts_run() {
     local each=$1 count=$2 list=
     shift 2
     for number in $(seq "$count"); do
         list=$list,$tag$number:$each
     done
-    "$host_folder/agent.sh" "${tag}1" "cd $host_folder && OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 \
-        OMP_NUM_THREADS=1 mpirun --quiet -H ${list#,} --map-by ppr:$each:node --bind-to none --oversubscribe \
-        --mca plm rsh --mca plm_rsh_agent $host_folder/agent.sh --mca plm_rsh_no_tree_spawn 1 \
-        --mca btl self,vader,tcp --mca btl_tcp_if_include eth0 --mca oob_tcp_if_include eth0 \
-        --mca oob_tcp_keepalive_time 2 --mca oob_tcp_keepalive_intvl 1 --mca oob_tcp_keepalive_probes 2 \
+    hosts_do "OMP_NUM_THREADS=1 mpirun --quiet -H ${list#,} --map-by ppr:$each:node --bind-to none --oversubscribe \
         -n $((each * count)) $*"
 }
