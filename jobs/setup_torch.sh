@@ -4,7 +4,7 @@
 # Where PyTorch's own index is reached, PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu gets a wheel without them.
 set -eu
 folder=$1
-installed_mib=5200 fetched_mib=3000 # of PyTorch 2.15; what is fetched lies there packed until it is installed
+installed_mib=5600 fetched_mib=3000 # of PyTorch 2.15; what is fetched lies there packed until it is installed
 wanted_mib=$((installed_mib + fetched_mib))
 
 parent=$(dirname "$folder")
