@@ -21,6 +21,8 @@ LAPS = 6                # of the minutes given
 FAULTS_PER_LAP = 12
 GROWTH, GROWTH_KIB, MORE_DESCRIPTORS = 1.05, 4096, 2
 SAMPLES = 40            # of a process before its growth is judged
+EVALUATE_STEPS, SAVE_STEPS = 60, 40
+WARM_STEPS = EVALUATE_STEPS + 10 # after which a process has evaluated and saved, and holds the memory for both
 MARK = "SIGMATIC_SOAK"  # in the environment of all that a lap starts
 
 # What the library of faults does to a start; most starts meet one, at an operation that is drawn.
@@ -44,6 +46,7 @@ class Lap:
         self.samples = collections.defaultdict(list)
         self.struck = collections.Counter()
         self.reads = 0
+        self.step, self.first = 0, {}  # of run.h5; as it was when a process was first seen
         (self.place / "plans").mkdir(parents=True)
         self.write_plans(97)
 
@@ -131,6 +134,8 @@ class Lap:
             try:
                 status = pathlib.Path(f"/proc/{process}/status").read_text()
                 resident = int(status.split("VmRSS:")[1].split()[0])
+                if self.step < self.first.setdefault(process, self.step) + WARM_STEPS:
+                    continue
                 self.samples[process, command[:40]].append((resident, len(os.listdir(f"/proc/{process}/fd"))))
             except (OSError, IndexError):
                 continue
@@ -138,7 +143,7 @@ class Lap:
     def read(self):
         if (self.folder / "run.h5").exists():
             columns, _ = datasets(self.folder / "run.h5")
-            log_rows(columns)
+            self.step = max(log_rows(columns), default=0)
             self.reads += 1
 
     def check_growth(self):
@@ -183,7 +188,8 @@ class Lap:
 
 
 def soak(table, minutes, seed):
-    sets = ["--set", "run.progress_seconds=10", "--set", "run.evaluate_interval=60", "--set", "checkpoint.interval=40"]
+    sets = ["--set", "run.progress_seconds=10", "--set", f"run.evaluate_interval={EVALUATE_STEPS}",
+            "--set", f"checkpoint.interval={SAVE_STEPS}"]
     begin = time.monotonic()
     run_once = Run(table.setting, NETWORK, RANKS, table.place("soak/speed"), *sets, "--set", "run.steps=200")
     if run_once.wait() != 0:
