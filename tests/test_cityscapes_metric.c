@@ -1,4 +1,5 @@
 /* ranks: 1 */
+#define _POSIX_C_SOURCE 200809L
 #include "golden.h"
 #include "harness.h"
 #include "task/average_precision.h"

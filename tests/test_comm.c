@@ -1,4 +1,5 @@
 /* ranks: 1 2 3 4 */
+#define _POSIX_C_SOURCE 200809L
 #include "harness.h"
 
 #include <sigmatic/base/status.h>

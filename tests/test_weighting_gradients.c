@@ -218,7 +218,7 @@ static void pcgrad_draws_all_orders(void)
 /* Two gradients g and e g, and one alone: what the head comments of the files say. */
 static void special_gradients_have_the_stated_coefficients(void)
 {
-    static const struct {
+    const struct {
         const char *name, *keys;
         double same[2], opposite[2], single;
     } rows[] = {
