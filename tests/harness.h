@@ -75,7 +75,8 @@ void sm_test_message(const char *part, const char *file, int line);
 const char *sm_test_folder(void);
 
 /** \return how often to repeat something random or large: `full` times, or the share of that (at least once) that the
- * environment's SIGMATIC_TEST_SHARE names, for processors that are emulated. */
+ * environment's SIGMATIC_TEST_SHARE names, for processors that are emulated; in a test by sets a fifth of that for `blis` and `plain` where the
+ * processor has better ones. */
 int sm_test_rounds(int full);
 
 /** Fills with standard normal numbers named by (seed). */

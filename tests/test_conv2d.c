@@ -331,7 +331,7 @@ static sm_conv2d_shape large_shape(int kernel, int stride, int dilation)
 }
 
 /* Each `every`-th of them: what takes longest is the reference. */
-static void compare_large_layers(int every)
+static void large_layers_equal_the_reference(void)
 {
     const struct {
         sm_conv2d_shape shape;
@@ -350,25 +350,11 @@ static void compare_large_layers(int every)
         {sm_conv2d_square(28, 44, 40, 136, 3, 1, 1, 1), 1}, /* several jobs that share a factor */
         {sm_conv2d_square(70, 66, 3, 64, 7, 2, 3, 1), 1},
     };
-    const int count = sm_test_rounds(sizeof layers / sizeof *layers);
-    for (int i = 0; i < count; i += every) {
+    const int count = sizeof layers / sizeof *layers, rounds = sm_test_rounds(count);
+    for (int round = 0; round < rounds; round++) {
+        int i = round * count / rounds;
         compare_all(layers[i].shape, layers[i].batch, 50 + (unsigned)i, i % 2, (float)(i / 2 % 2), 3);
     }
-}
-
-/* Whether the set in use is what this processor uses by itself; of what is large, the others run a third. */
-static int is_best_set(void)
-{
-    char *sets = sm_isa_supported();
-    size_t length = strlen(sm_isa_name());
-    int is_best = strncmp(sets, sm_isa_name(), length) == 0 && (sets[length] == ',' || sets[length] == 0);
-    sm_free(sets);
-    return is_best;
-}
-
-static void large_layers_equal_the_reference(void)
-{
-    compare_large_layers(is_best_set() ? 1 : 3);
 }
 
 /* NaNs of all kinds, also those that rounding upwards would turn into numbers. */
@@ -420,15 +406,14 @@ static void bf16_parts_by_loops_equal_the_reference(void)
     sm_isa_select("blis");
     sm_bf16_kernel_allow_slow(1);
     compare_random_layers(40, 7);
-    compare_large_layers(1);
+    large_layers_equal_the_reference();
     sm_bf16_kernel_allow_slow(0);
 }
 
 static void bits_do_not_depend_on_the_number_of_threads(void)
 {
     sm_random random = sm_random_new(12, 0, 0);
-    const int is_best = is_best_set(), rounds = sm_test_rounds(is_best ? 25 : 9);
-    const int large = sm_test_rounds(is_best ? 5 : 2) - 1;
+    const int rounds = sm_test_rounds(25), large = sm_test_rounds(5) - 1;
     for (int done = 0; done < rounds;) {
         sm_conv2d_shape shape = done % 2 ? sm_conv2d_square(9, 30, 17, 200, 3, 1, done, done)
                                          : large_shape(3, 1 + done / 2 % 2, 1 + done % 3);
